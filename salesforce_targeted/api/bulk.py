@@ -1,0 +1,203 @@
+"""One Bulk API 2.0 query job, whatever ends it.
+
+Rules:
+1. A job goes on while its state is known to be on the way; ``JobComplete`` is read; anything else
+   raises.
+2. Every page is counted, and the sum of the pages is what the job says it has processed.
+3. Results are asked for with the version that created the job: another one is refused with 409.
+
+Sources: Bulk API 2.0 and Bulk API Developer Guide, "Create a Query Job", "Get Information About a
+Query Job", "Get Results for a Query Job".
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from . import wire
+from .client import SalesforceClient
+from .errors import (
+    BulkJobError,
+    ConfigurationError,
+    NotFoundError,
+    SalesforceError,
+    TruncatedAnswerError,
+)
+from .wire import Job, Response
+
+_log = logging.getLogger(__name__)
+
+_ON_THE_WAY = {"UploadComplete", "InProgress"}
+# "Open" isn't documented for query jobs; ingest jobs have it, and some answers have shown it.
+_NOT_YET = _ON_THE_WAY | {"Open", "Queued"}
+_COMPLETE = "JobComplete"
+_FIRST_POLL_SECONDS = 0.2
+_POLL_GROWTH = 1.5
+_LONGEST_POLL_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPage:
+    """One page of results.
+
+    Attributes:
+        body: UTF-8, a header line first, LF line ends, every value quoted; an empty value is null.
+        rows: Records in it, the header not counted.
+    """
+
+    body: bytes = field(repr=False)
+    rows: int
+
+
+def pages(
+    client: SalesforceClient,
+    soql: str,
+    *,
+    all_rows: bool = False,
+    max_records: int | None = None,
+    deadline_seconds: float = 3_600.0,
+    resume: str | None = None,
+    created: Callable[[str], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[CsvPage]:
+    """Run one query job and yield its result pages; pages without rows are left out.
+
+    Args:
+        client: Whom to ask.
+        soql: No GROUP BY, OFFSET, aggregate, compound field or child query.
+        all_rows: Deleted, merged and archived records as well.
+        max_records: Records per page; Salesforce takes it as a hint.
+        deadline_seconds: How long the job may take until it is complete.
+        resume: The id of an earlier job for the same query. Used if it still exists; otherwise a
+            new job is created.
+        created: Told the id of a new job, so that a later process can resume it.
+        clock: Seconds that never go back, for the deadline.
+
+    Raises:
+        UnsupportedObjectError: Bulk doesn't serve this object or this kind of query.
+        BulkJobError: the job ended in any other state than ``JobComplete``, or not in time, or its
+            results are gone.
+        TruncatedAnswerError: the pages don't hold the records that the job says it has processed.
+    """
+    job = _resumed(client, resume) if resume else None
+    if job is None:
+        request = wire.bulk_create(client.version, soql, all_rows)
+        job = client.ask(request, wire.job)
+        if created is not None:
+            created(job.id)
+    job = _completed(client, job, deadline_seconds, clock)
+    yield from _results(client, job, max_records or client.limits.bulk_rows_per_page)
+
+
+def _version(client: SalesforceClient, job: Job) -> str:
+    return job.api_version or client.version
+
+
+def _resumed(client: SalesforceClient, job_id: str) -> Job | None:
+    if not job_id.isascii() or not job_id.isalnum():
+        raise ConfigurationError("that is no id of a Bulk job")
+    try:
+        job = client.ask(wire.bulk_status(client.version, job_id), wire.job)
+    except NotFoundError:
+        _log.info("the earlier Bulk job %s is gone: a new one is created", job_id)
+        return None
+    if job.state in _NOT_YET or job.state == _COMPLETE:
+        return job
+    _log.info("the earlier Bulk job %s is %s: a new one is created", job_id, job.state)
+    return None
+
+
+def _completed(
+    client: SalesforceClient, job: Job, deadline_seconds: float, clock: Callable[[], float]
+) -> Job:
+    """Ask until the job is complete, ever less often: each question is a call."""
+    deadline, pause, asked = clock() + deadline_seconds, _FIRST_POLL_SECONDS, False
+    # The answer to the creation doesn't say how many rows there are, whatever its state.
+    while job.state in _NOT_YET or not asked:
+        if asked and clock() + pause > deadline:
+            raise BulkJobError(
+                f"Bulk job {job.id} is still {job.state} after {deadline_seconds:.0f} s",
+                remedy="Jobs can be stuck: read through sObject Collections, or allow more time.",
+            )
+        if job.state in _NOT_YET:
+            client.sleep(pause)
+            pause = min(_LONGEST_POLL_SECONDS, pause * _POLL_GROWTH)
+        elif job.state != _COMPLETE:
+            break
+        job, asked = client.ask(wire.bulk_status(_version(client, job), job.id), wire.job), True
+    if job.state != _COMPLETE:
+        why = f": {job.error}" if job.error else ", and Salesforce gives no reason"
+        raise BulkJobError(f"Bulk job {job.id} on {job.object or 'an object'} is {job.state}{why}")
+    return job
+
+
+def _results(client: SalesforceClient, job: Job, max_records: int) -> Iterator[CsvPage]:
+    locator: str | None = None
+    used: set[str] = set()
+    rows = 0
+    while True:
+        request = wire.bulk_results(_version(client, job), job.id, locator, max_records)
+        try:
+            page, locator = client.ask(request, _page)
+        except NotFoundError as error:
+            raise _lost(job, error) from error
+        rows += page.rows
+        client.add_rows("bulk_results", page.rows)
+        if page.rows:
+            yield page
+        if locator is None:
+            break
+        if locator in used:
+            raise BulkJobError(f"Bulk job {job.id} names the same result page twice")
+        used.add(locator)
+    if job.rows is not None and job.rows != rows:
+        raise TruncatedAnswerError(
+            f"Bulk job {job.id} processed {job.rows} records and its results hold {rows}"
+        )
+
+
+def _lost(job: Job, error: SalesforceError) -> BulkJobError:
+    return BulkJobError(
+        f"the results of Bulk job {job.id} are gone",
+        remedy="Salesforce keeps them for seven days unless the job is deleted: run it again.",
+        call=error.call,
+        error_code=error.error_code,
+        status=error.status,
+    )
+
+
+def _page(response: Response) -> tuple[CsvPage, str | None]:
+    """One page and the locator of the next; raises if rows are missing."""
+    if "html" in response.headers.get("Content-Type", "").lower():
+        raise TruncatedAnswerError("a Bulk result that is a web page", status=response.status)
+    rows = count_rows(response.body)
+    announced = response.headers.get("Sforce-NumberOfRecords", "").strip()
+    if announced.isdecimal() and int(announced) != rows:
+        raise TruncatedAnswerError(f"a Bulk result announced {announced} records and holds {rows}")
+    locator = response.headers.get("Sforce-Locator", "").strip()
+    # The end is the literal text "null"; a missing or empty header is no "more" either.
+    return CsvPage(response.body, rows), None if locator in ("", "null") else locator
+
+
+def count_rows(body: bytes) -> int:
+    """How many records a CSV page holds, its header line not counted.
+
+    A line ends a record where the quotes so far are even in number: values hold line breaks, and a
+    quote inside a value is doubled.
+
+    Raises:
+        TruncatedAnswerError: it ends inside a value.
+    """
+    rows, inside = 0, False
+    lines = body.split(b"\n")
+    # After the last line break there is nothing, unless the last line has none.
+    if lines[-1] == b"":
+        lines.pop()
+    for line in lines:
+        if line.count(b'"') & 1:
+            inside = not inside
+        rows += not inside
+    if inside:
+        raise TruncatedAnswerError("a Bulk result ends inside a value")
+    return max(0, rows - 1)

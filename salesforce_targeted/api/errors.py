@@ -1,0 +1,211 @@
+"""Every error that Salesforce's wire can cause: one class per thing the reader can do about it.
+
+SalesforceError
+├── ConfigurationError        fix the settings; nothing useful could be sent
+├── AuthenticationError       fix the user, the password, the token, the key or the app
+├── PermissionDeniedError     ask the admin for the permission
+├── NotFoundError             ask the admin whether the object exists and the user may see it
+├── QuotaExceededError        run later; the calls that may be spent are spent
+├── QueryError                a bug of ours or of the caller: Salesforce refuses the question
+│   └── LocatorExpiredError   run the query again from its start
+├── TooLargeError             ask for less: fewer ids, fewer fields, a narrower filter
+│   └── QueryTimeoutError     ask for less, or later: the org took over two minutes
+├── UnsupportedObjectError    read the object through another API
+├── BulkJobError              Salesforce failed or aborted the job; run it again
+├── ReadOnlyError             refused before a byte left: a bug of ours, or an attack
+└── UnavailableError          already retried; try again later
+    └── TruncatedAnswerError  already retried; the answer was cut short or contradicts itself
+
+Rules: an error never carries a secret, a SOQL literal or a field's value. Its text is one
+paragraph: what happened, Salesforce's code and words, the remedy.
+"""
+
+import re
+from collections.abc import Iterable
+
+# Session ids ("00D<org>!<opaque>") and JWTs are recognisable wherever they turn up. A proxy's error
+# page or an echo of our own header must not carry one into a log.
+_TOKEN = re.compile(r"00D[0-9A-Za-z]{9,15}![^\s\"'<>]+|\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?")
+# A locator and an error text are short; a page of HTML or an echoed query is not worth reading.
+_LONGEST_TEXT = 400
+_SHORTEST_SECRET = 4
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """The text on one line, without session tokens and without the given secrets, cut to be read."""
+    for secret in secrets:
+        # A one-letter "secret" would blank half the sentence and protect nothing.
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    text = " ".join(_TOKEN.sub("***", text).split())
+    return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
+
+
+class SalesforceError(Exception):
+    """Never raised itself where a subclass says more.
+
+    Attributes:
+        message: What happened, with Salesforce's own words where it gave any.
+        remedy: What the reader can do, a sentence.
+        call: Which request it was, as "GET /services/data/v64.0/query"; no query string.
+        error_code: Salesforce's ``errorCode``, or "".
+        status: The HTTP status, or None where no answer came.
+        fields: The field names that Salesforce blamed, if it named any.
+    """
+
+    default_remedy = ""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        call: str = "",
+        error_code: str = "",
+        status: int | None = None,
+        fields: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = scrub(message)
+        self.remedy = remedy or self.default_remedy
+        self.call = call
+        self.error_code = error_code
+        self.status = status
+        self.fields = fields
+
+    def __str__(self) -> str:
+        where = f"{self.call}: " if self.call else ""
+        code = f"{self.error_code}: " if self.error_code else ""
+        what = self.message.rstrip()
+        if what and what[-1] not in ".!?…":
+            what += "."
+        return f"{where}{code}{what} {self.remedy}".strip()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default pickles args only and would lose the remedy on its way out of a worker.
+        return (_rebuild, (type(self), self.message, dict(self.__dict__)))
+
+
+def _rebuild(
+    kind: type[SalesforceError], message: str, state: dict[str, object]
+) -> SalesforceError:
+    error = kind(message)
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigurationError(SalesforceError):
+    """A setting is missing or can't be meant that way."""
+
+    default_remedy = "Correct the settings."
+
+
+class AuthenticationError(SalesforceError):
+    """Salesforce doesn't accept who we say we are."""
+
+    default_remedy = "Check the user, the password, the security token, the app and the domain."
+
+
+class PermissionDeniedError(SalesforceError):
+    """Signed in, but not allowed."""
+
+    default_remedy = "Ask a Salesforce admin to give this user the permission."
+
+
+class NotFoundError(SalesforceError):
+    """There is no such object or path, or this user may not see it; Salesforce doesn't tell which."""
+
+    default_remedy = "Ask a Salesforce admin whether it exists and whether this user may see it."
+
+
+class QuotaExceededError(SalesforceError):
+    """The calls that may be spent are spent: the org's day, or what this run was allowed."""
+
+    default_remedy = "Run again later: Salesforce counts the calls of the last 24 hours."
+
+
+class QueryError(SalesforceError):
+    """Salesforce refuses the question as it was put."""
+
+    default_remedy = "This is a bug in the question, not in the org: please report it."
+
+
+class LocatorExpiredError(QueryError):
+    """The place where we were in a result is gone. Locators live for two days."""
+
+    default_remedy = "Run the query again from its start; a locator can't be renewed."
+
+
+class TooLargeError(SalesforceError):
+    """The question or its answer is larger than Salesforce allows."""
+
+    default_remedy = "Ask for less at a time: fewer ids, fewer fields or a narrower filter."
+
+
+class QueryTimeoutError(TooLargeError):
+    """The org worked on the query for about two minutes and gave up."""
+
+    default_remedy = "Ask for less at a time (fewer rows or fields), or when the org is quieter."
+
+
+class UnsupportedObjectError(SalesforceError):
+    """This API doesn't serve this object or this kind of query."""
+
+    default_remedy = "Read it through another API (REST query or sObject Collections)."
+
+
+class BulkJobError(SalesforceError):
+    """A Bulk job ended in any state but ``JobComplete``, or never ended."""
+
+    default_remedy = "Run it again; if it fails again, read through sObject Collections instead."
+
+
+class ReadOnlyError(SalesforceError):
+    """A request that isn't on the list of those that only read. Nothing was sent."""
+
+    default_remedy = "This library only reads. If you did not try to write, please report a bug."
+
+
+class UnavailableError(SalesforceError):
+    """The org or the way to it is down or overloaded; we have already tried several times."""
+
+    default_remedy = "Try again in some minutes; status.salesforce.com shows known trouble."
+
+
+class TruncatedAnswerError(UnavailableError):
+    """An answer that is cut short, that isn't what was announced, or that contradicts itself."""
+
+    default_remedy = (
+        "Run again; if it happens again, look at the proxy between here and Salesforce."
+    )
+
+
+# "Status Codes and Error Responses", REST API Developer Guide; texts recorded from orgs.
+# A code that isn't listed is classified by its HTTP status (see wire.error_from).
+BY_CODE: dict[str, type[SalesforceError]] = {
+    "INVALID_SESSION_ID": AuthenticationError,
+    "INVALID_AUTH_HEADER": AuthenticationError,
+    "INVALID_LOGIN": AuthenticationError,
+    "API_DISABLED_FOR_ORG": PermissionDeniedError,
+    "API_CURRENTLY_DISABLED": PermissionDeniedError,
+    "FUNCTIONALITY_NOT_ENABLED": PermissionDeniedError,
+    "INSUFFICIENT_ACCESS": PermissionDeniedError,
+    "INSUFFICIENT_ACCESS_OR_READONLY": PermissionDeniedError,
+    "TXN_SECURITY_METERING_ERROR": PermissionDeniedError,
+    "REQUEST_LIMIT_EXCEEDED": QuotaExceededError,
+    "LIMIT_EXCEEDED": QuotaExceededError,
+    "NOT_FOUND": NotFoundError,
+    "INVALID_TYPE": NotFoundError,
+    "INVALID_QUERY_LOCATOR": LocatorExpiredError,
+    "QUERY_TIMEOUT": QueryTimeoutError,
+    "QUERY_TOO_COMPLICATED": TooLargeError,
+    "OPERATION_TOO_LARGE": TooLargeError,
+    "EXCEEDED_ID_LIMIT": TooLargeError,
+    "INVALIDENTITY": UnsupportedObjectError,
+    "INVALIDJOBSTATE": BulkJobError,
+    "UNSUPPORTED_API_VERSION": ConfigurationError,
+    "INVALIDVERSION": ConfigurationError,
+    "SERVER_UNAVAILABLE": UnavailableError,
+    "UNABLE_TO_LOCK_ROW": UnavailableError,
+    "UNKNOWN_EXCEPTION": UnavailableError,
+}

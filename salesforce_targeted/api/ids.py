@@ -1,0 +1,54 @@
+"""Salesforce record ids: 15 characters, or 18 with a checksum.
+
+Rules: ids are case-sensitive, always. Two records can have ids that differ only by case; the three
+characters of the checksum say which letters of the first fifteen are capitals.
+Source: Object Reference, "ID Field Type"; help article 000385008.
+"""
+
+import re
+
+_FIFTEEN = re.compile(r"[0-9A-Za-z]{15}\Z", re.ASCII)
+_EIGHTEEN = re.compile(r"[0-9A-Za-z]{15}[0-5A-Z]{3}\Z", re.ASCII)
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
+
+
+def _checksum(fifteen: str) -> str:
+    """One character per five: bit n is set where character n is a capital letter."""
+    return "".join(
+        _ALPHABET[sum(1 << n for n, char in enumerate(fifteen[i : i + 5]) if "A" <= char <= "Z")]
+        for i in (0, 5, 10)
+    )
+
+
+def to_18(id: str) -> str:  # the word that Salesforce and its users have for it
+    """The 18-character form, which is unique even where case is ignored.
+
+    Raises:
+        ValueError: it is no id: wrong length, other characters, or a checksum that doesn't fit
+            (which is what lower-casing an id leaves behind).
+    """
+    if _FIFTEEN.match(id):
+        return id + _checksum(id)
+    if _EIGHTEEN.match(id) and id[15:] == _checksum(id[:15]):
+        return id
+    raise ValueError("not a Salesforce id: 15 letters and digits, or 18 with a fitting checksum")
+
+
+def is_id(text: object) -> bool:
+    """Whether this is the text of an id, in either form, checksum included."""
+    if not isinstance(text, str):
+        return False
+    try:
+        to_18(text)
+    except ValueError:
+        return False
+    return True
+
+
+def key_prefix(id: str) -> str:  # see to_18
+    """The three characters that name the object: "003" a Contact, "00Q" a Lead.
+
+    Raises:
+        ValueError: it is no id.
+    """
+    return to_18(id)[:3]

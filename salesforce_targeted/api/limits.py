@@ -1,0 +1,109 @@
+"""Every number that Salesforce documents, with its page, and a small profile for tests.
+
+Rule: limits are facts about Salesforce, not preferences, so they are code and not configuration.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask and what one answer may hold; see DOCUMENTED for the sources."""
+
+    api_version: str
+    ids_per_collection: int
+    rows_per_query_page: int
+    groups_per_query: int
+    soql_chars: int
+    literal_chars: int
+    uri_bytes: int
+    header_bytes: int
+    ids_per_query: int
+    composite_subrequests: int
+    composite_queries: int
+    bulk_rows_per_page: int
+    bulk_result_pages: int
+    bulk_jobs_per_day: int
+    bulk_results_kept_days: int
+    locator_hours: int
+    session_seconds: int
+    jwt_seconds: int
+    call_seconds: int
+    query_seconds: int
+    newest_soap_login: str
+
+
+DOCUMENTED = Limits(
+    # The newest version in which all six ways to sign in exist: SOAP login() is absent from 65.0
+    # on. "SOAP API End-of-Life Policy"; help article 005132110. Anything from 58.0 on would do for
+    # reading.
+    api_version="64.0",
+    # "Get Multiple Records with sObject Collections" (POST), REST API Developer Guide.
+    ids_per_collection=2_000,
+    # "Query", REST API Developer Guide: up to 2,000 rows in a batch; it may be fewer.
+    rows_per_query_page=2_000,
+    # "GROUP BY Considerations", SOQL and SOSL Reference: no queryMore() over grouped results.
+    groups_per_query=2_000,
+    # "SOQL and SOSL Limits", Limits and Allocations Quick Reference: characters of a statement …
+    soql_chars=100_000,
+    # … and characters of each string within a WHERE clause (same page).
+    literal_chars=4_000,
+    # "Status Codes and Error Responses": 414 if the URI, 431 if URI and headers exceed 16,384
+    # bytes.
+    uri_bytes=16_384,
+    # Ours: room for the headers in that sum. A session token has 112 characters, a JWT one about
+    # 1,000.
+    header_bytes=1_500,
+    # Derived, not documented: 16,384 bytes hold at most this many ids at 25 bytes each
+    # (%27<18>%27, with a comma). soql.ids_that_fit() gives the number for a given statement.
+    ids_per_query=16_384 // 25,
+    # "Composite", REST API Developer Guide: 25 subrequests …
+    composite_subrequests=25,
+    # … of which 5 may be query, queryAll or sObject Collections.
+    composite_queries=5,
+    # "Get Results for a Query Job", Bulk API 2.0: maxRecords is ours to choose. 50,000 rows of a
+    # hundred fields are about 60 MB of CSV: few calls, and still a size that fits in memory.
+    bulk_rows_per_page=50_000,
+    # "Get Parallel Results for a Query Job": at most five result links in an answer.
+    bulk_result_pages=5,
+    # "Bulk API and Bulk API 2.0 Limits and Allocations".
+    bulk_jobs_per_day=10_000,
+    bulk_results_kept_days=7,
+    # "API Query Cursor Limits": two days since Winter '23.
+    locator_hours=48,
+    # Session Settings, default timeout. Only a hint: the org's setting is unknown until a 401.
+    session_seconds=7_200,
+    # "OAuth 2.0 JWT Bearer Flow": exp at most three minutes ahead.
+    jwt_seconds=180,
+    # "API Request Limits and Allocations": a REST call is cut after ten minutes …
+    call_seconds=600,
+    # … and a query after two.
+    query_seconds=120,
+    # Help article 005132110.
+    newest_soap_login="64.0",
+)
+
+# Only for tests: a dozen ids cross every boundary.
+TINY = Limits(
+    api_version="64.0",
+    ids_per_collection=3,
+    rows_per_query_page=4,
+    groups_per_query=4,
+    soql_chars=2_000,
+    literal_chars=60,
+    uri_bytes=1_000,
+    header_bytes=300,
+    ids_per_query=2,
+    composite_subrequests=3,
+    composite_queries=2,
+    bulk_rows_per_page=4,
+    bulk_result_pages=2,
+    bulk_jobs_per_day=10_000,
+    bulk_results_kept_days=7,
+    locator_hours=48,
+    session_seconds=7_200,
+    jwt_seconds=180,
+    call_seconds=600,
+    query_seconds=120,
+    newest_soap_login="64.0",
+)

@@ -1,0 +1,187 @@
+"""The allow-list: which requests may leave the process. Everything else is refused.
+
+Rules:
+1. Pure: (method, path, headers, body) in, the reason of a refusal out. ``client.send`` asks it each
+   time.
+2. It lists what is allowed and never what is forbidden: a trick nobody thought of is refused as
+   well.
+3. Sign-in isn't here: the token endpoint and SOAP login have a door of their own (sign_in.py).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+_VERSION = r"/services/data/v\d{2,3}\.0"
+_OBJECT = r"[A-Za-z][A-Za-z0-9_]*"
+_KEY = r"[A-Za-z0-9_-]+"
+
+# (path, the query parameters it may carry, those it must carry).
+# REST API Developer Guide, "Reference"; Bulk API 2.0, "Query Jobs".
+_GET: tuple[tuple[re.Pattern[str], frozenset[str], frozenset[str]], ...] = tuple(
+    (re.compile(path + r"\Z", re.ASCII), frozenset(may.split()), frozenset(must.split()))
+    for path, may, must in (
+        (r"/services/data/?", "", ""),
+        (rf"{_VERSION}/query(All)?/?", "q", "q"),
+        (rf"{_VERSION}/query(All)?/{_KEY}", "", ""),
+        (rf"{_VERSION}/sobjects/?", "", ""),
+        (rf"{_VERSION}/sobjects/{_OBJECT}(/describe)?", "", ""),
+        (rf"{_VERSION}/composite/sobjects/{_OBJECT}", "ids fields", "ids fields"),
+        (rf"{_VERSION}/limits", "", ""),
+        (rf"{_VERSION}/limits/recordCount", "sObjects", ""),
+        (
+            rf"{_VERSION}/jobs/query",
+            "isPkChunkingEnabled jobType concurrencyMode queryLocator",
+            "",
+        ),
+        (rf"{_VERSION}/jobs/query/{_KEY}", "", ""),
+        (rf"{_VERSION}/jobs/query/{_KEY}/results", "locator maxRecords", ""),
+        (rf"{_VERSION}/jobs/query/{_KEY}/resultPages", "locator maxRecords", ""),
+        (r"/services/oauth2/userinfo", "", ""),
+    )
+)
+_POST_JOB = re.compile(rf"{_VERSION}/jobs/query\Z", re.ASCII)
+_POST_COLLECTION = re.compile(rf"{_VERSION}/composite/sobjects/{_OBJECT}\Z", re.ASCII)
+_POST_COMPOSITE = re.compile(rf"{_VERSION}/composite\Z", re.ASCII)
+
+# Only characters that mean one thing to every server and proxy on the way: no %2e, no backslash, no
+# ";".
+_PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+/?\Z", re.ASCII)
+_PLAIN_QUERY = re.compile(r"[!-~]*\Z", re.ASCII)
+_HEADERS = {"accept", "content-type", "sforce-query-options", "if-modified-since"}
+_JOB_KEYS = {"operation", "query", "contentType", "columnDelimiter", "lineEnding"}
+_QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
+# SOQL has clauses that write: they lock rows, or stamp LastViewedDate and LastReferencedDate.
+# SOQL and SOSL Reference, "FOR VIEW", "FOR REFERENCE", "FOR UPDATE", "UPDATE".
+_WRITING = re.compile(
+    r"\bFOR\s+(UPDATE|VIEW|REFERENCE)\b|\bUPDATE\s+(TRACKING|VIEWSTAT)\b", re.IGNORECASE
+)
+
+
+def refusal(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> str | None:
+    """Why this request may not leave, in words that hold nothing of its body; None if it may."""
+    if reason := _bad_headers(headers):
+        return reason
+    if method == "GET":
+        return "a GET with a body" if body is not None else _bad_get(path)
+    if method != "POST":
+        return f"the method {method[:10]!r} can change the org"
+    if reason := _bad_path(path):
+        return reason
+    if "?" in path:
+        return "a POST with query parameters"
+    try:
+        payload = json.loads(body or b"", object_pairs_hook=_no_key_twice)
+    except (ValueError, RecursionError):
+        return "a POST whose body is no plain JSON"
+    if not isinstance(payload, dict):
+        return "a POST whose body is no JSON object"
+    if _POST_COLLECTION.match(path):
+        return _bad_collection(payload)
+    if _POST_JOB.match(path):
+        return _bad_job(payload)
+    if _POST_COMPOSITE.match(path):
+        return _bad_composite(payload)
+    return "a POST to a resource that isn't known to read only"
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two equal keys each reader picks its own: we might check one and Salesforce obey the other.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return found
+
+
+def _bad_headers(headers: Mapping[str, str]) -> str | None:
+    for key, value in headers.items():
+        # X-HTTP-Method-Override, Host and Authorization are refused by not being here.
+        if key.lower() not in _HEADERS:
+            return "a header that isn't known to be harmless"
+        if not value.isascii() or not value.isprintable():
+            return "a header value with control characters"
+    return None
+
+
+def _bad_path(path: str) -> str | None:
+    plain, _, query = path.partition("?")
+    if not _PLAIN_PATH.match(plain) or {".", ".."} & set(plain.split("/")):
+        return "a path that isn't plainly below this org's origin"
+    if not _PLAIN_QUERY.match(query) or "#" in query or "@{" in query or "?" in query:
+        return "query parameters that aren't encoded"
+    return None
+
+
+def _bad_get(path: str) -> str | None:
+    if reason := _bad_path(path):
+        return reason
+    plain, _, query = path.partition("?")
+    try:
+        parameters = parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query))
+    except ValueError:
+        return "query parameters that can't be read"
+    keys = [key for key, _ in parameters]
+    for pattern, may, must in _GET:
+        if pattern.match(plain):
+            if len(set(keys)) != len(keys) or not must <= set(keys) <= may:
+                return "query parameters that this resource isn't known to take"
+            return next((r for k, v in parameters if k == "q" and (r := _bad_soql(v))), None)
+    return "a resource that isn't known to read only"
+
+
+def _bad_soql(soql: object) -> str | None:
+    if not isinstance(soql, str):
+        return "a query that is no text"
+    bare = _QUOTED.sub("''", soql)
+    if not bare.lstrip()[:7].upper().startswith("SELECT") or "'" in bare.replace("''", ""):
+        return "a query that is no plain SELECT"
+    if _WRITING.search(bare):
+        return "a query with a clause that locks or stamps records"
+    return None
+
+
+def _bad_collection(payload: dict[str, Any]) -> str | None:
+    if set(payload) != {"ids", "fields"}:
+        return "a Collections request with other keys than ids and fields"
+    lists = (payload["ids"], payload["fields"])
+    if not all(isinstance(part, list) and all(isinstance(x, str) for x in part) for part in lists):
+        return "a Collections request whose ids or fields are no lists of text"
+    return None
+
+
+def _bad_job(payload: dict[str, Any]) -> str | None:
+    if not {"operation", "query"} <= set(payload) <= _JOB_KEYS:
+        return "a Bulk job with keys that a query job doesn't have"
+    if payload["operation"] not in ("query", "queryAll"):
+        return "a Bulk job that isn't a query"
+    return _bad_soql(payload["query"])
+
+
+def _bad_composite(payload: dict[str, Any]) -> str | None:
+    parts = payload.get("compositeRequest")
+    if not set(payload) <= {"allOrNone", "compositeRequest"} or not isinstance(parts, list):
+        return "a composite request of another shape"
+    for part in parts:
+        keys = set(part) if isinstance(part, dict) else set()
+        if not {"method", "url", "referenceId"} <= keys <= {"method", "url", "referenceId", "body"}:
+            return "a composite subrequest of another shape"
+        if reason := _bad_subrequest(part):
+            return f"composite: {reason}"
+    return None
+
+
+def _bad_subrequest(part: dict[str, Any]) -> str | None:
+    method, url, reference = part["method"], part["url"], part["referenceId"]
+    if not all(isinstance(text, str) for text in (method, url, reference)):
+        return "a subrequest of another shape"
+    if not re.fullmatch(r"[A-Za-z0-9_]+", reference, re.ASCII):
+        return "a reference that isn't a plain name"
+    if method == "GET":
+        return "a GET with a body" if "body" in part else _bad_get(url)
+    if method != "POST":
+        return f"the method {method[:10]!r} can change the org"
+    if not _POST_COLLECTION.match(url):
+        return "a POST that isn't known to read only"
+    return _bad_collection(part["body"]) if isinstance(part.get("body"), dict) else "no body"

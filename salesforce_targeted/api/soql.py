@@ -1,0 +1,270 @@
+"""The only place where SOQL is written.
+
+Rules:
+1. Text becomes SOQL through ``literal`` and ``name`` only; a plain ``str`` is never accepted as a
+   condition.
+2. Whatever can't be said safely raises before it is sent.
+
+Source: SOQL and SOSL Reference, "Quoted String Escape Sequences", "Date Formats and Date Literals
+in WHERE", "Condition Expression Syntax".
+"""
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from urllib.parse import quote_plus
+
+from .errors import ConfigurationError
+from .ids import to_18
+from .limits import DOCUMENTED, Limits
+
+
+class Soql(str):
+    """A whole statement that this module wrote."""
+
+    __slots__ = ()
+
+
+class Condition(str):
+    """A condition that this module wrote."""
+
+    __slots__ = ()
+
+
+class Expression(str):
+    """A selected aggregate, or a sort order, that this module wrote."""
+
+    __slots__ = ()
+
+
+Value = str | bool | int | float | Decimal | datetime | date | None
+
+# "Quoted String Escape Sequences". Of the control characters only these have an escape; the others
+# are sent as they are (the URL encodes them). "%" and "_" matter to LIKE only, which we never
+# write.
+_ESCAPES = str.maketrans(
+    {
+        "\\": "\\\\",
+        "'": "\\'",
+        '"': '\\"',
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\b": "\\b",
+        "\f": "\\f",
+    }
+)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*){0,5}\Z", re.ASCII)
+_LONGEST_NAME = 255
+_AGGREGATES = {"COUNT", "COUNT_DISTINCT", "MIN", "MAX", "SUM", "AVG"}
+_SEPARATOR_BYTES = len(quote_plus(","))
+
+
+def literal(  # one return per type
+    value: Value, limits: Limits = DOCUMENTED
+) -> str:
+    """The value as SOQL spells it; text in quotes, everything else without.
+
+    Raises:
+        ValueError: a time without zone, a number that isn't finite, text that is too long for a
+            literal or can't be written as UTF-8.
+    """
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(int(value))
+    if isinstance(value, (float, Decimal)):
+        if not math.isfinite(value):
+            raise ValueError("SOQL has no literal for a number that isn't finite")
+        return str(float(value) if isinstance(value, float) else f"{value:f}")
+    if isinstance(value, datetime):
+        return _moment(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    text = str(value)
+    if len(text) > limits.literal_chars:
+        raise ValueError(f"a SOQL literal holds at most {limits.literal_chars} characters")
+    text.encode()  # a lone surrogate raises UnicodeEncodeError, which is a ValueError
+    return f"'{text.translate(_ESCAPES)}'"
+
+
+def _moment(value: datetime) -> str:
+    if value.tzinfo is None:
+        raise ValueError("a time without zone: which instant would it be?")
+    utc = value.astimezone(UTC).replace(tzinfo=None)
+    # Salesforce keeps milliseconds. Cutting, not rounding: `>=` must never move past the row.
+    return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds") + "Z"
+
+
+def name(identifier: str) -> str:
+    """The name of an object, a field or a path of fields ("Owner.Name"), checked.
+
+    Raises:
+        ConfigurationError: it isn't a name, so it can't be one of the org's either.
+    """
+    if len(identifier) > _LONGEST_NAME or not _NAME.match(identifier):
+        raise ConfigurationError(
+            f"{identifier[:60]!r} can't be a name of Salesforce",
+            remedy="Names are letters, digits and underscores, beginning with a letter.",
+        )
+    return identifier
+
+
+def aggregate(function: str, field: str = "", alias: str = "") -> Expression:
+    """``COUNT()``, ``COUNT(Id) n``, ``MIN(SystemModstamp) oldest`` for use in ``select``."""
+    if function not in _AGGREGATES or (not field and (function != "COUNT" or alias)):
+        raise ConfigurationError("that is no aggregate of SOQL")
+    call = f"{function}({name(field) if field else ''})"
+    return Expression(f"{call} {name(alias)}" if alias else call)
+
+
+def descending(field: str) -> Expression:
+    """A sort order for ``order_by``, largest first."""
+    return Expression(f"{name(field)} DESC")
+
+
+def eq(field: str, value: Value) -> Condition:
+    """``field = value``; null compares with null here, unlike in SQL."""
+    return Condition(f"{name(field)} = {literal(value)}")
+
+
+def ne(field: str, value: Value) -> Condition:
+    """``field != value``."""
+    return Condition(f"{name(field)} != {literal(value)}")
+
+
+def gt(field: str, value: Value) -> Condition:
+    """``field > value``."""
+    return Condition(f"{name(field)} > {literal(value)}")
+
+
+def ge(field: str, value: Value) -> Condition:
+    """``field >= value``."""
+    return Condition(f"{name(field)} >= {literal(value)}")
+
+
+def lt(field: str, value: Value) -> Condition:
+    """``field < value``."""
+    return Condition(f"{name(field)} < {literal(value)}")
+
+
+def le(field: str, value: Value) -> Condition:
+    """``field <= value``."""
+    return Condition(f"{name(field)} <= {literal(value)}")
+
+
+def is_in(field: str, values: Iterable[Value]) -> Condition:
+    """``field IN (…)``.
+
+    Raises:
+        ValueError: no values; SOQL has no empty list, and leaving the condition out would select
+            all.
+    """
+    written = ",".join(literal(value) for value in values)
+    if not written:
+        raise ValueError("IN needs at least one value")
+    return Condition(f"{name(field)} IN ({written})")
+
+
+def id_in(ids: Iterable[str], field: str = "Id") -> Condition:
+    """``Id IN (…)`` for ids in either form, each one checked.
+
+    Raises:
+        ValueError: no ids, or one that is none.
+    """
+    return is_in(field, [to_18(id_) for id_ in ids])
+
+
+def and_(*conditions: Condition | None) -> Condition | None:
+    """All of the conditions; None among them counts as "no condition", and none at all gives None."""
+    return _joined(" AND ", conditions)
+
+
+def or_(*conditions: Condition | None) -> Condition | None:
+    """Any of the conditions; None among them is left out."""
+    return _joined(" OR ", conditions)
+
+
+def _joined(word: str, conditions: Sequence[Condition | None]) -> Condition | None:
+    parts = [condition for condition in conditions if condition is not None]
+    if not all(isinstance(part, Condition) for part in parts):
+        raise TypeError("conditions come from this module, never from text")
+    if not parts:
+        return None
+    if len(parts) == 1:
+        return parts[0]
+    return Condition("(" + word.join(parts) + ")")
+
+
+def select(  # the clauses of SOQL, in SOQL's order
+    fields: Iterable[str],
+    object: str,  # Salesforce's word for it
+    where: Condition | None = None,
+    group_by: Iterable[str] = (),
+    order_by: Iterable[str] = (),
+    limit: int | None = None,
+    limits: Limits = DOCUMENTED,
+) -> Soql:
+    """One statement, on one line.
+
+    Args:
+        fields: Names, or what ``aggregate`` returns.
+        object: Its API name.
+        where: What this module's functions return.
+        group_by: Names.
+        order_by: Names, or what ``descending`` returns.
+        limit: Rows at most.
+        limits: Which statement is too long.
+
+    Raises:
+        ConfigurationError: a name that can't be one.
+        TypeError: a condition that is plain text.
+        ValueError: no fields, a negative limit, or a statement longer than Salesforce takes.
+    """
+    chosen = [_selected(field) for field in fields]
+    if not chosen:
+        raise ValueError("SELECT needs at least one field")
+    statement = f"SELECT {', '.join(chosen)} FROM {name(object)}"  # names are checked
+    if where is not None:
+        if not isinstance(where, Condition):
+            raise TypeError("conditions come from this module, never from text")
+        statement += f" WHERE {where}"
+    if groups := ", ".join(name(field) for field in group_by):
+        statement += f" GROUP BY {groups}"
+    if orders := ", ".join(_selected(field) for field in order_by):
+        statement += f" ORDER BY {orders}"
+    if limit is not None:
+        if isinstance(limit, bool) or limit < 0:
+            raise ValueError("LIMIT needs a number of rows")
+        statement += f" LIMIT {int(limit)}"
+    if len(statement) > limits.soql_chars:
+        raise ValueError(f"the statement exceeds {limits.soql_chars} characters: ask for less")
+    return Soql(statement)
+
+
+def _selected(field: str) -> str:
+    return field if isinstance(field, Expression) else name(field)
+
+
+def ids_that_fit(
+    fields: Iterable[str],
+    object: str,  # see select
+    limits: Limits = DOCUMENTED,
+    field: str = "Id",
+) -> int:
+    """How many ids ``select(fields, object, id_in(ids))`` can name in one GET; at least 1.
+
+    Source: "Status Codes and Error Responses" (414), "SOQL and SOSL Limits".
+    """
+    one = "0" * 18
+    frame = select(fields, object, is_in(field, [one]))
+    per_id = len(quote_plus(f"'{one}'")) + _SEPARATOR_BYTES
+    # 100 bytes for the path before the statement; more than this travels in a composite body.
+    room = limits.uri_bytes - limits.header_bytes - 100
+    in_uri = (room - len(quote_plus(frame))) // per_id + 1
+    in_soql = (limits.soql_chars - len(frame)) // (len(one) + 3) + 1
+    return max(1, min(in_uri, in_soql, limits.ids_per_query))

@@ -1,0 +1,215 @@
+"""Describe entries become columns: one table of Salesforce's field types, one name per column.
+
+Rules. Types come from describe, never from the data. A column that the destination already has
+keeps its stored type, and values are fitted to it: dlt's binary copy into PostgreSQL would write
+the bytes of another type without any error. No two columns share a name.
+
+Source of the types: Object Reference, "Field Types"; SOAP API Developer Guide, "Primitive Data
+Types" (the ``xsd`` type on the wire).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+ROW_HASH = "row_hash"
+# dlt keeps hints that start with x-: ours says which field a column belongs to, so that two fields
+# whose names fold into one column never swap places when describe's order changes.
+FIELD_HINT = "x-salesforce-field"
+
+# What Salesforce calls a field's type -> what its values are in Arrow.
+ARROW_TYPES: dict[str, pa.DataType] = {
+    **dict.fromkeys(
+        (
+            "id", "reference", "string", "textarea", "phone", "email", "url", "picklist",
+            "multipicklist", "combobox", "encryptedstring", "anyType",
+        ),
+        pa.string(),
+    ),
+    "boolean": pa.bool_(),
+    **dict.fromkeys(("int", "long"), pa.int64()),
+    # xsd:double on the wire: a decimal column would promise digits that Salesforce never sent.
+    **dict.fromkeys(("double", "currency", "percent"), pa.float64()),
+    "date": pa.date32(),
+    "datetime": TIMESTAMP,
+    "time": pa.time64("us"),
+}  # fmt: skip
+
+# dlt's data_type of a column that exists -> the only Arrow type that may be loaded into it.
+STORED_TYPES: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "bool": pa.bool_(),
+    "bigint": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "timestamp": TIMESTAMP,
+    "time": pa.time64("us"),
+}
+
+# Always asked for: without them a deleted record could not be told from a live one.
+STRUCTURAL_FIELDS = ("Id", "IsDeleted", "MasterRecordId", "SystemModstamp")
+
+# Not columns: the parts of a compound are columns themselves, base64 is a path to a file, and a
+# junction id list (Task.TaskWhoIds) can't be selected plainly.
+LEFT_OUT_TYPES = frozenset({"address", "location", "base64", "complexvalue", "masterrecord"})
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A field as it lands.
+
+    Attributes:
+        field: Salesforce's API name, as asked for and answered (``NPI__c``).
+        name: The column in our Arrow tables, before dlt's naming (``NPI__c``, ``id``).
+        stored: The column in the destination (``npi__c``).
+        wire_type: Arrow type by describe: how the value is read.
+        type: Arrow type that is loaded; differs from ``wire_type`` where the field changed type.
+        description: Salesforce's label of the field.
+    """
+
+    field: str
+    name: str
+    stored: str
+    wire_type: pa.DataType
+    type: pa.DataType
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of one table, the key first, and what there is to say about them.
+
+    Attributes:
+        key: The column of Salesforce's ``Id``.
+        kept: Stored names of columns that describe no longer shows; they keep what they hold.
+        added: Stored names that the destination does not have yet.
+        warnings: One sentence each, for the report.
+    """
+
+    object_name: str
+    items: tuple[Column, ...]
+    kept: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Column:
+        """The column of Salesforce's ``Id``."""
+        return self.items[0]
+
+    @property
+    def fields(self) -> list[str]:
+        """The API names to ask Salesforce for."""
+        return [column.field for column in self.items]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The one Arrow schema that every batch of this table has, ``row_hash`` last."""
+        fields = [pa.field(c.name, c.type, nullable=c is not self.key) for c in self.items]
+        return pa.schema([*fields, pa.field(ROW_HASH, pa.string())])
+
+    def named(self, field: str) -> Column | None:
+        """The column of a field, by its API name."""
+        return next((column for column in self.items if column.field == field), None)
+
+
+def columns(
+    describe: Mapping[str, Any],
+    *,
+    normalize: Callable[[str], str],
+    id_column: str = "id",
+    stored: Mapping[str, Mapping[str, Any]] | None = None,
+    only: Iterable[str] | None = None,
+    own: Iterable[str] = (),
+) -> Columns:
+    """Make the columns of an object from its describe and from what the destination has.
+
+    Args:
+        describe: Salesforce's answer to ``/sobjects/<object>/describe``.
+        normalize: dlt's naming: API name to column name.
+        id_column: What ``Id`` is called in the table.
+        stored: dlt's schema of the columns that the table has, by stored name.
+        only: API names to take, beside ``STRUCTURAL_FIELDS``. None takes all.
+        own: Stored names of columns that the library itself adds.
+
+    Returns:
+        The columns in describe's order, ``Id`` first.
+    """
+    stored = stored or {}
+    wanted = None if only is None else {name.lower() for name in (*STRUCTURAL_FIELDS, *only)}
+    warnings: list[str] = []
+    taken = {normalize(name) for name in (ROW_HASH, *own)}
+    items: list[Column] = []
+    for entry in sorted(describe["fields"], key=lambda entry: str(entry["name"]) != "Id"):
+        if _left_out(entry) or (wanted is not None and entry["name"].lower() not in wanted):
+            continue
+        name = id_column if entry["name"] == "Id" else str(entry["name"])
+        owner = stored.get(normalize(name), {}).get(FIELD_HINT, entry["name"])
+        if normalize(name) in taken or owner != entry["name"]:
+            name = _suffixed(name)
+            warnings.append(
+                f"{describe['name']}.{entry['name']}: its column name is taken by another field;"
+                f" it lands in {normalize(name)}"
+            )
+        taken.add(normalize(name))
+        items.append(_column(entry, name, normalize(name), stored, describe["name"], warnings))
+    known = {column.stored for column in items} | {normalize(name) for name in (ROW_HASH, *own)}
+    kept = tuple(name for name in stored if name not in known and not name.startswith("_dlt"))
+    if wanted is None:
+        warnings.extend(
+            f"{describe['name']}: Salesforce no longer shows the field of column {name} to our"
+            " user (hidden or deleted); the column keeps its last values"
+            for name in kept
+        )
+    added = tuple(c.stored for c in items if c.stored not in stored)
+    return Columns(str(describe["name"]), tuple(items), kept, added, tuple(warnings))
+
+
+def _left_out(entry: Mapping[str, Any]) -> bool:
+    junction = str(entry.get("soapType", "")).startswith("urn:JunctionIdList")
+    return entry["type"] in LEFT_OUT_TYPES or junction or bool(entry.get("deprecatedAndHidden"))
+
+
+def _suffixed(name: str) -> str:
+    """Another name for a field whose column name is taken; the same one in every run."""
+    return f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+
+
+def _column(
+    entry: Mapping[str, Any],
+    name: str,
+    stored_name: str,
+    stored: Mapping[str, Mapping[str, Any]],
+    object_name: str,
+    warnings: list[str],
+) -> Column:
+    wire_type = ARROW_TYPES.get(entry["type"])
+    if wire_type is None:
+        wire_type = pa.string()
+        warnings.append(
+            f"{object_name}.{entry['name']}: field type {entry['type']!r} is unknown;"
+            " its values land as text"
+        )
+    stored_type = str(stored.get(stored_name, {}).get("data_type"))
+    held_type = STORED_TYPES.get(stored_type, wire_type)
+    if held_type != wire_type:
+        warnings.append(
+            f"{object_name}.{entry['name']}: Salesforce's type is now {entry['type']}, column"
+            f" {stored_name} holds {stored_type}; values that do not fit are null and"
+            f" listed as rejected. To migrate: rename or drop the column, run `dlt pipeline`"
+            " … `sync`, then --full"
+        )
+    return Column(
+        field=str(entry["name"]),
+        name=name,
+        stored=stored_name,
+        wire_type=wire_type,
+        type=held_type,
+        description=str(entry.get("label") or ""),
+    )

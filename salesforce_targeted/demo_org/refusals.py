@@ -1,0 +1,48 @@
+"""Refusals: what Salesforce says when it does not do what it was asked, as an exception.
+
+Source: REST API Developer Guide, "Status Codes and Error Responses".
+"""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """One REST error: HTTP status, errorCode and message."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(f"{status} {code}: {message}")
+        self.status, self.code, self.message = status, code, message
+
+
+def malformed(message: str) -> Refused:
+    """A statement that is no SOQL, or SOQL that the org does not run."""
+    return Refused(400, "MALFORMED_QUERY", message)
+
+
+def no_such_field(name: str, entity: str) -> Refused:
+    """A field that does not exist or that field-level security hides: the same answer."""
+    return Refused(
+        400,
+        "INVALID_FIELD",
+        f"\nSELECT {name} FROM {entity}\n       ^\nERROR at Row:1:Column:8\n"
+        f"No such column '{name}' on entity '{entity}'. If you are attempting to use a custom "
+        "field, be sure to append the '__c' after the custom field name. Please reference your "
+        "WSDL or the describe call for the appropriate names.",
+    )
+
+
+def no_such_object(name: str) -> Refused:
+    """An object that does not exist or that our user may not see."""
+    return Refused(
+        400,
+        "INVALID_TYPE",
+        f"\nSELECT Id FROM {name}\n               ^\nERROR at Row:1:Column:16\n"
+        f"sObject type '{name}' is not supported. If you are attempting to use a custom object, be "
+        "sure to append the '__c' after the entity name. Please reference your WSDL or the "
+        "describe call for the appropriate names.",
+    )
+
+
+def not_found() -> Refused:
+    """A path, version or describe that is not there."""
+    return Refused(404, "NOT_FOUND", "The requested resource does not exist")

@@ -1,0 +1,257 @@
+"""What an org is at one moment: its objects, who may see what, its clock, sessions and counters.
+
+Rules:
+- What ``query`` and ``queryAll`` show is decided here and nowhere else (:meth:`OrgState.shows`).
+- Relations follow their task: gone from ``query`` while it is deleted or archived, except those of
+  ``outliving`` tasks, which the org that this project grew from showed all the same.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+from .faults import Faults
+from .fields import Entry
+from .ids import Numbering, normal, to_18
+from .instants import END, text_of
+from .latency import Latency
+from .people import Crowd, Row
+from .tables import ContactTable, Table, compound
+
+NOT_BILLED = frozenset({"token", "soap", "versions", "userinfo"})
+OBJECTS_WITHOUT_BULK = frozenset({"TaskWhoRelation"})
+
+
+class OrgState:
+    """One org; every public name may be read or set by a test at any time, under ``lock``."""
+
+    def __init__(self, tables: Iterable[Table], seed: int) -> None:
+        self.lock = threading.RLock()
+        self.seed = seed
+        self.tables: dict[str, Table] = {table.name: table for table in tables}
+        self.now: datetime = END
+        self.hostile_id = ""
+        self.empty_id = ""
+        self.outliving: set[int] = set()  # tasks whose relations show although the task does not
+        # [K] whether relations of a deleted contact show is not documented; strict: they do not.
+        self.relations_outlive_contacts = False
+        self.shared_activities = True
+        self.my_domain = True  # False: this host is login.salesforce.com
+        self.rotate_refresh_tokens = False
+        self.users_by_name = {"integration@demo.example": "demo-password"}
+        self.security_token = "SECURITYTOKEN"
+        self.client_id, self.client_secret = "demo-client-id", "demo-client-secret"
+        self.client_credentials_user = True
+        self.jwt_public_key: bytes | None = None  # PEM; None: signatures are not checked
+        self.refresh_tokens: set[str] = {"demo-refresh-token"}
+        self.sessions: set[str] = set()
+        self._sessions_made = 0
+        self.page_rows = 2000
+        self.bulk_seconds = 0.0
+        self.daily_limit, self.daily_used = 15_000, 0
+        self.latency: Latency | None = None
+        self.faults = Faults()
+        self.calls: Counter[str] = Counter()
+        self.requests: deque[tuple[str, str]] = deque(maxlen=100_000)
+        self.unexpected: list[str] = []
+        self.writes_attempted: list[str] = []
+        self.cursors: dict[str, Any] = {}
+        self.jobs: dict[str, Any] = {}
+        self.org_id = to_18("00D5g0000008XYZ")
+
+    # ---------------------------------------------------------------- sessions and counters
+    def issue_token(self) -> str:
+        """Sign somebody in: a new valid access token."""
+        with self.lock:
+            self._sessions_made += 1
+            token = f"{self.org_id[:15]}!AQ{self.seed}.{self._sessions_made:06}.demoSession"
+            self.sessions.add(token)
+            return token
+
+    def expire_sessions(self) -> None:
+        """End every session: the next call of each is answered 401."""
+        with self.lock:
+            self.sessions.clear()
+
+    @property
+    def billed(self) -> int:
+        """Calls that count against the daily limit, since the start or :meth:`reset_calls`."""
+        return sum(self.calls.values())
+
+    def reset_calls(self) -> None:
+        """Count calls from zero again; the daily allowance stays used."""
+        with self.lock:
+            self.calls.clear()
+            self.requests.clear()
+
+    def bill(self, kind: str, calls: int = 1) -> bool:
+        """Count a call of that kind; False if the day's calls are spent."""
+        with self.lock:
+            if kind in NOT_BILLED:
+                return True
+            self.calls[kind] += calls
+            if self.daily_used + calls > self.daily_limit:
+                return False
+            self.daily_used += calls
+            return True
+
+    def advance(self, seconds: float) -> None:
+        """Let time go by."""
+        with self.lock:
+            self.now += timedelta(seconds=seconds)
+
+    @property
+    def now_text(self) -> str:
+        """The clock as JSON would carry it."""
+        return text_of(self.now)
+
+    # ---------------------------------------------------------------- objects and rows
+    @property
+    def contacts(self) -> ContactTable:
+        """The contacts."""
+        table = self.tables["Contact"]
+        assert isinstance(table, ContactTable)
+        return table
+
+    @property
+    def crowd(self) -> Crowd:
+        """Those contacts that are made by number."""
+        return self.contacts.crowd
+
+    def object(self, name: str) -> Table | None:
+        """The table of an object by its name in any case, or None if our user has no such one."""
+        for table in self.tables.values():
+            if table.name.lower() == name.lower():
+                absent = table.name == "TaskWhoRelation" and not self.shared_activities
+                return None if absent else table
+        return None
+
+    def find(self, table: Table, id_: str) -> int | None:
+        """The ordinal of an existing row, whatever its state; None if there is none."""
+        full = normal(id_)
+        ordinal = None if full is None else table.numbering.ordinal_of(full)
+        return ordinal if ordinal is not None and ordinal in table else None
+
+    def shows(self, table: Table, ordinal: int, row: Row, *, all_rows: bool) -> bool:
+        """Whether ``query`` (or ``queryAll``) returns the row to our user."""
+        if ordinal in table.hidden:
+            return False
+        if table.name == "TaskWhoRelation":
+            return self._shows_relation(row)
+        if all_rows:
+            return True
+        return not row.get("IsDeleted") and not row.get("IsArchived")
+
+    def _shows_relation(self, row: Row) -> bool:
+        tasks = self.tables["Task"]
+        number = tasks.numbering.ordinal_of(row["TaskId"])
+        task = None if number is None else tasks.row(number)
+        if task is None:
+            return False
+        if number not in self.outliving and (task["IsDeleted"] or task["IsArchived"]):
+            return False
+        who = row["RelationId"]
+        if who is None or self.relations_outlive_contacts:
+            return True
+        contact = self.contacts.numbering.ordinal_of(who)
+        if contact is None:
+            return True
+        changes = self.contacts.changed.get(contact, {})
+        return contact not in self.contacts.purged and not changes.get("IsDeleted")
+
+    def visible(
+        self, table: Table, *, all_rows: bool, ordinals: Iterable[int] | None = None,
+        keep: Callable[[Row], bool] | None = None,
+    ) -> Iterator[int]:  # fmt: skip
+        """Ordinals of the rows that our user sees, of *ordinals* or of all, in that order."""
+        plain = isinstance(table, ContactTable)
+        for ordinal in table.ordinals() if ordinals is None else ordinals:
+            untouched = plain and ordinal not in table.changed and ordinal not in table.hidden
+            if untouched and keep is None:
+                if ordinal in table:
+                    yield ordinal
+                continue
+            row = table.row(ordinal)
+            if row is None or not self.shows(table, ordinal, row, all_rows=all_rows):
+                continue
+            if keep is None or keep(row):
+                yield ordinal
+
+    def value(self, table: Table, row: Row, name: str) -> Any:
+        """A field's value in a row; compound ones are put together."""
+        if table.entries[name]["type"] in ("address", "location"):
+            return compound(row, name)
+        return row.get(name)
+
+    def parent(self, id_: str | None) -> tuple[Table, Row] | None:
+        """The row that a reference points at, if our user may see it."""
+        if not id_:
+            return None
+        for table in self.tables.values():
+            if id_.startswith(table.numbering.prefix):
+                ordinal = table.numbering.ordinal_of(id_)
+                row = None if ordinal is None else table.row(ordinal)
+                if ordinal is None or row is None:
+                    return None
+                return (table, row) if self.shows(table, ordinal, row, all_rows=True) else None
+        return None
+
+    # ---------------------------------------------------------------- for oracles
+    def rows(
+        self, object: str, all_rows: bool = False, ids: Iterable[str] | None = None
+    ) -> dict[str, Row]:
+        """What ``query`` (``queryAll``) would show our user: every visible field of every row."""
+        with self.lock:
+            table = self.object(object)
+            if table is None:
+                return {}
+            names = list(table.visible_entries())
+            wanted: Iterable[int] | None = None
+            if ids is not None:
+                found = {self.find(table, id_) for id_ in ids}
+                wanted = sorted(ordinal for ordinal in found if ordinal is not None)
+            made = {}
+            for ordinal in self.visible(table, all_rows=all_rows, ordinals=wanted):
+                row = table.row(ordinal)
+                assert row is not None
+                made[row["Id"]] = {name: self.value(table, row, name) for name in names}
+            return made
+
+    def fields(self, object: str) -> list[Entry]:
+        """The describe entries that our user sees; none if the object is not there."""
+        with self.lock:
+            table = self.object(object)
+            return [] if table is None else [dict(e) for e in table.visible_entries().values()]
+
+    def active_ids(self) -> list[str]:
+        """Ids of the contacts that some visible relation (or Task.WhoId) points at, ascending."""
+        with self.lock:
+            source, name = ("TaskWhoRelation", "RelationId")
+            if not self.shared_activities:
+                source, name = ("Task", "WhoId")
+            table = self.tables[source]
+            found = set()
+            for ordinal in self.visible(table, all_rows=False):
+                row = table.row(ordinal)
+                found.add(row[name] if row else None)
+            return sorted(id_ for id_ in found if id_ and id_.startswith("003"))
+
+
+def new_tables() -> list[Table]:
+    """The stored objects, empty; contacts need a crowd and are made by the seeding."""
+    from . import schema  # here, so that a table module never waits for the field lists
+
+    return [
+        Table("Account", "001", schema.account()),
+        Table("User", "005", schema.user()),
+        Table("Lead", "00Q", schema.lead()),
+        Table("Task", "00T", schema.task()),
+        Table("TaskWhoRelation", "0RT", schema.task_who_relation()),
+    ]
+
+
+__all__ = ["NOT_BILLED", "OBJECTS_WITHOUT_BULK", "Numbering", "OrgState", "new_tables"]

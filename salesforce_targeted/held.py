@@ -1,0 +1,171 @@
+"""What the destination already holds, read back through dlt's SQL client.
+
+Rule: the destination is the memory. What is held is never kept in pipeline state, so a second
+machine, a restored backup or a dropped working folder can't make the two disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.schema import Schema
+from dlt.destinations.sql_client import SqlClientBase
+
+from salesforce_targeted.columns import ROW_HASH, STORED_TYPES, Columns
+from salesforce_targeted.tables import Batch
+
+CONTACTS, RELATIONS = "sf_contacts", "sf_taskwhorelations"
+TASKS, USERS = "sf_activities", "sf_users"
+ACTIVE_CONTACTS, REJECTED_RECORDS = "sf_active_contacts", "sf_rejected_records"
+SYNC_RUNS = "sf_sync_runs"
+
+_ID = re.compile(r"[A-Za-z0-9]{15,18}\Z")
+_IDS_PER_STATEMENT = 10_000
+
+
+@dataclass(slots=True)
+class Changes:
+    """A batch compared with what is held.
+
+    Attributes:
+        table: Rows to load: new and updated ones.
+    """
+
+    table: pa.Table
+    new: int
+    updated: int
+    unchanged: int
+
+
+class Held:
+    """The tables of one dataset, as they are before this run's load."""
+
+    def __init__(self, pipeline: dlt.Pipeline, schema: Schema) -> None:
+        self.pipeline = pipeline
+        self.schema = schema
+
+    def name(self, identifier: str) -> str:
+        """A column's name in the destination."""
+        return self.schema.naming.normalize_path(identifier)
+
+    def column_hints(self, table: str) -> dict[str, Mapping[str, Any]]:
+        """dlt's schema of the columns that a table has, by stored name."""
+        known = self.schema.tables.get(self.schema.naming.normalize_table_identifier(table), {})
+        return {
+            name: hints for name, hints in known.get("columns", {}).items() if "data_type" in hints
+        }
+
+    def rows(
+        self, table: str, columns: Sequence[str], where: str = "", group_by: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a table, none where the table or the dataset does not exist yet.
+
+        Args:
+            columns: Stored names, which are quoted, or SQL expressions, which are not.
+            where: SQL after ``WHERE``, of this module's and its callers' own making.
+        """
+        with self._client() as client:
+            chosen = [
+                client.escape_column_name(column) if column.isidentifier() else column
+                for column in columns
+            ]
+            statement = f"SELECT {', '.join(chosen)} FROM {self._table(client, table)}"  # noqa: S608
+            if where:
+                statement += f" WHERE {where}"
+            if group_by:
+                statement += f" GROUP BY {group_by}"
+            try:
+                with client.execute_query(statement) as cursor:
+                    return list(cursor.fetchall())
+            except DestinationUndefinedEntity:
+                return []
+
+    def ids(self, table: str, column: str, where: str = "") -> list[str]:
+        """The distinct non-null values of a column."""
+        present = f"{column} IS NOT NULL" + (f" AND ({where})" if where else "")
+        return [row[0] for row in self.rows(table, [f"DISTINCT {column}"], present)]
+
+    def count(self, table: str, where: str = "") -> int:
+        """How many rows a table has."""
+        counted = self.rows(table, ["COUNT(*)"], where)
+        return int(counted[0][0]) if counted else 0
+
+    def by_ids(
+        self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows of some ids; the key is the first value of each."""
+        known = [id_ for id_ in ids if _ID.match(id_)]
+        for start in range(0, len(known), _IDS_PER_STATEMENT):
+            some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
+            yield from self.rows(table, [key, *columns], f"{key} IN ({some})")
+
+    def changes(self, table: str, columns: Columns, batch: Batch) -> Changes:
+        """Compare a batch with what is held, by content, and pick the rows to load.
+
+        A row whose columns are unchanged stays out of the load. Columns that describe no longer
+        shows are filled with what is held, for a merge sets every column that dlt knows.
+        """
+        rows = batch.table
+        ids = rows.column(columns.key.name)
+        if not rows.num_rows or ROW_HASH not in self.column_hints(table):
+            return Changes(rows, rows.num_rows, 0, 0)
+        held = dict(self.by_ids(table, columns.key.stored, ids.to_pylist(), [ROW_HASH]))
+        hashes = rows.column(ROW_HASH).to_pylist()
+        known = [id_ in held for id_ in ids.to_pylist()]
+        same = [held.get(id_) == hash_ for id_, hash_ in zip(ids.to_pylist(), hashes, strict=True)]
+        changed = rows.filter(pc.invert(pa.array(same, pa.bool_())))
+        new = len(known) - sum(known)
+        unchanged = sum(same)
+        return Changes(changed, new, rows.num_rows - new - unchanged, unchanged)
+
+    def with_kept(self, table: str, columns: Columns, rows: pa.Table) -> pa.Table:
+        """Append what is held in the columns that describe no longer shows."""
+        if not columns.kept or not rows.num_rows:
+            return rows
+        hints = self.column_hints(table)
+        ids = rows.column(columns.key.name).to_pylist()
+        held = {
+            row[0]: row[1:]
+            for row in self.by_ids(table, columns.key.stored, ids, [*columns.kept])
+        }
+        for position, name in enumerate(columns.kept):
+            values = [held[id_][position] if id_ in held else None for id_ in ids]
+            rows = rows.append_column(name, stored_array(values, str(hints[name]["data_type"])))
+        return rows
+
+    def table_of(self, table: str, columns: Columns, ids: Sequence[str]) -> pa.Table:
+        """Held rows as Arrow, in the columns' schema, ``row_hash`` last."""
+        stored = [column.stored for column in columns.items[1:]]
+        found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
+        schema = columns.schema
+        arrays = [
+            pa.array([row[position] for row in found], kind.type)
+            for position, kind in enumerate(schema)
+        ]
+        return pa.Table.from_arrays(arrays, schema=schema)
+
+    @contextmanager
+    def _client(self) -> Iterator[SqlClientBase[Any]]:
+        with self.pipeline.sql_client() as client:
+            yield client
+
+    def _table(self, client: SqlClientBase[Any], table: str) -> str:
+        return client.make_qualified_table_name(
+            self.schema.naming.normalize_table_identifier(table)
+        )
+
+
+def stored_array(values: Sequence[Any], data_type: str) -> pa.Array:
+    """Values read back from a column as the Arrow type that may be loaded into it again."""
+    if data_type == "json":
+        return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
+    return pa.array(values, STORED_TYPES.get(data_type))

@@ -1,0 +1,154 @@
+"""A contact's life in the active set: one row of ``sf_active_contacts`` per contact ever held.
+
+Rule: ``sf_contacts`` stays a true copy of Salesforce; what we know *about* a contact stands here. A
+row is written when something about it changes, so a quiet run writes none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from salesforce_targeted.columns import TIMESTAMP
+from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
+from salesforce_targeted.retrieval import Gone
+
+SCHEMA = pa.schema(
+    [
+        pa.field("contact_id", pa.string(), nullable=False),
+        pa.field("is_active", pa.bool_()),
+        pa.field("relation_count", pa.int64()),
+        pa.field("gone_reason", pa.string()),
+        pa.field("merged_into", pa.string()),
+        pa.field("first_seen_at", TIMESTAMP),
+        pa.field("last_seen_at", TIMESTAMP),
+        pa.field("left_at", TIMESTAMP),
+        pa.field("left_reason", pa.string()),
+    ]
+)
+DESCRIPTIONS = {
+    "contact_id": "Salesforce id of the contact; joins sf_contacts",
+    "is_active": "Whether a relation of the org points at the contact",
+    "relation_count": "Relations that the org shows for the contact",
+    "gone_reason": "Why the org does not return the contact: deleted, merged, hidden, rejected",
+    "merged_into": "The contact that survived the merge",
+    "first_seen_at": "The run that first saw the contact",
+    "last_seen_at": "When a change of this row was last written while the contact was active;"
+    " for one that left, the last run that saw it active",
+    "left_at": "The run that found no relation of the contact any more",
+    "left_reason": "relation_removed, task_deleted or task_archived",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A row of ``sf_active_contacts``, in the order of ``SCHEMA``."""
+
+    contact_id: str
+    is_active: bool
+    relation_count: int
+    gone_reason: str | None
+    merged_into: str | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+    left_at: datetime | None = None
+    left_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a run saw.
+
+    Attributes:
+        counts: Active contact to its relations.
+        complete: Whether ``counts`` are all there are; if not, nobody is said to have left.
+        gone: Contacts that the org did not return.
+        rejected: Contacts that came but could not be loaded.
+        returned: Whether a contact was asked for and came; None for one that was not asked for.
+        left_reasons: Contact to the reason of its last relation's removal.
+        now: The run's time.
+        before: The time of the last run that looked at all relations.
+    """
+
+    counts: Mapping[str, int]
+    complete: bool
+    gone: Mapping[str, Gone]
+    rejected: frozenset[str]
+    asked: frozenset[str]
+    left_reasons: Mapping[str, str]
+    now: datetime
+    before: datetime | None
+
+
+def changed(known: Mapping[str, Life], held: Iterable[str], seen: Sighting) -> list[Life]:
+    """The lives that a run changed or began.
+
+    Args:
+        known: Lives by contact id, as they are in the destination.
+        held: Contact ids in ``sf_contacts`` after the run.
+    """
+    everyone = {*known, *held, *seen.counts, *seen.gone}
+    found = []
+    for contact_id in sorted(everyone):
+        before = known.get(contact_id)
+        after = _lived(before or _born(contact_id, seen), seen)
+        if after != before:
+            found.append(after)
+    return found
+
+
+def to_table(lives: Iterable[Life]) -> pa.Table:
+    """Lives as Arrow rows."""
+    rows = [tuple(getattr(life, name) for name in SCHEMA.names) for life in lives]
+    arrays = [
+        pa.array([row[position] for row in rows], kind.type) for position, kind in enumerate(SCHEMA)
+    ]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def _born(contact_id: str, seen: Sighting) -> Life:
+    return Life(
+        contact_id,
+        is_active=contact_id in seen.counts,
+        relation_count=seen.counts.get(contact_id, 0),
+        gone_reason=None,
+        merged_into=None,
+        first_seen_at=seen.now,
+        last_seen_at=seen.now,
+    )
+
+
+def _lived(life: Life, seen: Sighting) -> Life:
+    life = _returned(life, seen)
+    if life.contact_id in seen.counts:
+        count = seen.counts[life.contact_id]
+        if not life.is_active or count != life.relation_count:
+            return replace(
+                life, is_active=True, relation_count=count, last_seen_at=seen.now,
+                left_at=None, left_reason=None,
+            )  # fmt: skip
+        return life
+    if life.is_active and seen.complete:
+        return replace(
+            life, is_active=False, relation_count=0, left_at=seen.now,
+            left_reason=seen.left_reasons.get(life.contact_id),
+            last_seen_at=max(life.last_seen_at, seen.before or life.last_seen_at),
+        )  # fmt: skip
+    return life
+
+
+def _returned(life: Life, seen: Sighting) -> Life:
+    """The life with why the org does not return the contact, or that it does."""
+    gone = seen.gone.get(life.contact_id)
+    if gone is None:
+        if life.contact_id in seen.rejected:
+            return replace(life, gone_reason="rejected", merged_into=None)
+        if life.contact_id in seen.asked:
+            return replace(life, gone_reason=None, merged_into=None)
+        return life
+    if gone.reason == HIDDEN and life.gone_reason in {DELETED, MERGED}:
+        return life  # purged from the recycle bin: what became of it is known already
+    return replace(life, gone_reason=gone.reason, merged_into=gone.merged_into)

@@ -1,0 +1,213 @@
+"""Keep a table true: choose which ids to ask for, fetch them, and pass on the rows that changed.
+
+Rule. Within the call budget everything held is read again, every run: formula fields, late commits
+and new columns then come out right by construction. Beyond it a run asks for new ids and for what
+was modified since the last run, and a whole pass follows every ``full_refresh_days``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from salesforce_targeted.api import soql
+from salesforce_targeted.columns import ROW_HASH, Columns
+from salesforce_targeted.plan import Plan, cheapest
+from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve
+from salesforce_targeted.run import OBJECTS, Run
+from salesforce_targeted.tables import concat
+
+# How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
+# minutes are allowed, rows five minutes late have been recorded.
+LAG = timedelta(minutes=15)
+ROWS_PER_LOAD_BATCH = 10_000
+# Fields that name a user who must be held with the row.
+USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
+
+
+@dataclass(slots=True)
+class Pass:
+    """The ids that a run asks for, and whether they are all that should be held."""
+
+    ids: list[str]
+    whole: bool
+
+
+def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
+    """Decide which ids of a table to ask for.
+
+    Args:
+        named: Ids that must be held after the run.
+    """
+    object_name, key = OBJECTS[table], run.columns(table).key.stored
+    named = set(named)
+    if run.scope.limit is not None:
+        return Pass(sorted(named), whole=False)
+    held = set(run.held.ids(table, key))
+    if run.scope.since is not None:
+        modified = _modified(run, object_name, run.scope.since, held | named)
+        return Pass(sorted(named | modified), whole=False)
+    everything = held | named
+    calls = ceil(len(everything) / run.client.limits.ids_per_collection)
+    state = dlt.current.source_state().get("refresh", {}).get(table, {})
+    cursor, passed_at = state.get("cursor"), state.get("passed_at")
+    within = calls <= run.settings.refresh_call_budget
+    if within or run.scope.full or not cursor or not passed_at or _due(run, passed_at):
+        return Pass(sorted(everything), whole=True)
+    since = datetime.fromisoformat(cursor) - LAG
+    modified = _modified(run, object_name, since, held)
+    run.ledger.warn(
+        f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
+        f" {run.settings.refresh_call_budget}; only new records and those modified since"
+        f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
+        f" stay as they are until the next whole pass, due"
+        f" {datetime.fromisoformat(passed_at) + _days(run):%Y-%m-%d}"
+    )
+    return Pass(sorted((named - held) | modified), whole=False)
+
+
+def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa.Table]:
+    """Fetch records and yield the rows to load: new and changed ones.
+
+    Args:
+        books: Filled in as answers come.
+    """
+    object_name = OBJECTS[table]
+    columns = run.columns(table)
+    tally = run.ledger.tally(object_name)
+    tally.asked += len(chosen.ids)
+    if chosen.ids:
+        plan = _plan(run, object_name, columns, len(chosen.ids))
+        yield from _joined(_changed_rows(run, table, columns, plan, chosen.ids, books))
+    if books.newest is not None and run.scope.complete:
+        _remember(table, books.newest, whole=chosen.whole)
+
+
+def _changed_rows(
+    run: Run, table: str, columns: Columns, plan: Plan, ids: Sequence[str], books: Refreshed
+) -> Iterator[pa.Table]:
+    object_name = OBJECTS[table]
+    tally = run.ledger.tally(object_name)
+    # A new column reaches the destination with a row that carries it, changed or not.
+    must_carry = bool(columns.added) and bool(run.held.column_hints(table))
+    for answer in retrieve(run.client, plan, ids, columns):
+        _note(run, answer, columns, books)
+        changes = run.held.changes(table, columns, answer.batch)
+        tally.retrieved += answer.batch.table.num_rows
+        tally.new += changes.new
+        tally.updated += changes.updated
+        tally.unchanged += changes.unchanged
+        tally.gone += len(answer.gone)
+        rows = [changes.table, _last_rows(run, table, columns, answer)]
+        if must_carry and not any(part.num_rows for part in rows):
+            rows.append(answer.batch.table.slice(0, 1))
+        must_carry = must_carry and not any(part.num_rows for part in rows)
+        run.ledger.step(f"{object_name}: {tally.retrieved + tally.gone:,} of {tally.asked:,}")
+        for part in rows:
+            if part.num_rows:
+                yield run.held.with_kept(table, columns, part)
+    tally.rejected += len(books.rejected)
+
+
+def _note(run: Run, answer: Retrieved, columns: Columns, books: Refreshed) -> None:
+    """Keep the books on an answer: who is gone, what was rejected, which users its rows name."""
+    for batch in (answer.batch, answer.last_rows):
+        if batch is None:
+            continue
+        for rejected in batch.rejected:
+            run.ledger.reject(rejected)
+            if not rejected.field:
+                books.rejected.add(rejected.record_id)
+        run.ledger.nuls_removed += batch.nuls_removed
+        run.named_users.update(named_users(batch.table, columns))
+        stamp = columns.named("SystemModstamp")
+        if stamp is not None and batch.table.num_rows:
+            newest = pc.max(batch.table.column(stamp.name)).as_py()
+            if isinstance(newest, datetime):
+                books.newest = max(books.newest or newest, newest)
+    books.gone.update({gone.id: gone for gone in answer.gone})
+    books.archived.extend(answer.archived)
+
+
+def _last_rows(run: Run, table: str, columns: Columns, answer: Retrieved) -> pa.Table:
+    """Rows of deleted and merged records that are held: the org still shows them as deleted."""
+    if answer.last_rows is None:
+        return answer.batch.table.slice(0, 0)
+    last = answer.last_rows.table
+    ids = last.column(columns.key.name).to_pylist()
+    held = dict(run.held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
+    hashes = last.column(ROW_HASH).to_pylist()
+    differs = [
+        id_ in held and held[id_] != hash_ for id_, hash_ in zip(ids, hashes, strict=True)
+    ]
+    return last.filter(pa.array(differs, pa.bool_()))
+
+
+def named_users(rows: pa.Table, columns: Columns) -> set[str]:
+    """Ids of the users that rows name; queues and groups, which can own too, are not users."""
+    named: set[str] = set()
+    for field in USER_FIELDS:
+        column = columns.named(field)
+        if column is not None:
+            ids = pc.unique(rows.column(column.name)).to_pylist()
+            named.update(id_ for id_ in ids if id_ and id_.startswith("005"))
+    return named
+
+
+def _plan(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
+    plan = cheapest(
+        object_name, columns.fields, ids, limits=run.client.limits, force=run.settings.api
+    )
+    run.ledger.plans[object_name] = plan
+    run.ledger.predicted[plan.api.value] += plan.calls
+    return plan
+
+
+def _modified(run: Run, object_name: str, since: datetime, among: set[str]) -> set[str]:
+    """Those of some ids whose records were modified since."""
+    statement = soql.select(["Id"], object_name, soql.ge("SystemModstamp", since))
+    found: set[str] = set()
+    for page in run.client.pages(statement, all_rows=True):
+        found.update(record["Id"] for record in page if record["Id"] in among)
+    return found
+
+
+def _due(run: Run, passed_at: str) -> bool:
+    return datetime.fromisoformat(passed_at) + _days(run) <= run.ledger.started_at
+
+
+def _days(run: Run) -> timedelta:
+    return timedelta(days=run.settings.full_refresh_days)
+
+
+def _remember(table: str, newest: datetime, *, whole: bool) -> None:
+    """Keep, with the load, how far this table has been read; never backwards."""
+    state: dict[str, Any] = dlt.current.source_state().setdefault("refresh", {})
+    of_table = state.setdefault(table, {})
+    before = of_table.get("cursor")
+    text = newest.astimezone(UTC).isoformat()
+    of_table["cursor"] = max(before, text) if before else text
+    if whole:
+        of_table["passed_at"] = datetime.now(UTC).isoformat()
+
+
+def _joined(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Rows in batches of the size that loads fastest; one file of a few rows costs as much."""
+    waiting: list[pa.Table] = []
+    for part in parts:
+        if waiting and part.schema != waiting[0].schema:
+            yield concat(waiting)
+            waiting = []
+        waiting.append(part)
+        if sum(table.num_rows for table in waiting) >= ROWS_PER_LOAD_BATCH:
+            yield concat(waiting)
+            waiting = []
+    if waiting:
+        yield concat(waiting)

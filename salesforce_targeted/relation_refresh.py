@@ -1,0 +1,220 @@
+"""Keep ``sf_taskwhorelations`` true: rows that are new or changed, that vanished, that came back.
+
+Rule. No API reports that a relation was removed, so what is held is counted against what the org
+shows, contact by contact and in all; only where the counts differ are ids compared. Comparing goes
+both ways: it also finds rows that became visible later than the lag allows for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from salesforce_targeted import relations
+from salesforce_targeted.api import soql
+from salesforce_targeted.columns import ROW_HASH, TIMESTAMP
+from salesforce_targeted.held import RELATIONS
+from salesforce_targeted.refresh import ROWS_PER_LOAD_BATCH, named_users
+from salesforce_targeted.relations import Record
+from salesforce_targeted.run import Run
+from salesforce_targeted.tables import from_records
+
+RELATION_REMOVED, TASK_DELETED, TASK_ARCHIVED = "relation_removed", "task_deleted", "task_archived"
+# So many contacts with another count are looked at one by one; beyond, all ids are compared.
+_SUSPECTS = 2_000
+
+
+class RelationRefresh:
+    """One run's reading of the relations.
+
+    Attributes:
+        newest: The latest ``SystemModstamp`` read.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.columns = run.columns(RELATIONS)
+        self.newest: datetime | None = None
+        self.read_ids: set[str] = set()
+        self.key = self.columns.key.stored
+        self.who = run.held.name("RelationId")
+        self.task = run.held.name("TaskId")
+
+    def read(self, since: datetime | None) -> Iterator[pa.Table]:
+        """Read the rows since a moment and yield those to load."""
+        run = self.run
+        run.held_relations.update(
+            dict(
+                run.held.rows(
+                    RELATIONS, [self.who, "COUNT(*)"], "removed_at IS NULL", group_by=self.who
+                )
+            )
+        )
+        pages = relations.read(
+            run.client, run.junction, self.columns.fields, since=since, limit=run.scope.limit
+        )
+        for records in _gathered(pages):
+            yield from self._to_load(records)
+            run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
+
+    def mend(self) -> Iterator[pa.Table]:
+        """Compare counts, then ids; yield rows that came late or back, and rows marked removed."""
+        run = self.run
+        floor = run.settings.since if run.filters_by_stamp else None
+        total = relations.count(run.client, run.junction, floor)
+        run.ledger.predicted["query"] += 1
+        held, shown = run.held_relations, run.discovered
+        suspects = [
+            who
+            for who in {*held, *shown}
+            if who and who.startswith("003") and held[who] != shown.get(who, 0)
+        ]
+        missing = total - sum(held.values())
+        explained = sum(shown.get(who, 0) - held[who] for who in suspects)
+        if not run.scope.full and not suspects and not missing:
+            return
+        only = suspects if missing == explained and len(suspects) <= _SUSPECTS else None
+        if run.scope.full:
+            only = None
+        yield from self._compare(only, floor)
+
+    def _compare(self, who: Sequence[str] | None, floor: datetime | None) -> Iterator[pa.Table]:
+        run = self.run
+        shown = {
+            id_
+            for page in relations.ids_of(run.client, run.junction, since=floor, who=who)
+            for id_ in page
+        }
+        where = "removed_at IS NULL"
+        if who is not None:
+            quoted = ",".join(f"'{one}'" for one in who)
+            where += f" AND {self.who} IN ({quoted})"
+        held = {
+            row[0]: row[1:]
+            for row in run.held.rows(RELATIONS, [self.key, self.task, self.who], where)
+        }
+        late = sorted(shown - held.keys() - self.read_ids)
+        for records in _gathered(
+            relations.read_by_ids(run.client, run.junction, self.columns.fields, late)
+        ):
+            yield from self._to_load(records)
+        vanished = {id_: held[id_] for id_ in held.keys() - shown - self.read_ids}
+        yield from self._removed(vanished)
+
+    def _to_load(self, records: list[Record]) -> Iterator[pa.Table]:
+        """Compare rows with what is held; yield the new, the changed and those that came back."""
+        run, tally = self.run, self.run.ledger.relations
+        records = [record for record in records if record["Id"] not in self.read_ids]
+        self.read_ids.update(record["Id"] for record in records)
+        batch = from_records(records, self.columns)
+        self._note(batch.table)
+        for rejected in batch.rejected:
+            run.ledger.reject(rejected)
+        run.ledger.nuls_removed += batch.nuls_removed
+        ids = batch.table.column(self.columns.key.name).to_pylist()
+        held = {}
+        if ROW_HASH in run.held.column_hints(RELATIONS):
+            held = {
+                row[0]: row[1:]
+                for row in run.held.by_ids(
+                    RELATIONS, self.key, ids, [ROW_HASH, "removed_at", self.who]
+                )
+            }
+        changed = []
+        hashes = batch.table.column(ROW_HASH).to_pylist()
+        for record, id_, hash_ in zip(records, ids, hashes, strict=True):
+            before = held.get(id_)
+            live = before is not None and before[1] is None
+            if before is not None and live:
+                run.held_relations[before[2]] -= 1
+            run.held_relations[record.get("RelationId") or None] += 1
+            same = live and before is not None and before[0] == hash_
+            changed.append(not same)
+            tally.new += before is None
+            tally.unchanged += same
+            tally.updated += before is not None and not same
+        tally.read += len(records)
+        rows = batch.table.filter(pa.array(changed, pa.bool_()))
+        carried = bool(self.columns.added) and bool(run.held.column_hints(RELATIONS))
+        if carried and not rows.num_rows and tally.read == len(records):
+            rows = batch.table.slice(0, 1)  # a new column travels with a row, changed or not
+        if rows.num_rows:
+            yield self._finished(rows, None, None)
+
+    def _note(self, rows: pa.Table) -> None:
+        run, tally = self.run, self.run.ledger.relations
+        if not rows.num_rows:
+            return
+        who = rows.column("RelationId").to_pylist()
+        run.named_contacts.update(id_ for id_ in who if id_ and id_.startswith("003"))
+        tally.leads += sum(1 for id_ in who if id_ and id_.startswith("00Q"))
+        tally.without_who += sum(1 for id_ in who if not id_)
+        run.named_tasks.update(id_ for id_ in rows.column("TaskId").to_pylist() if id_)
+        run.named_users.update(named_users(rows, self.columns))
+        if self.columns.named("SystemModstamp"):
+            newest = pc.max(rows.column("SystemModstamp")).as_py()
+            if newest is not None:
+                self.newest = max(self.newest or newest, newest)
+
+    def _removed(self, vanished: dict[str, tuple[Any, ...]]) -> Iterator[pa.Table]:
+        """Yield the held rows of relations that the org no longer shows, marked with the reason."""
+        run = self.run
+        tasks = sorted({task for task, _ in vanished.values() if task})
+        reasons = why_removed(run, tasks)
+        by_reason: dict[str, list[str]] = {}
+        for id_ in sorted(vanished):
+            task, who = vanished[id_]
+            reason = reasons.get(task, RELATION_REMOVED)
+            by_reason.setdefault(reason, []).append(id_)
+            run.held_relations[who] -= 1
+            if who:
+                run.left_reasons[who] = reason
+        for reason, ids in by_reason.items():
+            run.ledger.relations.removed += len(ids)
+            run.ledger.step(f"relations: {len(ids):,} no longer shown ({reason})")
+            for start in range(0, len(ids), ROWS_PER_LOAD_BATCH):
+                some = ids[start : start + ROWS_PER_LOAD_BATCH]
+                rows = run.held.table_of(RELATIONS, self.columns, some)
+                yield self._finished(rows, run.ledger.started_at, reason)
+
+    def _finished(self, rows: pa.Table, at: datetime | None, reason: str | None) -> pa.Table:
+        rows = self.run.held.with_kept(RELATIONS, self.columns, rows)
+        rows = rows.append_column("removed_at", pa.array([at] * rows.num_rows, TIMESTAMP))
+        return rows.append_column("removed_reason", pa.array([reason] * rows.num_rows, pa.string()))
+
+
+def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
+    """What became of the tasks whose relations vanished; a task that is there is left out.
+
+    A task that not even ``queryAll`` shows was deleted for good or is hidden: as far as a
+    relation is concerned, ``task_deleted``.
+    """
+    fields = ["Id", "IsDeleted", "IsArchived"]
+    reasons = dict.fromkeys(tasks, TASK_DELETED)
+    per_call = soql.ids_that_fit(fields, "Task", run.client.limits)
+    for start in range(0, len(tasks), per_call):
+        some = soql.id_in(tasks[start : start + per_call])
+        for record in run.client.records(soql.select(fields, "Task", some), all_rows=True):
+            if record["IsDeleted"]:
+                reasons[record["Id"]] = TASK_DELETED
+            elif record["IsArchived"]:
+                reasons[record["Id"]] = TASK_ARCHIVED
+            else:
+                del reasons[record["Id"]]
+    return reasons
+
+
+def _gathered(pages: Iterator[list[Record]]) -> Iterator[list[Record]]:
+    """Pages in batches of the size that loads fastest."""
+    waiting: list[Record] = []
+    for page in pages:
+        waiting.extend(page)
+        if len(waiting) >= ROWS_PER_LOAD_BATCH:
+            yield waiting
+            waiting = []
+    if waiting:
+        yield waiting

@@ -1,0 +1,237 @@
+"""What the resources of one run share: the client, the describes, what is held, and whose turn it is.
+
+Nothing is asked of the org or the destination before a resource needs it, and each is asked once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import dlt
+
+from salesforce_targeted import relations
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import NotFoundError, SalesforceError
+from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.held import (
+    ACTIVE_CONTACTS,
+    CONTACTS,
+    RELATIONS,
+    TASKS,
+    USERS,
+    Held,
+)
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.plan import Api
+from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
+from salesforce_targeted.retrieval import Refreshed
+
+OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
+RELATION_COLUMNS = ("removed_at", "removed_reason")
+
+# A set that shrinks under this share of what was active, by more than this many, is more likely a
+# permission that was lost than a sales team that stopped working.
+SHRINK_SHARE = 0.5
+SHRINK_CONTACTS = 20
+
+
+class ShrinkError(SalesforceError):
+    """Discovery returned far fewer active contacts than are held as active."""
+
+    default_remedy = (
+        "Check that the user still sees the activities (View All Data, sharing). If the contacts"
+        " really left, run again with --allow-shrink."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a run looks at, where that is not the default (all that changed since the last run).
+
+    Attributes:
+        full: Everything anew.
+        since: Only relations and contacts modified since; the stored cursor stays where it is.
+        limit: At most so many relations, the oldest first; the cursor follows what was loaded.
+        allow_shrink: Go on although discovery returned far fewer contacts than are held.
+    """
+
+    full: bool = False
+    since: datetime | None = None
+    limit: int | None = None
+    allow_shrink: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run sees all relations, so that what it doesn't see is not there."""
+        return self.since is None and self.limit is None
+
+    @property
+    def mode(self) -> str:
+        """The report's word for it."""
+        if self.full:
+            return "full"
+        return "since" if self.since else "limit" if self.limit is not None else "incremental"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The source's parameters, as configured; see :func:`salesforce_targeted.source`."""
+
+    since: datetime | None = None
+    fields: tuple[str, ...] | None = None
+    refresh_call_budget: int = 100
+    full_refresh_days: int = 7
+    api: Api | None = None
+    id_column: str = "id"
+
+
+class Run:
+    """One run of the source."""
+
+    def __init__(
+        self, client: SalesforceClient, settings: Settings, scope: Scope, ledger: Ledger
+    ) -> None:
+        self.client = client
+        self.settings = settings
+        self.scope = scope
+        self.ledger = ledger
+        self.held_relations: Counter[str | None] = Counter()
+        self.named_contacts: set[str] = set()
+        self.named_tasks: set[str] = set()
+        self.named_users: set[str] = set()
+        self.left_reasons: dict[str, str] = {}
+        self.contacts: Refreshed | None = None
+        self.asked_contacts: frozenset[str] = frozenset()
+        self._columns: dict[str, Columns] = {}
+        self._begun: set[str] = set()
+        self._promised: set[str] = set()
+        self._ended: set[str] = set()
+
+    # Turns: resources of one extraction are polled in rounds, and None means "not yet".
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Mark a stage as begun, and as ended however it ends."""
+        self._begun.add(name)
+        self._promised.discard(name)
+        try:
+            yield
+        finally:
+            self._ended.add(name)
+
+    def has_begun(self, name: str) -> bool:
+        """Whether a stage was begun; a second beginning means another extraction."""
+        return name in self._begun and name not in self._promised
+
+    def promise(self, name: str) -> None:
+        """Say that a stage will be run, before its first turn comes."""
+        self._begun.add(name)
+        self._promised.add(name)
+
+    def after(self, *names: str) -> Iterator[None]:
+        """Yield None until those of the stages that take part in this run have ended."""
+        while any(name in self._begun and name not in self._ended for name in names):
+            yield None
+
+    @cached_property
+    def held(self) -> Held:
+        """The destination's tables, of the pipeline that runs the source."""
+        return Held(dlt.current.pipeline(), dlt.current.source_schema())
+
+    @cached_property
+    def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:
+        """All describes that a run may need, for one call."""
+        self.ledger.predicted["describe"] += 1
+        return self.client.describes(["TaskWhoRelation", "Contact", "Task", "User"])
+
+    @cached_property
+    def junction(self) -> Junction:
+        """The object that relates tasks to contacts in this org."""
+        answer = self.describes["TaskWhoRelation"]
+        if not isinstance(answer, SalesforceError):
+            return SHARED_ACTIVITIES
+        if not isinstance(answer, NotFoundError):
+            raise answer
+        self.ledger.warn(
+            "Shared Activities is off, or TaskWhoRelation is hidden from our user: a task's own"
+            " WhoId counts as its one relation"
+        )
+        return TASK_WHO_ID
+
+    def describe(self, object_name: str) -> dict[str, Any]:
+        """The describe of an object.
+
+        Raises:
+            SalesforceError: the org does not show the object to our user.
+        """
+        if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
+            return relations.describe_of_task_relations(self.describe("Task"))
+        answer = self.describes[object_name]
+        if isinstance(answer, SalesforceError):
+            raise answer
+        return answer
+
+    def columns(self, table: str) -> Columns:
+        """The columns of one of our tables, reconciled with what the destination has."""
+        if table not in self._columns:
+            found = columns(
+                self.describe(OBJECTS[table]),
+                normalize=self.held.name,
+                id_column=self.settings.id_column,
+                stored=self.held.column_hints(table),
+                only=self.settings.fields if table == CONTACTS else None,
+                own=RELATION_COLUMNS if table == RELATIONS else (),
+            )
+            for warning in found.warnings:
+                self.ledger.warn(warning)
+            self._columns[table] = found
+        return self._columns[table]
+
+    @cached_property
+    def filters_by_stamp(self) -> bool:
+        """Whether relations can be read by ``SystemModstamp``; if not, all are read each run."""
+        entries = {entry["name"]: entry for entry in self.describe("TaskWhoRelation")["fields"]}
+        filterable = bool(entries.get("SystemModstamp", {}).get("filterable"))
+        if not filterable:
+            self.ledger.warn(
+                "TaskWhoRelation.SystemModstamp can't be filtered on in this org: every run reads"
+                " all relations"
+            )
+        return filterable
+
+    @cached_property
+    def discovered(self) -> dict[str, int]:
+        """Active contacts that the org shows now, with how many relations each has.
+
+        Raises:
+            ShrinkError: far fewer than were active; nothing has been marked or loaded.
+        """
+        found: dict[str, int] = {}
+        since = self.scope.since or self.settings.since
+        if since is not None and not self.filters_by_stamp:
+            since = None
+        for batch in relations.active(
+            self.client, self.junction, "003", since=since,
+            per_call=self.client.limits.groups_per_query,
+        ):  # fmt: skip
+            found.update(batch)
+        self.ledger.predicted["query"] += len(found) // self.client.limits.groups_per_query + 1
+        self.ledger.step(f"discovered {len(found):,} active contacts")
+        if self.scope.complete and not self.scope.allow_shrink:
+            self._check_shrink(len(found))
+        return found
+
+    def _check_shrink(self, found: int) -> None:
+        before = self.held.count(ACTIVE_CONTACTS, "is_active")
+        few = found < before * SHRINK_SHARE and before - found > SHRINK_CONTACTS
+        if before and (found == 0 or few):
+            raise ShrinkError(
+                f"the org shows {found:,} active contacts where {before:,} were active; nothing"
+                " was marked as left and nothing was loaded"
+            )
