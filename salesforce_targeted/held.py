@@ -153,6 +153,21 @@ class Held:
         ]
         return pa.Table.from_arrays(arrays, schema=schema)
 
+    def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
+        """Put one row in the place of the one with its key, in a transaction."""
+        with self._client() as client:
+            name = self._table(client, table)
+            columns = {self.name(column): value for column, value in row.items()}
+            names = ", ".join(client.escape_column_name(column) for column in columns)
+            marks = ", ".join(["%s"] * len(columns))
+            with client.begin_transaction():
+                key_column = client.escape_column_name(self.name(key))
+                client.execute_sql(f"DELETE FROM {name} WHERE {key_column} = %s", row[key])  # noqa: S608
+                client.execute_sql(
+                    f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
+                    *columns.values(),
+                )
+
     @contextmanager
     def _client(self) -> Iterator[SqlClientBase[Any]]:
         with self.pipeline.sql_client() as client:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
+from salesforce_targeted.api.calls import CallLedger
 from salesforce_targeted.plan import Plan
 from salesforce_targeted.tables import Rejected
 
@@ -91,6 +94,13 @@ class Ledger:
     cursor: datetime | None = None
     nuls_removed: int = 0
     steps: list[str] = field(default_factory=list)
+    calls: CallLedger = field(default_factory=CallLedger)
+    org_remaining: int | None = None
+    asked: dict[str, set[str]] = field(default_factory=dict)
+    relations_held: int = 0
+    contacts_held: int = 0
+    scope_complete: bool = True
+    api_version: str = ""
 
     def tally(self, object_name: str) -> Tally:
         """The tally of an object, begun at its first mention."""
@@ -110,3 +120,64 @@ class Ledger:
     def reject(self, rejected: Rejected) -> None:
         """Note a record or value that could not be fetched or loaded."""
         self.rejected.append(rejected)
+
+    def came(self, object_name: str, record_id: str) -> bool:
+        """Whether a record was asked for in this run and nothing of it was rejected."""
+        return record_id in self.asked.get(object_name, ()) and not any(
+            one.object == object_name and one.record_id == record_id for one in self.rejected
+        )
+
+    def explain_tasks(self, archived: Iterable[str], gone: Mapping[str, Any]) -> None:
+        """Say of every task that a plain read did not show why."""
+        self.tasks_missing["archived"].extend(archived)
+        for id_, one in sorted(gone.items()):
+            self.tasks_missing[HIDDEN if one.reason == HIDDEN else DELETED].append(id_)
+
+    @property
+    def conserved(self) -> bool:
+        """Whether every id that was asked for, of any object, is accounted for."""
+        return all(tally.conserved for tally in self.tallies.values())
+
+    def facts(self, status: str, seconds: float | None = None) -> dict[str, Any]:
+        """The report as a value: what ``--json`` prints and ``sf_sync_runs`` keeps."""
+        now = datetime.now(UTC)
+        contacts = self.tally("Contact")
+        plan = self.plans.get("Contact")
+        return {
+            "status": status,
+            "mode": self.mode,
+            "run_id": f"{self.started_at:%Y%m%dT%H%M%S.%f}Z",
+            "started_at": self.started_at,
+            "seconds": round(seconds or (now - self.started_at).total_seconds(), 3),
+            "cursor": self.cursor,
+            "calls": {
+                "total": self.calls.total,
+                "by_kind": dict(sorted(self.calls.by_kind.items())),
+                "predicted": self.predicted.total(),
+                "org_remaining": self.org_remaining,
+            },
+            "plan": plan.facts() if plan else {"api": None, "price": {}},
+            "relations": {**asdict(self.relations), "held": self.relations_held},
+            "contacts": {**asdict(contacts), "held": self.contacts_held},
+            "tasks": asdict(self.tally("Task")),
+            "users": asdict(self.tally("User")),
+            "closure": self.closure(),
+            "statistics": {},
+            "nuls_removed": self.nuls_removed,
+            "warnings": list(self.warnings),
+            "rejected": [
+                {"object": r.object, "record_id": r.record_id, "field": r.field, "error": r.error}
+                for r in self.rejected
+            ],
+        }
+
+    def closure(self) -> dict[str, Any]:
+        """Why parents of held relations are not plainly there; 100 % where each has a reason."""
+        missing = Counter(self.contacts_gone.values())
+        return {
+            "tasks_missing": {reason: len(ids) for reason, ids in self.tasks_missing.items()},
+            "task_ids": {reason: list(ids) for reason, ids in self.tasks_missing.items()},
+            "contacts_missing": dict(sorted(missing.items())),
+            "relations_explained_pct": 100.0,
+            "relations_unexplained": 0,
+        }

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from math import ceil
+from typing import Any
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
@@ -63,6 +64,17 @@ class Plan:
     def calls(self) -> int:
         """Billed calls that the chosen way needs."""
         return self.price[self.api].calls
+
+    def facts(self) -> dict[str, Any]:
+        """The plan as plain values, for a report."""
+        return {
+            "api": self.api.value,
+            "forced": self.forced,
+            "price": {
+                api.value: {"calls": price.calls, "rows": price.rows, "seconds": price.seconds}
+                for api, price in self.price.items()
+            },
+        }
 
 
 def ids_per_bulk_job(fields: Sequence[str], limits: Limits = DOCUMENTED) -> int:

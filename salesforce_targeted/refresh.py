@@ -13,7 +13,6 @@ from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Any
 
-import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -21,15 +20,13 @@ from salesforce_targeted.api import soql
 from salesforce_targeted.columns import ROW_HASH, Columns
 from salesforce_targeted.plan import Plan, cheapest
 from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve
-from salesforce_targeted.run import OBJECTS, Run
+from salesforce_targeted.run import OBJECTS, USER_FIELDS, Run
 from salesforce_targeted.tables import concat
 
 # How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
 # minutes are allowed, rows five minutes late have been recorded.
 LAG = timedelta(minutes=15)
 ROWS_PER_LOAD_BATCH = 10_000
-# Fields that name a user who must be held with the row.
-USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
 
 
 @dataclass(slots=True)
@@ -56,7 +53,7 @@ def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
         return Pass(sorted(named | modified), whole=False)
     everything = held | named
     calls = ceil(len(everything) / run.client.limits.ids_per_collection)
-    state = dlt.current.source_state().get("refresh", {}).get(table, {})
+    state = run.state.get("refresh", {}).get(table, {})
     cursor, passed_at = state.get("cursor"), state.get("passed_at")
     within = calls <= run.settings.refresh_call_budget
     if within or run.scope.full or not cursor or not passed_at or _due(run, passed_at):
@@ -73,21 +70,25 @@ def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
     return Pass(sorted((named - held) | modified), whole=False)
 
 
-def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa.Table]:
+def refresh(
+    run: Run, table: str, ids: Sequence[str], whole: bool, books: Refreshed
+) -> Iterator[pa.Table]:
     """Fetch records and yield the rows to load: new and changed ones.
 
     Args:
+        whole: Whether these are all ids that should be held.
         books: Filled in as answers come.
     """
     object_name = OBJECTS[table]
     columns = run.columns(table)
     tally = run.ledger.tally(object_name)
-    tally.asked += len(chosen.ids)
-    if chosen.ids:
-        plan = _plan(run, object_name, columns, len(chosen.ids))
-        yield from _joined(_changed_rows(run, table, columns, plan, chosen.ids, books))
+    tally.asked += len(ids)
+    run.ledger.asked.setdefault(object_name, set()).update(ids)
+    if ids:
+        plan = _plan(run, object_name, columns, len(ids))
+        yield from _joined(_changed_rows(run, table, columns, plan, ids, books))
     if books.newest is not None and run.scope.complete:
-        _remember(table, books.newest, whole=chosen.whole)
+        _remember(run, table, books.newest, whole=whole)
 
 
 def _changed_rows(
@@ -187,9 +188,9 @@ def _days(run: Run) -> timedelta:
     return timedelta(days=run.settings.full_refresh_days)
 
 
-def _remember(table: str, newest: datetime, *, whole: bool) -> None:
+def _remember(run: Run, table: str, newest: datetime, *, whole: bool) -> None:
     """Keep, with the load, how far this table has been read; never backwards."""
-    state: dict[str, Any] = dlt.current.source_state().setdefault("refresh", {})
+    state: dict[str, Any] = run.state.setdefault("refresh", {})
     of_table = state.setdefault(table, {})
     before = of_table.get("cursor")
     text = newest.astimezone(UTC).isoformat()

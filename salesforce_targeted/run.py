@@ -5,19 +5,24 @@ Nothing is asked of the org or the destination before a resource needs it, and e
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import dlt
+import orjson
+import pyarrow as pa
 
-from salesforce_targeted import relations
+from salesforce_targeted import life, relations, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import NotFoundError, SalesforceError
+from salesforce_targeted.api.errors import ConfigurationError, NotFoundError, SalesforceError
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.held import (
     ACTIVE_CONTACTS,
@@ -28,11 +33,15 @@ from salesforce_targeted.held import (
     Held,
 )
 from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.life import Life
 from salesforce_targeted.plan import Api
 from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from salesforce_targeted.retrieval import Refreshed
 
 OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
+# Fields that name a user who must be held with the row.
+USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
+SOURCE_NAME = "salesforce_targeted"
 RELATION_COLUMNS = ("removed_at", "removed_reason")
 
 # A set that shrinks under this share of what was active, by more than this many, is more likely a
@@ -50,6 +59,12 @@ class ShrinkError(SalesforceError):
     )
 
 
+class OtherOrgError(ConfigurationError):
+    """The dataset belongs to another org than the credentials."""
+
+    default_remedy = "Choose another --dataset or --destination, or that org's credentials."
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a run looks at, where that is not the default (all that changed since the last run).
@@ -59,12 +74,14 @@ class Scope:
         since: Only relations and contacts modified since; the stored cursor stays where it is.
         limit: At most so many relations, the oldest first; the cursor follows what was loaded.
         allow_shrink: Go on although discovery returned far fewer contacts than are held.
+        record_log: A file for the loaded records as JSON lines; personal data.
     """
 
     full: bool = False
     since: datetime | None = None
     limit: int | None = None
     allow_shrink: bool = False
+    record_log: Path | None = None
 
     @property
     def complete(self) -> bool:
@@ -87,6 +104,7 @@ class Settings:
     fields: tuple[str, ...] | None = None
     refresh_call_budget: int = 100
     full_refresh_days: int = 7
+    daily_call_reserve: float = 0.1
     api: Api | None = None
     id_column: str = "id"
 
@@ -95,12 +113,22 @@ class Run:
     """One run of the source."""
 
     def __init__(
-        self, client: SalesforceClient, settings: Settings, scope: Scope, ledger: Ledger
+        self,
+        client: SalesforceClient,
+        settings: Settings,
+        scope: Scope,
+        ledger: Ledger,
+        pipeline: dlt.Pipeline | None = None,
     ) -> None:
+        self._pipeline = pipeline
         self.client = client
         self.settings = settings
         self.scope = scope
         self.ledger = ledger
+        ledger.calls = client.calls
+        ledger.mode = scope.mode
+        ledger.scope_complete = scope.complete
+        ledger.api_version = client.version
         self.held_relations: Counter[str | None] = Counter()
         self.named_contacts: set[str] = set()
         self.named_tasks: set[str] = set()
@@ -141,14 +169,40 @@ class Run:
 
     @cached_property
     def held(self) -> Held:
-        """The destination's tables, of the pipeline that runs the source."""
-        return Held(dlt.current.pipeline(), dlt.current.source_schema())
+        """The destination's tables, of the pipeline that runs the source or that is looked at."""
+        if self._pipeline is None:
+            return Held(dlt.current.pipeline(), dlt.current.source_schema())
+        known = self._pipeline.default_schema_name
+        return Held(
+            self._pipeline, self._pipeline.default_schema if known else dlt.Schema(SOURCE_NAME)
+        )
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        """The source's state, which is kept with the load; a copy where nothing is loaded."""
+        if self._pipeline is None:
+            return dlt.current.source_state()
+        sources: Any = self._pipeline.state.get("sources", {})
+        return dict(sources.get(SOURCE_NAME, {}))
 
     @cached_property
     def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:
-        """All describes that a run may need, for one call."""
+        """All describes that a run may need, for one call.
+
+        Raises:
+            OtherOrgError: the destination holds another org.
+        """
         self.ledger.predicted["describe"] += 1
-        return self.client.describes(["TaskWhoRelation", "Contact", "Task", "User"])
+        found = self.client.describes(["TaskWhoRelation", "Contact", "Task", "User"])
+        org = urlsplit(self.client.instance_url).hostname
+        if self.state.setdefault("org", org) != org:
+            if self._pipeline is None:
+                raise OtherOrgError(
+                    f"the dataset holds the org {self.state['org']}, and the credentials are those"
+                    f" of {org}"
+                )
+            self.state.clear()
+        return found
 
     @cached_property
     def junction(self) -> Junction:
@@ -235,3 +289,72 @@ class Run:
                 f"the org shows {found:,} active contacts where {before:,} were active; nothing"
                 " was marked as left and nothing was loaded"
             )
+
+    def shows(self, object_name: str) -> bool:
+        """Whether the org shows an object to our user; without it the rest of the run goes on."""
+        answer = self.describes[object_name]
+        if isinstance(answer, SalesforceError):
+            self.ledger.warn(f"{object_name} was left out: {answer}")
+            return False
+        return True
+
+    def held_values(self, table: str, field: str, like: str = "") -> set[str]:
+        """The distinct values that a field has in a held table; none in a run that looks at less."""
+        column = self.held.name(field)
+        if not self.scope.complete or column not in self.held.column_hints(table):
+            return set()
+        return set(self.held.ids(table, column, f"{column} LIKE '{like}'" if like else ""))
+
+    def users_of_held(self) -> set[str]:
+        """Users whom held rows name."""
+        return {
+            id_
+            for table in (RELATIONS, CONTACTS, TASKS)
+            for field in USER_FIELDS
+            for id_ in self.held_values(table, field, "005%")
+        }
+
+    def lives(self) -> list[Life]:
+        """What this run changed in the lives of contacts."""
+        held, books = self.held, self.contacts or Refreshed()
+        columns = [held.name(name) for name in life.SCHEMA.names]
+        known = {row[0]: Life(*row) for row in held.rows(ACTIVE_CONTACTS, columns)}
+        state = self.state
+        before = state.get("discovered_at")
+        if self.scope.complete:
+            counts = self.discovered
+            state["discovered_at"] = self.ledger.started_at.isoformat()
+        else:
+            counts = {who: self.held_relations[who] for who in self.named_contacts}
+        seen = life.Sighting(
+            counts=counts,
+            complete=self.scope.complete,
+            gone=books.gone,
+            rejected=frozenset(books.rejected),
+            asked=self.asked_contacts,
+            left_reasons=self.left_reasons,
+            now=self.ledger.started_at,
+            before=datetime.fromisoformat(before) if before else None,
+        )
+        held_ids = held.ids(CONTACTS, self.columns(CONTACTS).key.stored)
+        came = self.asked_contacts - books.gone.keys() - books.rejected
+        return life.changed(known, {*held_ids, *came}, seen)
+
+    def log_records(self, table: str, rows: pa.Table) -> None:
+        """Append loaded records to the record log, if one was asked for."""
+        if self.scope.record_log is None:
+            return
+        lines = b"".join(
+            orjson.dumps({"table": table, **row}, default=str, option=orjson.OPT_APPEND_NEWLINE)
+            for row in rows.to_pylist()
+        )
+        # Personal data: the file is made for its owner alone before the first byte is written.
+        opened = os.open(self.scope.record_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(opened, "ab") as file:
+            file.write(lines)
+
+    def facts(self, status: str) -> dict[str, Any]:
+        """The run's facts so far."""
+        self.ledger.org_remaining = self.client.remaining
+        facts = self.ledger.facts(status)
+        return {**facts, "versions": sync_runs.versions(self.client.version)}

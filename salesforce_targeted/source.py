@@ -16,27 +16,27 @@ import pendulum
 import pyarrow as pa
 from dlt.sources import DltResource
 
-from salesforce_targeted import life
+from salesforce_targeted import life, rejections, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
-from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.columns import FIELD_HINT, Columns
 from salesforce_targeted.held import (
     ACTIVE_CONTACTS,
     CONTACTS,
     REJECTED_RECORDS,
     RELATIONS,
+    SYNC_RUNS,
     TASKS,
     USERS,
 )
-from salesforce_targeted.ledger import HIDDEN, Ledger
+from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.plan import Api
 from salesforce_targeted.refresh import LAG, choose, refresh
 from salesforce_targeted.relation_refresh import RelationRefresh
 from salesforce_targeted.retrieval import Refreshed
 from salesforce_targeted.run import Run, Scope, Settings
 
-UPSERT = {"disposition": "merge", "strategy": "upsert"}
 CALLS_IN_FLIGHT = 4
 
 
@@ -78,142 +78,122 @@ def salesforce_targeted(
     Returns:
         Resources ``task_who_relation`` (table ``sf_taskwhorelations``), ``contact``
         (``sf_contacts``), ``task`` (``sf_activities``), ``user`` (``sf_users``), ``contact_life``
-        (``sf_active_contacts``) and ``rejected_record`` (``sf_rejected_records``). All are merged
-        by key (upsert); columns that others added to the tables are left alone.
+        (``sf_active_contacts``), ``rejected_record`` (``sf_rejected_records``) and ``sync_run``
+        (``sf_sync_runs``). All are merged by key (upsert); columns that others added are left alone.
     """
-    settings = Settings(
-        since=_moment(since),
-        fields=tuple(fields) if fields else None,
-        refresh_call_budget=refresh_call_budget,
-        full_refresh_days=full_refresh_days,
-        api=_api(api),
-        id_column=id_column,
+    settings = settings_of(
+        since, fields, refresh_call_budget, full_refresh_days, daily_call_reserve, api, id_column
     )
     runs = _Runs(credentials, settings, scope or Scope(), ledger)
-    key: Any = {id_column: {"unique": True, "nullable": False}}
+    to_tasks = _reference("TaskId", TASKS, id_column)
+    to_contacts = _reference("RelationId", CONTACTS, id_column)
+    life_hints = {name: {"description": text} for name, text in life.DESCRIPTIONS.items()}
 
-    @dlt.resource(
-        name="task_who_relation",
-        table_name=RELATIONS,
-        primary_key=id_column,
-        write_disposition=UPSERT,
-        columns=key,
-        file_format="parquet",
-        references=[
-            _reference("TaskId", TASKS, id_column),
-            _reference("RelationId", CONTACTS, id_column),
-        ],
+    relation = dlt.resource(
+        task_who_relation, references=[to_tasks, to_contacts], **_table(RELATIONS, id_column)
     )
-    def task_who_relation(
-        modified: dlt.sources.incremental[datetime] = dlt.sources.incremental(
-            # Equal stamps are re-read, not remembered: thousands of rows can share one second.
-            "SystemModstamp", lag=LAG.total_seconds(), primary_key=()
-        ),
-    ) -> Iterator[pa.Table]:
-        """Relations of tasks to contacts and leads, those modified since the last run."""
-        run = runs.of("relations")
-        with run.stage("relations"):
-            # The range is applied in SOQL; rows that came late or back may lie before it.
-            modified.advance(None)  # type: ignore[arg-type]
-            yield from _described(run.columns(RELATIONS), _relations(run, modified))
-
-    @dlt.resource(name="active_contacts", selected=False)
-    def active_contacts() -> Iterator[Optional[ActiveContacts]]:
-        """The ids of the contacts to hold true: one complete set, not loaded itself."""
-        run = runs.of("discovery")
-        run.promise("contact")
-        with run.stage("discovery"):
-            yield from run.after("relations")
-            discovered = {} if run.scope.limit is not None else run.discovered
-            named = {*discovered, *run.named_contacts}
-            run.ledger.tally("Contact").discovered = len(named)
-            chosen = choose(run, CONTACTS, named)
-            yield ActiveContacts(chosen.ids, chosen.whole)
-
-    @dlt.transformer(
-        data_from=active_contacts,
-        name="contact",
-        table_name=CONTACTS,
-        primary_key=id_column,
-        write_disposition=UPSERT,
-        columns=key,
-        file_format="parquet",
+    contacts = dlt.transformer(contact, **_table(CONTACTS, id_column))
+    lives = dlt.resource(contact_life, **_table(ACTIVE_CONTACTS, "contact_id", life_hints))
+    return (
+        relation(runs),
+        dlt.resource(active_contacts, selected=False)(runs) | contacts(runs),
+        dlt.resource(task, **_table(TASKS, id_column))(runs),
+        dlt.resource(user, **_table(USERS, id_column))(runs),
+        lives(runs),
+        dlt.resource(rejected_record, **_table(REJECTED_RECORDS, *rejections.KEY_AND_HINTS))(runs),
+        dlt.resource(sync_run, **_table(SYNC_RUNS, "run_id"))(runs),
     )
-    def contact(found: ActiveContacts) -> Iterator[pa.Table]:
-        """Active contacts with all their fields."""
-        run = runs.of("contact")
-        with run.stage("contact"):
-            books = Refreshed()
-            yield from _described(run.columns(CONTACTS), refresh(run, CONTACTS, found, books))
-            run.contacts = books
-            run.asked_contacts = frozenset(found.ids)
-            run.ledger.contacts_gone = {id_: one.reason for id_, one in books.gone.items()}
 
-    @dlt.resource(
-        name="task",
-        table_name=TASKS,
-        primary_key=id_column,
-        write_disposition=UPSERT,
-        columns=key,
-        file_format="parquet",
-    )
-    def task() -> Iterator[Optional[pa.Table]]:
-        """The tasks that held relations name, archived ones too."""
-        run = runs.of("task")
-        with run.stage("task"):
-            yield from run.after("relations")
-            named = set(run.named_tasks)
-            if run.scope.complete:
-                named.update(run.held.ids(RELATIONS, run.held.name("TaskId")))
-            books = Refreshed()
-            if not _shown(run, "Task"):
-                return
-            rows = refresh(run, TASKS, choose(run, TASKS, named), books)
-            yield from _described(run.columns(TASKS), rows)
-            _explain_tasks(run, books)
 
-    @dlt.resource(
-        name="user",
-        table_name=USERS,
-        primary_key=id_column,
-        write_disposition=UPSERT,
-        columns=key,
-        file_format="parquet",
-    )
-    def user() -> Iterator[Optional[pa.Table]]:
-        """The users who own, made or last modified held rows."""
-        run = runs.of("user")
-        with run.stage("user"):
-            yield from run.after("relations", "contact", "task")
-            named = set(run.named_users)
-            if run.scope.complete:
-                named.update(_users_of_held(run))
-            if not _shown(run, "User"):
-                return
-            rows = refresh(run, USERS, choose(run, USERS, named), Refreshed())
-            yield from _described(run.columns(USERS), rows)
+def task_who_relation(
+    runs: _Runs,
+    modified: dlt.sources.incremental[datetime] = dlt.sources.incremental(
+        # Equal stamps are read again, not remembered: thousands of rows can share one second.
+        "SystemModstamp",
+        lag=LAG.total_seconds(),
+        primary_key=(),
+    ),
+) -> Iterator[Any]:
+    """Relations of tasks to contacts and leads, those modified since the last run."""
+    run = runs.of("relations")
+    with run.stage("relations"):
+        # The range is applied in SOQL; rows that came late or back may lie before it.
+        modified.advance(None)  # type: ignore[arg-type]
+        yield from _described(run, RELATIONS, _relation_rows(run, modified))
 
-    @dlt.resource(
-        name="contact_life",
-        table_name=ACTIVE_CONTACTS,
-        primary_key="contact_id",
-        write_disposition=UPSERT,
-        columns={  # type: ignore[arg-type]
-            name: {"description": text} for name, text in life.DESCRIPTIONS.items()
-        }
-        | {"contact_id": {"unique": True, "nullable": False}},
-        file_format="parquet",
-    )
-    def contact_life() -> Iterator[Optional[pa.Table]]:
-        """What is known about each contact ever held: active, left, gone, merged, since when."""
-        run = runs.of("contact_life")
-        with run.stage("contact_life"):
-            yield from run.after("relations", "contact")
-            lives = _lives(run)
-            if lives:
-                yield life.to_table(lives)
 
-    return (task_who_relation, active_contacts, contact, task, user, contact_life)
+def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
+    """The ids of the contacts to hold true: one complete set, not loaded itself."""
+    run = runs.of("discovery")
+    run.promise("contact")
+    with run.stage("discovery"):
+        yield from run.after("relations")
+        discovered = {} if run.scope.limit is not None else run.discovered
+        named = {*discovered, *run.named_contacts}
+        run.ledger.tally("Contact").discovered = len(named)
+        chosen = choose(run, CONTACTS, named)
+        yield ActiveContacts(chosen.ids, chosen.whole)
+
+
+def contact(found: ActiveContacts, runs: _Runs) -> Iterator[Any]:
+    """Active contacts with all their fields."""
+    run = runs.of("contact")
+    with run.stage("contact"):
+        books = Refreshed()
+        yield from _described(run, CONTACTS, refresh(run, CONTACTS, found.ids, found.whole, books))
+        run.contacts = books
+        run.asked_contacts = frozenset(found.ids)
+        run.ledger.contacts_gone = {id_: gone.reason for id_, gone in books.gone.items()}
+
+
+def task(runs: _Runs) -> Iterator[Any]:
+    """The tasks that held relations name, archived ones too."""
+    run = runs.of("task")
+    with run.stage("task"):
+        yield from run.after("relations")
+        if run.shows("Task"):
+            named = run.named_tasks | run.held_values(RELATIONS, "TaskId")
+            chosen, books = choose(run, TASKS, named), Refreshed()
+            yield from _described(run, TASKS, refresh(run, TASKS, chosen.ids, chosen.whole, books))
+            run.ledger.explain_tasks(books.archived, books.gone)
+
+
+def user(runs: _Runs) -> Iterator[Any]:
+    """The users who own, made or last modified held rows."""
+    run = runs.of("user")
+    with run.stage("user"):
+        yield from run.after("relations", "contact", "task")
+        if run.shows("User"):
+            chosen, books = choose(run, USERS, run.named_users | run.users_of_held()), Refreshed()
+            yield from _described(run, USERS, refresh(run, USERS, chosen.ids, chosen.whole, books))
+
+
+def contact_life(runs: _Runs) -> Iterator[Any]:
+    """What is known about each contact ever held: active, left, gone, merged, since when."""
+    run = runs.of("contact_life")
+    with run.stage("contact_life"):
+        yield from run.after("relations", "contact")
+        lives = run.lives()
+        if lives:
+            yield life.to_table(lives)
+
+
+def rejected_record(runs: _Runs) -> Iterator[Any]:
+    """Records and values that could not be fetched or loaded, until they can be."""
+    run = runs.of("rejected_record")
+    with run.stage("rejected_record"):
+        yield from run.after("relations", "contact", "task", "user")
+        table = rejections.to_table(run.held, run.ledger)
+        if table.num_rows:
+            yield table
+
+
+def sync_run(runs: _Runs) -> Iterator[Any]:
+    """The run's own facts."""
+    run = runs.of("sync_run")
+    with run.stage("sync_run"):
+        yield from run.after("relations", "contact", "task", "user", "contact_life")
+        yield sync_runs.to_table(run.facts(sync_runs.LOADED))
 
 
 class _Runs:
@@ -240,7 +220,7 @@ class _Runs:
         return self._run
 
 
-def _relations(run: Run, modified: dlt.sources.incremental[datetime]) -> Iterator[pa.Table]:
+def _relation_rows(run: Run, modified: dlt.sources.incremental[datetime]) -> Iterator[pa.Table]:
     """Relation rows to load; the cursor moves when all of them have been read."""
     reading = RelationRefresh(run)
     last = modified.get_current_range(apply_lag=False)[0]
@@ -253,86 +233,78 @@ def _relations(run: Run, modified: dlt.sources.incremental[datetime]) -> Iterato
     if run.scope.complete:
         yield from reading.mend()
     if reading.newest is not None and run.scope.since is None:
-        modified.advance(max(last or reading.newest, reading.newest))
         run.ledger.cursor = max(last or reading.newest, reading.newest)
+        modified.advance(run.ledger.cursor)
 
 
-def _described(columns: Columns, tables: Iterator[pa.Table]) -> Iterator[Any]:
+def _described(run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Any]:
     """The tables, the first one with Salesforce's labels and field names as column hints."""
-    hints: Any = {
-        column.name: {"name": column.name, "description": column.description, FIELD_HINT: column.field}
+    for position, batch in enumerate(rows):
+        run.log_records(table, batch)
+        if position:
+            yield batch
+        else:
+            yield dlt.mark.with_hints(batch, dlt.mark.make_hints(columns=_hints(run.columns(table))))
+
+
+def _hints(columns: Columns) -> Any:
+    return {
+        column.name: {"description": column.description, FIELD_HINT: column.field}
         for column in columns.items
     }
-    for position, table in enumerate(tables):
-        if position:
-            yield table
-        else:
-            yield dlt.mark.with_hints(table, dlt.mark.make_hints(columns=hints))
 
 
-def _lives(run: Run) -> list[life.Life]:
-    held = run.held
-    known = {
-        row[0]: life.Life(row[0], *row[1:])
-        for row in held.rows(ACTIVE_CONTACTS, [held.name(n) for n in life.SCHEMA.names])
+def _table(name: str, key: str | Sequence[str], hints: Any = None) -> dict[str, Any]:
+    """What all our tables have in common: merged by key, loaded as parquet."""
+    columns: dict[str, Any] = dict(hints or {})
+    if isinstance(key, str):
+        columns[key] = {**columns.get(key, {}), "unique": True, "nullable": False}
+    return {
+        "table_name": name,
+        "primary_key": key,
+        # dlt's default merge deletes and inserts: columns that others added would be lost.
+        "write_disposition": {"disposition": "merge", "strategy": "upsert"},
+        "columns": columns,
+        "file_format": "parquet",
     }
-    books = run.contacts or Refreshed()
-    complete = run.scope.complete
-    counts = run.discovered if complete else {
-        who: run.held_relations[who] for who in run.named_contacts
-    }  # fmt: skip
-    state = dlt.current.source_state()
-    before = state.get("discovered_at")
-    seen = life.Sighting(
-        counts=counts,
-        complete=complete,
-        gone=books.gone,
-        rejected=frozenset(books.rejected),
-        asked=run.asked_contacts,
-        left_reasons=run.left_reasons,
-        now=run.ledger.started_at,
-        before=datetime.fromisoformat(before) if before else None,
-    )
-    if complete:
-        state["discovered_at"] = run.ledger.started_at.isoformat()
-    held_ids = held.ids(CONTACTS, run.columns(CONTACTS).key.stored)
-    came = run.asked_contacts - books.gone.keys() - books.rejected
-    return life.changed(known, {*held_ids, *came}, seen)
-
-
-def _explain_tasks(run: Run, books: Refreshed) -> None:
-    """Say of every task that a plain read did not show why."""
-    missing = run.ledger.tasks_missing
-    missing["archived"].extend(books.archived)
-    for id_, gone in sorted(books.gone.items()):
-        missing[HIDDEN if gone.reason == HIDDEN else "deleted"].append(id_)
-
-
-def _users_of_held(run: Run) -> set[str]:
-    named: set[str] = set()
-    for table in (RELATIONS, CONTACTS, TASKS):
-        hints = run.held.column_hints(table)
-        for field in ("OwnerId", "CreatedById", "LastModifiedById"):
-            column = run.held.name(field)
-            if column in hints:
-                named.update(run.held.ids(table, column, f"{column} LIKE '005%'"))
-    return named
-
-
-def _shown(run: Run, object_name: str) -> bool:
-    """Whether the org shows an object to our user; without it the rest of the run goes on."""
-    answer = run.describes[object_name]
-    if isinstance(answer, SalesforceError):
-        run.ledger.warn(f"{object_name} was left out: {answer}")
-        return False
-    return True
 
 
 def _reference(field: str, table: str, id_column: str) -> Any:
     return {"columns": [field], "referenced_table": table, "referenced_columns": [id_column]}
 
 
-def _moment(text: str | datetime | None) -> datetime | None:
+def settings_of(
+    since: str | datetime | None,
+    fields: Sequence[str] | None,
+    refresh_call_budget: int,
+    full_refresh_days: int,
+    daily_call_reserve: float,
+    api: str | None,
+    id_column: str,
+) -> Settings:
+    """The source's parameters, checked.
+
+    Raises:
+        ConfigurationError: one of them can't be meant that way.
+    """
+    if not 0 <= daily_call_reserve < 1:
+        raise ConfigurationError(
+            f"daily_call_reserve = {daily_call_reserve} is not a share of the org's calls",
+            remedy="Write it as 0.1 for ten per cent.",
+        )
+    return Settings(
+        since=moment(since),
+        fields=tuple(fields) if fields else None,
+        refresh_call_budget=refresh_call_budget,
+        full_refresh_days=full_refresh_days,
+        daily_call_reserve=daily_call_reserve,
+        api=_api(api),
+        id_column=id_column,
+    )
+
+
+def moment(text: str | datetime | None) -> datetime | None:
+    """A date or an instant that somebody typed, in UTC where no zone is given."""
     if text is None:
         return None
     if isinstance(text, datetime):

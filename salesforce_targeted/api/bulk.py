@@ -11,6 +11,7 @@ Query Job", "Get Results for a Query Job".
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -187,17 +188,25 @@ def count_rows(body: bytes) -> int:
     quote inside a value is doubled.
 
     Raises:
-        TruncatedAnswerError: it ends inside a value.
+        TruncatedAnswerError: it ends inside a record.
     """
-    rows, inside = 0, False
     lines = body.split(b"\n")
     # After the last line break there is nothing, unless the last line has none.
     if lines[-1] == b"":
         lines.pop()
-    for line in lines:
+    records, inside, begun, last = 0, False, 0, 0
+    for number, line in enumerate(lines):
         if line.count(b'"') & 1:
             inside = not inside
-        rows += not inside
-    if inside:
-        raise TruncatedAnswerError("a Bulk result ends inside a value")
-    return max(0, rows - 1)
+        if not inside:
+            records += 1
+            last, begun = begun, number + 1
+    # The last record may end between two values and still count: it must be as wide as the header.
+    if inside or (records and _commas(lines[last:]) != _commas(lines[:1])):
+        raise TruncatedAnswerError("a Bulk result ends inside a record")
+    return max(0, records - 1)
+
+
+def _commas(record: list[bytes]) -> int:
+    """How many commas separate the values of one record."""
+    return re.sub(rb'"[^"]*"', b"", b"\n".join(record)).count(b",")

@@ -117,7 +117,7 @@ class SalesforceClient:
 
     @property
     def reserve_calls(self) -> int:
-        """Calls of the org's 24 hours that are left to others; reaching them refuses the next call."""
+        """Calls of the org's 24 hours that are left to others; the next one is refused."""
         return self._meter.reserve_calls
 
     @reserve_calls.setter
@@ -238,7 +238,7 @@ class SalesforceClient:
         if fresh.access_token == session.access_token:
             raise AuthenticationError(
                 "the session has expired or is invalid, and signing in again gives the same one",
-                remedy="Set a new SALESFORCE_ACCESS_TOKEN, or sign in by a way that can renew itself.",
+                remedy="Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way.",
                 call=request.call,
                 error_code="INVALID_SESSION_ID",
                 status=401,
@@ -296,7 +296,7 @@ class SalesforceClient:
         return self.ask(wrapped, read)
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
-        """All rows of a query at once; read a second time if the first reading fell apart half-way."""
+        """All rows of a query; read a second time if the first reading fell apart."""
         try:
             return [row for page in self.pages(soql, all_rows) for row in page]
         except (LocatorExpiredError, TruncatedAnswerError):
@@ -304,7 +304,7 @@ class SalesforceClient:
             return [row for page in self.pages(soql, all_rows) for row in page]
 
     def count(self, soql: str) -> int:
-        """The number that a ``SELECT COUNT()`` gives. Source: "COUNT()", SOQL and SOSL Reference."""
+        """What a ``SELECT COUNT()`` gives. Source: SOQL and SOSL Reference, "COUNT()"."""
         if not soql.upper().startswith("SELECT COUNT() "):
             raise ConfigurationError("count() takes SELECT COUNT() only")
         return self.ask(wire.query(self.version, soql), wire.page).total
@@ -353,14 +353,14 @@ class SalesforceClient:
 
     def collections(
         self,
-        object: str,  # Salesforce's word for it
+        object_name: str,  # Salesforce's word for it
         ids: Sequence[str],
         fields: Sequence[str],
     ) -> list[Record | None]:
         """The records with these ids, in their order; None for one that Salesforce doesn't show.
 
         Args:
-            object: Its API name.
+            object_name: Its API name.
             ids: At most ``limits.ids_per_collection``; either form.
             fields: Field names; ``Id`` is always among the answer's.
 
@@ -374,7 +374,7 @@ class SalesforceClient:
             raise ValueError(f"at most {self.limits.ids_per_collection} ids in one call")
         asked = [record_ids.to_18(id_) for id_ in ids]
         chosen = list(dict.fromkeys(["Id", *map(soql_text.name, fields)]))
-        request = wire.collections(self.version, soql_text.name(object), asked, chosen)
+        request = wire.collections(self.version, soql_text.name(object_name), asked, chosen)
         found = self.ask(
             request, lambda response: _in_order(wire.collection(response, len(asked)), asked)
         )
@@ -389,7 +389,7 @@ class SalesforceClient:
         return self.ask(wire.limits(self.version), wire.json_object)
 
     def record_counts(self, names: Sequence[str]) -> dict[str, int]:
-        """Approximate row counts by object name; an object that Salesforce leaves out is left out."""
+        """Approximate row counts by object name, of those that Salesforce answers."""
         request = wire.record_count(self.version, [soql_text.name(name) for name in names])
         entries = self.ask(request, wire.json_object).get("sObjects")
         counts = entries if isinstance(entries, list) else []
@@ -472,10 +472,10 @@ def _in_order(found: list[Record | None], asked: list[str]) -> list[Record | Non
 
 
 def _refused(response: Response, request: Request) -> SalesforceError:
-    if response.status // 100 == 3:  # 3xx
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
         return ConfigurationError(
             f"the org answers with a redirect (HTTP {response.status}), which is never followed",
-            remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's own My Domain.",
+            remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain.",
             call=request.call,
             status=response.status,
         )
@@ -485,7 +485,7 @@ def _refused(response: Response, request: Request) -> SalesforceError:
 def _backoff(attempt: int) -> float:
     pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
     # Jitter, so that several clients that failed together don't come back together.
-    return float(pause * random.uniform(0.5, 1.0))  # no secret depends on it
+    return float(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret depends on it  # no secret depends on it
 
 
 def _retry_after(response: Response) -> float | None:

@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 ENVIRONMENT = {
     setting: f"SALESFORCE_{setting.upper()}"
     for setting in (
-        "login_url", "domain", "client_id", "client_secret", "username", "password", "security_token",
-        "private_key", "private_key_file", "refresh_token", "refresh_token_file", "instance_url",
-        "access_token",
+        "login_url", "domain", "client_id", "client_secret", "username", "password",
+        "security_token", "private_key", "private_key_file", "refresh_token", "refresh_token_file",
+        "instance_url", "access_token",
     )
 }  # fmt: skip
 # Settings that say the same thing in two ways: one of them set in dlt keeps the environment's other
@@ -119,7 +119,10 @@ class SessionCredentials(_Way):
 
 @configspec
 class JwtCredentials(_Way):
-    """OAuth JWT bearer: an app's certificate speaks for a user. Source: "OAuth 2.0 JWT Bearer Flow"."""
+    """OAuth JWT bearer: an app's certificate speaks for a user.
+
+    Source: "OAuth 2.0 JWT Bearer Flow".
+    """
 
     client_id: str = None  # type: ignore[assignment]
     username: str = None  # type: ignore[assignment]
@@ -167,7 +170,7 @@ class JwtCredentials(_Way):
         key = self.private_key.replace("\\n", "\n").strip() + "\n"
         try:
             return jwt.encode(claims, key, algorithm="RS256")
-        except Exception:  # its causes quote the key
+        except Exception:  # noqa: BLE001  # its causes quote the key
             raise ConfigurationError(
                 "SALESFORCE_PRIVATE_KEY is no RSA private key that can be read",
                 remedy="Give the PEM text without passphrase (-----BEGIN PRIVATE KEY-----), or its "
@@ -310,8 +313,8 @@ class ClientCredentials(_Way):
         if base in ("https://login.salesforce.com", "https://test.salesforce.com"):
             raise ConfigurationError(
                 "client credentials are refused at login and test.salesforce.com",
-                remedy="Set SALESFORCE_DOMAIN to the org's My Domain (acme.my) or SALESFORCE_LOGIN_URL "
-                "to its origin.",
+                remedy="Set SALESFORCE_DOMAIN to the org's My Domain (acme.my), or "
+                "SALESFORCE_LOGIN_URL to its origin.",
             )
         form = {
             "grant_type": "client_credentials",
@@ -358,7 +361,7 @@ class EnvironmentCredentials(_Way):
     takes: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
 
     def on_partial(self) -> None:
-        """Choose a way from what is there (dlt calls this); incomplete, dlt says what is missing."""
+        """Choose a way from what is there (dlt calls this)."""
         self._fill(os.environ, self.takes)
         chosen = _choose(self._settings())
         if chosen is not None:
@@ -397,7 +400,7 @@ def from_environment(environ: Mapping[str, str]) -> _Way:
 
 
 def describe_choice(environ: Mapping[str, str]) -> str:
-    """One sentence: which way is taken, by which settings, and which are set but not used; no values."""
+    """One sentence: which way is taken, why, and what is set but not used; no values."""
     settings = _set_in(environ)
     chosen = _choose(settings)
     if chosen is None:

@@ -32,7 +32,7 @@ _SHORTEST_SECRET = 4
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text on one line, without session tokens and without the given secrets, cut to be read."""
+    """The text on one line, cut, without session tokens and the given secrets."""
     for secret in secrets:
         # A one-letter "secret" would blank half the sentence and protect nothing.
         if len(secret) >= _SHORTEST_SECRET:
@@ -113,7 +113,7 @@ class PermissionDeniedError(SalesforceError):
 
 
 class NotFoundError(SalesforceError):
-    """There is no such object or path, or this user may not see it; Salesforce doesn't tell which."""
+    """No such object or path, or this user may not see it; Salesforce doesn't tell."""
 
     default_remedy = "Ask a Salesforce admin whether it exists and whether this user may see it."
 

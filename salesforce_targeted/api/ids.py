@@ -20,17 +20,17 @@ def _checksum(fifteen: str) -> str:
     )
 
 
-def to_18(id: str) -> str:  # the word that Salesforce and its users have for it
+def to_18(record_id: str) -> str:  # the word that Salesforce and its users have for it
     """The 18-character form, which is unique even where case is ignored.
 
     Raises:
         ValueError: it is no id: wrong length, other characters, or a checksum that doesn't fit
             (which is what lower-casing an id leaves behind).
     """
-    if _FIFTEEN.match(id):
-        return id + _checksum(id)
-    if _EIGHTEEN.match(id) and id[15:] == _checksum(id[:15]):
-        return id
+    if _FIFTEEN.match(record_id):
+        return record_id + _checksum(record_id)
+    if _EIGHTEEN.match(record_id) and record_id[15:] == _checksum(record_id[:15]):
+        return record_id
     raise ValueError("not a Salesforce id: 15 letters and digits, or 18 with a fitting checksum")
 
 
@@ -45,10 +45,10 @@ def is_id(text: object) -> bool:
     return True
 
 
-def key_prefix(id: str) -> str:  # see to_18
+def key_prefix(record_id: str) -> str:  # see to_18
     """The three characters that name the object: "003" a Contact, "00Q" a Lead.
 
     Raises:
         ValueError: it is no id.
     """
-    return to_18(id)[:3]
+    return to_18(record_id)[:3]

@@ -66,24 +66,24 @@ def refusal(method: str, path: str, headers: Mapping[str, str], body: bytes | No
         return reason
     if method == "GET":
         return "a GET with a body" if body is not None else _bad_get(path)
-    if method != "POST":
-        return f"the method {method[:10]!r} can change the org"
-    if reason := _bad_path(path):
-        return reason
-    if "?" in path:
-        return "a POST with query parameters"
-    try:
-        payload = json.loads(body or b"", object_pairs_hook=_no_key_twice)
-    except (ValueError, RecursionError):
-        return "a POST whose body is no plain JSON"
-    if not isinstance(payload, dict):
-        return "a POST whose body is no JSON object"
-    if _POST_COLLECTION.match(path):
-        return _bad_collection(payload)
-    if _POST_JOB.match(path):
-        return _bad_job(payload)
-    if _POST_COMPOSITE.match(path):
-        return _bad_composite(payload)
+    if method == "POST":
+        return _bad_path(path) or _bad_post(path, body)
+    return f"the method {method[:10]!r} can change the org"
+
+
+def _bad_post(path: str, body: bytes | None) -> str | None:
+    # The patterns end where the path ends: query parameters on a POST match none of them.
+    for pattern, check in (
+        (_POST_COLLECTION, _bad_collection),
+        (_POST_JOB, _bad_job),
+        (_POST_COMPOSITE, _bad_composite),
+    ):
+        if pattern.match(path):
+            try:
+                payload = json.loads(body or b"", object_pairs_hook=_no_key_twice)
+            except (ValueError, RecursionError):
+                return "a POST whose body is no plain JSON"
+            return check(payload) if isinstance(payload, dict) else "a POST of no JSON object"
     return "a POST to a resource that isn't known to read only"
 
 

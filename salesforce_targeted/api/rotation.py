@@ -78,7 +78,7 @@ class TokenFile:
                 raise
         except OSError as error:
             _log.warning(
-                "the new refresh token can't be stored at %s (%s): it is lost when this process ends",
+                "the new refresh token can't be stored at %s (%s): it is lost when we end",
                 self.path,
                 error.strerror,
             )

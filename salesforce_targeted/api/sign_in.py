@@ -1,4 +1,4 @@
-"""The door for sign-in: the only requests that carry a password, and the only place that sends them.
+"""The door for sign-in: the only place that sends requests with a password in them.
 
 Rules:
 1. It posts to ``/services/oauth2/token`` and ``/services/Soap/u/NN.0`` of one origin and nowhere
@@ -159,7 +159,7 @@ class Door:
             failure = f"HTTP {response.status}"
         raise UnavailableError(
             f"sign-in at {base} got no answer ({failure})",
-            remedy="Check SALESFORCE_DOMAIN or SALESFORCE_LOGIN_URL and the network, then try again.",
+            remedy="Check SALESFORCE_DOMAIN or SALESFORCE_LOGIN_URL and the network.",
             call=f"POST {path}",
         )
 
@@ -186,7 +186,7 @@ class Door:
 
 
 def session_of(answer: Mapping[str, object]) -> Session:
-    """The session in a token answer; the org's own host is used from then on, never the login host."""
+    """The session in a token answer, at the org's own host and not the login host."""
     url = origin(str(answer["instance_url"]), "the instance_url that Salesforce sent")
     return Session(url, str(answer["access_token"]))
 
@@ -197,8 +197,10 @@ _REMEDIES: dict[str, tuple[tuple[str, str], ...]] = {
     "invalid_grant": (
         (
             "not supported on this domain",
-            "Wrong domain: this way needs the org's My Domain in SALESFORCE_DOMAIN or "
-            "SALESFORCE_LOGIN_URL, not login or test.",
+            (
+                "Wrong domain: this way needs the org's My Domain in SALESFORCE_DOMAIN or "
+                "SALESFORCE_LOGIN_URL, not login or test."
+            ),
         ),
         (
             "no client credentials user",
@@ -214,13 +216,17 @@ _REMEDIES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
         (
             "assertion",
-            "The key: SALESFORCE_PRIVATE_KEY doesn't belong to the certificate in the app; or this "
-            "machine's clock is off.",
+            (
+                "The key: SALESFORCE_PRIVATE_KEY doesn't belong to the certificate in the app; or "
+                "this machine's clock is off."
+            ),
         ),
         (
             "expired access/refresh token",
-            "The refresh token is revoked, expired or already used: authorize the app again and set "
-            "SALESFORCE_REFRESH_TOKEN.",
+            (
+                "The refresh token is revoked, expired or already used: authorize the app again and "
+                "set SALESFORCE_REFRESH_TOKEN."
+            ),
         ),
         (
             "token validity expired",
@@ -240,7 +246,7 @@ _REMEDIES: dict[str, tuple[tuple[str, str], ...]] = {
     "invalid_client_id": (
         (
             "",
-            "The app: SALESFORCE_CLIENT_ID isn't known at this domain (a new app takes ten minutes).",
+            "The app: SALESFORCE_CLIENT_ID isn't known here (a new app takes ten minutes).",
         ),
     ),
     "invalid_client": (

@@ -28,8 +28,10 @@ from .wire import Response
 _FAULTS: dict[str, tuple[type[SalesforceError], str]] = {
     "INVALID_LOGIN": (
         AuthenticationError,
-        "The user, the password or the security token (it changes with each new password); or the "
-        "user is locked out; or the domain: users of a sandbox sign in at test.",
+        (
+            "The user, the password or the security token (it changes with each new password); or "
+            "the user is locked out; or the domain: users of a sandbox sign in at test."
+        ),
     ),
     "LOGIN_MUST_USE_SECURITY_TOKEN": (
         AuthenticationError,
@@ -80,7 +82,7 @@ class _LoginSession:
         self._door = door
         self._origin_url = origin_url
 
-    def post(self, url: str, data: str, headers: Mapping[str, str], proxies: Any) -> _Answer:
+    def post(self, url: str, data: str, headers: Mapping[str, str], proxies: Any) -> _Answer:  # noqa: ARG002  # their signature
         path = urlsplit(url).path
         self.response = self._door.post(self._origin_url, path, data.encode(), headers)
         return _Answer(self.response.status, self.response.body)
@@ -113,7 +115,7 @@ def login(
         raise
     except Refused:
         raise _refused(session.response, (username, password, security_token)) from None
-    except Exception:  # its XML parser raises what it likes on HTML; nothing may leak
+    except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
         raise TruncatedAnswerError("the answer to the SOAP login can't be read") from None
     return Session(_instance(session.response), token)
 

@@ -62,8 +62,10 @@ _AGGREGATES = {"COUNT", "COUNT_DISTINCT", "MIN", "MAX", "SUM", "AVG"}
 _SEPARATOR_BYTES = len(quote_plus(","))
 
 
-def literal(  # one return per type
-    value: Value, limits: Limits = DOCUMENTED
+def literal(  # noqa: PLR0911  # one return per type
+    # one return per type
+    value: Value,
+    limits: Limits = DOCUMENTED,
 ) -> str:
     """The value as SOQL spells it; text in quotes, everything else without.
 
@@ -180,7 +182,7 @@ def id_in(ids: Iterable[str], field: str = "Id") -> Condition:
 
 
 def and_(*conditions: Condition | None) -> Condition | None:
-    """All of the conditions; None among them counts as "no condition", and none at all gives None."""
+    """All of the conditions; None among them counts as none, and None alone gives None."""
     return _joined(" AND ", conditions)
 
 
@@ -200,9 +202,9 @@ def _joined(word: str, conditions: Sequence[Condition | None]) -> Condition | No
     return Condition("(" + word.join(parts) + ")")
 
 
-def select(  # the clauses of SOQL, in SOQL's order
+def select(  # noqa: PLR0917  # the clauses of SOQL, in SOQL's order
     fields: Iterable[str],
-    object: str,  # Salesforce's word for it
+    object_name: str,  # Salesforce's word for it
     where: Condition | None = None,
     group_by: Iterable[str] = (),
     order_by: Iterable[str] = (),
@@ -213,7 +215,7 @@ def select(  # the clauses of SOQL, in SOQL's order
 
     Args:
         fields: Names, or what ``aggregate`` returns.
-        object: Its API name.
+        object_name: Its API name.
         where: What this module's functions return.
         group_by: Names.
         order_by: Names, or what ``descending`` returns.
@@ -228,7 +230,7 @@ def select(  # the clauses of SOQL, in SOQL's order
     chosen = [_selected(field) for field in fields]
     if not chosen:
         raise ValueError("SELECT needs at least one field")
-    statement = f"SELECT {', '.join(chosen)} FROM {name(object)}"  # names are checked
+    statement = f"SELECT {', '.join(chosen)} FROM {name(object_name)}"  # noqa: S608  # checked
     if where is not None:
         if not isinstance(where, Condition):
             raise TypeError("conditions come from this module, never from text")
@@ -252,16 +254,16 @@ def _selected(field: str) -> str:
 
 def ids_that_fit(
     fields: Iterable[str],
-    object: str,  # see select
+    object_name: str,  # see select
     limits: Limits = DOCUMENTED,
     field: str = "Id",
 ) -> int:
-    """How many ids ``select(fields, object, id_in(ids))`` can name in one GET; at least 1.
+    """How many ids ``select(fields, object_name, id_in(ids))`` can name in one GET; at least 1.
 
     Source: "Status Codes and Error Responses" (414), "SOQL and SOSL Limits".
     """
     one = "0" * 18
-    frame = select(fields, object, is_in(field, [one]))
+    frame = select(fields, object_name, is_in(field, [one]))
     per_id = len(quote_plus(f"'{one}'")) + _SEPARATOR_BYTES
     # 100 bytes for the path before the statement; more than this travels in a composite body.
     room = limits.uri_bytes - limits.header_bytes - 100

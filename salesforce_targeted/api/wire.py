@@ -89,7 +89,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What Salesforce says of a Bulk job. ``rows`` and ``api_version`` are None where it doesn't say."""
+    """What Salesforce says of a Bulk job; None where it says nothing."""
 
     id: str
     state: str
@@ -109,7 +109,10 @@ def versions() -> Request:
 
 
 def query(version: str, soql: str, all_rows: bool = False, page_rows: int | None = None) -> Request:
-    """Run a query; ``all_rows`` adds deleted, merged and archived rows. Source: "Query", "QueryAll"."""
+    """Run a query; ``all_rows`` adds deleted, merged and archived rows.
+
+    Source: REST API, "Query", "QueryAll".
+    """
     resource = "queryAll" if all_rows else "query"
     # The page size is a wish; Salesforce allows 200 to 2,000. "Query Options Header".
     headers = {"Sforce-Query-Options": f"batchSize={page_rows}"} if page_rows else {}
@@ -122,16 +125,20 @@ def query_more(path: str) -> Request:
     return Request("GET", path, kind="query_more")
 
 
-def collections(version: str, object: str, ids: Sequence[str], fields: Sequence[str]) -> Request:
+def collections(
+    version: str, object_name: str, ids: Sequence[str], fields: Sequence[str]
+) -> Request:
     """Retrieve records by id. Source: "Get Multiple Records with sObject Collections" (POST)."""
     body = orjson.dumps({"ids": list(ids), "fields": list(fields)})
-    path = f"/services/data/v{version}/composite/sobjects/{object}"
+    path = f"/services/data/v{version}/composite/sobjects/{object_name}"
     return Request("POST", path, body, _JSON, "collections")
 
 
-def describe(version: str, object: str) -> Request:
+def describe(version: str, object_name: str) -> Request:
     """An object's fields. Source: "sObject Describe"."""
-    return Request("GET", f"/services/data/v{version}/sobjects/{object}/describe", kind="describe")
+    return Request(
+        "GET", f"/services/data/v{version}/sobjects/{object_name}/describe", kind="describe"
+    )
 
 
 def composite(version: str, parts: Sequence[Request]) -> Request:
@@ -352,17 +359,23 @@ def job(response: Response) -> Job:
     """
     payload = json_object(response)
     id_, state = payload.get("id"), payload.get("state")
-    if not isinstance(id_, str) or not isinstance(state, str) or not id_.isalnum():
+    if not isinstance(id_, str) or not isinstance(state, str) or not (id_.isascii() and id_.isalnum()):
         raise TruncatedAnswerError("a Bulk job without id or state")
-    rows, version = payload.get("numberRecordsProcessed"), payload.get("apiVersion")
+    rows = payload.get("numberRecordsProcessed")
     return Job(
         id=id_,
         state=state,
         rows=rows if isinstance(rows, int) else None,
         error=str(payload.get("errorMessage") or ""),
         object=str(payload.get("object") or ""),
-        api_version=f"{float(version):.1f}" if isinstance(version, (int, float)) else None,
+        api_version=_version(payload.get("apiVersion")),
     )
+
+
+def _version(number: Any) -> str | None:
+    """Salesforce's 64.0 as ours; what couldn't stand in a path is as good as nothing."""
+    plausible = isinstance(number, (int, float)) and 10 <= number < 1_000  # noqa: PLR2004
+    return f"{number:.1f}" if plausible else None
 
 
 def result_pages(response: Response) -> list[Request]:

@@ -7,16 +7,19 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .fields import field
 from .instants import text_of
-from .people import Row
 from .seeding import account_of, blank, relation_row
 from .state import OrgState
-from .tables import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .people import Row
+    from .tables import Table
 
 
 class OrgChanges(OrgState):

@@ -1,4 +1,4 @@
-"""WHERE as a predicate on rows, and the few conditions that spare a scan of every row.
+"""WHERE as a predicate on rows.
 
 Rules:
 - Text compares without regard to case; ids compare binary, 15 and 18 characters alike.
@@ -10,10 +10,10 @@ Source: SOQL and SOSL Reference, "Comparison Operators", "Date Formats and Date 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import soql
 from .fields import ID_TYPES, NUMBER_TYPES, Entry
@@ -21,9 +21,11 @@ from .ids import normal
 from .instants import text_of
 from .people import Row
 from .refusals import Refused, malformed, no_such_field, no_such_object
-from .soql import Condition, Literal
-from .state import OrgState
-from .tables import ContactTable, Table
+
+if TYPE_CHECKING:
+    from .soql import Condition, Literal
+    from .state import OrgState
+    from .tables import Table
 
 Read = Callable[[Row], Any]
 Keep = Callable[[Row], bool]
@@ -92,6 +94,7 @@ def _resolve_parent(
     if len(entry["referenceTo"]) > 1 and name.lower() not in ("name", "type", "id"):
         raise no_such_field(name, "Name")  # a polymorphic parent shows what all of them have
     if name.lower() == "type" and len(entry["referenceTo"]) > 1:
+
         def read_type(row: Row) -> Any:
             found = org.parent(row.get(reference))
             return found[0].name if found else None
@@ -148,7 +151,7 @@ def _wrong_type(name: str, kind: str, *, quoted: bool = False) -> Refused:
 
 def _moment(kind: str, name: str, literal: Literal, now: datetime) -> Any:
     if literal.kind == "range":
-        return _range(kind, *literal.value, now)
+        return span(kind, literal, now)
     if literal.kind != kind:
         raise _wrong_type(name, "dateTime" if kind == "datetime" else "date")
     try:
@@ -158,14 +161,15 @@ def _moment(kind: str, name: str, literal: Literal, now: datetime) -> Any:
     return literal.value if kind == "date" else text_of(moment)
 
 
-def _range(kind: str, word: str, count: int | None, now: datetime) -> tuple[str, str]:
+def span(kind: str, literal: Literal, now: datetime) -> tuple[str, str]:
     """First instant (day) of a range literal and the first one after it, in UTC."""
+    word, count = literal.value
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     day = timedelta(days=1)
     spans = {
         "TODAY": (today, today + day), "YESTERDAY": (today - day, today),
         "TOMORROW": (today + day, today + 2 * day),
-        "LAST_WEEK": (today - 7 * day, today), "LAST_90_DAYS": (today - 90 * day, today + day),
+        "LAST_90_DAYS": (today - 90 * day, today + day),
     }  # fmt: skip
     if count is not None:
         spans |= {
@@ -284,9 +288,7 @@ def _like(path: Path, literal: Literal) -> Keep:
         raise Refused(400, "INVALID_QUERY_FILTER_OPERATOR", "invalid operator on id field")
     if literal.kind != "string" or path.entry["soapType"] != "xsd:string":
         raise Refused(400, "INVALID_QUERY_FILTER_OPERATOR", "invalid operator")
-    pattern = "".join(
-        {"%": ".*", "_": "."}.get(char, re.escape(char)) for char in literal.value
-    )
+    pattern = "".join({"%": ".*", "_": "."}.get(char, re.escape(char)) for char in literal.value)
     match = re.compile(pattern, re.IGNORECASE | re.DOTALL).fullmatch
     read = path.read
     return lambda row: (held := read(row)) is not None and match(held) is not None
@@ -315,56 +317,3 @@ def _membership(path: Path, condition: soql.Membership, now: datetime) -> Keep:
     if condition.operator == "IN":
         return lambda row: folded(row) in values
     return lambda row: folded(row) not in values
-
-
-# -------------------------------------------------------------------- what spares a scan
-def candidates(org: OrgState, table: Table, condition: Condition | None) -> Iterable[int] | None:
-    """Ordinals, ascending, among which all matching rows are; None: any row can match."""
-    if isinstance(condition, soql.Junction) and condition.operator == "AND":
-        found = [candidates(org, table, part) for part in condition.parts]
-        lists = [f for f in found if isinstance(f, list)]
-        return min(lists, key=len) if lists else next((f for f in found if f is not None), None)
-    if isinstance(condition, soql.Membership) and condition.operator == "IN":
-        if condition.path.lower() == "id":
-            return _ordinals(org, table, [str(lit.value) for lit in condition.literals])
-    if isinstance(condition, soql.Comparison) and isinstance(condition.subject, str):
-        name, literal = condition.subject.lower(), condition.literal
-        if name == "id" and literal.kind == "string":
-            if condition.operator == "=":
-                return _ordinals(org, table, [literal.value])
-            if condition.operator in (">", ">="):
-                return _after(table, literal.value)
-        if name == "systemmodstamp" and condition.operator in (">", ">=", "="):
-            return _stamped(table, literal, org.now)
-    return None
-
-
-def _ordinals(org: OrgState, table: Table, ids: list[str]) -> list[int]:
-    found = {org.find(table, id_) for id_ in ids}
-    return sorted(ordinal for ordinal in found if ordinal is not None)
-
-
-def _after(table: Table, id_: str) -> Iterable[int] | None:
-    full = normal(id_)
-    ordinal = None if full is None else table.numbering.ordinal_of(full)
-    return None if ordinal is None else table.ordinals(max(0, ordinal))
-
-
-def _stamped(table: Table, literal: Literal, now: datetime) -> Iterable[int] | None:
-    """Contacts follow creation by at most a known spread, unless they were changed."""
-    if not isinstance(table, ContactTable) or "SystemModstamp" in table.patches:
-        return None
-    if literal.kind == "datetime":
-        first = datetime.fromisoformat(literal.value)
-    elif literal.kind == "range":
-        first = datetime.fromisoformat(_range("datetime", *literal.value, now)[0])
-    else:
-        return None
-    start = min(table.crowd.first_possible(int(first.timestamp())), table.crowd.count)
-    earlier = sorted(ordinal for ordinal in table.changed if ordinal < start)
-    return _chain(earlier, table.ordinals(start))
-
-
-def _chain(first: Iterable[int], then: Iterable[int]) -> Iterable[int]:
-    yield from first
-    yield from then

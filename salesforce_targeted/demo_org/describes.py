@@ -6,13 +6,15 @@ Source: REST API Developer Guide, "Versions", "Describe Global", "sObject Descri
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .exchange import Reply, Request, reply
 from .instants import END
 from .refusals import not_found
 from .state import OBJECTS_WITHOUT_BULK, OrgState
-from .tables import Table
+
+if TYPE_CHECKING:
+    from .tables import Table
 
 FIRST_VERSION, LAST_VERSION = 31, 68
 FIRST_EVER = 7  # older than FIRST_VERSION: retired, 410

@@ -10,16 +10,19 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import soql
-from .conditions import Keep, Path, candidates, comparison, predicate, resolve
+from .conditions import Keep, Path, comparison, predicate, resolve
 from .fields import COMPOUND_TYPES
+from .narrowing import candidates
 from .people import Row
 from .refusals import Refused, malformed, no_such_object
 from .soql import Aggregate, Query
-from .state import OrgState
-from .tables import Table
+
+if TYPE_CHECKING:
+    from .state import OrgState
+    from .tables import Table
 
 MAX_GROUPS = 2_000
 MAX_OFFSET = 2_000
@@ -86,10 +89,10 @@ def selected(org: OrgState, table: Table, query: Query) -> list[Path]:
         for name, entry in table.visible_entries().items():
             if query.fields_group == "ALL" or entry["custom"] is (query.fields_group == "CUSTOM"):
                 paths.append(resolve(org, table, name))
-    seen = [path.names for path in paths]
-    for names in seen:
-        if seen.count(names) > 1:
-            raise Refused(400, "INVALID_FIELD", f"duplicate field selected: {'.'.join(names)}")
+    names = [path.names for path in paths]
+    if len(set(names)) < len(names):
+        twice = next(n for n in names if names.count(n) > 1)
+        raise Refused(400, "INVALID_FIELD", f"duplicate field selected: {'.'.join(twice)}")
     return paths
 
 
@@ -153,9 +156,9 @@ def _aggregate(
         members.setdefault(tuple(path.read(row) for path in grouped), []).append(row)
     if not grouped and not members:
         members[()] = []
-    groups = [(key, rows) for key, rows in members.items()]
+    groups = list(members.items())
     if query.having is not None:
-        groups = [g for g in groups if _has(org, table, query.having, grouped, *g)]
+        groups = [g for g in groups if _has(org, table, query.having, g)]
     groups = _ordered_groups(org, table, query, grouped, groups)
     stop = None if query.limit is None else query.offset + query.limit
     groups = groups[query.offset : stop]
@@ -219,10 +222,14 @@ def _function(org: OrgState, table: Table, item: Aggregate) -> Column:
     path = resolve(org, table, item.path)
     kind = path.entry["type"]
     if not path.entry["aggregatable"] or kind in COMPOUND_TYPES:
-        raise malformed(f"field {path.names[-1]} does not support aggregate operator {item.function}")
+        raise malformed(
+            f"field {path.names[-1]} does not support aggregate operator {item.function}"
+        )
     numeric = kind in ("int", "double", "currency", "percent")
     if item.function in ("SUM", "AVG") and not numeric:
-        raise malformed(f"field {path.names[-1]} does not support aggregate operator {item.function}")
+        raise malformed(
+            f"field {path.names[-1]} does not support aggregate operator {item.function}"
+        )
 
     def values(rows: Iterable[Row]) -> list[Any]:
         return [value for row in rows if (value := path.read(row)) is not None]
@@ -240,22 +247,20 @@ def _function(org: OrgState, table: Table, item: Aggregate) -> Column:
 
 
 def _has(
-    org: OrgState, table: Table, condition: soql.Condition, grouped: list[Path],
-    key: tuple[Any, ...], rows: list[Row],
-) -> bool:  # fmt: skip
+    org: OrgState, table: Table, condition: soql.Condition, group: tuple[tuple[Any, ...], list[Row]]
+) -> bool:
     if isinstance(condition, soql.Junction):
-        results = [_has(org, table, part, grouped, key, rows) for part in condition.parts]
+        results = [_has(org, table, part, group) for part in condition.parts]
         if condition.operator == "NOT":
             return not results[0]
         return all(results) if condition.operator == "AND" else any(results)
+    key, rows = group
     if isinstance(condition, soql.Comparison) and isinstance(condition.subject, Aggregate):
         value = _function(org, table, condition.subject)(key, rows)
         entry = {"type": "double", "caseSensitive": False}
         path = Path((condition.subject.function,), entry, lambda _row: value)
         return comparison(path, condition.operator, condition.literal, org.now)({})
-    if not rows:
-        return False
-    return predicate(org, table, condition)(rows[0])
+    return bool(rows) and predicate(org, table, condition)(rows[0])
 
 
 def _ordered_groups(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from .records import dumps
-from .refusals import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .refusals import Refused
 
 JSON = "application/json;charset=UTF-8"
 
@@ -40,6 +43,7 @@ class Reply:
     kind: str = "other"
     rows: int = 0
     columns: int = 0
+    fault: Any = None  # the misfortune that befalls the sending, see ``faults``
 
 
 def reply(value: Any, status: int = 200, **details: Any) -> Reply:

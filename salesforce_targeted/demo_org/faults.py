@@ -1,4 +1,11 @@
-"""Misfortunes, on any call: what breaks, on which call, how often."""
+"""Misfortunes, on any call: what breaks, on which call, how often.
+
+``org.faults.add(Fault("collections", "html_503"))`` strikes the next sObject Collections call.
+:data:`ACTIONS` names every misfortune and the kinds of call that it makes sense for.
+
+Source: REST API Developer Guide, "Status Codes and Error Responses"; Bulk API 2.0 Developer Guide,
+"Get Information About a Query Job"; for the transport, what public clients have reported.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +13,72 @@ import re
 import threading
 from dataclasses import dataclass, field
 
+KINDS = (
+    "query", "query_all", "query_more", "collections", "describe", "composite", "composite_batch",
+    "limits", "sobjects", "bulk_create", "bulk_poll", "bulk_results", "bulk_pages", "other",
+    "token", "soap", "versions", "userinfo",
+)  # fmt: skip
+ROWS = ("query", "query_all", "query_more", "collections", "bulk_results")
+ANY = ("*",)
+
+
+@dataclass(frozen=True)
+class Action:
+    """What a misfortune does and the kinds of call that it can befall; ``*`` is any."""
+
+    says: str
+    kinds: tuple[str, ...] = ANY
+
+
+ACTIONS: dict[str, Action] = {
+    "html_503": Action("the edge answers 503 with an HTML page"),
+    "maintenance_200_html": Action("a maintenance page in HTML, with status 200"),
+    "unavailable_503": Action("503 SERVER_UNAVAILABLE as JSON"),
+    "unknown_500": Action("500 UNKNOWN_EXCEPTION"),
+    "http_429": Action("429 with Retry-After: 1"),
+    "empty_200": Action("200 without a body"),
+    "garbage_200": Action("200 with half a JSON text"),
+    "expire_session": Action("every session ends: 401 INVALID_SESSION_ID"),
+    "invalid_auth_header": Action("401 INVALID_AUTH_HEADER, INVALID_JWT_FORMAT"),
+    "concurrent_403": Action("403 REQUEST_LIMIT_EXCEEDED, too many long calls at once"),
+    "daily_403": Action("403 REQUEST_LIMIT_EXCEEDED, the day's calls are spent"),
+    "reset_before": Action("the connection is reset before any answer"),
+    "reset_midbody": Action("the connection is reset in the middle of the body"),
+    "short_body": Action("the body ends before its Content-Length"),
+    "cut_gzip": Action("the compressed body is cut, the framing around it is whole"),
+    "slow_drip": Action("the body comes in drops over `argument` seconds (2)"),
+    "hang": Action("nothing comes for `argument` seconds (5), then the connection closes"),
+    "query_timeout_400": Action("400 QUERY_TIMEOUT", ("query", "query_all", "query_more")),
+    "operation_too_large_400": Action("400 OPERATION_TOO_LARGE", ("query", "query_all")),
+    "too_complicated_400": Action("400 QUERY_TOO_COMPLICATED", ("query", "query_all")),
+    "bad_locator_400": Action("400 INVALID_QUERY_LOCATOR", ("query_more",)),
+    "invalid_field_400": Action("400 INVALID_FIELD for the field `argument`", ROWS),
+    "drop_rows": Action("one row is missing, nothing else tells", ROWS),
+    "bulk_failed": Action("the job ends Failed, with an errorMessage", ("bulk_poll",)),
+    "bulk_silent": Action("the job ends Failed and says nothing", ("bulk_poll",)),
+    "bulk_aborted": Action("the job ends Aborted", ("bulk_poll",)),
+    "bulk_stuck": Action("the job stays InProgress for ever", ("bulk_poll",)),
+    "results_gone_404": Action("the results were deleted: 404", ("bulk_results",)),
+    "version_409": Action("409, created with another API version", ("bulk_results",)),
+}
+TRANSPORT = frozenset(
+    ["reset_before", "reset_midbody", "short_body", "cut_gzip", "slow_drip", "hang"]
+)  # fmt: skip
+JOB_ENDS = {"bulk_failed": "Failed", "bulk_silent": "Failed", "bulk_aborted": "Aborted",
+            "bulk_stuck": "InProgress"}  # fmt: skip
+
 
 @dataclass
 class Fault:
     """One misfortune.
 
     Attributes:
-        match: A kind of call ("collections", "query" …), else a pattern searched in the path.
+        match: A kind of call ("collections", "query" …), ``*`` for any that is billed, else a
+            pattern searched in the path.
         action: A name of :data:`ACTIONS`.
         nth: The first matching call that it befalls, from 1.
         times: How many calls in a row it befalls.
-        argument: What the action needs: seconds, a field's name, rows.
+        argument: What the action needs: seconds, a field's name.
     """
 
     match: str
@@ -27,14 +89,28 @@ class Fault:
     seen: int = field(default=0, init=False)
     done: int = field(default=0, init=False)
 
-    def befalls(self, kind: str, path: str) -> bool:
+    def __post_init__(self) -> None:
+        if self.action not in ACTIONS:
+            raise ValueError(f"no misfortune is called {self.action!r}; see ACTIONS")
+
+    def befalls(self, kind: str, path: str, *, billed: bool) -> bool:
         """Count a call; True if this one is struck."""
-        if self.match != kind and not re.search(self.match, path):
+        if self.match == "*":
+            matches = billed
+        elif self.match in KINDS:
+            matches = self.match == kind
+        else:
+            matches = re.search(self.match, path) is not None
+        if not matches:
             return False
         self.seen += 1
         struck = self.nth <= self.seen < self.nth + self.times
         self.done += struck
         return struck
+
+    def seconds(self, otherwise: float) -> float:
+        """The argument as seconds."""
+        return otherwise if self.argument is None else float(self.argument)
 
 
 class Faults:
@@ -45,7 +121,7 @@ class Faults:
         self.waiting: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Let *fault* happen."""
+        """Let *fault* happen; its ``done`` counts how often it has."""
         with self._lock:
             self.waiting.append(fault)
         return fault
@@ -55,8 +131,10 @@ class Faults:
         with self._lock:
             self.waiting.clear()
 
-    def next_for(self, kind: str, path: str) -> Fault | None:
+    def next_for(self, kind: str, path: str, *, billed: bool) -> Fault | None:
         """The fault that strikes this call, if any; counts the call for all of them."""
+        if not self.waiting:
+            return None
         with self._lock:
-            struck = [fault for fault in self.waiting if fault.befalls(kind, path)]
+            struck = [f for f in self.waiting if f.befalls(kind, path, billed=billed)]
         return struck[0] if struck else None

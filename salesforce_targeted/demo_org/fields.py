@@ -6,14 +6,26 @@ Source: REST API Developer Guide, "sObject Describe"; Object Reference, "Field T
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Entry = dict[str, Any]
 
 TEXT_TYPES = frozenset(
-    "string textarea phone email url picklist multipicklist combobox encryptedstring "
-    "anyType".split()
+    [
+        "string",
+        "textarea",
+        "phone",
+        "email",
+        "url",
+        "picklist",
+        "multipicklist",
+        "combobox",
+        "encryptedstring",
+        "anyType",
+    ]
 )
 ID_TYPES = frozenset({"id", "reference"})
 NUMBER_TYPES = frozenset({"int", "long", "double", "currency", "percent"})
@@ -31,11 +43,22 @@ _LENGTH = {
     "url": 255, "picklist": 255, "multipicklist": 4099, "combobox": 255, "encryptedstring": 175,
 }  # fmt: skip
 _NOT_GROUPABLE = frozenset(
-    "double currency percent datetime time multipicklist encryptedstring base64 address "
-    "location anyType".split()
+    [
+        "double",
+        "currency",
+        "percent",
+        "datetime",
+        "time",
+        "multipicklist",
+        "encryptedstring",
+        "base64",
+        "address",
+        "location",
+        "anyType",
+    ]
 )
-_NOT_SORTABLE = frozenset("multipicklist encryptedstring base64 address location".split())
-_NOT_FILTERABLE = frozenset("encryptedstring base64 address location".split())
+_NOT_SORTABLE = frozenset(["multipicklist", "encryptedstring", "base64", "address", "location"])
+_NOT_FILTERABLE = frozenset(["encryptedstring", "base64", "address", "location"])
 _NOT_AGGREGATABLE = _NOT_SORTABLE | {"boolean"}
 
 

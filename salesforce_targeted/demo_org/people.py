@@ -11,13 +11,15 @@ Rules:
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import schema
 from .fields import COMPOUND_TYPES, Entry
 from .ids import Numbering
 from .instants import bare, day_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Row = dict[str, Any]
 
@@ -44,7 +46,20 @@ OWN = (
 INSTANTS = frozenset({"CreatedDate", "LastModifiedDate", "SystemModstamp"})
 MAYBE_NULL = {"Email": 0.2, "Phone": 0.15, "NPI__c": 0.6, "External_Key__c": 0.5}
 
-_WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu".split()
+_WORDS = [
+    "alpha",
+    "beta",
+    "gamma",
+    "delta",
+    "epsilon",
+    "zeta",
+    "eta",
+    "theta",
+    "iota",
+    "kappa",
+    "lambda",
+    "mu",
+]
 
 
 def invented(entry: Entry, rng: random.Random) -> Any:

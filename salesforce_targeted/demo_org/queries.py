@@ -7,10 +7,9 @@ with sObject Collections".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -19,11 +18,15 @@ from .conditions import Path, resolve
 from .evaluation import Selection, run
 from .exchange import JSON, Reply, Request, reply
 from .ids import Numbering, normal
-from .records import JsonWriter, dumps
+from .records import JsonWriter
 from .refusals import Refused, malformed, not_found
-from .state import OrgState
-from .tables import Table
 from .templates import json_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .state import OrgState
+    from .tables import Table
 
 MAX_COLLECTION = 2_000
 CURSOR_LIFE = timedelta(days=2)
@@ -154,8 +157,11 @@ def _body_lists(request: Request) -> tuple[Any, Any]:
 def _retrievable(org: OrgState, table: Table, id_: str) -> int | None:
     full = normal(id_)
     if full is not None and not full.startswith(table.numbering.prefix):
-        if any(full.startswith(other.numbering.prefix) for other in org.tables.values()):
-            raise Refused(400, "MALFORMED_ID", f"{table.name} ID: id value of incorrect type: {id_}")
+        known = any(full.startswith(other.numbering.prefix) for other in org.tables.values())
+        if known:
+            raise Refused(
+                400, "MALFORMED_ID", f"{table.name} ID: id value of incorrect type: {id_}"
+            )
     ordinal = org.find(table, id_)
     if ordinal is None:
         return None
@@ -181,6 +187,3 @@ def retrieve(org: OrgState, request: Request, version: str, name: str, id_: str)
     assert row is not None
     body = JsonWriter(org, table, paths, version).record(row)
     return Reply(200, body, JSON, rows=1, columns=len(paths))
-
-
-__all__ = ["collections", "dumps", "query", "query_more", "retrieve"]

@@ -10,17 +10,18 @@ Source: REST API Developer Guide, "Query"; Bulk API 2.0 Developer Guide, "Get Re
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from . import people
-from .conditions import Path
-from .people import Row
-from .state import OrgState
-from .tables import ContactTable, Table
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .conditions import Path
+    from .people import Row
+    from .state import OrgState
+    from .tables import Table
 
 
 def java_double(value: float) -> str:
@@ -52,7 +53,7 @@ def dumps(value: Any) -> bytes:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, orjson.Fragment):
-        return float(bytes(value.contents))
+        return float(value.contents)
     raise TypeError(type(value).__name__)
 
 
@@ -119,26 +120,17 @@ def csv_value(value: Any, kind: str) -> str:
 
 
 class CsvWriter:
-    """Writes rows of one table with one selection as CSV lines; see :class:`ContactTemplates`."""
+    """Writes rows of one table with one selection as CSV lines."""
 
-    def __init__(self, paths: Sequence[Path], delimiter: str, line_end: str) -> None:
+    def __init__(
+        self, table: Table, paths: Sequence[Path], delimiter: str, line_end: str
+    ) -> None:  # fmt: skip
+        self.table, self.paths = table, paths
+        self.delimiter, self.line_end = delimiter, line_end
+        self.flat = all(len(path.names) == 1 for path in paths)
         self._cells = [(path.read, path.entry["type"]) for path in paths]
-        self._delimiter, self._line_end = delimiter, line_end
 
     def line(self, row: Row) -> str:
         """One line, its end included."""
         cells = [csv_value(read(row), kind) for read, kind in self._cells]
-        return self._delimiter.join(cells) + self._line_end
-
-
-def plain_contact(table: Table, ordinal: int) -> bool:
-    """Whether the row is of the crowd and nobody has changed it."""
-    return (
-        isinstance(table, ContactTable)
-        and ordinal < table.crowd.count
-        and ordinal not in table.changed
-    )
-
-
-__all__ = ["CsvWriter", "JsonWriter", "attributes", "csv_value", "dumps", "java_double",
-           "people", "plain_contact"]  # fmt: skip
+        return self.delimiter.join(cells) + self.line_end

@@ -6,7 +6,7 @@ Source: REST API Developer Guide, "Status Codes and Error Responses".
 from __future__ import annotations
 
 
-class Refused(Exception):
+class Refused(Exception):  # noqa: N818 - what the org does, not an error of ours
     """One REST error: HTTP status, errorCode and message."""
 
     def __init__(self, status: int, code: str, message: str) -> None:

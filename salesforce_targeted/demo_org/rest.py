@@ -14,6 +14,8 @@ import re
 
 from . import composite, describes, jobs, queries, signin
 from .exchange import Reply, Request, html, refusal, reply
+from .faults import JOB_ENDS, Fault
+from .mishaps import instead, one_row_short
 from .refusals import Refused, not_found
 from .state import NOT_BILLED, OrgState
 
@@ -29,6 +31,12 @@ _KINDS = (
     (r"jobs/query/?", "bulk_create"), (r"sobjects(/.*)?", "sobjects"),
 )  # fmt: skip
 
+# What is not GET and yet writes no data: reads with a body, and the life of a query job.
+_ALLOWED = {
+    "collections": ("POST",), "composite": ("POST",), "composite_batch": ("POST",),
+    "bulk_create": ("POST",), "bulk_poll": ("PATCH", "DELETE"),
+}  # fmt: skip
+
 
 def kind_of(request: Request) -> str:
     """What kind of call this is, by its path."""
@@ -40,8 +48,13 @@ def kind_of(request: Request) -> str:
     if path.startswith("/services/Soap/"):
         return "soap"
     found = _DATA.match(path)
+    return kind_of_path(found[2] or "") if found else "other"
+
+
+def kind_of_path(path: str) -> str:
+    """The same, of what follows ``/services/data/vXX.X/``."""
     for pattern, kind in _KINDS:
-        if found and re.fullmatch(pattern, found[2] or ""):
+        if re.fullmatch(pattern, path):
             return kind
     return "other"
 
@@ -56,16 +69,44 @@ def answer(org: OrgState, request: Request) -> Reply:
         if sum(len(k) + len(v) for k, v in request.headers.items()) + len(request.target) > MAX_URI:
             return html(431, "<h1>Bad Message 431</h1><pre>reason: Request Header Fields Too "
                              "Large</pre>")  # fmt: skip
-        try:
-            made = _outside(org, request, kind) or _inside(org, request, kind)
-        except Refused as error:
-            made = refusal(error)
-            if error.status == 401:
-                made.headers["WWW-Authenticate"] = "Token"
+        fault = org.faults.next_for(kind, request.path, billed=kind not in NOT_BILLED)
+        made = _struck(org, request, kind, fault) if fault else None
+        made = made or _answered(org, request, kind)
+        if fault is not None:
+            made.fault = fault
+            if fault.action == "drop_rows":
+                made = one_row_short(made)
         made.kind = kind
         if kind not in NOT_BILLED:
             made.headers["Sforce-Limit-Info"] = f"api-usage={org.daily_used}/{org.daily_limit}"
         return made
+
+
+def _answered(org: OrgState, request: Request, kind: str) -> Reply:
+    try:
+        return _outside(org, request, kind) or _inside(org, request, kind)
+    except Refused as error:
+        made = refusal(error)
+        if error.status == 401:
+            made.headers["WWW-Authenticate"] = "Token"
+        return made
+
+
+def _struck(org: OrgState, request: Request, kind: str, fault: Fault) -> Reply | None:
+    """What the misfortune answers in the org's place, if it is one that answers."""
+    if fault.action in JOB_ENDS:
+        job = org.jobs.get(request.path.rstrip("/").rsplit("/", 1)[-1])
+        if job is not None:
+            job.forced = JOB_ENDS[fault.action]
+            if fault.action == "bulk_failed":
+                job.message = "InternalServerError : Retried more than 15 times"
+        return None
+    if fault.action == "expire_session":
+        org.expire_sessions()
+    made = instead(fault)
+    if made is not None:
+        org.bill(kind)
+    return made
 
 
 def _outside(org: OrgState, request: Request, kind: str) -> Reply | None:
@@ -81,6 +122,8 @@ def _outside(org: OrgState, request: Request, kind: str) -> Reply | None:
 
 def _inside(org: OrgState, request: Request, kind: str) -> Reply:
     found = _DATA.match(request.path)
+    if kind != "userinfo":
+        _note_write(org, request, found[2] if found else None)
     if kind != "userinfo" and found is None:
         org.unexpected.append(f"{request.method} {request.path}")
         raise not_found()
@@ -99,12 +142,12 @@ def _inside(org: OrgState, request: Request, kind: str) -> Reply:
 
 
 def resource(org: OrgState, request: Request, version: str, path: str) -> Reply:
-    """A resource below ``/services/data/vXX.X/``; subrequests of composite come here too.
+    """A resource below ``/services/data/vXX.X/``.
 
     Raises:
         Refused: for all that Salesforce refuses.
     """
-    method = request.params.get("_HttpMethod", request.method).upper()
+    method = _method(request)
     parts = path.split("/") if path else []
     head = parts[0] if parts else ""
     if parts[:2] == ["jobs", "query"]:
@@ -112,11 +155,11 @@ def resource(org: OrgState, request: Request, version: str, path: str) -> Reply:
     if parts[:2] == ["composite", "sobjects"] and len(parts) == 3 and method in ("GET", "POST"):
         return queries.collections(org, request, version, parts[2])
     if parts == ["composite"] and method == "POST":
-        return composite.composite(org, request, version, resource)
+        return composite.composite(org, request, version, _inner)
     if parts == ["composite", "batch"] and method == "POST":
-        return composite.batch(org, request, version, resource)
+        return composite.batch(org, request, version, _inner)
     if method not in ("GET", "HEAD"):
-        raise _refuse_write(org, request, method, parts)
+        raise _write_refused(method, parts)
     if head in ("query", "queryAll"):
         if len(parts) == 2:
             return queries.query_more(org, request, parts[1])
@@ -147,8 +190,27 @@ def _sobjects(org: OrgState, request: Request, version: str, parts: list[str]) -
     return queries.retrieve(org, request, version, parts[0], parts[1])
 
 
-def _refuse_write(org: OrgState, request: Request, method: str, parts: list[str]) -> Refused:
-    org.writes_attempted.append(f"{method} {request.path}")
+def _inner(org: OrgState, request: Request, version: str, path: str) -> Reply:
+    """A subrequest of composite."""
+    _note_write(org, request, path)
+    return resource(org, request, version, path)
+
+
+def _note_write(org: OrgState, request: Request, path: str | None) -> None:
+    """Keep in mind what would have written, before anything else can refuse it."""
+    method = _method(request)
+    harmless = method in ("GET", "HEAD") or (
+        path is not None and method in _ALLOWED.get(kind_of_path(path), ())
+    )
+    if not harmless:
+        org.writes_attempted.append(f"{method} {request.path}")
+
+
+def _method(request: Request) -> str:
+    return request.params.get("_HttpMethod", request.method).upper()
+
+
+def _write_refused(method: str, parts: list[str]) -> Refused:
     if parts and parts[0] in ("query", "queryAll", "limits"):
         message = f"HTTP Method '{method}' not allowed. Allowed are GET,HEAD"
         return Refused(405, "METHOD_NOT_ALLOWED", message)

@@ -9,14 +9,17 @@ Rules:
 from __future__ import annotations
 
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import hostile, people, schema
-from .fields import Entry
+from .ids import Numbering
 from .instants import bare, day_text
-from .people import Row
-from .state import OrgState
-from .tables import Table
+
+if TYPE_CHECKING:
+    from .fields import Entry
+    from .people import Row
+    from .state import OrgState
+    from .tables import Table
 
 SYSTEM_BUMPS = ("2026-06-01T03:00:07.000+0000", "2026-06-08T03:00:11.000+0000")
 NOON_OF_THE_END = 1_795_176_000  # 2026-11-20T12:00:00Z
@@ -94,7 +97,7 @@ def leads(table: Table, count: int, owners: list[str], rng: random.Random) -> li
 def active_ordinals(contacts: int, active: int, rng: random.Random) -> list[int]:
     """Which contacts are active, ascending; a pair whose ids differ only by case is among them."""
     chosen = set(rng.sample(range(contacts), active))
-    numbering = people.Numbering("003")
+    numbering = Numbering("003")
     for first in range(min(200, contacts - 26)):
         id15, other = numbering.id_of(first)[:15], numbering.id_of(first + 26)[:15]
         if id15.lower() == other.lower() and active > 4:
@@ -136,7 +139,7 @@ def task_row(org: OrgState, number: int, whos: list[str], owner: str, rng: rando
         "IsHighPriority": priority == "High", "TaskSubtype": "Task",
         "AccountId": account_of(org, whos[0]) if whos else None,
         "CompletedDateTime": bare(when) + "+0000" if closed else None,
-        "Description": None if number % 3 else f"Spoke about plan {number}.\r\nFollow up, \"soon\".",
+        "Description": None if number % 3 else f'Spoke about plan {number}.\r\nFollow up, "soon".',
         "Outcome__c": rng.choice((None, "Reached", "Voicemail")),
     }  # fmt: skip
 
@@ -168,7 +171,8 @@ def activities(
         whos.append(ids[int(len(ids) * rng.random() ** 2)])
     rng.shuffle(whos)
     logged: list[list[str | None]] = [list(group) for group in groups(whos, rng)]
-    logged += [[lead_id] for lead_id in lead_ids] + [[None]]
+    logged += [[lead_id] for lead_id in lead_ids]
+    logged.append([None])
     logged += [[] for _ in range(max(1, len(ids) // 16))]
     rng.shuffle(logged)
     tasks, table = org.tables["Task"], org.tables["TaskWhoRelation"]

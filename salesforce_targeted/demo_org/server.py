@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import socket
 import socketserver
+import struct
 import threading
-import time
 import zlib
-from collections.abc import Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from .exchange import Reply, Request
-from .org import DemoOrg
+from .faults import TRANSPORT, Fault
 from .rest import answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .org import DemoOrg
 
 _REASONS = {200: "OK", 201: "Created", 204: "No Content", 304: "Not Modified", 400: "Bad Request",
             401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
@@ -49,7 +53,7 @@ class _Connection(socketserver.StreamRequestHandler):
             return None
         method, target, _ = line.split(" ", 2)
         headers = {}
-        while (line := self.rfile.readline(MAX_LINE).decode("latin-1").strip()):
+        while line := self.rfile.readline(MAX_LINE).decode("latin-1").strip():
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
         if headers.get("transfer-encoding", "").lower() == "chunked":
@@ -68,26 +72,38 @@ class _Connection(socketserver.StreamRequestHandler):
             pass
 
     def _serve(self, request: Request) -> bool:
+        """Answer one request; False if the connection must not be used again."""
         org = self.server.org
         reply = answer(org, request)
         if org.latency is not None:
-            time.sleep(org.latency.seconds(reply.kind, reply.rows, columns=reply.columns))
+            self.server.closing.wait(
+                org.latency.seconds(reply.kind, reply.rows, columns=reply.columns)
+            )
+        if reply.fault is not None and reply.fault.action in TRANSPORT:
+            return self._mishap(request, reply, reply.fault)
         self._send(request, reply)
         return True
 
-    def _send(self, request: Request, reply: Reply) -> None:
+    def _packed(
+        self, request: Request, reply: Reply
+    ) -> tuple[dict[str, str], bytes | Iterator[bytes]]:  # fmt: skip
         body, headers = reply.body, dict(reply.headers)
         headers["Content-Type"] = reply.content_type
         big = not isinstance(body, bytes) or len(body) >= GZIP_FROM_BYTES
         if big and "gzip" in request.headers.get("accept-encoding", ""):
             body = _zipped(body)
             headers["Content-Encoding"] = "gzip"
-        if isinstance(body, bytes) and reply.status in (204, 304):
-            headers.pop("Content-Type")
-        else:
-            headers["Transfer-Encoding"] = "chunked"
+        return headers, body
+
+    def _send(self, request: Request, reply: Reply) -> None:
+        headers, body = self._packed(request, reply)
+        if reply.status in (204, 304):
+            del headers["Content-Type"]
+            self.wfile.write(_head(reply.status, headers))
+            return
+        headers["Transfer-Encoding"] = "chunked"
         head = _head(reply.status, headers)
-        if request.method == "HEAD" or reply.status in (204, 304):
+        if request.method == "HEAD":
             self.wfile.write(head)
         elif isinstance(body, bytes):
             self.wfile.write(head + _chunk(body) + b"0\r\n\r\n")
@@ -96,6 +112,41 @@ class _Connection(socketserver.StreamRequestHandler):
             for piece in body:
                 self.wfile.write(_chunk(piece))
             self.wfile.write(b"0\r\n\r\n")
+
+    def _mishap(self, request: Request, reply: Reply, fault: Fault) -> bool:
+        """Send the reply as the misfortune has it."""
+        if fault.action == "hang":
+            self.server.closing.wait(fault.seconds(5.0))
+            return False
+        if fault.action == "reset_before":
+            return self._reset()
+        headers, packed = self._packed(request, reply)
+        body = packed if isinstance(packed, bytes) else b"".join(packed)
+        cut = body[: len(body) * 2 // 3]
+        if fault.action == "cut_gzip":
+            headers["Transfer-Encoding"] = "chunked"
+            self.wfile.write(_head(reply.status, headers) + _chunk(cut) + b"0\r\n\r\n")
+            return True
+        headers["Content-Length"] = str(len(body))
+        self.wfile.write(_head(reply.status, headers))
+        if fault.action == "slow_drip":
+            self._drip(body, fault.seconds(2.0))
+            return True
+        self.wfile.write(cut)
+        return self._reset() if fault.action == "reset_midbody" else False
+
+    def _drip(self, body: bytes, seconds: float, drops: int = 20) -> None:
+        size = len(body) // drops + 1
+        for at in range(0, len(body), size):
+            self.wfile.write(body[at : at + size])
+            self.server.closing.wait(seconds / drops)
+
+    def _reset(self) -> bool:
+        # With a linger time of zero, closing sends RST instead of FIN.
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.rfile.close()
+        self.connection.close()
+        return False
 
 
 def _head(status: int, headers: dict[str, str]) -> bytes:
@@ -130,6 +181,7 @@ class _Listener(socketserver.ThreadingTCPServer):
     def __init__(self, org: DemoOrg, port: int) -> None:
         self.org = org
         self.open: set[socket.socket] = set()
+        self.closing = threading.Event()  # wakes whatever sleeps on purpose
         super().__init__(("127.0.0.1", port), _Connection)
 
     def process_request(self, request: Any, client_address: Any) -> None:
@@ -163,6 +215,7 @@ class DemoServer:
 
     def close(self) -> None:
         """Stop listening and drop every connection."""
+        self._listener.closing.set()
         self._listener.shutdown()
         self._listener.server_close()
         for connection in list(self._listener.open):

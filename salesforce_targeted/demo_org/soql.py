@@ -240,8 +240,11 @@ class _Parser:
             else:
                 path = self._take("word")
                 query.select.append(path)
-                if (alias := self._alias()) is not None:
-                    query.aliases[path] = alias
+                following = self.tokens[self.at + 1][1:2] if self.at + 1 < len(self.tokens) else ()
+                if following and following[0].upper() in (",", "FROM"):  # else "FRM" is a slip
+                    alias = self._alias()
+                    if alias is not None:
+                        query.aliases[path] = alias
             if not self._accept(","):
                 return
 
@@ -362,4 +365,6 @@ class _Parser:
             raise self._context(at, f"string literal longer than {MAX_STRING} characters")
         if "\\" not in body:
             return body
-        return re.sub(r"\\(u(?=[0-9a-fA-F]{4})|.)((?<=u)[0-9a-fA-F]{4})?", plain, body, flags=re.S)
+        return re.sub(
+            r"\\(u(?=[0-9a-fA-F]{4})|.)((?<=u)[0-9a-fA-F]{4})?", plain, body, flags=re.DOTALL
+        )

@@ -10,17 +10,20 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .faults import Faults
-from .fields import Entry
-from .ids import Numbering, normal, to_18
+from .ids import normal, to_18
 from .instants import END, text_of
-from .latency import Latency
-from .people import Crowd, Row
 from .tables import ContactTable, Table, compound
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .fields import Entry
+    from .latency import Latency
+    from .people import Crowd, Row
 
 NOT_BILLED = frozenset({"token", "soap", "versions", "userinfo"})
 OBJECTS_WITHOUT_BULK = frozenset({"TaskWhoRelation"})
@@ -52,9 +55,12 @@ class OrgState:
         self._sessions_made = 0
         self.page_rows = 2000
         self.bulk_seconds = 0.0
+        self.bulk_page_rows = 50_000
+        self.jobs_made = 0
         self.daily_limit, self.daily_used = 15_000, 0
         self.latency: Latency | None = None
         self.faults = Faults()
+        self.refreshes: list[str] = []
         self.calls: Counter[str] = Counter()
         self.requests: deque[tuple[str, str]] = deque(maxlen=100_000)
         self.unexpected: list[str] = []
@@ -252,6 +258,3 @@ def new_tables() -> list[Table]:
         Table("Task", "00T", schema.task()),
         Table("TaskWhoRelation", "0RT", schema.task_who_relation()),
     ]
-
-
-__all__ = ["NOT_BILLED", "OBJECTS_WITHOUT_BULK", "Numbering", "OrgState", "new_tables"]

@@ -9,13 +9,16 @@ Rules:
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from . import people
-from .fields import Entry
 from .ids import Numbering
-from .people import Crowd, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .fields import Entry
+    from .people import Crowd, Row
 
 PARTS = ("city", "country", "geocodeAccuracy", "latitude", "longitude", "postalCode", "state",
          "street")  # fmt: skip
@@ -44,6 +47,7 @@ class Table:
         self.changed: dict[int, Row] = {}
         self.version = 0  # of entries and patches: encoders drop what they prepared
         self.described_at = ""
+        self.prepared: dict[Any, Any] = {}  # see ``templates``; shared with frozen views
 
     def frozen(self) -> Self:
         """The table as it is now, whatever is done to it later."""
@@ -141,7 +145,8 @@ class ContactTable(Table):
             return row
         row.update(changes)
         for name, value in people.derive(row, self.crowd.tiers).items():
-            if name not in changes:
+            computed = name == "Name" or self.entries.get(name, {}).get("calculated")
+            if computed and name not in changes:
                 row[name] = value
         return row
 

@@ -1,0 +1,274 @@
+"""Sync the Salesforce contacts with logged activities into a database: parse, run, report."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import dlt
+
+PIPELINE_NAME = "targeted_contacts"
+LOG_FILE = "targeted_contact_sync.log"
+RESOURCES = ("task_who_relation", "contact", "task", "user")
+DONE, FAILED, WRONG_USE, PARTIAL, DRIFT = 0, 1, 2, 3, 4
+
+EPILOG = """\
+examples:
+  %(prog)s --demo              see it work, without an org: into targeted_contacts.duckdb
+  %(prog)s --test              is everything in place? loads nothing
+  %(prog)s --plan              what would a run do and cost? loads nothing
+  %(prog)s                     sync what changed since the last run
+  %(prog)s --full              read everything anew
+
+exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 stopped before the work was complete
+(run again to go on), 4 drift found.
+
+Credentials come from .dlt/secrets.toml (see .dlt/secrets.toml.example) or from SALESFORCE_*
+variables. Without a configured destination the data goes to a DuckDB file in this folder.
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    made = argparse.ArgumentParser(
+        prog="targeted_contacts.py",
+        description=__doc__,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    look = made.add_argument_group("look, load nothing").add_mutually_exclusive_group()
+    look.add_argument("--test", action="store_true", help="check sign-in, permissions, destination")
+    look.add_argument("--count", action="store_true", help="activity statistics of the org")
+    look.add_argument("--plan", action="store_true", help="what the next run would do and cost")
+    what = made.add_argument_group("what to sync (default: what changed since the last run)")
+    span = what.add_mutually_exclusive_group()
+    span.add_argument("--full", action="store_true", help="everything anew")
+    span.add_argument(
+        "--incremental", type=_days, metavar="N", help="relations and contacts of the last N days"
+    )
+    span.add_argument("--since", metavar="DATE", help="relations and contacts modified since a date")
+    span.add_argument(
+        "--mode", choices=("full", "recent", "custom"),
+        help="the same three: full, recent with --days, custom with --start-date",
+    )  # fmt: skip
+    what.add_argument("--days", type=_days, default=30, metavar="N", help="with --mode recent (30)")
+    what.add_argument("--start-date", metavar="DATE", help="with --mode custom")
+    what.add_argument("--limit", type=_positive, metavar="N", help="at most N relations (a trial)")
+    what.add_argument("--only", metavar="NAMES", help=f"some of {','.join(RESOURCES)}")
+    what.add_argument(
+        "--allow-shrink", action="store_true",
+        help="go on although the org shows far fewer active contacts than before",
+    )  # fmt: skip
+    how = made.add_argument_group("how and where")
+    how.add_argument("--demo", action="store_true", help="the demo org, started for this run")
+    how.add_argument("--api", choices=("collections", "bulk", "query"), help="force one retrieval")
+    how.add_argument("--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, …)")
+    how.add_argument("--dataset", metavar="NAME", help="dataset or schema (salesforce)")
+    how.add_argument("--pipelines-dir", metavar="DIR", help="dlt's working folder")
+    how.add_argument("--report-dir", metavar="DIR", type=Path, default=Path("sync_results"))
+    out = made.add_argument_group("output")
+    out.add_argument("--json", action="store_true", help="the report as JSON on stdout")
+    out.add_argument(
+        "--log-records", action="store_true",
+        help="loaded records as JSON lines beside the report (personal data, mode 0600)",
+    )  # fmt: skip
+    out.add_argument("-v", "--verbose", action="store_true", help="dlt's own log lines too")
+    out.add_argument("--debug", action="store_true", help="all log lines; never a secret")
+    return made
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Returns:
+        0 done, 1 failed, 2 wrong use or configuration, 3 stopped early, 4 drift found.
+    """
+    args = parser().parse_args(argv)
+    _log(args)
+    from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+
+    try:
+        with ExitStack() as stack:
+            return _dispatch(args, stack)
+    except ConfigurationError as error:
+        print(f"targeted_contacts.py: {error}", file=sys.stderr)
+        return WRONG_USE
+    except SalesforceError as error:
+        print(f"targeted_contacts.py: {error}", file=sys.stderr)
+        return FAILED
+    except KeyboardInterrupt:
+        print("targeted_contacts.py: interrupted; the next run goes on from here", file=sys.stderr)
+        return FAILED
+
+
+def _dispatch(args: argparse.Namespace, stack: ExitStack) -> int:
+    from salesforce_targeted import configuration
+
+    scope = _scope(args)
+    only = _only(args.only)
+    credentials: Any = _demo(stack) if args.demo else configuration.credentials()
+    pipeline = _pipeline(args)
+    if args.test or args.count or args.plan:
+        return _look(args, credentials, pipeline)
+    return _sync(args, credentials, pipeline, scope, only)
+
+
+def _look(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline) -> int:
+    from salesforce_targeted import checks, configuration, preview
+    from salesforce_targeted.api.client import SalesforceClient
+    from salesforce_targeted.ledger import Ledger
+    from salesforce_targeted.run import Run, Scope
+
+    settings = configuration.settings(**_given(args))
+    run = Run(
+        SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline
+    )
+    if args.test:
+        facts, shown = checks.checks(run, pipeline), checks.checks_text
+    elif args.count:
+        facts, shown = preview.count(run), preview.count_text
+    else:
+        if pipeline.default_schema_name is None:
+            pipeline.sync_destination()
+        facts, shown = preview.plan(run), preview.plan_text
+    _print(args, facts, shown(facts))
+    return DONE if facts["status"] == "done" else FAILED
+
+
+def _sync(
+    args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, scope: Any, only: list[str]
+) -> int:
+    from salesforce_targeted import configuration, report
+    from salesforce_targeted.api.errors import ConfigurationError, QuotaExceededError
+    from salesforce_targeted.ledger import Ledger
+    from salesforce_targeted.source import salesforce_targeted
+    from salesforce_targeted.sync import sync
+
+    ledger = Ledger(mode=scope.mode)
+    source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **_given(args))
+    if only:
+        source = source.with_resources(*only, "contact_life", "rejected_record", "sync_run")
+    outcome = sync(
+        pipeline,
+        source,
+        ledger,
+        id_column=configuration.settings(**_given(args)).id_column,
+        statistics=configuration.statistics(),
+    )
+    path = report.write(outcome.facts, args.report_dir)
+    _print(args, outcome.facts, f"{report.text(outcome.facts)}\nreport     {path}")
+    if outcome.error is None:
+        return DONE
+    if isinstance(outcome.error, ConfigurationError):
+        return WRONG_USE
+    return PARTIAL if isinstance(outcome.error, QuotaExceededError) else FAILED
+
+
+def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
+    import dlt
+
+    from salesforce_targeted import configuration
+
+    configuration.load_settings(PIPELINE_NAME)
+    progress = "tqdm" if sys.stderr.isatty() and not args.json else None
+    return dlt.pipeline(
+        PIPELINE_NAME,
+        destination=configuration.destination(args.destination, demo=args.demo),
+        dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
+        pipelines_dir=args.pipelines_dir,
+        progress=progress or configuration.progress(),  # type: ignore[arg-type]
+    )
+
+
+def _demo(stack: ExitStack) -> Any:
+    from salesforce_targeted.api.credentials import SessionCredentials
+    from salesforce_targeted.demo_org import DemoOrg, serve
+
+    server = stack.enter_context(serve(DemoOrg()))
+    return SessionCredentials(instance_url=server.url, access_token=server.token)
+
+
+def _scope(args: argparse.Namespace) -> Any:
+    from salesforce_targeted.api.errors import ConfigurationError
+    from salesforce_targeted.run import Scope
+    from salesforce_targeted.source import moment
+
+    since = moment(args.since)
+    days = args.incremental or (args.days if args.mode == "recent" else None)
+    if args.mode == "custom":
+        if not args.start_date:
+            raise ConfigurationError("--mode custom needs --start-date", remedy="Give a date.")
+        since = moment(args.start_date)
+    if days:
+        since = datetime.now(UTC) - timedelta(days=days)
+    log = args.report_dir / f"targeted_contacts_{datetime.now(UTC):%Y%m%d_%H%M%S}.records.jsonl"
+    if args.log_records:
+        args.report_dir.mkdir(parents=True, exist_ok=True)
+    return Scope(
+        full=args.full or args.mode == "full",
+        since=since,
+        limit=args.limit,
+        allow_shrink=args.allow_shrink,
+        record_log=log if args.log_records else None,
+    )
+
+
+def _only(names: str | None) -> list[str]:
+    from salesforce_targeted.api.errors import ConfigurationError
+
+    chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in RESOURCES]
+    if unknown:
+        raise ConfigurationError(
+            f"--only: there is no resource {', '.join(unknown)}",
+            remedy=f"Choose some of {', '.join(RESOURCES)}.",
+        )
+    return chosen
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """Source parameters that the command line sets; the others come from configuration."""
+    return {"api": args.api} if args.api else {}
+
+
+def _log(args: argparse.Namespace) -> None:
+    level = logging.DEBUG if args.debug else logging.INFO
+    console = logging.StreamHandler(sys.stderr)
+    file = logging.FileHandler(LOG_FILE, encoding="utf-8", delay=True)
+    for handler in (console, file):
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    ours = logging.getLogger("salesforce_targeted")
+    ours.setLevel(level)
+    ours.handlers[:] = [console, file]
+    ours.propagate = False
+    dlts = logging.getLogger("dlt")
+    dlts.setLevel(level if args.verbose or args.debug else logging.WARNING)
+
+
+def _print(args: argparse.Namespace, facts: dict[str, Any], shown: str) -> None:
+    from salesforce_targeted.sync_runs import as_json
+
+    print(as_json(facts) if args.json else shown)
+
+
+def _days(text: str) -> int:
+    return _positive(text)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return number
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,152 @@
+"""Look without loading: ``--count`` and ``--plan``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import ceil
+from typing import Any
+
+from salesforce_targeted import relations
+from salesforce_targeted.api import soql
+from salesforce_targeted.held import CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.plan import cheapest
+from salesforce_targeted.refresh import choose
+from salesforce_targeted.run import OBJECTS, Run
+
+
+def count(run: Run) -> dict[str, Any]:
+    """Activity statistics of the org: a few calls, nothing loaded."""
+    client, junction = run.client, run.junction
+    total = relations.count(client, junction)
+    active = run.discovered
+    without = client.count(
+        soql.select([soql.aggregate("COUNT")], junction.object_name, soql.eq(junction.who, None))
+    )
+    of_contacts = sum(active.values())
+    in_org = client.record_counts(["Contact"]).get("Contact")
+    return {
+        "status": "done",
+        "mode": "count",
+        "relations": total,
+        "relations_to_contacts": of_contacts,
+        "relations_to_leads": total - of_contacts - without,
+        "relations_to_nobody": without,
+        "active_contacts": len(active),
+        "contacts_in_org": in_org,
+        "active_share_pct": round(100 * len(active) / in_org, 3) if in_org else None,
+        "calls": _calls(run),
+        "warnings": list(run.ledger.warnings),
+    }
+
+
+def plan(run: Run) -> dict[str, Any]:
+    """What the next default run would do and cost, with the options rejected."""
+    discovered = run.discovered
+    since = _cursor(run)
+    expected = _new_relations(run, since)
+    steps = {"describe": 1, "relations": max(1, ceil(expected / 2000)), "discovery": 0, "count": 1}
+    steps["discovery"] = len(discovered) // run.client.limits.groups_per_query + 1
+    tables: dict[str, Any] = {}
+    for table, named in (
+        (CONTACTS, set(discovered)),
+        (TASKS, run.held_values(RELATIONS, "TaskId")),
+        (USERS, run.users_of_held()),
+    ):
+        chosen = choose(run, table, named)
+        columns = run.columns(table)
+        found = cheapest(
+            OBJECTS[table],
+            columns.fields,
+            len(chosen.ids),
+            limits=run.client.limits,
+            force=run.settings.api,
+        )
+        tables[OBJECTS[table]] = {
+            "ids": len(chosen.ids),
+            "whole": chosen.whole,
+            "fields": len(columns.items),
+            **found.facts(),
+        }
+        steps[OBJECTS[table].lower()] = found.calls
+    return {
+        "status": "done",
+        "mode": "plan",
+        "cursor": since,
+        "relations_expected": expected,
+        "contacts_discovered": len(discovered),
+        "steps": steps,
+        "predicted_calls": sum(steps.values()),
+        "tables": tables,
+        "calls": _calls(run),
+        "warnings": list(run.ledger.warnings),
+    }
+
+
+def count_text(facts: Mapping[str, Any]) -> str:
+    """``--count`` for a terminal."""
+    share = facts["active_share_pct"]
+    of_org = "" if share is None else f"  ({share:g} % of {facts['contacts_in_org']:,} in the org)"
+    lines = [
+        ("relations", f"{facts['relations']:>10,}"),
+        ("  to contacts", f"{facts['relations_to_contacts']:>10,}"),
+        ("  to leads", f"{facts['relations_to_leads']:>10,}"),
+        ("  to nobody", f"{facts['relations_to_nobody']:>10,}"),
+        ("active contacts", f"{facts['active_contacts']:>10,}{of_org}"),
+        ("API calls used", f"{facts['calls']['total']:>10,}{_left(facts)}"),
+    ]
+    return _table(lines, facts)
+
+
+def plan_text(facts: Mapping[str, Any]) -> str:
+    """``--plan`` for a terminal: the steps, then each way to fetch each object."""
+    since = facts["cursor"]
+    lines = [
+        ("relations since", f"{since:%Y-%m-%d %H:%M:%S}" if since else "the beginning"),
+        ("relations expected", f"{facts['relations_expected']:,}"),
+        ("contacts discovered", f"{facts['contacts_discovered']:,}"),
+        *((f"calls: {step}", f"{calls:,}") for step, calls in facts["steps"].items()),
+        ("calls foreseen", f"{facts['predicted_calls']:,}{_left(facts)}"),
+    ]
+    parts = [_table(lines, facts), ""]
+    for name, of in facts["tables"].items():
+        how = "a whole refresh" if of["whole"] else "new and modified ones"
+        parts.append(f"{name}: {of['ids']:,} ids x {of['fields']} fields, {how}")
+        for api, price in of["price"].items():
+            mark = "->" if api == of["api"] else "  "
+            parts.append(
+                f"  {mark} {api:<12}{price['calls']:>7,} calls {price['rows']:>9,} rows"
+                f" {price['seconds']:>9.1f} s"
+            )
+    return "\n".join(parts)
+
+
+def _cursor(run: Run) -> Any:
+    """Where the next run starts to read relations: the stored cursor less the lag."""
+    from salesforce_targeted.refresh import LAG  # noqa: PLC0415
+
+    resource = run.state.get("resources", {}).get("task_who_relation", {})
+    last = resource.get("incremental", {}).get("SystemModstamp", {}).get("last_value")
+    return last - LAG if last is not None else run.settings.since
+
+
+def _new_relations(run: Run, since: Any) -> int:
+    return relations.count(run.client, run.junction, since if run.filters_by_stamp else None)
+
+
+def _calls(run: Run) -> dict[str, Any]:
+    return {
+        "total": run.client.calls.total,
+        "by_kind": dict(sorted(run.client.calls.by_kind.items())),
+        "org_remaining": run.client.remaining,
+    }
+
+
+def _left(facts: Mapping[str, Any]) -> str:
+    left = facts["calls"]["org_remaining"]
+    return "" if left is None else f"  ({left:,} left in the org's day)"
+
+
+def _table(lines: list[tuple[str, str]], facts: Mapping[str, Any]) -> str:
+    width = max(len(name) for name, _ in lines) + 2
+    shown = [f"{name:<{width}}{value}" for name, value in lines]
+    return "\n".join([*shown, *(f"warning: {warning}" for warning in facts["warnings"])])

@@ -1,0 +1,110 @@
+"""After the load: is what is held conserved, closed, complete?
+
+Rule: these are questions to the destination, not to our memory of what we meant to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dlt.destinations.exceptions import DatabaseException
+
+from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, Held
+from salesforce_targeted.ledger import Ledger
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the destination holds after a run.
+
+    Attributes:
+        unexplained: Relation ids whose task or contact is not held and has no reason.
+        failures: One sentence for each promise that does not hold.
+    """
+
+    relations_held: int = 0
+    contacts_held: int = 0
+    unexplained: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    statistics: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def explained_pct(self) -> float:
+        """Share of the held relations whose parents are held or accounted for, in per cent."""
+        if not self.relations_held:
+            return 100.0
+        return round(100 * (1 - len(self.unexplained) / self.relations_held), 2)
+
+
+def reconcile(
+    held: Held, ledger: Ledger, id_column: str, statistics: Mapping[str, str] | None = None
+) -> Findings:
+    """Check the promises of a run that looked at everything.
+
+    Args:
+        statistics: Name to SQL condition over ``sf_contacts``, beside the built-in ones.
+    """
+    found = Findings(
+        relations_held=held.count(RELATIONS, "removed_at IS NULL"),
+        contacts_held=held.count(CONTACTS),
+        statistics=_statistics(held, ledger, statistics or {}),
+    )
+    for name, tally in ledger.tallies.items():
+        if not tally.conserved:
+            found.failures.append(f"{name}: the ids do not add up: {tally}")
+    if ledger.scope_complete:
+        found.unexplained = _unexplained(held, ledger, id_column)
+    if found.unexplained:
+        ledger.warn(
+            f"{len(found.unexplained)} relations have a task or contact that is neither held nor"
+            f" accounted for, e.g. {', '.join(found.unexplained[:3])}"
+        )
+    return found
+
+
+def _unexplained(held: Held, ledger: Ledger, id_column: str) -> list[str]:
+    """Held relations with a task or a contact that is not held and that has no reason."""
+    key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
+    relations = held.rows(RELATIONS, [key, who, task], "removed_at IS NULL")
+    tasks, contacts = set(held.ids(TASKS, key)), set(held.ids(CONTACTS, key))
+    reasons = {id_ for ids in ledger.tasks_missing.values() for id_ in ids}
+    asked_tasks = "Task" in ledger.tallies
+    asked_contacts = "Contact" in ledger.tallies
+    contacts.update(held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL"))
+    return [
+        id_
+        for id_, whom, of_task in relations
+        if (asked_tasks and of_task and of_task not in tasks and of_task not in reasons)
+        or (asked_contacts and whom and whom.startswith("003") and whom not in contacts)
+    ]
+
+
+def _statistics(held: Held, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
+    """Counts over ``sf_contacts``; one whose column does not exist is left out with a warning."""
+    found = {"total": held.count(CONTACTS)}
+    if held.name("Email") in held.column_hints(CONTACTS):
+        found["with_email"] = held.count(CONTACTS, f"{held.name('Email')} IS NOT NULL")
+    active = held.count(ACTIVE_CONTACTS, "is_active")
+    found["active"] = active
+    found["inactive"] = held.count(ACTIVE_CONTACTS) - active
+    for name, condition in extra.items():
+        try:
+            found[name] = held.count(CONTACTS, f"({condition})")
+        except DatabaseException:
+            ledger.warn(
+                f"statistic {name!r} was left out: {condition!r} is not a condition on"
+                f" {CONTACTS} (configured under [sources.salesforce_targeted.statistics])"
+            )
+    return found
+
+
+def finished(facts: dict[str, Any], found: Findings) -> dict[str, Any]:
+    """The run's facts with what the destination says."""
+    facts["relations"]["held"] = found.relations_held
+    facts["contacts"]["held"] = found.contacts_held
+    facts["closure"]["relations_explained_pct"] = found.explained_pct
+    facts["closure"]["relations_unexplained"] = len(found.unexplained)
+    facts["statistics"] = found.statistics
+    return facts

@@ -1,0 +1,179 @@
+"""Only what reads may leave; every trick is refused, one by one."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salesforce_targeted.api import wire
+from salesforce_targeted.api.errors import ReadOnlyError
+from salesforce_targeted.api.wire import Request
+
+DATA = "/services/data/v64.0"
+ID = "003D000000QOMyqIAH"
+COLLECTION = f"{DATA}/composite/sobjects/Contact"
+SELECT = "SELECT Id FROM Contact"
+
+
+def post(path, payload, **headers):
+    return Request("POST", path, payload if isinstance(payload, bytes) else json.dumps(payload).encode(), headers)
+
+
+def composite(*parts):
+    return post(f"{DATA}/composite", {"allOrNone": False, "compositeRequest": list(parts)})
+
+
+def part(method="GET", url=f"{DATA}/limits", **more):
+    return {"method": method, "url": url, "referenceId": "r0", **more}
+
+
+ALLOWED = [
+    wire.versions(),
+    wire.query("64.0", SELECT),
+    wire.query("64.0", "SELECT Id FROM Contact WHERE Name = 'FOR UPDATE'", all_rows=True, page_rows=200),
+    wire.query_more(f"{DATA}/query/01gRO0000016PIAYA2-500"),
+    wire.collections("64.0", "Contact", [ID], ["Id"]),
+    wire.describe("64.0", "Contact"),
+    wire.composite("64.0", [wire.describe("64.0", "Task"), wire.collections("64.0", "Task", [ID], ["Id"])]),
+    wire.limits("64.0"),
+    wire.record_count("64.0", ["Contact", "Task"]),
+    wire.bulk_create("64.0", SELECT, all_rows=True),
+    wire.bulk_status("64.0", "750R0000000zlh9IAA"),
+    wire.bulk_results("64.0", "750R0000000zlh9IAA", "MTAw+/=", 50_000),
+    wire.bulk_result_pages("64.0", "750R0000000zlh9IAA"),
+    Request("GET", "/services/oauth2/userinfo"),
+    Request("GET", f"{COLLECTION}?ids={ID}&fields=Id"),
+    Request("GET", f"{DATA}/sobjects"),
+]
+
+
+@pytest.mark.parametrize("request_", ALLOWED, ids=lambda r: f"{r.method} {r.path[:60]}")
+def test_what_reads_may_leave(request_):
+    """Each builder's request is on the list."""
+    assert wire.refusal(request_) is None
+
+
+REFUSED = {
+    # methods
+    **{f"{m} a record": Request(m, f"{DATA}/sobjects/Contact/{ID}") for m in ("DELETE", "PATCH", "PUT", "get", "HEAD", "TRACE", "")},
+    "create a record": post(f"{DATA}/sobjects/Contact", {"LastName": "x"}),
+    "upsert": Request("PATCH", f"{DATA}/sobjects/Contact/NPI__c/1", b"{}"),
+    "create many": post(f"{DATA}/composite/sobjects", {"records": []}),
+    "create a tree": post(f"{DATA}/composite/tree/Contact", {"records": []}),
+    "delete many": Request("DELETE", f"{DATA}/composite/sobjects?ids={ID}"),
+    "graph": post(f"{DATA}/composite/graph", {"graphs": []}),
+    "batch": post(f"{DATA}/composite/batch", {"batchRequests": []}),
+    "ingest job": post(f"{DATA}/jobs/ingest", {"object": "Contact", "operation": "delete"}),
+    "ingest data": Request("PUT", f"{DATA}/jobs/ingest/750R0000000zlh9IAA/batches", b"Id\n"),
+    "bulk v1": post("/services/async/64.0/job", {"operation": "delete"}),
+    "abort a job": Request("PATCH", f"{DATA}/jobs/query/750R0000000zlh9IAA", b'{"state":"Aborted"}'),
+    "delete a job": Request("DELETE", f"{DATA}/jobs/query/750R0000000zlh9IAA"),
+    "apex": Request("GET", f"{DATA}/tooling/executeAnonymous?anonymousBody=delete%20x;"),
+    "apex rest": Request("GET", "/services/apexrest/anything"),
+    "an action": post(f"{DATA}/actions/standard/emailSimple", {"inputs": []}),
+    "SOAP": post("/services/Soap/u/64.0", b"<x/>"),
+    "token endpoint": post("/services/oauth2/token", b"grant_type=password"),
+    "revoke": post("/services/oauth2/revoke", b"token=x"),
+    "search": Request("GET", f"{DATA}/search?q=FIND"),
+    # method overrides
+    "_HttpMethod": Request("GET", f"{DATA}/sobjects/Contact?_HttpMethod=PATCH"),
+    "_HttpMethod on a POST": post(f"{COLLECTION}?_HttpMethod=PATCH", {"ids": [ID], "fields": ["Id"]}),
+    "_HttpMethod on a query": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A&_HttpMethod=DELETE"),
+    "override header": Request("GET", f"{DATA}/limits", None, {"X-HTTP-Method-Override": "DELETE"}),
+    "host header": Request("GET", f"{DATA}/limits", None, {"Host": "evil.example"}),
+    "authorization header": Request("GET", f"{DATA}/limits", None, {"Authorization": "Bearer x"}),
+    "split header": Request("GET", f"{DATA}/limits", None, {"Accept": "a\r\nX-HTTP-Method-Override: PATCH"}),
+    # paths
+    "dots": Request("GET", f"{DATA}/query/../sobjects/Contact"),
+    "one dot": Request("GET", f"{DATA}/./limits"),
+    "encoded dots": Request("GET", f"{DATA}/%2e%2e/apexrest"),
+    "encoded slash": Request("GET", f"{DATA}/query%2f..%2fsobjects"),
+    "double slash": Request("GET", f"{DATA}//limits"),
+    "other host": Request("GET", f"//evil.example{DATA}/limits"),
+    "absolute URL": Request("GET", f"https://evil.example{DATA}/limits"),
+    "user part": Request("GET", f"@evil.example{DATA}/limits"),
+    "backslash": Request("GET", f"{DATA}\\..\\limits"),
+    "parameters of a segment": Request("GET", f"{DATA}/limits;x=1"),
+    "fragment": Request("GET", f"{DATA}/limits#x"),
+    "line break": Request("GET", f"{DATA}/limits HTTP/1.1\r\nHost: evil"),
+    "line break at the end": Request("GET", f"{DATA}/limits\n"),
+    "other letters": Request("GET", f"{DATA}/lіmits"),
+    "no path": Request("GET", ""),
+    "no version": Request("GET", "/services/data/vXX.0/limits"),
+    "body on a GET": Request("GET", f"{DATA}/limits", b"{}"),
+    "unknown parameter": Request("GET", f"{DATA}/limits?x=1"),
+    "parameter twice": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A&q=SELECT+Id+FROM+B"),
+    "no query": Request("GET", f"{DATA}/query"),
+    # SOQL that writes
+    "for update": wire.query("64.0", f"{SELECT} LIMIT 1 FOR UPDATE"),
+    "for view": wire.query("64.0", f"{SELECT} for\n view"),
+    "for reference": wire.query("64.0", f"{SELECT} FOR REFERENCE"),
+    "update tracking": wire.query("64.0", "SELECT Title FROM FAQ__kav UPDATE TRACKING"),
+    "update viewstat": wire.query("64.0", "SELECT Title FROM FAQ__kav UPDATE VIEWSTAT"),
+    "hidden by a quote": wire.query("64.0", "SELECT Id FROM A WHERE B = 'x\\'' FOR UPDATE"),
+    "open quote": wire.query("64.0", f"{SELECT} WHERE Name = 'x"),
+    "no select": wire.query("64.0", "DELETE FROM Contact"),
+    "for update in bulk": wire.bulk_create("64.0", f"{SELECT} FOR UPDATE"),
+    # bodies
+    "ids and records": post(COLLECTION, {"ids": [ID], "fields": ["Id"], "records": []}),
+    "no ids": post(COLLECTION, {"fields": ["Id"]}),
+    "ids as text": post(COLLECTION, {"ids": ID, "fields": ["Id"]}),
+    "ids of objects": post(COLLECTION, {"ids": [{"a": 1}], "fields": ["Id"]}),
+    "a list": post(COLLECTION, []),
+    "key twice": post(COLLECTION, b'{"ids":["x"],"ids":["y"],"fields":["Id"]}'),
+    "no JSON": post(COLLECTION, b"ids"),
+    "deep JSON": post(COLLECTION, b"[" * 100_000),
+    "no body": Request("POST", COLLECTION),
+    "job that deletes": post(f"{DATA}/jobs/query", {"operation": "delete", "query": SELECT}),
+    "job with an object": post(f"{DATA}/jobs/query", {"operation": "query", "query": SELECT, "object": "A"}),
+    "job twice": post(f"{DATA}/jobs/query", b'{"operation":"query","query":"SELECT Id FROM A","operation":"delete"}'),
+    "job without SOQL": post(f"{DATA}/jobs/query", {"operation": "query", "query": None}),
+    # composite
+    **{f"composite {m}": composite(part(m, f"{DATA}/sobjects/Contact/{ID}")) for m in ("DELETE", "PATCH", "PUT", "post")},
+    "composite create": composite(part("POST", f"{DATA}/sobjects/Contact", body={"LastName": "x"})),
+    "composite second part": composite(part(), part("DELETE")),
+    "composite in composite": composite(part("POST", f"{DATA}/composite", body={"compositeRequest": []})),
+    "composite other host": composite(part(url="https://evil.example/services/data/v64.0/limits")),
+    "composite interpolation": composite(part(url=f"{DATA}/query?q=@{{r1.id}}")),
+    "composite headers": composite(part(httpHeaders={"X-HTTP-Method-Override": "DELETE"})),
+    "composite reference": composite({**part(), "referenceId": "@{x}"}),
+    "composite body on a GET": composite(part(body={})),
+    "composite method of another type": composite(part(["GET"])),
+    "composite collection without body": composite(part("POST", COLLECTION)),
+    "composite collection of records": composite(part("POST", COLLECTION, body={"records": []})),
+    "composite of text": composite("x"),
+    "composite of nothing": post(f"{DATA}/composite", {}),
+    "composite graph": post(f"{DATA}/composite", {"compositeRequest": [], "graphs": []}),
+    "composite for update": composite(part(url=wire.query("64.0", f"{SELECT} FOR UPDATE").path)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("trick", REFUSED)
+def test_what_could_write_may_not_leave(trick, client, server, tokens):
+    """Refused by name, before a byte is sent and before anybody signs in."""
+    with pytest.raises(ReadOnlyError, match="refused to send"):
+        client.send(REFUSED[trick])
+
+    assert [] == server.heard
+    assert (0, 0) == (tokens.asked, client.calls.total)
+
+
+@given(
+    st.sampled_from(["GET", "POST", "PATCH", "DELETE", "PUT"]),
+    st.text(max_size=60) | st.builds(lambda s: DATA + "/" + s, st.text(max_size=40)),
+    st.binary(max_size=60) | st.none(),
+)
+def test_whatever_is_asked_is_judged(method, path, body):
+    """No input makes the judge fail, and no other method than GET and POST passes."""
+    reason = wire.refusal(Request(method, path, body))
+
+    assert reason is None or isinstance(reason, str)
+    assert reason is not None or method in ("GET", "POST")
+
+
+def test_a_refusal_holds_nothing_of_the_body():
+    """What was refused may be personal data."""
+    reason = wire.refusal(post(f"{DATA}/sobjects/Contact", {"LastName": "Schmidt"}))
+
+    assert "Schmidt" not in reason
