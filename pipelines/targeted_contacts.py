@@ -48,6 +48,10 @@ def parser() -> argparse.ArgumentParser:
     look.add_argument("--test", action="store_true", help="check sign-in, permissions, destination")
     look.add_argument("--count", action="store_true", help="activity statistics of the org")
     look.add_argument("--plan", action="store_true", help="what the next run would do and cost")
+    look.add_argument("--verify", action="store_true", help="compare what is held with the org")
+    made.add_argument(
+        "--repair", action="store_true", help="with --verify: load again exactly what drifted"
+    )
     what = made.add_argument_group("what to sync (default: what changed since the last run)")
     span = what.add_mutually_exclusive_group()
     span.add_argument("--full", action="store_true", help="everything anew")
@@ -104,6 +108,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SalesforceError as error:
         print(f"targeted_contacts.py: {error}", file=sys.stderr)
         return FAILED
+    except Exception as error:  # a user's mistake gets no traceback; --debug shows it
+        logging.getLogger("salesforce_targeted").debug("failed", exc_info=True)
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        print(f"targeted_contacts.py: {type(error).__name__}: {first}", file=sys.stderr)
+        return FAILED
     except KeyboardInterrupt:
         print("targeted_contacts.py: interrupted; the next run goes on from here", file=sys.stderr)
         return FAILED
@@ -111,12 +120,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(args: argparse.Namespace, stack: ExitStack) -> int:
     from salesforce_targeted import configuration
+    from salesforce_targeted.api.errors import ConfigurationError
 
     scope = _scope(args)
     only = _only(args.only)
     credentials: Any = _demo(stack) if args.demo else configuration.credentials()
     pipeline = _pipeline(args)
-    if args.test or args.count or args.plan:
+    if args.repair and not args.verify:
+        raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
+    if args.test or args.count or args.plan or args.verify:
         return _look(args, credentials, pipeline)
     return _sync(args, credentials, pipeline, scope, only)
 
@@ -125,7 +137,8 @@ def _look(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline) ->
     from salesforce_targeted import checks, configuration, preview
     from salesforce_targeted.api.client import SalesforceClient
     from salesforce_targeted.ledger import Ledger
-    from salesforce_targeted.run import Run, Scope
+    from salesforce_targeted.run import Run
+    from salesforce_targeted.settings import Scope
 
     settings = configuration.settings(**_given(args))
     run = Run(
@@ -138,9 +151,30 @@ def _look(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline) ->
     else:
         if pipeline.default_schema_name is None:
             pipeline.sync_destination()
+        if args.verify:
+            return _verify(args, credentials, pipeline, run)
         facts, shown = preview.plan(run), preview.plan_text
     _print(args, facts, shown(facts))
     return DONE if facts["status"] == "done" else FAILED
+
+
+def _verify(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, run: Any) -> int:
+    from salesforce_targeted import configuration, repair, verify
+    from salesforce_targeted.run import Run
+
+    facts = verify.verify(run)
+    if args.repair and facts["status"] == "drift":
+        settings = configuration.settings(**_given(args))
+        facts = repair.repair(
+            pipeline,
+            facts,
+            credentials,
+            settings,
+            lambda ledger: Run(run.client, settings, run.scope, ledger, pipeline),
+            **_given(args),
+        )
+    _print(args, facts, verify.verify_text(facts))
+    return DONE if facts["status"] == "done" else DRIFT
 
 
 def _sync(
@@ -175,16 +209,15 @@ def _sync(
 def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
     import dlt
 
-    from salesforce_targeted import configuration
+    from salesforce_targeted import configuration, progress
 
     configuration.load_settings(PIPELINE_NAME)
-    progress = "tqdm" if sys.stderr.isatty() and not args.json else None
     return dlt.pipeline(
         PIPELINE_NAME,
         destination=configuration.destination(args.destination, demo=args.demo),
         dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
         pipelines_dir=args.pipelines_dir,
-        progress=progress or configuration.progress(),  # type: ignore[arg-type]
+        progress=progress.collector(terminal=sys.stderr.isatty() and not args.json),
     )
 
 
@@ -198,8 +231,7 @@ def _demo(stack: ExitStack) -> Any:
 
 def _scope(args: argparse.Namespace) -> Any:
     from salesforce_targeted.api.errors import ConfigurationError
-    from salesforce_targeted.run import Scope
-    from salesforce_targeted.source import moment
+    from salesforce_targeted.settings import Scope, moment
 
     since = moment(args.since)
     days = args.incremental or (args.days if args.mode == "recent" else None)

@@ -13,7 +13,7 @@ from dlt.common.exceptions import DltException
 from salesforce_targeted import relations
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.held import CONTACTS, RELATIONS, Held
-from salesforce_targeted.run import SOURCE_NAME, Run
+from salesforce_targeted.run import Run
 
 # MERGE, which dlt's upsert is made of, came with this version.
 _OLDEST_POSTGRES = 150_000
@@ -131,8 +131,7 @@ def _destination(pipeline: dlt.Pipeline) -> str:
 
 
 def _dataset(pipeline: dlt.Pipeline) -> str:
-    known = pipeline.default_schema_name
-    held = Held(pipeline, pipeline.default_schema if known else dlt.Schema(SOURCE_NAME))
+    held = Held.of(pipeline)
     contacts, of_relations = held.count(CONTACTS), held.count(RELATIONS)
     if not contacts and not of_relations:
         return f"{pipeline.dataset_name}: empty, the first run reads everything"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import os
+from pathlib import Path
 from typing import Any, Optional
 
 import dlt
 from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.runtime.collector import LogCollector
 
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.run import SOURCE_NAME, Settings
-from salesforce_targeted.source import settings_of
+from salesforce_targeted.held import SCHEMA_NAME
+from salesforce_targeted.settings import Settings, settings_of
 
-_SECTION = f"sources.{SOURCE_NAME}"
+DUCKDB_FILE = "targeted_contacts.duckdb"
+_SECTION = f"sources.{SCHEMA_NAME}"
 
 
 def credentials() -> SalesforceCredentials:
@@ -39,12 +39,12 @@ def credentials() -> SalesforceCredentials:
         ) from error
 
 
-@with_config(sections=("sources", SOURCE_NAME))
+@with_config(sections=("sources", SCHEMA_NAME))
 def _credentials(credentials: SalesforceCredentials = dlt.secrets.value) -> SalesforceCredentials:
     return credentials
 
 
-@with_config(sections=("sources", SOURCE_NAME))
+@with_config(sections=("sources", SCHEMA_NAME))
 def settings(
     since: Optional[str] = None,
     fields: Optional[list[str]] = None,
@@ -66,22 +66,24 @@ def statistics() -> dict[str, str]:
     return {str(name): str(condition) for name, condition in dict(found or {}).items()}
 
 
-def destination(chosen: str | None, *, demo: bool) -> str | None:
+def destination(chosen: str | None, *, demo: bool) -> Any:
     """Where the data goes; decided before anything is read from the org.
 
     Returns:
-        A destination's name, or None where dlt's own configuration names one.
+        A destination or its name, or None where dlt's own configuration names one.
     """
-    if chosen:
+    if chosen and chosen != "duckdb":
         return chosen
-    if demo:
+    if not chosen and not demo:
+        named = ("destination_name", "destination_type")
+        if any(os.environ.get(name.upper()) or dlt.config.get(name) for name in named):
+            return None
+        if _has("destination.postgres.credentials"):
+            return "postgres"
+    if _has("destination.duckdb.credentials"):
         return "duckdb"
-    named = ("destination_name", "destination_type")
-    if any(os.environ.get(name.upper()) or dlt.config.get(name) for name in named):
-        return None
-    if _has("destination.postgres.credentials"):
-        return "postgres"
-    return "duckdb"
+    # An explicit path: dlt's own default remembers the folder of the first run.
+    return dlt.destinations.duckdb(str(Path.cwd() / DUCKDB_FILE))
 
 
 def load_settings(pipeline_name: str) -> None:
@@ -112,8 +114,3 @@ def _has(key: str) -> bool:
         return dlt.secrets.get(key) is not None
     except ConfigurationException:
         return False
-
-
-def progress() -> Any:
-    """dlt's plain progress lines, through our log, where there is no terminal to draw a bar on."""
-    return LogCollector(log_period=10.0, logger=logging.getLogger("salesforce_targeted"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import dlt
 import pyarrow as pa
 import pyarrow.compute as pc
+from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
@@ -27,6 +28,8 @@ CONTACTS, RELATIONS = "sf_contacts", "sf_taskwhorelations"
 TASKS, USERS = "sf_activities", "sf_users"
 ACTIVE_CONTACTS, REJECTED_RECORDS = "sf_active_contacts", "sf_rejected_records"
 SYNC_RUNS = "sf_sync_runs"
+# dlt names the schema of a source after the source.
+SCHEMA_NAME = "salesforce_targeted"
 
 _ID = re.compile(r"[A-Za-z0-9]{15,18}\Z")
 _IDS_PER_STATEMENT = 10_000
@@ -52,6 +55,21 @@ class Held:
     def __init__(self, pipeline: dlt.Pipeline, schema: Schema) -> None:
         self.pipeline = pipeline
         self.schema = schema
+
+    @classmethod
+    def of(cls, pipeline: dlt.Pipeline) -> Held:
+        """What a pipeline that is not running holds."""
+        known: Any = pipeline.default_schema_name
+        return cls(pipeline, pipeline.default_schema if known else dlt.Schema(SCHEMA_NAME))
+
+    @property
+    def location(self) -> str:
+        """Which dataset this is: the database's place and the dataset's name, no secret in it."""
+        try:
+            place = self.pipeline.destination_client().config.data_location()
+        except ConfigurationValueError:
+            place = None  # a database in memory has no place
+        return f"{place or self.pipeline.destination.destination_type}/{self.pipeline.dataset_name}"
 
     def name(self, identifier: str) -> str:
         """A column's name in the destination."""
@@ -142,16 +160,37 @@ class Held:
             rows = rows.append_column(name, stored_array(values, str(hints[name]["data_type"])))
         return rows
 
-    def table_of(self, table: str, columns: Columns, ids: Sequence[str]) -> pa.Table:
-        """Held rows as Arrow, in the columns' schema, ``row_hash`` last."""
-        stored = [column.stored for column in columns.items[1:]]
+    def table_of(
+        self, table: str, columns: Columns, ids: Sequence[str], but: Collection[str] = ()
+    ) -> pa.Table:
+        """Held rows as Arrow, in the columns' schema, ``row_hash`` last.
+
+        Args:
+            but: Stored names of columns that are left null, for they can't be read as they should.
+        """
+        stored = [column.stored for column in columns.items[1:] if column.stored not in but]
         found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
-        schema = columns.schema
+        place = {name: 1 + position for position, name in enumerate([*stored, ROW_HASH])}
+        place[columns.key.stored] = 0
+        names = [*(column.stored for column in columns.items), ROW_HASH]
         arrays = [
-            pa.array([row[position] for row in found], kind.type)
-            for position, kind in enumerate(schema)
+            pa.array([row[place[name]] for row in found], kind.type)
+            if name in place
+            else pa.nulls(len(found), kind.type)
+            for name, kind in zip(names, columns.schema, strict=True)
         ]
-        return pa.Table.from_arrays(arrays, schema=schema)
+        return pa.Table.from_arrays(arrays, schema=columns.schema)
+
+    def forget(self, table: str, key: str, ids: Iterable[str]) -> None:
+        """Take the hash off some rows, so that the next run loads them whatever they hold."""
+        known = [id_ for id_ in ids if _ID.match(id_)]
+        with self._client() as client:
+            for start in range(0, len(known), _IDS_PER_STATEMENT):
+                some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
+                client.execute_sql(
+                    f"UPDATE {self._table(client, table)} SET {ROW_HASH} = NULL"  # noqa: S608
+                    f" WHERE {client.escape_column_name(key)} IN ({some})"
+                )
 
     def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
         """Put one row in the place of the one with its key, in a transaction."""

@@ -10,7 +10,7 @@ from salesforce_targeted import relations
 from salesforce_targeted.api import soql
 from salesforce_targeted.held import CONTACTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.plan import cheapest
-from salesforce_targeted.refresh import choose
+from salesforce_targeted.refresh import LAG, choose
 from salesforce_targeted.run import OBJECTS, Run
 
 
@@ -122,8 +122,6 @@ def plan_text(facts: Mapping[str, Any]) -> str:
 
 def _cursor(run: Run) -> Any:
     """Where the next run starts to read relations: the stored cursor less the lag."""
-    from salesforce_targeted.refresh import LAG  # noqa: PLC0415
-
     resource = run.state.get("resources", {}).get("task_who_relation", {})
     last = resource.get("incremental", {}).get("SystemModstamp", {}).get("last_value")
     return last - LAG if last is not None else run.settings.since

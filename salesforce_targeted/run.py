@@ -1,26 +1,21 @@
-"""What the resources of one run share: the client, the describes, what is held, and whose turn it is.
+"""What the resources of one run share: the client, the describes, what is held, who was named.
 
 Nothing is asked of the org or the destination before a resource needs it, and each is asked once.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import dlt
-import orjson
 import pyarrow as pa
 
-from salesforce_targeted import life, relations, sync_runs
+from salesforce_targeted import life, record_log, relations, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ConfigurationError, NotFoundError, SalesforceError
 from salesforce_targeted.columns import Columns, columns
@@ -28,20 +23,21 @@ from salesforce_targeted.held import (
     ACTIVE_CONTACTS,
     CONTACTS,
     RELATIONS,
+    SCHEMA_NAME,
     TASKS,
     USERS,
     Held,
 )
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.life import Life
-from salesforce_targeted.plan import Api
 from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from salesforce_targeted.retrieval import Refreshed
+from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.turns import Turns
 
 OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
 # Fields that name a user who must be held with the row.
 USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
-SOURCE_NAME = "salesforce_targeted"
 RELATION_COLUMNS = ("removed_at", "removed_reason")
 
 # A set that shrinks under this share of what was active, by more than this many, is more likely a
@@ -65,50 +61,6 @@ class OtherOrgError(ConfigurationError):
     default_remedy = "Choose another --dataset or --destination, or that org's credentials."
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """What a run looks at, where that is not the default (all that changed since the last run).
-
-    Attributes:
-        full: Everything anew.
-        since: Only relations and contacts modified since; the stored cursor stays where it is.
-        limit: At most so many relations, the oldest first; the cursor follows what was loaded.
-        allow_shrink: Go on although discovery returned far fewer contacts than are held.
-        record_log: A file for the loaded records as JSON lines; personal data.
-    """
-
-    full: bool = False
-    since: datetime | None = None
-    limit: int | None = None
-    allow_shrink: bool = False
-    record_log: Path | None = None
-
-    @property
-    def complete(self) -> bool:
-        """Whether the run sees all relations, so that what it doesn't see is not there."""
-        return self.since is None and self.limit is None
-
-    @property
-    def mode(self) -> str:
-        """The report's word for it."""
-        if self.full:
-            return "full"
-        return "since" if self.since else "limit" if self.limit is not None else "incremental"
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """The source's parameters, as configured; see :func:`salesforce_targeted.source`."""
-
-    since: datetime | None = None
-    fields: tuple[str, ...] | None = None
-    refresh_call_budget: int = 100
-    full_refresh_days: int = 7
-    daily_call_reserve: float = 0.1
-    api: Api | None = None
-    id_column: str = "id"
-
-
 class Run:
     """One run of the source."""
 
@@ -120,6 +72,7 @@ class Run:
         ledger: Ledger,
         pipeline: dlt.Pipeline | None = None,
     ) -> None:
+        self.turns = Turns()
         self._pipeline = pipeline
         self.client = client
         self.settings = settings
@@ -137,45 +90,13 @@ class Run:
         self.contacts: Refreshed | None = None
         self.asked_contacts: frozenset[str] = frozenset()
         self._columns: dict[str, Columns] = {}
-        self._begun: set[str] = set()
-        self._promised: set[str] = set()
-        self._ended: set[str] = set()
-
-    # Turns: resources of one extraction are polled in rounds, and None means "not yet".
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Mark a stage as begun, and as ended however it ends."""
-        self._begun.add(name)
-        self._promised.discard(name)
-        try:
-            yield
-        finally:
-            self._ended.add(name)
-
-    def has_begun(self, name: str) -> bool:
-        """Whether a stage was begun; a second beginning means another extraction."""
-        return name in self._begun and name not in self._promised
-
-    def promise(self, name: str) -> None:
-        """Say that a stage will be run, before its first turn comes."""
-        self._begun.add(name)
-        self._promised.add(name)
-
-    def after(self, *names: str) -> Iterator[None]:
-        """Yield None until those of the stages that take part in this run have ended."""
-        while any(name in self._begun and name not in self._ended for name in names):
-            yield None
 
     @cached_property
     def held(self) -> Held:
         """The destination's tables, of the pipeline that runs the source or that is looked at."""
         if self._pipeline is None:
             return Held(dlt.current.pipeline(), dlt.current.source_schema())
-        known = self._pipeline.default_schema_name
-        return Held(
-            self._pipeline, self._pipeline.default_schema if known else dlt.Schema(SOURCE_NAME)
-        )
+        return Held.of(self._pipeline)
 
     @cached_property
     def state(self) -> dict[str, Any]:
@@ -183,7 +104,7 @@ class Run:
         if self._pipeline is None:
             return dlt.current.source_state()
         sources: Any = self._pipeline.state.get("sources", {})
-        return dict(sources.get(SOURCE_NAME, {}))
+        return dict(sources.get(SCHEMA_NAME, {}))
 
     @cached_property
     def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:
@@ -202,6 +123,7 @@ class Run:
                     f" of {org}"
                 )
             self.state.clear()
+        self.state["held_in"] = self.held.location
         return found
 
     @cached_property
@@ -342,16 +264,8 @@ class Run:
 
     def log_records(self, table: str, rows: pa.Table) -> None:
         """Append loaded records to the record log, if one was asked for."""
-        if self.scope.record_log is None:
-            return
-        lines = b"".join(
-            orjson.dumps({"table": table, **row}, default=str, option=orjson.OPT_APPEND_NEWLINE)
-            for row in rows.to_pylist()
-        )
-        # Personal data: the file is made for its owner alone before the first byte is written.
-        opened = os.open(self.scope.record_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(opened, "ab") as file:
-            file.write(lines)
+        if self.scope.record_log is not None:
+            record_log.append(self.scope.record_log, table, rows)
 
     def facts(self, status: str) -> dict[str, Any]:
         """The run's facts so far."""

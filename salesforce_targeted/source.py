@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Optional
 
 import dlt
-import pendulum
 import pyarrow as pa
 from dlt.sources import DltResource
 
 from salesforce_targeted import life, rejections, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
-from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.columns import FIELD_HINT, Columns
 from salesforce_targeted.held import (
     ACTIVE_CONTACTS,
@@ -31,11 +29,11 @@ from salesforce_targeted.held import (
     USERS,
 )
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.plan import Api
 from salesforce_targeted.refresh import LAG, choose, refresh
 from salesforce_targeted.relation_refresh import RelationRefresh
 from salesforce_targeted.retrieval import Refreshed
-from salesforce_targeted.run import Run, Scope, Settings
+from salesforce_targeted.run import Run
+from salesforce_targeted.settings import Scope, Settings, settings_of
 
 CALLS_IN_FLIGHT = 4
 
@@ -116,7 +114,7 @@ def task_who_relation(
 ) -> Iterator[Any]:
     """Relations of tasks to contacts and leads, those modified since the last run."""
     run = runs.of("relations")
-    with run.stage("relations"):
+    with run.turns.stage("relations"):
         # The range is applied in SOQL; rows that came late or back may lie before it.
         modified.advance(None)  # type: ignore[arg-type]
         yield from _described(run, RELATIONS, _relation_rows(run, modified))
@@ -125,9 +123,9 @@ def task_who_relation(
 def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
     """The ids of the contacts to hold true: one complete set, not loaded itself."""
     run = runs.of("discovery")
-    run.promise("contact")
-    with run.stage("discovery"):
-        yield from run.after("relations")
+    run.turns.promise("contact")
+    with run.turns.stage("discovery"):
+        yield from run.turns.after("relations")
         discovered = {} if run.scope.limit is not None else run.discovered
         named = {*discovered, *run.named_contacts}
         run.ledger.tally("Contact").discovered = len(named)
@@ -138,7 +136,7 @@ def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
 def contact(found: ActiveContacts, runs: _Runs) -> Iterator[Any]:
     """Active contacts with all their fields."""
     run = runs.of("contact")
-    with run.stage("contact"):
+    with run.turns.stage("contact"):
         books = Refreshed()
         yield from _described(run, CONTACTS, refresh(run, CONTACTS, found.ids, found.whole, books))
         run.contacts = books
@@ -149,8 +147,8 @@ def contact(found: ActiveContacts, runs: _Runs) -> Iterator[Any]:
 def task(runs: _Runs) -> Iterator[Any]:
     """The tasks that held relations name, archived ones too."""
     run = runs.of("task")
-    with run.stage("task"):
-        yield from run.after("relations")
+    with run.turns.stage("task"):
+        yield from run.turns.after("relations")
         if run.shows("Task"):
             named = run.named_tasks | run.held_values(RELATIONS, "TaskId")
             chosen, books = choose(run, TASKS, named), Refreshed()
@@ -161,8 +159,8 @@ def task(runs: _Runs) -> Iterator[Any]:
 def user(runs: _Runs) -> Iterator[Any]:
     """The users who own, made or last modified held rows."""
     run = runs.of("user")
-    with run.stage("user"):
-        yield from run.after("relations", "contact", "task")
+    with run.turns.stage("user"):
+        yield from run.turns.after("relations", "contact", "task")
         if run.shows("User"):
             chosen, books = choose(run, USERS, run.named_users | run.users_of_held()), Refreshed()
             yield from _described(run, USERS, refresh(run, USERS, chosen.ids, chosen.whole, books))
@@ -171,8 +169,8 @@ def user(runs: _Runs) -> Iterator[Any]:
 def contact_life(runs: _Runs) -> Iterator[Any]:
     """What is known about each contact ever held: active, left, gone, merged, since when."""
     run = runs.of("contact_life")
-    with run.stage("contact_life"):
-        yield from run.after("relations", "contact")
+    with run.turns.stage("contact_life"):
+        yield from run.turns.after("relations", "contact")
         lives = run.lives()
         if lives:
             yield life.to_table(lives)
@@ -181,8 +179,8 @@ def contact_life(runs: _Runs) -> Iterator[Any]:
 def rejected_record(runs: _Runs) -> Iterator[Any]:
     """Records and values that could not be fetched or loaded, until they can be."""
     run = runs.of("rejected_record")
-    with run.stage("rejected_record"):
-        yield from run.after("relations", "contact", "task", "user")
+    with run.turns.stage("rejected_record"):
+        yield from run.turns.after("relations", "contact", "task", "user")
         table = rejections.to_table(run.held, run.ledger)
         if table.num_rows:
             yield table
@@ -191,8 +189,8 @@ def rejected_record(runs: _Runs) -> Iterator[Any]:
 def sync_run(runs: _Runs) -> Iterator[Any]:
     """The run's own facts."""
     run = runs.of("sync_run")
-    with run.stage("sync_run"):
-        yield from run.after("relations", "contact", "task", "user", "contact_life")
+    with run.turns.stage("sync_run"):
+        yield from run.turns.after("relations", "contact", "task", "user", "contact_life")
         yield sync_runs.to_table(run.facts(sync_runs.LOADED))
 
 
@@ -206,17 +204,18 @@ class _Runs:
         scope: Scope,
         ledger: Ledger | None,
     ) -> None:
-        self._made = lambda: Run(
-            SalesforceClient(credentials, max_in_flight=CALLS_IN_FLIGHT),
-            settings,
-            scope,
-            ledger if ledger is not None else Ledger(mode=scope.mode),
-        )
+        self._credentials = credentials
+        self._settings = settings
+        self._scope = scope
+        self._ledger = ledger
         self._run: Run | None = None
 
     def of(self, stage: str) -> Run:
-        if self._run is None or self._run.has_begun(stage):
-            self._run = self._made()
+        """The run that a stage belongs to; a stage that begins again belongs to a new run."""
+        if self._run is None or self._run.turns.has_begun(stage):
+            client = SalesforceClient(self._credentials, max_in_flight=CALLS_IN_FLIGHT)
+            ledger = self._ledger if self._ledger is not None else Ledger()
+            self._run = Run(client, self._settings, self._scope, ledger)
         return self._run
 
 
@@ -271,60 +270,3 @@ def _table(name: str, key: str | Sequence[str], hints: Any = None) -> dict[str, 
 
 def _reference(field: str, table: str, id_column: str) -> Any:
     return {"columns": [field], "referenced_table": table, "referenced_columns": [id_column]}
-
-
-def settings_of(
-    since: str | datetime | None,
-    fields: Sequence[str] | None,
-    refresh_call_budget: int,
-    full_refresh_days: int,
-    daily_call_reserve: float,
-    api: str | None,
-    id_column: str,
-) -> Settings:
-    """The source's parameters, checked.
-
-    Raises:
-        ConfigurationError: one of them can't be meant that way.
-    """
-    if not 0 <= daily_call_reserve < 1:
-        raise ConfigurationError(
-            f"daily_call_reserve = {daily_call_reserve} is not a share of the org's calls",
-            remedy="Write it as 0.1 for ten per cent.",
-        )
-    return Settings(
-        since=moment(since),
-        fields=tuple(fields) if fields else None,
-        refresh_call_budget=refresh_call_budget,
-        full_refresh_days=full_refresh_days,
-        daily_call_reserve=daily_call_reserve,
-        api=_api(api),
-        id_column=id_column,
-    )
-
-
-def moment(text: str | datetime | None) -> datetime | None:
-    """A date or an instant that somebody typed, in UTC where no zone is given."""
-    if text is None:
-        return None
-    if isinstance(text, datetime):
-        return text if text.tzinfo else text.replace(tzinfo=UTC)
-    try:
-        return pendulum.parse(text, tz="UTC")  # type: ignore[return-value]
-    except ValueError:
-        raise ConfigurationError(
-            f"since = {text!r} is not a date",
-            remedy="Write it as 2024-01-31 or 2024-01-31T08:00:00Z.",
-        ) from None
-
-
-def _api(name: str | None) -> Api | None:
-    if name is None:
-        return None
-    try:
-        return Api(name)
-    except ValueError:
-        ways = ", ".join(api.value for api in Api)
-        raise ConfigurationError(
-            f"api = {name!r} is not a way to retrieve", remedy=f"Choose one of {ways}."
-        ) from None

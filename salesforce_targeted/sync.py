@@ -16,7 +16,7 @@ from dlt.sources import DltSource
 
 from salesforce_targeted import reconciliation, sync_runs
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
-from salesforce_targeted.held import SYNC_RUNS, Held
+from salesforce_targeted.held import SCHEMA_NAME, SYNC_RUNS, Held
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.run import OtherOrgError
 
@@ -55,15 +55,16 @@ def sync(
     status = "failed"
     facts: dict[str, Any] = {}
     try:
+        forget_other_datasets(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
-        held = Held(pipeline, pipeline.default_schema)
+        held = Held.of(pipeline)
         found = reconciliation.reconcile(held, ledger, id_column, statistics)
         facts = reconciliation.finished(ledger.facts("done"), found)
         status = "failed" if found.failures else "done"
         if found.failures:
             error = SalesforceError("; ".join(found.failures), remedy="Please report this run.")
-    except Exception as raised:  # noqa: BLE001 - every failure ends in a report
+    except Exception as raised:  # every failure ends in a report
         error = cause(raised)
         status = "partial" if isinstance(error, QuotaExceededError) else "failed"
         logger.debug("the run failed", exc_info=True)
@@ -76,6 +77,18 @@ def sync(
     facts["steps"] = ledger.steps
     _keep(pipeline, facts)
     return Outcome(facts, error, load_info)
+
+
+def forget_other_datasets(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
+    """Drop a working folder that belongs to another dataset; dlt restores ours from where it is.
+
+    A cursor of another dataset would skip rows here, and a package left for it would be loaded here.
+    """
+    sources: Any = pipeline.state.get("sources", {})
+    known = sources.get(SCHEMA_NAME, {}).get("held_in")
+    if known and known != Held.of(pipeline).location:
+        ledger.step(f"the working folder is that of {known}: starting from what this dataset holds")
+        pipeline.drop()
 
 
 def finish_leftovers(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
@@ -132,9 +145,8 @@ def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
     if isinstance(error, SalesforceError):
         return str(error)
     if isinstance(error, DatabaseException):
-        where = pipeline.destination.destination_name if pipeline.destination else "destination"
         return (
-            f"The destination ({where}) refused: {_first_line(error)}. Nothing half-done is kept:"
+            f"The destination ({pipeline.destination.destination_name}) refused: {_first_line(error)}. Nothing half-done is kept:"
             " mend the destination and run again; the next run finishes what is left."
         )
     return f"{type(error).__name__}: {_first_line(error)}"
@@ -150,9 +162,9 @@ def _keep(pipeline: dlt.Pipeline, facts: dict[str, Any]) -> None:
     if pipeline.default_schema_name is None:
         return
     try:
-        held = Held(pipeline, pipeline.default_schema)
+        held = Held.of(pipeline)
         if held.column_hints(SYNC_RUNS):
             held.replace(SYNC_RUNS, "run_id", sync_runs.row(facts))
-    except Exception:  # noqa: BLE001 - the report file says it all; the row is a copy
+    except Exception:  # the report says it all; the row is a copy
         logger.warning("the run's row in %s could not be written", SYNC_RUNS)
         logger.debug("writing %s failed", SYNC_RUNS, exc_info=True)

@@ -19,7 +19,7 @@ from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.server import DemoServer
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.run import Scope
+from salesforce_targeted.settings import Scope
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import Outcome, sync
 

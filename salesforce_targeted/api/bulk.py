@@ -137,10 +137,21 @@ def _results(client: SalesforceClient, job: Job, max_records: int) -> Iterator[C
     locator: str | None = None
     used: set[str] = set()
     rows = 0
+
+    def read(response: Response) -> tuple[CsvPage, str | None]:
+        page, following = _page(response)
+        if following is None and job.rows not in (None, rows + page.rows):
+            # Said here, the page is asked for again: an empty 200 looks like the end of them.
+            raise TruncatedAnswerError(
+                f"Bulk job {job.id} processed {job.rows} records and its results hold "
+                f"{rows + page.rows}"
+            )
+        return page, following
+
     while True:
         request = wire.bulk_results(_version(client, job), job.id, locator, max_records)
         try:
-            page, locator = client.ask(request, _page)
+            page, locator = client.ask(request, read)
         except NotFoundError as error:
             raise _lost(job, error) from error
         rows += page.rows
@@ -148,14 +159,10 @@ def _results(client: SalesforceClient, job: Job, max_records: int) -> Iterator[C
         if page.rows:
             yield page
         if locator is None:
-            break
+            return
         if locator in used:
             raise BulkJobError(f"Bulk job {job.id} names the same result page twice")
         used.add(locator)
-    if job.rows is not None and job.rows != rows:
-        raise TruncatedAnswerError(
-            f"Bulk job {job.id} processed {job.rows} records and its results hold {rows}"
-        )
 
 
 def _lost(job: Job, error: SalesforceError) -> BulkJobError:

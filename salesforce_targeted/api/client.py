@@ -36,7 +36,7 @@ from .errors import (
     UnavailableError,
 )
 from .limits import DOCUMENTED, Limits
-from .sign_in import Credentials, Door, Session, origin
+from .sign_in import CERTIFICATE_REMEDY, Credentials, Door, Session, origin
 from .transport import Transport, TransportError
 from .wire import Page, Record, Request, Response
 
@@ -203,12 +203,12 @@ class SalesforceClient:
                 retry = isinstance(failure, UnavailableError) and response.status not in _FINAL
                 pause = max(pause, _retry_after(response) or 0.0)
             except TransportError as error:
-                failure, retry = UnavailableError(str(error), call=request.call), True
+                failure, retry = _not_answered(error, request), not error.lasting
             except TruncatedAnswerError as error:
                 error.call = error.call or request.call
                 failure, retry = error, True
             if not retry or attempt >= self._attempts or pause > _LONGEST_RETRY_AFTER_SECONDS:
-                raise failure
+                raise failure.without([session.access_token] if session else [])
             _log.debug("%s: attempt %d failed, pausing", request.call, attempt)
             self.sleep(pause)
             attempt += 1
@@ -469,6 +469,12 @@ def _in_order(found: list[Record | None], asked: list[str]) -> list[Record | Non
     if not by_id.keys() <= set(asked) or len(by_id) < len(found) - found.count(None):
         raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
     return [by_id.get(id_) for id_ in asked]
+
+
+def _not_answered(error: TransportError, request: Request) -> SalesforceError:
+    if error.lasting:
+        return ConfigurationError(str(error), remedy=CERTIFICATE_REMEDY, call=request.call)
+    return UnavailableError(str(error), call=request.call)
 
 
 def _refused(response: Response, request: Request) -> SalesforceError:

@@ -69,6 +69,11 @@ class _Way(CredentialsConfiguration):
                 "without the prefix under [sources.salesforce_targeted.credentials].",
             )
 
+    def _secrets(self, *more: str) -> list[str]:
+        """What an error must not repeat, should Salesforce's answer echo it."""
+        open_ = {"domain", "login_url", "instance_url", "private_key_file", "refresh_token_file"}
+        return [*more, *(v for n in self.takes if n not in open_ and (v := getattr(self, n, None)))]
+
     def _origin(self) -> str:
         return login_origin(getattr(self, "login_url", None), getattr(self, "domain", None))
 
@@ -154,8 +159,7 @@ class JwtCredentials(_Way):
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
             "assertion": self._assertion(_audience(base), door.limits.jwt_seconds),
         }
-        secrets = (self.private_key, self.client_id, self.username, form["assertion"])
-        return session_of(door.token(base, form, secrets))
+        return session_of(door.token(base, form, self._secrets(form["assertion"])))
 
     def _assertion(self, audience: str, lifetime_seconds: int) -> str:
         import jwt  # brings cryptography: slow to start, and only this way needs it
@@ -214,8 +218,7 @@ class RefreshTokenCredentials(_Way):
             }
             if self.client_secret:
                 form["client_secret"] = self.client_secret
-            secrets = (current, self.refresh_token, self.client_secret or "", self.client_id)
-            answer = door.token(base, form, secrets)
+            answer = door.token(base, form, self._secrets(current))
             fresh = answer.get("refresh_token")
             if isinstance(fresh, str) and fresh and fresh != current:
                 written = file.keep(self.refresh_token, fresh)
@@ -265,8 +268,7 @@ class PasswordCredentials(_Way):
             # There is no field for the security token: it follows the password.
             "password": self.password + (self.security_token or ""),
         }
-        secrets = (form["password"], self.password, self.client_secret, self.username)
-        return session_of(door.token(self._origin(), form, (*secrets, self.client_id)))
+        return session_of(door.token(self._origin(), form, self._secrets()))
 
 
 @configspec
@@ -321,7 +323,7 @@ class ClientCredentials(_Way):
             "client_id": self.client_id,
             "client_secret": self.client_secret,
         }
-        return session_of(door.token(base, form, (self.client_secret, self.client_id)))
+        return session_of(door.token(base, form, self._secrets()))
 
 
 # In the order in which they are taken: the first that is complete uses most of what is set.

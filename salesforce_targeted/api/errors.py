@@ -22,6 +22,7 @@ paragraph: what happened, Salesforce's code and words, the remedy.
 
 import re
 from collections.abc import Iterable
+from typing import Self
 
 # Session ids ("00D<org>!<opaque>") and JWTs are recognisable wherever they turn up. A proxy's error
 # page or an echo of our own header must not carry one into a log.
@@ -33,7 +34,8 @@ _SHORTEST_SECRET = 4
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """The text on one line, cut, without session tokens and the given secrets."""
-    for secret in secrets:
+    # The longest first: of a password with its security token neither half may be left.
+    for secret in sorted(secrets, key=len, reverse=True):
         # A one-letter "secret" would blank half the sentence and protect nothing.
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
@@ -65,13 +67,19 @@ class SalesforceError(Exception):
         status: int | None = None,
         fields: tuple[str, ...] = (),
     ) -> None:
-        super().__init__(message)
         self.message = scrub(message)
+        super().__init__(self.message)
         self.remedy = remedy or self.default_remedy
         self.call = call
         self.error_code = error_code
         self.status = status
         self.fields = fields
+
+    def without(self, secrets: Iterable[str]) -> Self:
+        """The same error, its text without these secrets, should an answer have echoed them."""
+        self.message = scrub(self.message, secrets)
+        self.args = (self.message,)
+        return self
 
     def __str__(self) -> str:
         where = f"{self.call}: " if self.call else ""

@@ -32,6 +32,9 @@ from .transport import Transport, TransportError
 _log = logging.getLogger(__name__)
 
 _SERVER_ERRORS = 500
+CERTIFICATE_REMEDY = (
+    "Check the address; behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificate."
+)
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
@@ -151,6 +154,8 @@ class Door:
                 response = self._transport.exchange("POST", base + path, dict(headers), body)
             except TransportError as error:
                 failure = str(error)
+                if error.lasting:
+                    raise ConfigurationError(failure, remedy=CERTIFICATE_REMEDY) from None
                 continue
             # A SOAP fault is a 500 with an answer in it; a 500 without one is worth another
             # attempt.
@@ -224,8 +229,8 @@ _REMEDIES: dict[str, tuple[tuple[str, str], ...]] = {
         (
             "expired access/refresh token",
             (
-                "The refresh token is revoked, expired or already used: authorize the app again and "
-                "set SALESFORCE_REFRESH_TOKEN."
+                "The refresh token is revoked, expired or already used: authorize the app "
+                "again and set SALESFORCE_REFRESH_TOKEN."
             ),
         ),
         (

@@ -202,7 +202,7 @@ def _joined(word: str, conditions: Sequence[Condition | None]) -> Condition | No
     return Condition("(" + word.join(parts) + ")")
 
 
-def select(  # noqa: PLR0917  # the clauses of SOQL, in SOQL's order
+def select(
     fields: Iterable[str],
     object_name: str,  # Salesforce's word for it
     where: Condition | None = None,

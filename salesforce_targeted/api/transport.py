@@ -12,6 +12,7 @@ import logging
 import time
 import zlib
 from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -38,12 +39,17 @@ logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 
 
 class TransportError(Exception):
-    """No whole answer came. ``sent`` is False where the org can't have seen the request."""
+    """No whole answer came.
 
-    def __init__(self, message: str, *, sent: bool, timed_out: bool = False) -> None:
+    Attributes:
+        sent: False where the org can't have seen the request.
+        lasting: True where trying again can't help.
+    """
+
+    def __init__(self, message: str, *, sent: bool, lasting: bool = False) -> None:
         super().__init__(message)
         self.sent = sent
-        self.timed_out = timed_out
+        self.lasting = lasting
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -68,8 +74,10 @@ class Transport:
         session.trust_env = trust_env
         # Without an auth of its own requests looks into ~/.netrc and would replace our header.
         session.auth = _unchanged
+        # Salesforce sets cookies, a session's among them: who we are is in the header alone.
+        session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = requests.adapters.HTTPAdapter(
-            pool_connections=2, pool_maxsize=connections, pool_block=False, max_retries=0
+            pool_connections=2, pool_maxsize=connections + 1, pool_block=False, max_retries=0
         )
         session.mount("https://", adapter)
         session.mount("http://", adapter)
@@ -98,11 +106,13 @@ class Transport:
                 stream=True,
             )
         except requests.ConnectTimeout:
-            raise TransportError("no connection in time", sent=False, timed_out=True) from None
+            raise TransportError("no connection in time", sent=False) from None
         except requests.Timeout:
-            raise TransportError("no answer in time", sent=True, timed_out=True) from None
+            raise TransportError("no answer in time", sent=True) from None
         except requests.exceptions.SSLError:
-            raise TransportError("TLS failed: the certificate isn't trusted", sent=False) from None
+            raise TransportError(
+                "TLS failed: the host has no certificate that is trusted", sent=False, lasting=True
+            ) from None
         except requests.ConnectionError as error:
             raise _lost(error) from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
@@ -142,11 +152,11 @@ def _body(raw: Any, encoding: str, deadline: float) -> bytes:
             pieces.append(unpack.decompress(piece) if unpack else piece)
             # A server that drips a byte now and then never trips the timeout of a single read.
             if time.monotonic() > deadline:
-                raise TransportError("the answer took too long", sent=True, timed_out=True)
+                raise TransportError("the answer took too long", sent=True)
         if unpack:
             pieces.append(unpack.flush())
     except urllib3.exceptions.ReadTimeoutError:
-        raise TransportError("the answer stopped half-way", sent=True, timed_out=True) from None
+        raise TransportError("the answer stopped half-way", sent=True) from None
     except (urllib3.exceptions.HTTPError, OSError, zlib.error, ValueError):
         raise TransportError("the answer was cut short", sent=True) from None
     if unpack and received and not unpack.eof:

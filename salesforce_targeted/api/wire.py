@@ -359,7 +359,11 @@ def job(response: Response) -> Job:
     """
     payload = json_object(response)
     id_, state = payload.get("id"), payload.get("state")
-    if not isinstance(id_, str) or not isinstance(state, str) or not (id_.isascii() and id_.isalnum()):
+    if (
+        not isinstance(id_, str)
+        or not isinstance(state, str)
+        or not (id_.isascii() and id_.isalnum())
+    ):
         raise TruncatedAnswerError("a Bulk job without id or state")
     rows = payload.get("numberRecordsProcessed")
     return Job(

@@ -71,8 +71,8 @@ class OrgChanges(OrgState):
             "LastModifiedById": self.tables["User"].numbering.id_of(0),
         })  # fmt: skip
 
-    def _new(self, table: Table, values: Row) -> str:
-        stamp, user = self._stamp(), self.tables["User"].numbering.id_of(0)
+    def _new(self, table: Table, values: Row, stamp: str) -> str:
+        user = self.tables["User"].numbering.id_of(0)
         ordinal = table.next_ordinal()
         unknown = set(values) - set(table.entries)
         if unknown:
@@ -94,7 +94,7 @@ class OrgChanges(OrgState):
     def add_contact(self, **values: Any) -> str:
         """A new contact; its id."""
         with self.lock:
-            return self._new(self.contacts, {"LastName": "Newcomer", **values})
+            return self._new(self.contacts, {"LastName": "Newcomer", **values}, self._stamp())
 
     def edit(self, object: str, id: str, **values: Any) -> None:
         """A user edits a record: values change, stamps move."""
@@ -103,16 +103,21 @@ class OrgChanges(OrgState):
             ordinal = self._at(table, id)
             self._check(table, values)
             self._touch(table, ordinal, self._stamp(), **values)
-            if object == "Account" and "Tier__c" in values:
-                self.crowd.tiers[table.numbering.id_of(ordinal)] = values["Tier__c"]
-                self.contacts.version += 1  # a formula of contacts shows it
+            self._show_tier(table, ordinal, values)
 
     def set_silently(self, object: str, id: str, **values: Any) -> None:
         """A formula or cross-object value moves; no stamp does."""
         with self.lock:
             table = self.tables[object]
             self._check(table, values)
-            table.update(self._at(table, id), values)
+            ordinal = self._at(table, id)
+            table.update(ordinal, values)
+            self._show_tier(table, ordinal, values)
+
+    def _show_tier(self, table: Table, ordinal: int, values: Row) -> None:
+        """Let contacts show an account's new tier, by their cross-object formula."""
+        if table.name == "Account" and "Tier__c" in values:
+            self.crowd.tiers[table.numbering.id_of(ordinal)] = values["Tier__c"]
 
     @staticmethod
     def _check(table: Table, values: Row) -> None:
@@ -124,37 +129,35 @@ class OrgChanges(OrgState):
     def log_task(self, who: Iterable[str] = (), **values: Any) -> str:
         """Log a task on those contacts, or on one lead; its id. Relations are made with it."""
         with self.lock:
-            whos = list(dict.fromkeys(who))
-            task_id = self._new(self.tables["Task"], {
+            if isinstance(who, str):
+                raise TypeError("who is a list of ids")
+            whos, stamp = list(dict.fromkeys(who)), self._stamp()
+            row = {
                 "WhoId": whos[0] if whos else None, "WhoCount": len(whos), "WhatCount": 0,
                 "AccountId": account_of(self, whos[0]) if whos else None, "Subject": "Call",
                 "Status": "Not Started", "Priority": "Normal", "TaskSubtype": "Task",
                 "ActivityDate": self.now_text[:10], **values,
-            })  # fmt: skip
-            self.now -= timedelta(seconds=1 if whos else 0)  # one transaction, one second
+            }  # fmt: skip
+            task_id = self._new(self.tables["Task"], row, stamp)
             for id_ in whos:
-                self._relate(task_id, id_)
+                self._relate(task_id, id_, stamp)
             return task_id
 
-    def _relate(self, task_id: str, who_id: str | None) -> str:
-        table = self.tables["TaskWhoRelation"]
-        before = self.now
-        relation_id = self._new(table, relation_row(self, task_id, who_id, {}))
-        self.now = before
-        stamped = text_of((before + timedelta(seconds=1) - self._late).replace(microsecond=0))
-        ordinal = self._at(table, relation_id)
-        table.update(ordinal, dict.fromkeys(
-            ("CreatedDate", "LastModifiedDate", "SystemModstamp"), stamped))  # fmt: skip
-        return relation_id
+    def _relate(self, task_id: str, who_id: str | None, stamp: str) -> str:
+        if who_id is not None:
+            self._at(self.tables["Lead" if who_id.startswith("00Q") else "Contact"], who_id)
+        row = relation_row(self, task_id, who_id, {})
+        return self._new(self.tables["TaskWhoRelation"], row, stamp)
 
     def relate(self, task_id: str, who_id: str | None) -> str:
         """Add somebody (or nobody: a null RelationId) to a task; the relation's id."""
         with self.lock:
             table = self.tables["Task"]
             ordinal, row = self._row(table, task_id)
-            relation_id = self._relate(task_id, who_id)
+            stamp = self._stamp()
+            relation_id = self._relate(task_id, who_id, stamp)
             count = (row["WhoCount"] or 0) + (who_id is not None)
-            self._touch(table, ordinal, self._stamp(), WhoId=row["WhoId"] or who_id, WhoCount=count)
+            self._touch(table, ordinal, stamp, WhoId=row["WhoId"] or who_id, WhoCount=count)
             return relation_id
 
     def remove_relation(self, id: str) -> None:

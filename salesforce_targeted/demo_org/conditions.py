@@ -40,6 +40,7 @@ class Path:
     names: tuple[str, ...]  # canonical, e.g. ("Account", "Name")
     entry: Entry
     read: Read
+    source: str  # the field of the object itself that it is read from or by
 
 
 def resolve(org: OrgState, table: Table, path: str) -> Path:
@@ -58,7 +59,7 @@ def resolve(org: OrgState, table: Table, path: str) -> Path:
         canonical = _canonical(entries, parts[0])
         if canonical is None:
             raise no_such_field(parts[0], table.name)
-        return Path((canonical,), entries[canonical], reader(org, table, canonical))
+        return Path((canonical,), entries[canonical], reader(org, table, canonical), canonical)
     for name, entry in entries.items():
         if (entry["relationshipName"] or "").lower() == parts[0].lower():
             return _resolve_parent(org, table, name, entry, parts[1])
@@ -99,7 +100,7 @@ def _resolve_parent(
             found = org.parent(row.get(reference))
             return found[0].name if found else None
 
-        return Path((relationship, "Type"), table.entries[reference], read_type)
+        return Path((relationship, "Type"), table.entries[reference], read_type, reference)
     canonical = _canonical(entries, name)
     if canonical is None:
         raise no_such_field(name, targets[0].name)
@@ -108,7 +109,7 @@ def _resolve_parent(
         found = org.parent(row.get(reference))
         return org.value(found[0], found[1], canonical) if found else None
 
-    return Path((relationship, canonical), entries[canonical], read)
+    return Path((relationship, canonical), entries[canonical], read, reference)
 
 
 # -------------------------------------------------------------------- literals

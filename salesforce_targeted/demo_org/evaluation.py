@@ -10,6 +10,7 @@ from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from . import soql
@@ -122,15 +123,21 @@ def _sort_key(path: Path, term: soql.Order) -> Callable[[Row], tuple[bool, Any]]
     return key
 
 
-def _ordered(
-    table: Table, ordinals: list[int], order: list[Path], query: Query
-) -> list[int]:  # fmt: skip
+def _ordered(table: Table, ordinals: list[int], order: list[Path], query: Query) -> list[int]:
     """Stable sort by the last term first; rows of equal keys stay in the order of their ids."""
-    rows = [(ordinal, table.row(ordinal) or {}) for ordinal in ordinals]
-    for path, term in reversed(list(zip(order, query.order_by, strict=True))):
-        key = _sort_key(path, term)
-        rows.sort(key=lambda item: key(item[1]), reverse=term.descending)
-    return [ordinal for ordinal, _ in rows]
+    if order[0].names == ("Id",):  # nothing after an id decides anything
+        return ordinals[::-1] if query.order_by[0].descending else ordinals
+    terms = [
+        (_sort_key(path, term), term.descending)
+        for path, term in zip(order, query.order_by, strict=True)
+    ]
+    keyed: list[tuple[Any, ...]] = []  # only keys are kept: 600,000 rows would fill the memory
+    for ordinal in ordinals:
+        row = table.row(ordinal) or {}
+        keyed.append((ordinal, *(key(row) for key, _ in terms)))
+    for place, (_, descending) in reversed(list(enumerate(terms, start=1))):
+        keyed.sort(key=itemgetter(place), reverse=descending)
+    return [item[0] for item in keyed]
 
 
 # -------------------------------------------------------------------- groups
@@ -150,9 +157,11 @@ def _aggregate(
                         "LIMIT")  # fmt: skip
     grouped = [_groupable(resolve(org, table, path)) for path in query.group_by]
     columns = _columns(org, table, query, grouped)
+    needed = {resolve(org, table, path).source for path in _mentioned(query)}
     members: dict[tuple[Any, ...], list[Row]] = {}
     for ordinal in found:
-        row = table.row(ordinal) or {}
+        whole = table.row(ordinal) or {}
+        row = {name: whole.get(name) for name in needed}  # the rest would fill the memory
         members.setdefault(tuple(path.read(row) for path in grouped), []).append(row)
     if not grouped and not members:
         members[()] = []
@@ -172,6 +181,23 @@ def _aggregate(
         for key, rows in groups
     ]
     return Answer(len(made), groups=made)
+
+
+def _mentioned(query: Query) -> set[str]:
+    """Every field that the groups of a query are made of, ordered by or chosen by."""
+    subjects: list[str | Aggregate] = [*query.select, *query.group_by]
+    subjects += [term.subject for term in query.order_by]
+    conditions = [query.having] if query.having else []
+    while conditions:
+        condition = conditions.pop()
+        if isinstance(condition, soql.Junction):
+            conditions += condition.parts
+        elif isinstance(condition, soql.Comparison):
+            subjects.append(condition.subject)
+        else:
+            subjects.append(condition.path)
+    paths = {item.path if isinstance(item, Aggregate) else item for item in subjects}
+    return paths - {""}
 
 
 def _size(org: OrgState, table: Table, all_rows: bool) -> int:
@@ -258,7 +284,7 @@ def _has(
     if isinstance(condition, soql.Comparison) and isinstance(condition.subject, Aggregate):
         value = _function(org, table, condition.subject)(key, rows)
         entry = {"type": "double", "caseSensitive": False}
-        path = Path((condition.subject.function,), entry, lambda _row: value)
+        path = Path((condition.subject.function,), entry, lambda _row: value, "")
         return comparison(path, condition.operator, condition.literal, org.now)({})
     return bool(rows) and predicate(org, table, condition)(rows[0])
 

@@ -62,7 +62,7 @@ def kind_of_path(path: str) -> str:
 def answer(org: OrgState, request: Request) -> Reply:
     """The org's answer; refusals are answers too."""
     with org.lock:
-        org.requests.append((request.method, request.target))
+        org.arrived.append((request.method, request.target))
         kind = kind_of(request)
         if len(request.target) > MAX_URI:
             return html(414, "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>")
@@ -77,7 +77,7 @@ def answer(org: OrgState, request: Request) -> Reply:
             if fault.action == "drop_rows":
                 made = one_row_short(made)
         made.kind = kind
-        if kind not in NOT_BILLED:
+        if kind not in NOT_BILLED and not made.content_type.startswith("text/html"):
             made.headers["Sforce-Limit-Info"] = f"api-usage={org.daily_used}/{org.daily_limit}"
         return made
 

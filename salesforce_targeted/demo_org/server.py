@@ -14,8 +14,9 @@ import threading
 import zlib
 from typing import TYPE_CHECKING, Any, Self
 
-from .exchange import Reply, Request
+from .exchange import Reply, Request, refusal
 from .faults import TRANSPORT, Fault
+from .refusals import Refused
 from .rest import answer
 
 if TYPE_CHECKING:
@@ -42,7 +43,10 @@ class _Connection(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         try:
             while (request := self._read()) is not None:
-                if not self._serve(request) or request.headers.get("connection") == "close":
+                if (
+                    not self._serve(request)
+                    or request.headers.get("connection", "").lower() == "close"
+                ):
                     return
         except (ConnectionError, TimeoutError, ValueError):
             return
@@ -74,7 +78,12 @@ class _Connection(socketserver.StreamRequestHandler):
     def _serve(self, request: Request) -> bool:
         """Answer one request; False if the connection must not be used again."""
         org = self.server.org
-        reply = answer(org, request)
+        try:
+            reply = answer(org, request)
+        except Exception as error:
+            # A bug of the demo org itself: the test that met it shall hear of it.
+            org.unexpected.append(f"{request.method} {request.path}: {error!r}")
+            reply = refusal(Refused(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred"))
         if org.latency is not None:
             self.server.closing.wait(
                 org.latency.seconds(reply.kind, reply.rows, columns=reply.columns)

@@ -208,6 +208,8 @@ class _Parser:
             query.group_by = self._paths()
             if self._accept("HAVING"):
                 query.having = self._condition()
+        elif query.aliases:  # SELECT DISTINCT Id is read as a field with an alias
+            raise malformed(f"unexpected token: '{next(iter(query.aliases.values()))}'")
         if self._accept("ORDER", "BY"):
             query.order_by.append(self._order())
             while self._accept(","):

@@ -62,7 +62,7 @@ class OrgState:
         self.faults = Faults()
         self.refreshes: list[str] = []
         self.calls: Counter[str] = Counter()
-        self.requests: deque[tuple[str, str]] = deque(maxlen=100_000)
+        self.arrived: deque[tuple[str, str]] = deque(maxlen=100_000)
         self.unexpected: list[str] = []
         self.writes_attempted: list[str] = []
         self.cursors: dict[str, Any] = {}
@@ -92,7 +92,7 @@ class OrgState:
         """Count calls from zero again; the daily allowance stays used."""
         with self.lock:
             self.calls.clear()
-            self.requests.clear()
+            self.arrived.clear()
 
     def bill(self, kind: str, calls: int = 1) -> bool:
         """Count a call of that kind; False if the day's calls are spent."""
@@ -114,6 +114,12 @@ class OrgState:
     def now_text(self) -> str:
         """The clock as JSON would carry it."""
         return text_of(self.now)
+
+    @property
+    def requests(self) -> list[tuple[str, str]]:
+        """The last 100,000 requests as (method, path with its query), oldest first."""
+        with self.lock:
+            return list(self.arrived)
 
     # ---------------------------------------------------------------- objects and rows
     @property

@@ -45,6 +45,7 @@ class Table:
         self.unseen: set[str] = set()  # fields that our user may not read
         self.hidden: set[int] = set()  # rows that our user may not see
         self.changed: dict[int, Row] = {}
+        self._next = 0  # ids are never used twice, also not those of removed rows
         self.version = 0  # of entries and patches: encoders drop what they prepared
         self.described_at = ""
         self.prepared: dict[Any, Any] = {}  # see ``templates``; shared with frozen views
@@ -76,10 +77,11 @@ class Table:
 
     def next_ordinal(self) -> int:
         """The number of the next new row."""
-        return max(self.changed, default=-1) + 1
+        return self._next
 
     def add(self, ordinal: int, row: Row) -> None:
         """Keep a new, complete row."""
+        self._next = max(self._next, ordinal + 1)
         self.changed[ordinal] = {**row, "Id": self.numbering.id_of(ordinal)}
 
     def update(self, ordinal: int, changes: Row) -> None:
@@ -104,6 +106,7 @@ class ContactTable(Table):
         super().__init__("Contact", "003", entries)
         self.crowd = crowd
         self.purged: set[int] = set()
+        self._next = crowd.count
         self.patches: dict[str, list[Callable[[Row], Any]]] = {}
 
     def frozen(self) -> Self:
@@ -149,11 +152,6 @@ class ContactTable(Table):
             if computed and name not in changes:
                 row[name] = value
         return row
-
-    def next_ordinal(self) -> int:
-        """As :meth:`Table.next_ordinal`."""
-        highest = max(self.changed, default=-1)
-        return max(highest, self.crowd.count - 1, max(self.purged, default=-1)) + 1
 
     def update(self, ordinal: int, changes: Row) -> None:
         """As :meth:`Table.update`; only the difference is kept."""

@@ -3,14 +3,20 @@
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.sign_in import Session
@@ -64,6 +70,7 @@ class Scripted:
         self.script.extend(answers)
 
     def serve(self, listener: socket.socket) -> None:
+        """Answer until the listener is closed."""
         while True:
             try:
                 connection, _ = listener.accept()
@@ -79,7 +86,9 @@ class Scripted:
                 while (line := stream.readline()).strip():
                     key, _, value = line.decode("latin-1").partition(":")
                     headers[key.strip().lower()] = value.strip()
-                heard = Heard(method, path, headers, stream.read(int(headers.get("content-length", 0))))
+                heard = Heard(
+                    method, path, headers, stream.read(int(headers.get("content-length", 0)))
+                )
                 self.heard.append(heard)
                 found = self.script.popleft() if self.script else self.otherwise
                 found = found(heard) if callable(found) else found
@@ -111,6 +120,44 @@ def server() -> Iterator[Scripted]:
     listener.close()
 
 
+@pytest.fixture
+def tls_url(tmp_path) -> Iterator[str]:
+    """Where a server with a certificate of its own making listens."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    form = (
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    (tmp_path / "pem").write_bytes(key.private_bytes(*form) + certificate.public_bytes(form[0]))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "pem")
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def shake_hands() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+                with connection:
+                    context.wrap_socket(connection, server_side=True).close()
+            except ssl.SSLError:
+                continue
+            except OSError:
+                return
+
+    threading.Thread(target=shake_hands, daemon=True).start()
+    yield f"https://127.0.0.1:{listener.getsockname()[1]}"
+    listener.close()
+
+
 @dataclass
 class Tokens:
     """Credentials that hand out one token after another and count how often they were asked."""
@@ -120,6 +167,7 @@ class Tokens:
     asked: int = 0
 
     def sign_in(self, door) -> Session:
+        """Hand out the next token."""
         self.asked += 1
         return Session(self.url, self.tokens[min(self.asked, len(self.tokens)) - 1])
 
@@ -151,6 +199,7 @@ def sample() -> Callable[[str], Response]:
 
 
 def load_sample(case: str) -> Response:
+    """Read one folder of tests/samples."""
     (meta,) = (SAMPLES / case).glob("*.json")
     headers = json.loads(meta.read_text())["headers"]
     return Response(int(meta.stem), headers, (SAMPLES / case / "body").read_bytes())

@@ -38,7 +38,9 @@ def test_the_drawing_is_the_tree():
 
 def test_every_class_has_a_remedy_of_its_own():
     """One class per remedy: no two say the same, and none says nothing."""
-    kinds = [k for _, k in inspect.getmembers(errors, inspect.isclass) if issubclass(k, SalesforceError)]
+    kinds = [
+        k for _, k in inspect.getmembers(errors, inspect.isclass) if issubclass(k, SalesforceError)
+    ]
     remedies = [k.default_remedy for k in kinds if k is not SalesforceError]
 
     assert all(remedies)
@@ -47,14 +49,18 @@ def test_every_class_has_a_remedy_of_its_own():
 
 def test_the_text_is_one_paragraph():
     """Where, Salesforce's code, what happened, what to do; on one line."""
-    error = QueryError("no such\n  column", call="GET /x", error_code="INVALID_FIELD", remedy="Look.")
+    error = QueryError(
+        "no such\n  column", call="GET /x", error_code="INVALID_FIELD", remedy="Look."
+    )
 
     assert "GET /x: INVALID_FIELD: no such column. Look." == str(error)
 
 
 def test_an_error_survives_pickling():
     """Nothing is lost on the way out of a worker process."""
-    error = QueryError("what", remedy="do", call="GET /x", error_code="E", status=400, fields=("A",))
+    error = QueryError(
+        "what", remedy="do", call="GET /x", error_code="E", status=400, fields=("A",)
+    )
     again = pickle.loads(pickle.dumps(error))
 
     assert str(error) == str(again)
@@ -77,7 +83,10 @@ def test_a_token_never_shows(token):
     assert token[-12:] not in text
 
 
-@given(st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=40), st.text(max_size=80))
+@given(
+    st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=8, max_size=40),
+    st.text(max_size=80),
+)
 def test_a_named_secret_never_shows(secret, around):
     """What the caller names as secret is blanked, whatever is around it."""
     assert secret not in scrub(f"{around} {secret} {around}", [secret]).replace("***", "")

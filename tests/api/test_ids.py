@@ -6,12 +6,20 @@ from hypothesis import strategies as st
 
 from salesforce_targeted.api.ids import is_id, key_prefix, to_18
 
-FIFTEEN = st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", min_size=15, max_size=15)
+FIFTEEN = st.text(
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", min_size=15, max_size=15
+)
 
 
 @pytest.mark.parametrize(
     "known",
-    ["0RTUJ00000k2vxq4AA", "003D000000QOMyqIAH", "01gRO0000016PIAYA2", "001D000000IRFmaIAH", "005R0000000UyrWIAS"],
+    [
+        "0RTUJ00000k2vxq4AA",
+        "003D000000QOMyqIAH",
+        "01gRO0000016PIAYA2",
+        "001D000000IRFmaIAH",
+        "005R0000000UyrWIAS",
+    ],
 )
 def test_checksums_of_recorded_ids(known):
     """The checksum is the one that Salesforce computes."""
@@ -38,7 +46,17 @@ def test_a_lowered_id_is_refused(fifteen):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "003", "003D000000QOMyq ", "003D000000QOMyqIAA", "003D000000QOMyqI'H", "003D000000QOMyqIAH\n", "００３D000000QOMyq", None, 3],
+    [
+        "",
+        "003",
+        "003D000000QOMyq ",
+        "003D000000QOMyqIAA",
+        "003D000000QOMyqI'H",
+        "003D000000QOMyqIAH\n",
+        "００３D000000QOMyq",
+        None,
+        3,
+    ],
 )
 def test_what_is_no_id(text):
     """Other lengths, characters, types and checksums are no ids."""

@@ -24,7 +24,17 @@ def test_every_number_of_documented_says_where_it_is_from():
 
 def test_tiny_is_smaller_everywhere_it_counts():
     """A dozen ids cross each boundary of TINY."""
-    small = {"ids_per_collection", "rows_per_query_page", "groups_per_query", "ids_per_query", "bulk_rows_per_page"}
+    small = {
+        "ids_per_collection",
+        "rows_per_query_page",
+        "groups_per_query",
+        "ids_per_query",
+        "bulk_rows_per_page",
+    }
 
     assert all(getattr(TINY, name) < 12 for name in small)
-    assert all(getattr(TINY, f.name) <= getattr(DOCUMENTED, f.name) for f in dataclasses.fields(Limits) if f.type is int)
+    assert all(
+        getattr(TINY, f.name) <= getattr(DOCUMENTED, f.name)
+        for f in dataclasses.fields(Limits)
+        if f.type is int
+    )

@@ -17,25 +17,37 @@ SELECT = "SELECT Id FROM Contact"
 
 
 def post(path, payload, **headers):
-    return Request("POST", path, payload if isinstance(payload, bytes) else json.dumps(payload).encode(), headers)
+    """Make a POST of JSON or bytes."""
+    return Request(
+        "POST",
+        path,
+        payload if isinstance(payload, bytes) else json.dumps(payload).encode(),
+        headers,
+    )
 
 
 def composite(*parts):
+    """Make a composite request."""
     return post(f"{DATA}/composite", {"allOrNone": False, "compositeRequest": list(parts)})
 
 
 def part(method="GET", url=f"{DATA}/limits", **more):
+    """Make one subrequest of it."""
     return {"method": method, "url": url, "referenceId": "r0", **more}
 
 
 ALLOWED = [
     wire.versions(),
     wire.query("64.0", SELECT),
-    wire.query("64.0", "SELECT Id FROM Contact WHERE Name = 'FOR UPDATE'", all_rows=True, page_rows=200),
+    wire.query(
+        "64.0", "SELECT Id FROM Contact WHERE Name = 'FOR UPDATE'", all_rows=True, page_rows=200
+    ),
     wire.query_more(f"{DATA}/query/01gRO0000016PIAYA2-500"),
     wire.collections("64.0", "Contact", [ID], ["Id"]),
     wire.describe("64.0", "Contact"),
-    wire.composite("64.0", [wire.describe("64.0", "Task"), wire.collections("64.0", "Task", [ID], ["Id"])]),
+    wire.composite(
+        "64.0", [wire.describe("64.0", "Task"), wire.collections("64.0", "Task", [ID], ["Id"])]
+    ),
     wire.limits("64.0"),
     wire.record_count("64.0", ["Contact", "Task"]),
     wire.bulk_create("64.0", SELECT, all_rows=True),
@@ -104,6 +116,8 @@ REFUSED = {
     "body on a GET": Request("GET", f"{DATA}/limits", b"{}"),
     "unknown parameter": Request("GET", f"{DATA}/limits?x=1"),
     "parameter twice": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A&q=SELECT+Id+FROM+B"),
+    "a bare parameter": Request("GET", f"{DATA}/query?q"),
+    "a SOQL that is no text": post(f"{DATA}/jobs/query", {"operation": "query", "query": ["SELECT"]}),
     "no query": Request("GET", f"{DATA}/query"),
     # SOQL that writes
     "for update": wire.query("64.0", f"{SELECT} LIMIT 1 FOR UPDATE"),

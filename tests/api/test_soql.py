@@ -40,7 +40,9 @@ def test_a_literal_reads_back_as_its_text(text):
 @given(TEXT, TEXT)
 def test_no_text_gets_out_of_its_literal(one, two):
     """With its literals blanked out, a statement is the same whatever the texts are."""
-    statement = soql.select(["Id"], "Contact", soql.and_(soql.eq("LastName", one), soql.is_in("FirstName", [two])))
+    statement = soql.select(
+        ["Id"], "Contact", soql.and_(soql.eq("LastName", one), soql.is_in("FirstName", [two]))
+    )
     bare = read_only._QUOTED.sub("?", statement)
 
     assert "SELECT Id FROM Contact WHERE (LastName = ? AND FirstName IN (?))" == bare
@@ -58,7 +60,9 @@ def test_a_name_is_a_name_or_refused(text):
     assert found.isascii()
 
 
-@pytest.mark.parametrize("text", ["Id", "NPI__c", "ns__Field__c", "Account.Name", "Loc__Latitude__s", "Foo__pc"])
+@pytest.mark.parametrize(
+    "text", ["Id", "NPI__c", "ns__Field__c", "Account.Name", "Loc__Latitude__s", "Foo__pc"]
+)
 def test_names_of_salesforce(text):
     """Standard, custom, namespaced and related fields are names."""
     assert text == soql.name(text)
@@ -66,7 +70,23 @@ def test_names_of_salesforce(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "1a", "_a", "a b", "a'", "a;", "Id FROM Contact", "a..b", ".a", "a.", "a-b", "Ｉd", "Id\n", "x" * 256, "COUNT()"],
+    [
+        "",
+        "1a",
+        "_a",
+        "a b",
+        "a'",
+        "a;",
+        "Id FROM Contact",
+        "a..b",
+        ".a",
+        "a.",
+        "a-b",
+        "Ｉd",
+        "Id\n",
+        "x" * 256,
+        "COUNT()",
+    ],
 )
 def test_what_is_no_name(text):
     """Everything else is refused before it is sent."""
@@ -87,7 +107,10 @@ def test_what_is_no_name(text):
         (date(2026, 11, 21), "2026-11-21"),
         (date(1, 1, 1), "0001-01-01"),
         (datetime(2026, 11, 21, 10, 0, tzinfo=UTC), "2026-11-21T10:00:00Z"),
-        (datetime(2026, 11, 21, 10, 0, tzinfo=timezone(timedelta(hours=2))), "2026-11-21T08:00:00Z"),
+        (
+            datetime(2026, 11, 21, 10, 0, tzinfo=timezone(timedelta(hours=2))),
+            "2026-11-21T08:00:00Z",
+        ),
         (datetime(2026, 11, 21, 10, 0, 0, 999_999, tzinfo=UTC), "2026-11-21T10:00:00.999Z"),
         ("O'Brien", r"'O\'Brien'"),
         ("C:\\", r"'C:\\'"),
@@ -99,7 +122,9 @@ def test_literals(value, written):
     assert written == soql.literal(value)
 
 
-@pytest.mark.parametrize("value", [datetime(2026, 1, 1), float("nan"), float("inf"), "x" * 4001, "\ud800"])
+@pytest.mark.parametrize(
+    "value", [datetime(2026, 1, 1), float("nan"), float("inf"), "x" * 4001, "\ud800"]
+)
 def test_what_has_no_literal(value):
     """What can't be said safely raises."""
     with pytest.raises(ValueError):
@@ -127,6 +152,13 @@ def test_ids_are_checked_and_made_whole():
         soql.id_in(["x' OR Id != '"])
 
 
+def test_each_comparison():
+    """One function per operator."""
+    found = [f("A", 1) for f in (soql.eq, soql.ne, soql.gt, soql.ge, soql.lt, soql.le)]
+
+    assert ["A = 1", "A != 1", "A > 1", "A >= 1", "A < 1", "A <= 1"] == found
+
+
 def test_joined_conditions():
     """None is left out; one condition stays as it is; nothing gives nothing."""
     one, two = soql.ge("A", 1), soql.ne("B", None)
@@ -150,7 +182,10 @@ def test_the_statement_that_discovery_needs():
     ) == found
 
 
-@pytest.mark.parametrize(("function", "field", "alias"), [("DROP", "Id", ""), ("MIN", "", ""), ("COUNT", "", "n"), ("MAX", "a)b", "")])
+@pytest.mark.parametrize(
+    ("function", "field", "alias"),
+    [("DROP", "Id", ""), ("MIN", "", ""), ("COUNT", "", "n"), ("MAX", "a)b", "")],
+)
 def test_what_is_no_aggregate(function, field, alias):
     """Only SOQL's functions over names."""
     with pytest.raises(ConfigurationError):
@@ -183,7 +218,11 @@ def test_the_ids_that_fit_do_fit(fields, limits):
     count = soql.ids_that_fit(names, "Contact", limits)
 
     def uri_bytes(ids):
-        return len(wire.query("64.0", soql.select(names, "Contact", soql.id_in([ID] * ids)), all_rows=True).path)
+        return len(
+            wire.query(
+                "64.0", soql.select(names, "Contact", soql.id_in([ID] * ids)), all_rows=True
+            ).path
+        )
 
     room = limits.uri_bytes - limits.header_bytes
     assert 1 <= count <= limits.ids_per_query

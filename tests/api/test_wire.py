@@ -21,7 +21,10 @@ def test_a_page_and_its_successor(sample):
     assert [{"Id": "003D000000QOMyqIAH", "LastName": "Gonzalez"},
             {"Id": "003D000000QOMyrIAH", "LastName": "O'Brien", "Account": {"Name": "Acme"}}] == page.records  # fmt: skip
     assert 3 == page.total
-    assert wire.Request("GET", "/services/data/v64.0/query/01gRO0000016PIAYA2-2", kind="query_more") == page.next
+    assert (
+        wire.Request("GET", "/services/data/v64.0/query/01gRO0000016PIAYA2-2", kind="query_more")
+        == page.next
+    )
 
 
 def test_the_last_page(sample):
@@ -47,7 +50,11 @@ def test_a_count(sample):
 def test_child_rows_become_a_list():
     """A subquery's frame is taken off."""
     children = {"totalSize": 1, "done": True, "records": [{"attributes": {}, "Id": "a"}]}
-    body = {"totalSize": 1, "done": True, "records": [{"attributes": {}, "TaskWhoRelations": children}]}
+    body = {
+        "totalSize": 1,
+        "done": True,
+        "records": [{"attributes": {}, "TaskWhoRelations": children}],
+    }
 
     assert [{"TaskWhoRelations": [{"Id": "a"}]}] == wire.page(answered(body)).records
 
@@ -57,7 +64,12 @@ def test_child_rows_become_a_list():
     [
         {"totalSize": 5, "done": False, "records": []},
         {"totalSize": 5, "done": False, "records": [], "nextRecordsUrl": "https://evil.example/x"},
-        {"totalSize": 5, "done": False, "records": [], "nextRecordsUrl": "/services/data/v64.0/../x"},
+        {
+            "totalSize": 5,
+            "done": False,
+            "records": [],
+            "nextRecordsUrl": "/services/data/v64.0/../x",
+        },
         {"totalSize": 5, "done": True},
         {"totalSize": 5, "done": True, "records": [1]},
         {"totalSize": "5", "done": True, "records": []},
@@ -95,7 +107,10 @@ def test_composite_parts_in_order_of_asking(sample):
     assert [200, 404] == [status for status, _ in wire.composite_results(answered(found), 2)]
 
 
-@pytest.mark.parametrize("entries", [[], [{"referenceId": "r1", "httpStatusCode": 200}], [1], "x", [{"referenceId": "r0"}]])
+@pytest.mark.parametrize(
+    "entries",
+    [[], [{"referenceId": "r1", "httpStatusCode": 200}], [1], "x", [{"referenceId": "r0"}]],
+)
 def test_a_composite_that_lacks_a_part(entries):
     """A part that is missing or unreadable spoils the answer."""
     with pytest.raises(TruncatedAnswerError):
@@ -106,7 +121,9 @@ def test_a_lone_surrogate_costs_one_character():
     """Half an emoji in one record becomes U+FFFD and costs no other record."""
     body = b'{"totalSize":2,"done":true,"records":[{"Name":"a\\ud83d"},{"Name":"\\u2028 \\u0000 \xff"}]}'
 
-    assert [{"Name": "a\ufffd"}, {"Name": "\u2028 \x00 \ufffd"}] == wire.page(Response(200, {}, body)).records
+    assert [{"Name": "a\ufffd"}, {"Name": "\u2028 \x00 \ufffd"}] == wire.page(
+        Response(200, {}, body)
+    ).records
 
 
 def test_a_bulk_job(sample):
@@ -121,7 +138,9 @@ def test_result_pages_by_either_name(sample):
     """The documentation calls the member resultUrl and resultLink."""
     found = wire.result_pages(sample("bulk_result_pages"))
 
-    assert ["locator=MTAwMDA&maxRecords=2", "locator=MjAwMDA&maxRecords=2"] == [r.path.split("?")[1] for r in found]
+    assert ["locator=MTAwMDA&maxRecords=2", "locator=MjAwMDA&maxRecords=2"] == [
+        r.path.split("?")[1] for r in found
+    ]
 
 
 @pytest.mark.parametrize("pages", [None, [{"resultUrl": "https://evil.example/x"}], [1], [{}]])
@@ -195,7 +214,15 @@ def test_errors_by_status(status, kind):
 
 def test_compound_in_bulk_is_unsupported():
     """API_ERROR means many things; on the creation of a job it means: not in Bulk."""
-    refused = answered([{"errorCode": "API_ERROR", "message": "Selecting compound data not supported in Bulk Query"}], 400)
+    refused = answered(
+        [
+            {
+                "errorCode": "API_ERROR",
+                "message": "Selecting compound data not supported in Bulk Query",
+            }
+        ],
+        400,
+    )
 
     assert errors.UnsupportedObjectError is type(wire.error_from(refused, "POST /x", "bulk_create"))
 
@@ -207,7 +234,7 @@ READERS = [
     wire.result_pages,
     lambda r: wire.collection(r, 1),
     lambda r: wire.composite_results(r, 1),
-    lambda r: bulk._page(r),
+    bulk._page,
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -221,7 +248,9 @@ JSON = st.recursive(
 
 @given(st.binary(max_size=80) | JSON.map(lambda v: json.dumps(v).encode()), st.integers(100, 599))
 @example(b"[" * 200_000, 200)
-@example(b'{"totalSize":1,"done":true,"records":[' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"]}", 200)
+@example(
+    b'{"totalSize":1,"done":true,"records":[' + b'{"a":' * 900 + b"1" + b"}" * 900 + b"]}", 200
+)
 @example(b'{"id":"750","state":"x","apiVersion":' + b"9" * 5000 + b"}", 200)
 @example(b'{"id":"750","state":"x","apiVersion":1e999}', 200)
 @example(b'{"id":"750","state":"x","apiVersion":1' + b"0" * 400 + b"}", 200)
@@ -263,4 +292,5 @@ def test_every_sample_names_its_source(case):
 
 
 def answered(body, status=200) -> Response:
+    """Make an answer of JSON."""
     return Response(status, {}, json.dumps(body).encode())

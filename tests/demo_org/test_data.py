@@ -142,8 +142,15 @@ def test_templates_write_what_the_writers_write(seed_sized):
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("300.0", 300.0), ("1.0E7", 1e7), ("1.2345678901234568E17", 1.2345678901234568e17),
-     ("1.0E-7", 1e-7), ("-0.0", -0.0), ("0.30000000000000004", 0.1 + 0.2), ("0.001", 0.001)],
+    [
+        ("300.0", 300.0),
+        ("1.0E7", 1e7),
+        ("1.2345678901234568E17", 1.2345678901234568e17),
+        ("1.0E-7", 1e-7),
+        ("-0.0", -0.0),
+        ("0.30000000000000004", 0.1 + 0.2),
+        ("0.001", 0.001),
+    ],
 )
 def test_doubles_are_written_as_java_writes_them(text, value):
     """Exponents from ten million on, always a digit after the point."""

@@ -240,7 +240,7 @@ def test_counts(org, rest):
 
 
 def test_query_all_shows_deleted_and_archived(org, rest):
-    """query hides both; TaskWhoRelation knows no difference."""
+    """Plain query hides both; TaskWhoRelation knows no difference."""
     some = rest.ids("SELECT Id FROM Task")
     every = rest.ids("SELECT Id FROM Task", "queryAll")
     relations = [rest.ids("SELECT Id FROM TaskWhoRelation", path) for path in ("query", "queryAll")]

@@ -25,7 +25,7 @@ def test_collections_answer_in_the_order_of_the_ids(org, rest):
     [
         (["003000000000000AAA"] * 2001, ["Id"], 400, "EXCEEDED_ID_LIMIT"),
         (["003000000000000AAA"], ["Id", "Foo"], 400, "INVALID_FIELD"),
-        (["00Q000000000000AAA"], ["Id"], 400, "MALFORMED_ID"),
+        (["00Q000000000000EAA"], ["Id"], 400, "MALFORMED_ID"),
         ([], ["Id"], 400, "REQUIRED_FIELD_MISSING"),
         (["003000000000000AAA"], [], 400, "REQUIRED_FIELD_MISSING"),
         (["003000000000000AAA"], ["Account.Name"], 400, "INVALID_FIELD"),

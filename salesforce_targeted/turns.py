@@ -1,0 +1,43 @@
+"""Whose turn it is: resources of one extraction that depend on one another without being piped.
+
+dlt polls resources in rounds; a resource that yields None says "not yet" and is asked again in the
+next round. So a resource that needs what others find waits for their stages to end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Turns:
+    """The stages of one extraction."""
+
+    def __init__(self) -> None:
+        self._begun: set[str] = set()
+        self._promised: set[str] = set()
+        self._ended: set[str] = set()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Mark a stage as begun, and as ended however it ends."""
+        self._begun.add(name)
+        self._promised.discard(name)
+        try:
+            yield
+        finally:
+            self._ended.add(name)
+
+    def has_begun(self, name: str) -> bool:
+        """Whether a stage was begun; a second beginning means another extraction."""
+        return name in self._begun and name not in self._promised
+
+    def promise(self, name: str) -> None:
+        """Say that a stage will be run, before its first turn comes."""
+        self._begun.add(name)
+        self._promised.add(name)
+
+    def after(self, *names: str) -> Iterator[None]:
+        """Yield None until those of the stages that take part in this run have ended."""
+        while any(name in self._begun and name not in self._ended for name in names):
+            yield None

@@ -1,0 +1,247 @@
+"""``--verify``: compare what is held with the org, id by id and cell by cell, without writing.
+
+Drift is named by cause: ``missing`` (the org shows it, it is not held), ``extra`` (held as live, the
+org does not show it), ``stale`` (the org moved on), ``altered`` (somebody changed a held cell),
+``type`` (a column that is no longer of the type that we load).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from salesforce_targeted import relations
+from salesforce_targeted.columns import ROW_HASH, Columns
+from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.plan import cheapest
+from salesforce_targeted.refresh import named_users
+from salesforce_targeted.retrieval import retrieve
+from salesforce_targeted.run import OBJECTS, Run
+from salesforce_targeted.tables import add_row_hash, from_records
+
+MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
+CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)
+_EXAMPLES = 20
+
+
+@dataclass(slots=True)
+class Drift:
+    """What differs.
+
+    Attributes:
+        found: (table, cause) to the ids concerned; for ``type`` to the columns.
+        fields: (table, id) to the columns whose cells differ.
+        compared: Table to how many of its rows were compared.
+    """
+
+    found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    fields: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    compared: Counter[str] = field(default_factory=Counter)
+
+    def note(self, table: str, cause: str, ids: Iterable[str]) -> None:
+        """Add ids to a cause."""
+        if listed := list(ids):
+            self.found.setdefault((table, cause), []).extend(listed)
+
+    def facts(self) -> dict[str, Any]:
+        """Counts by cause, and some examples: names and ids, never values."""
+        counts: Counter[str] = Counter()
+        for (_, cause), ids in self.found.items():
+            counts[cause] += len(ids)
+        examples = [
+            {"table": table, "cause": cause, "id": id_, "columns": self.fields.get((table, id_), [])}
+            for (table, cause), ids in sorted(self.found.items())
+            for id_ in ids[:_EXAMPLES]
+        ]
+        return {**{cause: counts[cause] for cause in CAUSES}, "examples": examples}
+
+
+def verify(run: Run) -> dict[str, Any]:
+    """Compare all tables with the org; nothing is written anywhere.
+
+    Returns:
+        The report of mode ``verify``; ``status`` is ``drift`` where anything differs.
+    """
+    drift = Drift()
+    _check_types(run, drift)
+    counts = _relations(run, drift)
+    _objects(run, drift, CONTACTS, set(run.named_contacts))
+    _objects(run, drift, TASKS, set(run.named_tasks))
+    _objects(run, drift, USERS, set(run.named_users))
+    _lives(run, drift, counts)
+    return {
+        "status": "drift" if drift.found else "done",
+        "mode": "verify",
+        "drift": drift.facts(),
+        "compared": dict(drift.compared),
+        "calls": {
+            "total": run.client.calls.total,
+            "by_kind": dict(sorted(run.client.calls.by_kind.items())),
+            "org_remaining": run.client.remaining,
+        },
+        "warnings": list(run.ledger.warnings),
+        "to_forget": {
+            f"{table}": ids
+            for (table, cause), ids in drift.found.items()
+            if cause in {STALE, ALTERED} and table != ACTIVE_CONTACTS
+        },
+    }
+
+
+def verify_text(facts: Mapping[str, Any]) -> str:
+    """The comparison for a terminal."""
+    drift = facts["drift"]
+    compared = ", ".join(f"{table} {rows:,}" for table, rows in facts["compared"].items())
+    lines = [f"compared   {compared}; {facts['calls']['total']} API calls"]
+    lines += [f"{cause:<10} {drift[cause]:,}" for cause in CAUSES]
+    for example in drift["examples"]:
+        columns = f": {', '.join(example['columns'])}" if example["columns"] else ""
+        lines.append(f"  {example['cause']:<8} {example['table']} {example['id']}{columns}")
+    lines.append("no drift" if facts["status"] == "done" else "drift found")
+    return "\n".join([*lines, *(f"warning: {warning}" for warning in facts["warnings"])])
+
+
+def _check_types(run: Run, drift: Drift) -> None:
+    """Columns that somebody altered in the database, against the types that dlt knows of."""
+    with run.held.pipeline.destination_client() as client:
+        for table in (RELATIONS, CONTACTS, TASKS, USERS):
+            hints = run.held.column_hints(table)
+            stored: Any = client.get_storage_table(table)[1]  # type: ignore[attr-defined]
+            wrong = [
+                name
+                for name, hint in hints.items()
+                if name in stored and stored[name].get("data_type") != hint["data_type"]
+            ]
+            drift.note(table, TYPE, wrong)
+
+
+def _relations(run: Run, drift: Drift) -> Counter[str]:
+    """Compare the relations; returns how many the org shows for each contact."""
+    columns = run.columns(RELATIONS)
+    counts: Counter[str] = Counter()
+    seen: set[str] = set()
+    floor = run.settings.since if run.filters_by_stamp else None
+    for records in relations.read(run.client, run.junction, columns.fields, since=floor):
+        batch = from_records(records, columns)
+        _compare(run, drift, RELATIONS, columns, batch.table, live="removed_at")
+        seen.update(record["Id"] for record in records)
+        for record in records:
+            who, task = record.get("RelationId"), record.get("TaskId")
+            if who and who.startswith("003"):
+                counts[who] += 1
+            if task:
+                run.named_tasks.add(task)
+        run.named_users.update(named_users(batch.table, columns))
+    run.named_contacts.update(counts)
+    live = run.held.ids(RELATIONS, columns.key.stored, "removed_at IS NULL")
+    drift.note(RELATIONS, EXTRA, sorted(set(live) - seen))
+    return counts
+
+
+def _objects(run: Run, drift: Drift, table: str, named: set[str]) -> None:
+    if not run.shows(OBJECTS[table]):
+        return
+    columns = run.columns(table)
+    held = set(run.held.ids(table, columns.key.stored))
+    ids = sorted(held | named)
+    if not ids:
+        return
+    plan = cheapest(
+        OBJECTS[table], columns.fields, len(ids), limits=run.client.limits, force=run.settings.api
+    )
+    explained = set()
+    if table == CONTACTS:
+        explained = set(run.held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL"))
+    for answer in retrieve(run.client, plan, ids, columns):
+        _compare(run, drift, table, columns, answer.batch.table)
+        run.named_users.update(named_users(answer.batch.table, columns))
+        if table == CONTACTS:
+            came = answer.batch.table.column(columns.key.name).to_pylist()
+            drift.note(ACTIVE_CONTACTS, STALE, sorted(explained & set(came)))
+            drift.note(
+                CONTACTS, EXTRA, [one.id for one in answer.gone if one.id not in explained]
+            )
+        if answer.last_rows is not None:
+            known = held.intersection(answer.last_rows.table.column(columns.key.name).to_pylist())
+            _compare(run, drift, table, columns, answer.last_rows.table, among=known)
+
+
+def _compare(
+    run: Run,
+    drift: Drift,
+    table: str,
+    columns: Columns,
+    rows: pa.Table,
+    *,
+    live: str = "",
+    among: set[str] | None = None,
+) -> None:
+    """Compare the org's rows with the held ones, by content."""
+    wrong = set(drift.found.get((table, TYPE), ()))
+    names = [c.name for c in columns.items if c.stored not in wrong]
+    keys = rows.column(columns.key.name).to_pylist()
+    if among is not None:
+        keys = [key for key in keys if key in among]
+    wanted = dict(zip(rows.column(columns.key.name).to_pylist(), _hashes(rows, names), strict=True))
+    for some in _parts(keys):
+        held = run.held.table_of(table, columns, some, but=wrong)
+        of_held = held.column(columns.key.name).to_pylist()
+        actual = dict(zip(of_held, _hashes(held, names), strict=True))
+        stored = dict(zip(of_held, held.column(ROW_HASH).to_pylist(), strict=True))
+        loaded = dict(zip(keys, rows.column(ROW_HASH).to_pylist(), strict=False))
+        dead = _dead(run, table, columns, live, some)
+        drift.compared[table] += len(some)
+        drift.note(table, MISSING, [key for key in some if key not in actual or key in dead])
+        differing = [key for key in some if key in actual and actual[key] != wanted[key]]
+        if not differing:
+            continue
+        by_cause: dict[str, list[str]] = {}
+        of_org = {key: row for key, row in zip(keys, rows.to_pylist(), strict=False)}  # noqa: C416
+        of_us = {row[columns.key.name]: row for row in held.to_pylist()}
+        for key in differing:
+            cause = ALTERED if stored[key] == loaded.get(key) else STALE
+            by_cause.setdefault(cause, []).append(key)
+            drift.fields[table, key] = [n for n in names if of_org[key][n] != of_us[key][n]]
+        for cause, ids in by_cause.items():
+            drift.note(table, cause, ids)
+
+
+def _dead(run: Run, table: str, columns: Columns, live: str, ids: Sequence[str]) -> set[str]:
+    """Ids that are held as removed although the org shows them."""
+    if not live:
+        return set()
+    rows = run.held.by_ids(table, columns.key.stored, ids, [live])
+    return {row[0] for row in rows if row[1] is not None}
+
+
+def _hashes(rows: pa.Table, names: Sequence[str]) -> list[str]:
+    hashed = add_row_hash(rows.select(list(names)))
+    return list(hashed.column(ROW_HASH).to_pylist())
+
+
+def _lives(run: Run, drift: Drift, counts: Mapping[str, int]) -> None:
+    """Compare what is said about contacts with the relations that the org shows."""
+    known = {
+        row[0]: (row[1], row[2])
+        for row in run.held.rows(ACTIVE_CONTACTS, ["contact_id", "is_active", "relation_count"])
+    }
+    drift.compared[ACTIVE_CONTACTS] += len(known)
+    drift.note(ACTIVE_CONTACTS, MISSING, sorted(counts.keys() - known.keys()))
+    drift.note(
+        ACTIVE_CONTACTS,
+        STALE,
+        sorted(
+            who
+            for who, (is_active, count) in known.items()
+            if is_active != (who in counts) or count != counts.get(who, 0)
+        ),
+    )
+
+
+def _parts(keys: Sequence[str], size: int = 10_000) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]

@@ -1,0 +1,138 @@
+"""dlt resolves the credentials: its configuration wins, the environment fills the gaps."""
+
+import dlt
+import pytest
+from dlt.common.configuration.exceptions import ConfigFieldMissingException
+
+from salesforce_targeted.api import credentials as ways
+from salesforce_targeted.api.credentials import SalesforceCredentials
+
+DLT = "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__"
+
+
+@dlt.source(name="salesforce_targeted")
+def source(told: list, credentials: SalesforceCredentials = dlt.secrets.value):
+    """Tell what dlt resolved."""
+    told.append(credentials)
+    return dlt.resource([1], name="x")
+
+
+def resolved(**credentials):
+    """Let dlt resolve the credentials of a source."""
+    told: list = []
+    source(told, **credentials)
+    return told[0]
+
+
+@pytest.fixture
+def settings(monkeypatch, tmp_path):
+    """Set environment variables for dlt and for us; no other configuration is near."""
+    monkeypatch.chdir(tmp_path)
+
+    def put(**values):
+        for key, value in values.items():
+            monkeypatch.setenv(key, value)
+
+    return put
+
+
+def test_one_way_in_dlt(settings):
+    """A way that is complete in dlt's configuration is taken."""
+    settings(**{DLT + "CLIENT_ID": "i", DLT + "CLIENT_SECRET": "s", DLT + "DOMAIN": "acme"})
+    found = resolved()
+
+    assert ways.ClientCredentials is type(found)
+    assert "acme" == found.domain
+
+
+def test_dlt_wins_over_the_environment(settings):
+    """What is complete in dlt isn't overridden by another way in the environment."""
+    settings(**{DLT + "CLIENT_ID": "i", DLT + "CLIENT_SECRET": "s", DLT + "DOMAIN": "acme"},
+             SALESFORCE_INSTANCE_URL="https://a", SALESFORCE_ACCESS_TOKEN="t",
+             SALESFORCE_LOGIN_URL="https://elsewhere.example", SALESFORCE_CLIENT_SECRET="other")  # fmt: skip
+    found = resolved()
+
+    assert ways.ClientCredentials is type(found)
+    assert ("s", "acme", None) == (found.client_secret, found.domain, found.login_url)
+
+
+def test_the_environment_fills_a_gap(settings):
+    """An optional setting that dlt lacks comes from the environment."""
+    settings(
+        **{DLT + "USERNAME": "u", DLT + "PASSWORD": "p"},
+        SALESFORCE_SECURITY_TOKEN="t",
+        SALESFORCE_DOMAIN="test",
+    )
+    found = resolved()
+
+    assert ways.SoapCredentials is type(found)
+    assert ("t", "test") == (found.security_token, found.domain)
+
+
+def test_the_environment_alone(settings):
+    """SALESFORCE_* are enough; the way is chosen as the design says."""
+    settings(
+        SALESFORCE_USERNAME="u",
+        SALESFORCE_PASSWORD="p",
+        SALESFORCE_CLIENT_ID="i",
+        SALESFORCE_CLIENT_SECRET="s",
+    )
+    found = resolved()
+
+    assert (ways.EnvironmentCredentials, "PasswordCredentials") == (type(found), found.chosen)
+
+
+def test_half_and_half(settings):
+    """One half in dlt, the other in the environment."""
+    settings(**{DLT + "CLIENT_ID": "i"}, SALESFORCE_CLIENT_SECRET="s", SALESFORCE_DOMAIN="acme")
+    found = resolved()
+
+    assert ("ClientCredentials", "i", "s") == (found.chosen, found.client_id, found.client_secret)
+
+
+def test_a_key_in_a_file(settings, tmp_path):
+    """private_key_file stands for private_key, in dlt as well."""
+    (tmp_path / "key.pem").write_text("PEM")
+    settings(
+        **{
+            DLT + "CLIENT_ID": "i",
+            DLT + "USERNAME": "u",
+            DLT + "PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
+        }
+    )
+    found = resolved()
+
+    assert (ways.JwtCredentials, "PEM") == (type(found), found.private_key)
+
+
+@pytest.mark.parametrize("lone", [{}, {"SALESFORCE_CLIENT_SECRET": "s"}, {DLT + "USERNAME": "u"}])
+def test_nothing_complete(settings, lone):
+    """The message of dlt says that the credentials are missing."""
+    settings(**lone)
+
+    with pytest.raises(ConfigFieldMissingException):
+        resolved()
+
+
+def test_a_spec_given_by_hand(settings):
+    """An instance passed to the source is used as it is."""
+    spec = ways.SessionCredentials(instance_url="https://a", access_token="t")
+    settings(SALESFORCE_USERNAME="u", SALESFORCE_PASSWORD="p")
+
+    assert ("https://a", "t") == (
+        resolved(credentials=spec).instance_url,
+        resolved(credentials=spec).access_token,
+    )
+
+
+def test_the_environments_way_signs_in(settings, server, answer):
+    """What dlt resolved signs in by the chosen way, and stays one spec through a renewal."""
+    from salesforce_targeted.api.client import SalesforceClient
+
+    server.say(answer(body={"access_token": "00D!a", "instance_url": server.url}), answer(body={}))
+    settings(
+        SALESFORCE_CLIENT_ID="i", SALESFORCE_CLIENT_SECRET="s", SALESFORCE_LOGIN_URL=server.url
+    )
+
+    assert {} == SalesforceClient(resolved()).org_limits()
+    assert b"grant_type=client_credentials" in server.heard[0].body
