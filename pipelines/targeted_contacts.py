@@ -129,11 +129,13 @@ def _dispatch(args: argparse.Namespace, stack: ExitStack) -> int:
     if args.repair and not args.verify:
         raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
     if args.test or args.count or args.plan or args.verify:
-        return _look(args, credentials, pipeline)
+        return _look(args, credentials, pipeline, stack)
     return _sync(args, credentials, pipeline, scope, only)
 
 
-def _look(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline) -> int:
+def _look(
+    args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, stack: ExitStack
+) -> int:
     from salesforce_targeted import checks, configuration, preview
     from salesforce_targeted.api.client import SalesforceClient
     from salesforce_targeted.ledger import Ledger
@@ -144,6 +146,7 @@ def _look(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline) ->
     run = Run(
         SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline
     )
+    stack.callback(run.close)
     if args.test:
         facts, shown = checks.checks(run, pipeline), checks.checks_text
     elif args.count:
@@ -163,6 +166,7 @@ def _verify(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, 
     from salesforce_targeted.run import Run
 
     facts = verify.verify(run)
+    run.close()
     if args.repair and facts["status"] == "drift":
         settings = configuration.settings(**_given(args))
         facts = repair.repair(

@@ -131,8 +131,8 @@ def _destination(pipeline: dlt.Pipeline) -> str:
 
 
 def _dataset(pipeline: dlt.Pipeline) -> str:
-    held = Held.of(pipeline)
-    contacts, of_relations = held.count(CONTACTS), held.count(RELATIONS)
+    with Held.of(pipeline) as held:
+        contacts, of_relations = held.count(CONTACTS), held.count(RELATIONS)
     if not contacts and not of_relations:
         return f"{pipeline.dataset_name}: empty, the first run reads everything"
     return f"{pipeline.dataset_name}: {contacts:,} contacts, {of_relations:,} relations held"

@@ -146,6 +146,7 @@ def columns(
     warnings: list[str] = []
     taken = {normalize(name) for name in (ROW_HASH, *own)}
     items: list[Column] = []
+    unloadable: list[str] = []
     for entry in sorted(describe["fields"], key=lambda entry: str(entry["name"]) != "Id"):
         if _left_out(entry) or (wanted is not None and entry["name"].lower() not in wanted):
             continue
@@ -158,6 +159,16 @@ def columns(
                 f" it lands in {normalize(name)}"
             )
         taken.add(normalize(name))
+        held_as = stored.get(normalize(name), {}).get("data_type")
+        if held_as is not None and held_as not in STORED_TYPES:
+            unloadable.append(normalize(name))
+            warnings.append(
+                f"{describe['name']}.{entry['name']}: column {normalize(name)} holds {held_as},"
+                " which nothing that Salesforce sends can be loaded into unchanged; the column"
+                " keeps its last values. To load the field: rename or drop the column, run"
+                " `dlt pipeline` … `sync`, then --full"
+            )
+            continue
         items.append(_column(entry, name, normalize(name), stored, describe["name"], warnings))
     known = {column.stored for column in items} | {normalize(name) for name in (ROW_HASH, *own)}
     kept = tuple(name for name in stored if name not in known and not name.startswith("_dlt"))
@@ -166,6 +177,7 @@ def columns(
             f"{describe['name']}: Salesforce no longer shows the field of column {name} to our"
             " user (hidden or deleted); the column keeps its last values"
             for name in kept
+            if name not in unloadable
         )
     added = tuple(c.stored for c in items if c.stored not in stored)
     return Columns(str(describe["name"]), tuple(items), kept, added, tuple(warnings))

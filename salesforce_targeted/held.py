@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,8 @@ class Held:
     def __init__(self, pipeline: dlt.Pipeline, schema: Schema) -> None:
         self.pipeline = pipeline
         self.schema = schema
+        self._connection = ExitStack()
+        self._client_in_use: SqlClientBase[Any] | None = None
 
     @classmethod
     def of(cls, pipeline: dlt.Pipeline) -> Held:
@@ -207,10 +209,23 @@ class Held:
                     *columns.values(),
                 )
 
+    def __enter__(self) -> Held:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, if one was opened: a load must find nobody in its way."""
+        self._client_in_use = None
+        self._connection.close()
+
     @contextmanager
     def _client(self) -> Iterator[SqlClientBase[Any]]:
-        with self.pipeline.sql_client() as client:
-            yield client
+        """The one connection: dlt resolves its whole configuration anew for each it makes."""
+        if self._client_in_use is None:
+            self._client_in_use = self._connection.enter_context(self.pipeline.sql_client())
+        yield self._client_in_use
 
     def _table(self, client: SqlClientBase[Any], table: str) -> str:
         return client.make_qualified_table_name(

@@ -97,15 +97,17 @@ def cheapest(
 
     Args:
         ids: How many records are wanted.
-        in_org: How many records the object has, as far as known.
+        in_org: How many records the object has; 0 where that is not known, and then a scan of the
+            whole object can't be priced and is no option.
         force: Take this one, whatever it costs.
     """
     latency = latency or Latency()
     collections_calls = ceil(ids / limits.ids_per_collection)
     query_calls = ceil(ids / soql.ids_that_fit(fields, object_name, limits))
-    by_ids = _bulk(ids, ceil(ids / ids_per_bulk_job(fields, limits)), limits, latency)
-    scan = _bulk(max(in_org, ids), 1, limits, latency)
-    bulk_by_ids = by_ids.seconds <= scan.seconds
+    by_ids = _bulk(ids, ids_per_bulk_job(fields, limits), limits, latency)
+    rows = max(in_org, ids)
+    scan = _bulk(rows, max(rows, 1), limits, latency)
+    bulk_by_ids = not in_org or by_ids.seconds <= scan.seconds
     price = {
         Api.COLLECTIONS: _rest(ids, collections_calls, latency),
         Api.QUERY: _rest(ids, query_calls, latency),
@@ -120,7 +122,11 @@ def _rest(rows: int, calls: int, latency: Latency) -> Price:
     return Price(calls, rows, round(waiting + rows * latency.per_wide_row, 3))
 
 
-def _bulk(rows: int, jobs: int, limits: Limits, latency: Latency) -> Price:
+def _bulk(rows: int, rows_per_job: int, limits: Limits, latency: Latency) -> Price:
+    jobs, rest = divmod(rows, rows_per_job)
+    pages = jobs * ceil(rows_per_job / limits.bulk_rows_per_page)
+    if rest:
+        jobs, pages = jobs + 1, pages + ceil(rest / limits.bulk_rows_per_page)
     # A job is made, asked after about twice, and read by pages.
-    calls = jobs * 3 + ceil(rows / limits.bulk_rows_per_page) if rows else 0
-    return Price(calls, rows, round(jobs * latency.bulk_job + rows * latency.per_bulk_row, 3))
+    seconds = jobs * latency.bulk_job + rows * latency.per_bulk_row
+    return Price(jobs * 3 + pages, rows, round(seconds, 3))

@@ -38,9 +38,9 @@ def repair(
     Returns:
         The report of the second look, with the first one's drift under ``repaired``.
     """
-    held = Held.of(pipeline)
-    for table, ids in found["to_forget"].items():
-        held.forget(table, held.name(settings.id_column), ids)
+    with Held.of(pipeline) as held:
+        for table, ids in found["to_forget"].items():
+            held.forget(table, held.name(settings.id_column), ids)
     ledger = Ledger()
     source = salesforce_targeted(credentials, scope=Scope(full=True), ledger=ledger, **given)
     outcome = sync(pipeline, source, ledger, id_column=settings.id_column)

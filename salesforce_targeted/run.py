@@ -6,7 +6,8 @@ Nothing is asked of the org or the destination before a resource needs it, and e
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -90,6 +91,21 @@ class Run:
         self.contacts: Refreshed | None = None
         self.asked_contacts: frozenset[str] = frozenset()
         self._columns: dict[str, Columns] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Take a turn; when the last one ends, the destination is left in peace for the load."""
+        try:
+            with self.turns.stage(name):
+                yield
+        finally:
+            if self.turns.all_ended:
+                self.close()
+
+    def close(self) -> None:
+        """Close the connection to the destination."""
+        if "held" in self.__dict__:
+            self.held.close()
 
     @cached_property
     def held(self) -> Held:

@@ -114,7 +114,7 @@ def task_who_relation(
 ) -> Iterator[Any]:
     """Relations of tasks to contacts and leads, those modified since the last run."""
     run = runs.of("relations")
-    with run.turns.stage("relations"):
+    with run.stage("relations"):
         # The range is applied in SOQL; rows that came late or back may lie before it.
         modified.advance(None)  # type: ignore[arg-type]
         yield from _described(run, RELATIONS, _relation_rows(run, modified))
@@ -124,7 +124,7 @@ def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
     """The ids of the contacts to hold true: one complete set, not loaded itself."""
     run = runs.of("discovery")
     run.turns.promise("contact")
-    with run.turns.stage("discovery"):
+    with run.stage("discovery"):
         yield from run.turns.after("relations")
         discovered = {} if run.scope.limit is not None else run.discovered
         named = {*discovered, *run.named_contacts}
@@ -136,7 +136,7 @@ def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
 def contact(found: ActiveContacts, runs: _Runs) -> Iterator[Any]:
     """Active contacts with all their fields."""
     run = runs.of("contact")
-    with run.turns.stage("contact"):
+    with run.stage("contact"):
         books = Refreshed()
         yield from _described(run, CONTACTS, refresh(run, CONTACTS, found.ids, found.whole, books))
         run.contacts = books
@@ -147,7 +147,7 @@ def contact(found: ActiveContacts, runs: _Runs) -> Iterator[Any]:
 def task(runs: _Runs) -> Iterator[Any]:
     """The tasks that held relations name, archived ones too."""
     run = runs.of("task")
-    with run.turns.stage("task"):
+    with run.stage("task"):
         yield from run.turns.after("relations")
         if run.shows("Task"):
             named = run.named_tasks | run.held_values(RELATIONS, "TaskId")
@@ -159,7 +159,7 @@ def task(runs: _Runs) -> Iterator[Any]:
 def user(runs: _Runs) -> Iterator[Any]:
     """The users who own, made or last modified held rows."""
     run = runs.of("user")
-    with run.turns.stage("user"):
+    with run.stage("user"):
         yield from run.turns.after("relations", "contact", "task")
         if run.shows("User"):
             chosen, books = choose(run, USERS, run.named_users | run.users_of_held()), Refreshed()
@@ -169,7 +169,7 @@ def user(runs: _Runs) -> Iterator[Any]:
 def contact_life(runs: _Runs) -> Iterator[Any]:
     """What is known about each contact ever held: active, left, gone, merged, since when."""
     run = runs.of("contact_life")
-    with run.turns.stage("contact_life"):
+    with run.stage("contact_life"):
         yield from run.turns.after("relations", "contact")
         lives = run.lives()
         if lives:
@@ -179,7 +179,7 @@ def contact_life(runs: _Runs) -> Iterator[Any]:
 def rejected_record(runs: _Runs) -> Iterator[Any]:
     """Records and values that could not be fetched or loaded, until they can be."""
     run = runs.of("rejected_record")
-    with run.turns.stage("rejected_record"):
+    with run.stage("rejected_record"):
         yield from run.turns.after("relations", "contact", "task", "user")
         table = rejections.to_table(run.held, run.ledger)
         if table.num_rows:
@@ -189,7 +189,7 @@ def rejected_record(runs: _Runs) -> Iterator[Any]:
 def sync_run(runs: _Runs) -> Iterator[Any]:
     """The run's own facts."""
     run = runs.of("sync_run")
-    with run.turns.stage("sync_run"):
+    with run.stage("sync_run"):
         yield from run.turns.after("relations", "contact", "task", "user", "contact_life")
         yield sync_runs.to_table(run.facts(sync_runs.LOADED))
 

@@ -58,8 +58,8 @@ def sync(
         forget_other_datasets(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
-        held = Held.of(pipeline)
-        found = reconciliation.reconcile(held, ledger, id_column, statistics)
+        with Held.of(pipeline) as held:
+            found = reconciliation.reconcile(held, ledger, id_column, statistics)
         facts = reconciliation.finished(ledger.facts("done"), found)
         status = "failed" if found.failures else "done"
         if found.failures:
@@ -162,9 +162,9 @@ def _keep(pipeline: dlt.Pipeline, facts: dict[str, Any]) -> None:
     if pipeline.default_schema_name is None:
         return
     try:
-        held = Held.of(pipeline)
-        if held.column_hints(SYNC_RUNS):
-            held.replace(SYNC_RUNS, "run_id", sync_runs.row(facts))
+        with Held.of(pipeline) as held:
+            if held.column_hints(SYNC_RUNS):
+                held.replace(SYNC_RUNS, "run_id", sync_runs.row(facts))
     except Exception:  # the report says it all; the row is a copy
         logger.warning("the run's row in %s could not be written", SYNC_RUNS)
         logger.debug("writing %s failed", SYNC_RUNS, exc_info=True)

@@ -11,8 +11,10 @@ Results for a Query Job" (CSV: UTF-8, every value quoted, an empty value is null
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -20,9 +22,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
 
-from salesforce_targeted.columns import ROW_HASH, Column, Columns
+from salesforce_targeted.columns import ROW_HASH, TIMESTAMP, Column, Columns
 
 NUL = "\0"
+
+# Type of a column -> the other types, text aside, whose values can be values of it. Arrow casts
+# more than these and says nothing: a number becomes microseconds, an instant loses its day.
+_FITTING: dict[pa.DataType, frozenset[pa.DataType]] = {
+    pa.bool_(): frozenset({pa.int64(), pa.float64()}),
+    pa.int64(): frozenset({pa.bool_(), pa.float64()}),
+    pa.float64(): frozenset({pa.bool_(), pa.int64()}),
+    pa.date32(): frozenset({TIMESTAMP}),
+    TIMESTAMP: frozenset({pa.date32()}),
+    pa.time64("us"): frozenset(),
+}
+# A number as text that is nothing else: "0123" and "+3" would come back as other texts.
+_NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
+_BEYOND_EXACT = 2**53  # from here on a double stands for several whole numbers
+_UNREADABLE = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +88,8 @@ def from_csv(page: bytes, columns: Columns) -> Batch:
         page: UTF-8 CSV with a header row of API names; line ends inside values are data.
 
     Raises:
-        pa.ArrowInvalid: the page is not CSV with these columns: it was cut or is not ours.
+        pa.ArrowException: the page is not CSV with these columns: it was cut or is not ours. (A
+            page cut inside its last value reads as whole: ``bulk.pages`` counts before this does.)
     """
     text = dict.fromkeys(columns.fields, pa.string())
     read = pa_csv.read_csv(
@@ -119,19 +137,18 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def _batch(
-    columns: Columns, raw: Mapping[str, Any], to_array: Callable[[Column, Any], pa.Array]
+    columns: Columns, raw: Mapping[str, Any], to_array: Callable[[Any, pa.DataType], pa.Array]
 ) -> Batch:
     ids = raw[columns.key.field]
     rejected: list[Rejected] = []
     arrays, nuls = [], 0
     for column in columns.items:
         try:
-            array = _fit(to_array(column, raw[column.field]), column)
-        except (pa.ArrowException, TypeError, ValueError, OverflowError):
-            array = _one_by_one(columns.object_name, column, ids, raw, to_array, rejected)
-        if pa.types.is_string(array.type):
-            array, removed = _clean(array)
-            nuls += removed
+            array, removed = _clean(to_array(raw[column.field], column.wire_type))
+            array = _fit(array, column)
+        except _UNREADABLE:
+            array, removed = _one_by_one(columns.object_name, column, ids, raw, to_array, rejected)
+        nuls += removed
         arrays.append(array)
     schema = columns.schema.remove(len(columns.items))
     table = pa.Table.from_arrays(arrays, schema=schema)
@@ -143,29 +160,32 @@ def _one_by_one(
     column: Column,
     ids: Any,
     raw: Mapping[str, Any],
-    to_array: Callable[[Column, Any], pa.Array],
+    to_array: Callable[[Any, pa.DataType], pa.Array],
     rejected: list[Rejected],
-) -> pa.Array:
+) -> tuple[pa.Array, int]:
     """Convert a column value by value, so that one bad value costs itself alone."""
     values = raw[column.field]
     found: list[pa.Array] = []
+    nuls = 0
     for row in range(len(values)):
         one = values[row : row + 1]
+        value = _plain(one[0])
+        array = pa.nulls(1, column.type)
         try:
-            found.append(_fit(to_array(column, one), column))
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            value = _plain(one[0])
-            found.append(pa.nulls(1, column.type))
+            if value != "":  # an empty string is null, whatever the type
+                read, removed = _clean(to_array(one, column.wire_type))
+                array = _fit(read, column)
+                nuls += removed
+        except _UNREADABLE as error:
             reason = f"{type(error).__name__}: not a value of type {column.type}"
-            payload = orjson.dumps(value, default=str).decode()
             rejected.append(
-                Rejected(object_name, str(_plain(ids[row])), column.field, reason, payload)
+                Rejected(object_name, str(_plain(ids[row])), column.field, reason, _as_json(value))
             )
-    return pa.concat_arrays(found)
+        found.append(array)
+    return pa.concat_arrays(found), nuls
 
 
-def _array_of_json(column: Column, values: list[Any]) -> pa.Array:
-    kind = column.wire_type
+def _array_of_json(values: list[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_string(kind):
         try:
             return pa.array(values, kind)
@@ -175,12 +195,16 @@ def _array_of_json(column: Column, values: list[Any]) -> pa.Array:
         # Inferred, then cast: told to make integers, Arrow cuts 1.5 to 1 without a word.
         return pa.array(values).cast(kind)
     if pa.types.is_temporal(kind):
-        return _array_of_text(column, pa.array(values, pa.string()))
-    return pa.array(values, kind)
+        return _array_of_text(pa.array(values, pa.string()), kind)
+    try:
+        return pa.array(values, kind)
+    except pa.ArrowInvalid:
+        # A double without a fraction, spelled as a whole number that only rounds to it.
+        return pa.array([float(v) if type(v) is int else v for v in values], kind)
 
 
-def _array_of_text(column: Column, texts: pa.Array) -> pa.Array:
-    kind = column.wire_type
+def _array_of_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Texts as Salesforce spells values of a type in CSV, and times and dates in JSON too."""
     if pa.types.is_string(kind):
         return texts
     if not pa.types.is_temporal(kind):
@@ -189,7 +213,10 @@ def _array_of_text(column: Column, texts: pa.Array) -> pa.Array:
         except pa.ArrowInvalid:
             if not pa.types.is_integer(kind):
                 raise
-            return texts.cast(pa.float64()).cast(kind)  # "12.0" is twelve, "12.5" is refused
+        numbers = texts.cast(pa.float64())
+        if pc.any(pc.greater_equal(pc.abs(numbers), _BEYOND_EXACT)).as_py():
+            raise ValueError("a whole number that a double would change")
+        return numbers.cast(kind)  # "12.0" is twelve, "12.5" is refused
     if pa.types.is_time(kind):
         # Arrow reads no lone time; on the first day of the epoch it is one.
         moments = pc.binary_join_element_wise("1970-01-01", texts, "T")
@@ -201,18 +228,42 @@ def _fit(array: pa.Array, column: Column) -> pa.Array:
     """Cast to the type that the destination's column has; refuses what would change a value."""
     if array.type == column.type:
         return array
-    if pa.types.is_boolean(array.type) and not pa.types.is_string(column.type):
-        array = array.cast(pa.int64())
-    if pa.types.is_timestamp(array.type) and pa.types.is_date(column.type):
-        fitted = array.cast(column.type)
-        if not fitted.cast(array.type).equals(array):
-            raise ValueError("a time of day does not fit a date")
-        return fitted
-    return array.cast(column.type)
+    if array.null_count == len(array):
+        return pa.nulls(len(array), column.type)
+    if pa.types.is_string(array.type):
+        return _fit_text(array, column.type)
+    if pa.types.is_string(column.type):
+        return array.cast(column.type)
+    if array.type not in _FITTING[column.type]:
+        raise TypeError(f"{array.type} is no {column.type}")
+    # By way of whole numbers, for Arrow casts no boolean to a double and back.
+    whole = array.cast(pa.int64()) if pa.types.is_boolean(array.type) else array
+    fitted = whole.cast(column.type)
+    if not fitted.cast(array.type).equals(array):
+        raise ValueError("the value would not come back as it was")
+    return fitted
+
+
+def _fit_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Read texts as values of a type; refuses those that would come back as other texts."""
+    fitted = _array_of_text(texts, kind)
+    if pa.types.is_floating(kind):
+        same = pc.all(pc.match_substring_regex(texts, _NUMBER)).as_py() and all(
+            text is None or Decimal(text) == Decimal(repr(number))
+            for text, number in zip(texts.to_pylist(), fitted.to_pylist(), strict=True)
+        )
+    else:
+        # Instants and times have several spellings, and Salesforce's is not Arrow's.
+        same = kind in {TIMESTAMP, pa.time64("us")} or fitted.cast(texts.type).equals(texts)
+    if not same:
+        raise ValueError("the text would not come back as it was")
+    return fitted
 
 
 def _clean(array: pa.Array) -> tuple[pa.Array, int]:
-    """Empty strings to null; NULs out. Returns the values that had one."""
+    """Texts with empty ones as null and NULs out. Returns the values that had one."""
+    if not pa.types.is_string(array.type):
+        return array, 0
     nuls = pc.sum(pc.match_substring(array, NUL)).as_py() or 0
     if nuls:
         array = pc.replace_substring(array, NUL, "")
@@ -238,6 +289,13 @@ def _as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return orjson.dumps(value, default=str).decode()
+    except TypeError:  # a number beyond 64 bits, a lone surrogate: the slower one writes both
+        return json.dumps(value, default=str)
 
 
 def _plain(value: Any) -> Any:

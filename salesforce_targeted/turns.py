@@ -41,3 +41,8 @@ class Turns:
         """Yield None until those of the stages that take part in this run have ended."""
         while any(name in self._begun and name not in self._ended for name in names):
             yield None
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether no stage is under way or promised."""
+        return self._begun == self._ended

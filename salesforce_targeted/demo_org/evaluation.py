@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import soql
 from .conditions import Keep, Path, comparison, predicate, resolve
 from .fields import COMPOUND_TYPES
-from .narrowing import candidates
+from .narrowing import candidates, from_key, keyset
 from .people import Row
 from .refusals import Refused, malformed, no_such_object
 from .soql import Aggregate, Query
@@ -159,10 +159,18 @@ def _aggregate(
     columns = _columns(org, table, query, grouped)
     needed = {resolve(org, table, path).source for path in _mentioned(query)}
     members: dict[tuple[Any, ...], list[Row]] = {}
+    enough = None
+    if keyset(table, query):
+        enough = query.offset + (query.limit or 0)
+        in_order = from_key(table, query)
+        found = org.visible(table, all_rows=all_rows, ordinals=in_order, keep=keep)
     for ordinal in found:
         whole = table.row(ordinal) or {}
         row = {name: whole.get(name) for name in needed}  # the rest would fill the memory
-        members.setdefault(tuple(path.read(row) for path in grouped), []).append(row)
+        key = tuple(path.read(row) for path in grouped)
+        if len(members) == enough and key not in members:
+            break  # rows come in the order of their groups: no later one is among the first
+        members.setdefault(key, []).append(row)
     if not grouped and not members:
         members[()] = []
     groups = list(members.items())

@@ -23,6 +23,7 @@ def _capitals(chunk: str) -> int:
     return sum(1 << place for place, char in enumerate(chunk) if "A" <= char <= "Z")
 
 
+_PAIR_VALUE = {a + b: _VALUE[a] * 62 + _VALUE[b] for a in DIGITS for b in DIGITS}
 _PAIRS = [(a + b, _capitals(a + b)) for a in DIGITS for b in DIGITS]
 _LAST = [[SUFFIXES[mask | _capitals(d) << 4] for mask in range(16)] for d in DIGITS]
 
@@ -60,7 +61,6 @@ class Numbering:
         """The number behind *id18*, or None if no record of this object can have that id."""
         if len(id18) != 18 or not id18.startswith(self._head):
             return None
-        number = 0
-        for char in id18[10:15]:
-            number = number * 62 + _VALUE[char]
+        high, low, last = id18[10:12], id18[12:14], id18[14]
+        number = (_PAIR_VALUE[high] * 3844 + _PAIR_VALUE[low]) * 62 + _VALUE[last]
         return number - FIRST_NUMBER if number >= FIRST_NUMBER else None

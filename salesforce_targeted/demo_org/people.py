@@ -143,13 +143,17 @@ class Crowd:
         """The lowest ordinal whose SystemModstamp can be *seconds* or later."""
         return max(0, int((seconds - STAMP_SPREAD - FIRST_CREATED) / self._step) - 1)
 
+    def account_of(self, ordinal: int) -> str:
+        """The account that contact *ordinal* belongs to."""
+        return self._accounts[ordinal * 7919 % len(self._accounts)]
+
     def own(self, ordinal: int) -> tuple[str, ...]:
         """The values of the fields ``OWN``, in that order; instants without their offset."""
         id_ = self.numbering.id_of(ordinal)
         variant = self.variant(ordinal % VARIANTS)
         round_ = ordinal // VARIANTS
         last = LAST_NAMES[(ordinal * 31 + round_) % len(LAST_NAMES)]
-        account = self._accounts[ordinal * 7919 % len(self._accounts)]
+        account = self.account_of(ordinal)
         owner = self._users[ordinal * 13 % len(self._users)]
         created = self.created(ordinal)
         modified = created + ordinal * 7919 % (20 * 86_400)

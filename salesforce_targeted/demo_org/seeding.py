@@ -36,12 +36,8 @@ def audit(when: int, user: str, stamp: str | None = None) -> Row:
 
 
 def blank(entries: dict[str, Entry]) -> Row:
-    """A row of nulls, with false where a field cannot be null."""
-    return {
-        name: False if entry["type"] == "boolean" else None
-        for name, entry in entries.items()
-        if entry["type"] not in ("address", "location")
-    }
+    """A row of nothing: false where a field cannot be null; what is absent is null."""
+    return {name: False for name, entry in entries.items() if entry["type"] == "boolean"}
 
 
 def users(table: Table, count: int) -> list[str]:
@@ -147,7 +143,11 @@ def task_row(org: OrgState, number: int, whos: list[str], owner: str, rng: rando
 def account_of(org: OrgState, who: str) -> str | None:
     """The account of a contact; a lead has none."""
     ordinal = org.contacts.numbering.ordinal_of(who)
-    row = None if ordinal is None else org.contacts.row(ordinal)
+    if ordinal is None or ordinal not in org.contacts:
+        return None
+    if ordinal < org.crowd.count and ordinal not in org.contacts.changed:
+        return org.crowd.account_of(ordinal)
+    row = org.contacts.row(ordinal)
     return row.get("AccountId") if row else None
 
 

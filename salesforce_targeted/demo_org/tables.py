@@ -46,6 +46,8 @@ class Table:
         self.hidden: set[int] = set()  # rows that our user may not see
         self.changed: dict[int, Row] = {}
         self._next = 0  # ids are never used twice, also not those of removed rows
+        self.revision = 0  # of rows: an index is good until they change
+        self._indexes: dict[str, tuple[int, list[tuple[str, int]]]] = {}
         self.version = 0  # of entries and patches: encoders drop what they prepared
         self.described_at = ""
         self.prepared: dict[Any, Any] = {}  # see ``templates``; shared with frozen views
@@ -82,15 +84,26 @@ class Table:
     def add(self, ordinal: int, row: Row) -> None:
         """Keep a new, complete row."""
         self._next = max(self._next, ordinal + 1)
+        self.revision += 1
         self.changed[ordinal] = {**row, "Id": self.numbering.id_of(ordinal)}
 
     def update(self, ordinal: int, changes: Row) -> None:
         """Replace some values of a row."""
         self.changed[ordinal] = {**self.changed[ordinal], **changes}
+        self.revision += 1
 
     def remove(self, ordinal: int) -> None:
         """Forget a row for good."""
         del self.changed[ordinal]
+        self.revision += 1
+
+    def index(self, name: str) -> list[tuple[str, int]]:
+        """(value, ordinal) of every stored row in ascending order, nulls first as empty texts."""
+        held = self._indexes.get(name)
+        if held is None or held[0] != self.revision:
+            pairs = [(row.get(name) or "", ordinal) for ordinal, row in self.changed.items()]
+            held = self._indexes[name] = (self.revision, sorted(pairs))
+        return held[1]
 
     def patch(self, name: str, value: Callable[[Row], Any]) -> None:
         """Give the field *name* a new value in every row."""

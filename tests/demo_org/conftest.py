@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
 from salesforce_targeted.demo_org import DemoOrg, DemoServer, serve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @dataclass

@@ -250,3 +250,27 @@ def test_a_mistake_in_a_test_is_not_swallowed(org):
         org.delete_contact("003000000000000AAA")
     with pytest.raises(KeyError):
         org.add_contact(Nope="x")
+
+
+@pytest.mark.parametrize("object_name", ["TaskWhoRelation", "Contact", "Task"])
+def test_ids_are_never_used_twice(org, object_name):
+    """Not even the id of the newest row, removed for good."""
+    made = {
+        "TaskWhoRelation": lambda: org.relate(next(iter(org.rows("Task"))), None),
+        "Contact": org.add_contact,
+        "Task": org.log_task,
+    }[object_name]
+    remove = {"TaskWhoRelation": org.remove_relation, "Contact": org.purge_contact,
+              "Task": org.purge_task}[object_name]  # fmt: skip
+    first = made()
+    remove(first)
+
+    assert first < made()
+
+
+def test_a_bug_of_the_demo_org_is_told(org, rest):
+    """It answers 500 and remembers why, rather than dropping the connection."""
+    org.tables["Task"].changed[0] = {}
+
+    assert 500 == rest.query("SELECT Subject FROM Task").status_code
+    assert 1 == len(org.unexpected)

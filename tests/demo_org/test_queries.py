@@ -282,3 +282,42 @@ def test_a_long_address_is_answered_by_the_edge_in_html(org, rest):
     assert 414 == response.status_code
     assert "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>" == response.text
     assert 0 == org.billed
+
+
+def test_groups_are_filtered_ordered_and_named(org, rest):
+    """HAVING, ORDER BY an aggregate, MAX of a datetime."""
+    rows = org.rows("TaskWhoRelation").values()
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["RelationId"]] = counts.get(row["RelationId"], 0) + 1
+    several = sorted((n for n in counts.values() if n > 1), reverse=True)
+    found = rest.query(
+        "SELECT RelationId, COUNT(Id) n, MAX(SystemModstamp) FROM TaskWhoRelation "
+        "GROUP BY RelationId HAVING COUNT(Id) > 1 ORDER BY COUNT(Id) DESC"
+    ).json()["records"]
+
+    assert several == [record["n"] for record in found]
+    newest = max(r["SystemModstamp"] for r in rows if r["RelationId"] == found[0]["RelationId"])
+    assert newest == found[0]["expr0"]
+
+
+def test_mixed_orders_and_ids_descending(org, rest):
+    """Each term in its own direction."""
+    rows = sorted(org.rows("Contact").values(), key=lambda row: row["Id"])
+    rows.sort(key=lambda row: row["SystemModstamp"], reverse=True)
+    newest = rest.ids("SELECT Id FROM Contact ORDER BY SystemModstamp DESC, Id ASC LIMIT 5")
+
+    assert [row["Id"] for row in rows[:5]] == newest
+    assert (
+        max(org.rows("Contact")) == rest.ids("SELECT Id FROM Contact ORDER BY Id DESC LIMIT 1")[0]
+    )
+
+
+def test_lone_surrogates_reach_the_client_as_escapes(org, rest):
+    """JSON carries them, UTF-8 does not: Bulk puts a question mark."""
+    org.edit("Contact", org.hostile_id, Title="half \ud83d")
+    soql = f"SELECT Title FROM Contact WHERE Id = '{org.hostile_id}'"
+    job = rest.post("jobs/query", {"operation": "query", "query": soql}).json()
+
+    assert "half \ud83d" == rest.query(soql).json()["records"][0]["Title"]
+    assert b"half ?" in rest.get(f"jobs/query/{job['id']}/results").content

@@ -1,0 +1,69 @@
+"""The README is true: its blocks run, its commands are CI's, its names exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from inspect import signature
+from pathlib import Path
+
+import pytest
+
+from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.settings import settings_of
+from tests.conftest import Synced
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    """The README's fenced blocks in a language."""
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_python_blocks_run(server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipeline of one's own runs as it stands, signed in by the environment."""
+    monkeypatch.setenv("SALESFORCE_INSTANCE_URL", server.url)
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", server.token)
+    (block,) = blocks("python")
+    ran = subprocess.run(
+        [sys.executable, "-c", block], capture_output=True, text=True, timeout=120, check=False
+    )
+
+    assert (0, "") == (ran.returncode, "" if ran.returncode == 0 else ran.stderr)
+    assert "sf_contacts: 12" in ran.stdout
+
+
+def test_sql_blocks_run(synced: Synced) -> None:
+    """The documented join returns the contacts that sales works with."""
+    synced.ok()
+    (block,) = blocks("sql")
+
+    assert 12 == len(synced.sql(block))
+
+
+def test_the_commands_are_those_of_ci() -> None:
+    """Both README commands install what they need; CI runs the second one's very words."""
+    first, second = (block.strip() for block in blocks("sh"))
+    ci = (ROOT / ".ci/run").read_text()
+    install, _, test = second.rpartition(" && ")
+
+    assert first.endswith(".venv/bin/python pipelines/targeted_contacts.py --demo")
+    assert install in ci
+    assert test in ci
+
+
+def test_knobs_are_the_same_everywhere() -> None:
+    """What the README names, what config.toml lists and what the source takes are one set."""
+    text = (ROOT / ".dlt/config.toml").read_text()
+    listed = re.findall(r"^#? ?(\w+) = ", text.split("[sources.salesforce_targeted.statistics]")[0], re.M)
+    parsed = tomllib.loads(text)
+
+    assert set(signature(settings_of).parameters) == set(listed)
+    assert {name for name in listed if f"`{name}`" not in README and f"`{name} =" not in README} == set()
+    assert {"physicians", "with_npi"} == set(
+        parsed["sources"]["salesforce_targeted"]["statistics"]
+    )
