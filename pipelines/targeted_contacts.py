@@ -19,6 +19,8 @@ PIPELINE_NAME = "targeted_contacts"
 LOG_FILE = "targeted_contact_sync.log"
 RESOURCES = ("task_who_relation", "contact", "task", "user")
 DONE, FAILED, WRONG_USE, PARTIAL, DRIFT = 0, 1, 2, 3, 4
+# A century: more is a slip of the finger, and far more overflows a date.
+MOST_DAYS = 36_525
 
 EPILOG = """\
 examples:
@@ -216,13 +218,16 @@ def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
     from salesforce_targeted import configuration, progress
 
     configuration.load_settings(PIPELINE_NAME)
-    return dlt.pipeline(
-        PIPELINE_NAME,
-        destination=configuration.destination(args.destination, demo=args.demo),
-        dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
-        pipelines_dir=args.pipelines_dir,
-        progress=progress.collector(terminal=sys.stderr.isatty() and not args.json),
-    )
+    with configuration.usable_destination():
+        made = dlt.pipeline(
+            PIPELINE_NAME,
+            destination=configuration.destination(args.destination, demo=args.demo),
+            dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
+            pipelines_dir=args.pipelines_dir,
+            progress=progress.collector(terminal=sys.stderr.isatty() and not args.json),
+        )
+        configuration.check_names(made)
+    return made
 
 
 def _demo(stack: ExitStack) -> Any:
@@ -246,8 +251,8 @@ def _scope(args: argparse.Namespace) -> Any:
     if days:
         since = datetime.now(UTC) - timedelta(days=days)
     log = args.report_dir / f"targeted_contacts_{datetime.now(UTC):%Y%m%d_%H%M%S}.records.jsonl"
-    if args.log_records:
-        args.report_dir.mkdir(parents=True, exist_ok=True)
+    if not (args.test or args.count or args.plan or args.verify):
+        _make_report_dir(args.report_dir)
     return Scope(
         full=args.full or args.mode == "full",
         since=since,
@@ -255,6 +260,18 @@ def _scope(args: argparse.Namespace) -> Any:
         allow_shrink=args.allow_shrink,
         record_log=log if args.log_records else None,
     )
+
+
+def _make_report_dir(folder: Path) -> None:
+    """Before the first call: a sync whose report can't be written looks like one that failed."""
+    from salesforce_targeted.api.errors import ConfigurationError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--report-dir: {folder} can't be made: {error.strerror}", remedy="Choose another."
+        ) from error
 
 
 def _only(names: str | None) -> list[str]:
@@ -296,14 +313,17 @@ def _print(args: argparse.Namespace, facts: dict[str, Any], shown: str) -> None:
 
 
 def _days(text: str) -> int:
-    return _positive(text)
+    number = _positive(text)
+    if number > MOST_DAYS:
+        raise argparse.ArgumentTypeError(f"must be {MOST_DAYS:,} or less")
+    return number
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("must be 1 or more")
-    return number
+    # isdecimal: int() would also take "1_000" and " 7 ".
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("must be a whole number, 1 or more")
+    return int(text)
 
 
 if __name__ == "__main__":

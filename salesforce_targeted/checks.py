@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import dlt
-from dlt.common.exceptions import DltException
 
 from salesforce_targeted import relations
 from salesforce_targeted.api.errors import SalesforceError
@@ -78,8 +77,10 @@ def _checked(name: str, look: Callable[[], str]) -> Check:
         detail, ok, remedy = look(), True, ""
     except SalesforceError as error:
         detail, ok, remedy = str(error), False, error.remedy
-    except (DltException, OSError) as error:
-        detail, ok = str(error).strip().splitlines()[0], False
+    # Whatever a database's driver raises is a line of the checklist, never its end.
+    except Exception as error:  # noqa: BLE001
+        text = str(error).strip() or type(error).__name__
+        detail, ok = text.splitlines()[0], False
         remedy = "Check the destination's credentials, address and permissions."
     return Check(name, ok, detail, remedy, round(time.monotonic() - begun, 3))
 

@@ -52,6 +52,17 @@ STORED_TYPES: dict[str, pa.DataType] = {
     "time": pa.time64("us"),
 }
 
+# Type of a column -> the other types, text aside, whose values can be values of it. Arrow casts
+# more than these and says nothing: a number becomes microseconds, an instant loses its day.
+FITTING_TYPES: dict[pa.DataType, frozenset[pa.DataType]] = {
+    pa.bool_(): frozenset({pa.int64(), pa.float64()}),
+    pa.int64(): frozenset({pa.bool_(), pa.float64()}),
+    pa.float64(): frozenset({pa.bool_(), pa.int64()}),
+    pa.date32(): frozenset({TIMESTAMP}),
+    TIMESTAMP: frozenset({pa.date32()}),
+    pa.time64("us"): frozenset(),
+}
+
 # Always asked for: without them a deleted record could not be told from a live one.
 STRUCTURAL_FIELDS = ("Id", "IsDeleted", "MasterRecordId", "SystemModstamp")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Optional
 
 import dlt
 from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.destination.exceptions import DestinationException
 
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
@@ -84,6 +87,45 @@ def destination(chosen: str | None, *, demo: bool) -> Any:
         return "duckdb"
     # An explicit path: dlt's own default remembers the folder of the first run.
     return dlt.destinations.duckdb(str(Path.cwd() / DUCKDB_FILE))
+
+
+@contextmanager
+def usable_destination() -> Iterator[None]:
+    """Turn what dlt says of a destination that can't be used as configured into a remedy.
+
+    Raises:
+        ConfigurationError: there is no such destination, or its credentials are incomplete.
+    """
+    try:
+        yield
+    except (ConfigurationException, DestinationException) as error:
+        raise ConfigurationError(
+            f"the destination can't be used as configured: {str(error).strip().splitlines()[0]}",
+            remedy=(
+                "Set [destination.<name>.credentials] in .dlt/secrets.toml, or for PostgreSQL"
+                " DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host:5432/database;"
+                " without a destination the data goes to a DuckDB file."
+            ),
+        ) from error
+
+
+def check_names(pipeline: dlt.Pipeline) -> None:
+    """Resolve the destination's credentials and refuse names that DuckDB would confuse.
+
+    Nothing is connected to. A DuckDB file is a catalog of its stem's name: with a dataset of the
+    same name every table is ambiguous, and dlt would find out after all has been retrieved.
+
+    Raises:
+        ConfigurationError: dataset and DuckDB file have the same name.
+    """
+    config: Any = pipeline.destination_client().config
+    if config.destination_type.endswith("duckdb"):
+        catalog = Path(str(config.credentials.database)).stem
+        if catalog == pipeline.dataset_name:
+            raise ConfigurationError(
+                f"the dataset and the DuckDB file are both called {catalog}",
+                remedy="Choose another --dataset.",
+            )
 
 
 def load_settings(pipeline_name: str) -> None:

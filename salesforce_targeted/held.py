@@ -224,7 +224,8 @@ class Held:
     def _client(self) -> Iterator[SqlClientBase[Any]]:
         """The one connection: dlt resolves its whole configuration anew for each it makes."""
         if self._client_in_use is None:
-            self._client_in_use = self._connection.enter_context(self.pipeline.sql_client())
+            client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
+            self._client_in_use = self._connection.enter_context(client)
         yield self._client_in_use
 
     def _table(self, client: SqlClientBase[Any], table: str) -> str:

@@ -140,6 +140,10 @@ class Run:
                 )
             self.state.clear()
         self.state["held_in"] = self.held.location
+        if self.client.usage is not None:
+            # Known from the first answer on: so many of the org's daily calls are for others.
+            share = self.settings.daily_call_reserve
+            self.client.reserve_calls = int(self.client.usage[1] * share)
         return found
 
     @cached_property

@@ -22,20 +22,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
 
-from salesforce_targeted.columns import ROW_HASH, TIMESTAMP, Column, Columns
+from salesforce_targeted.columns import FITTING_TYPES, ROW_HASH, TIMESTAMP, Column, Columns
 
 NUL = "\0"
 
-# Type of a column -> the other types, text aside, whose values can be values of it. Arrow casts
-# more than these and says nothing: a number becomes microseconds, an instant loses its day.
-_FITTING: dict[pa.DataType, frozenset[pa.DataType]] = {
-    pa.bool_(): frozenset({pa.int64(), pa.float64()}),
-    pa.int64(): frozenset({pa.bool_(), pa.float64()}),
-    pa.float64(): frozenset({pa.bool_(), pa.int64()}),
-    pa.date32(): frozenset({TIMESTAMP}),
-    TIMESTAMP: frozenset({pa.date32()}),
-    pa.time64("us"): frozenset(),
-}
 # A number as text that is nothing else: "0123" and "+3" would come back as other texts.
 _NUMBER = r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _BEYOND_EXACT = 2**53  # from here on a double stands for several whole numbers
@@ -193,7 +183,8 @@ def _array_of_json(values: list[Any], kind: pa.DataType) -> pa.Array:
             return pa.array([_as_text(value) for value in values], kind)
     if pa.types.is_integer(kind):
         # Inferred, then cast: told to make integers, Arrow cuts 1.5 to 1 without a word.
-        return pa.array(values).cast(kind)
+        numbers = pa.array(values)
+        return _whole(numbers) if pa.types.is_floating(numbers.type) else numbers.cast(kind)
     if pa.types.is_temporal(kind):
         return _array_of_text(pa.array(values, pa.string()), kind)
     try:
@@ -213,15 +204,19 @@ def _array_of_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
         except pa.ArrowInvalid:
             if not pa.types.is_integer(kind):
                 raise
-        numbers = texts.cast(pa.float64())
-        if pc.any(pc.greater_equal(pc.abs(numbers), _BEYOND_EXACT)).as_py():
-            raise ValueError("a whole number that a double would change")
-        return numbers.cast(kind)  # "12.0" is twelve, "12.5" is refused
+        return _whole(texts.cast(pa.float64()))
     if pa.types.is_time(kind):
         # Arrow reads no lone time; on the first day of the epoch it is one.
         moments = pc.binary_join_element_wise("1970-01-01", texts, "T")
         return moments.cast(pa.timestamp("us", tz="UTC")).cast(kind)
     return texts.cast(kind)
+
+
+def _whole(numbers: pa.Array) -> pa.Array:
+    """Doubles as whole numbers: 12.0 is twelve, 12.5 is refused."""
+    if pc.any(pc.greater_equal(pc.abs(numbers), _BEYOND_EXACT)).as_py():
+        raise ValueError("it may have been another whole number before it was a double")
+    return numbers.cast(pa.int64())
 
 
 def _fit(array: pa.Array, column: Column) -> pa.Array:
@@ -234,7 +229,7 @@ def _fit(array: pa.Array, column: Column) -> pa.Array:
         return _fit_text(array, column.type)
     if pa.types.is_string(column.type):
         return array.cast(column.type)
-    if array.type not in _FITTING[column.type]:
+    if array.type not in FITTING_TYPES[column.type]:
         raise TypeError(f"{array.type} is no {column.type}")
     # By way of whole numbers, for Arrow casts no boolean to a double and back.
     whole = array.cast(pa.int64()) if pa.types.is_boolean(array.type) else array

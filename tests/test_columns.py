@@ -169,7 +169,7 @@ def test_names_that_fold_into_one_are_both_held() -> None:
 
 def test_a_suffixed_name_is_the_same_in_every_run() -> None:
     """The suffix is made of the field's name, not of its place."""
-    assert "Foo_Bar__c_c5d87b" == columns_of(FooBar__c="string", Foo_Bar__c="string").named(
+    assert "Foo_Bar__c_d2ff7a" == columns_of(FooBar__c="string", Foo_Bar__c="string").named(
         "Foo_Bar__c"
     ).name
 

@@ -8,7 +8,6 @@ Rules:
    never repeats one of them.
 """
 
-import ipaddress
 import logging
 import re
 import time
@@ -27,7 +26,7 @@ from .errors import (
     scrub,
 )
 from .limits import DOCUMENTED, Limits
-from .transport import Transport, TransportError
+from .transport import Transport, TransportError, is_loopback
 
 _log = logging.getLogger(__name__)
 
@@ -79,16 +78,6 @@ def origin(url: str, setting: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9.\-]+|\[[0-9a-fA-F:.]+\]", shown, re.ASCII):
         raise ConfigurationError(f"{setting} has a host that can't be one")
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether the host is this machine itself, by name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def login_origin(login_url: str | None, domain: str | None) -> str:
@@ -197,7 +186,8 @@ def session_of(answer: Mapping[str, object]) -> Session:
 
 
 # Salesforce's error code -> ((words of its description, what to look at), …). The first words that
-# occur win; "" always does. Descriptions as recorded from orgs.
+# occur win; "" always does. Salesforce documents few of these texts: some are from public
+# reports, some from memory; a new one falls back to what the way itself suggests (_BY_GRANT).
 _REMEDIES: dict[str, tuple[tuple[str, str], ...]] = {
     "invalid_grant": (
         (

@@ -24,7 +24,7 @@ from .errors import (
 from .sign_in import Door, Session, origin
 from .wire import Response
 
-# SOAP API Developer Guide, "ExceptionCode".
+# SOAP API Developer Guide, "ExceptionCode"; what INVALID_OPERATION means here is from memory.
 _FAULTS: dict[str, tuple[type[SalesforceError], str]] = {
     "INVALID_LOGIN": (
         AuthenticationError,

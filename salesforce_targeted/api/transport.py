@@ -8,6 +8,7 @@ Rules:
 4. What urllib3 logs of our requests holds no query string.
 """
 
+import ipaddress
 import logging
 import time
 import zlib
@@ -52,6 +53,16 @@ class TransportError(Exception):
         self.lasting = lasting
 
 
+def is_loopback(host: str) -> bool:
+    """Whether the host is this machine itself, by name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
@@ -91,8 +102,7 @@ class Transport:
         Raises:
             TransportError: refused, reset, timed out, or the body was cut.
         """
-        loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
-        pool = self._direct if loopback else self._environment
+        pool = self._direct if is_loopback(urlsplit(url).hostname or "") else self._environment
         deadline = time.monotonic() + self._total_seconds
         sent = {"Accept-Encoding": "gzip", "User-Agent": "salesforce-targeted", **headers}
         try:

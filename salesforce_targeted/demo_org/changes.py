@@ -264,6 +264,8 @@ class OrgChanges(OrgState):
             for id_ in losers:
                 ordinal = self._at(contacts, id_)
                 lost = contacts.numbering.id_of(ordinal)
+                if lost == kept:
+                    raise ValueError("a contact cannot be merged into itself")
                 self._touch(contacts, ordinal, stamp, IsDeleted=True, MasterRecordId=kept)
                 for at in self._relations_where("RelationId", lost):
                     task_id = relations.changed[at]["TaskId"]

@@ -13,6 +13,7 @@ from collections import Counter, deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from . import schema
 from .faults import Faults
 from .ids import normal, to_18
 from .instants import END, text_of
@@ -255,8 +256,6 @@ class OrgState:
 
 def new_tables() -> list[Table]:
     """The stored objects, empty; contacts need a crowd and are made by the seeding."""
-    from . import schema  # here, so that a table module never waits for the field lists
-
     return [
         Table("Account", "001", schema.account()),
         Table("User", "005", schema.user()),

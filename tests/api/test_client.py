@@ -10,11 +10,13 @@ from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import requests
 
 from salesforce_targeted.api import credentials, errors, soql, wire
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.api.limits import TINY
+from salesforce_targeted.api.transport import Transport
 
 LIMITS = wire.limits("64.0")
 ID, OTHER = "003D000000QOMyqIAH", "003D000000QOMysIAH"
@@ -45,16 +47,27 @@ def test_what_a_request_carries(client, server, answer):
     )
 
 
-def test_netrc_never_replaces_the_token(client, server, answer, tmp_path, monkeypatch):
-    """A password of ~/.netrc isn't sent in our token's place."""
+def test_netrc_never_replaces_the_token(tmp_path, monkeypatch):
+    """A password of ~/.netrc isn't sent in our token's place, not even beyond loopback."""
     netrc = tmp_path / "netrc"
     netrc.write_text("default login u password p\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    server.say(answer(body=OK))
+    transport = Transport(connections=1, connect_seconds=1, read_seconds=1, total_seconds=1)
+    ours = requests.Request("GET", "https://acme.example", {"Authorization": "Bearer token-0"})
 
-    client.org_limits()
+    for pool in (transport._environment, transport._direct):
+        assert "Bearer token-0" == pool.prepare_request(ours).headers["Authorization"]
 
-    assert "Bearer token-0" == server.heard[0].headers["authorization"]
+
+def test_a_cut_gzip_that_reads_well_is_noticed(client, server, answer, raw):
+    """CSV cut inside whole framing looks like fewer rows: the end of the gzip stream is missing."""
+    packed = answer(body="x,y\n" * 9000, packed=True, headers={"Content-Type": "text/csv"}).data
+    head, _, body = packed.partition(b"\r\n\r\n")
+    head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % (len(body) - 12), head)
+    server.otherwise = lambda _: raw(head + b"\r\n\r\n" + body[:-12])
+
+    with pytest.raises(errors.UnavailableError, match="packed answer was cut"):
+        client.send(wire.bulk_results("64.0", "750R0000000zlh9IAA", None, 9000))
 
 
 CUT = {

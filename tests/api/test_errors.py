@@ -90,3 +90,10 @@ def test_a_token_never_shows(token):
 def test_a_named_secret_never_shows(secret, around):
     """What the caller names as secret is blanked, whatever is around it."""
     assert secret not in scrub(f"{around} {secret} {around}", [secret]).replace("***", "")
+
+
+def test_no_half_of_a_secret_is_left():
+    """A password with its security token is blanked as a whole, whatever the order."""
+    halves = ["pass-word", "pass-wordtok-en"]
+
+    assert "***" == scrub("pass-wordtok-en", halves) == scrub("pass-wordtok-en", halves[::-1])

@@ -150,6 +150,7 @@ REFUSED = {
     "composite in composite": composite(part("POST", f"{DATA}/composite", body={"compositeRequest": []})),
     "composite other host": composite(part(url="https://evil.example/services/data/v64.0/limits")),
     "composite interpolation": composite(part(url=f"{DATA}/query?q=@{{r1.id}}")),
+    "composite interpolation in SOQL": composite(part(url=f"{DATA}/query?q=SELECT+Id+FROM+A+WHERE+B='@{{r1.id}}'")),
     "composite headers": composite(part(httpHeaders={"X-HTTP-Method-Override": "DELETE"})),
     "composite reference": composite({**part(), "referenceId": "@{x}"}),
     "composite body on a GET": composite(part(body={})),

@@ -1,0 +1,203 @@
+"""Random org histories, with runs in random modes between them, against an oracle, cell by cell.
+
+A failing history is printed as its steps and, under them, as a list of sentences. As it stands a
+bounded number of histories is run, the same ones each time; a longer run, of new ones each time, is
+
+    INVARIANTS_EXAMPLES=500 INVARIANTS_STEPS=25 pytest tests/test_invariants.py
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from hypothesis import HealthCheck, note, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule, run_state_machine_as_test
+
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.configuration import load_settings
+from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.run import Scope, ShrinkError
+from tests.conftest import Outcome, Synced
+from tests.happenings import Happenings
+from tests.oracle import KEYS, Comparison, Held, Shown
+from tests.promises import must_stop, part, whole
+
+EXAMPLES = int(os.environ.get("INVARIANTS_EXAMPLES", "0"))
+STEPS = int(os.environ.get("INVARIANTS_STEPS", "12"))
+# What the script adds to --only, so that the books are kept.
+BOOKS = ("contact_life", "rejected_record", "sync_run")
+PARTS = st.lists(
+    st.sampled_from(["task_who_relation", "contact", "task", "user"]), min_size=1, max_size=3
+).map(lambda names: tuple(sorted(set(names))))
+
+
+class Histories(Happenings):
+    """An org and a destination, and the runs between them."""
+
+    def __init__(self, folder: Path, postgres: str | None) -> None:
+        super().__init__()
+        self.folder, self.postgres = folder, postgres
+        self.number = sum(1 for _ in folder.iterdir())
+        self.home = folder / f"example{self.number}"
+        self.home.mkdir()
+        self.org = DemoOrg.tiny()
+
+    @initialize(shared=st.sampled_from([True, True, True, False]), first=st.booleans())
+    def begin(self, shared: bool, first: bool) -> None:
+        self.org.shared_activities = shared
+        note("Shared Activities is on" if shared else "Shared Activities is off")
+        self.server = serve(self.org)
+        self.synced = Synced(
+            self._pipeline(),
+            SessionCredentials(instance_url=self.server.url, access_token=self.server.token),
+        )
+        if first:
+            self.default_run()
+
+    def _pipeline(self) -> dlt.Pipeline:
+        load_settings("histories")
+        destination: Any = (
+            dlt.destinations.postgres(self.postgres)
+            if self.postgres
+            else dlt.destinations.duckdb(str(self.home / "held.duckdb"))
+        )
+        return dlt.pipeline(
+            "histories",
+            destination=destination,
+            dataset_name=f"salesforce_{self.number}",
+            pipelines_dir=str(self.home / "pipelines"),
+        )
+
+    # ------------------------------------------------------------ runs
+
+    def _run(
+        self, sentence: str, scope: Scope, only: tuple[str, ...] = (), **options: Any
+    ) -> tuple[Comparison, Outcome] | None:
+        """Run, and compare; None where the run had to stop, and stopped."""
+        note(f"-> {sentence}")
+        before, shown = Held.read(self.synced.pipeline), Shown(self.org)
+        outcome = self.synced.run(scope, only, **options)
+        looks = not only or scope.complete
+        stops = looks and scope.complete and not scope.allow_shrink and must_stop(before, shown)
+        if stops:
+            note("   (it must stop: the org shows hardly any active contact)")
+
+            assert isinstance(outcome.error, ShrinkError)
+            assert before == Held.read(self.synced.pipeline)
+            return None
+
+        assert outcome.error is None, outcome.facts["error"]
+        return Comparison(self.synced.pipeline, self.org, before), outcome
+
+    def _whole(self, sentence: str, scope: Scope, **options: Any) -> None:
+        if done := self._run(sentence, scope, **options):
+            broken = whole(done[0], done[1].facts)
+
+            assert [] == broken, "\n".join(broken[:40])
+
+    def _part(
+        self, sentence: str, scope: Scope, only: tuple[str, ...] = (), **options: Any
+    ) -> None:
+        if done := self._run(sentence, scope, only, **options):
+            broken = part(done[0])
+
+            assert [] == broken, "\n".join(broken[:40])
+
+    @rule()
+    def default_run(self) -> None:
+        self._whole("a default run", Scope())
+
+    @rule(shrink=st.booleans())
+    def full_run(self, shrink: bool) -> None:
+        self._whole("a full run", Scope(full=True, allow_shrink=shrink))
+
+    @rule(seconds=st.sampled_from([1, 60, 86_400 * 30, 86_400 * 9_000]))
+    def since_run(self, seconds: int) -> None:
+        since = self.org.now - timedelta(seconds=seconds)
+        self._part(f"a run with --since {since}", Scope(since=since))
+
+    @rule(limit=st.sampled_from([1, 3, 20, 1000]))
+    def limit_run(self, limit: int) -> None:
+        self._part(f"a run with --limit {limit}", Scope(limit=limit))
+
+    @rule(names=PARTS)
+    def part_run(self, names: tuple[str, ...]) -> None:
+        self._part(f"a run with --only {','.join(names)}", Scope(), (*names, *BOOKS))
+
+    @rule(budget=st.integers(0, 1))
+    def run_beyond_budget(self, budget: int) -> None:
+        self._part(
+            f"a run with refresh_call_budget = {budget}", Scope(), refresh_call_budget=budget
+        )
+
+    @rule()
+    def working_folder_lost(self) -> None:
+        note("the pipeline's working folder is lost")
+        self.synced.pipeline.deactivate()
+        shutil.rmtree(self.home / "pipelines")
+        self.synced.pipeline = self._pipeline()
+
+    @rule(table=st.sampled_from(sorted(KEYS)), some=st.booleans())
+    def held_rows_lost(self, table: str, some: bool) -> None:
+        if not (held := sorted(Held.read(self.synced.pipeline).tables[table])):
+            return
+        ids = held[::3] if some else held
+        note(f"somebody deletes {len(ids)} of {len(held)} rows of {table} from the destination")
+        listed = ", ".join(f"'{id_}'" for id_ in ids)
+        self.synced.sql(f"DELETE FROM {table} WHERE {KEYS[table]} IN ({listed})")
+
+    @rule()
+    def activities_hidden(self) -> None:
+        table = self.org.tables["TaskWhoRelation" if self.org.shared_activities else "Task"]
+        hidden, table.hidden = table.hidden, set(table.changed)
+        note("our user loses the permission to see activities")
+        self.default_run()
+        note("our user gets it back")
+        table.hidden = hidden
+
+    def teardown(self) -> None:
+        """Whatever happened, the next default run makes all true, and one more changes nothing."""
+        try:
+            self._whole("a last default run", Scope(allow_shrink=True))
+            last = Held.read(self.synced.pipeline)
+            self._whole("and another one", Scope(allow_shrink=True))
+
+            assert last == Held.read(self.synced.pipeline)
+            assert ([], []) == (self.org.unexpected, self.org.writes_attempted)
+        finally:
+            self.synced.pipeline.deactivate()
+            self.server.close()
+
+
+def check(folder: Path, postgres: str | None, examples: int) -> None:
+    folder.mkdir()
+    run_state_machine_as_test(
+        partial(Histories, folder, postgres),
+        settings=settings(
+            max_examples=EXAMPLES or examples,
+            stateful_step_count=STEPS,
+            derandomize=not EXAMPLES,
+            deadline=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
+
+
+def test_every_history_ends_in_what_the_oracle_says(tmp_path: Path) -> None:
+    """Whatever happens in an org and in whatever mode runs, DuckDB holds what the org shows."""
+    check(tmp_path / "histories", None, 25)
+
+
+@pytest.mark.postgres
+def test_every_history_ends_so_in_postgres_too(tmp_path: Path, postgres: str) -> None:
+    """The same histories into PostgreSQL."""
+    check(tmp_path / "histories", postgres, 4)
