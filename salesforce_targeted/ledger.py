@@ -97,8 +97,6 @@ class Ledger:
     calls: CallLedger = field(default_factory=CallLedger)
     org_remaining: int | None = None
     asked: dict[str, set[str]] = field(default_factory=dict)
-    relations_held: int = 0
-    contacts_held: int = 0
     scope_complete: bool = True
     api_version: str = ""
 
@@ -139,7 +137,11 @@ class Ledger:
         return all(tally.conserved for tally in self.tallies.values())
 
     def facts(self, status: str, seconds: float | None = None) -> dict[str, Any]:
-        """The report as a value: what ``--json`` prints and ``sf_sync_runs`` keeps."""
+        """The report as a value: what ``--json`` prints and ``sf_sync_runs`` keeps.
+
+        What only the destination can say (``held``, the share explained) is None until it was asked
+        (``reconciliation.finished``): a run that failed before has not checked it.
+        """
         now = datetime.now(UTC)
         contacts = self.tally("Contact")
         plan = self.plans.get("Contact")
@@ -157,8 +159,8 @@ class Ledger:
                 "org_remaining": self.org_remaining,
             },
             "plan": plan.facts() if plan else {"api": None, "price": {}},
-            "relations": {**asdict(self.relations), "held": self.relations_held},
-            "contacts": {**asdict(contacts), "held": self.contacts_held},
+            "relations": {**asdict(self.relations), "held": None},
+            "contacts": {**asdict(contacts), "held": None},
             "tasks": asdict(self.tally("Task")),
             "users": asdict(self.tally("User")),
             "closure": self.closure(),
@@ -172,12 +174,12 @@ class Ledger:
         }
 
     def closure(self) -> dict[str, Any]:
-        """Why parents of held relations are not plainly there; 100 % where each has a reason."""
+        """Why parents of held relations are not plainly there."""
         missing = Counter(self.contacts_gone.values())
         return {
             "tasks_missing": {reason: len(ids) for reason, ids in self.tasks_missing.items()},
             "task_ids": {reason: list(ids) for reason, ids in self.tasks_missing.items()},
             "contacts_missing": dict(sorted(missing.items())),
-            "relations_explained_pct": 100.0,
-            "relations_unexplained": 0,
+            "relations_explained_pct": None,
+            "relations_unexplained": None,
         }

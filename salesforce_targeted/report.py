@@ -22,12 +22,12 @@ def text(facts: Mapping[str, Any]) -> str:
         f" ({facts['mode']}), {calls['total']} API calls{_left(calls)}",
         f"relations  {relations['read']:>9,} read      {relations['new']:>8,} new"
         f" {relations['updated']:>8,} updated {relations['removed']:>8,} removed"
-        f"   {relations['held']:>8,} held",
+        f"   {_number(relations['held']):>8} held",
         f"contacts   {contacts['asked']:>9,} asked     {contacts['new']:>8,} new"
         f" {contacts['updated']:>8,} updated {contacts['unchanged']:>8,} unchanged"
-        f" {contacts['held']:>8,} held",
+        f" {_number(contacts['held']):>8} held",
         f"           {conservation(contacts)}",
-        f"closure    {closure['relations_explained_pct']:.2f} % of the relations explained;"
+        f"closure    {_share(closure)} of the relations explained;"
         f" tasks not plainly shown: {_counts(closure['tasks_missing'])}",
     ]
     if facts.get("statistics"):
@@ -65,6 +65,7 @@ def write(facts: Mapping[str, Any], folder: Path) -> Path:
     for file, content in ((path, markdown(facts)), (path.with_suffix(".json"), as_json(facts))):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(opened, "w", encoding="utf-8") as stream:
+            os.fchmod(opened, 0o600)  # of a file that was there before, too
             stream.write(content)
     return path
 
@@ -86,14 +87,14 @@ def _summary(facts: Mapping[str, Any]) -> str:
         ("Mode", facts["mode"]),
         ("Duration", f"{facts['seconds']:.1f} s"),
         ("Relations read", f"{relations['read']:,}"),
-        ("Relations held", f"{relations['held']:,}"),
-        ("Relations explained", f"{facts['closure']['relations_explained_pct']:.2f} %"),
+        ("Relations held", _number(relations["held"])),
+        ("Relations explained", _share(facts["closure"])),
         ("Contacts discovered", f"{contacts['discovered']:,}"),
         ("Contacts", conservation(contacts)),
         ("New / updated / unchanged",
          f"{contacts['new']:,} / {contacts['updated']:,} / {contacts['unchanged']:,}"),
         ("Contacts per second", f"{rate:,.0f}"),
-        ("Contacts held", f"{contacts['held']:,}"),
+        ("Contacts held", _number(contacts["held"])),
         ("API calls", f"{calls['total']} (foreseen {calls['predicted']}){_left(calls)}"),
         *((f"Contacts: {name}", f"{n:,}") for name, n in facts["statistics"].items()),
     ]  # fmt: skip
@@ -147,6 +148,15 @@ def _table(title: str, head: tuple[str, str], rows: Any) -> str:
 
 def _counts(values: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {value:,}" for name, value in values.items())
+
+
+def _number(count: int | None) -> str:
+    return "?" if count is None else f"{count:,}"
+
+
+def _share(closure: Mapping[str, Any]) -> str:
+    share = closure["relations_explained_pct"]
+    return "?" if share is None else f"{share:.2f} %"
 
 
 def _left(calls: Mapping[str, Any]) -> str:

@@ -52,8 +52,8 @@ def test_a_query_wins_where_it_takes_more_ids() -> None:
         (4, 2, 2, 4),  # four rows fill a page
         (5, 2, 3, 5),
         (BULK_IDS, 30, 45, 3 + 23),
-        (BULK_IDS + 1, 31, 46, 3 + 23 + 3 + 1),  # another job, and its own page
-        (2 * BULK_IDS, 60, 90, 2 * (3 + 23)),
+        (BULK_IDS + 1, 30, 45, 3 + 23 + 3 + 1),  # another job, and its own page
+        (2 * BULK_IDS, 60, 89, 2 * (3 + 23)),
     ],
 )
 def test_the_price_in_calls(ids: int, collections: int, query: int, bulk: int) -> None:
