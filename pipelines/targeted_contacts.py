@@ -110,10 +110,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SalesforceError as error:
         print(f"targeted_contacts.py: {error}", file=sys.stderr)
         return FAILED
-    except Exception as error:  # a user's mistake gets no traceback; --debug shows it
+    except Exception as raised:  # a user's mistake gets no traceback; --debug shows it
+        from salesforce_targeted.sync import cause
+
         logging.getLogger("salesforce_targeted").debug("failed", exc_info=True)
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        print(f"targeted_contacts.py: {type(error).__name__}: {first}", file=sys.stderr)
+        inner = cause(raised)
+        first = (str(inner).strip() or type(inner).__name__).splitlines()[0]
+        print(f"targeted_contacts.py: {type(inner).__name__}: {first}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("targeted_contacts.py: interrupted; the next run goes on from here", file=sys.stderr)
@@ -218,6 +221,11 @@ def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
     from salesforce_targeted import configuration, progress
 
     configuration.load_settings(PIPELINE_NAME)
+    # After dlt has made its logger. Its errors quote whole rows of people and tracebacks; the
+    # report says in one sentence what happened.
+    shown = logging.DEBUG if args.debug else logging.INFO
+    quiet = not (args.verbose or args.debug)
+    logging.getLogger("dlt").setLevel(logging.CRITICAL if quiet else shown)
     with configuration.usable_destination():
         made = dlt.pipeline(
             PIPELINE_NAME,
@@ -302,8 +310,6 @@ def _log(args: argparse.Namespace) -> None:
     ours.setLevel(level)
     ours.handlers[:] = [console, file]
     ours.propagate = False
-    dlts = logging.getLogger("dlt")
-    dlts.setLevel(level if args.verbose or args.debug else logging.WARNING)
 
 
 def _print(args: argparse.Namespace, facts: dict[str, Any], shown: str) -> None:

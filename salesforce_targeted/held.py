@@ -21,8 +21,8 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
-from salesforce_targeted.columns import ROW_HASH, STORED_TYPES, Columns
-from salesforce_targeted.tables import Batch
+from salesforce_targeted.columns import FIELD_HINT, ROW_HASH, STORED_TYPES, Columns
+from salesforce_targeted.tables import add_row_hash
 
 CONTACTS, RELATIONS = "sf_contacts", "sf_taskwhorelations"
 TASKS, USERS = "sf_activities", "sf_users"
@@ -128,13 +128,14 @@ class Held:
             some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
             yield from self.rows(table, [key, *columns], f"{key} IN ({some})")
 
-    def changes(self, table: str, columns: Columns, batch: Batch) -> Changes:
-        """Compare a batch with what is held, by content, and pick the rows to load.
+    def changes(self, table: str, columns: Columns, rows: pa.Table) -> Changes:
+        """Compare rows with what is held, by content, and pick those to load.
 
-        A row whose columns are unchanged stays out of the load. Columns that describe no longer
-        shows are filled with what is held, for a merge sets every column that dlt knows.
+        A row whose columns are unchanged stays out of the load.
+
+        Args:
+            rows: As :meth:`completed` returns them.
         """
-        rows = batch.table
         ids = rows.column(columns.key.name)
         if not rows.num_rows or ROW_HASH not in self.column_hints(table):
             return Changes(rows, rows.num_rows, 0, 0)
@@ -147,8 +148,13 @@ class Held:
         unchanged = sum(same)
         return Changes(changed, new, rows.num_rows - new - unchanged, unchanged)
 
-    def with_kept(self, table: str, columns: Columns, rows: pa.Table) -> pa.Table:
-        """Append what is held in the columns that describe no longer shows."""
+    def completed(self, table: str, columns: Columns, rows: pa.Table) -> pa.Table:
+        """Append what is held in the columns that describe no longer shows; hash the whole row.
+
+        A merge sets every column that dlt knows, so what is left out would become null. The hash
+        takes the kept values in: a field that comes back empty then differs from what was kept,
+        and one that goes away makes no row another one.
+        """
         if not columns.kept or not rows.num_rows:
             return rows
         hints = self.column_hints(table)
@@ -157,10 +163,20 @@ class Held:
             row[0]: row[1:]
             for row in self.by_ids(table, columns.key.stored, ids, [*columns.kept])
         }
+        rows = rows.drop_columns([ROW_HASH])
         for position, name in enumerate(columns.kept):
             values = [held[id_][position] if id_ in held else None for id_ in ids]
-            rows = rows.append_column(name, stored_array(values, str(hints[name]["data_type"])))
-        return rows
+            rows = rows.append_column(
+                self._name_before(name, hints[name]),
+                stored_array(values, str(hints[name]["data_type"])),
+            )
+        return add_row_hash(rows)
+
+    def _name_before(self, stored: str, hints: Mapping[str, Any]) -> str:
+        """What a column was called in Arrow while its field was shown; the hash is over names."""
+        field = str(hints.get(FIELD_HINT, stored))
+        suffix = stored[len(self.name(field)) :]  # where another field had its name already
+        return field + suffix if self.name(field + suffix) == stored else stored
 
     def table_of(
         self, table: str, columns: Columns, ids: Sequence[str], but: Collection[str] = ()
@@ -170,6 +186,7 @@ class Held:
         Args:
             but: Stored names of columns that are left null, for they can't be read as they should.
         """
+        but = {*but, *columns.added}
         stored = [column.stored for column in columns.items[1:] if column.stored not in but]
         found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
         place = {name: 1 + position for position, name in enumerate([*stored, ROW_HASH])}

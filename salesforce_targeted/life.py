@@ -90,9 +90,13 @@ def changed(known: Mapping[str, Life], held: Iterable[str], seen: Sighting) -> l
         known: Lives by contact id, as they are in the destination.
         held: Contact ids in ``sf_contacts`` after the run.
     """
-    everyone = {*known, *held, *seen.counts, *seen.gone}
+    return changed_among(sorted({*known, *held, *seen.counts, *seen.gone}), known, seen)
+
+
+def changed_among(ids: Iterable[str], known: Mapping[str, Life], seen: Sighting) -> list[Life]:
+    """Those of some contacts' lives that a run changed or began."""
     found = []
-    for contact_id in sorted(everyone):
+    for contact_id in ids:
         before = known.get(contact_id)
         after = _lived(before or _born(contact_id, seen), seen)
         if after != before:
@@ -131,13 +135,14 @@ def _lived(life: Life, seen: Sighting) -> Life:
                 left_at=None, left_reason=None,
             )  # fmt: skip
         return life
+    reason = seen.left_reasons.get(life.contact_id)
     if life.is_active and seen.complete:
         return replace(
-            life, is_active=False, relation_count=0, left_at=seen.now,
-            left_reason=seen.left_reasons.get(life.contact_id),
+            life, is_active=False, relation_count=0, left_at=seen.now, left_reason=reason,
             last_seen_at=max(life.last_seen_at, seen.before or life.last_seen_at),
         )  # fmt: skip
-    return life
+    # It left in a run that did not look at the relations, or with one that came back meanwhile.
+    return replace(life, left_reason=reason) if reason and not life.is_active else life
 
 
 def _returned(life: Life, seen: Sighting) -> Life:

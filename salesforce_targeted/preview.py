@@ -8,6 +8,7 @@ from typing import Any
 
 from salesforce_targeted import relations
 from salesforce_targeted.api import soql
+from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import CONTACTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.plan import cheapest
 from salesforce_targeted.refresh import LAG, choose
@@ -17,8 +18,8 @@ from salesforce_targeted.run import OBJECTS, Run
 def count(run: Run) -> dict[str, Any]:
     """Activity statistics of the org: a few calls, nothing loaded."""
     client, junction = run.client, run.junction
-    total = relations.count(client, junction)
-    active = run.discovered
+    total = run.relation_count()
+    active = discovered(run)
     without = client.count(
         soql.select([soql.aggregate("COUNT")], junction.object_name, soql.eq(junction.who, None))
     )
@@ -41,14 +42,17 @@ def count(run: Run) -> dict[str, Any]:
 
 def plan(run: Run) -> dict[str, Any]:
     """What the next default run would do and cost, with the options rejected."""
-    discovered = run.discovered
+    shown = discovered(run)
     since = _cursor(run)
     expected = _new_relations(run, since)
-    steps = {"describe": 1, "relations": max(1, ceil(expected / 2000)), "discovery": 0, "count": 1}
-    steps["discovery"] = len(discovered) // run.client.limits.groups_per_query + 1
+    steps = {
+        "opening": 1,
+        "relations": max(1, ceil(expected / run.client.limits.rows_per_query_page)),
+        "discovery": len(shown) // run.client.limits.groups_per_query,
+    }
     tables: dict[str, Any] = {}
     for table, named in (
-        (CONTACTS, set(discovered)),
+        (CONTACTS, set(shown)),
         (TASKS, run.held_values(RELATIONS, "TaskId")),
         (USERS, run.users_of_held()),
     ):
@@ -73,7 +77,7 @@ def plan(run: Run) -> dict[str, Any]:
         "mode": "plan",
         "cursor": since,
         "relations_expected": expected,
-        "contacts_discovered": len(discovered),
+        "contacts_discovered": len(shown),
         "steps": steps,
         "predicted_calls": sum(steps.values()),
         "tables": tables,

@@ -100,7 +100,8 @@ def _changed_rows(
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))
     for answer in retrieve(run.client, plan, ids, columns):
         _note(run, answer, columns, books)
-        changes = run.held.changes(table, columns, answer.batch)
+        came = run.held.completed(table, columns, answer.batch.table)
+        changes = run.held.changes(table, columns, came)
         tally.retrieved += answer.batch.table.num_rows
         tally.new += changes.new
         tally.updated += changes.updated
@@ -108,12 +109,12 @@ def _changed_rows(
         tally.gone += len(answer.gone)
         rows = [changes.table, _last_rows(run, table, columns, answer)]
         if must_carry and not any(part.num_rows for part in rows):
-            rows.append(answer.batch.table.slice(0, 1))
+            rows.append(came.slice(0, 1))
         must_carry = must_carry and not any(part.num_rows for part in rows)
         run.ledger.step(f"{object_name}: {tally.retrieved + tally.gone:,} of {tally.asked:,}")
         for part in rows:
             if part.num_rows:
-                yield run.held.with_kept(table, columns, part)
+                yield part
     tally.rejected += len(books.rejected)
 
 
@@ -141,7 +142,7 @@ def _last_rows(run: Run, table: str, columns: Columns, answer: Retrieved) -> pa.
     """Rows of deleted and merged records that are held: the org still shows them as deleted."""
     if answer.last_rows is None:
         return answer.batch.table.slice(0, 0)
-    last = answer.last_rows.table
+    last = run.held.completed(table, columns, answer.last_rows.table)
     ids = last.column(columns.key.name).to_pylist()
     held = dict(run.held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
     hashes = last.column(ROW_HASH).to_pylist()

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from salesforce_targeted import relations
 from salesforce_targeted.api import soql
 from salesforce_targeted.columns import ROW_HASH, TIMESTAMP
+from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import RELATIONS
 from salesforce_targeted.refresh import ROWS_PER_LOAD_BATCH, named_users
 from salesforce_targeted.relations import Record
@@ -64,46 +65,46 @@ class RelationRefresh:
     def mend(self) -> Iterator[pa.Table]:
         """Compare counts, then ids; yield rows that came late or back, and rows marked removed."""
         run = self.run
-        floor = run.settings.since if run.filters_by_stamp else None
-        total = relations.count(run.client, run.junction, floor)
-        run.ledger.predicted["query"] += 1
-        held, shown = run.held_relations, run.discovered
+        if run.scope.full:
+            # Every relation that the org shows has just been read.
+            live = self._live(None)
+            yield from self._removed({id_: live[id_] for id_ in live.keys() - self.read_ids})
+            return
+        total = run.relation_count()
+        held, shown = run.held_relations, discovered(run)
         suspects = [
             who
             for who in {*held, *shown}
             if who and who.startswith("003") and held[who] != shown.get(who, 0)
         ]
         missing = total - sum(held.values())
-        explained = sum(shown.get(who, 0) - held[who] for who in suspects)
-        if not run.scope.full and not suspects and not missing:
-            return
-        only = suspects if missing == explained and len(suspects) <= _SUSPECTS else None
-        if run.scope.full:
-            only = None
-        yield from self._compare(only, floor)
+        if suspects or missing:
+            explained = sum(shown.get(who, 0) - held[who] for who in suspects)
+            few = missing == explained and len(suspects) <= _SUSPECTS
+            yield from self._compare(suspects if few else None)
 
-    def _compare(self, who: Sequence[str] | None, floor: datetime | None) -> Iterator[pa.Table]:
+    def _compare(self, who: Sequence[str] | None) -> Iterator[pa.Table]:
+        """Compare ids both ways, of all relations or of some contacts'."""
         run = self.run
-        shown = {
-            id_
-            for page in relations.ids_of(run.client, run.junction, since=floor, who=who)
-            for id_ in page
-        }
-        where = "removed_at IS NULL"
-        if who is not None:
-            quoted = ",".join(f"'{one}'" for one in who)
-            where += f" AND {self.who} IN ({quoted})"
-        held = {
-            row[0]: row[1:]
-            for row in run.held.rows(RELATIONS, [self.key, self.task, self.who], where)
-        }
-        late = sorted(shown - held.keys() - self.read_ids)
+        floor = run.settings.since if run.filters_by_stamp else None
+        pages = relations.ids_of(run.client, run.junction, since=floor, who=who)
+        shown = {id_ for page in pages for id_ in page}
+        live = self._live(who)
+        late = sorted(shown - live.keys() - self.read_ids)
         for records in _gathered(
             relations.read_by_ids(run.client, run.junction, self.columns.fields, late)
         ):
             yield from self._to_load(records)
-        vanished = {id_: held[id_] for id_ in held.keys() - shown - self.read_ids}
-        yield from self._removed(vanished)
+        yield from self._removed({id_: live[id_] for id_ in live.keys() - shown - self.read_ids})
+
+    def _live(self, who: Sequence[str] | None) -> dict[str, tuple[Any, ...]]:
+        """Held relations that are not marked as removed: id to (task, contact or lead)."""
+        where = "removed_at IS NULL"
+        if who is not None:
+            quoted = ",".join(f"'{one}'" for one in who)
+            where += f" AND {self.who} IN ({quoted})"
+        rows = self.run.held.rows(RELATIONS, [self.key, self.task, self.who], where)
+        return {row[0]: row[1:] for row in rows}
 
     def _to_load(self, records: list[Record]) -> Iterator[pa.Table]:
         """Compare rows with what is held; yield the new, the changed and those that came back."""
@@ -115,7 +116,8 @@ class RelationRefresh:
         for rejected in batch.rejected:
             run.ledger.reject(rejected)
         run.ledger.nuls_removed += batch.nuls_removed
-        ids = batch.table.column(self.columns.key.name).to_pylist()
+        came = run.held.completed(RELATIONS, self.columns, batch.table)
+        ids = came.column(self.columns.key.name).to_pylist()
         held = {}
         if ROW_HASH in run.held.column_hints(RELATIONS):
             held = {
@@ -125,23 +127,26 @@ class RelationRefresh:
                 )
             }
         changed = []
-        hashes = batch.table.column(ROW_HASH).to_pylist()
+        hashes = came.column(ROW_HASH).to_pylist()
         for record, id_, hash_ in zip(records, ids, hashes, strict=True):
             before = held.get(id_)
             live = before is not None and before[1] is None
+            who = record.get("RelationId") or None
             if before is not None and live:
                 run.held_relations[before[2]] -= 1
-            run.held_relations[record.get("RelationId") or None] += 1
+                if before[2] and before[2] != who:  # a merge moved it, or the task's WhoId did
+                    run.left_reasons[before[2]] = RELATION_REMOVED
+            run.held_relations[who] += 1
             same = live and before is not None and before[0] == hash_
             changed.append(not same)
             tally.new += before is None
             tally.unchanged += same
             tally.updated += before is not None and not same
         tally.read += len(records)
-        rows = batch.table.filter(pa.array(changed, pa.bool_()))
+        rows = came.filter(pa.array(changed, pa.bool_()))
         carried = bool(self.columns.added) and bool(run.held.column_hints(RELATIONS))
         if carried and not rows.num_rows and tally.read == len(records):
-            rows = batch.table.slice(0, 1)  # a new column travels with a row, changed or not
+            rows = came.slice(0, 1)  # a new column travels with a row, changed or not
         if rows.num_rows:
             yield self._finished(rows, None, None)
 
@@ -179,10 +184,10 @@ class RelationRefresh:
             for start in range(0, len(ids), ROWS_PER_LOAD_BATCH):
                 some = ids[start : start + ROWS_PER_LOAD_BATCH]
                 rows = run.held.table_of(RELATIONS, self.columns, some)
+                rows = run.held.completed(RELATIONS, self.columns, rows)
                 yield self._finished(rows, run.ledger.started_at, reason)
 
     def _finished(self, rows: pa.Table, at: datetime | None, reason: str | None) -> pa.Table:
-        rows = self.run.held.with_kept(RELATIONS, self.columns, rows)
         rows = rows.append_column("removed_at", pa.array([at] * rows.num_rows, TIMESTAMP))
         return rows.append_column("removed_reason", pa.array([reason] * rows.num_rows, pa.string()))
 

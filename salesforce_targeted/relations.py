@@ -17,6 +17,7 @@ from typing import Any
 from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import LocatorExpiredError, TruncatedAnswerError
 
 Record = dict[str, Any]
 
@@ -37,6 +38,9 @@ class Junction:
 
 SHARED_ACTIVITIES = Junction("TaskWhoRelation", "RelationId", "TaskId")
 TASK_WHO_ID = Junction("Task", "WhoId", "Id")
+
+# How often a result that falls apart is read from its start.
+_READINGS = 3
 
 # What a relation has; TaskWhoRelation's describe decides where it exists.
 _FIELDS_OF_TASK = (
@@ -66,7 +70,7 @@ def read(
     limit: int | None = None,
     ids: Sequence[str] | None = None,
 ) -> Iterator[list[Record]]:
-    """Yield relation rows, a page at a time.
+    """Yield relation rows, a page at a time; a row may come twice.
 
     Args:
         fields: Fields of TaskWhoRelation, whichever object answers.
@@ -80,7 +84,7 @@ def read(
     statement = soql.select(
         asked, junction.object_name, condition, order_by=order, limit=limit
     )
-    for page in client.pages(statement):
+    for page in _pages(client, statement):
         yield page if junction is SHARED_ACTIVITIES else [_as_relation(record) for record in page]
 
 
@@ -94,10 +98,14 @@ def read_by_ids(
         yield from read(client, junction, fields, ids=ids[start : start + per_call])
 
 
+def count_statement(junction: Junction, since: datetime | None = None) -> soql.Soql:
+    """How many relations the org shows."""
+    return soql.select([soql.aggregate("COUNT")], junction.object_name, _where(junction, since))
+
+
 def count(client: SalesforceClient, junction: Junction, since: datetime | None = None) -> int:
     """How many relations the org shows; one call."""
-    condition = _where(junction, since)
-    return client.count(soql.select([soql.aggregate("COUNT")], junction.object_name, condition))
+    return client.count(count_statement(junction, since))
 
 
 def ids_of(
@@ -118,8 +126,23 @@ def ids_of(
         some = [who[start : start + size] for start in range(0, len(who), size)]
         wheres = [soql.and_(wheres[0], soql.id_in(part, junction.who)) for part in some]
     for where in wheres:
-        for page in client.pages(soql.select(["Id"], junction.object_name, where)):
+        for page in _pages(client, soql.select(["Id"], junction.object_name, where)):
             yield [record["Id"] for record in page]
+
+
+def groups_statement(
+    junction: Junction, per_call: int, after: str | None = None, since: datetime | None = None
+) -> soql.Soql:
+    """The next batch of ids that relations point at, in their order, with how many do."""
+    beyond = soql.ne(junction.who, None) if after is None else soql.gt(junction.who, after)
+    return soql.select(
+        [junction.who, soql.aggregate("COUNT", "Id", "relations")],
+        junction.object_name,
+        soql.and_(beyond, None if since is None else soql.ge("SystemModstamp", since)),
+        group_by=[junction.who],
+        order_by=[junction.who],
+        limit=per_call,
+    )
 
 
 def active(
@@ -128,26 +151,21 @@ def active(
     key_prefix: str,
     *,
     since: datetime | None = None,
-    per_call: int = 2000,
+    first: list[Record] | None = None,
 ) -> Iterator[dict[str, int]]:
     """Yield the ids that relations point at, with how many do, a batch at a time (discovery).
 
     Args:
         key_prefix: Three characters that the ids of the wanted object start with. Ids are answered
             in their own order, so the objects lie one after another and the rest is not read.
+        first: The first batch, where it is known already.
     """
+    per_call = client.limits.groups_per_query
+    rows = first
     last: str | None = None
     while True:
-        condition = soql.ne(junction.who, None) if last is None else soql.gt(junction.who, last)
-        statement = soql.select(
-            [junction.who, soql.aggregate("COUNT", "Id", "relations")],
-            junction.object_name,
-            soql.and_(condition, None if since is None else soql.ge("SystemModstamp", since)),
-            group_by=[junction.who],
-            order_by=[junction.who],
-            limit=per_call,
-        )
-        rows = client.records(statement)
+        if rows is None:
+            rows = client.records(groups_statement(junction, per_call, last, since))
         batch = {row[junction.who]: int(row["relations"]) for row in rows}
         wanted = {who: n for who, n in batch.items() if sf_ids.key_prefix(who) == key_prefix}
         if wanted:
@@ -155,7 +173,23 @@ def active(
         beyond = any(sf_ids.key_prefix(who) > key_prefix for who in batch)
         if beyond or len(rows) < per_call:
             return
-        last = rows[-1][junction.who]
+        last, rows = rows[-1][junction.who], None
+
+
+def _pages(client: SalesforceClient, statement: soql.Soql) -> Iterator[list[Record]]:
+    """A query's pages; from the start again where they fell apart, so rows may come twice.
+
+    A locator expires, and rows that are deleted while a long result is read drop out of it, which
+    can't be told from an answer that was cut.
+    """
+    for attempt in range(1, _READINGS + 1):
+        try:
+            yield from client.pages(statement)
+        except (LocatorExpiredError, TruncatedAnswerError):
+            if attempt == _READINGS:
+                raise
+        else:
+            return
 
 
 def _where(junction: Junction, since: datetime | None) -> soql.Condition | None:

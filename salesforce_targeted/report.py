@@ -64,8 +64,8 @@ def write(facts: Mapping[str, Any], folder: Path) -> Path:
     path = folder / f"targeted_contacts_{facts['started_at']:%Y%m%d_%H%M%S}.md"
     for file, content in ((path, markdown(facts)), (path.with_suffix(".json"), as_json(facts))):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        file.chmod(0o600)  # of a file that was there before, too
         with os.fdopen(opened, "w", encoding="utf-8") as stream:
-            os.fchmod(opened, 0o600)  # of a file that was there before, too
             stream.write(content)
     return path
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,12 +15,11 @@ from urllib.parse import urlsplit
 import dlt
 import pyarrow as pa
 
-from salesforce_targeted import life, record_log, relations, sync_runs
+from salesforce_targeted import record_log, relations, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ConfigurationError, NotFoundError, SalesforceError
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.held import (
-    ACTIVE_CONTACTS,
     CONTACTS,
     RELATIONS,
     SCHEMA_NAME,
@@ -30,7 +28,7 @@ from salesforce_targeted.held import (
     Held,
 )
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.life import Life
+from salesforce_targeted.opening import Opening, opening
 from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from salesforce_targeted.retrieval import Refreshed
 from salesforce_targeted.settings import Scope, Settings
@@ -40,21 +38,6 @@ OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWh
 # Fields that name a user who must be held with the row.
 USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
 RELATION_COLUMNS = ("removed_at", "removed_reason")
-
-# A set that shrinks under this share of what was active, by more than this many, is more likely a
-# permission that was lost than a sales team that stopped working.
-SHRINK_SHARE = 0.5
-SHRINK_CONTACTS = 20
-
-
-class ShrinkError(SalesforceError):
-    """Discovery returned far fewer active contacts than are held as active."""
-
-    default_remedy = (
-        "Check that the user still sees the activities (View All Data, sharing). If the contacts"
-        " really left, run again with --allow-shrink."
-    )
-
 
 class OtherOrgError(ConfigurationError):
     """The dataset belongs to another org than the credentials."""
@@ -90,6 +73,7 @@ class Run:
         self.left_reasons: dict[str, str] = {}
         self.contacts: Refreshed | None = None
         self.asked_contacts: frozenset[str] = frozenset()
+        self.active_contacts: dict[str, int] | None = None
         self._columns: dict[str, Columns] = {}
 
     @contextmanager
@@ -123,14 +107,15 @@ class Run:
         return dict(sources.get(SCHEMA_NAME, {}))
 
     @cached_property
-    def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:
-        """All describes that a run may need, for one call.
+    def opening(self) -> Opening:
+        """The run's first call.
 
         Raises:
             OtherOrgError: the destination holds another org.
         """
-        self.ledger.predicted["describe"] += 1
-        found = self.client.describes(["TaskWhoRelation", "Contact", "Task", "User"])
+        plain = self.scope.complete and self.settings.since is None
+        self.ledger.predicted["composite"] += 1
+        found = opening(self.client, discovery=plain)
         org = urlsplit(self.client.instance_url).hostname
         if self.state.setdefault("org", org) != org:
             if self._pipeline is None:
@@ -145,6 +130,24 @@ class Run:
             share = self.settings.daily_call_reserve
             self.client.reserve_calls = int(self.client.usage[1] * share)
         return found
+
+    @property
+    def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:
+        """Object name to its describe, or to why there is none."""
+        return self.opening.describes
+
+    @property
+    def first_groups(self) -> list[dict[str, Any]] | None:
+        """The first batch of discovery, where the first call brought it."""
+        return self.opening.groups if self.junction is SHARED_ACTIVITIES else None
+
+    def relation_count(self) -> int:
+        """How many relations the org shows."""
+        if self.junction is SHARED_ACTIVITIES and self.opening.relations is not None:
+            return self.opening.relations
+        floor = self.settings.since if self.filters_by_stamp else None
+        self.ledger.predicted["query"] += 1
+        return relations.count(self.client, self.junction, floor)
 
     @cached_property
     def junction(self) -> Junction:
@@ -201,37 +204,6 @@ class Run:
             )
         return filterable
 
-    @cached_property
-    def discovered(self) -> dict[str, int]:
-        """Active contacts that the org shows now, with how many relations each has.
-
-        Raises:
-            ShrinkError: far fewer than were active; nothing has been marked or loaded.
-        """
-        found: dict[str, int] = {}
-        since = self.scope.since or self.settings.since
-        if since is not None and not self.filters_by_stamp:
-            since = None
-        for batch in relations.active(
-            self.client, self.junction, "003", since=since,
-            per_call=self.client.limits.groups_per_query,
-        ):  # fmt: skip
-            found.update(batch)
-        self.ledger.predicted["query"] += len(found) // self.client.limits.groups_per_query + 1
-        self.ledger.step(f"discovered {len(found):,} active contacts")
-        if self.scope.complete and not self.scope.allow_shrink:
-            self._check_shrink(len(found))
-        return found
-
-    def _check_shrink(self, found: int) -> None:
-        before = self.held.count(ACTIVE_CONTACTS, "is_active")
-        few = found < before * SHRINK_SHARE and before - found > SHRINK_CONTACTS
-        if before and (found == 0 or few):
-            raise ShrinkError(
-                f"the org shows {found:,} active contacts where {before:,} were active; nothing"
-                " was marked as left and nothing was loaded"
-            )
-
     def shows(self, object_name: str) -> bool:
         """Whether the org shows an object to our user; without it the rest of the run goes on."""
         answer = self.describes[object_name]
@@ -255,32 +227,6 @@ class Run:
             for field in USER_FIELDS
             for id_ in self.held_values(table, field, "005%")
         }
-
-    def lives(self) -> list[Life]:
-        """What this run changed in the lives of contacts."""
-        held, books = self.held, self.contacts or Refreshed()
-        columns = [held.name(name) for name in life.SCHEMA.names]
-        known = {row[0]: Life(*row) for row in held.rows(ACTIVE_CONTACTS, columns)}
-        state = self.state
-        before = state.get("discovered_at")
-        if self.scope.complete:
-            counts = self.discovered
-            state["discovered_at"] = self.ledger.started_at.isoformat()
-        else:
-            counts = {who: self.held_relations[who] for who in self.named_contacts}
-        seen = life.Sighting(
-            counts=counts,
-            complete=self.scope.complete,
-            gone=books.gone,
-            rejected=frozenset(books.rejected),
-            asked=self.asked_contacts,
-            left_reasons=self.left_reasons,
-            now=self.ledger.started_at,
-            before=datetime.fromisoformat(before) if before else None,
-        )
-        held_ids = held.ids(CONTACTS, self.columns(CONTACTS).key.stored)
-        came = self.asked_contacts - books.gone.keys() - books.rejected
-        return life.changed(known, {*held_ids, *came}, seen)
 
     def log_records(self, table: str, rows: pa.Table) -> None:
         """Append loaded records to the record log, if one was asked for."""

@@ -19,6 +19,8 @@ from salesforce_targeted import life, rejections, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.columns import FIELD_HINT, Columns
+from salesforce_targeted.contact_lives import changed_lives
+from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import (
     ACTIVE_CONTACTS,
     CONTACTS,
@@ -126,8 +128,8 @@ def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
     run.turns.promise("contact")
     with run.stage("discovery"):
         yield from run.turns.after("relations")
-        discovered = {} if run.scope.limit is not None else run.discovered
-        named = {*discovered, *run.named_contacts}
+        shown = {} if run.scope.limit is not None else discovered(run)
+        named = {*shown, *run.named_contacts}
         run.ledger.tally("Contact").discovered = len(named)
         chosen = choose(run, CONTACTS, named)
         yield ActiveContacts(chosen.ids, chosen.whole)
@@ -171,9 +173,7 @@ def contact_life(runs: _Runs) -> Iterator[Any]:
     run = runs.of("contact_life")
     with run.stage("contact_life"):
         yield from run.turns.after("relations", "contact")
-        lives = run.lives()
-        if lives:
-            yield life.to_table(lives)
+        yield from changed_lives(run)
 
 
 def rejected_record(runs: _Runs) -> Iterator[Any]:

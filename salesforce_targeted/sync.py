@@ -11,6 +11,11 @@ from typing import Any
 import dlt
 from dlt.common.pipeline import LoadInfo
 from dlt.destinations.exceptions import DatabaseException
+from dlt.load.exceptions import (
+    LoadClientJobFailed,
+    LoadClientJobRetry,
+    LoadClientJobTerminalRetry,
+)
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
@@ -137,6 +142,9 @@ def cause(error: BaseException) -> Exception:
         chain.append(inner)
     ours: Sequence[BaseException] = [one for one in chain if isinstance(one, SalesforceError)]
     found = (ours or [one for one in chain if not isinstance(one, PipelineStepFailed)] or chain)[0]
+    if isinstance(found, LoadClientJobFailed | LoadClientJobTerminalRetry | LoadClientJobRetry):
+        # dlt's own text is a traceback, and the row in it is somebody's.
+        found = found.client_exception or found
     return found if isinstance(found, Exception) else RuntimeError(str(found))
 
 

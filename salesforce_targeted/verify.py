@@ -125,7 +125,8 @@ def _relations(run: Run, drift: Drift) -> Counter[str]:
     counts: Counter[str] = Counter()
     seen: set[str] = set()
     floor = run.settings.since if run.filters_by_stamp else None
-    for records in relations.read(run.client, run.junction, columns.fields, since=floor):
+    for page in relations.read(run.client, run.junction, columns.fields, since=floor):
+        records = [record for record in page if record["Id"] not in seen]
         batch = from_records(records, columns)
         _compare(run, drift, RELATIONS, columns, batch.table, live="removed_at")
         seen.update(record["Id"] for record in records)
@@ -181,6 +182,7 @@ def _compare(
     among: set[str] | None = None,
 ) -> None:
     """Compare the org's rows with the held ones, by content."""
+    rows = run.held.completed(table, columns, rows)
     wrong = set(drift.found.get((table, TYPE), ()))
     names = [c.name for c in columns.items if c.stored not in wrong]
     keys = rows.column(columns.key.name).to_pylist()

@@ -1,18 +1,26 @@
-"""Describes made for tests: a handful of fields, with dlt's own naming of columns."""
+"""Describes and records made for tests: as JSON and as CSV, with dlt's own naming of columns."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Any
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention
+from hypothesis import strategies as st
 
+from salesforce_targeted.api import wire
+from salesforce_targeted.api.wire import Response
 from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.tables import Batch, Rejected, from_csv, from_records
 
 normalize = NamingConvention().normalize_path
 
 
-def describe(*entries: dict[str, Any], object_name: str = "Contact", **types: str) -> dict[str, Any]:
+def describe(
+    *entries: dict[str, Any], object_name: str = "Contact", **types: str
+) -> dict[str, Any]:
     """Salesforce's describe of an object with ``Id``, the entries, and fields by name and type."""
     fields = [entry("Id", "id"), *entries, *(entry(name, kind) for name, kind in types.items())]
     return {"name": object_name, "fields": fields}
@@ -23,8 +31,82 @@ def entry(name: str, kind: str = "string", **attributes: Any) -> dict[str, Any]:
     return {"name": name, "type": kind, "label": f"The {name}", "soapType": "", **attributes}
 
 
-def columns_of(
-    stored: Mapping[str, Mapping[str, Any]] | None = None, **types: str
-) -> Columns:
+def columns_of(stored: Mapping[str, Mapping[str, Any]] | None = None, **types: str) -> Columns:
     """The columns of ``Id`` and of fields given by name and type."""
     return columns(describe(**types), normalize=normalize, stored=stored)
+
+
+class Number(float):
+    """A number as Salesforce, which is Java, writes it in JSON and in CSV: ``1.0E7``."""
+
+    def __repr__(self) -> str:
+        return repr(float(self)).replace("e+", "E").replace("e", "E")
+
+    __str__ = __repr__
+
+
+def as_json(rows: list[dict[str, Any]], columns: Columns) -> Batch:
+    """The rows as Collections answers them, read as the client reads them."""
+    body = json.dumps([{"attributes": {"type": "Contact"}, **row} for row in rows])
+    for number in {v for row in rows for v in row.values() if isinstance(v, Number)}:
+        body = body.replace(float.__repr__(number), str(number))
+    found = wire.collection(Response(200, {}, body.encode()), len(rows))
+    return from_records([record for record in found if record is not None], columns)
+
+
+def as_csv(rows: list[dict[str, Any]], columns: Columns) -> Batch:
+    """The rows as Bulk answers them: every value quoted, null as nothing."""
+    lines = [columns.fields, *([_text(row.get(name)) for name in columns.fields] for row in rows)]
+    quoted = [",".join('"' + value.replace('"', '""') + '"' for value in line) for line in lines]
+    return from_csv(("\n".join(quoted) + "\n").encode(), columns)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def values(
+    kind: str, given_values: list[Any], stored: str = ""
+) -> tuple[list[Any], list[Rejected]]:
+    """What a column of that type holds of the values, the same by either way; and the rejected."""
+    columns = columns_of({"f": {"data_type": stored}} if stored else None, F=kind)
+    rows = [{"Id": f"{n:018}", "F": value} for n, value in enumerate(given_values)]
+    one, other = as_json(rows, columns), as_csv(rows, columns)
+    assert_same(one, other)
+    return one.table.column("F").to_pylist(), one.rejected
+
+
+def assert_same(one: Batch, other: Batch) -> None:
+    """The same rows, the same hashes, the same rejections; only raw payloads may be spelled apart."""
+    assert one.table.schema == other.table.schema
+    assert one.table.equals(other.table), (one.table.to_pylist(), other.table.to_pylist())
+    assert one.nuls_removed == other.nuls_removed
+    assert [(r.record_id, r.field, r.error.split(":")[1]) for r in one.rejected] == [
+        (r.record_id, r.field, r.error.split(":")[1]) for r in other.rejected
+    ]
+
+
+ONE_OF_EACH = columns_of(
+    Text="string", Long="textarea", Flag="boolean", Int="int", Double="double",
+    Day="date", Moment="datetime", Time="time", Odd="hologram",
+)  # fmt: skip
+doubles = st.floats(allow_nan=False, allow_infinity=False).map(Number)
+moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31)).map(
+    lambda m: m.isoformat()[:19].zfill(19) + f".{m.microsecond // 1000:03}+0000"
+)
+records = st.fixed_dictionaries(
+    {
+        "Text": st.none() | st.text(max_size=9),
+        "Long": st.none() | st.text(alphabet='a",\r\n\0\x0b\x85\u2028\\ 😈', max_size=9),
+        "Flag": st.booleans(),
+        "Int": st.none() | st.integers(-(2**31), 2**31 - 1),
+        "Double": st.none() | doubles,
+        "Day": st.none() | st.dates().map(date.isoformat),
+        "Moment": st.none() | moments,
+        "Time": st.none()
+        | st.times().map(lambda t: t.replace(microsecond=0).isoformat() + ".999Z"),
+        "Odd": st.none() | st.text(max_size=5),
+    }
+)

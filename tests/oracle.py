@@ -135,9 +135,8 @@ class Held:
         """Read all tables; those that do not exist are empty."""
         tables: dict[str, Rows] = {table: {} for table in KEYS}
         doubled: list[str] = []
-        if pipeline.default_schema_name is None:
-            return cls(tables, {table: {} for table in KEYS}, ())
-        known = pipeline.default_schema.tables
+        # A lost working folder knows no schema, and the tables are there all the same.
+        known = pipeline.default_schema.tables if pipeline.default_schema_name else {}
         types = {
             table: {
                 name: str(hints.get("data_type", ""))

@@ -50,10 +50,12 @@ def part(it: Comparison) -> list[str]:
     for table in OBJECTS:
         for id_, row in it.after[table].items():
             now = list(it.row(table, id_, it.shown.last(table, id_)))
-            if table == "sf_taskwhorelations" and id_ in it.shown.relations:
-                now += [f"{table} {id_} is marked removed"] if row["removed_at"] else []
-            if now and list(it.row(table, id_, None)):
+            was = it.before[table].get(id_)
+            if now and (was is None or list(_unchanged(table, was, row))):
                 broken += now
+            newly = row.get("removed_at") and not (was or {}).get("removed_at")
+            if newly and id_ in it.shown.relations:
+                broken.append(f"{table} {id_} is marked removed")
     for id_, row in it.after["sf_active_contacts"].items():
         before = it.before["sf_active_contacts"].get(id_)
         if before == row:
@@ -94,7 +96,7 @@ def _relations(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
 def _contacts(it: Comparison) -> Iterator[str]:
     before, after = it.before["sf_contacts"], it.after["sf_contacts"]
     seen = it.shown.active.keys() | it.before["sf_active_contacts"].keys()
-    yield from _ids("sf_contacts", set(after), before.keys() | (seen & it.shown.live["Contact"]))
+    yield from _ids("sf_contacts", set(after), before.keys() | (seen & it.shown.live["Contact"].keys()))
     for id_ in after:
         yield from it.row("sf_contacts", id_, it.shown.last("sf_contacts", id_))
 
@@ -141,10 +143,12 @@ def _lives(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
             wanted |= {"left_at": None, "left_reason": None}
         elif was is not None:
             wanted["left_at"] = facts["started_at"] if was["is_active"] else was["left_at"]
-            if was["is_active"]:
-                reasons = _reasons(it, id_) or {"relation_removed"}
-                if row["left_reason"] not in reasons:
-                    yield f"{table} {id_} left for {row['left_reason']}, not for {sorted(reasons)}"
+            reasons = _reasons(it, id_)
+            if was["is_active"] or reasons:
+                if row["left_reason"] not in (reasons or {None}):
+                    yield f"{table} {id_} left for {row['left_reason']}, not for {reasons}"
+            else:
+                wanted["left_reason"] = was["left_reason"]
         for name, value in wanted.items():
             if row[name] != value:
                 yield f"{table} {id_}.{name} is {row[name]!r}, not {value!r}"
@@ -176,14 +180,14 @@ def _winner(it: Comparison, id_: str) -> str | None:
 
 
 def _reasons(it: Comparison, contact_id: str) -> set[str]:
-    """Why relations of a contact were found removed in this run."""
+    """Why relations of a contact were found removed, or moved to another one, in this run."""
     before, after = it.before["sf_taskwhorelations"], it.after["sf_taskwhorelations"]
     return {
-        after[id_]["removed_reason"]
+        after[id_]["removed_reason"] or "relation_removed"
         for id_, row in before.items()
         if row["relation_id"] == contact_id
         and row["removed_at"] is None
-        and after[id_]["removed_at"] is not None
+        and (after[id_]["removed_at"] is not None or after[id_]["relation_id"] != contact_id)
     }
 
 

@@ -14,6 +14,7 @@ from salesforce_targeted.columns import (
     STORED_TYPES,
     STRUCTURAL_FIELDS,
     TIMESTAMP,
+    Column,
     Columns,
     columns,
 )
@@ -36,8 +37,15 @@ DATA_TYPES = {
 }  # fmt: skip
 
 
+def column(of: Columns, field: str) -> Column:
+    """The column of a field that has one."""
+    found = of.named(field)
+    assert found is not None
+    return found
+
+
 def stored_after(run: Columns) -> dict[str, dict[str, Any]]:
-    """dlt's schema of the table once a run with these columns was loaded."""
+    """Dlt's schema of the table once a run with these columns was loaded."""
     return {
         column.stored: {"data_type": DATA_TYPES[column.type], FIELD_HINT: column.field}
         for column in run.items
@@ -49,7 +57,7 @@ def test_a_field_type_has_one_arrow_type(kind: str, expected: pa.DataType) -> No
     """Types come from describe: the table of design.md, section 8."""
     found = columns_of(F=kind)
 
-    assert expected == found.named("F").type
+    assert expected == column(found, "F").type
     assert () == found.warnings
 
 
@@ -63,7 +71,7 @@ def test_an_unknown_type_lands_as_text() -> None:
     """A type that Salesforce invents tomorrow is text, with a warning that names it."""
     found = columns_of(F="hologram")
 
-    assert pa.string() == found.named("F").type
+    assert pa.string() == column(found, "F").type
     assert ["'hologram'"] == [word for word in found.warnings[0].split() if "holo" in word]
 
 
@@ -115,7 +123,7 @@ def test_the_key_under_another_name() -> None:
 
 def test_labels_become_descriptions() -> None:
     """A column says in words what its field is called."""
-    assert "The NPI__c" == columns_of(NPI__c="string").named("NPI__c").description
+    assert "The NPI__c" == column(columns_of(NPI__c="string"), "NPI__c").description
 
 
 def test_only_some_fields() -> None:
@@ -163,15 +171,16 @@ def test_names_that_fold_into_one_are_both_held() -> None:
     found = columns_of(FooBar__c="string", Foo_Bar__c="string", fooBar__c="string")
 
     assert 4 == len({column.stored for column in found.items})
-    assert "foo_bar__c" == found.named("FooBar__c").stored
+    assert "foo_bar__c" == column(found, "FooBar__c").stored
     assert ["Foo_Bar__c", "fooBar__c"] == [w.split(":")[0].split(".")[1] for w in found.warnings]
 
 
 def test_a_suffixed_name_is_the_same_in_every_run() -> None:
     """The suffix is made of the field's name, not of its place."""
-    assert "Foo_Bar__c_d2ff7a" == columns_of(FooBar__c="string", Foo_Bar__c="string").named(
-        "Foo_Bar__c"
-    ).name
+    assert (
+        "Foo_Bar__c_d2ff7a"
+        == column(columns_of(FooBar__c="string", Foo_Bar__c="string"), "Foo_Bar__c").name
+    )
 
 
 def test_fields_that_collide_never_swap_their_columns() -> None:
@@ -194,8 +203,8 @@ def test_a_field_never_takes_a_column_of_ours(taken: str) -> None:
     """A field called like the hash, or like a column that we add, lands beside it."""
     found = columns(describe(entry(taken)), normalize=normalize, own=["removed_at"])
 
-    assert normalize(taken) != found.named(taken).stored
-    assert found.named(taken).stored.startswith(normalize(taken))
+    assert normalize(taken) != column(found, taken).stored
+    assert column(found, taken).stored.startswith(normalize(taken))
 
 
 def test_columns_of_our_own_are_not_fields_that_vanished() -> None:
@@ -213,7 +222,7 @@ def test_a_stored_column_keeps_its_type(kind: str, held: str) -> None:
     found = columns_of({"f": {"data_type": held}}, F=kind)
 
     assert STORED_TYPES[held] == found.schema.field("F").type
-    assert ARROW_TYPES[kind] == found.named("F").wire_type
+    assert ARROW_TYPES[kind] == column(found, "F").wire_type
     assert (STORED_TYPES[held] != ARROW_TYPES[kind]) == (1 == len(found.warnings))
 
 

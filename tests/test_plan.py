@@ -103,9 +103,12 @@ def test_calls_in_flight_share_their_waiting(ids: int, seconds: float) -> None:
     """Four calls at once take as long as one."""
     latency = replace(PLAIN, calls_in_flight=4)
 
-    assert seconds == cheapest("Contact", FIELDS, ids, limits=TINY, latency=latency).price[
-        Api.COLLECTIONS
-    ].seconds
+    assert (
+        seconds
+        == cheapest("Contact", FIELDS, ids, limits=TINY, latency=latency)
+        .price[Api.COLLECTIONS]
+        .seconds
+    )
 
 
 @pytest.mark.parametrize("force", Api)

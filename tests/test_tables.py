@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -12,66 +11,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import wire
-from salesforce_targeted.api.wire import Response
-from salesforce_targeted.columns import Columns
-from salesforce_targeted.tables import Batch, Rejected, concat, from_csv, from_records
-from tests.fields import columns_of
-
-ONE_OF_EACH = columns_of(
-    Text="string", Long="textarea", Flag="boolean", Int="int", Double="double",
-    Day="date", Moment="datetime", Time="time", Odd="hologram",
-)  # fmt: skip
-
-
-class Number(float):
-    """A number as Salesforce, which is Java, writes it in JSON and in CSV: ``1.0E7``."""
-
-    def __repr__(self) -> str:
-        return repr(float(self)).replace("e+", "E").replace("e", "E")
-
-    __str__ = __repr__
-
-
-def as_json(rows: list[dict[str, Any]], columns: Columns) -> Batch:
-    """The rows as Collections answers them, read as the client reads them."""
-    body = json.dumps([{"attributes": {"type": "Contact"}, **row} for row in rows])
-    for number in {v for row in rows for v in row.values() if isinstance(v, Number)}:
-        body = body.replace(float.__repr__(number), str(number))
-    found = wire.collection(Response(200, {}, body.encode()), len(rows))
-    return from_records([record for record in found if record is not None], columns)
-
-
-def as_csv(rows: list[dict[str, Any]], columns: Columns) -> Batch:
-    """The rows as Bulk answers them: every value quoted, null as nothing."""
-    lines = [columns.fields, *([_text(row.get(name)) for name in columns.fields] for row in rows)]
-    quoted = [",".join('"' + value.replace('"', '""') + '"' for value in line) for line in lines]
-    return from_csv(("\n".join(quoted) + "\n").encode(), columns)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    return json.dumps(value) if isinstance(value, bool) else str(value)
-
-
-def values(kind: str, given_values: list[Any], stored: str = "") -> tuple[list[Any], list[Rejected]]:
-    """What a column of that type holds of the values, the same by either way; and the rejected."""
-    columns = columns_of({"f": {"data_type": stored}} if stored else None, F=kind)
-    rows = [{"Id": f"{n:018}", "F": value} for n, value in enumerate(given_values)]
-    one, other = as_json(rows, columns), as_csv(rows, columns)
-    assert_same(one, other)
-    return one.table.column("F").to_pylist(), one.rejected
-
-
-def assert_same(one: Batch, other: Batch) -> None:
-    """The same rows, the same hashes, the same rejections; only raw payloads may be spelled apart."""
-    assert one.table.schema == other.table.schema
-    assert one.table.equals(other.table), (one.table.to_pylist(), other.table.to_pylist())
-    assert one.nuls_removed == other.nuls_removed
-    assert [(r.record_id, r.field, r.error.split(":")[1]) for r in one.rejected] == [
-        (r.record_id, r.field, r.error.split(":")[1]) for r in other.rejected
-    ]
+from salesforce_targeted.tables import concat, from_csv, from_records
+from tests.fields import (
+    ONE_OF_EACH,
+    Number,
+    as_csv,
+    as_json,
+    assert_same,
+    columns_of,
+    records,
+    values,
+)
 
 
 def at(value: str) -> datetime:
@@ -79,25 +29,6 @@ def at(value: str) -> datetime:
 
 
 # --- the same row by either way
-
-doubles = st.floats(allow_nan=False, allow_infinity=False).map(Number)
-years = {"min_value": datetime(1, 1, 1), "max_value": datetime(9999, 12, 31)}
-moments = st.datetimes(**years).map(
-    lambda m: m.isoformat()[:19].zfill(19) + f".{m.microsecond // 1000:03}+0000"
-)
-records = st.fixed_dictionaries(
-    {
-        "Text": st.none() | st.text(max_size=9),
-        "Long": st.none() | st.text(alphabet='a",\r\n\0\x0b\x85\u2028\\ 😈', max_size=9),
-        "Flag": st.booleans(),
-        "Int": st.none() | st.integers(-(2**31), 2**31 - 1),
-        "Double": st.none() | doubles,
-        "Day": st.none() | st.dates().map(date.isoformat),
-        "Moment": st.none() | moments,
-        "Time": st.none() | st.times().map(lambda t: t.replace(microsecond=0).isoformat() + ".999Z"),
-        "Odd": st.none() | st.text(max_size=5),
-    }
-)
 
 
 @settings(max_examples=150, deadline=None)
@@ -115,7 +46,11 @@ def test_json_and_csv_of_the_same_records_are_the_same_rows(rows: list[dict[str,
     for row, held in zip(rows, batch.table.to_pylist(), strict=True):
         for name in ("Text", "Long", "Odd"):
             assert ((row[name] or "").replace("\0", "") or None) == held[name]
-        assert (row["Flag"], row["Int"], row["Double"]) == (held["Flag"], held["Int"], held["Double"])
+        assert (row["Flag"], row["Int"], row["Double"]) == (
+            held["Flag"],
+            held["Int"],
+            held["Double"],
+        )
         assert row["Day"] == (held["Day"] and held["Day"].isoformat())
         assert row["Moment"] == (held["Moment"] and _as_salesforce(held["Moment"]))
 
@@ -154,7 +89,10 @@ def test_an_empty_string_is_null_in_any_column(kind: str) -> None:
 def test_nuls_are_removed_and_counted() -> None:
     """PostgreSQL can't store NUL: the rest of the text stays, values are counted, not characters."""
     columns = columns_of(F="string", G="textarea")
-    rows = [{"Id": "1", "F": "a\0b\0", "G": "\0"}, {"Id": "2", "F": "ab", "G": None}]
+    rows: list[dict[str, Any]] = [
+        {"Id": "1", "F": "a\0b\0", "G": "\0"},
+        {"Id": "2", "F": "ab", "G": None},
+    ]
     batch = as_json(rows, columns)
 
     assert_same(batch, as_csv(rows, columns))
@@ -310,149 +248,3 @@ def test_tables_are_put_together_as_one() -> None:
 
     assert ["1", "2"] == found.column("id").to_pylist()
     assert {1} == {found.column(name).num_chunks for name in found.column_names}
-
-
-# --- a field's type against the type that its column has
-
-SAMPLES: dict[str, list[Any]] = {
-    "string": [
-        "true", "false", "TRUE", "1", "12", "-7", "0123", "+3", "0x1F", " 12", "12.0", "12.50",
-        "1.5E3", "NaN", "Infinity", "12345678901234567890", "2024-02-29", "2024-1-1",
-        "2024-02-29T01:02:03.004+0000", "01:02:03.004Z", "words",
-    ],
-    "boolean": [True, False],
-    "int": [0, 1, -7, 20_000, 2**53 + 1],
-    "double": [0.0, 1.0, -7.0, 5.5, 0.1, Number(1.5e300)],
-    "date": ["1970-01-01", "2024-02-29", "0001-01-01", "9999-12-31"],
-    "datetime": ["2024-02-29T00:00:00.000+0000", "2024-02-29T01:02:03.004+0000"],
-    "time": ["00:00:00.000Z", "01:02:03.004Z"],
-}  # fmt: skip
-DAY, MOMENT = at("2024-02-29T00:00:00"), at("2024-02-29T01:02:03.004")
-# (wire type, stored type) -> the values that fit, and as what. All others are rejected.
-FITS: dict[tuple[str, str], dict[Any, Any]] = {
-    ("string", "bool"): {"true": True, "false": False},
-    ("string", "bigint"): {"1": 1, "12": 12, "-7": -7},
-    ("string", "double"): {
-        "1": 1.0, "12": 12.0, "-7": -7.0, "12.0": 12.0, "12.50": 12.5, "1.5E3": 1500.0,
-    },
-    ("string", "date"): {"2024-02-29": date(2024, 2, 29)},
-    ("string", "timestamp"): {"2024-02-29T01:02:03.004+0000": MOMENT},
-    ("string", "time"): {"01:02:03.004Z": time(1, 2, 3, 4000)},
-    ("boolean", "text"): {True: "true", False: "false"},
-    ("boolean", "bigint"): {True: 1, False: 0},
-    ("boolean", "double"): {True: 1.0, False: 0.0},
-    ("int", "text"): {n: str(n) for n in SAMPLES["int"]},
-    ("int", "bool"): {0: False, 1: True},
-    ("int", "double"): {0: 0.0, 1: 1.0, -7: -7.0, 20_000: 20_000.0},
-    ("double", "text"): {0.0: "0", 1.0: "1", -7.0: "-7", 5.5: "5.5", 0.1: "0.1", 1.5e300: "1.5e+300"},
-    ("double", "bool"): {0.0: False, 1.0: True},
-    ("double", "bigint"): {0.0: 0, 1.0: 1, -7.0: -7},
-    ("date", "text"): {day: day for day in SAMPLES["date"]},
-    ("date", "timestamp"): {day: at(day) for day in SAMPLES["date"]},
-    ("datetime", "text"): {
-        SAMPLES["datetime"][0]: "2024-02-29 00:00:00.000000Z",
-        SAMPLES["datetime"][1]: "2024-02-29 01:02:03.004000Z",
-    },
-    ("datetime", "date"): {SAMPLES["datetime"][0]: date(2024, 2, 29)},
-    ("time", "text"): {"00:00:00.000Z": "00:00:00.000000", "01:02:03.004Z": "01:02:03.004000"},
-}  # fmt: skip
-SAME = {"string": "text", "boolean": "bool", "int": "bigint", "double": "double", "date": "date",
-        "datetime": "timestamp", "time": "time"}  # fmt: skip
-
-
-@pytest.mark.parametrize("stored", SAME.values())
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_a_value_fits_its_column_or_is_rejected(kind: str, stored: str) -> None:
-    """Every wire type against every stored type: as it was, or null and listed; never changed."""
-    found, rejected = values(kind, [*SAMPLES[kind], None], stored)
-    if SAME[kind] == stored:
-        assert ([*values(kind, SAMPLES[kind])[0], None], []) == (found, rejected)
-        return
-    fits = FITS.get((kind, stored), {})
-
-    assert [*(fits.get(value) for value in SAMPLES[kind]), None] == found
-    misfits = [n for n, value in enumerate(SAMPLES[kind]) if value not in fits]
-    assert [f"{n:018}" for n in misfits] == [one.record_id for one in rejected]
-
-
-@pytest.mark.parametrize("stored", SAME.values())
-@pytest.mark.parametrize("kind", SAMPLES)
-def test_nulls_fit_every_column(kind: str, stored: str) -> None:
-    """A field that changed its type and is empty everywhere rejects nothing."""
-    assert ([None, None], []) == values(kind, [None, None], stored)
-
-
-# --- the hash of a row
-
-
-def hash_of(columns: Columns = ONE_OF_EACH, **row: Any) -> str:
-    """The hash of one row."""
-    (found,) = as_json([{"Id": "003", **row}], columns).table.column("row_hash").to_pylist()
-    return str(found)
-
-
-def test_a_hash_is_the_same_in_every_version() -> None:
-    """Pinned: another spelling of it would make every held row look updated once."""
-    row = {"Text": "ü", "Flag": True, "Int": 12, "Double": 0.1, "Day": "2024-02-29",
-           "Moment": "2024-02-29T01:02:03.004+0000", "Time": "01:02:03.004Z"}  # fmt: skip
-
-    assert "2485f51e23da485ca9ca3e6b61da0c2d" == hash_of(**row)
-
-
-def test_the_order_of_columns_does_not_matter() -> None:
-    """Describe may list its fields in any order."""
-    one = columns_of(A="string", B="int", C="double")
-    other = columns_of(C="double", B="int", A="string")
-
-    assert hash_of(one, A="x", B=1, C=0.5) == hash_of(other, A="x", B=1, C=0.5)
-
-
-def test_a_column_without_a_value_does_not_matter() -> None:
-    """A field added to Salesforce changes no row that has nothing in it."""
-    one, other = columns_of(A="string"), columns_of(A="string", B="int", C="datetime")
-
-    assert hash_of(one, A="x") == hash_of(other, A="x")
-    assert hash_of(one, A="x") != hash_of(other, A="x", B=0)
-
-
-@pytest.mark.parametrize(
-    ("name", "one", "other"),
-    [
-        ("Text", "a", "b"), ("Text", "a", "a "), ("Text", "a", "A"), ("Text", "a", None),
-        ("Text", "null", None), ("Text", "é", "e\u0301"), ("Flag", True, False),
-        ("Flag", False, None), ("Int", 0, None), ("Int", 1, -1), ("Double", Number(0.0), Number(-0.0)),
-        ("Double", 0.1 + 0.2, 0.3), ("Double", 0.5, None), ("Double", 1e16, math.nextafter(1e16, 2e16)),
-        ("Day", "0001-01-01", "0001-01-02"), ("Day", "1970-01-01", None),
-        ("Moment", "2024-02-29T01:02:03.004+0000", "2024-02-29T01:02:03.005+0000"),
-        ("Moment", "1970-01-01T00:00:00.000+0000", None),
-        ("Time", "23:59:59.999Z", "23:59:59.998Z"), ("Time", "00:00:00.000Z", None),
-    ],
-)  # fmt: skip
-def test_every_change_of_a_value_changes_the_hash(name: str, one: Any, other: Any) -> None:
-    """The smallest change of each type, null and the type's zero included."""
-    assert hash_of(**{name: one}) != hash_of(**{name: other})
-
-
-@settings(max_examples=150, deadline=None)
-@given(records, records)
-@example({"Text": "ab", "Long": "c"}, {"Text": "a", "Long": "bc"})
-@example({"Text": "x", "Long": None}, {"Text": None, "Long": "x"})
-@example({"Text": "Text", "Long": "Long"}, {"Text": "Long", "Long": "Text"})
-def test_rows_with_the_same_hash_are_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
-    """No value can pretend to be another column's, or the border between two."""
-    table = as_json([{"Id": "003", **row} for row in (one, other)], ONE_OF_EACH).table
-    first, second = table.drop_columns("row_hash").to_pylist()
-    same = [(value, str(value)) for value in first.values()] == [
-        (value, str(value)) for value in second.values()
-    ]
-
-    assert same == (1 == len(set(table.column("row_hash").to_pylist())))
-
-
-def test_the_place_of_a_row_does_not_matter() -> None:
-    """A row hashes alone as it does among others, and in a slice of a table."""
-    rows = [{"Id": str(n), "Text": "x" * n, "Int": n or None} for n in range(5)]
-    together = as_csv(rows, ONE_OF_EACH).table.column("row_hash").to_pylist()
-    alone = [as_csv([row], ONE_OF_EACH).table.column("row_hash")[0].as_py() for row in rows]
-
-    assert alone == together

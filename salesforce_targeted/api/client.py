@@ -319,37 +319,48 @@ class SalesforceClient:
         """
         return self.ask(wire.describe(self.version, soql_text.name(name)), _description)
 
-    def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
-        """Several describes for one call per 25 names; an error takes the place of its describe."""
-        found: dict[str, Record | SalesforceError] = {}
-        distinct = list(dict.fromkeys(names))
-        size = self.limits.composite_subrequests
-        for start in range(0, len(distinct), size):
-            found.update(self._describe_batch(distinct[start : start + size]))
-        return found
+    def together(self, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+        """Several reading requests for one billed call each 25; each is answered for itself.
 
-    def _describe_batch(self, names: list[str]) -> dict[str, Record | SalesforceError]:
-        requests = [wire.describe(self.version, soql_text.name(name)) for name in names]
-        if len(names) > 1:
+        An org that refuses ``composite`` is asked one by one, a call each.
+
+        Returns:
+            The answers in the order of the requests, an error where one was refused.
+        """
+        answers: list[Response | SalesforceError] = []
+        size = self.limits.composite_subrequests
+        for start in range(0, len(requests), size):
+            answers += self._bundle(requests[start : start + size])
+        return answers
+
+    def _bundle(self, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+        if len(requests) > 1:
             try:
                 parts = self.ask(
                     wire.composite(self.version, requests),
                     lambda response: wire.composite_results(response, len(requests)),
                 )
             except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError):
-                _log.debug("composite refused: describing one by one")
+                _log.debug("composite refused: asking one by one")
             else:
-                return {
-                    name: _answered(wire.part(*part), request)
-                    for name, request, part in zip(names, requests, parts, strict=True)
-                }
-        found: dict[str, Record | SalesforceError] = {}
-        for name, request in zip(names, requests, strict=True):
+                return [
+                    _part(wire.part(*part), request)
+                    for request, part in zip(requests, parts, strict=True)
+                ]
+        answers: list[Response | SalesforceError] = []
+        for request in requests:
             try:
-                found[name] = self.ask(request, _description)
-            except (PermissionDeniedError, NotFoundError, QueryError) as error:
-                found[name] = error
-        return found
+                answers.append(self.send(request))
+            except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError) as error:
+                answers.append(error)
+        return answers
+
+    def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
+        """Several describes for one call per 25 names; an error takes the place of its describe."""
+        distinct = list(dict.fromkeys(names))
+        requests = [wire.describe(self.version, soql_text.name(name)) for name in distinct]
+        answers = self.together(requests)
+        return {name: described(answer) for name, answer in zip(distinct, answers, strict=True)}
 
     def collections(
         self,
@@ -452,13 +463,20 @@ def _description(response: Response) -> Record:
     return found
 
 
-def _answered(response: Response, request: Request) -> Record | SalesforceError:
-    if response.status != HTTPStatus.OK:
-        return wire.error_from(response, request.call, request.kind)
+def described(answer: Response | SalesforceError) -> Record | SalesforceError:
+    """A describe out of a bundle of answers, or why there is none."""
+    if isinstance(answer, SalesforceError):
+        return answer
     try:
-        return _description(response)
+        return _description(answer)
     except TruncatedAnswerError as error:
         return error
+
+
+def _part(response: Response, request: Request) -> Response | SalesforceError:
+    if response.status != 200:
+        return wire.error_from(response, request.call, request.kind)
+    return response
 
 
 def _in_order(found: list[Record | None], asked: list[str]) -> list[Record | None]:

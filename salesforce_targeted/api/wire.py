@@ -347,8 +347,11 @@ def composite_results(response: Response, asked: int | None = None) -> list[tupl
 
 def part(status: int, body: Any) -> Response:
     """A composite subrequest's answer as if it had come alone, for the readers above."""
-    # Not orjson: what the fallback parser let through (numbers beyond 64 bits) it can't write.
-    return Response(status, {}, json.dumps(body).encode())
+    try:
+        return Response(status, {}, orjson.dumps(body))
+    except TypeError:
+        # What the fallback parser let through (numbers beyond 64 bits) orjson can't write.
+        return Response(status, {}, json.dumps(body).encode())
 
 
 def job(response: Response) -> Job:

@@ -1,0 +1,70 @@
+"""A run's first call: everything that can be asked before anything is known, as one.
+
+Four describes, the first batch of discovery and the count of the relations travel in one composite
+call. An org that refuses ``composite``, or one of its parts, is asked for that part on its own.
+
+Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries; billed as one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from salesforce_targeted import relations
+from salesforce_targeted.api import wire
+from salesforce_targeted.api.client import SalesforceClient, described
+from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.wire import Page, Response
+from salesforce_targeted.relations import SHARED_ACTIVITIES, Record
+
+OBJECTS = ("TaskWhoRelation", "Contact", "Task", "User")
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the first call brought.
+
+    Attributes:
+        describes: Object name to its describe, or to why there is none.
+        groups: The first batch of discovery; None where it is still to be asked for.
+        relations: How many relations the org shows; None likewise.
+    """
+
+    describes: Mapping[str, dict[str, Any] | SalesforceError]
+    groups: list[Record] | None = None
+    relations: int | None = None
+
+
+def opening(client: SalesforceClient, *, discovery: bool) -> Opening:
+    """Make a run's first call.
+
+    Args:
+        discovery: Whether to ask for the active contacts and the count of relations too.
+    """
+    requests = [wire.describe(client.version, name) for name in OBJECTS]
+    if discovery:
+        groups = relations.groups_statement(SHARED_ACTIVITIES, client.limits.groups_per_query)
+        counted = relations.count_statement(SHARED_ACTIVITIES)
+        requests += [wire.query(client.version, statement) for statement in (groups, counted)]
+    answers = client.together(requests)
+    describes = {name: described(answer) for name, answer in zip(OBJECTS, answers, strict=False)}
+    if not discovery:
+        return Opening(describes)
+    first, total = _page(answers[-2]), _page(answers[-1])
+    whole = first is not None and first.next is None and len(first.records) == first.total
+    return Opening(
+        describes,
+        groups=first.records if first is not None and whole else None,
+        relations=total.total if total is not None else None,
+    )
+
+
+def _page(answer: Response | SalesforceError) -> Page | None:
+    if isinstance(answer, SalesforceError):
+        return None
+    try:
+        return wire.page(answer)
+    except SalesforceError:
+        return None

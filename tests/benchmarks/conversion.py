@@ -1,0 +1,133 @@
+"""(c) Records into Arrow: rows per second, against the parsers alone and other ways to a table.
+
+What the others leave out: the described types (they guess), empty texts as null, NUL characters,
+values that don't fit, and the row hash.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Mapping
+
+import orjson
+import pyarrow as pa
+import requests
+from pyarrow import csv as pa_csv
+from pyarrow import json as pa_json
+
+from salesforce_targeted.api import bulk, soql
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.columns import ROW_HASH, Columns
+from salesforce_targeted.tables import add_row_hash, from_csv, from_records
+from tests.benchmarks.retrieval import all_columns
+from tests.benchmarks.served_org import ServedOrg
+from tests.benchmarks.timed import interleaved, median, seconds_of
+from tests.benchmarks.workbench import Workbench
+
+ROWS = 20_000
+QUICK_ROWS = 4_000
+PER_ANSWER = 2_000
+
+
+def run(bench: Workbench) -> None:
+    """The same contacts as Collections answers and as a page of Bulk results."""
+    rows = QUICK_ROWS if bench.quick else ROWS
+    with bench.org(rows, rows) as org:
+        client = SalesforceClient(
+            SessionCredentials(instance_url=org.url, access_token=org.token)
+        )
+        columns = all_columns(client)
+        answers = _answers(org, client, columns)
+        statement = soql.select(columns.fields, "Contact")
+        page = b"".join(part.body for part in bulk.pages(client, statement))
+        client.close()
+    _show(bench, "JSON to Arrow", _of_json(answers, columns), rows, sum(map(len, answers)))
+    _show(bench, "CSV to Arrow", _of_csv(page, columns), rows, len(page))
+
+
+def _answers(org: ServedOrg, client: SalesforceClient, columns: Columns) -> list[bytes]:
+    ids = org.ids()
+    url = f"{org.url}/services/data/v{client.version}/composite/sobjects/Contact"
+    return [
+        requests.post(
+            url,
+            json={"ids": ids[start : start + PER_ANSWER], "fields": columns.fields},
+            headers={"Authorization": f"Bearer {org.token}"},
+            timeout=60,
+        ).content
+        for start in range(0, len(ids), PER_ANSWER)
+    ]
+
+
+def _of_json(answers: list[bytes], columns: Columns) -> Mapping[str, Callable[[], object]]:
+    parsed = [orjson.loads(answer) for answer in answers]
+    lines = [b"\n".join(map(orjson.dumps, records)) for records in parsed]
+    tables = [from_records(records, columns).table.drop([ROW_HASH]) for records in parsed]
+
+    def each(what: Callable[[bytes], object]) -> Callable[[], object]:
+        return lambda: [what(answer) for answer in answers]
+
+    return {
+        "orjson + from_records (ours)": each(lambda a: from_records(orjson.loads(a), columns)),
+        "  of which from_records": lambda: [from_records(r, columns) for r in parsed],
+        "  of which add_row_hash": lambda: [add_row_hash(table) for table in tables],
+        "json.loads alone": each(json.loads),
+        "orjson.loads alone": each(orjson.loads),
+        "orjson + Table.from_pylist, types guessed": each(
+            lambda a: pa.Table.from_pylist(orjson.loads(a))
+        ),
+        "pyarrow.json, types guessed, from lines": lambda: [
+            pa_json.read_json(
+                pa.BufferReader(text), pa_json.ReadOptions(block_size=len(text) + 1)
+            )
+            for text in lines
+        ],
+    }
+
+
+def _of_csv(page: bytes, columns: Columns) -> Mapping[str, Callable[[], object]]:
+    table = from_csv(page, columns).table.drop([ROW_HASH])
+    text = page.decode()
+    quoted = pa_csv.ParseOptions(newlines_in_values=True)
+    strings = pa_csv.ConvertOptions(column_types=dict.fromkeys(columns.fields, pa.string()))
+    types = pa_csv.ConvertOptions(
+        column_types={column.field: column.wire_type for column in columns.items
+                      if not pa.types.is_time(column.wire_type)},
+    )  # fmt: skip
+    return {
+        "from_csv (ours)": lambda: from_csv(page, columns),
+        "  of which add_row_hash": lambda: add_row_hash(table),
+        "  and bulk.count_rows": lambda: bulk.count_rows(page),
+        "csv.reader alone": lambda: list(csv.reader(io.StringIO(text))),
+        "pyarrow.csv, all texts": lambda: pa_csv.read_csv(
+            pa.BufferReader(page), parse_options=quoted, convert_options=strings
+        ),
+        "pyarrow.csv, described types": lambda: pa_csv.read_csv(
+            pa.BufferReader(page), parse_options=quoted, convert_options=types
+        ),
+        "pyarrow.csv, types guessed": lambda: pa_csv.read_csv(
+            pa.BufferReader(page), parse_options=quoted
+        ),
+    }
+
+
+def _show(
+    bench: Workbench, title: str, ways: Mapping[str, Callable[[], object]], rows: int, size: int
+) -> None:
+    timed = interleaved(
+        bench.rounds(5), {name: _timer(what) for name, what in ways.items()}
+    )
+    seconds = {name: median(found) for name, found in timed.items()}
+    ours = next(iter(seconds.values()))
+    bench.show(
+        f"{title}: {rows:,} contacts, {size / 1e6:.0f} MB",
+        ("way", "s", "rows/s", "MB/s", "ours ÷ it"),
+        [(name, s, rows / s, size / 1e6 / s, ours / s) for name, s in seconds.items()],
+    )
+
+
+def _timer(what: Callable[[], object]) -> Callable[[], float]:
+    return lambda: seconds_of(what)

@@ -1,0 +1,94 @@
+"""(b) Contacts out of the org by each Api, loaded nowhere: rows per second, calls, the plan's guess.
+
+The library's own client, planner and conversion in this process, the org in another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.plan import Api, Plan, cheapest
+from salesforce_targeted.retrieval import retrieve
+from salesforce_targeted.source import CALLS_IN_FLIGHT
+from tests.benchmarks.served_org import Counted, ServedOrg
+from tests.benchmarks.timed import interleaved, median
+from tests.benchmarks.workbench import Workbench
+
+SIZES = {(600_000, 817): 3, (100_000, 20_000): 3, (100_000, 50_000): 1}
+QUICK = {(6_000, 3_000): 1}
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """One retrieval."""
+
+    seconds: float
+    rows: int
+    counted: Counted
+    plan: Plan
+
+
+def run(bench: Workbench) -> None:
+    """Every size, every latency, every Api."""
+    rows = []
+    for (contacts, active), rounds in (QUICK if bench.quick else SIZES).items():
+        with bench.org(contacts, active) as org:
+            ids = org.ids()
+            for latency in ("none", "realistic"):
+                rows += _by_api(org, ids, latency, bench.rounds(rounds))
+    bench.show(
+        "contacts with all fields out of the org, into Arrow",
+        ("active of contacts, latency, Api", "s", "plan's s", "rows/s", "× fastest", "calls",
+         "plan's calls", "org CPU s"),
+        rows,
+    )  # fmt: skip
+    bench.say("* the planner's choice. bulk: as planned, by lists of ids or all rows.")
+
+
+def _by_api(org: ServedOrg, ids: list[str], latency: str, rounds: int) -> list[list[object]]:
+    found = interleaved(rounds, {api.value: _fetch(org, ids, latency, api) for api in Api})
+    seconds = {name: median([one.seconds for one in runs]) for name, runs in found.items()}
+    rows: list[list[object]] = []
+    for name, runs in found.items():
+        one = runs[0]
+        chosen = min(one.plan.price, key=lambda api: one.plan.price[api].seconds)
+        mark = " *" if chosen.value == name else ""
+        price = one.plan.price[Api(name)]
+        rows.append([
+            f"{len(ids):,} of {org.contacts:,}, {latency}, {name}{mark}", seconds[name],
+            price.seconds, one.rows / seconds[name], seconds[name] / min(seconds.values()),
+            one.counted.calls, price.calls, one.counted.cpu_seconds,
+        ])  # fmt: skip
+    return rows
+
+
+def _fetch(org: ServedOrg, ids: list[str], latency: str, api: Api) -> Callable[[], Fetched]:
+    def fetch() -> Fetched:
+        credentials = SessionCredentials(instance_url=org.url, access_token=org.token)
+        client = SalesforceClient(credentials, max_in_flight=CALLS_IN_FLIGHT)
+        chosen = all_columns(client)
+        plan = cheapest(
+            "Contact", chosen.fields, len(ids), org.contacts, limits=client.limits, force=api
+        )
+        org.reset(latency)
+        begun = time.perf_counter()
+        rows = sum(answer.batch.table.num_rows for answer in retrieve(client, plan, ids, chosen))
+        seconds = time.perf_counter() - begun
+        counted = org.counted()
+        client.close()
+        return Fetched(seconds, rows, counted, plan)
+
+    return fetch
+
+
+def all_columns(client: SalesforceClient, object_name: str = "Contact") -> Columns:
+    """The columns of all fields, as a first run makes them."""
+    import dlt
+
+    naming = dlt.Schema("benchmark").naming
+    return columns(client.describe(object_name), normalize=naming.normalize_path)

@@ -1,0 +1,100 @@
+"""Processes timed from start to exit, and contenders that take turns."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+ROOT = Path(__file__).parent.parent.parent
+_LAUNCH = Path(__file__).parent / "launch.py"
+_OURS = ("SALESFORCE_", "SOURCES__", "DESTINATION__", "DESTINATION_", "DLT_", "PIPELINE")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A process that has ended well.
+
+    Attributes:
+        seconds: Wall time from before its start to after its exit.
+        cpu_seconds: Its processor time, system calls included.
+        rss_mb: Its peak resident memory.
+        out: What it printed.
+    """
+
+    seconds: float
+    cpu_seconds: float
+    rss_mb: float
+    out: bytes
+
+
+def environment(more: Mapping[str, str] | None = None, *, library: bool = True) -> dict[str, str]:
+    """This process's environment with nobody's credentials.
+
+    Args:
+        library: Whether this tree comes first on the path; a peer lives in an environment of its
+            own.
+    """
+    found = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    found.pop("PYTHONPATH", None)
+    if library:
+        found["PYTHONPATH"] = str(ROOT)
+    return {**found, "RUNTIME__DLTHUB_TELEMETRY": "false", **(more or {})}
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    environ: Mapping[str, str] | None = None,
+    library: bool = True,
+) -> Ran:
+    """Run a process to its end.
+
+    Raises:
+        RuntimeError: it ended with another code than 0; with the end of what it said.
+    """
+    with tempfile.TemporaryDirectory(prefix="ran-") as folder:
+        facts, out, err = (Path(folder) / name for name in ("facts", "out", "err"))
+        subprocess.run(
+            [sys.executable, "-S", "-E", str(_LAUNCH), str(facts), str(out), str(err), *argv],
+            cwd=cwd,
+            env=environment(environ, library=library),
+            check=True,
+        )
+        used = json.loads(facts.read_text())
+        if used.pop("code"):
+            said = (err.read_bytes() + out.read_bytes()).decode(errors="replace").strip()
+            raise RuntimeError(f"{' '.join(map(str, argv[1:4]))} failed: {said[-1500:]}")
+        return Ran(**used, out=out.read_bytes())
+
+
+def interleaved(rounds: int, contenders: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
+    """Let the contenders take turns; every other round in the opposite order."""
+    found: dict[str, list[T]] = {name: [] for name in contenders}
+    for number in range(rounds):
+        names = list(contenders)
+        for name in names if number % 2 == 0 else reversed(names):
+            found[name].append(contenders[name]())
+    return found
+
+
+def seconds_of(what: Callable[[], object]) -> float:
+    """How long a call takes in this process."""
+    begun = time.perf_counter()
+    what()
+    return time.perf_counter() - begun
+
+
+def median(values: Sequence[float]) -> float:
+    """The middle one: a noisy neighbour spoils a mean."""
+    return statistics.median(values)

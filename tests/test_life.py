@@ -1,0 +1,289 @@
+"""A contact's life: each thing that a run can see, and what it writes about the contact."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from salesforce_targeted import life
+from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
+from salesforce_targeted.life import Life, Sighting
+from salesforce_targeted.retrieval import Gone
+
+BORN, BEFORE, NOW = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 19, 20))
+ADA, BOB, EVE = "003A", "003B", "003E"
+
+ACTIVE = Life(ADA, is_active=True, relation_count=2, gone_reason=None, merged_into=None,
+              first_seen_at=BORN, last_seen_at=BORN)  # fmt: skip
+LEFT = replace(ACTIVE, is_active=False, relation_count=0, left_at=BEFORE, left_reason="task_deleted",
+               last_seen_at=BEFORE)  # fmt: skip
+
+
+def seen(counts: dict[str, int] | None = None, **what: Any) -> Sighting:
+    """A default run that asked for whom it saw; *what* else it saw."""
+    counts = {ADA: 2} if counts is None else counts
+    found: dict[str, Any] = {
+        "complete": True, "gone": {}, "rejected": frozenset(), "asked": frozenset({*counts, ADA}),
+        "left_reasons": {}, "now": NOW, "before": BEFORE,
+    }  # fmt: skip
+    return Sighting(counts=counts, **(found | what))
+
+
+def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
+    """Ada did not come, and why."""
+    return {ADA: Gone(ADA, reason, into)}
+
+
+def after(before: Life | None, what: Sighting) -> Life | None:
+    """Ada's life after the run; None if nothing is written."""
+    known = {} if before is None else {ADA: before}
+    found = life.changed(known, {ADA}, what)
+    assert {ADA} >= {one.contact_id for one in found}
+    return found[0] if found else None
+
+
+# --- seen for the first time
+
+
+def test_an_active_contact_is_born() -> None:
+    """Seen first and last now, with its relations."""
+    expected = replace(ACTIVE, first_seen_at=NOW, last_seen_at=NOW)
+
+    assert expected == after(None, seen())
+
+
+def test_a_contact_that_was_never_held_is_born_gone() -> None:
+    """Discovered and deleted: the relation's contact has a row that says why it is not held."""
+    found = life.changed({}, [], seen({ADA: 1}, gone=gone(DELETED)))
+
+    assert [(ADA, True, 1, DELETED)] == [
+        (one.contact_id, one.is_active, one.relation_count, one.gone_reason) for one in found
+    ]
+
+
+def test_a_held_contact_without_relations_is_born_inactive() -> None:
+    """The table of lives was emptied, or the contact was held for another reason: it never left."""
+    found = after(None, seen({}))
+
+    assert found is not None
+    assert (False, 0, None) == (found.is_active, found.relation_count, found.left_at)
+
+
+def test_everyone_has_a_life_in_the_order_of_ids() -> None:
+    """Known, held, counted or gone: each once."""
+    found = life.changed(
+        {EVE: replace(LEFT, contact_id=EVE)},
+        [BOB],
+        seen({ADA: 1}, gone={"003C": Gone("003C", HIDDEN)}),
+    )
+
+    assert [ADA, BOB, "003C"] == [one.contact_id for one in found]
+
+
+# --- quiet
+
+
+@pytest.mark.parametrize(
+    ("before", "what"),
+    [
+        (ACTIVE, seen()),
+        (ACTIVE, seen({ADA: 2}, complete=False)),
+        (LEFT, seen({})),
+        (replace(ACTIVE, gone_reason=DELETED), seen(gone=gone(DELETED))),
+        (replace(ACTIVE, gone_reason=MERGED, merged_into=BOB), seen(gone=gone(MERGED, BOB))),
+        (replace(ACTIVE, gone_reason="rejected"), seen(rejected=frozenset({ADA}))),
+        (replace(LEFT, gone_reason=HIDDEN), seen({}, gone=gone(HIDDEN))),
+    ],
+    ids=["active", "active, partial look", "left", "deleted", "merged", "rejected", "left, hidden"],
+)
+def test_a_quiet_run_writes_nothing(before: Life, what: Sighting) -> None:
+    """Nothing about the contact changed, so no row does: last_seen_at is no heartbeat."""
+    assert after(before, what) is None
+
+
+# --- active, left, back
+
+
+def test_a_contact_leaves() -> None:
+    """Its last relation is gone: left now, seen active last by the run before, and why."""
+    found = after(ACTIVE, seen({}, left_reasons={ADA: "task_archived"}))
+
+    assert replace(ACTIVE, is_active=False, relation_count=0, left_at=NOW,
+                   left_reason="task_archived", last_seen_at=BEFORE) == found  # fmt: skip
+
+
+def test_a_contact_leaves_without_a_reason() -> None:
+    """Nobody saw the relation go: the reason stays empty."""
+    found = after(ACTIVE, seen({}))
+
+    assert found is not None
+    assert (NOW, None) == (found.left_at, found.left_reason)
+
+
+@pytest.mark.parametrize(
+    ("last", "before", "expected"),
+    [(BORN, BEFORE, BEFORE), (BEFORE, BORN, BEFORE), (BORN, None, BORN)],
+)
+def test_when_a_contact_that_leaves_was_last_seen(
+    last: datetime, before: datetime | None, expected: datetime
+) -> None:
+    """By the last run that looked at everything, or by a later one that looked at less."""
+    found = after(replace(ACTIVE, last_seen_at=last), seen({}, before=before))
+
+    assert found is not None
+    assert expected == found.last_seen_at
+
+
+def test_nobody_leaves_a_run_that_did_not_look_at_everything() -> None:
+    """``--since`` and ``--limit`` see some relations: the absence of others says nothing."""
+    assert after(ACTIVE, seen({}, complete=False)) is None
+
+
+def test_a_contact_comes_back() -> None:
+    """Active again, with nothing of its leaving left; it was first seen when it was."""
+    found = after(LEFT, seen({ADA: 1}))
+
+    assert replace(ACTIVE, relation_count=1, last_seen_at=NOW) == found
+
+
+def test_a_contact_comes_back_with_as_many_relations_as_none() -> None:
+    """Coming back is a change whatever the count says."""
+    found = after(replace(LEFT, relation_count=2), seen({ADA: 2}))
+
+    assert found is not None
+    assert found.is_active
+
+
+def test_another_relation() -> None:
+    """More or fewer relations are a change."""
+    assert replace(ACTIVE, relation_count=3, last_seen_at=NOW) == after(ACTIVE, seen({ADA: 3}))
+
+
+# --- gone and returned
+
+
+@pytest.mark.parametrize("before", [ACTIVE, LEFT], ids=["active", "left"])
+@pytest.mark.parametrize(("reason", "into"), [(DELETED, None), (MERGED, BOB), (HIDDEN, None)])
+def test_a_contact_is_gone(before: Life, reason: str, into: str | None) -> None:
+    """Why, and into whom; whether it is active is another matter."""
+    counts = {ADA: 2} if before.is_active else {}
+    expected = replace(before, gone_reason=reason, merged_into=into)
+
+    assert expected == after(before, seen(counts, gone=gone(reason, into)))
+
+
+def test_a_deleted_contact_loses_its_relations() -> None:
+    """Gone and left in one run."""
+    found = after(ACTIVE, seen({}, gone=gone(DELETED), left_reasons={ADA: "relation_removed"}))
+
+    assert replace(ACTIVE, gone_reason=DELETED, is_active=False, relation_count=0, left_at=NOW,
+                   left_reason="relation_removed", last_seen_at=BEFORE) == found  # fmt: skip
+
+
+@pytest.mark.parametrize(("known", "into"), [(DELETED, None), (MERGED, BOB)])
+def test_a_purged_contact_stays_what_it_was_known_as(known: str, into: str | None) -> None:
+    """Emptying the recycle bin makes a deleted contact look hidden: it is not."""
+    before = replace(LEFT, gone_reason=known, merged_into=into)
+
+    assert after(before, seen({}, gone=gone(HIDDEN))) is None
+
+
+def test_a_contact_purged_unseen_is_hidden() -> None:
+    """Nobody saw it deleted: a purged contact can't be told from a hidden one."""
+    assert replace(ACTIVE, gone_reason=HIDDEN) == after(ACTIVE, seen(gone=gone(HIDDEN)))
+
+
+def test_a_hidden_contact_that_is_shown_as_deleted() -> None:
+    """Knowing more replaces knowing less."""
+    before = replace(ACTIVE, gone_reason=HIDDEN)
+
+    assert replace(before, gone_reason=DELETED) == after(before, seen(gone=gone(DELETED)))
+
+
+def test_a_winner_is_merged_away_too() -> None:
+    """The chain grew: the last winner is the one to look for."""
+    before = replace(LEFT, gone_reason=MERGED, merged_into=BOB)
+
+    assert replace(before, merged_into=EVE) == after(before, seen({}, gone=gone(MERGED, EVE)))
+
+
+@pytest.mark.parametrize("reason", [DELETED, MERGED, HIDDEN, "rejected"])
+def test_a_contact_returns(reason: str) -> None:
+    """Undeleted, shown again or readable again: asked for, and it came."""
+    before = replace(ACTIVE, gone_reason=reason, merged_into=BOB if reason == MERGED else None)
+
+    assert replace(ACTIVE) == after(before, seen())
+
+
+def test_a_contact_that_was_not_asked_for_did_not_return() -> None:
+    """A run that asks for some says nothing about the others."""
+    before = replace(ACTIVE, gone_reason=DELETED)
+
+    assert after(before, seen(asked=frozenset())) is None
+
+
+def test_a_contact_is_rejected() -> None:
+    """It came and could not be loaded: it is not gone into anybody."""
+    before = replace(ACTIVE, gone_reason=MERGED, merged_into=BOB)
+
+    assert replace(ACTIVE, gone_reason="rejected") == after(before, seen(rejected=frozenset({ADA})))
+
+
+def test_gone_says_more_than_rejected() -> None:
+    """A deleted contact whose last row could not be read is deleted."""
+    found = after(ACTIVE, seen(gone=gone(DELETED), rejected=frozenset({ADA})))
+
+    assert found is not None
+    assert DELETED == found.gone_reason
+
+
+# --- the rules of every transition
+
+WHATS: list[dict[str, Any]] = [
+    {}, {"asked": frozenset()}, {"rejected": frozenset({ADA})}, {"gone": gone(DELETED)},
+    {"gone": gone(MERGED, EVE)}, {"gone": gone(HIDDEN)},
+]  # fmt: skip
+COUNTS: list[dict[str, int]] = [{}, {ADA: 1}]
+STATES = [
+    replace(life_, gone_reason=reason, merged_into=BOB if reason == MERGED else None)
+    for life_ in (ACTIVE, LEFT)
+    for reason in (None, DELETED, MERGED, HIDDEN, "rejected")
+]
+SIGHTS = [
+    seen(counts, complete=complete, **what)
+    for counts in COUNTS
+    for complete in (True, False)
+    for what in WHATS
+]
+
+
+@pytest.mark.parametrize("before", [None, *STATES])
+@pytest.mark.parametrize("what", SIGHTS)
+def test_every_transition_keeps_the_rules(before: Life | None, what: Sighting) -> None:
+    """Left is the opposite of active, merged has a winner, birth is for ever; a repeat is quiet."""
+    found = after(before, what) or before
+    assert found is not None
+    if ADA in what.counts:
+        assert (True, what.counts[ADA]) == (found.is_active, found.relation_count)
+    if found.is_active:
+        assert (None, None) == (found.left_at, found.left_reason)
+    elif before is not None:
+        assert (False, 0) == (found.left_at is None, found.relation_count)
+
+    assert (MERGED == found.gone_reason) == (found.merged_into is not None)
+    assert (NOW if before is None else BORN) == found.first_seen_at
+    assert found.first_seen_at <= found.last_seen_at <= NOW
+    assert after(found, what) is None
+
+
+def test_lives_as_arrow() -> None:
+    """One schema; the order of the columns is that of the fields, which Life(*row) leans on."""
+    table = life.to_table([ACTIVE, LEFT])
+
+    assert life.SCHEMA == table.schema
+    assert [asdict(ACTIVE), asdict(LEFT)] == table.to_pylist()
+    assert life.SCHEMA.names == list(asdict(ACTIVE)) == list(life.DESCRIPTIONS)
+    assert (0, life.SCHEMA) == (life.to_table([]).num_rows, life.to_table([]).schema)

@@ -1,0 +1,359 @@
+"""The ledger's facts as text, Markdown, JSON and as a row: the same numbers everywhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from salesforce_targeted import report, sync_runs
+from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED, Ledger, RelationTally, Tally
+from salesforce_targeted.plan import cheapest
+from salesforce_targeted.retrieval import Gone
+from salesforce_targeted.tables import Rejected
+
+STARTED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
+SECRET = "Ada Lovelace"
+
+
+def ledger() -> Ledger:
+    """A run in which something of everything happened."""
+    found = Ledger(started_at=STARTED, api_version="64.0", org_remaining=14_994)
+    found.cursor = datetime(2026, 11, 20, 11, 59, 59, tzinfo=UTC)
+    found.relations = RelationTally(read=2_392, new=2_000, updated=300, unchanged=92, removed=7)
+    found.tallies["Contact"] = Tally(
+        discovered=817, asked=1_820, retrieved=1_817, new=800, updated=17, unchanged=1_000,
+        gone=2, rejected=1,
+    )  # fmt: skip
+    found.plans["Contact"] = cheapest("Contact", ["Id"], 1_820)
+    found.predicted["collections"] = 3
+    found.calls.by_kind.update(query=3, collections=1, describe=2)
+    found.contacts_gone = {"003a": DELETED, "003b": HIDDEN}
+    found.reject(Rejected("Contact", "003c", "Birthdate", "ValueError: not a date", f'"{SECRET}"'))
+    found.reject(Rejected("Contact", "003d", "", "UnavailableError: gone away", f'"{SECRET}"'))
+    found.explain_tasks(["00Ta"], {"00Tb": Gone("00Tb", DELETED), "00Tc": Gone("00Tc", HIDDEN)})
+    found.warn("Contact: a field is gone")
+    found.step("Contact: 1,820 of 1,820")
+    return found
+
+
+def facts(of: Ledger | None = None, status: str = "done", **more: Any) -> dict[str, Any]:
+    """The report as a finished run has it."""
+    of = of or ledger()
+    found = of.facts(status, 1.94)
+    found["relations"]["held"], found["contacts"]["held"] = 2_385, 1_818
+    found["closure"] |= {"relations_explained_pct": 99.96, "relations_unexplained": 1}
+    found["statistics"] = {"total": 1_818, "with_email": 640}
+    return {
+        **found,
+        "versions": sync_runs.versions("64.0"),
+        "steps": of.steps,
+        "error": None,
+        **more,
+    }
+
+
+# --- the ledger
+
+
+@pytest.mark.parametrize(
+    ("tally", "expected"),
+    [
+        (Tally(), True),
+        (Tally(asked=3, retrieved=1, new=1, gone=1, rejected=1), True),
+        (Tally(asked=6, retrieved=6, new=1, updated=2, unchanged=3), True),
+        (Tally(asked=2, retrieved=1, new=1), False),  # one id vanished
+        (Tally(asked=1, retrieved=1, new=1, gone=1), False),  # one came out twice
+        (Tally(asked=1, retrieved=1), False),  # a row that is neither new nor known
+        (Tally(asked=1, retrieved=1, new=1, unchanged=1), False),
+    ],
+)
+def test_ids_are_conserved_or_not(tally: Tally, expected: bool) -> None:
+    """Asked = retrieved + gone + rejected, and retrieved = new + updated + unchanged."""
+    assert expected == tally.conserved
+    assert expected == Ledger(tallies={"Contact": Tally(), "Task": tally}).conserved
+
+
+def test_a_tally_as_a_sentence() -> None:
+    """The sum, with its numbers."""
+    assert ("6 asked = 3 retrieved (1 new, 1 updated, 1 unchanged) + 2 gone + 1 rejected") == str(
+        Tally(asked=6, retrieved=3, new=1, updated=1, unchanged=1, gone=2, rejected=1)
+    )
+
+
+def test_a_tally_begins_at_its_first_mention() -> None:
+    """Two mentions, one tally."""
+    found = Ledger()
+    found.tally("Task").asked += 2
+    found.tally("Task").asked += 1
+
+    assert 3 == found.tallies["Task"].asked
+
+
+def test_a_warning_is_said_once() -> None:
+    """However many batches notice the same."""
+    found = Ledger()
+    found.warn("twice")
+    found.warn("twice")
+
+    assert ["twice"] == found.warnings
+
+
+@pytest.mark.parametrize(
+    ("object_name", "record_id", "expected"),
+    [
+        ("Contact", "003a", True),
+        ("Contact", "003b", False),  # a value of it was rejected
+        ("Contact", "003c", False),  # nobody asked
+        ("Task", "003a", False),
+        ("User", "003b", True),  # rejected as a contact, not as a user
+    ],
+)
+def test_who_came(object_name: str, record_id: str, expected: bool) -> None:
+    """Asked for, and nothing of it rejected: an old rejection has come right."""
+    found = Ledger(asked={"Contact": {"003a", "003b"}, "User": {"003b"}})
+    found.reject(Rejected("Contact", "003b", "Birthdate", "", ""))
+
+    assert expected == found.came(object_name, record_id)
+
+
+def test_why_tasks_are_not_plainly_shown() -> None:
+    """Archived, deleted or hidden, in the order of their ids; nothing gets lost on the way."""
+    found = Ledger()
+    gone = {"b": Gone("b", DELETED), "a": Gone("a", DELETED), "c": Gone("c", HIDDEN)}
+    found.explain_tasks(["z"], gone)
+
+    assert {"archived": ["z"], DELETED: ["a", "b"], HIDDEN: ["c"]} == found.tasks_missing
+    assert {"archived": 1, DELETED: 2, HIDDEN: 1} == found.closure()["tasks_missing"]
+
+
+def test_the_facts_of_a_run() -> None:
+    """What ``--json`` prints: the words of design.md, section 8."""
+    found = ledger().facts("done", 1.94)
+
+    assert ("done", "incremental", 1.94) == (found["status"], found["mode"], found["seconds"])
+    assert "20261120T120000.123456Z" == found["run_id"]
+    assert {
+        "total": 6, "by_kind": {"collections": 1, "describe": 2, "query": 3}, "predicted": 3,
+        "org_remaining": 14_994,
+    } == found["calls"]  # fmt: skip
+    assert "collections" == found["plan"]["api"]
+    assert (2_392, 7) == (found["relations"]["read"], found["relations"]["removed"])
+    assert (1_820, 1_817) == (found["contacts"]["asked"], found["contacts"]["retrieved"])
+    assert {DELETED: 1, HIDDEN: 1} == found["closure"]["contacts_missing"]
+    assert ["003c", "003d"] == [one["record_id"] for one in found["rejected"]]
+
+
+def test_a_run_without_a_plan() -> None:
+    """Nothing was asked for: no Api was chosen."""
+    found = Ledger().facts("done")
+
+    assert {"api": None, "price": {}} == found["plan"]
+    assert 0 <= found["seconds"] < 60
+
+
+def test_nothing_is_claimed_that_was_not_checked() -> None:
+    """Before the destination was asked, nobody knows what it holds or that all is explained."""
+    found = Ledger().facts("failed")
+
+    assert (None, None) == (found["relations"]["held"], found["contacts"]["held"])
+    assert found["closure"]["relations_explained_pct"] is None
+    assert "100" not in report.text(found)
+
+
+# --- as text
+
+
+def test_the_report_on_a_terminal() -> None:
+    """A dozen lines with the numbers that matter."""
+    lines = report.text(facts()).splitlines()
+
+    assert "done in 1.9 s (incremental), 6 API calls, 14,994 left in the org's day" == lines[0]
+    assert ["2,392", "2,000", "300", "7", "2,385"] == re.findall(r"[\d,]+", lines[1])
+    assert ["1,820", "800", "17", "1,000", "1,818"] == re.findall(r"[\d,]+", lines[2])
+    assert "1,820 asked = 1,817 retrieved + 2 gone + 1 rejected" == lines[3].strip()
+    assert "99.96 % of the relations explained" in lines[4]
+    assert lines[4].endswith("archived 1, deleted 1, hidden 1")
+    assert "statistics total 1,818, with_email 640" == lines[5]
+    assert "warning    Contact: a field is gone" == lines[6]
+    assert "rejected   2 values or records: sf_rejected_records" == lines[7]
+    assert 8 == len(lines)
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [("failed", "FAILED in"), ("partial", "partial in"), ("drift", "DRIFT in"), ("odd", "odd in")],
+)
+def test_a_run_that_was_not_done_says_so_first(status: str, expected: str) -> None:
+    """The first word, and the error with its remedy."""
+    shown = report.text(facts(status=status, error="Set SALESFORCE_USERNAME."))
+
+    assert shown.startswith(expected)
+    assert "error      Set SALESFORCE_USERNAME." in shown.splitlines()
+
+
+def test_a_quiet_run_has_five_lines() -> None:
+    """No statistics, warnings, rejections or errors: no lines about them."""
+    quiet = Ledger(started_at=STARTED)
+
+    assert 5 == len(report.text(facts(quiet, statistics={})).splitlines())
+    assert "left in" not in report.text(facts(quiet))
+
+
+@pytest.mark.parametrize(
+    ("asked", "closes"), [(1_820, True), (1_821, False), (1_819, False), (0, False)]
+)
+def test_a_sum_that_does_not_close_is_shouted(asked: int, closes: bool) -> None:
+    """The user sees it without adding up."""
+    shown = report.conservation({"asked": asked, "retrieved": 1_817, "gone": 2, "rejected": 1})
+
+    assert closes == (not shown.endswith("DOES NOT ADD UP"))
+
+
+# --- as a file
+
+
+def test_the_report_as_markdown() -> None:
+    """Summary, calls, progress, warnings, failures and what is missing, each under its heading."""
+    shown = report.markdown(facts())
+
+    assert shown.startswith("# Targeted contact sync - 2026-11-20 12:00:00 UTC\n")
+    assert ["Summary", "Calls", "Progress by batch", "Warnings", "Failed records", "Error analysis",
+            "Tasks and contacts that the org does not plainly show"] == re.findall(r"^## (.+)$", shown, re.MULTILINE)  # fmt: skip
+    assert "- **Contacts**: 1,820 asked = 1,817 retrieved + 2 gone + 1 rejected\n" in shown
+    assert "- **New / updated / unchanged**: 800 / 17 / 1,000\n" in shown
+    assert "- **Contacts per second**: 937\n" in shown
+    assert "- **API calls**: 6 (foreseen 3), 14,994 left in the org's day\n" in shown
+    assert "| collections | 1 |\n| describe | 2 |\n| query | 3 |" in shown
+    assert "- Contact: 1,820 of 1,820\n" in shown
+    assert "- Contact.Birthdate: ValueError: not a date: 1 (003c)\n" in shown
+    assert "- Contact.*: UnavailableError: gone away: 1 (003d)\n" in shown
+    assert "- archived: 1 (00Ta)\n- deleted: 1 (00Tb)\n- hidden: 1 (00Tc)\n" in shown
+    assert "- contacts deleted: 1\n- contacts hidden: 1\n" in shown
+
+
+def test_sections_without_content_are_left_out() -> None:
+    """A quiet run's file is a summary."""
+    shown = report.markdown(facts(Ledger(started_at=STARTED)))
+
+    assert ["Summary"] == re.findall(r"^## (.+)$", shown, re.MULTILINE)
+
+
+def test_a_failed_run_as_markdown() -> None:
+    """The error stands in the summary; what was not counted is a question mark."""
+    failed = Ledger(started_at=STARTED).facts("failed", 0.1)
+    shown = report.markdown({**failed, "error": "The org is away."})
+
+    assert "- **Error**: The org is away." in shown
+    assert "- **Contacts held**: ?\n" in shown
+    assert "- **Relations explained**: ?\n" in shown
+
+
+def test_a_run_that_took_no_time() -> None:
+    """Nothing is divided by zero."""
+    assert "- **Contacts per second**: 0\n" in report.markdown(facts(seconds=0.0))
+
+
+def test_many_ids_are_cut_with_their_number() -> None:
+    """200 ids are listed, the rest is counted: a file that opens."""
+    many = Ledger(started_at=STARTED)
+    many.explain_tasks([f"00T{n:03}" for n in range(201)], {})
+    for n in range(1_234):
+        many.reject(Rejected("Contact", f"003{n:04}", "F", "bad", ""))
+    shown = report.markdown(facts(many))
+
+    assert "00T199 and 1 more)" in shown
+    assert "bad: 1234 (0030000" in shown
+    assert "0030199 and 1,034 more)" in shown
+    assert 200 == shown.count('"record_id"')
+
+
+def test_raw_values_never_reach_a_report() -> None:
+    """Payloads are personal data: they stand in sf_rejected_records only."""
+    found = facts()
+
+    assert SECRET in ledger().rejected[0].payload
+    assert not any(
+        SECRET in shown
+        for shown in (report.text(found), report.markdown(found), sync_runs.as_json(found))
+    )
+
+
+def test_a_report_is_written_as_markdown_and_json(tmp_path: Path) -> None:
+    """Two files of one name, in a folder that is made for them."""
+    path = report.write(facts(), tmp_path / "deep" / "sync_results")
+
+    assert tmp_path / "deep" / "sync_results" / "targeted_contacts_20261120_120000.md" == path
+    assert report.markdown(facts()) == path.read_text("utf-8")
+    held = json.loads(path.with_suffix(".json").read_text("utf-8"))
+    assert "2026-11-20T12:00:00.123456Z" == held["started_at"]
+    assert 1_817 == held["contacts"]["retrieved"]
+
+
+def test_a_report_is_for_the_user_alone(tmp_path: Path) -> None:
+    """Mode 0600, also where a file of that name was open to others; what was in it is gone."""
+    path = tmp_path / "targeted_contacts_20261120_120000.md"
+    path.write_text("x" * 100_000)
+    path.chmod(0o644)
+    report.write(facts(), tmp_path)
+
+    assert {0o600} == {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
+    assert report.markdown(facts()) == path.read_text("utf-8")
+
+
+# --- as a row
+
+
+def test_the_row_of_a_run() -> None:
+    """``sf_sync_runs`` has the report's own numbers."""
+    found = sync_runs.row(facts())
+
+    assert sync_runs.SCHEMA.names == list(found)
+    assert ("20261120T120000.123456Z", STARTED, "done") == (
+        found["run_id"], found["started_at"], found["status"],
+    )  # fmt: skip
+    assert (2_392, 2_000, 300, 7, 2_385) == tuple(
+        found[f"relations_{name}"] for name in ("read", "new", "updated", "removed", "held")
+    )
+    assert (817, 1_820, 1_817, 2, 1, 1_818) == tuple(
+        found[f"contacts_{name}"]
+        for name in ("discovered", "asked", "retrieved", "gone", "rejected", "held")
+    )
+    assert (6, 3, 99.96, 1, None) == tuple(
+        found[name]
+        for name in (
+            "calls_total",
+            "calls_predicted",
+            "relations_explained_pct",
+            "warning_count",
+            "error",
+        )
+    )
+    assert "64.0" == found["api_version"]
+    assert 2_392 == json.loads(found["report"])["relations"]["read"]
+
+
+def test_the_row_as_arrow() -> None:
+    """One row in the one schema; what is not known is null."""
+    failed = {**Ledger(started_at=STARTED).facts("failed"), "versions": sync_runs.versions("")}
+    table = sync_runs.to_table(failed)
+
+    assert sync_runs.SCHEMA == table.schema
+    assert [(None, None, None)] == list(
+        zip(
+            *(
+                table.column(name).to_pylist()
+                for name in ("contacts_held", "relations_explained_pct", "cursor")
+            ),
+            strict=True,
+        )
+    )
+
+
+def test_every_reason_is_its_own_word() -> None:
+    """The words of design.md, section 5."""
+    assert ("deleted", "merged", "hidden") == (DELETED, MERGED, HIDDEN)
