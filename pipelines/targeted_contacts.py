@@ -67,6 +67,9 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     what.add_argument("--days", type=_days, default=30, metavar="N", help="with --mode recent (30)")
     what.add_argument("--start-date", metavar="DATE", help="with --mode custom")
+    span.add_argument(
+        "--retry-rejected", action="store_true", help="the rejected rows again, nothing else"
+    )
     what.add_argument("--limit", type=_positive, metavar="N", help="at most N relations (a trial)")
     what.add_argument("--only", metavar="NAMES", help=f"some of {','.join(RESOURCES)}")
     what.add_argument(
@@ -82,6 +85,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--report-dir", metavar="DIR", type=Path, default=Path("sync_results"))
     out = made.add_argument_group("output")
     out.add_argument("--json", action="store_true", help="the report as JSON on stdout")
+    out.add_argument(
+        "--report-html", action="store_true", help="the report as a page with plots, beside it"
+    )
     out.add_argument(
         "--log-records", action="store_true",
         help="loaded records as JSON lines beside the report (personal data, mode 0600)",
@@ -189,8 +195,9 @@ def _verify(args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, 
 def _sync(
     args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, scope: Any, only: list[str]
 ) -> int:
-    from salesforce_targeted import configuration, report
+    from salesforce_targeted import configuration, report, report_html
     from salesforce_targeted.api.errors import ConfigurationError, QuotaExceededError
+    from salesforce_targeted.held import Held
     from salesforce_targeted.ledger import Ledger
     from salesforce_targeted.source import salesforce_targeted
     from salesforce_targeted.sync import sync
@@ -207,6 +214,9 @@ def _sync(
         statistics=configuration.statistics(),
     )
     path = report.write(outcome.facts, args.report_dir)
+    if args.report_html:
+        with Held.of(pipeline) as held:
+            path = report_html.write(outcome.facts, held, path.with_suffix(".html"))
     _print(args, outcome.facts, f"{report.text(outcome.facts)}\nreport     {path}")
     if outcome.error is None:
         return DONE
@@ -266,6 +276,7 @@ def _scope(args: argparse.Namespace) -> Any:
         since=since,
         limit=args.limit,
         allow_shrink=args.allow_shrink,
+        retry_rejected=args.retry_rejected,
         record_log=log if args.log_records else None,
     )
 

@@ -114,6 +114,11 @@ class Held:
         present = f"{column} IS NOT NULL" + (f" AND ({where})" if where else "")
         return [row[0] for row in self.rows(table, [f"DISTINCT {column}"], present)]
 
+    def rejected_ids(self, object_name: str) -> list[str]:
+        """Records of an object of which something was rejected and has not come right since."""
+        where = f"{self.name('object')} = '{object_name}'"
+        return sorted(self.ids(REJECTED_RECORDS, self.name("record_id"), where))
+
     def count(self, table: str, where: str = "") -> int:
         """How many rows a table has."""
         counted = self.rows(table, ["COUNT(*)"], where)

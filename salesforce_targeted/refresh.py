@@ -45,6 +45,8 @@ def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
     """
     object_name, key = OBJECTS[table], run.columns(table).key.stored
     named = set(named)
+    if run.scope.retry_rejected:
+        return Pass(run.held.rejected_ids(object_name), whole=False)
     if run.scope.limit is not None:
         return Pass(sorted(named), whole=False)
     held = set(run.held.ids(table, key))

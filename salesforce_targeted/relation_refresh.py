@@ -41,6 +41,7 @@ class RelationRefresh:
         self.columns = run.columns(RELATIONS)
         self.newest: datetime | None = None
         self.read_ids: set[str] = set()
+        self.rejected = set(run.held.rejected_ids("TaskWhoRelation"))
         self.key = self.columns.key.stored
         self.who = run.held.name("RelationId")
         self.task = run.held.name("TaskId")
@@ -61,6 +62,14 @@ class RelationRefresh:
         for records in _gathered(pages):
             yield from self._to_load(records)
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
+        if run.scope.complete:
+            yield from self.read_again(sorted(self.rejected - self.read_ids))
+
+    def read_again(self, ids: Sequence[str]) -> Iterator[pa.Table]:
+        """Read some relations again and yield those to load."""
+        pages = relations.read_by_ids(self.run.client, self.run.junction, self.columns.fields, ids)
+        for records in _gathered(pages):
+            yield from self._to_load(records)
 
     def mend(self) -> Iterator[pa.Table]:
         """Compare counts, then ids; yield rows that came late or back, and rows marked removed."""
@@ -91,10 +100,7 @@ class RelationRefresh:
         shown = {id_ for page in pages for id_ in page}
         live = self._live(who)
         late = sorted(shown - live.keys() - self.read_ids)
-        for records in _gathered(
-            relations.read_by_ids(run.client, run.junction, self.columns.fields, late)
-        ):
-            yield from self._to_load(records)
+        yield from self.read_again(late)
         yield from self._removed({id_: live[id_] for id_ in live.keys() - shown - self.read_ids})
 
     def _live(self, who: Sequence[str] | None) -> dict[str, tuple[Any, ...]]:
@@ -111,6 +117,9 @@ class RelationRefresh:
         run, tally = self.run, self.run.ledger.relations
         records = [record for record in records if record["Id"] not in self.read_ids]
         self.read_ids.update(record["Id"] for record in records)
+        run.ledger.asked.setdefault("TaskWhoRelation", set()).update(
+            self.rejected.intersection(record["Id"] for record in records)
+        )
         batch = from_records(records, self.columns)
         self._note(batch.table)
         for rejected in batch.rejected:

@@ -22,6 +22,7 @@ class Scope:
         since: Only relations and contacts modified since; the stored cursor stays where it is.
         limit: At most so many relations, the oldest first; the cursor follows what was loaded.
         allow_shrink: Go on although discovery returned far fewer contacts than are held.
+        retry_rejected: Only what ``sf_rejected_records`` lists, again.
         record_log: A file for the loaded records as JSON lines; personal data.
     """
 
@@ -29,16 +30,24 @@ class Scope:
     since: datetime | None = None
     limit: int | None = None
     allow_shrink: bool = False
+    retry_rejected: bool = False
     record_log: Path | None = None
 
     @property
     def complete(self) -> bool:
         """Whether the run sees all relations, so that what it doesn't see is not there."""
-        return self.since is None and self.limit is None
+        return self.since is None and self.limit is None and not self.retry_rejected
+
+    @property
+    def discovers(self) -> bool:
+        """Whether the run asks the org who is active, beside those whom its relations name."""
+        return self.limit is None and not self.retry_rejected
 
     @property
     def mode(self) -> str:
         """The report's word for it."""
+        if self.retry_rejected:
+            return "retry_rejected"
         if self.full:
             return "full"
         return "since" if self.since else "limit" if self.limit is not None else "incremental"

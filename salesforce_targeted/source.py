@@ -128,7 +128,7 @@ def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
     run.turns.promise("contact")
     with run.stage("discovery"):
         yield from run.turns.after("relations")
-        shown = {} if run.scope.limit is not None else discovered(run)
+        shown = discovered(run) if run.scope.discovers else {}
         named = {*shown, *run.named_contacts}
         run.ledger.tally("Contact").discovered = len(named)
         chosen = choose(run, CONTACTS, named)
@@ -228,6 +228,9 @@ def _relation_rows(run: Run, modified: dlt.sources.incremental[datetime]) -> Ite
         since = None
     elif run.settings.since is not None:
         since = max(since or run.settings.since, run.settings.since)
+    if run.scope.retry_rejected:
+        yield from reading.read_again(run.held.rejected_ids("TaskWhoRelation"))
+        return
     yield from reading.read(since)
     if run.scope.complete:
         yield from reading.mend()

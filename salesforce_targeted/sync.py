@@ -144,7 +144,7 @@ def cause(error: BaseException) -> Exception:
     found = (ours or [one for one in chain if not isinstance(one, PipelineStepFailed)] or chain)[0]
     if isinstance(found, LoadClientJobFailed | LoadClientJobTerminalRetry | LoadClientJobRetry):
         # dlt's own text is a traceback, and the row in it is somebody's.
-        found = found.client_exception or found
+        found = found.client_exception
     return found if isinstance(found, Exception) else RuntimeError(str(found))
 
 

@@ -111,15 +111,18 @@ def same_value(wanted: Any, got: Any) -> bool:
     """Whether a cell holds a value, in whatever words where a text column holds another type."""
     if wanted is None or got is None or isinstance(got, type(wanted)):
         return bool(wanted == got)
-    if isinstance(got, str):
-        if isinstance(wanted, bool):
-            return got == str(wanted).lower()
+    if not isinstance(got, str):
+        return bool(wanted == got)
+    if isinstance(wanted, bool):
+        return got == str(wanted).lower()
+    try:
         if isinstance(wanted, int | float):
             return float(got) == wanted
         if isinstance(wanted, datetime):
             return datetime.fromisoformat(got) == wanted
-        return got == wanted.isoformat()
-    return bool(wanted == got)
+    except ValueError:
+        return False
+    return bool(got == wanted.isoformat())
 
 
 @dataclass(frozen=True)

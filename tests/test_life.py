@@ -137,6 +137,20 @@ def test_when_a_contact_that_leaves_was_last_seen(
     assert expected == found.last_seen_at
 
 
+def test_the_reason_of_a_contact_that_left_is_found_later() -> None:
+    """A run that looked at contacts alone saw it leave; the one that looks at relations knows why."""
+    before = replace(LEFT, left_reason=None)
+    found = after(before, seen({}, left_reasons={ADA: "relation_removed"}))
+
+    assert replace(LEFT, left_reason="relation_removed") == found
+
+
+def test_an_active_contact_has_no_reason_to_have_left() -> None:
+    """One of its relations was removed, another is there."""
+    assert after(ACTIVE, seen(left_reasons={ADA: "relation_removed"})) is None
+    assert after(ACTIVE, seen({}, complete=False, left_reasons={ADA: "relation_removed"})) is None
+
+
 def test_nobody_leaves_a_run_that_did_not_look_at_everything() -> None:
     """``--since`` and ``--limit`` see some relations: the absence of others says nothing."""
     assert after(ACTIVE, seen({}, complete=False)) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from math import ceil
@@ -48,6 +49,12 @@ def stamps(rows: dict[str, dict[str, str | None]]) -> list[str]:
     return sorted(str(row["SystemModstamp"]) for row in rows.values())
 
 
+def groups_of(client: SalesforceClient, per_call: int) -> SalesforceClient:
+    """The client, as if Salesforce answered so many groups a call."""
+    client.limits = replace(client.limits, groups_per_query=per_call)
+    return client
+
+
 # --- discovery
 
 
@@ -58,7 +65,7 @@ def test_every_active_contact_is_discovered(
 ) -> None:
     """With its number of relations, once, in the order of ids, whatever a batch holds."""
     org.shared_activities = junction is SHARED_ACTIVITIES
-    batches = list(relations.active(client, junction, "003", per_call=per_call))
+    batches = list(relations.active(groups_of(client, per_call), junction, "003"))
     expected = Counter(row["RelationId"] for row in shown(org, junction).values())
     found = [who for batch in batches for who in batch]
 
@@ -90,7 +97,7 @@ def test_discovery_stops_at_the_leads(org: DemoOrg, client: SalesforceClient) ->
         org.relate(task, org.tables["Lead"].numbering.id_of(1))
     org.reset_calls()
     contacts = len(org.active_ids())
-    list(relations.active(client, SHARED_ACTIVITIES, "003", per_call=1))
+    list(relations.active(groups_of(client, 1), SHARED_ACTIVITIES, "003"))
 
     assert contacts + 1 == org.billed
 
@@ -100,7 +107,7 @@ def test_leads_are_discovered_as_well(org: DemoOrg, client: SalesforceClient) ->
     leads = {
         row["RelationId"] for row in shown(org, SHARED_ACTIVITIES).values() if row["Type"] == "Lead"
     }
-    found = relations.active(client, SHARED_ACTIVITIES, "00Q", per_call=4)
+    found = relations.active(groups_of(client, 4), SHARED_ACTIVITIES, "00Q")
 
     assert leads == {who for batch in found for who in batch}
     assert leads
@@ -124,10 +131,23 @@ def test_discovery_of_what_was_modified_since(org: DemoOrg, client: SalesforceCl
         row["RelationId"] for row in rows.values()
         if str(row["SystemModstamp"]) >= since and (row["RelationId"] or "").startswith("003")
     )  # fmt: skip
-    found = relations.active(client, SHARED_ACTIVITIES, "003", since=moment(since), per_call=3)
+    found = relations.active(groups_of(client, 3), SHARED_ACTIVITIES, "003", since=moment(since))
 
     assert expected == Counter({who: n for batch in found for who, n in batch.items()})
     assert 0 < len(expected) < 12
+
+
+@pytest.mark.parametrize("per_call", [1, 4, 13, 2000])
+def test_discovery_goes_on_from_a_batch_that_is_known(
+    org: DemoOrg, client: SalesforceClient, per_call: int
+) -> None:
+    """The first batch, asked for elsewhere, is neither asked for again nor lost."""
+    first = client.records(relations.groups_statement(SHARED_ACTIVITIES, per_call))
+    org.reset_calls()
+    batches = relations.active(groups_of(client, per_call), SHARED_ACTIVITIES, "003", first=first)
+
+    assert org.active_ids() == [who for batch in batches for who in batch]
+    assert ceil((len(org.active_ids()) + 1) / per_call) - 1 == org.billed
 
 
 # --- rows
@@ -325,7 +345,7 @@ def test_calls_of_discovery(org: DemoOrg, client: SalesforceClient) -> None:
     contacts = len(org.active_ids())
     for per_call in range(2, groups + 2):
         org.reset_calls()
-        list(relations.active(client, SHARED_ACTIVITIES, "003", per_call=per_call))
+        list(relations.active(groups_of(client, per_call), SHARED_ACTIVITIES, "003"))
 
         # The first batch that reaches past the contacts, or is short, is the last.
         assert ceil((contacts + 1) / per_call) == org.billed
