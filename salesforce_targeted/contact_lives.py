@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ from salesforce_targeted import life
 from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS
 from salesforce_targeted.life import Life, Sighting
-from salesforce_targeted.retrieval import Refreshed
+from salesforce_targeted.retrieval import Gone, Refreshed
 from salesforce_targeted.run import Run
 
 # Lives are read and compared so many at a time: memory stays flat for any number of contacts.
@@ -51,10 +52,24 @@ def _sighting(run: Run, books: Refreshed) -> Sighting:
     return Sighting(
         counts=counts,
         complete=run.scope.complete,
-        gone=books.gone,
+        gone=_with_known_winners(run, books.gone),
         rejected=frozenset(books.rejected),
         asked=run.asked_contacts,
         left_reasons=run.left_reasons,
         now=run.ledger.started_at,
         before=datetime.fromisoformat(before) if before else None,
     )
+
+
+def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:
+    """Where a trail of merges ends at a purged record, the last winner that a run before has seen."""
+    ended = {id_: one for id_, one in gone.items() if one.trail_ends and one.merged_into}
+    asked = {*ended, *(one.merged_into for one in ended.values() if one.merged_into)}
+    known = dict(run.held.by_ids(ACTIVE_CONTACTS, "contact_id", sorted(asked), ["merged_into"]))
+    later = {
+        id_: replace(
+            one, merged_into=known.get(one.merged_into or "") or known.get(id_) or one.merged_into
+        )
+        for id_, one in ended.items()
+    }
+    return {**gone, **later}

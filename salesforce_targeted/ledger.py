@@ -20,8 +20,9 @@ DELETED, MERGED, HIDDEN, REJECTED = "deleted", "merged", "hidden", "rejected"
 
 @dataclass(slots=True)
 class Tally:
-    """Records of one object in this run: ``asked = retrieved + gone + rejected``, and
-    ``retrieved = new + updated + unchanged`` against what was held before the load.
+    """Records of one object in this run, against what was held before the load.
+
+    ``asked = retrieved + gone + rejected``, and ``retrieved = new + updated + unchanged``.
     """
 
     discovered: int = 0

@@ -155,5 +155,7 @@ def _returned(life: Life, seen: Sighting) -> Life:
             return replace(life, gone_reason=None, merged_into=None)
         return life
     if gone.reason == HIDDEN and life.gone_reason in {DELETED, MERGED}:
-        return life  # purged from the recycle bin: what became of it is known already
+        # Purged from the recycle bin: what became of it is known already, if not of its winner.
+        later = seen.gone.get(life.merged_into or "")
+        return replace(life, merged_into=later.merged_into or life.merged_into) if later else life
     return replace(life, gone_reason=gone.reason, merged_into=gone.merged_into)

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.columns import ROW_HASH, Columns
+from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS
 from salesforce_targeted.plan import Plan, cheapest
 from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve
 from salesforce_targeted.run import OBJECTS, USER_FIELDS, Run
@@ -50,6 +51,9 @@ def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
     if run.scope.limit is not None:
         return Pass(sorted(named), whole=False)
     held = set(run.held.ids(table, key))
+    if table == CONTACTS and run.scope.complete:
+        # A contact that was gone when it was active is held as soon as the org shows it.
+        named.update(run.held.ids(ACTIVE_CONTACTS, "contact_id"))
     if run.scope.since is not None:
         modified = _modified(run, object_name, run.scope.since, held | named)
         return Pass(sorted(named | modified), whole=False)
@@ -66,10 +70,12 @@ def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
         f" {run.settings.refresh_call_budget}; only new records and those modified since"
         f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
-        f" stay as they are until the next whole pass, due"
+        f" stay as they are, and what was hidden from our user stays unnoticed, until the next whole pass, due"
         f" {datetime.fromisoformat(passed_at) + _days(run):%Y-%m-%d}"
     )
-    return Pass(sorted((named - held) | modified), whole=False)
+    gone = run.held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
+    back = named.intersection(gone)  # being shown again moves no stamp
+    return Pass(sorted((named - held) | modified | back), whole=False)
 
 
 def refresh(
@@ -175,11 +181,17 @@ def _plan(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
 
 
 def _modified(run: Run, object_name: str, since: datetime, among: set[str]) -> set[str]:
-    """Those of some ids whose records were modified since."""
+    """Those of some ids whose records were modified since; all, where that takes fewer calls.
+
+    A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them.
+    """
     statement = soql.select(["Id"], object_name, soql.ge("SystemModstamp", since))
+    enough = ceil(len(among) / run.client.limits.ids_per_collection)
     found: set[str] = set()
-    for page in run.client.pages(statement, all_rows=True):
+    for read, page in enumerate(run.client.pages(statement, all_rows=True), start=1):
         found.update(record["Id"] for record in page if record["Id"] in among)
+        if read > enough:
+            return set(among)
     return found
 
 

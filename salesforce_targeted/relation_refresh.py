@@ -1,14 +1,17 @@
 """Keep ``sf_taskwhorelations`` true: rows that are new or changed, that vanished, that came back.
 
-Rule. No API reports that a relation was removed, so what is held is counted against what the org
-shows, contact by contact and in all; only where the counts differ are ids compared. Comparing goes
-both ways: it also finds rows that became visible later than the lag allows for.
+Rule. No API reports that a relation was removed. Where one call tells all ids they are compared in
+every run; where there are more, what is held is counted against what the org shows, contact by
+contact and in all, and ids are compared where counts differ, on ``--full``, and every
+``full_refresh_days``. Comparing goes both ways: it also finds rows that became visible later than
+the lag allows for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Any
 
 import pyarrow as pa
@@ -34,12 +37,14 @@ class RelationRefresh:
 
     Attributes:
         newest: The latest ``SystemModstamp`` read.
+        whole: Whether every relation that counts was read.
     """
 
     def __init__(self, run: Run) -> None:
         self.run = run
         self.columns = run.columns(RELATIONS)
         self.newest: datetime | None = None
+        self.whole = False
         self.read_ids: set[str] = set()
         self.rejected = set(run.held.rejected_ids("TaskWhoRelation"))
         self.key = self.columns.key.stored
@@ -49,6 +54,7 @@ class RelationRefresh:
     def read(self, since: datetime | None) -> Iterator[pa.Table]:
         """Read the rows since a moment and yield those to load."""
         run = self.run
+        self.whole = since == run.settings.since and run.scope.complete
         run.held_relations.update(
             dict(
                 run.held.rows(
@@ -74,10 +80,11 @@ class RelationRefresh:
     def mend(self) -> Iterator[pa.Table]:
         """Compare counts, then ids; yield rows that came late or back, and rows marked removed."""
         run = self.run
-        if run.scope.full:
+        if self.whole:
             # Every relation that the org shows has just been read.
             live = self._live(None)
             yield from self._removed({id_: live[id_] for id_ in live.keys() - self.read_ids})
+            self._exact()
             return
         total = run.relation_count()
         held, shown = run.held_relations, discovered(run)
@@ -87,21 +94,37 @@ class RelationRefresh:
             if who and who.startswith("003") and held[who] != shown.get(who, 0)
         ]
         missing = total - sum(held.values())
-        if suspects or missing:
+        pages = ceil(total / run.client.limits.rows_per_query_page)
+        if pages <= 1 or self._due():
+            # As many can be removed as came back, and no count tells.
+            yield from self._compare(None)
+            self._exact()
+        elif suspects or missing:
             explained = sum(shown.get(who, 0) - held[who] for who in suspects)
             few = missing == explained and len(suspects) <= _SUSPECTS
             yield from self._compare(suspects if few else None)
 
     def _compare(self, who: Sequence[str] | None) -> Iterator[pa.Table]:
-        """Compare ids both ways, of all relations or of some contacts'."""
+        """Compare ids, and whom they point at, both ways: of all relations or of some contacts'."""
         run = self.run
         floor = run.settings.since if run.filters_by_stamp else None
-        pages = relations.ids_of(run.client, run.junction, since=floor, who=who)
-        shown = {id_ for page in pages for id_ in page}
+        shown: dict[str, str | None] = {}
+        for page in relations.targets(run.client, run.junction, since=floor, who=who):
+            shown.update(page)
+            run.ledger.predicted["query"] += 1
         live = self._live(who)
-        late = sorted(shown - live.keys() - self.read_ids)
-        yield from self.read_again(late)
+        differ = {id_ for id_, whom in shown.items() if id_ not in live or live[id_][1] != whom}
+        yield from self.read_again(sorted(differ - self.read_ids))
         yield from self._removed({id_: live[id_] for id_ in live.keys() - shown - self.read_ids})
+
+    def _due(self) -> bool:
+        """Whether the last comparison of all ids is as old as a pass over all rows may be."""
+        before = self.run.state.get("relations_compared_at")
+        age = timedelta(days=self.run.settings.full_refresh_days)
+        return before is None or datetime.fromisoformat(before) + age <= self.run.ledger.started_at
+
+    def _exact(self) -> None:
+        self.run.state["relations_compared_at"] = self.run.ledger.started_at.isoformat()
 
     def _live(self, who: Sequence[str] | None) -> dict[str, tuple[Any, ...]]:
         """Held relations that are not marked as removed: id to (task, contact or lead)."""

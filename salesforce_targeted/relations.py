@@ -108,26 +108,27 @@ def count(client: SalesforceClient, junction: Junction, since: datetime | None =
     return client.count(count_statement(junction, since))
 
 
-def ids_of(
+def targets(
     client: SalesforceClient,
     junction: Junction,
     *,
     since: datetime | None = None,
     who: Sequence[str] | None = None,
-) -> Iterator[list[str]]:
-    """Yield the ids of the relations that the org shows, a page at a time.
+) -> Iterator[dict[str, str | None]]:
+    """Yield the relations that the org shows, a page at a time: id to whom it points at.
 
     Args:
         who: Only relations of these contacts.
     """
+    fields = ["Id", junction.who]
     wheres = [_where(junction, since)]
     if who is not None:
-        size = soql.ids_that_fit(["Id"], junction.object_name, field=junction.who) - 10
+        size = soql.ids_that_fit(fields, junction.object_name, field=junction.who) - 10
         some = [who[start : start + size] for start in range(0, len(who), size)]
         wheres = [soql.and_(wheres[0], soql.id_in(part, junction.who)) for part in some]
     for where in wheres:
-        for page in _pages(client, soql.select(["Id"], junction.object_name, where)):
-            yield [record["Id"] for record in page]
+        for page in _pages(client, soql.select(fields, junction.object_name, where)):
+            yield {record["Id"]: record[junction.who] for record in page}
 
 
 def groups_statement(

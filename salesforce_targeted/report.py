@@ -18,17 +18,25 @@ def text(facts: Mapping[str, Any]) -> str:
     relations, contacts = facts["relations"], facts["contacts"]
     calls, closure = facts["calls"], facts["closure"]
     lines = [
-        f"{_MARKS.get(facts['status'], facts['status'])} in {facts['seconds']:.1f} s"
-        f" ({facts['mode']}), {calls['total']} API calls{_left(calls)}",
-        f"relations  {relations['read']:>9,} read      {relations['new']:>8,} new"
-        f" {relations['updated']:>8,} updated {relations['removed']:>8,} removed"
-        f"   {_number(relations['held']):>8} held",
-        f"contacts   {contacts['asked']:>9,} asked     {contacts['new']:>8,} new"
-        f" {contacts['updated']:>8,} updated {contacts['unchanged']:>8,} unchanged"
-        f" {_number(contacts['held']):>8} held",
+        (
+            f"{_MARKS.get(facts['status'], facts['status'])} in {facts['seconds']:.1f} s"
+            f" ({facts['mode']}), {calls['total']} API calls{_left(calls)}"
+        ),
+        (
+            f"relations  {relations['read']:>9,} read      {relations['new']:>8,} new"
+            f" {relations['updated']:>8,} updated {relations['removed']:>8,} removed"
+            f"   {_number(relations['held']):>8} held"
+        ),
+        (
+            f"contacts   {contacts['asked']:>9,} asked     {contacts['new']:>8,} new"
+            f" {contacts['updated']:>8,} updated {contacts['unchanged']:>8,} unchanged"
+            f" {_number(contacts['held']):>8} held"
+        ),
         f"           {conservation(contacts)}",
-        f"closure    {_share(closure)} of the relations explained;"
-        f" tasks not plainly shown: {_counts(closure['tasks_missing'])}",
+        (
+            f"closure    {_share(closure)} of the relations explained;"
+            f" tasks not plainly shown: {_counts(closure['tasks_missing'])}"
+        ),
     ]
     if facts.get("statistics"):
         lines.append(f"statistics {_counts(facts['statistics'])}")
@@ -123,9 +131,7 @@ def _failed(facts: Mapping[str, Any]) -> str:
 
 def _missing(closure: Mapping[str, Any]) -> str:
     lines = [
-        f"{reason}: {len(ids)} ({_ids(ids)})"
-        for reason, ids in closure["task_ids"].items()
-        if ids
+        f"{reason}: {len(ids)} ({_ids(ids)})" for reason, ids in closure["task_ids"].items() if ids
     ]
     lines += [f"contacts {reason}: {n}" for reason, n in closure["contacts_missing"].items()]
     return _section("Tasks and contacts that the org does not plainly show", lines)

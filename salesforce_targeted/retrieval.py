@@ -38,11 +38,13 @@ class Gone:
     Attributes:
         reason: ``deleted``, ``merged`` or ``hidden`` (which a purged record can't be told from).
         merged_into: The record that survived the last merge, if one is known.
+        trail_ends: Whether no API shows that record: it may have been merged on before it was purged.
     """
 
     id: str
     reason: str
     merged_into: str | None = None
+    trail_ends: bool = False
 
 
 @dataclass(slots=True)
@@ -195,18 +197,21 @@ def _last_winners(
 ) -> list[Gone]:
     """Follow chains of merges to the record that was never merged away itself."""
     winners = {one.id: one.merged_into for one in gone if one.merged_into}
-    unknown = {winner for winner in winners.values() if winner not in records}
+    seen = set(records)
+    unknown = set(winners.values()) - seen
     fields = [name for name in ("Id", "MasterRecordId") if columns.named(name)]
+    asked: set[str] = set()
     while unknown and len(fields) == 2:  # noqa: PLR2004
-        found = list(unknown)
+        found = sorted(unknown)
+        asked |= unknown
         per_call = soql.ids_that_fit(fields, columns.object_name, client.limits)
-        seen: dict[str, str | None] = dict.fromkeys(found)
         for some in _batches(found, per_call):
             statement = soql.select(fields, columns.object_name, soql.id_in(some))
             for record in client.records(statement, all_rows=True):
-                seen[record["Id"]] = record.get("MasterRecordId")
-        winners.update({id_: winner for id_, winner in seen.items() if winner})
-        unknown = {w for w in seen.values() if w and w not in seen and w not in records}
+                seen.add(record["Id"])
+                if record.get("MasterRecordId"):
+                    winners[record["Id"]] = record["MasterRecordId"]
+        unknown = set(winners.values()) - seen - asked
 
     def last(id_: str) -> str:
         passed = {id_}
@@ -215,8 +220,9 @@ def _last_winners(
             id_ = winner
         return id_
 
+    ends = {one.id: last(one.merged_into) for one in gone if one.merged_into}
     return [
-        Gone(one.id, one.reason, last(one.merged_into) if one.merged_into else None)
+        Gone(one.id, one.reason, ends.get(one.id), trail_ends=one.id in ends and ends[one.id] not in seen)
         for one in gone
     ]
 

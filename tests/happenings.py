@@ -23,7 +23,7 @@ STRUCTURAL = {"Id", "IsDeleted", "IsArchived", "MasterRecordId", "SystemModstamp
 # Field, its new type, and what becomes of a value: some fit the old column, some do not.
 NEW_TYPES: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("Degree__c", "double", lambda text: float(len(text))),
-    ("Score__c", "string", lambda score: f"{score}" if score > 40 else f"about {score}"),
+    ("Market_Share__c", "string", lambda share: f"{share}" if share > 40 else f"about {share}"),
     ("Rank__c", "double", lambda rank: rank + 0.5 if rank % 2 else float(rank)),
     ("Active__c", "string", lambda flag: "yes" if flag else "false"),
     ("First_Contact__c", "datetime", lambda day: f"{day}T{day[-2:][:1]}0:00:00.000+0000"),

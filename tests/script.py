@@ -104,7 +104,7 @@ def rows(folder: Path, table: str, dataset: str = "salesforce") -> list[dict[str
     """The rows of a table of the DuckDB file in a folder; none where there is no such table."""
     if not (folder / DUCKDB_FILE).exists():
         return []
-    with duckdb.connect(str(folder / DUCKDB_FILE), read_only=True) as held:
+    with duckdb.connect(str(folder / DUCKDB_FILE)) as held:
         try:
             found = held.execute(f'SELECT * FROM "{dataset}"."{table}" ORDER BY 1')
         except duckdb.CatalogException:

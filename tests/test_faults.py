@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psycopg2
 import pytest
 
 from salesforce_targeted.api.credentials import ClientCredentials, SessionCredentials
@@ -43,9 +44,8 @@ def signed_in(
 @pytest.mark.parametrize(
     "action",
     [
-        "cut_gzip", "reset_midbody", "html_503", 
-        "unknown_500", "concurrent_403", "empty_200", "maintenance_200_html", 
-        "drop_rows",
+        "cut_gzip", "reset_midbody", "html_503", "unknown_500", "concurrent_403", "empty_200",
+        "maintenance_200_html", "drop_rows",
     ],
 )  # fmt: skip
 def test_a_misfortune_that_passes_costs_nothing_but_calls(
@@ -188,3 +188,29 @@ def test_what_changes_while_a_run_is_stopped_is_not_lost(org: DemoOrg, synced: S
 
     assert "partial" == stopped.facts["status"]
     assert_whole(org, synced)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="Run.stage() closes the connection only when every promised turn has come"
+)
+@pytest.mark.parametrize(
+    "synced", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+def test_a_failed_run_leaves_no_connection_behind(
+    org: DemoOrg, synced: Synced, postgres: str
+) -> None:
+    """An open connection would hold locks on the user's tables for as long as the error lives."""
+    synced.ok()
+    org.faults.add(Fault("collections", "daily_403", times=99))
+    stopped = synced.run()
+    connection = psycopg2.connect(postgres)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT state, query FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        left = cursor.fetchall()
+    connection.close()
+
+    assert "partial" == stopped.facts["status"]
+    assert [] == left

@@ -271,7 +271,7 @@ def test_the_ids_of_relations(org: DemoOrg, client: SalesforceClient, junction: 
     who = org.active_ids()[:5]
 
     def found(**which: object) -> list[str]:
-        pages = relations.ids_of(client, junction, **which)  # type: ignore[arg-type]
+        pages = relations.targets(client, junction, **which)  # type: ignore[arg-type]
         return sorted(id_ for page in pages for id_ in page)
 
     assert sorted(rows) == found()
@@ -291,7 +291,7 @@ def test_relations_of_more_contacts_than_one_statement_takes(
     expected = sorted(
         i for i, row in shown(org, SHARED_ACTIVITIES).items() if row["RelationId"] in active
     )
-    found = relations.ids_of(client, SHARED_ACTIVITIES, who=[*active[:6], *strangers, *active[6:]])
+    found = relations.targets(client, SHARED_ACTIVITIES, who=[*active[:6], *strangers, *active[6:]])
 
     assert expected == sorted(id_ for page in found for id_ in page)
     assert 3 <= org.billed

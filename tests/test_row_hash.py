@@ -60,6 +60,13 @@ def test_every_change_of_a_value_changes_the_hash(name: str, one: Any, other: An
     assert hash_of(**{name: one}) != hash_of(**{name: other})
 
 
+def test_a_value_never_runs_into_the_next_name() -> None:
+    """``A = "xB", B = "y"`` and ``A = "x", BB = "y"`` are the same letters in the same order."""
+    of = columns_of(A="string", B="string", BB="string")
+
+    assert hash_of(of, A="xB", B="y") != hash_of(of, A="x", BB="y")
+
+
 @settings(max_examples=150, deadline=None)
 @given(records, records)
 @example({"Text": "ab", "Long": "c"}, {"Text": "a", "Long": "bc"})

@@ -6,13 +6,16 @@ those that the library sets for itself; nothing of the library is imported.
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dlt
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 database, files, folder = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-file_format = sys.argv[4] if len(sys.argv) > 4 else "parquet"
+file_format: Any = sys.argv[4] if len(sys.argv) > 4 else "parquet"
 packed = "compressed" in sys.argv
 dlt.config["normalize.data_writer.disable_compression"] = not packed
 dlt.config["sources.data_writer.disable_compression"] = not packed
@@ -21,7 +24,7 @@ dlt.config["load.delete_completed_jobs"] = True
 dlt.config["runtime.dlthub_telemetry"] = False
 
 
-def _rows(table):
+def _rows(table: str) -> Iterator[pa.Table]:
     with pq.ParquetFile(files / f"{table}.parquet") as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group)

@@ -29,9 +29,7 @@ class Synced:
         return int(sum(read) + self.facts["relations"]["read"])
 
 
-def sync(
-    org: ServedOrg, database: str, folder: Path, *argv: str, latency: str = "none"
-) -> Synced:
+def sync(org: ServedOrg, database: str, folder: Path, *argv: str, latency: str = "none") -> Synced:
     """Run the command line against an org, in a working folder that a second run finds again."""
     org.reset(latency)
     ran = run(

@@ -36,9 +36,7 @@ def run(bench: Workbench) -> None:
     """The same contacts as Collections answers and as a page of Bulk results."""
     rows = QUICK_ROWS if bench.quick else ROWS
     with bench.org(rows, rows) as org:
-        client = SalesforceClient(
-            SessionCredentials(instance_url=org.url, access_token=org.token)
-        )
+        client = SalesforceClient(SessionCredentials(instance_url=org.url, access_token=org.token))
         columns = all_columns(client)
         answers = _answers(org, client, columns)
         statement = soql.select(columns.fields, "Contact")
@@ -80,9 +78,7 @@ def _of_json(answers: list[bytes], columns: Columns) -> Mapping[str, Callable[[]
             lambda a: pa.Table.from_pylist(orjson.loads(a))
         ),
         "pyarrow.json, types guessed, from lines": lambda: [
-            pa_json.read_json(
-                pa.BufferReader(text), pa_json.ReadOptions(block_size=len(text) + 1)
-            )
+            pa_json.read_json(pa.BufferReader(text), pa_json.ReadOptions(block_size=len(text) + 1))
             for text in lines
         ],
     }
@@ -117,9 +113,7 @@ def _of_csv(page: bytes, columns: Columns) -> Mapping[str, Callable[[], object]]
 def _show(
     bench: Workbench, title: str, ways: Mapping[str, Callable[[], object]], rows: int, size: int
 ) -> None:
-    timed = interleaved(
-        bench.rounds(5), {name: _timer(what) for name, what in ways.items()}
-    )
+    timed = interleaved(bench.rounds(5), {name: _timer(what) for name, what in ways.items()})
     seconds = {name: median(found) for name, found in timed.items()}
     ours = next(iter(seconds.values()))
     bench.show(

@@ -104,9 +104,7 @@ def _started(argv: list[str]) -> Callable[[], Ran]:
     return lambda: run_process(argv, cwd=ROOT)
 
 
-def _ours(
-    bench: Workbench, org: ServedOrg, latency: str
-) -> Callable[[], tuple[Synced, Synced]]:
+def _ours(bench: Workbench, org: ServedOrg, latency: str) -> Callable[[], tuple[Synced, Synced]]:
     def first_and_repeat() -> tuple[Synced, Synced]:
         return _twice(bench, lambda db, folder: sync(org, db, folder, latency=latency))
 

@@ -11,14 +11,19 @@ import io
 import json
 import sys
 import time
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import orjson
 import psycopg2
 import requests
+
+Part = dict[str, Any]
+Record = dict[str, Any]
 
 VERSION = "v64.0"
 PER_CALL = 2_000
@@ -29,17 +34,17 @@ session = requests.Session()
 session.trust_env = False
 session.headers["Authorization"] = f"Bearer {token}"
 session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=IN_FLIGHT))
-seconds = Counter()
+seconds: defaultdict[str, float] = defaultdict(float)
 
 
-def collections(part, ids):
+def collections(part: Part, ids: list[str]) -> list[Record]:
     address = f"{url}/services/data/{VERSION}/composite/sobjects/{part['object']}"
     body = orjson.dumps({"ids": ids, "fields": list(part["fields"])})
     headers = {"Content-Type": "application/json"}
     return [r for r in orjson.loads(session.post(address, body, headers=headers).content) if r]
 
 
-def query(soql):
+def query(soql: str) -> Iterator[list[Record]]:
     address = f"{url}/services/data/{VERSION}/query"
     page = orjson.loads(session.get(address, params={"q": soql}).content)
     yield page["records"]
@@ -48,7 +53,7 @@ def query(soql):
         yield page["records"]
 
 
-def answers(part):
+def answers(part: Part) -> Iterable[list[Record]]:
     if "soql" in part:
         return query(part["soql"])
     ids = part["ids"]
@@ -56,7 +61,7 @@ def answers(part):
     return pool.map(lambda at: collections(part, ids[at : at + PER_CALL]), starts)
 
 
-def load(cursor, part, records):
+def load(cursor: Any, part: Part, records: list[Record]) -> None:
     table, fields = part["table"], part["fields"]
     names = ", ".join(f'"{name}"' for name in fields.values())
     begun = time.perf_counter()
@@ -74,9 +79,9 @@ def load(cursor, part, records):
         f" ON CONFLICT ({part['key']}) DO UPDATE SET {sets}"
     )
     cursor.execute("DROP TABLE stage")
-    seconds.update(
-        csv=written - begun, copy=copied - written, insert=time.perf_counter() - copied
-    )
+    seconds["csv"] += written - begun
+    seconds["copy"] += copied - written
+    seconds["insert"] += time.perf_counter() - copied
 
 
 with ThreadPoolExecutor(IN_FLIGHT) as pool:

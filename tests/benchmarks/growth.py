@@ -5,12 +5,17 @@ What counts is that the second slope is nothing.
 
 from __future__ import annotations
 
+import json
 import statistics
+import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.benchmarks.command_line import Synced, sync
-from tests.benchmarks.timed import interleaved, median
+from tests.benchmarks.environments import python_of
+from tests.benchmarks.served_org import ServedOrg
+from tests.benchmarks.timed import ROOT, interleaved, median
+from tests.benchmarks.timed import run as run_process
 from tests.benchmarks.workbench import Workbench
 
 PLOT_FILE = "growth.png"
@@ -23,7 +28,7 @@ Point = tuple[int, float, int]
 
 
 def run(bench: Workbench) -> None:
-    """Measure both series, print their slopes, and draw them if matplotlib is there."""
+    """Measure both series, print their slopes, and draw them."""
     actives = QUICK_ACTIVE if bench.quick else ACTIVE
     contacts = QUICK_CONTACTS if bench.quick else CONTACTS
     largest, smallest = max(contacts), min(actives)
@@ -57,34 +62,34 @@ def _point(bench: Workbench, contacts: int, active: int, at: int) -> Point:
     return at, median([one.ran.seconds for one in found]), found[0].counted.calls
 
 
-def _first(bench: Workbench, org: object) -> Callable[[], Synced]:
+def _first(bench: Workbench, org: ServedOrg) -> Callable[[], Synced]:
     def first() -> Synced:
         with bench.database() as database, bench.room() as folder:
-            return sync(org, database, folder)  # type: ignore[arg-type]
+            return sync(org, database, folder)
 
     return first
 
 
 def _draw(bench: Workbench, by_active: Sequence[Point], by_contacts: Sequence[Point]) -> None:
-    try:
-        import matplotlib as mpl
-    except ImportError:
-        bench.say("no plot: matplotlib is not installed (pip install --group bench)")
+    with (ROOT / "pyproject.toml").open("rb") as project:
+        requirements = tomllib.load(project)["dependency-groups"]["bench"]
+    python = python_of(bench, "plot", requirements)
+    if python is None:
         return
-    mpl.use("agg")
-    from matplotlib import pyplot
-
-    figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), sharey=True)
-    for axes, points, what in ((left, by_active, "active"), (right, by_contacts, "all")):
-        axes.plot([p[0] for p in points], [p[1] for p in points], "o-", color="tab:blue")
-        axes.set_xlabel(f"{what} contacts")
-        axes.set_xlim(left=0)
-        axes.grid(alpha=0.3)
-    left.set_ylabel("seconds, process start to exit")
-    left.set_title(f"more active contacts, of {by_contacts[-1][0]:,}", fontsize=10)
-    right.set_title(f"more contacts, {by_active[0][0]:,} of them active", fontsize=10)
-    left.set_ylim(bottom=0)
-    figure.tight_layout()
     path = (bench.report or Path.cwd()) / PLOT_FILE
-    figure.savefig(path, dpi=120)
-    bench.say(f"plot: {path.name} in {'the report folder' if bench.report else 'this folder'}")
+    points = {
+        "active": {
+            "points": by_active, "label": "active contacts",
+            "title": f"more active contacts, of {by_contacts[-1][0]:,}",
+        },
+        "inactive": {
+            "points": by_contacts, "label": "all contacts",
+            "title": f"more contacts, {by_active[0][0]:,} of them active",
+        },
+    }  # fmt: skip
+    with bench.room() as room:
+        file = room / "points.json"
+        file.write_text(json.dumps(points))
+        script = str(ROOT / "tests/benchmarks/draw_growth.py")
+        run_process([str(python), script, str(file), str(path.resolve())], cwd=room, library=False)
+    bench.say(f"plot: {PLOT_FILE}")

@@ -8,10 +8,6 @@ out, for the demo org does not model the former and PyPI does not have the latte
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
-import venv
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.command_line import sync
+from tests.benchmarks.environments import python_of
 from tests.benchmarks.served_org import Counted, ServedOrg
 from tests.benchmarks.timed import Ran, interleaved, median
 from tests.benchmarks.timed import run as run_process
@@ -32,7 +29,6 @@ REQUIREMENTS = {
 }
 SIZES = {(20_000, 20_000): 3, (20_000, 817): 3}
 QUICK = {(3_000, 817): 1}
-INSTALL_SECONDS = 600
 SLOW_TO_INSTALL = {"airbyte"}
 
 
@@ -50,7 +46,7 @@ Contender = Callable[[], Moved]
 
 def run(bench: Workbench) -> None:
     """Make the environments, then let everybody take turns."""
-    pythons = {name: _environment(bench, name) for name in REQUIREMENTS}
+    pythons = {name: _python(bench, name) for name in REQUIREMENTS}
     rows: list[list[object]] = []
     for (contacts, active), rounds in (QUICK if bench.quick else SIZES).items():
         with bench.org(contacts, active) as org, bench.room() as room:
@@ -99,31 +95,11 @@ def _of_size(
     return rows
 
 
-def _environment(bench: Workbench, name: str) -> Path | None:
-    """The Python of a peer's own environment, which later runs find again; None if it can't be."""
-    folder = Path(tempfile.gettempdir()) / f"salesforce-targeted-peers-{os.getuid()}" / name
-    python = folder / "bin" / "python"
-    done = folder / "installed.json"
-    wanted = json.dumps(REQUIREMENTS[name])
-    if done.exists() and done.read_text() == wanted:
-        return python
+def _python(bench: Workbench, name: str) -> Path | None:
     if bench.quick and name in SLOW_TO_INSTALL:
-        bench.say(f"{name} is left out: a run without --quick makes its environment")
+        bench.say(f"{name} is left out of a quick run: its environment takes a minute to make")
         return None
-    try:
-        venv.create(folder, clear=True, with_pip=True)
-        subprocess.run(
-            [python, "-m", "pip", "install", "-q", *REQUIREMENTS[name]],
-            check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        bench.say(f"{name} is left out, its environment can't be made: {said[-1] if said else ''}")
-        return None
-    done.write_text(wanted)
-    # Else the database's first commit would wait until all of this has reached the disk.
-    os.sync()
-    return python
+    return python_of(bench, name, REQUIREMENTS[name])
 
 
 def _ours(bench: Workbench, org: ServedOrg, *argv: str) -> Moved:
@@ -138,7 +114,13 @@ def _simple(bench: Workbench, org: ServedOrg, python: Path, ids: Path | None = N
         with ExitStack() as stack:
             database = stack.enter_context(bench.database())
             folder = stack.enter_context(bench.room())
-            argv = [str(python), str(PROGRAMS / "use_simple_salesforce.py"), org.url, org.token, database]
+            argv = [
+                str(python),
+                str(PROGRAMS / "use_simple_salesforce.py"),
+                org.url,
+                org.token,
+                database,
+            ]
             ran = run_process([*argv, *([str(ids)] if ids else [])], cwd=folder, library=False)
         return Moved(ran, int(ran.out), org.counted())
 
@@ -175,7 +157,14 @@ def _singer(org: ServedOrg, room: Path, python: Path) -> dict[str, Contender]:
         "client_id": "x", "client_secret": "x", "refresh_token": "x", "api_type": "REST",
         "start_date": "2015-01-01T00:00:00Z", "select_fields_by_default": "true",
     }))  # fmt: skip
-    start = [str(python), str(PROGRAMS / "start_tap.py"), org.url, org.token, "--config", str(config)]
+    start = [
+        str(python),
+        str(PROGRAMS / "start_tap.py"),
+        org.url,
+        org.token,
+        "--config",
+        str(config),
+    ]
     ran = run_process([*start, "--discover"], cwd=room, library=False)
     found: dict[str, Any] = json.loads(ran.out)
     stream = next(one for one in found["streams"] if one["stream"] == "Contact")

@@ -11,20 +11,21 @@ from pathlib import Path
 
 import adbc_driver_postgresql.dbapi as adbc
 import psycopg2
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 database, files, way = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 
 
-def staged_by_adbc(table, rows):
+def staged_by_adbc(table: str, rows: pa.Table) -> None:
     with adbc.connect(database) as connection:
         with connection.cursor() as cursor:
             cursor.adbc_ingest(f"stage_{table}", rows, mode="create")
         connection.commit()
 
 
-def staged_by_copy(table, rows):
+def staged_by_copy(table: str, rows: pa.Table) -> None:
     staged_by_adbc(table, rows.slice(0, 1))  # makes the columns
     text = io.BytesIO()
     pa_csv.write_csv(rows, text, pa_csv.WriteOptions(include_header=False))
@@ -42,9 +43,7 @@ for table, key in json.loads((files / "keys.json").read_text()).items():
     names = ", ".join(f'"{name}"' for name in rows.column_names)
     sets = ", ".join(f'"{name}" = excluded."{name}"' for name in rows.column_names)
     with connection, connection.cursor() as cursor:
-        cursor.execute(
-            f"CREATE TABLE IF NOT EXISTS {table} (LIKE stage_{table}, UNIQUE ({key}))"
-        )
+        cursor.execute(f"CREATE TABLE IF NOT EXISTS {table} (LIKE stage_{table}, UNIQUE ({key}))")
         cursor.execute(
             f"INSERT INTO {table} ({names}) SELECT {names} FROM stage_{table}"
             f" ON CONFLICT ({key}) DO UPDATE SET {sets}"

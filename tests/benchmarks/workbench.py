@@ -65,9 +65,7 @@ class Workbench:
     def show(self, title: str, header: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         """Print a table; Markdown as well as plain text."""
         cells = [[_spelled(cell) for cell in row] for row in rows]
-        widths = [
-            max(len(row[at]) for row in [list(header), *cells]) for at in range(len(header))
-        ]
+        widths = [max(len(row[at]) for row in [list(header), *cells]) for at in range(len(header))]
 
         def line(row: Sequence[str]) -> str:
             first, *rest = (

@@ -3,7 +3,7 @@
 import sys
 import time
 
-import source_salesforce.api as api
+from source_salesforce import api
 
 url, token = sys.argv[1:3]
 del sys.argv[1:3]
