@@ -38,6 +38,7 @@ def discovered(run: Run) -> dict[str, int]:
 def _discover(run: Run) -> dict[str, int]:
     since = run.scope.since or run.settings.since
     found: dict[str, int] = {}
+    opened = run.first_groups is not None
     for batch in relations.active(
         run.client,
         run.junction,
@@ -46,6 +47,7 @@ def _discover(run: Run) -> dict[str, int]:
         first=run.first_groups,
     ):
         found.update(batch)
+    run.ledger.predict("query", len(found) // run.client.limits.groups_per_query + (not opened))
     run.ledger.step(f"discovered {len(found):,} active contacts")
     if run.scope.complete and not run.scope.allow_shrink:
         _check_shrink(run, len(found))

@@ -116,6 +116,10 @@ class Ledger:
         self.steps.append(sentence)
         logger.info("%s", sentence)
 
+    def predict(self, kind: str, calls: int) -> None:
+        """Note calls that a step will need, as soon as what it depends on is known."""
+        self.predicted[kind] += calls
+
     def reject(self, rejected: Rejected) -> None:
         """Note a record or value that could not be fetched or loaded."""
         self.rejected.append(rejected)

@@ -142,6 +142,9 @@ def _note(run: Run, answer: Retrieved, columns: Columns, books: Refreshed) -> No
             newest = pc.max(batch.table.column(stamp.name)).as_py()
             if isinstance(newest, datetime):
                 books.newest = max(books.newest or newest, newest)
+    if answer.followed_up:
+        per_call = soql.ids_that_fit(columns.fields, columns.object_name, run.client.limits)
+        run.ledger.predict("query_all", ceil(answer.followed_up / per_call))
     books.gone.update({gone.id: gone for gone in answer.gone})
     books.archived.extend(answer.archived)
 
@@ -176,7 +179,7 @@ def _plan(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
         object_name, columns.fields, ids, limits=run.client.limits, force=run.settings.api
     )
     run.ledger.plans[object_name] = plan
-    run.ledger.predicted[plan.api.value] += plan.calls
+    run.ledger.predict(plan.api.value, plan.calls)
     return plan
 
 

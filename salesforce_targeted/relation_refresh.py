@@ -68,11 +68,15 @@ class RelationRefresh:
         for records in _gathered(pages):
             yield from self._to_load(records)
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
+        per_page = run.client.limits.rows_per_query_page
+        run.ledger.predict("query", max(1, ceil(run.ledger.relations.read / per_page)))
         if run.scope.complete:
             yield from self.read_again(sorted(self.rejected - self.read_ids))
 
     def read_again(self, ids: Sequence[str]) -> Iterator[pa.Table]:
         """Read some relations again and yield those to load."""
+        per_call = soql.ids_that_fit(self.columns.fields, self.run.junction.object_name)
+        self.run.ledger.predict("query", ceil(len(ids) / per_call))
         pages = relations.read_by_ids(self.run.client, self.run.junction, self.columns.fields, ids)
         for records in _gathered(pages):
             yield from self._to_load(records)
@@ -80,6 +84,7 @@ class RelationRefresh:
     def mend(self) -> Iterator[pa.Table]:
         """Compare counts, then ids; yield rows that came late or back, and rows marked removed."""
         run = self.run
+        shown = discovered(run)  # stops the run before anything is marked, if most are gone
         if self.whole:
             # Every relation that the org shows has just been read.
             live = self._live(None)
@@ -87,15 +92,14 @@ class RelationRefresh:
             self._exact()
             return
         total = run.relation_count()
-        held, shown = run.held_relations, discovered(run)
+        held = run.held_relations
         suspects = [
             who
             for who in {*held, *shown}
             if who and who.startswith("003") and held[who] != shown.get(who, 0)
         ]
         missing = total - sum(held.values())
-        pages = ceil(total / run.client.limits.rows_per_query_page)
-        if pages <= 1 or self._due():
+        if self._due():
             # As many can be removed as came back, and no count tells.
             yield from self._compare(None)
             self._exact()
@@ -111,7 +115,7 @@ class RelationRefresh:
         shown: dict[str, str | None] = {}
         for page in relations.targets(run.client, run.junction, since=floor, who=who):
             shown.update(page)
-            run.ledger.predicted["query"] += 1
+            run.ledger.predict("query", 1)
         live = self._live(who)
         differ = {id_ for id_, whom in shown.items() if id_ not in live or live[id_][1] != whom}
         yield from self.read_again(sorted(differ - self.read_ids))
@@ -233,6 +237,7 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
     fields = ["Id", "IsDeleted", "IsArchived"]
     reasons = dict.fromkeys(tasks, TASK_DELETED)
     per_call = soql.ids_that_fit(fields, "Task", run.client.limits)
+    run.ledger.predict("query_all", ceil(len(tasks) / per_call))
     for start in range(0, len(tasks), per_call):
         some = soql.id_in(tasks[start : start + per_call])
         for record in run.client.records(soql.select(fields, "Task", some), all_rows=True):

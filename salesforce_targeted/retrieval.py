@@ -55,12 +55,14 @@ class Retrieved:
         batch: The rows of records that are there.
         last_rows: Rows of deleted and merged records, as the org still shows them.
         archived: Ids in ``batch`` that only the archive shows.
+        followed_up: Ids that were asked for a second time, through ``queryAll``.
     """
 
     batch: Batch
     last_rows: Batch | None = None
     gone: list[Gone] = field(default_factory=list)
     archived: list[str] = field(default_factory=list)
+    followed_up: int = 0
 
 
 @dataclass(slots=True)
@@ -115,7 +117,7 @@ def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) ->
                 archived.append(id_)
     gone = _last_winners(client, gone, records, columns)
     last_rows = from_records(last, columns) if last else None
-    return Retrieved(from_records(there, columns), last_rows, gone, archived)
+    return Retrieved(from_records(there, columns), last_rows, gone, archived, len(ids))
 
 
 def _collections(
@@ -150,6 +152,7 @@ def _bulk(
     client: SalesforceClient, plan: Plan, ids: Sequence[str], columns: Columns
 ) -> Iterator[tuple[Batch, list[str]]]:
     """Jobs over lists of ids, or one job over the whole object whose rows are chosen here."""
+    wheres: list[soql.Condition | None]
     if plan.bulk_by_ids:
         per_job = ids_per_bulk_job(columns.fields, client.limits)
         wheres = [soql.id_in(some) for some in _batches(ids, per_job)]

@@ -114,7 +114,7 @@ class Run:
             OtherOrgError: the destination holds another org.
         """
         plain = self.scope.complete and self.settings.since is None
-        self.ledger.predicted["composite"] += 1
+        self.ledger.predict("composite", 1)
         found = opening(self.client, discovery=plain)
         org = urlsplit(self.client.instance_url).hostname
         if self.state.setdefault("org", org) != org:
@@ -141,12 +141,23 @@ class Run:
         """The first batch of discovery, where the first call brought it."""
         return self.opening.groups if self.junction is SHARED_ACTIVITIES else None
 
+    @property
+    def fits_one_page(self) -> bool:
+        """Whether all relations come in one answer: reading them whole then costs no more."""
+        known = self.opening.relations
+        return (
+            self.scope.complete
+            and known is not None
+            and self.junction is SHARED_ACTIVITIES
+            and known <= self.client.limits.rows_per_query_page
+        )
+
     def relation_count(self) -> int:
         """How many relations the org shows."""
         if self.junction is SHARED_ACTIVITIES and self.opening.relations is not None:
             return self.opening.relations
         floor = self.settings.since if self.filters_by_stamp else None
-        self.ledger.predicted["query"] += 1
+        self.ledger.predict("query", 1)
         return relations.count(self.client, self.junction, floor)
 
     @cached_property

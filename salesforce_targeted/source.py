@@ -223,20 +223,24 @@ def _relation_rows(run: Run, modified: dlt.sources.incremental[datetime]) -> Ite
     """Relation rows to load; the cursor moves when all of them have been read."""
     reading = RelationRefresh(run)
     last = modified.get_current_range(apply_lag=False)[0]
-    since = run.scope.since or (None if run.scope.full else modified.start_value)
-    if not run.filters_by_stamp:
-        since = None
-    elif run.settings.since is not None:
-        since = max(since or run.settings.since, run.settings.since)
     if run.scope.retry_rejected:
         yield from reading.read_again(run.held.rejected_ids("TaskWhoRelation"))
         return
-    yield from reading.read(since)
+    yield from reading.read(_since(run, modified))
     if run.scope.complete:
         yield from reading.mend()
     if reading.newest is not None and run.scope.since is None:
         run.ledger.cursor = max(last or reading.newest, reading.newest)
         modified.advance(run.ledger.cursor)
+
+
+def _since(run: Run, modified: dlt.sources.incremental[datetime]) -> datetime | None:
+    """The moment from which relations are read; None for all of them."""
+    floor = run.settings.since if run.filters_by_stamp else None
+    if not run.filters_by_stamp or run.scope.full or run.fits_one_page:
+        return floor
+    since = run.scope.since or modified.start_value
+    return since if floor is None or (since and since > floor) else floor
 
 
 def _described(run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Any]:

@@ -79,6 +79,7 @@ def command(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> 
         cwd=cwd,
         env={
             **clean,
+            "PYTHONPATH": str(ROOT),  # this tree, whatever is installed
             "DLT_DATA_DIR": str(cwd / "dlt"),
             "RUNTIME__DLTHUB_TELEMETRY": "false",
             **(environ or {}),

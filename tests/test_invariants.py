@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -24,12 +25,11 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.discovery import ShrinkError
 from salesforce_targeted.settings import Scope
-from tests.conftest import Outcome, Synced
+from tests.conftest import Synced
 from tests.happenings import Happenings
-from tests.oracle import KEYS, Comparison, Held, Shown
-from tests.promises import must_stop, part, whole
+from tests.oracle import KEYS, Held
+from tests.story import Story
 
 EXAMPLES = int(os.environ.get("INVARIANTS_EXAMPLES", "0"))
 STEPS = int(os.environ.get("INVARIANTS_STEPS", "12"))
@@ -61,6 +61,7 @@ class Histories(Happenings):
             self._pipeline(),
             SessionCredentials(instance_url=self.server.url, access_token=self.server.token),
         )
+        self.story = Story(self.org, self.synced)
         if first:
             self.default_run()
 
@@ -80,66 +81,45 @@ class Histories(Happenings):
 
     # ------------------------------------------------------------ runs
 
-    def _run(
-        self, sentence: str, scope: Scope, only: tuple[str, ...] = (), **options: Any
-    ) -> tuple[Comparison, Outcome] | None:
-        """Run, and compare; None where the run had to stop, and stopped."""
+    def _run(self, sentence: str, scope: Scope, run: Callable[..., Any], **options: Any) -> None:
+        """Run, and compare; where the org shows hardly any active contact it must stop."""
         note(f"-> {sentence}")
-        before, shown = Held.read(self.synced.pipeline), Shown(self.org)
         self.broken = True  # until it is known not to be
-        outcome = self.synced.run(scope, only, **options)
-        if scope.complete and not scope.allow_shrink and must_stop(before, shown):
+        only = options.get("only", ())
+        if self.story.must_stop(scope) and not (only and {*only} <= {"task", "user"}):
             note("   (it must stop: the org shows hardly any active contact)")
-
-            assert isinstance(outcome.error, ShrinkError), outcome.facts["error"]
-            assert before.tables == Held.read(self.synced.pipeline).tables
-            self.broken = False
-            return None
-
-        assert outcome.error is None, outcome.facts["error"]
-        return Comparison(self.synced.pipeline, self.org, before), outcome
-
-    def _expect(self, broken: list[str]) -> None:
-        assert [] == broken, "\n".join(broken[:40])
+            self.story.stops(scope, only)
+        else:
+            run(scope, **options)
         self.broken = False
-
-    def _whole(self, sentence: str, scope: Scope, **options: Any) -> None:
-        if done := self._run(sentence, scope, **options):
-            self._expect(whole(done[0], done[1].facts))
-
-    def _part(
-        self, sentence: str, scope: Scope, only: tuple[str, ...] = (), **options: Any
-    ) -> None:
-        if done := self._run(sentence, scope, only, **options):
-            self._expect(part(done[0]))
 
     @rule()
     def default_run(self) -> None:
-        self._whole("a default run", Scope())
+        self._run("a default run", Scope(), self.story.run)
 
     @rule(shrink=st.booleans())
     def full_run(self, shrink: bool) -> None:
-        self._whole("a full run", Scope(full=True, allow_shrink=shrink))
+        self._run("a full run", Scope(full=True, allow_shrink=shrink), self.story.run)
 
     @rule(seconds=st.sampled_from([1, 60, 86_400 * 30, 86_400 * 9_000]))
     def since_run(self, seconds: int) -> None:
         since = self.org.now - timedelta(seconds=seconds)
-        self._part(f"a run with --since {since}", Scope(since=since))
+        self._run(f"a run with --since {since}", Scope(since=since), self.story.run_part)
 
     @rule(limit=st.sampled_from([1, 3, 20, 1000]))
     def limit_run(self, limit: int) -> None:
-        self._part(f"a run with --limit {limit}", Scope(limit=limit))
+        self._run(f"a run with --limit {limit}", Scope(limit=limit), self.story.run_part)
 
     @rule(names=PARTS, books=st.booleans())
     def part_run(self, names: tuple[str, ...], books: bool) -> None:
         resources = (*names, *BOOKS) if books else names
-        self._part(f"a run of {', '.join(resources)} only", Scope(), resources)
+        sentence = f"a run of {', '.join(resources)} only"
+        self._run(sentence, Scope(), self.story.run_part, only=resources)
 
     @rule(budget=st.integers(0, 1))
     def run_beyond_budget(self, budget: int) -> None:
-        self._part(
-            f"a run with refresh_call_budget = {budget}", Scope(), refresh_call_budget=budget
-        )
+        sentence = f"a run with refresh_call_budget = {budget}"
+        self._run(sentence, Scope(), self.story.run_part, refresh_call_budget=budget)
 
     @rule()
     def working_folder_lost(self) -> None:
@@ -171,9 +151,9 @@ class Histories(Happenings):
         try:
             if self.broken:
                 return
-            self._whole("a last default run", Scope(allow_shrink=True))
+            self._run("a last default run", Scope(allow_shrink=True), self.story.run)
             last = Held.read(self.synced.pipeline)
-            self._whole("and another one", Scope(allow_shrink=True))
+            self._run("and another one", Scope(allow_shrink=True), self.story.run)
 
             assert last == Held.read(self.synced.pipeline)
             assert ([], []) == (self.org.unexpected, self.org.writes_attempted)

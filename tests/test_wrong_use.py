@@ -108,6 +108,7 @@ def test_a_database_that_does_not_answer_is_a_failure_said_plainly(
 
     assert 1 == ended.code
     assert 'connection to server at "127.0.0.1", port 9 failed' in ended.out + ended.err
+    assert ("FAIL destination" in ended.out) == (argv == ["--test"])
     assert "sesame" not in ended.out + ended.err
     assert "collections" not in org.calls
 
@@ -134,6 +135,29 @@ def test_a_row_that_the_database_refuses_is_not_shown(
     assert "was given up" in ended[1].err
     assert "Wallaby" not in said
     assert "Failing row" not in said
+
+
+@pytest.mark.postgres
+def test_what_could_not_be_loaded_never_lands_in_another_dataset(
+    org: DemoOrg, server: DemoServer, postgres: str, tmp_path: Path
+) -> None:
+    """A package left by a failed load into one dataset is not loaded into the next one named."""
+    environ = {**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": postgres}
+    connection = psycopg2.connect(postgres)
+    connection.autocommit = True
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA one; CREATE TABLE one.sf_users (id int UNIQUE)")
+        failed = process("--dataset", "one", cwd=tmp_path, environ=environ)
+        ended = process("--dataset", "two", cwd=tmp_path, environ=environ)
+        cursor.execute("SELECT status FROM two.sf_sync_runs")
+        runs = [row[0] for row in cursor.fetchall()]
+        cursor.execute("SELECT id FROM two.sf_contacts")
+        found = sorted(row[0] for row in cursor.fetchall())
+    connection.close()
+
+    assert (1, 0) == (failed.code, ended.code)
+    assert ["done"] == runs
+    assert org.active_ids() == found
 
 
 @pytest.mark.parametrize("argv", [[], ["--test"], ["--count"]], ids=["sync", "test", "count"])

@@ -84,6 +84,8 @@ def interleaved(rounds: int, contenders: Mapping[str, Callable[[], T]]) -> dict[
     for number in range(rounds):
         names = list(contenders)
         for name in names if number % 2 == 0 else reversed(names):
+            # Minutes of silence look like a hang; tables go to stdout alone.
+            print(f"  {number + 1}/{rounds} {name.strip()}", file=sys.stderr)
             found[name].append(contenders[name]())
     return found
 
