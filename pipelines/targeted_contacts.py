@@ -60,7 +60,9 @@ def parser() -> argparse.ArgumentParser:
     span.add_argument(
         "--incremental", type=_days, metavar="N", help="relations and contacts of the last N days"
     )
-    span.add_argument("--since", metavar="DATE", help="relations and contacts modified since a date")
+    span.add_argument(
+        "--since", metavar="DATE", help="relations and contacts modified since a date"
+    )
     span.add_argument(
         "--mode", choices=("full", "recent", "custom"),
         help="the same three: full, recent with --days, custom with --start-date",
@@ -79,7 +81,9 @@ def parser() -> argparse.ArgumentParser:
     how = made.add_argument_group("how and where")
     how.add_argument("--demo", action="store_true", help="the demo org, started for this run")
     how.add_argument("--api", choices=("collections", "bulk", "query"), help="force one retrieval")
-    how.add_argument("--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, …)")
+    how.add_argument(
+        "--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, …)"
+    )
     how.add_argument("--dataset", metavar="NAME", help="dataset or schema (salesforce)")
     how.add_argument("--pipelines-dir", metavar="DIR", help="dlt's working folder")
     how.add_argument("--report-dir", metavar="DIR", type=Path, default=Path("sync_results"))
@@ -154,9 +158,7 @@ def _look(
     from salesforce_targeted.settings import Scope
 
     settings = configuration.settings(**_given(args))
-    run = Run(
-        SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline
-    )
+    run = Run(SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
     if args.test:
         facts, shown = checks.checks(run, pipeline), checks.checks_text

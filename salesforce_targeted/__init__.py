@@ -1,4 +1,4 @@
-"""A dlt source for the Salesforce contacts that sales teams work with: those with logged activities.
+"""A dlt source for the Salesforce contacts that sales teams work with: the active ones.
 
 The names below are imported when they are first used, so that ``python -m
 salesforce_targeted.demo_org`` and ``--help`` need not wait for dlt.

@@ -1,4 +1,4 @@
-"""``--test``: is everything in place? Each check says what it found and, where it fails, the remedy."""
+"""``--test``: is everything in place? Each check says what it found, and the remedy."""
 
 from __future__ import annotations
 
@@ -116,11 +116,10 @@ def _destination(pipeline: dlt.Pipeline) -> str:
             server = int(client.execute_sql("SHOW server_version_num")[0][0])  # type: ignore[index]
             if server < _OLDEST_POSTGRES:
                 raise SalesforceError(
-                    f"PostgreSQL {server // 10_000} has no MERGE", remedy="Use PostgreSQL 15 or newer."
+                    f"PostgreSQL {server // 10_000} has no MERGE",
+                    remedy="Use PostgreSQL 15 or newer.",
                 )
-            may = client.execute_sql(
-                "SELECT has_database_privilege(current_database(), 'CREATE')"
-            )
+            may = client.execute_sql("SELECT has_database_privilege(current_database(), 'CREATE')")
             if not client.has_dataset() and not (may and may[0][0]):
                 raise SalesforceError(
                     f"the user may not create schema {pipeline.dataset_name!r}",

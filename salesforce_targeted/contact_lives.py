@@ -1,4 +1,4 @@
-"""What a run changed in the lives of contacts: known lives, what the run saw, and the difference."""
+"""What a run changed in contacts' lives: what was known, what it saw, the difference."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _sighting(run: Run, books: Refreshed) -> Sighting:
 
 
 def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:
-    """Where a trail of merges ends at a purged record, the last winner that a run before has seen."""
+    """Where a trail of merges ends at a purged record: the last winner that a run has seen."""
     ended = {id_: one for id_, one in gone.items() if one.trail_ends and one.merged_into}
     asked = {*ended, *(one.merged_into for one in ended.values() if one.merged_into)}
     known = dict(run.held.by_ids(ACTIVE_CONTACTS, "contact_id", sorted(asked), ["merged_into"]))

@@ -1,4 +1,4 @@
-"""Discovery: which contacts the org's relations point at now, and a guard against losing them all."""
+"""Discovery: whom the org's relations point at now, and a guard against losing them all."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import dlt
 import pyarrow as pa
@@ -78,7 +78,7 @@ class Held:
         return self.schema.naming.normalize_path(identifier)
 
     def column_hints(self, table: str) -> dict[str, Mapping[str, Any]]:
-        """dlt's schema of the columns that a table has, by stored name."""
+        """The columns that a table has in dlt's schema, by stored name."""
         known = self.schema.tables.get(self.schema.naming.normalize_table_identifier(table), {})
         return {
             name: hints for name, hints in known.get("columns", {}).items() if "data_type" in hints
@@ -165,8 +165,7 @@ class Held:
         hints = self.column_hints(table)
         ids = rows.column(columns.key.name).to_pylist()
         held = {
-            row[0]: row[1:]
-            for row in self.by_ids(table, columns.key.stored, ids, [*columns.kept])
+            row[0]: row[1:] for row in self.by_ids(table, columns.key.stored, ids, [*columns.kept])
         }
         rows = rows.drop_columns([ROW_HASH])
         for position, name in enumerate(columns.kept):
@@ -231,7 +230,7 @@ class Held:
                     *columns.values(),
                 )
 
-    def __enter__(self) -> Held:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

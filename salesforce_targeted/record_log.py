@@ -1,4 +1,4 @@
-"""``--log-records``: the loaded records as JSON lines, for their owner alone: it is personal data."""
+"""``--log-records``: the loaded records as JSON lines, for their owner alone (personal data)."""
 
 from __future__ import annotations
 

@@ -70,7 +70,8 @@ def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
         f" {run.settings.refresh_call_budget}; only new records and those modified since"
         f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
-        f" stay as they are, and what was hidden from our user stays unnoticed, until the next whole pass, due"
+        f" stay as they are, and what was hidden from our user stays unnoticed, until the next"
+        f" whole pass, due"
         f" {datetime.fromisoformat(passed_at) + _days(run):%Y-%m-%d}"
     )
     gone = run.held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
@@ -157,9 +158,7 @@ def _last_rows(run: Run, table: str, columns: Columns, answer: Retrieved) -> pa.
     ids = last.column(columns.key.name).to_pylist()
     held = dict(run.held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
     hashes = last.column(ROW_HASH).to_pylist()
-    differs = [
-        id_ in held and held[id_] != hash_ for id_, hash_ in zip(ids, hashes, strict=True)
-    ]
+    differs = [id_ in held and held[id_] != hash_ for id_, hash_ in zip(ids, hashes, strict=True)]
     return last.filter(pa.array(differs, pa.bool_()))
 
 

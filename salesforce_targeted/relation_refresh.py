@@ -91,19 +91,20 @@ class RelationRefresh:
             yield from self._removed({id_: live[id_] for id_ in live.keys() - self.read_ids})
             self._exact()
             return
-        total = run.relation_count()
         held = run.held_relations
+        one_call = sum(held.values()) <= run.client.limits.rows_per_query_page
+        if one_call or self._due():
+            # As many can be removed as came back, and no count tells.
+            yield from self._compare(None)
+            self._exact()
+            return
         suspects = [
             who
             for who in {*held, *shown}
             if who and who.startswith("003") and held[who] != shown.get(who, 0)
         ]
-        missing = total - sum(held.values())
-        if self._due():
-            # As many can be removed as came back, and no count tells.
-            yield from self._compare(None)
-            self._exact()
-        elif suspects or missing:
+        missing = run.relation_count() - sum(held.values())
+        if suspects or missing:
             explained = sum(shown.get(who, 0) - held[who] for who in suspects)
             few = missing == explained and len(suspects) <= _SUSPECTS
             yield from self._compare(suspects if few else None)

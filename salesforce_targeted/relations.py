@@ -81,9 +81,7 @@ def read(
     condition = soql.and_(_where(junction, since), None if ids is None else soql.id_in(ids))
     asked = fields if junction is SHARED_ACTIVITIES else _as_task_fields(fields)
     order = () if limit is None else ("SystemModstamp", "Id")
-    statement = soql.select(
-        asked, junction.object_name, condition, order_by=order, limit=limit
-    )
+    statement = soql.select(asked, junction.object_name, condition, order_by=order, limit=limit)
     for page in _pages(client, statement):
         yield page if junction is SHARED_ACTIVITIES else [_as_relation(record) for record in page]
 

@@ -77,8 +77,8 @@ def page(facts: Mapping[str, Any], plots: Mapping[str, Series]) -> str:
         for one in facts["rejected"]
     }
     parts = [
-        f"<h1>Targeted contact sync <span class={facts['status']}>{facts['status']}</span>"
-        f" <small>{facts['started_at']:%Y-%m-%d %H:%M:%S} UTC</small></h1>",
+        f"<h1>Targeted contact sync <span class={facts['status']}>{facts['status']}</span></h1>",
+        f"<p>{facts['started_at']:%Y-%m-%d %H:%M:%S} UTC</p>",
         _rows(summary),
         *(f"<h2>{escape(title)}</h2>{_bars(series)}" for title, series in drawn.items() if series),
     ]
@@ -108,9 +108,7 @@ def _tables(held: Held) -> dict[str, Series]:
     last = sorted(runs, key=lambda row: row[0])[-_RUNS_SHOWN:]
     return {
         "Contacts by life stage": sorted((str(name), n) for name, n in stages),
-        "Relations per week": [
-            (f"{day:%Y-%m-%d}", n) for day, n in sorted(weeks)[-_WEEKS_SHOWN:]
-        ],
+        "Relations per week": [(f"{day:%Y-%m-%d}", n) for day, n in sorted(weeks)[-_WEEKS_SHOWN:]],
         "Seconds of the last runs": [(f"{at:%m-%d %H:%M}", seconds) for at, _, seconds in last],
         "Calls of the last runs": [(f"{at:%m-%d %H:%M}", calls) for at, calls, _ in last],
     }
@@ -141,7 +139,5 @@ def _bars(series: Series) -> str:
 
 
 def _rows(values: Mapping[str, str]) -> str:
-    cells = "".join(
-        f"<tr><th>{escape(name)}<td>{escape(value)}" for name, value in values.items()
-    )
+    cells = "".join(f"<tr><th>{escape(name)}<td>{escape(value)}" for name, value in values.items())
     return f'<div class="wide"><table>{cells}</table></div>'

@@ -38,7 +38,7 @@ class Gone:
     Attributes:
         reason: ``deleted``, ``merged`` or ``hidden`` (which a purged record can't be told from).
         merged_into: The record that survived the last merge, if one is known.
-        trail_ends: Whether no API shows that record: it may have been merged on before it was purged.
+        trail_ends: Whether no API shows that record: it may have been merged on, then purged.
     """
 
     id: str
@@ -181,9 +181,7 @@ def _of(batch: Batch, wanted: pa.Array) -> list[Any]:
     return [rejected for rejected in batch.rejected if rejected.record_id in ids]
 
 
-def _query_all(
-    client: SalesforceClient, ids: Sequence[str], columns: Columns
-) -> dict[str, Record]:
+def _query_all(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> dict[str, Record]:
     """Records by id as ``queryAll`` shows them: live, archived, in the recycle bin, merged."""
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
 
@@ -225,7 +223,12 @@ def _last_winners(
 
     ends = {one.id: last(one.merged_into) for one in gone if one.merged_into}
     return [
-        Gone(one.id, one.reason, ends.get(one.id), trail_ends=one.id in ends and ends[one.id] not in seen)
+        Gone(
+            one.id,
+            one.reason,
+            ends.get(one.id),
+            trail_ends=one.id in ends and ends[one.id] not in seen,
+        )
         for one in gone
     ]
 

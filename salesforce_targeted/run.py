@@ -39,6 +39,7 @@ OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWh
 USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
 RELATION_COLUMNS = ("removed_at", "removed_reason")
 
+
 class OtherOrgError(ConfigurationError):
     """The dataset belongs to another org than the credentials."""
 
@@ -224,7 +225,7 @@ class Run:
         return True
 
     def held_values(self, table: str, field: str, like: str = "") -> set[str]:
-        """The distinct values that a field has in a held table; none in a run that looks at less."""
+        """The distinct values of a field in a held table; none in a run that looks at less."""
         column = self.held.name(field)
         if not self.scope.complete or column not in self.held.column_hints(table):
             return set()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pendulum
 
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.plan import Api
 
 
@@ -24,6 +25,7 @@ class Scope:
         allow_shrink: Go on although discovery returned far fewer contacts than are held.
         retry_rejected: Only what ``sf_rejected_records`` lists, again.
         record_log: A file for the loaded records as JSON lines; personal data.
+        limits: What one call takes; tests let a dozen records cross every boundary.
     """
 
     full: bool = False
@@ -32,6 +34,7 @@ class Scope:
     allow_shrink: bool = False
     retry_rejected: bool = False
     record_log: Path | None = None
+    limits: Limits = DOCUMENTED
 
     @property
     def complete(self) -> bool:

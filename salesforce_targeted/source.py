@@ -42,7 +42,7 @@ CALLS_IN_FLIGHT = 4
 
 @dataclass(frozen=True, slots=True)
 class ActiveContacts:
-    """One complete set: what the org shows now and what is held; the cheapest way depends on all."""
+    """One complete set: what the org shows now and what is held, to be planned as a whole."""
 
     ids: Sequence[str]
     whole: bool
@@ -79,7 +79,7 @@ def salesforce_targeted(
         Resources ``task_who_relation`` (table ``sf_taskwhorelations``), ``contact``
         (``sf_contacts``), ``task`` (``sf_activities``), ``user`` (``sf_users``), ``contact_life``
         (``sf_active_contacts``), ``rejected_record`` (``sf_rejected_records``) and ``sync_run``
-        (``sf_sync_runs``). All are merged by key (upsert); columns that others added are left alone.
+        (``sf_sync_runs``). All are merged by key (upsert); columns of others are left alone.
     """
     settings = settings_of(
         since, fields, refresh_call_budget, full_refresh_days, daily_call_reserve, api, id_column
@@ -213,7 +213,9 @@ class _Runs:
     def of(self, stage: str) -> Run:
         """The run that a stage belongs to; a stage that begins again belongs to a new run."""
         if self._run is None or self._run.turns.has_begun(stage):
-            client = SalesforceClient(self._credentials, max_in_flight=CALLS_IN_FLIGHT)
+            client = SalesforceClient(
+                self._credentials, limits=self._scope.limits, max_in_flight=CALLS_IN_FLIGHT
+            )
             ledger = self._ledger if self._ledger is not None else Ledger()
             self._run = Run(client, self._settings, self._scope, ledger)
         return self._run
@@ -250,7 +252,9 @@ def _described(run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Any]:
         if position:
             yield batch
         else:
-            yield dlt.mark.with_hints(batch, dlt.mark.make_hints(columns=_hints(run.columns(table))))
+            yield dlt.mark.with_hints(
+                batch, dlt.mark.make_hints(columns=_hints(run.columns(table)))
+            )
 
 
 def _hints(columns: Columns) -> Any:

@@ -87,7 +87,7 @@ def sync(
 def forget_other_datasets(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     """Drop a working folder that belongs to another dataset; dlt restores ours from where it is.
 
-    A cursor of another dataset would skip rows here, and a package left for it would be loaded here.
+    A cursor of another dataset would skip rows here, and a package left for it would land here.
     """
     sources: Any = pipeline.state.get("sources", {})
     known = sources.get(SCHEMA_NAME, {}).get("held_in")
@@ -154,8 +154,9 @@ def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
         return str(error)
     if isinstance(error, DatabaseException):
         return (
-            f"The destination ({pipeline.destination.destination_name}) refused: {_first_line(error)}. Nothing half-done is kept:"
-            " mend the destination and run again; the next run finishes what is left."
+            f"The destination ({pipeline.destination.destination_name}) refused:"
+            f" {_first_line(error)}. Nothing half-done is kept: mend the destination and run again;"
+            " the next run finishes what is left."
         )
     return f"{type(error).__name__}: {_first_line(error)}"
 

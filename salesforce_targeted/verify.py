@@ -1,7 +1,7 @@
 """``--verify``: compare what is held with the org, id by id and cell by cell, without writing.
 
-Drift is named by cause: ``missing`` (the org shows it, it is not held), ``extra`` (held as live, the
-org does not show it), ``stale`` (the org moved on), ``altered`` (somebody changed a held cell),
+Drift is named by cause: ``missing`` (the org shows it, it is not held), ``extra`` (held as live,
+the org does not show it), ``stale`` (the org moved on), ``altered`` (somebody changed a held cell),
 ``type`` (a column that is no longer of the type that we load).
 """
 
@@ -53,7 +53,12 @@ class Drift:
         for (_, cause), ids in self.found.items():
             counts[cause] += len(ids)
         examples = [
-            {"table": table, "cause": cause, "id": id_, "columns": self.fields.get((table, id_), [])}
+            {
+                "table": table,
+                "cause": cause,
+                "id": id_,
+                "columns": self.fields.get((table, id_), []),
+            }
             for (table, cause), ids in sorted(self.found.items())
             for id_ in ids[:_EXAMPLES]
         ]
@@ -163,9 +168,7 @@ def _objects(run: Run, drift: Drift, table: str, named: set[str]) -> None:
         if table == CONTACTS:
             came = answer.batch.table.column(columns.key.name).to_pylist()
             drift.note(ACTIVE_CONTACTS, STALE, sorted(explained & set(came)))
-            drift.note(
-                CONTACTS, EXTRA, [one.id for one in answer.gone if one.id not in explained]
-            )
+            drift.note(CONTACTS, EXTRA, [one.id for one in answer.gone if one.id not in explained])
         if answer.last_rows is not None:
             known = held.intersection(answer.last_rows.table.column(columns.key.name).to_pylist())
             _compare(run, drift, table, columns, answer.last_rows.table, among=known)

@@ -112,7 +112,9 @@ class Synced:
         self.credentials = credentials
         self.ledger = Ledger()
 
-    def run(self, scope: Scope | None = None, only: tuple[str, ...] = (), **settings: Any) -> Outcome:
+    def run(
+        self, scope: Scope | None = None, only: tuple[str, ...] = (), **settings: Any
+    ) -> Outcome:
         """Sync once; a failed run is the test's to look at."""
         self.ledger = Ledger()
         source = salesforce_targeted(
@@ -120,9 +122,7 @@ class Synced:
         )
         if only:
             source = source.with_resources(*only)
-        return sync(
-            self.pipeline, source, self.ledger, id_column=settings.get("id_column", "id")
-        )
+        return sync(self.pipeline, source, self.ledger, id_column=settings.get("id_column", "id"))
 
     def ok(self, scope: Scope | None = None, **settings: Any) -> dict[str, Any]:
         """Sync once, successfully; the report."""
@@ -160,7 +160,11 @@ def synced(
 
 
 def make_synced(
-    request: pytest.FixtureRequest, tmp_path: Path, credentials: Any, kind: str, name: str = "synced"
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    credentials: Any,
+    kind: str,
+    name: str = "synced",
 ) -> Synced:
     """A pipeline with a name, a working folder and a database of its own."""
     load_settings(name)

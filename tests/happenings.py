@@ -17,7 +17,7 @@ from salesforce_targeted.demo_org import DemoOrg
 
 PICK = st.integers(0, 10_000)
 LATE = st.sampled_from([0, 0, 0, 300, 900])
-WORDS = st.sampled_from(["x", "Zoë \"quoted\", \\ and\r\nmore", "null", "", None, "nul\0in", "😈"])
+WORDS = st.sampled_from(["x", 'Zoë "quoted", \\ and\r\nmore', "null", "", None, "nul\0in", "😈"])
 # Fields without which a deleted record can't be told from a live one, or a relation from none.
 STRUCTURAL = {"Id", "IsDeleted", "IsArchived", "MasterRecordId", "SystemModstamp", "WhoId"}
 # Field, its new type, and what becomes of a value: some fit the old column, some do not.
@@ -202,9 +202,7 @@ class Happenings(RuleBasedStateMachine):
     @rule(pick=PICK)
     def stamps_bumped(self, pick: int) -> None:
         name = ("TaskWhoRelation", "Contact", "Task")[pick % 3]
-        self.do(
-            f"a system job bumps all stamps of {name}", lambda: self.org.bump_stamps(name)
-        )
+        self.do(f"a system job bumps all stamps of {name}", lambda: self.org.bump_stamps(name))
 
     # ------------------------------------------------------------ fields
 

@@ -30,6 +30,25 @@ def must_stop(before: Held, shown: Shown) -> bool:
     return bool(active) and (found == 0 or few)
 
 
+def counts_hide(before: Held, shown: Shown) -> bool:
+    """Whether as many relations of somebody may have vanished as came back: only ids tell that."""
+    held: dict[str, set[str]] = {}
+    now: dict[str, set[str]] = {}
+    for id_, row in before.tables["sf_taskwhorelations"].items():
+        if row["removed_at"] is None:
+            held.setdefault(_whose(row["relation_id"]), set()).add(id_)
+    for id_, row in shown.relations.items():
+        now.setdefault(_whose(row["RelationId"]), set()).add(id_)
+    return any(
+        ids != now.get(whose, set()) and len(ids) == len(now.get(whose, ()))
+        for whose, ids in held.items()
+    )
+
+
+def _whose(who: str | None) -> str:
+    return who if who and who.startswith("003") else "nobody's and leads'"
+
+
 def whole(it: Comparison, facts: dict[str, Any]) -> list[str]:
     """What a run that looks at everything left untrue."""
     return [
@@ -96,7 +115,9 @@ def _relations(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
 def _contacts(it: Comparison) -> Iterator[str]:
     before, after = it.before["sf_contacts"], it.after["sf_contacts"]
     seen = it.shown.active.keys() | it.before["sf_active_contacts"].keys()
-    yield from _ids("sf_contacts", set(after), before.keys() | (seen & it.shown.live["Contact"].keys()))
+    yield from _ids(
+        "sf_contacts", set(after), before.keys() | (seen & it.shown.live["Contact"].keys())
+    )
     for id_ in after:
         yield from it.row("sf_contacts", id_, it.shown.last("sf_contacts", id_))
 

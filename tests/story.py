@@ -9,7 +9,7 @@ from salesforce_targeted.discovery import ShrinkError
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
 from tests.oracle import Comparison, Held, Row, Rows, Shown
-from tests.promises import must_stop, part, whole
+from tests.promises import counts_hide, must_stop, part, whole
 
 DEFAULT = Scope()
 FULL = Scope(full=True)
@@ -49,6 +49,10 @@ class Story:
         if not scope.complete or scope.allow_shrink:
             return False
         return must_stop(Held.read(self.synced.pipeline), Shown(self.org))
+
+    def counts_hide(self) -> bool:
+        """Whether relations may have changed in a way that counting them does not tell."""
+        return counts_hide(Held.read(self.synced.pipeline), Shown(self.org))
 
     def held(self, table: str) -> Rows:
         """The rows of a table, by key."""

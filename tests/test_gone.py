@@ -7,6 +7,7 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from salesforce_targeted import retrieval
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org import DemoOrg, serve
@@ -17,6 +18,7 @@ from tests.retrieving import (
     BOTH_LIMITS,
     EVERY_WAY,
     WAYS,
+    client_of,
     columns_in,
     gone_of,
     ids_of,
@@ -93,6 +95,17 @@ def test_an_archived_task_is_there(
     assert [archived] == [id_ for one in answers for id_ in one.archived]
     assert {archived, plain} == set(ids_of(answers))
     assert {deleted: Gone(deleted, DELETED), hidden: Gone(hidden, HIDDEN)} == gone_of(answers)
+
+
+def test_a_contact_that_is_back_before_the_second_question(
+    org: DemoOrg, credentials: SessionCredentials
+) -> None:
+    """Undeleted between the two reads: it is there, and neither gone nor archived."""
+    id_ = org.active_ids()[0]
+    with client_of(credentials, TINY) as client:
+        answer = retrieval.follow_up(client, [id_], columns_in(org))
+
+    assert ([id_], [], []) == (ids_of([answer]), answer.gone, answer.archived)
 
 
 def test_an_archived_row_is_the_row_it_was(org: DemoOrg, credentials: SessionCredentials) -> None:

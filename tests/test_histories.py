@@ -273,9 +273,7 @@ def test_a_relation_moves_with_a_stamp_older_than_the_lag(story: Story) -> None:
     story.org.advance(86_400)
     story.org.bump_stamps("TaskWhoRelation", [relation_of(story.org, other)])
     story.run()
-    story.org.set_silently(
-        "TaskWhoRelation", relation_of(story.org, contact), RelationId=other
-    )
+    story.org.set_silently("TaskWhoRelation", relation_of(story.org, contact), RelationId=other)
     story.run()
 
     assert {} == story.relations_of(contact)
@@ -361,7 +359,10 @@ def test_leads_and_nobody_do_not_touch_the_contacts(story: Story) -> None:
     assert (2, 0, 12) == (
         facts["relations"]["new"], facts["contacts"]["new"], facts["contacts"]["held"]
     )  # fmt: skip
-    assert (True, True) == (facts["relations"]["leads"] >= 1, facts["relations"]["without_who"] >= 1)
+    assert (True, True) == (
+        facts["relations"]["leads"] >= 1,
+        facts["relations"]["without_who"] >= 1,
+    )
 
 
 def test_without_shared_activities_the_same_promises_hold(org: DemoOrg, synced: Synced) -> None:

@@ -36,7 +36,9 @@ def test_the_top_level_is_tidy() -> None:
 
 def test_the_demo_org_starts_without_dlt() -> None:
     """Serving the demo org, or asking for help, does not wait for dlt to be imported."""
-    heavy = "import sys; from salesforce_targeted.demo_org import __main__; print('dlt' in sys.modules)"
+    heavy = (
+        "import sys; from salesforce_targeted.demo_org import __main__; print('dlt' in sys.modules)"
+    )
     ran = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
 
     assert "False" == ran.stdout.strip()

@@ -59,11 +59,13 @@ def test_the_commands_are_those_of_ci() -> None:
 def test_knobs_are_the_same_everywhere() -> None:
     """What the README names, what config.toml lists and what the source takes are one set."""
     text = (ROOT / ".dlt/config.toml").read_text()
-    listed = re.findall(r"^#? ?(\w+) = ", text.split("[sources.salesforce_targeted.statistics]")[0], re.M)
+    listed = re.findall(
+        r"^#? ?(\w+) = ", text.split("[sources.salesforce_targeted.statistics]")[0], re.MULTILINE
+    )
     parsed = tomllib.loads(text)
 
     assert set(signature(settings_of).parameters) == set(listed)
-    assert {name for name in listed if f"`{name}`" not in README and f"`{name} =" not in README} == set()
-    assert {"physicians", "with_npi"} == set(
-        parsed["sources"]["salesforce_targeted"]["statistics"]
-    )
+    assert {
+        name for name in listed if f"`{name}`" not in README and f"`{name} =" not in README
+    } == set()
+    assert {"physicians", "with_npi"} == set(parsed["sources"]["salesforce_targeted"]["statistics"])

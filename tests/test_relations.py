@@ -13,6 +13,7 @@ import pytest
 from salesforce_targeted import relations
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.errors import LocatorExpiredError
 from salesforce_targeted.columns import columns
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults import Fault
@@ -309,6 +310,17 @@ def test_no_relation_is_lost_to_a_mishap(
     }
 
     assert set(shown(org, SHARED_ACTIVITIES)) == found
+
+
+def test_a_result_that_falls_apart_every_time_is_an_error(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """Never half the relations as if they were all."""
+    org.page_rows = 7
+    org.faults.add(Fault("query_more", "bad_locator_400", times=1_000))
+
+    with pytest.raises(LocatorExpiredError):
+        list(relations.read(client, SHARED_ACTIVITIES, FIELDS))
 
 
 # --- an org without Shared Activities

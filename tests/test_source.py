@@ -34,7 +34,8 @@ def assert_same_cells(org: DemoOrg, synced: Synced, table: str, object_name: str
     held = synced.rows(table)
     shown = org.rows(object_name, ids=list(held), all_rows=True)
     entries = [
-        entry for entry in org.fields(object_name)
+        entry
+        for entry in org.fields(object_name)
         if entry["type"] not in {"address", "location", "base64"}
     ]
     differences = [

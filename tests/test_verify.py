@@ -18,9 +18,7 @@ from tests.conftest import BOTH, Synced
 
 def look(synced: Synced) -> dict[str, Any]:
     """Verify what is held, without writing."""
-    run = Run(
-        SalesforceClient(synced.credentials), Settings(), Scope(), Ledger(), synced.pipeline
-    )
+    run = Run(SalesforceClient(synced.credentials), Settings(), Scope(), Ledger(), synced.pipeline)
     try:
         return verify(run)
     finally:
@@ -81,7 +79,9 @@ def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:
 def test_an_altered_column_is_named(synced: Synced) -> None:
     """A column that somebody gave another type is drift that a repair can't mend."""
     synced.ok()
-    synced.sql("ALTER TABLE sf_contacts ALTER COLUMN department TYPE json USING to_json(department)")
+    synced.sql(
+        "ALTER TABLE sf_contacts ALTER COLUMN department TYPE json USING to_json(department)"
+    )
 
     assert {"type": 1} == causes(look(synced))
 

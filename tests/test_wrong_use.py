@@ -146,7 +146,9 @@ def test_what_could_not_be_loaded_never_lands_in_another_dataset(
     connection = psycopg2.connect(postgres)
     connection.autocommit = True
     with connection.cursor() as cursor:
-        cursor.execute("CREATE SCHEMA one; CREATE TABLE one.sf_users (id int UNIQUE)")
+        process("--dataset", "one", cwd=tmp_path, environ=environ)
+        cursor.execute("ALTER TABLE one.sf_contacts ADD CHECK (last_name <> 'Wallaby')")
+        org.edit("Contact", org.active_ids()[0], LastName="Wallaby")
         failed = process("--dataset", "one", cwd=tmp_path, environ=environ)
         ended = process("--dataset", "two", cwd=tmp_path, environ=environ)
         cursor.execute("SELECT status FROM two.sf_sync_runs")

@@ -474,7 +474,7 @@ def described(answer: Response | SalesforceError) -> Record | SalesforceError:
 
 
 def _part(response: Response, request: Request) -> Response | SalesforceError:
-    if response.status != 200:
+    if not 200 <= response.status < 300:
         return wire.error_from(response, request.call, request.kind)
     return response
 
