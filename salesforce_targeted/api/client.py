@@ -474,7 +474,7 @@ def described(answer: Response | SalesforceError) -> Record | SalesforceError:
 
 
 def _part(response: Response, request: Request) -> Response | SalesforceError:
-    if not 200 <= response.status < 300:
+    if not 200 <= response.status < 300:  # noqa: PLR2004  # HTTP 2xx
         return wire.error_from(response, request.call, request.kind)
     return response
 
