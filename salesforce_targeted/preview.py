@@ -62,6 +62,7 @@ def plan(run: Run) -> dict[str, Any]:
             OBJECTS[table],
             columns.fields,
             len(chosen.ids),
+            run.in_org(OBJECTS[table], len(chosen.ids)),
             limits=run.client.limits,
             force=run.settings.api,
         )

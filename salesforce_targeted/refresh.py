@@ -175,7 +175,12 @@ def named_users(rows: pa.Table, columns: Columns) -> set[str]:
 
 def _plan(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
     plan = cheapest(
-        object_name, columns.fields, ids, limits=run.client.limits, force=run.settings.api
+        object_name,
+        columns.fields,
+        ids,
+        run.in_org(object_name, ids),
+        limits=run.client.limits,
+        force=run.settings.api,
     )
     run.ledger.plans[object_name] = plan
     run.ledger.predict(plan.api.value, plan.calls)

@@ -167,9 +167,11 @@ def _bulk(
             key = columns.key.name
             table = batch.table.filter(pc.is_in(batch.table.column(key), value_set=wanted))
             # A job that Salesforce retried may answer a row twice; the first one is as good.
-            fresh = [id_ in unseen for id_ in table.column(key).to_pylist()]
+            fresh = []
+            for id_ in table.column(key).to_pylist():
+                fresh.append(id_ in unseen)
+                unseen.discard(id_)
             table = table.filter(pa.array(fresh, pa.bool_()))
-            unseen.difference_update(table.column(key).to_pylist())
             yield Batch(table, _of(batch, wanted), batch.nuls_removed), []
     yield from_records([], columns), [id_ for id_ in ids if id_ in unseen]
 

@@ -37,6 +37,8 @@ from salesforce_targeted.turns import Turns
 OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
 # Fields that name a user who must be held with the row.
 USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
+# Up to so many calls of Collections, no other way is quicker whatever the org's size.
+_CALLS_WORTH_A_COUNT = 25
 RELATION_COLUMNS = ("removed_at", "removed_reason")
 
 
@@ -215,6 +217,13 @@ class Run:
                 " all relations"
             )
         return filterable
+
+    def in_org(self, object_name: str, ids: int) -> int:
+        """About how many records the org has; 0 where so few are wanted that it doesn't matter."""
+        if ids <= _CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
+            return 0
+        self.ledger.predict("record_count", 1)
+        return self.client.record_counts([object_name]).get(object_name, 0)
 
     def shows(self, object_name: str) -> bool:
         """Whether the org shows an object to our user; without it the rest of the run goes on."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import duckdb
 import psycopg2
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.server import DemoServer
-from tests.script import Script, ids, in_process, process, rows, session_of
+from tests.script import DUCKDB_FILE, Script, ids, in_process, process, rows, session_of
 
 STALE = "00D5g0000008XYZ!AQ7.999999.stale"
 USER = {
@@ -29,7 +30,7 @@ def script(
     return in_process(capsys)
 
 
-@pytest.mark.parametrize("option", [(), ("--test",), ("--count",), ("--plan",), ("--json",)])
+@pytest.mark.parametrize("option", [(), ("--test",), ("--plan", "--json")])
 def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
     tmp_path: Path, option: tuple[str, ...]
 ) -> None:
@@ -137,29 +138,20 @@ def test_a_row_that_the_database_refuses_is_not_shown(
     assert "Failing row" not in said
 
 
-@pytest.mark.postgres
 def test_what_could_not_be_loaded_never_lands_in_another_dataset(
-    org: DemoOrg, server: DemoServer, postgres: str, tmp_path: Path
+    org: DemoOrg, script: Script, tmp_path: Path
 ) -> None:
     """A package left by a failed load into one dataset is not loaded into the next one named."""
-    environ = {**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": postgres}
-    connection = psycopg2.connect(postgres)
-    connection.autocommit = True
-    with connection.cursor() as cursor:
-        process("--dataset", "one", cwd=tmp_path, environ=environ)
-        cursor.execute("ALTER TABLE one.sf_contacts ADD CHECK (last_name <> 'Wallaby')")
-        org.edit("Contact", org.active_ids()[0], LastName="Wallaby")
-        failed = process("--dataset", "one", cwd=tmp_path, environ=environ)
-        ended = process("--dataset", "two", cwd=tmp_path, environ=environ)
-        cursor.execute("SELECT status FROM two.sf_sync_runs")
-        runs = [row[0] for row in cursor.fetchall()]
-        cursor.execute("SELECT id FROM two.sf_contacts")
-        found = sorted(row[0] for row in cursor.fetchall())
-    connection.close()
+    with duckdb.connect(DUCKDB_FILE) as held:
+        # No column can be added to a view: the load fails before its first table.
+        held.execute("CREATE SCHEMA one; CREATE VIEW one.sf_users AS SELECT '' AS id WHERE false")
+    failed = script("--dataset", "one")
+    ended = script("--dataset", "two")
+    runs = [row["status"] for row in rows(tmp_path, "sf_sync_runs", dataset="two")]
 
     assert (1, 0) == (failed.code, ended.code)
     assert ["done"] == runs
-    assert org.active_ids() == found
+    assert set(org.active_ids()) == ids(tmp_path, "sf_contacts", dataset="two")
 
 
 @pytest.mark.parametrize("argv", [[], ["--test"], ["--count"]], ids=["sync", "test", "count"])
