@@ -98,6 +98,8 @@ def changed_among(ids: Iterable[str], known: Mapping[str, Life], seen: Sighting)
     found = []
     for contact_id in ids:
         before = known.get(contact_id)
+        if before is None and not seen.complete and contact_id not in seen.counts:
+            continue  # held by a run that kept no books: a run over less can't say if it is active
         after = _lived(before or _born(contact_id, seen), seen)
         if after != before:
             found.append(after)

@@ -181,6 +181,16 @@ def make_synced(
     return Synced(pipeline, credentials)
 
 
+@pytest.fixture
+def story(org: DemoOrg, synced: Synced) -> Any:
+    """A story (see tests/story.py) that begins with a first run."""
+    from tests.story import Story
+
+    story = Story(org, synced)
+    story.run()
+    return story
+
+
 BOTH = pytest.mark.parametrize(
     "synced",
     ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.discovery import ShrinkError
 from salesforce_targeted.settings import Scope
@@ -13,6 +15,9 @@ from tests.promises import counts_hide, must_stop, part, whole
 
 DEFAULT = Scope()
 FULL = Scope(full=True)
+# The tiny org's thirty relations are more than one page of these: they are read by their stamps,
+# and counted instead of compared.
+COUNTED = Scope(limits=replace(DOCUMENTED, rows_per_query_page=10, groups_per_query=5))
 
 
 class Story:
@@ -70,6 +75,22 @@ class Story:
         """Rows of ``sf_taskwhorelations`` that point at a contact."""
         rows = self.held("sf_taskwhorelations")
         return {key: row for key, row in rows.items() if row["relation_id"] == id_}
+
+    def passive(self) -> str:
+        """A contact that nobody has logged a task on."""
+        return min(self.org.rows("Contact").keys() - set(self.org.active_ids()))
+
+    def newly_active(self, tasks: int = 1) -> tuple[str, list[str]]:
+        """A contact with tasks of its own, held; the contact and the tasks."""
+        contact = self.passive()
+        logged = [self.org.log_task([contact]) for _ in range(tasks)]
+        self.run()
+        return contact, logged
+
+    def relation_of(self, contact: str) -> str:
+        """The id of a relation that points at a contact."""
+        rows = self.org.rows("TaskWhoRelation")
+        return next(id_ for id_, row in rows.items() if row["RelationId"] == contact)
 
     def _compared(
         self, scope: Scope, only: tuple[str, ...], options: dict[str, Any]

@@ -44,15 +44,14 @@ def signed_in(
 @pytest.mark.parametrize(
     "action",
     [
-        "cut_gzip", "reset_midbody", "html_503", "unknown_500", "concurrent_403", "empty_200",
-        "maintenance_200_html", "drop_rows",
+        "cut_gzip", "reset_midbody", "html_503", "concurrent_403", "empty_200", "drop_rows",
     ],
 )  # fmt: skip
 def test_a_misfortune_that_passes_costs_nothing_but_calls(
     org: DemoOrg, synced: Synced, action: str
 ) -> None:
     """It strikes one call of each kind and passes: each is tried again, and every row comes."""
-    kinds = ["query", "collections", "query_all"] + ["composite"] * (action != "drop_rows")
+    kinds = ["query", "collections"] + ["composite"] * (action != "drop_rows")
     faults = [org.faults.add(Fault(kind, action)) for kind in kinds]
     facts = synced.ok()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -36,12 +37,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--largest", type=int, default=300_000, metavar="N", help="leave out more active contacts"
     )
+    parser.add_argument("--rounds", type=int, metavar="N", help="take turns so often, not thrice")
     chosen = parser.parse_args(argv)
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    # Stopped by whatever signal, no server stays behind; a shell's & leaves SIGINT ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     broken = []
     command = " ".join(["python -m tests.benchmarks", *(argv or sys.argv[1:])])
-    with Workbench(chosen.quick, chosen.report, chosen.largest, command) as bench:
+    with Workbench(
+        chosen.quick, chosen.report, command, largest=chosen.largest, turns=chosen.rounds
+    ) as bench:
         for name in chosen.names or BENCHMARKS:
             begun = time.perf_counter()
             bench.say(f"\n## {name}: {BENCHMARKS[name]}\n")

@@ -24,7 +24,7 @@ CONTACTS = (5_000, 100_000, 300_000, 600_000)  # of which as many are active as 
 QUICK_ACTIVE = (200, 1_500)
 QUICK_CONTACTS = (2_000, 60_000)
 
-Point = tuple[int, float, int]
+Point = tuple[int, float, int, float]  # contacts, seconds, calls, processor seconds
 
 
 def run(bench: Workbench) -> None:
@@ -38,28 +38,31 @@ def run(bench: Workbench) -> None:
     by_contacts.append((largest, *by_active[actives.index(smallest)][1:]))
     bench.show(
         "cost of a first sync into PostgreSQL, zero latency",
-        ("active of contacts", "s", "calls"),
-        [(f"{active:,} of {largest:,}", s, calls) for active, s, calls in by_active]
-        + [(f"{smallest:,} of {many:,}", s, calls) for many, s, calls in by_contacts],
+        ("active of contacts", "s", "calls", "CPU s"),
+        [(f"{active:,} of {largest:,}", *rest) for active, *rest in by_active]
+        + [(f"{smallest:,} of {many:,}", *rest) for many, *rest in by_contacts],
     )
     for name, points in (("active", by_active), ("inactive", by_contacts)):
-        per_contact, start = statistics.linear_regression(
-            [point[0] for point in points], [point[1] for point in points]
-        )
-        calls = statistics.linear_regression(
-            [point[0] for point in points], [float(point[2]) for point in points]
-        ).slope
+        seconds, calls, cpu = (_slope(points, at) * 1000 for at in (1, 2, 3))
         bench.say(
-            f"slope per 1,000 {name} contacts: {per_contact * 1000:.4f} s, {calls * 1000:.3f} calls"
-            f" (a line through {start:.2f} s)"
+            f"slope per 1,000 {name} contacts: {seconds:.4f} s, {calls:.3f} calls, {cpu:.4f} CPU s"
         )
     _draw(bench, by_active, by_contacts)
+
+
+def _slope(points: Sequence[Point], at: int) -> float:
+    return statistics.linear_regression(
+        [float(point[0]) for point in points], [float(point[at]) for point in points]
+    ).slope
 
 
 def _point(bench: Workbench, contacts: int, active: int, at: int) -> Point:
     with bench.org(contacts, active) as org:
         found = interleaved(bench.rounds(3), {"first": _first(bench, org)})["first"]
-    return at, median([one.ran.seconds for one in found]), found[0].counted.calls
+    seconds, cpu = (
+        median([getattr(one.ran, name) for one in found]) for name in ("seconds", "cpu_seconds")
+    )
+    return at, seconds, found[0].counted.calls, cpu
 
 
 def _first(bench: Workbench, org: ServedOrg) -> Callable[[], Synced]:

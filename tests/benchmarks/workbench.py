@@ -29,8 +29,17 @@ class Workbench:
         folder: For whatever a benchmark leaves; gone at the end.
     """
 
-    def __init__(self, quick: bool, report: Path | None, largest: int, command: str) -> None:
+    def __init__(
+        self,
+        quick: bool,
+        report: Path | None,
+        command: str,
+        *,
+        largest: int = 300_000,
+        turns: int | None = None,
+    ) -> None:
         self.quick, self.largest = quick, largest
+        self._turns = 1 if quick and turns is None else turns
         self.report = report
         self._stack = ExitStack()
         self._command = command
@@ -53,7 +62,7 @@ class Workbench:
 
     def rounds(self, many: int) -> int:
         """How often contenders take turns."""
-        return 1 if self.quick else many
+        return self._turns or many
 
     def say(self, text: str) -> None:
         """Print a paragraph, and keep it in the report."""
