@@ -55,6 +55,11 @@ class Held:
     def __init__(self, pipeline: dlt.Pipeline, schema: Schema) -> None:
         self.pipeline = pipeline
         self.schema = schema
+        # As they are now: dlt writes this run's columns into the schema while the run goes on.
+        self._columns = {
+            name: {c: dict(hints) for c, hints in table["columns"].items() if "data_type" in hints}
+            for name, table in schema.tables.items()
+        }
         self._connection = ExitStack()
         self._client_in_use: SqlClientBase[Any] | None = None
 
@@ -77,12 +82,9 @@ class Held:
         """A column's name in the destination."""
         return self.schema.naming.normalize_path(identifier)
 
-    def column_hints(self, table: str) -> dict[str, Mapping[str, Any]]:
+    def column_hints(self, table: str) -> dict[str, dict[str, Any]]:
         """The columns that a table has in dlt's schema, by stored name."""
-        known = self.schema.tables.get(self.schema.naming.normalize_table_identifier(table), {})
-        return {
-            name: hints for name, hints in known.get("columns", {}).items() if "data_type" in hints
-        }
+        return self._columns.get(self.schema.naming.normalize_table_identifier(table), {})
 
     def rows(
         self, table: str, columns: Sequence[str], where: str = "", group_by: str = ""

@@ -148,7 +148,7 @@ class Ledger:
         (``reconciliation.finished``): a run that failed before has not checked it.
         """
         now = datetime.now(UTC)
-        contacts = self.tally("Contact")
+        contacts = self.tallies.get("Contact", Tally())
         plan = self.plans.get("Contact")
         return {
             "status": status,
@@ -166,8 +166,8 @@ class Ledger:
             "plan": plan.facts() if plan else {"api": None, "price": {}},
             "relations": {**asdict(self.relations), "held": None},
             "contacts": {**asdict(contacts), "held": None},
-            "tasks": asdict(self.tally("Task")),
-            "users": asdict(self.tally("User")),
+            "tasks": asdict(self.tallies.get("Task", Tally())),
+            "users": asdict(self.tallies.get("User", Tally())),
             "closure": self.closure(),
             "statistics": {},
             "nuls_removed": self.nuls_removed,

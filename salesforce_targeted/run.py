@@ -85,9 +85,12 @@ class Run:
         try:
             with self.turns.stage(name):
                 yield
-        finally:
-            if self.turns.all_ended:
-                self.close()
+        except BaseException:
+            # The error keeps this run alive for as long as somebody looks at it.
+            self.close()
+            raise
+        if self.turns.all_ended:
+            self.close()
 
     def close(self) -> None:
         """Close the connection to the destination."""

@@ -189,9 +189,6 @@ def test_what_changes_while_a_run_is_stopped_is_not_lost(org: DemoOrg, synced: S
     assert_whole(org, synced)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Run.stage() closes the connection only when every promised turn has come"
-)
 @pytest.mark.parametrize(
     "synced", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
 )

@@ -140,9 +140,6 @@ def test_contacts_alone_are_complete_and_stay_true(org: DemoOrg, synced: Synced)
     assert {} == synced.rows("sf_taskwhorelations")
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Held.column_hints() shows columns that this run adds only with its load"
-)
 @pytest.mark.postgres
 def test_a_table_that_the_user_made_keeps_what_is_the_users(
     org: DemoOrg, credentials: SessionCredentials, database: Callable[[str], list[Any]],

@@ -227,9 +227,6 @@ def test_only_takes_some_of_the_resources(org: DemoOrg, script: Script, tmp_path
     ]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Ledger.facts() begins the tallies that reconciliation takes for looked at"
-)
 @pytest.mark.parametrize("only", ["contact", "task_who_relation"])
 def test_only_does_not_judge_what_it_left_out(script: Script, only: str) -> None:
     """A part of the resources says nothing of the closure of the others: no warning."""
