@@ -126,7 +126,7 @@ def test_a_hidden_contact_is_kept_and_true_again_when_shown(story: Story) -> Non
     story.run()
     reason = story.life(contact)["gone_reason"]
     story.org.edit("Contact", contact, Title="while hidden")
-    story.org.advance(timedelta(days=1).total_seconds())
+    story.org.advance(86_400)
     story.run()
     story.org.show_contact(contact)
     story.run()
