@@ -57,9 +57,7 @@ class RelationRefresh:
         self.whole = since == run.settings.since and run.scope.complete
         run.held_relations.update(
             dict(
-                run.held.rows(
-                    RELATIONS, [self.who, "COUNT(*)"], "removed_at IS NULL", group_by=self.who
-                )
+                run.held.rows(RELATIONS, [self.who, "COUNT(*)"], self._counts(), group_by=self.who)
             )
         )
         pages = relations.read(
@@ -131,9 +129,17 @@ class RelationRefresh:
     def _exact(self) -> None:
         self.run.state["relations_compared_at"] = self.run.ledger.started_at.isoformat()
 
+    def _counts(self) -> str:
+        """SQL: a held relation is not marked as removed, and not older than what counts."""
+        where, floor = "removed_at IS NULL", self.run.settings.since
+        if floor is None or not self.run.filters_by_stamp:
+            return where
+        stamp = self.run.held.name("SystemModstamp")
+        return f"{where} AND {stamp} >= TIMESTAMP WITH TIME ZONE '{floor.isoformat()}'"
+
     def _live(self, who: Sequence[str] | None) -> dict[str, tuple[Any, ...]]:
         """Held relations that are not marked as removed: id to (task, contact or lead)."""
-        where = "removed_at IS NULL"
+        where = self._counts()
         if who is not None:
             quoted = ",".join(f"'{one}'" for one in who)
             where += f" AND {self.who} IN ({quoted})"

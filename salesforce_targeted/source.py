@@ -182,7 +182,8 @@ def rejected_record(runs: _Runs) -> Iterator[Any]:
     with run.stage("rejected_record"):
         yield from run.turns.after("relations", "contact", "task", "user")
         table = rejections.to_table(run.held, run.ledger)
-        if table.num_rows:
+        # The first run makes the table, so that asking it is never an error.
+        if table.num_rows or not run.held.column_hints(REJECTED_RECORDS):
             yield table
 
 
@@ -265,7 +266,10 @@ def _hints(columns: Columns) -> Any:
 
 
 def _table(name: str, key: str | Sequence[str], hints: Any = None) -> dict[str, Any]:
-    """What all our tables have in common: merged by key, loaded as parquet."""
+    """What all our tables have in common: merged by key, loaded as parquet.
+
+    But for the rejected records: without rows, parquet can't be loaded into PostgreSQL.
+    """
     columns: dict[str, Any] = dict(hints or {})
     if isinstance(key, str):
         columns[key] = {**columns.get(key, {}), "unique": True, "nullable": False}
@@ -275,7 +279,7 @@ def _table(name: str, key: str | Sequence[str], hints: Any = None) -> dict[str, 
         # dlt's default merge deletes and inserts: columns that others added would be lost.
         "write_disposition": {"disposition": "merge", "strategy": "upsert"},
         "columns": columns,
-        "file_format": "parquet",
+        "file_format": None if name == REJECTED_RECORDS else "parquet",
     }
 
 

@@ -155,6 +155,14 @@ class Happenings(RuleBasedStateMachine):
                 late,
             )
 
+    @rule(pick=PICK, owner=PICK)
+    def owner_changed(self, pick: int, owner: int) -> None:
+        name = ("Contact", "Task")[pick % 2]
+        id_ = self.who(pick) if name == "Contact" else self.one_of(self.live(name), pick)
+        user = self.one_of(self.live("User"), owner)
+        if id_ and user:
+            self.do(f"{name} {id_} is now {user}'s", lambda: self.org.edit(name, id_, OwnerId=user))
+
     @rule(pick=PICK, tier=st.sampled_from(["Lead", "Tin", None]))
     def formula_moves(self, pick: int, tier: str | None) -> None:
         if pick % 2:

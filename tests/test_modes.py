@@ -159,6 +159,18 @@ def test_beyond_the_budget_what_was_modified_is_read(story: Story) -> None:
     assert any("Formula" in warning and "Contact" in warning for warning in facts["warnings"])
 
 
+def test_beyond_the_budget_late_edits_arrive(story: Story) -> None:
+    """An edit becomes visible with a stamp ten minutes older than the newest one that is held."""
+    org = story.org
+    first, second = org.active_ids()[:2]
+    org.edit("Contact", first, Title="in time")
+    story.run()
+    org.commit_late(lambda: org.edit("Contact", second, Title="late"), 600)
+    story.run_part(refresh_call_budget=0)
+
+    assert "late" == story.contact(second)["title"]
+
+
 def test_beyond_the_budget_a_hidden_contact_comes_back(story: Story) -> None:
     """Being shown again moves no stamp; what is known as gone is asked for in every run."""
     contact = story.org.active_ids()[0]
@@ -190,6 +202,38 @@ def test_a_bump_of_the_whole_org_costs_no_more_than_a_whole_pass(
         story.run_part(refresh_call_budget=0)
 
         assert org.calls["query_all"] + org.calls["query_more"] <= 6
+
+
+# ---------------------------------------------------------------- settings that change
+
+
+@BOTH
+def test_a_later_start_marks_nothing_as_removed(story: Story) -> None:
+    """Relations before ``since`` don't count any more, but the org still shows them."""
+    table = "sf_taskwhorelations"
+    before = story.held(table)
+    floor = sorted(row["system_modstamp"] for row in before.values())[20]
+    for _ in range(2):
+        facts = story.synced.ok(since=floor.isoformat())
+
+    assert before == story.held(table)
+    assert facts["statistics"]["active"] < 12
+    assert 12 == story.run()["statistics"]["active"]
+
+
+def test_fields_that_are_taken_again_are_true(story: Story) -> None:
+    """While the allow-list leaves a field out, its column keeps its values; then the org's count."""
+    contact = story.org.active_ids()[0]
+    story.org.edit("Contact", contact, Degree__c="Dr.")
+    story.run()
+    narrow = story.synced.ok(fields=["Title"])
+    story.org.edit("Contact", contact, Degree__c=None)
+    story.synced.ok(fields=["Title"])
+    kept = story.contact(contact)["degree__c"]
+    story.run()
+
+    assert (0, "Dr.") == (narrow["contacts"]["updated"], kept)
+    assert story.contact(contact)["degree__c"] is None
 
 
 # ---------------------------------------------------------------- after a loss

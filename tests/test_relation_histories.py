@@ -133,6 +133,23 @@ def test_hidden_tasks_and_users_are_kept(story: Story) -> None:
     assert "while hidden" == story.held("sf_users")[user.numbering.id_of(1)]["department"]
 
 
+def test_a_user_whom_nothing_names_any_more_stays_true(story: Story) -> None:
+    """The owner of everything hands it over; an edit of theirs arrives all the same."""
+    users = sorted(story.held("sf_users"))
+    for name, table in (("Contact", "sf_contacts"), ("Task", "sf_activities")):
+        for id_, row in story.held(table).items():
+            if row["owner_id"] == users[-1] and id_ in story.org.rows(name):
+                story.org.edit(name, id_, OwnerId=users[0])
+                story.org.set_silently(name, id_, CreatedById=users[0])
+    for id_ in story.held("sf_taskwhorelations"):
+        story.org.edit("TaskWhoRelation", id_, CreatedById=users[0])
+    story.run()
+    story.org.edit("User", users[-1], Department="still true")
+    story.run()
+
+    assert "still true" == story.held("sf_users")[users[-1]]["department"]
+
+
 @pytest.mark.parametrize("late", [300, 900])
 def test_rows_that_commit_late_are_loaded(story: Story, late: int) -> None:
     """A task, an edit, a merge and a deletion, with stamps up to the lag in the past."""
@@ -192,3 +209,15 @@ def test_without_shared_activities_the_same_promises_hold(org: DemoOrg, synced: 
     assert ("relation_removed", "task_archived") == (
         rows[emptied]["removed_reason"], rows[archived]["removed_reason"]
     )  # fmt: skip
+
+
+def test_shared_activities_are_switched_on(org: DemoOrg, synced: Synced) -> None:
+    """Relations of tasks give way to real ones; no contact is lost over it."""
+    org.shared_activities = False
+    story = Story(org, synced)
+    story.run()
+    org.shared_activities = True
+    facts = story.run()
+
+    assert (25, 30, 30) == tuple(facts["relations"][name] for name in ("removed", "new", "held"))
+    assert 12 == facts["statistics"]["active"]

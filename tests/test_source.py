@@ -76,3 +76,12 @@ def test_a_second_run_changes_no_row(org: DemoOrg, synced: Synced) -> None:
     assert lives == synced.rows("sf_active_contacts", key="contact_id")
     assert (0, 0) == (second["contacts"]["new"], second["contacts"]["updated"])
     assert org.billed <= first["calls"]["total"]
+
+
+@BOTH
+def test_the_table_of_rejected_records_is_there_from_the_start(synced: Synced) -> None:
+    """Nothing was rejected: the table is empty, and asking it is no error; a later run is quiet."""
+    synced.ok()
+    synced.ok()
+
+    assert [(0,)] == synced.sql("SELECT count(*) FROM sf_rejected_records")
