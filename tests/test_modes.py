@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dlt
 import pytest
@@ -87,10 +88,34 @@ def test_since_does_not_move_the_cursor(story: Story) -> None:
     story.org.advance(86_400)
     story.org.log_task([story.org.active_ids()[1]])
     since = story.org.now - timedelta(seconds=60)
+    before = cursor_of(story)
     part = story.run_part(replace(COUNTED, since=since))
+    after = cursor_of(story)
     facts = story.run(COUNTED)
 
+    assert before == after < cursor_of(story)
     assert (1, 1) == (part["relations"]["new"], facts["relations"]["new"])
+
+
+def cursor_of(story: Story) -> Any:
+    """How far the stored state says that relations were read."""
+    sources: Any = story.synced.pipeline.state["sources"]
+    resource = sources["salesforce_targeted"]["resources"]["task_who_relation"]
+    return resource["incremental"]["SystemModstamp"]["last_value"]
+
+
+def test_since_does_not_move_the_cursor_of_contacts_either(story: Story) -> None:
+    """An edit that a --since run leaves out is found by the next one that reads by stamps."""
+    first, second = story.org.active_ids()[:2]
+    story.org.edit("Contact", first, Title="before")
+    story.org.advance(86_400)
+    story.org.edit("Contact", second, Title="after")
+    story.run_part(Scope(since=story.org.now - timedelta(seconds=60)))
+    story.run_part(refresh_call_budget=0)
+
+    assert ("before", "after") == (
+        story.contact(first)["title"], story.contact(second)["title"]
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- the guard against a shrinking set

@@ -9,6 +9,7 @@ import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
+from tests.oracle import OBJECTS, users_named_by
 from tests.story import Story
 
 
@@ -136,17 +137,18 @@ def test_hidden_tasks_and_users_are_kept(story: Story) -> None:
 def test_a_user_whom_nothing_names_any_more_stays_true(story: Story) -> None:
     """The owner of everything hands it over; an edit of theirs arrives all the same."""
     users = sorted(story.held("sf_users"))
-    for name, table in (("Contact", "sf_contacts"), ("Task", "sf_activities")):
-        for id_, row in story.held(table).items():
-            if row["owner_id"] == users[-1] and id_ in story.org.rows(name):
-                story.org.edit(name, id_, OwnerId=users[0])
-                story.org.set_silently(name, id_, CreatedById=users[0])
+    for name in ("Contact", "Task"):
+        for id_, row in story.org.rows(name, all_rows=True).items():
+            if users[-1] in row.values():
+                story.org.edit(name, id_, OwnerId=users[0], CreatedById=users[0])
     for id_ in story.held("sf_taskwhorelations"):
         story.org.edit("TaskWhoRelation", id_, CreatedById=users[0])
     story.run()
+    named = users_named_by({table: story.held(table) for table in OBJECTS})
     story.org.edit("User", users[-1], Department="still true")
     story.run()
 
+    assert users[-1] not in named
     assert "still true" == story.held("sf_users")[users[-1]]["department"]
 
 
