@@ -1,0 +1,39 @@
+"""A value that can't be held: listed until it comes right, and the rest of its row is loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.held import Held
+from salesforce_targeted.report_html import write
+from salesforce_targeted.settings import Scope
+from tests.conftest import BOTH, Synced
+
+
+@BOTH
+def test_a_rejected_value_is_listed_until_it_comes_right(org: DemoOrg, synced: Synced) -> None:
+    """The row loads without the value; --retry-rejected asks for it again and clears the list."""
+    contact = org.active_ids()[0]
+    org.set_silently("Contact", contact, Birthdate="no date")
+    facts = synced.ok()
+    listed = synced.sql("SELECT object, record_id, field, payload FROM sf_rejected_records")
+    org.set_silently("Contact", contact, Birthdate="1970-01-02")
+    again = synced.ok(Scope(retry_rejected=True))
+
+    assert [("Contact", contact, "Birthdate", '"no date"')] == [tuple(row) for row in listed]
+    assert (len(org.active_ids()), 1) == (facts["contacts"]["held"], again["contacts"]["asked"])
+    assert [(0,)] == synced.sql("SELECT count(*) FROM sf_rejected_records")
+    assert "1970-01-02" == str(synced.rows("sf_contacts")[contact]["birthdate"])
+
+
+def test_the_page_fetches_nothing(synced: Synced, tmp_path: Path) -> None:
+    """--report-html: one file for its owner alone, with plots inside and no address to fetch."""
+    facts = synced.ok()
+    with Held.of(synced.pipeline) as held:
+        path = write(facts, held, tmp_path / "page.html")
+    page = path.read_text()
+
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert page.count("<svg") >= 4
+    assert not [word for word in ("<script", "<link", "src=", "@import") if word in page]
