@@ -31,7 +31,7 @@ examples:
   %(prog)s --full              read everything anew
 
 exit codes: 0 done, 1 failed, 2 wrong use or configuration, 3 stopped before the work was complete
-(run again to go on), 4 drift found.
+(calls are spent, or another run is at work: run again to go on), 4 drift found.
 
 Credentials come from .dlt/secrets.toml (see .dlt/secrets.toml.example) or from SALESFORCE_*
 variables. Without a configured destination the data goes to a DuckDB file in this folder.
@@ -80,7 +80,13 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     how = made.add_argument_group("how and where")
     how.add_argument("--demo", action="store_true", help="the demo org, started for this run")
-    how.add_argument("--api", choices=("collections", "bulk", "query"), help="force one retrieval")
+    how.add_argument(
+        "--api", choices=("collections", "composite", "query", "bulk"), help="force one retrieval"
+    )
+    how.add_argument(
+        "--max-calls", type=int, metavar="N",
+        help="spend at most N API calls; what came is loaded, and the next run goes on",
+    )  # fmt: skip
     how.add_argument(
         "--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, …)"
     )
@@ -110,7 +116,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     _log(args)
     from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+    from salesforce_targeted.memory import frugal
 
+    frugal()
     try:
         with ExitStack() as stack:
             return _dispatch(args, stack)
@@ -121,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"targeted_contacts.py: {error}", file=sys.stderr)
         return FAILED
     except Exception as raised:  # a user's mistake gets no traceback; --debug shows it
-        from salesforce_targeted.sync import cause
+        from salesforce_targeted.destination_errors import cause
 
         logging.getLogger("salesforce_targeted").debug("failed", exc_info=True)
         inner = cause(raised)
@@ -198,9 +206,10 @@ def _sync(
     args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, scope: Any, only: list[str]
 ) -> int:
     from salesforce_targeted import configuration, report, report_html
-    from salesforce_targeted.api.errors import ConfigurationError, QuotaExceededError
+    from salesforce_targeted.api.errors import ConfigurationError
     from salesforce_targeted.held import Held
     from salesforce_targeted.ledger import Ledger
+    from salesforce_targeted.run_lock import AnotherRunError
     from salesforce_targeted.source import salesforce_targeted
     from salesforce_targeted.sync import sync
 
@@ -216,7 +225,8 @@ def _sync(
         statistics=configuration.statistics(),
     )
     path = report.write(outcome.facts, args.report_dir)
-    if args.report_html:
+    # A look into a DuckDB file would lock out the run that is at work on it.
+    if args.report_html and not isinstance(outcome.error, AnotherRunError):
         with Held.of(pipeline) as held:
             path = report_html.write(outcome.facts, held, path.with_suffix(".html"))
     _print(args, outcome.facts, f"{report.text(outcome.facts)}\nreport     {path}")
@@ -224,13 +234,14 @@ def _sync(
         return DONE
     if isinstance(outcome.error, ConfigurationError):
         return WRONG_USE
-    return PARTIAL if isinstance(outcome.error, QuotaExceededError) else FAILED
+    return PARTIAL if outcome.facts["status"] == "partial" else FAILED
 
 
 def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
     import dlt
 
     from salesforce_targeted import configuration, progress
+    from salesforce_targeted.discreet_log import quotes_no_row
 
     configuration.load_settings(PIPELINE_NAME)
     # After dlt has made its logger. Its errors quote whole rows of people and tracebacks; the
@@ -238,6 +249,7 @@ def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
     shown = logging.DEBUG if args.debug else logging.INFO
     quiet = not (args.verbose or args.debug)
     logging.getLogger("dlt").setLevel(logging.CRITICAL if quiet else shown)
+    logging.getLogger("dlt").addFilter(quotes_no_row)
     with configuration.usable_destination():
         made = dlt.pipeline(
             PIPELINE_NAME,
@@ -247,6 +259,8 @@ def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
             progress=progress.collector(terminal=sys.stderr.isatty() and not args.json),
         )
         configuration.check_names(made)
+    # What a failed load leaves there for the next run are rows of people.
+    Path(made.working_dir).chmod(0o700)
     return made
 
 
@@ -310,15 +324,18 @@ def _only(names: str | None) -> list[str]:
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:
     """Source parameters that the command line sets; the others come from configuration."""
-    return {"api": args.api} if args.api else {}
+    given = {"api": args.api, "calls_per_run": args.max_calls}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _log(args: argparse.Namespace) -> None:
+    from salesforce_targeted.discreet_log import DiscreetFormatter
+
     level = logging.DEBUG if args.debug else logging.INFO
     console = logging.StreamHandler(sys.stderr)
     file = logging.FileHandler(LOG_FILE, encoding="utf-8", delay=True)
     for handler in (console, file):
-        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(message)s"))
     ours = logging.getLogger("salesforce_targeted")
     ours.setLevel(level)
     ours.handlers[:] = [console, file]

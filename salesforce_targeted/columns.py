@@ -66,6 +66,9 @@ FITTING_TYPES: dict[pa.DataType, frozenset[pa.DataType]] = {
 # Always asked for: without them a deleted record could not be told from a live one.
 STRUCTURAL_FIELDS = ("Id", "IsDeleted", "MasterRecordId", "SystemModstamp")
 
+# Columns that every table of PostgreSQL has already. Source: PostgreSQL, "System Columns".
+_SYSTEM_COLUMNS = ("tableoid", "xmin", "cmin", "xmax", "cmax", "ctid")
+
 # Not columns: the parts of a compound are columns themselves, base64 is a path to a file, and a
 # junction id list (Task.TaskWhoIds) can't be selected plainly.
 LEFT_OUT_TYPES = frozenset({"address", "location", "base64", "complexvalue", "masterrecord"})
@@ -155,7 +158,7 @@ def columns(
     stored = stored or {}
     wanted = None if only is None else {name.lower() for name in (*STRUCTURAL_FIELDS, *only)}
     warnings: list[str] = []
-    taken = {normalize(name) for name in (ROW_HASH, *own)}
+    taken = {normalize(name) for name in (ROW_HASH, *own, *_SYSTEM_COLUMNS)}
     items: list[Column] = []
     unloadable: list[str] = []
     for entry in sorted(describe["fields"], key=lambda entry: str(entry["name"]) != "Id"):
@@ -166,8 +169,8 @@ def columns(
         if normalize(name) in taken or owner != entry["name"]:
             name = _suffixed(name)
             warnings.append(
-                f"{describe['name']}.{entry['name']}: its column name is taken by another field;"
-                f" it lands in {normalize(name)}"
+                f"{describe['name']}.{entry['name']}: its column name is taken; it"
+                f" lands in {normalize(name)}"
             )
         taken.add(normalize(name))
         held_as = stored.get(normalize(name), {}).get("data_type")

@@ -54,12 +54,20 @@ def settings(
     refresh_call_budget: int = 100,
     full_refresh_days: int = 7,
     daily_call_reserve: float = 0.1,
+    calls_per_run: Optional[int] = None,
     api: Optional[str] = None,
     id_column: str = "id",
 ) -> Settings:
     """The source's settings, as it would find them itself."""
     return settings_of(
-        since, fields, refresh_call_budget, full_refresh_days, daily_call_reserve, api, id_column
+        since,
+        fields,
+        refresh_call_budget,
+        full_refresh_days,
+        daily_call_reserve,
+        calls_per_run,
+        api,
+        id_column,
     )
 
 

@@ -10,7 +10,9 @@ import pyarrow as pa
 
 from salesforce_targeted import life
 from salesforce_targeted.discovery import discovered
-from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS
+from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS
+from salesforce_targeted.id_counts import IdCounts
+from salesforce_targeted.id_set import id_array, span, union
 from salesforce_targeted.life import Life, Sighting
 from salesforce_targeted.retrieval import Gone, Refreshed
 from salesforce_targeted.run import Run
@@ -24,41 +26,68 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
     held = run.held
     key, *others = [held.name(name) for name in life.SCHEMA.names]
     books = run.contacts or Refreshed()
-    came = run.asked_contacts - books.gone.keys() - books.rejected
-    seen = _sighting(run, books)
-    everyone = {
-        *held.ids(ACTIVE_CONTACTS, key),
-        *held.ids(CONTACTS, run.columns(CONTACTS).key.stored),
-        *came,
-        *seen.counts,
-        *seen.gone,
-    }
-    ids = sorted(everyone)
+    counts, seen = _sighting(run, books)
+    ids = union(
+        held.id_array(ACTIVE_CONTACTS, key),
+        held.id_array(CONTACTS, run.columns(CONTACTS).key.stored),
+        run.asked_contacts,
+        counts.ids,
+        id_array(seen.gone),
+    )
     for start in range(0, len(ids), _LIVES_AT_ONCE):
-        some = ids[start : start + _LIVES_AT_ONCE]
+        some = ids[start : start + _LIVES_AT_ONCE].to_pylist()
         known = {row[0]: Life(*row) for row in held.by_ids(ACTIVE_CONTACTS, key, some, others)}
+        first, last = span(run.asked_contacts, some[0], some[-1])
+        seen = replace(
+            seen,
+            counts=counts.between(some[0], some[-1]),
+            asked=frozenset(run.asked_contacts[first:last].to_pylist()),
+        )
+        seen = replace(seen, left_reasons={**_reasons_held(run, known, seen), **run.left_reasons})
         lives = life.changed_among(some, known, seen)
         if lives:
             yield life.to_table(lives)
 
 
-def _sighting(run: Run, books: Refreshed) -> Sighting:
+def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Sighting]:
+    """How many relations each active contact has, and all else that the run saw."""
     before = run.state.get("discovered_at")
     if run.scope.complete:
         counts = discovered(run)
         run.state["discovered_at"] = run.ledger.started_at.isoformat()
     else:
-        counts = {who: run.held_relations[who] for who in run.named_contacts}
-    return Sighting(
-        counts=counts,
+        named = run.named_contacts.ids
+        held, changes = run.held_relations, run.relation_changes
+        numbers = [held[who] + changes[who] for who in named.to_pylist()]
+        counts = IdCounts(pa.table({"id": named, "count": pa.array(numbers, pa.int64())}))
+    return counts, Sighting(
+        counts={},
         complete=run.scope.complete,
         gone=_with_known_winners(run, books.gone),
         rejected=frozenset(books.rejected),
-        asked=run.asked_contacts,
+        asked=frozenset(),
         left_reasons=run.left_reasons,
         now=run.ledger.started_at,
         before=datetime.fromisoformat(before) if before else None,
     )
+
+
+def _reasons_held(run: Run, known: Mapping[str, Life], seen: Sighting) -> dict[str, str]:
+    """Why contacts that leave now left, where an earlier run marked their relations.
+
+    It may have been stopped after it had loaded the relations and before the lives.
+    """
+    if not seen.complete:
+        return {}
+    leaving = [
+        id_
+        for id_, life_ in known.items()
+        if life_.is_active and id_ not in seen.counts and id_ not in run.left_reasons
+    ]
+    who = run.held.name("RelationId")
+    found = run.held.by_ids(RELATIONS, who, leaving, ["removed_at", "removed_reason"])
+    latest = sorted((at, id_, reason) for id_, at, reason in found if at and reason)
+    return {id_: reason for _, id_, reason in latest}
 
 
 def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:

@@ -22,6 +22,7 @@ from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.columns import FIELD_HINT, ROW_HASH, STORED_TYPES, Columns
+from salesforce_targeted.id_set import union
 from salesforce_targeted.tables import add_row_hash
 
 CONTACTS, RELATIONS = "sf_contacts", "sf_taskwhorelations"
@@ -33,6 +34,7 @@ SCHEMA_NAME = "salesforce_targeted"
 
 _ID = re.compile(r"[A-Za-z0-9]{15,18}\Z")
 _IDS_PER_STATEMENT = 10_000
+_ROWS_AT_ONCE = 20_000
 
 
 @dataclass(slots=True)
@@ -95,6 +97,15 @@ class Held:
             columns: Stored names, which are quoted, or SQL expressions, which are not.
             where: SQL after ``WHERE``, of this module's and its callers' own making.
         """
+        found: list[tuple[Any, ...]] = []
+        for some in self._fetched(table, columns, where, group_by):
+            found.extend(some)
+        return found
+
+    def _fetched(
+        self, table: str, columns: Sequence[str], where: str, group_by: str
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows, some thousands at a time: as Python values they take ten times their room."""
         with self._client() as client:
             chosen = [
                 client.escape_column_name(column) if column.isidentifier() else column
@@ -107,9 +118,40 @@ class Held:
                 statement += f" GROUP BY {group_by}"
             try:
                 with client.execute_query(statement) as cursor:
-                    return list(cursor.fetchall())
+                    while some := cursor.fetchmany(_ROWS_AT_ONCE):
+                        yield some
             except DestinationUndefinedEntity:
-                return []
+                return
+
+    def table(
+        self, table: str, columns: Mapping[str, str], where: str = "", group_by: str = ""
+    ) -> pa.Table:
+        """Rows of a table as Arrow, of texts and whole numbers only; see :meth:`rows`.
+
+        Args:
+            columns: What a column is to be called, and its stored name or SQL expression.
+        """
+        kinds = {
+            name: pa.int64() if sql.startswith("COUNT(") else pa.string()
+            for name, sql in columns.items()
+        }
+        schema = pa.schema(kinds)
+        parts = [
+            pa.Table.from_arrays(
+                [
+                    pa.array(values, kind)
+                    for values, kind in zip(columns_of, kinds.values(), strict=True)
+                ],
+                schema=schema,
+            )
+            for some in self._fetched(table, list(columns.values()), where, group_by)
+            for columns_of in [list(zip(*some, strict=True))]
+        ]
+        return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def id_array(self, table: str, column: str, where: str = "") -> pa.Array:
+        """The distinct non-null values of a column, as an array of ``id_set``."""
+        return union(self.table(table, {"id": f"DISTINCT {column}"}, where).column("id"))
 
     def ids(self, table: str, column: str, where: str = "") -> list[str]:
         """The distinct non-null values of a column."""
@@ -120,6 +162,33 @@ class Held:
         """Records of an object of which something was rejected and has not come right since."""
         where = f"{self.name('object')} = '{object_name}'"
         return sorted(self.ids(REJECTED_RECORDS, self.name("record_id"), where))
+
+    def orphans(
+        self,
+        table: str,
+        key: str,
+        column: str,
+        where: str,
+        parents: Sequence[tuple[str, str, str]],
+    ) -> pa.Table:
+        """Rows whose value in a column is the key of no parent: columns ``id`` and ``value``.
+
+        Args:
+            parents: Tables to look in, each with its key and a condition; one that does not exist
+                yet has nobody.
+        """
+        with self._client() as client:
+            names = {name: client.escape_column_name(name) for name in (key, column)}
+            sought = f"{self._table(client, table)}.{names[column]}"
+            conditions = [where, f"{names[column]} IS NOT NULL"]
+            for parent, parent_key, condition in parents:
+                if parent_key in self.column_hints(parent):
+                    conditions.append(
+                        f"NOT EXISTS (SELECT 1 FROM {self._table(client, parent)} AS parent"  # noqa: S608
+                        f" WHERE parent.{client.escape_column_name(parent_key)} = {sought}"
+                        + (f" AND {condition})" if condition else ")")
+                    )
+        return self.table(table, {"id": key, "value": column}, " AND ".join(conditions))
 
     def count(self, table: str, where: str = "") -> int:
         """How many rows a table has."""

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from salesforce_targeted.api.calls import CallLedger
+from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.id_set import IdSet
 from salesforce_targeted.plan import Plan
 from salesforce_targeted.tables import Rejected
 
@@ -22,7 +24,8 @@ DELETED, MERGED, HIDDEN, REJECTED = "deleted", "merged", "hidden", "rejected"
 class Tally:
     """Records of one object in this run, against what was held before the load.
 
-    ``asked = retrieved + gone + rejected``, and ``retrieved = new + updated + unchanged``.
+    ``asked = retrieved + gone + rejected + left``, and ``retrieved = new + updated + unchanged``;
+    ``left`` are those for which no calls were left.
     """
 
     discovered: int = 0
@@ -33,12 +36,13 @@ class Tally:
     unchanged: int = 0
     gone: int = 0
     rejected: int = 0
+    left: int = 0
 
     @property
     def conserved(self) -> bool:
         """Whether every id asked for is accounted for."""
         return (
-            self.asked == self.retrieved + self.gone + self.rejected
+            self.asked == self.retrieved + self.gone + self.rejected + self.left
             and self.retrieved == self.new + self.updated + self.unchanged
         )
 
@@ -46,6 +50,7 @@ class Tally:
         return (
             f"{self.asked} asked = {self.retrieved} retrieved ({self.new} new, {self.updated}"
             f" updated, {self.unchanged} unchanged) + {self.gone} gone + {self.rejected} rejected"
+            + (f" + {self.left} left for the next run" if self.left else "")
         )
 
 
@@ -77,6 +82,8 @@ class Ledger:
             ``archived`` (held all the same, read through queryAll), ``deleted``, ``hidden``.
         contacts_gone: Contact id to why the org does not return it.
         refresh: Which refresh policy was used and what it can't see.
+        answered: Object name to the ids that the org said something about.
+        stopped: What ended the run before its end, although what came before was loaded.
     """
 
     mode: str = "incremental"
@@ -97,9 +104,11 @@ class Ledger:
     steps: list[str] = field(default_factory=list)
     calls: CallLedger = field(default_factory=CallLedger)
     org_remaining: int | None = None
-    asked: dict[str, set[str]] = field(default_factory=dict)
+    answered: dict[str, IdSet] = field(default_factory=dict)
+    stopped: SalesforceError | None = None
     scope_complete: bool = True
     api_version: str = ""
+    _rejected: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     def tally(self, object_name: str) -> Tally:
         """The tally of an object, begun at its first mention."""
@@ -116,17 +125,27 @@ class Ledger:
         self.steps.append(sentence)
         logger.info("%s", sentence)
 
+    def stop(self, error: SalesforceError) -> None:
+        """Note that the run ends early; what it did not look at can't be judged by it."""
+        if self.stopped is None:
+            self.stopped = error
+            self.scope_complete = False
+            self.step(f"stopping: {error}")
+
     def predict(self, kind: str, calls: int) -> None:
         """Note calls that a step will need, as soon as what it depends on is known."""
         self.predicted[kind] += calls
 
     def reject(self, rejected: Rejected) -> None:
-        """Note a record or value that could not be fetched or loaded."""
-        self.rejected.append(rejected)
+        """Note a record or value that could not be fetched or loaded, once."""
+        key = (rejected.object, rejected.record_id, rejected.field)
+        if key not in self._rejected:
+            self._rejected.add(key)
+            self.rejected.append(rejected)
 
     def came(self, object_name: str, record_id: str) -> bool:
         """Whether a record was asked for in this run and nothing of it was rejected."""
-        return record_id in self.asked.get(object_name, ()) and not any(
+        return record_id in self.answered.get(object_name, IdSet()) and not any(
             one.object == object_name and one.record_id == record_id for one in self.rejected
         )
 
@@ -135,6 +154,15 @@ class Ledger:
         self.tasks_missing["archived"].extend(archived)
         for id_, one in sorted(gone.items()):
             self.tasks_missing[HIDDEN if one.reason == HIDDEN else DELETED].append(id_)
+
+    @property
+    def left_over(self) -> str:
+        """What a run that was stopped has loaded and has left; empty where none was stopped."""
+        if self.stopped is None:
+            return ""
+        left = [f"{tally.left:,} of {name}" for name, tally in self.tallies.items() if tally.left]
+        what = f"; left are {', '.join(left)}, and what comes after them" if left else ""
+        return f"What came before is loaded{what}. The next run goes on from there."
 
     @property
     def conserved(self) -> bool:

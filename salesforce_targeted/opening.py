@@ -61,7 +61,7 @@ def opening(client: SalesforceClient, *, discovery: bool) -> Opening:
     )
 
 
-def _page(answer: Response | SalesforceError) -> Page | None:
+def _page(answer: Response | SalesforceError) -> Page[list[Record]] | None:
     if isinstance(answer, SalesforceError):
         return None
     try:

@@ -10,8 +10,7 @@ from salesforce_targeted import relations
 from salesforce_targeted.api import soql
 from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import CONTACTS, RELATIONS, TASKS, USERS
-from salesforce_targeted.plan import cheapest
-from salesforce_targeted.refresh import LAG, choose
+from salesforce_targeted.refresh import LAG, choose, plan_of
 from salesforce_targeted.run import OBJECTS, Run
 
 
@@ -23,7 +22,7 @@ def count(run: Run) -> dict[str, Any]:
     without = client.count(
         soql.select([soql.aggregate("COUNT")], junction.object_name, soql.eq(junction.who, None))
     )
-    of_contacts = sum(active.values())
+    of_contacts = active.total
     in_org = client.record_counts(["Contact"]).get("Contact")
     return {
         "status": "done",
@@ -41,33 +40,29 @@ def count(run: Run) -> dict[str, Any]:
 
 
 def plan(run: Run) -> dict[str, Any]:
-    """What the next default run would do and cost, with the options rejected."""
+    """What the next default run would do and cost, with the options rejected.
+
+    Before a first run the tasks are counted and the users taken for one call's worth; who is
+    archived or deleted, and costs a second question, nobody knows before asking.
+    """
     shown = discovered(run)
     since = _cursor(run)
     expected = _new_relations(run, since)
-    steps = {
-        "opening": 1,
-        "relations": max(1, ceil(expected / run.client.limits.rows_per_query_page)),
-        "discovery": len(shown) // run.client.limits.groups_per_query,
-    }
+    steps = {"opening": 1, **_reading(run, since, expected, len(shown))}
     tables: dict[str, Any] = {}
     for table, named in (
-        (CONTACTS, set(shown)),
+        (CONTACTS, shown.ids),
         (TASKS, run.held_values(RELATIONS, "TaskId")),
         (USERS, run.users_of_held()),
     ):
         chosen = choose(run, table, named)
         columns = run.columns(table)
-        found = cheapest(
-            OBJECTS[table],
-            columns.fields,
-            len(chosen.ids),
-            run.in_org(OBJECTS[table], len(chosen.ids)),
-            limits=run.client.limits,
-            force=run.settings.api,
-        )
+        ids = len(chosen.ids)
+        if not run.held.column_hints(RELATIONS):
+            ids = {TASKS: _named_tasks(run), USERS: 1}.get(table, ids)
+        found = plan_of(run, OBJECTS[table], columns, ids)
         tables[OBJECTS[table]] = {
-            "ids": len(chosen.ids),
+            "ids": ids,
             "whole": chosen.whole,
             "fields": len(columns.items),
             **found.facts(),
@@ -119,8 +114,8 @@ def plan_text(facts: Mapping[str, Any]) -> str:
         for api, price in of["price"].items():
             mark = "->" if api == of["api"] else "  "
             parts.append(
-                f"  {mark} {api:<12}{price['calls']:>7,} calls {price['rows']:>9,} rows"
-                f" {price['seconds']:>9.1f} s"
+                f"  {mark} {api:<20}{price['calls']:>7,} calls {price['rows']:>9,} rows"
+                f" {price['bytes'] / 1e6:>8,.1f} MB {price['seconds']:>9.1f} s"
             )
     return "\n".join(parts)
 
@@ -134,6 +129,25 @@ def _cursor(run: Run) -> Any:
 
 def _new_relations(run: Run, since: Any) -> int:
     return relations.count(run.client, run.junction, since if run.filters_by_stamp else None)
+
+
+def _reading(run: Run, since: Any, expected: int, contacts: int) -> dict[str, int]:
+    """Calls for the relations, and for discovery where not all of them are read."""
+    limits = run.client.limits
+    whole = since == run.settings.since or not run.filters_by_stamp
+    pieces = relations.pieces_of(expected, limits) if whole and since is None else 1
+    pages = pieces * ceil(expected / pieces / limits.rows_per_query_page)
+    read = max(1, pages) + int(pieces > 1)
+    # The first batch of discovery comes with the opening.
+    found = 0 if whole or run.fits_one_page else contacts // limits.groups_per_query
+    return {"relations": read, "discovery": found}
+
+
+def _named_tasks(run: Run) -> int:
+    junction = run.junction
+    distinct = soql.aggregate("COUNT_DISTINCT", junction.task, "tasks")
+    rows = run.client.records(soql.select([distinct], junction.object_name))
+    return int(rows[0]["tasks"]) if rows else 0
 
 
 def _calls(run: Run) -> dict[str, Any]:

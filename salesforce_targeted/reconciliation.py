@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from math import floor
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from dlt.destinations.exceptions import DatabaseException
 
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, Held
+from salesforce_targeted.id_set import union
 from salesforce_targeted.ledger import Ledger
 
 
@@ -70,18 +73,20 @@ def reconcile(
 def _unexplained(held: Held, ledger: Ledger, id_column: str) -> list[str]:
     """Held relations with a task or a contact that is not held and that has no reason."""
     key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
-    relations = held.rows(RELATIONS, [key, who, task], "removed_at IS NULL")
-    tasks, contacts = set(held.ids(TASKS, key)), set(held.ids(CONTACTS, key))
-    reasons = {id_ for ids in ledger.tasks_missing.values() for id_ in ids}
-    asked_tasks = "Task" in ledger.tallies
-    asked_contacts = "Contact" in ledger.tallies
-    contacts.update(held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL"))
-    return [
-        id_
-        for id_, whom, of_task in relations
-        if (asked_tasks and of_task and of_task not in tasks and of_task not in reasons)
-        or (asked_contacts and whom and whom.startswith("003") and whom not in contacts)
-    ]
+    live = "removed_at IS NULL"
+    found: list[pa.Array] = []
+    if "Task" in ledger.tallies:
+        orphans = held.orphans(RELATIONS, key, task, live, [(TASKS, key, "")])
+        reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
+        reasons = reasons.cast(pa.string())
+        without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
+        found.append(orphans.column("id").filter(without))
+    if "Contact" in ledger.tallies:
+        of_contacts = f"{live} AND {who} LIKE '003%'"
+        gone = (ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
+        parents = [(CONTACTS, key, ""), gone]
+        found.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
+    return union(*found).to_pylist()  # type: ignore[no-any-return]
 
 
 def _statistics(held: Held, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:

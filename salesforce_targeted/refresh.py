@@ -7,7 +7,7 @@ was modified since the last run, and a whole pass follows every ``full_refresh_d
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -17,12 +17,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api import soql
+from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.columns import ROW_HASH, Columns
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS
+from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.plan import Plan, cheapest
 from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve
 from salesforce_targeted.run import OBJECTS, USER_FIELDS, Run
-from salesforce_targeted.tables import concat
+from salesforce_targeted.tables import Batch, concat, together
 
 # How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
 # minutes are allowed, rows five minutes late have been recorded.
@@ -32,38 +34,37 @@ ROWS_PER_LOAD_BATCH = 10_000
 
 @dataclass(slots=True)
 class Pass:
-    """The ids that a run asks for, and whether they are all that should be held."""
+    """The ids that a run asks for, an array of ``id_set``; and whether they are all there are."""
 
-    ids: list[str]
+    ids: pa.Array
     whole: bool
 
 
-def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
+def choose(run: Run, table: str, named: pa.Array) -> Pass:
     """Decide which ids of a table to ask for.
 
     Args:
-        named: Ids that must be held after the run.
+        named: Ids that must be held after the run, an array of ``id_set``.
     """
     object_name, key = OBJECTS[table], run.columns(table).key.stored
-    named = set(named)
     if run.scope.retry_rejected:
-        return Pass(run.held.rejected_ids(object_name), whole=False)
+        return Pass(id_array(run.held.rejected_ids(object_name)), whole=False)
     if run.scope.limit is not None:
-        return Pass(sorted(named), whole=False)
-    held = set(run.held.ids(table, key))
+        return Pass(named, whole=False)
+    held = run.held.id_array(table, key)
     if table == CONTACTS and run.scope.complete:
         # A contact that was gone when it was active is held as soon as the org shows it.
-        named.update(run.held.ids(ACTIVE_CONTACTS, "contact_id"))
+        named = union(named, run.held.id_array(ACTIVE_CONTACTS, "contact_id"))
+    everything = union(held, named)
     if run.scope.since is not None:
-        modified = _modified(run, object_name, run.scope.since, held | named)
-        return Pass(sorted(named | modified), whole=False)
-    everything = held | named
+        modified = _modified(run, object_name, run.scope.since, everything)
+        return Pass(union(named, modified), whole=False)
     calls = ceil(len(everything) / run.client.limits.ids_per_collection)
     state = run.state.get("refresh", {}).get(table, {})
     cursor, passed_at = state.get("cursor"), state.get("passed_at")
     within = calls <= run.settings.refresh_call_budget
     if within or run.scope.full or not cursor or not passed_at or _due(run, passed_at):
-        return Pass(sorted(everything), whole=True)
+        return Pass(everything, whole=True)
     since = datetime.fromisoformat(cursor) - LAG
     modified = _modified(run, object_name, since, held)
     run.ledger.warn(
@@ -74,41 +75,48 @@ def choose(run: Run, table: str, named: Iterable[str]) -> Pass:
         f" whole pass, due"
         f" {datetime.fromisoformat(passed_at) + _days(run):%Y-%m-%d}"
     )
-    gone = run.held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
-    back = named.intersection(gone)  # being shown again moves no stamp
-    return Pass(sorted((named - held) | modified | back), whole=False)
+    gone = run.held.id_array(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
+    back = among(named, gone)  # being shown again moves no stamp
+    return Pass(union(minus(named, held), modified, back), whole=False)
 
 
-def refresh(
-    run: Run, table: str, ids: Sequence[str], whole: bool, books: Refreshed
-) -> Iterator[pa.Table]:
+def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa.Table]:
     """Fetch records and yield the rows to load: new and changed ones.
 
     Args:
-        whole: Whether these are all ids that should be held.
+        chosen: What to ask for.
         books: Filled in as answers come.
     """
     object_name = OBJECTS[table]
     columns = run.columns(table)
     tally = run.ledger.tally(object_name)
-    tally.asked += len(ids)
-    run.ledger.asked.setdefault(object_name, set()).update(ids)
-    if ids:
-        plan = _plan(run, object_name, columns, len(ids))
-        yield from _joined(_changed_rows(run, table, columns, plan, ids, books))
+    tally.asked += len(chosen.ids)
+    if len(chosen.ids):
+        plan = plan_of(run, object_name, columns, len(chosen.ids))
+        run.ledger.plans[object_name] = plan
+        run.ledger.predict(plan.api.value, plan.calls)
+        answers = retrieve(run.client, plan, chosen.ids, columns)
+        try:
+            yield from _joined(_changed_rows(run, table, columns, _gathered(answers), books))
+        except QuotaExceededError:
+            tally.left = tally.asked - tally.retrieved - tally.gone - tally.rejected
+            raise
     if books.newest is not None and run.scope.complete:
-        _remember(run, table, books.newest, whole=whole)
+        _remember(run, table, books.newest, whole=chosen.whole)
 
 
 def _changed_rows(
-    run: Run, table: str, columns: Columns, plan: Plan, ids: Sequence[str], books: Refreshed
+    run: Run, table: str, columns: Columns, answers: Iterator[Retrieved], books: Refreshed
 ) -> Iterator[pa.Table]:
     object_name = OBJECTS[table]
     tally = run.ledger.tally(object_name)
+    answered = run.ledger.answered.setdefault(object_name, IdSet())
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))
-    for answer in retrieve(run.client, plan, ids, columns):
+    for answer in answers:
         _note(run, answer, columns, books)
+        answered.add(answer.batch.table.column(columns.key.name))
+        answered.update(gone.id for gone in answer.gone)
         came = run.held.completed(table, columns, answer.batch.table)
         changes = run.held.changes(table, columns, came)
         tally.retrieved += answer.batch.table.num_rows
@@ -124,7 +132,6 @@ def _changed_rows(
         for part in rows:
             if part.num_rows:
                 yield part
-    tally.rejected += len(books.rejected)
 
 
 def _note(run: Run, answer: Retrieved, columns: Columns, books: Refreshed) -> None:
@@ -134,8 +141,9 @@ def _note(run: Run, answer: Retrieved, columns: Columns, books: Refreshed) -> No
             continue
         for rejected in batch.rejected:
             run.ledger.reject(rejected)
-            if not rejected.field:
+            if not rejected.field and rejected.record_id not in books.rejected:
                 books.rejected.add(rejected.record_id)
+                run.ledger.tally(columns.object_name).rejected += 1
         run.ledger.nuls_removed += batch.nuls_removed
         run.named_users.update(named_users(batch.table, columns))
         stamp = columns.named("SystemModstamp")
@@ -173,33 +181,35 @@ def named_users(rows: pa.Table, columns: Columns) -> set[str]:
     return named
 
 
-def _plan(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
-    plan = cheapest(
+def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
+    """How so many records of an object are to be fetched."""
+    return cheapest(
         object_name,
         columns.fields,
         ids,
         run.in_org(object_name, ids),
         limits=run.client.limits,
+        latency=run.latency,
+        budget=run.calls_left,
         force=run.settings.api,
     )
-    run.ledger.plans[object_name] = plan
-    run.ledger.predict(plan.api.value, plan.calls)
-    return plan
 
 
-def _modified(run: Run, object_name: str, since: datetime, among: set[str]) -> set[str]:
+def _modified(run: Run, object_name: str, since: datetime, some: pa.Array) -> pa.Array:
     """Those of some ids whose records were modified since; all, where that takes fewer calls.
 
     A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them.
     """
     statement = soql.select(["Id"], object_name, soql.ge("SystemModstamp", since))
-    enough = ceil(len(among) / run.client.limits.ids_per_collection)
-    found: set[str] = set()
-    for read, page in enumerate(run.client.pages(statement, all_rows=True), start=1):
-        found.update(record["Id"] for record in page if record["Id"] in among)
+    enough = ceil(len(some) / run.client.limits.ids_per_collection)
+    found = IdSet()
+    pages = run.client.pages(statement, all_rows=True)
+    for read, page in enumerate(pages, start=1):
+        found.update(record["Id"] for record in page)
+        run.ledger.predict("query_all" if read == 1 else "query_more", 1)
         if read > enough:
-            return set(among)
-    return found
+            return some
+    return among(some, found.ids)
 
 
 def _due(run: Run, passed_at: str) -> bool:
@@ -221,16 +231,44 @@ def _remember(run: Run, table: str, newest: datetime, *, whole: bool) -> None:
         of_table["passed_at"] = datetime.now(UTC).isoformat()
 
 
+def _gathered(answers: Iterator[Retrieved]) -> Iterator[Retrieved]:
+    """Answers in batches of the size that is compared and loaded fastest; the last one as it is."""
+    waiting: list[Batch] = []
+    try:
+        for answer in answers:
+            if answer.followed_up:
+                if waiting:
+                    yield Retrieved(together(waiting))
+                waiting = []
+                yield answer
+                continue
+            waiting.append(answer.batch)
+            if sum(map(len, waiting)) >= ROWS_PER_LOAD_BATCH:
+                yield Retrieved(together(waiting))
+                waiting = []
+    except QuotaExceededError:
+        if waiting:  # what came before the calls were spent
+            yield Retrieved(together(waiting))
+        raise
+    if waiting:
+        yield Retrieved(together(waiting))
+
+
 def _joined(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Rows in batches of the size that loads fastest; one file of a few rows costs as much."""
     waiting: list[pa.Table] = []
-    for part in parts:
-        if waiting and part.schema != waiting[0].schema:
+    try:
+        for part in parts:
+            if waiting and part.schema != waiting[0].schema:
+                yield concat(waiting)
+                waiting = []
+            waiting.append(part)
+            if sum(table.num_rows for table in waiting) >= ROWS_PER_LOAD_BATCH:
+                yield concat(waiting)
+                waiting = []
+    except QuotaExceededError:
+        if waiting:  # what came before the calls were spent
             yield concat(waiting)
-            waiting = []
-        waiting.append(part)
-        if sum(table.num_rows for table in waiting) >= ROWS_PER_LOAD_BATCH:
-            yield concat(waiting)
-            waiting = []
+        raise
     if waiting:
         yield concat(waiting)

@@ -12,20 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from math import ceil
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted import relations
 from salesforce_targeted.api import soql
+from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.columns import ROW_HASH, TIMESTAMP
-from salesforce_targeted.discovery import discovered
+from salesforce_targeted.discovery import CONTACT_PREFIX, discovered
 from salesforce_targeted.held import RELATIONS
+from salesforce_targeted.id_counts import Counting
+from salesforce_targeted.id_set import IdSet, id_array, minus, union
 from salesforce_targeted.refresh import ROWS_PER_LOAD_BATCH, named_users
-from salesforce_targeted.relations import Record
+from salesforce_targeted.relations import Range
 from salesforce_targeted.run import Run
-from salesforce_targeted.tables import from_records
+from salesforce_targeted.tables import Batch, together
 
 RELATION_REMOVED, TASK_DELETED, TASK_ARCHIVED = "relation_removed", "task_deleted", "task_archived"
 # So many contacts with another count are looked at one by one; beyond, all ids are compared.
@@ -45,8 +47,9 @@ class RelationRefresh:
         self.columns = run.columns(RELATIONS)
         self.newest: datetime | None = None
         self.whole = False
-        self.read_ids: set[str] = set()
-        self.rejected = set(run.held.rejected_ids("TaskWhoRelation"))
+        self.read_ids = IdSet()
+        self.contacts = Counting()
+        self.rejected = run.held.rejected_ids("TaskWhoRelation")
         self.key = self.columns.key.stored
         self.who = run.held.name("RelationId")
         self.task = run.held.name("TaskId")
@@ -55,29 +58,48 @@ class RelationRefresh:
         """Read the rows since a moment and yield those to load."""
         run = self.run
         self.whole = since == run.settings.since and run.scope.complete
-        run.held_relations.update(
-            dict(
-                run.held.rows(RELATIONS, [self.who, "COUNT(*)"], self._counts(), group_by=self.who)
-            )
-        )
-        pages = relations.read(
-            run.client, run.junction, self.columns.fields, since=since, limit=run.scope.limit
-        )
-        for records in _gathered(pages):
-            yield from self._to_load(records)
+        for batch in _gathered(self._pages(since)):
+            yield from self._to_load(batch)
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
-        per_page = run.client.limits.rows_per_query_page
-        run.ledger.predict("query", max(1, ceil(run.ledger.relations.read / per_page)))
-        if run.scope.complete:
-            yield from self.read_again(sorted(self.rejected - self.read_ids))
+        if self.whole:
+            run.read_contacts = self.contacts.counts()
+        if run.scope.complete and self.rejected:
+            yield from self.read_again(minus(id_array(self.rejected), self.read_ids.ids))
 
-    def read_again(self, ids: Sequence[str]) -> Iterator[pa.Table]:
+    def _pages(self, since: datetime | None) -> Iterator[Batch]:
+        """The pages of the rows since a moment, of several ranges at once where that is quicker."""
+        run = self.run
+        some: list[Range] = [(None, None)]
+        known = run.opening.relations
+        if self.whole and since is None and known is not None:
+            some = relations.ranges(run.client, run.junction, known)
+            run.ledger.predict("composite", int(len(some) > 1))
+        rows = [0] * len(some)
+        ours = True
+        for number, batch in relations.read_ranges(
+            run.client, run.junction, self.columns, some, since=since, limit=run.scope.limit
+        ):
+            rows[number] += len(batch)
+            ours = ours and _within(batch, some[number])
+            yield batch if ours else self._not_yet(batch)
+        per_page = run.client.limits.rows_per_query_page
+        run.ledger.predict("query", sum(max(1, ceil(many / per_page)) for many in rows))
+
+    def _not_yet(self, batch: Batch) -> Batch:
+        """A batch without what was read: an org with an order of its own answers ids twice."""
+        key = batch.table.column(self.columns.key.name)
+        new = pc.invert(pc.is_in(key, value_set=self.read_ids.ids))
+        return batch.of_rows(new, self.columns)
+
+    def read_again(self, ids: pa.Array) -> Iterator[pa.Table]:
         """Read some relations again and yield those to load."""
-        per_call = soql.ids_that_fit(self.columns.fields, self.run.junction.object_name)
+        per_call = relations.ids_per_call(self.run.junction, self.columns)
         self.run.ledger.predict("query", ceil(len(ids) / per_call))
-        pages = relations.read_by_ids(self.run.client, self.run.junction, self.columns.fields, ids)
-        for records in _gathered(pages):
-            yield from self._to_load(records)
+        pages = relations.read_by_ids(
+            self.run.client, self.run.junction, self.columns, ids.to_pylist()
+        )
+        for batch in _gathered(pages):
+            yield from self._to_load(batch)
 
     def mend(self) -> Iterator[pa.Table]:
         """Compare counts, then ids; yield rows that came late or back, and rows marked removed."""
@@ -86,39 +108,46 @@ class RelationRefresh:
         if self.whole:
             # Every relation that the org shows has just been read.
             live = self._live(None)
-            yield from self._removed({id_: live[id_] for id_ in live.keys() - self.read_ids})
+            yield from self._removed(_but(live, self.read_ids.ids))
             self._exact()
             return
-        held = run.held_relations
-        one_call = sum(held.values()) <= run.client.limits.rows_per_query_page
-        if one_call or self._due():
+        before, changes = run.held_relations, run.relation_changes
+        held = run.held.count(RELATIONS, run.counting_relations) + changes.total()
+        if held <= run.client.limits.rows_per_query_page or self._due():
             # As many can be removed as came back, and no count tells.
             yield from self._compare(None)
             self._exact()
             return
-        suspects = [
-            who
-            for who in {*held, *shown}
-            if who and who.startswith("003") and held[who] != shown.get(who, 0)
-        ]
-        missing = run.relation_count() - sum(held.values())
+        unlike = {*before.unlike(shown), *(who for who in changes if who)}
+        suspects = {
+            who: difference
+            for who in unlike
+            if who.startswith(CONTACT_PREFIX)
+            and (difference := shown[who] - before[who] - changes[who])
+        }
+        missing = run.relation_count() - held
         if suspects or missing:
-            explained = sum(shown.get(who, 0) - held[who] for who in suspects)
-            few = missing == explained and len(suspects) <= _SUSPECTS
-            yield from self._compare(suspects if few else None)
+            few = missing == sum(suspects.values()) and len(suspects) <= _SUSPECTS
+            yield from self._compare(sorted(suspects) if few else None)
 
     def _compare(self, who: Sequence[str] | None) -> Iterator[pa.Table]:
         """Compare ids, and whom they point at, both ways: of all relations or of some contacts'."""
         run = self.run
         floor = run.settings.since if run.filters_by_stamp else None
-        shown: dict[str, str | None] = {}
+        pages = [pa.table({"id": pa.array([], pa.string()), "who": pa.array([], pa.string())})]
         for page in relations.targets(run.client, run.junction, since=floor, who=who):
-            shown.update(page)
+            pages.append(page)
             run.ledger.predict("query", 1)
+        shown = pa.concat_tables(pages).group_by("id").aggregate([("who", "max")])
         live = self._live(who)
-        differ = {id_ for id_, whom in shown.items() if id_ not in live or live[id_][1] != whom}
-        yield from self.read_again(sorted(differ - self.read_ids))
-        yield from self._removed({id_: live[id_] for id_ in live.keys() - shown - self.read_ids})
+        both = shown.join(live, keys="id", join_type="left outer")
+        # Null differs from an id, and null is null.
+        one, other = (pc.fill_null(both.column(name), "") for name in ("who_max", "who"))
+        unknown = pc.invert(pc.is_in(both.column("id"), value_set=live.column("id")))
+        differ = union(both.column("id").filter(pc.or_(pc.not_equal(one, other), unknown)))
+        yield from self.read_again(minus(differ, self.read_ids.ids))
+        known = union(shown.column("id"), self.read_ids.ids)
+        yield from self._removed(_but(live, known))
 
     def _due(self) -> bool:
         """Whether the last comparison of all ids is as old as a pass over all rows may be."""
@@ -129,96 +158,103 @@ class RelationRefresh:
     def _exact(self) -> None:
         self.run.state["relations_compared_at"] = self.run.ledger.started_at.isoformat()
 
-    def _counts(self) -> str:
-        """SQL: a held relation is not marked as removed, and not older than what counts."""
-        where, floor = "removed_at IS NULL", self.run.settings.since
-        if floor is None or not self.run.filters_by_stamp:
-            return where
-        stamp = self.run.held.name("SystemModstamp")
-        return f"{where} AND {stamp} >= TIMESTAMP WITH TIME ZONE '{floor.isoformat()}'"
-
-    def _live(self, who: Sequence[str] | None) -> dict[str, tuple[Any, ...]]:
-        """Held relations that are not marked as removed: id to (task, contact or lead)."""
-        where = self._counts()
+    def _live(self, who: Sequence[str] | None) -> pa.Table:
+        """Held relations that are not marked as removed: columns ``id``, ``task``, ``who``."""
+        where = self.run.counting_relations
         if who is not None:
             quoted = ",".join(f"'{one}'" for one in who)
             where += f" AND {self.who} IN ({quoted})"
-        rows = self.run.held.rows(RELATIONS, [self.key, self.task, self.who], where)
-        return {row[0]: row[1:] for row in rows}
+        columns = {"id": self.key, "task": self.task, "who": self.who}
+        return self.run.held.table(RELATIONS, columns, where)
 
-    def _to_load(self, records: list[Record]) -> Iterator[pa.Table]:
+    def _to_load(self, batch: Batch) -> Iterator[pa.Table]:
         """Compare rows with what is held; yield the new, the changed and those that came back."""
         run, tally = self.run, self.run.ledger.relations
-        records = [record for record in records if record["Id"] not in self.read_ids]
-        self.read_ids.update(record["Id"] for record in records)
-        run.ledger.asked.setdefault("TaskWhoRelation", set()).update(
-            self.rejected.intersection(record["Id"] for record in records)
-        )
-        batch = from_records(records, self.columns)
-        self._note(batch.table)
+        first = not tally.read
+        rows = batch.table
+        ids = rows.column(self.columns.key.name)
+        self.read_ids.add(ids)
+        if self.rejected:
+            run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).update(
+                set(self.rejected).intersection(ids.to_pylist())
+            )
+        self._note(rows)
         for rejected in batch.rejected:
             run.ledger.reject(rejected)
         run.ledger.nuls_removed += batch.nuls_removed
-        came = run.held.completed(RELATIONS, self.columns, batch.table)
-        ids = came.column(self.columns.key.name).to_pylist()
-        held = {}
+        came = run.held.completed(RELATIONS, self.columns, rows)
+        changed = came
         if ROW_HASH in run.held.column_hints(RELATIONS):
-            held = {
-                row[0]: row[1:]
-                for row in run.held.by_ids(
-                    RELATIONS, self.key, ids, [ROW_HASH, "removed_at", self.who]
-                )
-            }
+            changed = came.filter(pa.array(self._changed(came), pa.bool_()))
+        else:
+            tally.new += came.num_rows
+            self._count(came)
+        tally.read += came.num_rows
+        carried = bool(self.columns.added) and bool(run.held.column_hints(RELATIONS))
+        if carried and not changed.num_rows and first:
+            changed = came.slice(0, 1)  # a new column travels with a row, changed or not
+        if changed.num_rows:
+            yield self._finished(changed, None, None)
+
+    def _changed(self, came: pa.Table) -> list[bool]:
+        """Which rows differ from what is held, or are new."""
+        run, tally = self.run, self.run.ledger.relations
+        ids = came.column(self.columns.key.name).to_pylist()
+        found = run.held.by_ids(RELATIONS, self.key, ids, [ROW_HASH, "removed_at", self.who])
+        held = {row[0]: row[1:] for row in found}
         changed = []
-        hashes = came.column(ROW_HASH).to_pylist()
-        for record, id_, hash_ in zip(records, ids, hashes, strict=True):
+        for id_, hash_, who in zip(
+            ids,
+            came.column(ROW_HASH).to_pylist(),
+            came.column("RelationId").to_pylist(),
+            strict=True,
+        ):
             before = held.get(id_)
             live = before is not None and before[1] is None
-            who = record.get("RelationId") or None
             if before is not None and live:
-                run.held_relations[before[2]] -= 1
+                run.relation_changes[before[2]] -= 1
                 if before[2] and before[2] != who:  # a merge moved it, or the task's WhoId did
                     run.left_reasons[before[2]] = RELATION_REMOVED
-            run.held_relations[who] += 1
+            run.relation_changes[who] += 1
             same = live and before is not None and before[0] == hash_
             changed.append(not same)
             tally.new += before is None
             tally.unchanged += same
             tally.updated += before is not None and not same
-        tally.read += len(records)
-        rows = came.filter(pa.array(changed, pa.bool_()))
-        carried = bool(self.columns.added) and bool(run.held.column_hints(RELATIONS))
-        if carried and not rows.num_rows and tally.read == len(records):
-            rows = came.slice(0, 1)  # a new column travels with a row, changed or not
-        if rows.num_rows:
-            yield self._finished(rows, None, None)
+        return changed
+
+    def _count(self, came: pa.Table) -> None:
+        """Count new relations, unless all are read, and then nobody asks how many were held."""
+        if not self.whole:
+            for entry in pc.value_counts(came.column("RelationId")).to_pylist():
+                self.run.relation_changes[entry["values"]] += entry["counts"]
 
     def _note(self, rows: pa.Table) -> None:
         run, tally = self.run, self.run.ledger.relations
         if not rows.num_rows:
             return
-        who = rows.column("RelationId").to_pylist()
-        run.named_contacts.update(id_ for id_ in who if id_ and id_.startswith("003"))
-        tally.leads += sum(1 for id_ in who if id_ and id_.startswith("00Q"))
-        tally.without_who += sum(1 for id_ in who if not id_)
-        run.named_tasks.update(id_ for id_ in rows.column("TaskId").to_pylist() if id_)
+        who = rows.column("RelationId")
+        contacts = who.filter(pc.starts_with(who, CONTACT_PREFIX))
+        self.contacts.add(contacts)
+        run.named_contacts.add(contacts)
+        tally.leads += pc.sum(pc.starts_with(who, "00Q")).as_py() or 0
+        tally.without_who += who.null_count
+        run.named_tasks.add(rows.column("TaskId"))
         run.named_users.update(named_users(rows, self.columns))
         if self.columns.named("SystemModstamp"):
             newest = pc.max(rows.column("SystemModstamp")).as_py()
             if newest is not None:
                 self.newest = max(self.newest or newest, newest)
 
-    def _removed(self, vanished: dict[str, tuple[Any, ...]]) -> Iterator[pa.Table]:
+    def _removed(self, vanished: pa.Table) -> Iterator[pa.Table]:
         """Yield the held rows of relations that the org no longer shows, marked with the reason."""
         run = self.run
-        tasks = sorted({task for task, _ in vanished.values() if task})
-        reasons = why_removed(run, tasks)
+        reasons = why_removed(run, union(vanished.column("task")).to_pylist())
         by_reason: dict[str, list[str]] = {}
-        for id_ in sorted(vanished):
-            task, who = vanished[id_]
-            reason = reasons.get(task, RELATION_REMOVED)
-            by_reason.setdefault(reason, []).append(id_)
-            run.held_relations[who] -= 1
+        for row in vanished.sort_by("id").to_pylist():
+            who, reason = row["who"], reasons.get(row["task"], RELATION_REMOVED)
+            by_reason.setdefault(reason, []).append(row["id"])
+            run.relation_changes[who] -= 1
             if who:
                 run.left_reasons[who] = reason
         for reason, ids in by_reason.items():
@@ -257,13 +293,31 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
     return reasons
 
 
-def _gathered(pages: Iterator[list[Record]]) -> Iterator[list[Record]]:
+def _but(live: pa.Table, shown: pa.Array) -> pa.Table:
+    return live.filter(pc.invert(pc.is_in(live.column("id"), value_set=shown)))
+
+
+def _within(batch: Batch, expected: Range) -> bool:
+    """Whether rows lie in their range as ids are sorted here; if not, the org sorts otherwise."""
+    if expected == (None, None) or not len(batch):
+        return True
+    ends = pc.min_max(batch.table.column(0)).as_py()
+    low, high = expected
+    return (low is None or ends["min"] >= low) and (high is None or ends["max"] < high)
+
+
+def _gathered(pages: Iterator[Batch]) -> Iterator[Batch]:
     """Pages in batches of the size that loads fastest."""
-    waiting: list[Record] = []
-    for page in pages:
-        waiting.extend(page)
-        if len(waiting) >= ROWS_PER_LOAD_BATCH:
-            yield waiting
-            waiting = []
+    waiting: list[Batch] = []
+    try:
+        for page in pages:
+            waiting.append(page)
+            if sum(map(len, waiting)) >= ROWS_PER_LOAD_BATCH:
+                yield together(waiting)
+                waiting = []
+    except QuotaExceededError:
+        if waiting:  # what came before the calls were spent
+            yield together(waiting)
+        raise
     if waiting:
-        yield waiting
+        yield together(waiting)

@@ -10,25 +10,39 @@ id that is invalid or not accessible), "QueryAll".
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from http import HTTPStatus
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api import bulk, soql
+from salesforce_targeted.api import bulk, soql, wire
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    QueryError,
+    SalesforceError,
+    TooLargeError,
+    TruncatedAnswerError,
+)
+from salesforce_targeted.api.in_flight import in_order
+from salesforce_targeted.api.wire import JsonRows
 from salesforce_targeted.columns import Columns
+from salesforce_targeted.id_set import Texts, minus, union
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
 from salesforce_targeted.plan import Api, Plan, ids_per_bulk_job
-from salesforce_targeted.tables import Batch, from_csv, from_records
+from salesforce_targeted.tables import Batch, from_csv, from_json, from_records
 
 Record = dict[str, Any]
-T = TypeVar("T")
+# Result pages of Bulk in memory at once: each holds tens of thousands of whole records.
+_BULK_PAGES_AT_ONCE = 3
+# Ids that a plain read left out, asked about together: their rows are in memory as Python values.
+_FOLLOWED_UP_AT_ONCE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,25 +90,30 @@ class Refreshed:
 
 
 def retrieve(
-    client: SalesforceClient, plan: Plan, ids: Sequence[str], columns: Columns
+    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
     Args:
-        ids: Distinct 18-character ids of one object.
+        ids: 18-character ids of one object, as an array of ``id_set``.
 
     Yields:
-        Batches in the order of ``ids`` (Bulk: in Salesforce's), then one answer for those that a
+        Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a
         plain read did not return.
     """
-    fetch = {Api.COLLECTIONS: _collections, Api.QUERY: _query, Api.BULK: _bulk}[plan.api]
+    fetch = {
+        Api.COLLECTIONS: _collections,
+        Api.COMPOSITE: _composite,
+        Api.QUERY: _query,
+        Api.BULK: _bulk,
+    }[plan.api]
     absent: list[str] = []
     for batch, missed in fetch(client, plan, ids, columns):
         absent.extend(missed)
         if batch.table.num_rows or batch.rejected:
             yield Retrieved(batch)
-    if absent:
-        yield follow_up(client, absent, columns)
+    for some in _batches(absent, _FOLLOWED_UP_AT_ONCE):
+        yield follow_up(client, some, columns)
 
 
 def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> Retrieved:
@@ -121,66 +140,151 @@ def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) ->
 
 
 def _collections(
-    client: SalesforceClient, plan: Plan, ids: Sequence[str], columns: Columns
+    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
 ) -> Iterator[tuple[Batch, list[str]]]:
     del plan  # one way to ask
 
     def ask(some: Sequence[str]) -> tuple[Batch, list[str]]:
-        records = client.collections(columns.object_name, some, columns.fields)
-        missed = [id_ for id_, record in zip(some, records, strict=True) if record is None]
-        return from_records([r for r in records if r is not None], columns), missed
+        return _collected(client, some, columns)
 
-    yield from _in_flight(client, ask, _batches(ids, client.limits.ids_per_collection))
+    batches = _batches(Texts(ids), client.limits.ids_per_collection)
+    yield from in_order(ask, batches, client.max_in_flight)
+
+
+def _composite(
+    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
+) -> Iterator[tuple[Batch, list[str]]]:
+    """Collections, five to a billed call; one to a call where the org refuses ``composite``."""
+    del plan  # one way to ask
+    size, together = client.limits.ids_per_collection, client.limits.composite_queries
+
+    def ask(some: Sequence[str]) -> list[tuple[Batch, list[str]]]:
+        parts = list(_batches(some, size))
+        asked = [client.collection_request(columns.object_name, p, columns.fields) for p in parts]
+
+        def read(response: wire.Response) -> list[tuple[Batch, list[str]] | SalesforceError]:
+            answers = wire.composite_results(response, len(asked))
+            return [
+                _read_part(wire.part(*answer), request, in_part, columns)
+                for answer, (request, in_part) in zip(answers, asked, strict=True)
+            ]
+
+        bundle = wire.composite(client.version, [request for request, _ in asked])
+        try:
+            found = client.ask(bundle, read)
+        except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError):
+            return [_collected(client, part, columns) for part in parts]
+        read_parts = []
+        for part in found:
+            if isinstance(part, SalesforceError):
+                raise part
+            read_parts.append(part)
+        client.add_rows("composite", sum(len(batch) for batch, _ in read_parts))
+        return read_parts
+
+    for answers in in_order(ask, _batches(Texts(ids), size * together), client.max_in_flight):
+        yield from answers
+
+
+def _read_part(
+    response: wire.Response, request: wire.Request, asked: list[str], columns: Columns
+) -> tuple[Batch, list[str]] | SalesforceError:
+    """Read one Collections answer of a composite, or say why it was refused.
+
+    Raises:
+        TruncatedAnswerError: it failed in a way that may pass: the composite is asked for again.
+    """
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise TruncatedAnswerError(f"a part of a composite failed (HTTP {response.status})")
+    if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+        return wire.error_from(response, request.call, request.kind)
+    return _read(response, asked, columns)
+
+
+def _collected(
+    client: SalesforceClient, ids: Sequence[str], columns: Columns
+) -> tuple[Batch, list[str]]:
+    """One Collections call: its batch, and the ids that it has null for."""
+    request, asked = client.collection_request(columns.object_name, ids, columns.fields)
+    batch, missed = client.ask(request, lambda response: _read(response, asked, columns))
+    client.add_rows("collections", len(batch))
+    return batch, missed
+
+
+def _read(response: wire.Response, asked: list[str], columns: Columns) -> tuple[Batch, list[str]]:
+    """Read a Collections answer.
+
+    Raises:
+        TruncatedAnswerError: not as many entries as ids, or records that were not asked for.
+    """
+    batch = from_json(wire.raw_collection(response, len(asked)), columns)
+    came = batch.table.column(columns.key.name).to_pylist()
+    if came == asked:
+        return batch, []
+    found = set(came)
+    if len(found) < len(came) or not found <= set(asked):
+        raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
+    return batch, [id_ for id_ in asked if id_ not in found]
 
 
 def _query(
-    client: SalesforceClient, plan: Plan, ids: Sequence[str], columns: Columns
+    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
 ) -> Iterator[tuple[Batch, list[str]]]:
     del plan  # one way to ask
 
-    def ask(some: Sequence[str]) -> tuple[Batch, list[str]]:
+    def read(rows: JsonRows) -> Batch:
+        return from_json(rows, columns)
+
+    def ask(some: Sequence[str]) -> list[tuple[Batch, list[str]]]:
         statement = soql.select(columns.fields, columns.object_name, soql.id_in(some))
-        records = client.records(statement)
-        found = {record["Id"] for record in records}
-        return from_records(records, columns), [id_ for id_ in some if id_ not in found]
+        pages = client.read_twice(lambda: list(client.pages_as(statement, read)))
+        found = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
+        missed = [id_ for id_ in some if id_ not in found]
+        return [*((page, []) for page in pages), (from_records([], columns), missed)]
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    yield from _in_flight(client, ask, _batches(ids, per_call))
+    for answers in in_order(ask, _batches(Texts(ids), per_call), client.max_in_flight):
+        yield from answers
 
 
 def _bulk(
-    client: SalesforceClient, plan: Plan, ids: Sequence[str], columns: Columns
+    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
 ) -> Iterator[tuple[Batch, list[str]]]:
     """Jobs over lists of ids, or one job over the whole object whose rows are chosen here."""
-    wheres: list[soql.Condition | None]
+    wheres: list[soql.Condition | None] = [None]
     if plan.bulk_by_ids:
         per_job = ids_per_bulk_job(columns.fields, client.limits)
-        wheres = [soql.id_in(some) for some in _batches(ids, per_job)]
-    else:
-        wheres = [None]
-    wanted = pa.array(ids, pa.string())
-    unseen = set(ids)
+        wheres = [soql.id_in(some) for some in _batches(Texts(ids), per_job)]
+    unseen, key = ids, columns.key.name
+    converting = threading.Lock()
+
+    def read(page: bulk.CsvPage) -> Batch:
+        try:
+            # Pages arrive side by side, but a page being read takes ten times its size.
+            with converting:
+                return from_csv(page.body, columns, among=ids)
+        except pa.ArrowException:
+            raise TruncatedAnswerError("a Bulk result that is no CSV of these fields") from None
+
     for where in wheres:
         statement = soql.select(columns.fields, columns.object_name, where)
-        for page in bulk.pages(client, statement):
-            batch = from_csv(page.body, columns)
-            key = columns.key.name
-            table = batch.table.filter(pc.is_in(batch.table.column(key), value_set=wanted))
+        job = bulk.job_of(client, statement, expected_seconds=plan.job_seconds)
+        for page in bulk.results_as(client, job, read, at_once=_BULK_PAGES_AT_ONCE):
             # A job that Salesforce retried may answer a row twice; the first one is as good.
-            fresh = []
-            for id_ in table.column(key).to_pylist():
-                fresh.append(id_ in unseen)
-                unseen.discard(id_)
-            table = table.filter(pa.array(fresh, pa.bool_()))
-            yield Batch(table, _of(batch, wanted), batch.nuls_removed), []
-    yield from_records([], columns), [id_ for id_ in ids if id_ in unseen]
+            batch = page.of_rows(_first_of_each(page.table.column(key), unseen), columns)
+            unseen = minus(unseen, union(batch.table.column(key)))
+            yield batch, []
+    yield from_records([], columns), unseen.to_pylist()
 
 
-def _of(batch: Batch, wanted: pa.Array) -> list[Any]:
-    if not batch.rejected:
-        return []
-    ids = set(wanted.to_pylist())
-    return [rejected for rejected in batch.rejected if rejected.record_id in ids]
+def _first_of_each(ids: pa.ChunkedArray, wanted: pa.Array) -> pa.ChunkedArray:
+    """Which rows are of wanted ids, and the first with theirs."""
+    chosen = pc.is_in(ids, value_set=wanted)
+    if pc.count_distinct(ids).as_py() < len(ids):
+        rows = pa.table({"id": ids, "row": range(len(ids))})
+        first = rows.group_by("id").aggregate([("row", "min")]).column("row_min")
+        chosen = pc.and_(chosen, pc.is_in(rows.column("row"), value_set=first))
+    return chosen
 
 
 def _query_all(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> dict[str, Record]:
@@ -191,7 +295,7 @@ def _query_all(client: SalesforceClient, ids: Sequence[str], columns: Columns) -
         statement = soql.select(columns.fields, columns.object_name, soql.id_in(some))
         return client.records(statement, all_rows=True)
 
-    answers = _in_flight(client, ask, _batches(ids, per_call))
+    answers = in_order(ask, _batches(ids, per_call), client.max_in_flight)
     return {record["Id"]: record for records in answers for record in records}
 
 
@@ -238,26 +342,3 @@ def _last_winners(
 def _batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
-
-
-def _in_flight(
-    client: SalesforceClient,
-    ask: Callable[[Sequence[str]], T],
-    batches: Iterable[Sequence[str]],
-) -> Iterator[T]:
-    """Ask for the batches, a few at a time, and yield the answers in the order of the batches.
-
-    Never more answers wait than calls may be in flight: memory stays flat for any number of ids.
-    """
-    waiting: deque[Future[T]] = deque()
-    pool = ThreadPoolExecutor(client.max_in_flight, thread_name_prefix="retrieve")
-    try:
-        for batch in batches:
-            waiting.append(pool.submit(ask, batch))
-            if len(waiting) >= client.max_in_flight:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        # After an error the calls that have not begun are never sent.
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -17,7 +17,12 @@ import pyarrow as pa
 
 from salesforce_targeted import record_log, relations, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import ConfigurationError, NotFoundError, SalesforceError
+from salesforce_targeted.api.errors import (
+    ConfigurationError,
+    NotFoundError,
+    QuotaExceededError,
+    SalesforceError,
+)
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.held import (
     CONTACTS,
@@ -27,8 +32,11 @@ from salesforce_targeted.held import (
     USERS,
     Held,
 )
+from salesforce_targeted.id_counts import IdCounts
+from salesforce_targeted.id_set import IdSet, id_array, union
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.opening import Opening, opening
+from salesforce_targeted.plan import Latency
 from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from salesforce_targeted.retrieval import Refreshed
 from salesforce_targeted.settings import Scope, Settings
@@ -58,8 +66,11 @@ class Run:
         scope: Scope,
         ledger: Ledger,
         pipeline: dlt.Pipeline | None = None,
+        *,
+        loads_what_came: bool = False,
     ) -> None:
         self.turns = Turns()
+        self._loads_what_came = loads_what_came
         self._pipeline = pipeline
         self.client = client
         self.settings = settings
@@ -69,22 +80,36 @@ class Run:
         ledger.mode = scope.mode
         ledger.scope_complete = scope.complete
         ledger.api_version = client.version
-        self.held_relations: Counter[str | None] = Counter()
-        self.named_contacts: set[str] = set()
-        self.named_tasks: set[str] = set()
+        self.relation_changes: Counter[str | None] = Counter()
+        self.named_contacts = IdSet()
+        self.named_tasks = IdSet()
         self.named_users: set[str] = set()
         self.left_reasons: dict[str, str] = {}
         self.contacts: Refreshed | None = None
-        self.asked_contacts: frozenset[str] = frozenset()
-        self.active_contacts: dict[str, int] | None = None
+        self.asked_contacts = id_array(())
+        self.read_contacts: IdCounts | None = None
+        self.active_contacts: IdCounts | None = None
         self._columns: dict[str, Columns] = {}
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Take a turn; when the last one ends, the destination is left in peace for the load."""
+        """Take a turn; when the last one ends, the destination is left in peace for the load.
+
+        A stage whose calls are spent ends where it is, if somebody reads the ledger and says so:
+        what came is loaded, and no stage moves a cursor or a date that it did not get to the end
+        of, so that the next run goes on from there.
+        """
         try:
             with self.turns.stage(name):
                 yield
+        except QuotaExceededError as error:
+            if not self._loads_what_came:
+                self.close()
+                raise
+            # The org may have refused it: what comes after is refused here, without a call.
+            self.client.calls_allowed = self.client.calls.total
+            self.turns.break_promises()
+            self.ledger.stop(error)
         except BaseException:
             # The error keeps this run alive for as long as somebody looks at it.
             self.close()
@@ -236,21 +261,53 @@ class Run:
             return False
         return True
 
-    def held_values(self, table: str, field: str, like: str = "") -> set[str]:
+    @cached_property
+    def held_relations(self) -> IdCounts:
+        """How many relations of each contact or lead are held as the org showed them, as loaded."""
+        who = self.held.name("RelationId")
+        columns = {"id": who, "count": "COUNT(*)"}
+        return IdCounts(self.held.table(RELATIONS, columns, self.counting_relations, group_by=who))
+
+    @property
+    def counting_relations(self) -> str:
+        """SQL: a held relation is not marked as removed, and not older than what counts."""
+        where, floor = "removed_at IS NULL", self.settings.since
+        if floor is None or not self.filters_by_stamp:
+            return where
+        stamp = self.held.name("SystemModstamp")
+        return f"{where} AND {stamp} >= TIMESTAMP WITH TIME ZONE '{floor.isoformat()}'"
+
+    @property
+    def latency(self) -> Latency:
+        """How quick the org is, as far as this run has met it."""
+        return Latency(calls_in_flight=self.client.at_once).measured(self.client.request_timings)
+
+    @property
+    def calls_left(self) -> int | None:
+        """How many calls the run may still spend; None for as many as it likes."""
+        spent = self.client.calls.total
+        allowed = self.client.calls_allowed
+        bounds = [] if allowed is None else [allowed - spent]
+        if self.client.remaining is not None:
+            bounds.append(self.client.remaining - self.client.reserve_calls)
+        return max(0, min(bounds)) if bounds else None
+
+    def held_values(self, table: str, field: str, like: str = "") -> pa.Array:
         """The distinct values of a field in a held table; none in a run that looks at less."""
         column = self.held.name(field)
         if not self.scope.complete or column not in self.held.column_hints(table):
-            return set()
-        return set(self.held.ids(table, column, f"{column} LIKE '{like}'" if like else ""))
+            return id_array(())
+        return self.held.id_array(table, column, f"{column} LIKE '{like}'" if like else "")
 
-    def users_of_held(self) -> set[str]:
+    def users_of_held(self) -> pa.Array:
         """Users whom held rows name."""
-        return {
-            id_
-            for table in (RELATIONS, CONTACTS, TASKS)
-            for field in USER_FIELDS
-            for id_ in self.held_values(table, field, "005%")
-        }
+        return union(
+            *(
+                self.held_values(table, field, "005%")
+                for table in (RELATIONS, CONTACTS, TASKS)
+                for field in USER_FIELDS
+            )
+        )
 
     def log_records(self, table: str, rows: pa.Table) -> None:
         """Append loaded records to the record log, if one was asked for."""

@@ -65,6 +65,7 @@ class Settings:
     refresh_call_budget: int = 100
     full_refresh_days: int = 7
     daily_call_reserve: float = 0.1
+    calls_per_run: int | None = None
     api: Api | None = None
     id_column: str = "id"
 
@@ -75,6 +76,7 @@ def settings_of(
     refresh_call_budget: int,
     full_refresh_days: int,
     daily_call_reserve: float,
+    calls_per_run: int | None,
     api: str | None,
     id_column: str,
 ) -> Settings:
@@ -88,12 +90,18 @@ def settings_of(
             f"daily_call_reserve = {daily_call_reserve} is not a share of the org's calls",
             remedy="Write it as 0.1 for ten per cent.",
         )
+    if calls_per_run is not None and calls_per_run < 1:
+        raise ConfigurationError(
+            f"calls_per_run = {calls_per_run} leaves no call to a run",
+            remedy="Leave it unset for as many as the day allows.",
+        )
     return Settings(
         since=moment(since),
         fields=tuple(fields) if fields else None,
         refresh_call_budget=refresh_call_budget,
         full_refresh_days=full_refresh_days,
         daily_call_reserve=daily_call_reserve,
+        calls_per_run=calls_per_run,
         api=_api(api),
         id_column=id_column,
     )

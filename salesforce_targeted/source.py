@@ -7,7 +7,6 @@ name, the users that all of those name, and what is known about each contact's l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Optional
 
@@ -30,22 +29,17 @@ from salesforce_targeted.held import (
     TASKS,
     USERS,
 )
+from salesforce_targeted.id_set import id_array, union
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.refresh import LAG, choose, refresh
+from salesforce_targeted.refresh import LAG, Pass, choose, refresh
 from salesforce_targeted.relation_refresh import RelationRefresh
 from salesforce_targeted.retrieval import Refreshed
 from salesforce_targeted.run import Run
 from salesforce_targeted.settings import Scope, Settings, settings_of
 
-CALLS_IN_FLIGHT = 4
-
-
-@dataclass(frozen=True, slots=True)
-class ActiveContacts:
-    """One complete set: what the org shows now and what is held, to be planned as a whole."""
-
-    ids: Sequence[str]
-    whole: bool
+# Short calls are not limited in number; of those that take 20 seconds, 25 may run (5 in a
+# Developer Edition). The client sends fewer as soon as answers are slow.
+CALLS_IN_FLIGHT = 8
 
 
 @dlt.source(name="salesforce_targeted", max_table_nesting=0)
@@ -56,6 +50,7 @@ def salesforce_targeted(
     refresh_call_budget: int = 100,
     full_refresh_days: int = 7,
     daily_call_reserve: float = 0.1,
+    calls_per_run: Optional[int] = None,
     api: Optional[str] = None,
     id_column: str = "id",
     scope: Optional[Scope] = None,
@@ -70,10 +65,13 @@ def salesforce_targeted(
         refresh_call_budget (int): Up to so many calls everything held is read again each run.
         full_refresh_days (int): Beyond that budget, a whole pass follows every so many days.
         daily_call_reserve (float): Share of the org's daily calls that is left to others.
-        api (Optional[str]): Force "collections", "query" or "bulk"; the rows are the same.
+        calls_per_run (Optional[int]): A run spends no more calls than this. None: no bound.
+        api (Optional[str]): Force "collections", "composite", "query" or "bulk"; the rows are the
+            same.
         id_column (str): What Salesforce's ``Id`` is called in every table.
         scope (Optional[Scope]): What this run looks at, where that is not the default.
-        ledger (Optional[Ledger]): Where the run writes what happened.
+        ledger (Optional[Ledger]): Where the run writes what happened. A run whose calls are spent
+            then loads what came and says so in ``ledger.stopped``; without a ledger it fails.
 
     Returns:
         Resources ``task_who_relation`` (table ``sf_taskwhorelations``), ``contact``
@@ -82,7 +80,14 @@ def salesforce_targeted(
         (``sf_sync_runs``). All are merged by key (upsert); columns of others are left alone.
     """
     settings = settings_of(
-        since, fields, refresh_call_budget, full_refresh_days, daily_call_reserve, api, id_column
+        since,
+        fields,
+        refresh_call_budget,
+        full_refresh_days,
+        daily_call_reserve,
+        calls_per_run,
+        api,
+        id_column,
     )
     runs = _Runs(credentials, settings, scope or Scope(), ledger)
     to_tasks = _reference("TaskId", TASKS, id_column)
@@ -122,27 +127,30 @@ def task_who_relation(
         yield from _described(run, RELATIONS, _relation_rows(run, modified))
 
 
-def active_contacts(runs: _Runs) -> Iterator[Optional[ActiveContacts]]:
-    """The ids of the contacts to hold true: one complete set, not loaded itself."""
+def active_contacts(runs: _Runs) -> Iterator[Optional[Pass]]:
+    """The ids of the contacts to hold true: one complete set, not loaded itself.
+
+    It is planned as a whole, and a set that is not complete would make contacts leave.
+    """
     run = runs.of("discovery")
     run.turns.promise("contact")
     with run.stage("discovery"):
         yield from run.turns.after("relations")
-        shown = discovered(run) if run.scope.discovers else {}
-        named = {*shown, *run.named_contacts}
+        named = run.named_contacts.ids
+        if run.scope.discovers:
+            named = union(named, discovered(run).ids)
         run.ledger.tally("Contact").discovered = len(named)
-        chosen = choose(run, CONTACTS, named)
-        yield ActiveContacts(chosen.ids, chosen.whole)
+        yield choose(run, CONTACTS, named)
 
 
-def contact(found: ActiveContacts, runs: _Runs) -> Iterator[Any]:
+def contact(found: Pass, runs: _Runs) -> Iterator[Any]:
     """Active contacts with all their fields."""
     run = runs.of("contact")
     with run.stage("contact"):
         books = Refreshed()
-        yield from _described(run, CONTACTS, refresh(run, CONTACTS, found.ids, found.whole, books))
+        yield from _described(run, CONTACTS, refresh(run, CONTACTS, found, books))
         run.contacts = books
-        run.asked_contacts = frozenset(found.ids)
+        run.asked_contacts = found.ids
         run.ledger.contacts_gone = {id_: gone.reason for id_, gone in books.gone.items()}
 
 
@@ -152,9 +160,9 @@ def task(runs: _Runs) -> Iterator[Any]:
     with run.stage("task"):
         yield from run.turns.after("relations")
         if run.shows("Task"):
-            named = run.named_tasks | run.held_values(RELATIONS, "TaskId")
-            chosen, books = choose(run, TASKS, named), Refreshed()
-            yield from _described(run, TASKS, refresh(run, TASKS, chosen.ids, chosen.whole, books))
+            named = union(run.named_tasks.ids, run.held_values(RELATIONS, "TaskId"))
+            books = Refreshed()
+            yield from _described(run, TASKS, refresh(run, TASKS, choose(run, TASKS, named), books))
             run.ledger.explain_tasks(books.archived, books.gone)
 
 
@@ -164,8 +172,9 @@ def user(runs: _Runs) -> Iterator[Any]:
     with run.stage("user"):
         yield from run.turns.after("relations", "contact", "task")
         if run.shows("User"):
-            chosen, books = choose(run, USERS, run.named_users | run.users_of_held()), Refreshed()
-            yield from _described(run, USERS, refresh(run, USERS, chosen.ids, chosen.whole, books))
+            named = union(id_array(run.named_users), run.users_of_held())
+            books = Refreshed()
+            yield from _described(run, USERS, refresh(run, USERS, choose(run, USERS, named), books))
 
 
 def contact_life(runs: _Runs) -> Iterator[Any]:
@@ -217,8 +226,15 @@ class _Runs:
             client = SalesforceClient(
                 self._credentials, limits=self._scope.limits, max_in_flight=CALLS_IN_FLIGHT
             )
+            client.calls_allowed = self._settings.calls_per_run
             ledger = self._ledger if self._ledger is not None else Ledger()
-            self._run = Run(client, self._settings, self._scope, ledger)
+            self._run = Run(
+                client,
+                self._settings,
+                self._scope,
+                ledger,
+                loads_what_came=self._ledger is not None,
+            )
         return self._run
 
 
@@ -227,7 +243,7 @@ def _relation_rows(run: Run, modified: dlt.sources.incremental[datetime]) -> Ite
     reading = RelationRefresh(run)
     last = modified.get_current_range(apply_lag=False)[0]
     if run.scope.retry_rejected:
-        yield from reading.read_again(run.held.rejected_ids("TaskWhoRelation"))
+        yield from reading.read_again(id_array(run.held.rejected_ids("TaskWhoRelation")))
         return
     yield from reading.read(_since(run, modified))
     if run.scope.complete:

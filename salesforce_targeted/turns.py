@@ -23,6 +23,7 @@ class Turns:
         """Mark a stage as begun, and as ended however it ends."""
         self._begun.add(name)
         self._promised.discard(name)
+        self._ended.discard(name)
         try:
             yield
         finally:
@@ -36,6 +37,10 @@ class Turns:
         """Say that a stage will be run, before its first turn comes."""
         self._begun.add(name)
         self._promised.add(name)
+
+    def break_promises(self) -> None:
+        """Let nobody wait for stages that may never begin; one that does is as good as before."""
+        self._ended |= self._promised
 
     def after(self, *names: str) -> Iterator[None]:
         """Yield None until those of the stages that take part in this run have ended."""

@@ -13,15 +13,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from salesforce_targeted import relations
 from salesforce_targeted.columns import ROW_HASH, Columns
+from salesforce_targeted.discovery import CONTACT_PREFIX
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, USERS
-from salesforce_targeted.plan import cheapest
-from salesforce_targeted.refresh import named_users
+from salesforce_targeted.id_counts import Counting, IdCounts
+from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
+from salesforce_targeted.refresh import named_users, plan_of
 from salesforce_targeted.retrieval import retrieve
 from salesforce_targeted.run import OBJECTS, Run
-from salesforce_targeted.tables import add_row_hash, from_records
+from salesforce_targeted.tables import add_row_hash
 
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
 CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)
@@ -74,9 +77,9 @@ def verify(run: Run) -> dict[str, Any]:
     drift = Drift()
     _check_types(run, drift)
     counts = _relations(run, drift)
-    _objects(run, drift, CONTACTS, set(run.named_contacts))
-    _objects(run, drift, TASKS, set(run.named_tasks))
-    _objects(run, drift, USERS, set(run.named_users))
+    _objects(run, drift, CONTACTS, run.named_contacts.ids)
+    _objects(run, drift, TASKS, run.named_tasks.ids)
+    _objects(run, drift, USERS, id_array(run.named_users))
     _lives(run, drift, counts)
     return {
         "status": "drift" if drift.found else "done",
@@ -124,41 +127,35 @@ def _check_types(run: Run, drift: Drift) -> None:
             drift.note(table, TYPE, wrong)
 
 
-def _relations(run: Run, drift: Drift) -> Counter[str]:
+def _relations(run: Run, drift: Drift) -> IdCounts:
     """Compare the relations; returns how many the org shows for each contact."""
     columns = run.columns(RELATIONS)
-    counts: Counter[str] = Counter()
-    seen: set[str] = set()
+    counts, seen = Counting(), IdSet()
     floor = run.settings.since if run.filters_by_stamp else None
-    for page in relations.read(run.client, run.junction, columns.fields, since=floor):
-        records = [record for record in page if record["Id"] not in seen]
-        batch = from_records(records, columns)
-        _compare(run, drift, RELATIONS, columns, batch.table, live="removed_at")
-        seen.update(record["Id"] for record in records)
-        for record in records:
-            who, task = record.get("RelationId"), record.get("TaskId")
-            if who and who.startswith("003"):
-                counts[who] += 1
-            if task:
-                run.named_tasks.add(task)
-        run.named_users.update(named_users(batch.table, columns))
-    run.named_contacts.update(counts)
-    live = run.held.ids(RELATIONS, columns.key.stored, "removed_at IS NULL")
-    drift.note(RELATIONS, EXTRA, sorted(set(live) - seen))
-    return counts
+    for batch in relations.read(run.client, run.junction, columns, since=floor):
+        rows = batch.table
+        _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
+        seen.add(rows.column(columns.key.name))
+        who = rows.column("RelationId")
+        counts.add(who.filter(pc.starts_with(who, CONTACT_PREFIX)))
+        run.named_tasks.add(rows.column("TaskId"))
+        run.named_users.update(named_users(rows, columns))
+    found = counts.counts()
+    run.named_contacts.add(found.ids)
+    live = run.held.id_array(RELATIONS, columns.key.stored, "removed_at IS NULL")
+    drift.note(RELATIONS, EXTRA, minus(live, seen.ids).to_pylist())
+    return found
 
 
-def _objects(run: Run, drift: Drift, table: str, named: set[str]) -> None:
+def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> None:
     if not run.shows(OBJECTS[table]):
         return
     columns = run.columns(table)
-    held = set(run.held.ids(table, columns.key.stored))
-    ids = sorted(held | named)
-    if not ids:
+    held = run.held.id_array(table, columns.key.stored)
+    ids = union(held, named)
+    if not len(ids):
         return
-    plan = cheapest(
-        OBJECTS[table], columns.fields, len(ids), limits=run.client.limits, force=run.settings.api
-    )
+    plan = plan_of(run, OBJECTS[table], columns, len(ids))
     explained = set()
     if table == CONTACTS:
         explained = set(run.held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL"))
@@ -170,8 +167,9 @@ def _objects(run: Run, drift: Drift, table: str, named: set[str]) -> None:
             drift.note(ACTIVE_CONTACTS, STALE, sorted(explained & set(came)))
             drift.note(CONTACTS, EXTRA, [one.id for one in answer.gone if one.id not in explained])
         if answer.last_rows is not None:
-            known = held.intersection(answer.last_rows.table.column(columns.key.name).to_pylist())
-            _compare(run, drift, table, columns, answer.last_rows.table, among=known)
+            last = answer.last_rows.table
+            known = set(among(union(last.column(columns.key.name)), held).to_pylist())
+            _compare(run, drift, table, columns, last, only=known)
 
 
 def _compare(
@@ -182,15 +180,15 @@ def _compare(
     rows: pa.Table,
     *,
     live: str = "",
-    among: set[str] | None = None,
+    only: set[str] | None = None,
 ) -> None:
     """Compare the org's rows with the held ones, by content."""
     rows = run.held.completed(table, columns, rows)
     wrong = set(drift.found.get((table, TYPE), ()))
     names = [c.name for c in columns.items if c.stored not in wrong]
     keys = rows.column(columns.key.name).to_pylist()
-    if among is not None:
-        keys = [key for key in keys if key in among]
+    if only is not None:
+        keys = [key for key in keys if key in only]
     wanted = dict(zip(rows.column(columns.key.name).to_pylist(), _hashes(rows, names), strict=True))
     for some in _parts(keys):
         held = run.held.table_of(table, columns, some, but=wrong)
@@ -228,12 +226,13 @@ def _hashes(rows: pa.Table, names: Sequence[str]) -> list[str]:
     return list(hashed.column(ROW_HASH).to_pylist())
 
 
-def _lives(run: Run, drift: Drift, counts: Mapping[str, int]) -> None:
+def _lives(run: Run, drift: Drift, shown: IdCounts) -> None:
     """Compare what is said about contacts with the relations that the org shows."""
     known = {
         row[0]: (row[1], row[2])
         for row in run.held.rows(ACTIVE_CONTACTS, ["contact_id", "is_active", "relation_count"])
     }
+    counts = shown.between("", "~")
     drift.compared[ACTIVE_CONTACTS] += len(known)
     drift.note(ACTIVE_CONTACTS, MISSING, sorted(counts.keys() - known.keys()))
     drift.note(

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+import pyarrow as pa
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import strategies as st
 
@@ -54,11 +55,11 @@ def as_json(rows: list[dict[str, Any]], columns: Columns) -> Batch:
     return from_records([record for record in found if record is not None], columns)
 
 
-def as_csv(rows: list[dict[str, Any]], columns: Columns) -> Batch:
-    """The rows as Bulk answers them: every value quoted, null as nothing."""
+def as_csv(rows: list[dict[str, Any]], columns: Columns, among: pa.Array | None = None) -> Batch:
+    """The rows as Bulk answers them: every value quoted, null as nothing; all, or those of some ids."""
     lines = [columns.fields, *([_text(row.get(name)) for name in columns.fields] for row in rows)]
     quoted = [",".join('"' + value.replace('"', '""') + '"' for value in line) for line in lines]
-    return from_csv(("\n".join(quoted) + "\n").encode(), columns)
+    return from_csv(("\n".join(quoted) + "\n").encode(), columns, among)
 
 
 def _text(value: Any) -> str:

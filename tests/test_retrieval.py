@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from salesforce_targeted import retrieval
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import QueryError, SalesforceError
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
-from salesforce_targeted.columns import columns
-from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.plan import Api, cheapest
+from salesforce_targeted.plan import Api, cheapest, ids_per_bulk_job
 from tests.fields import normalize
 from tests.retrieving import (
     BOTH_LIMITS,
+    BULK_SCAN,
     EVERY_WAY,
     WAYS,
     client_of,
@@ -28,6 +32,10 @@ from tests.retrieving import (
     rows_of,
 )
 from tests.test_source import as_held
+
+IN_ORDER = pytest.mark.parametrize(
+    "way", [Api.COLLECTIONS, Api.COMPOSITE, Api.QUERY], ids=lambda way: way.value
+)
 
 # --- the central test
 
@@ -107,7 +115,7 @@ def test_other_objects(
 # --- order and conservation
 
 
-@pytest.mark.parametrize("way", [Api.COLLECTIONS, Api.QUERY], ids=lambda way: way.value)
+@IN_ORDER
 def test_rows_come_batch_by_batch_in_the_order_of_ids(
     org: DemoOrg, credentials: SessionCredentials, way: Api
 ) -> None:
@@ -117,7 +125,7 @@ def test_rows_come_batch_by_batch_in_the_order_of_ids(
     of = columns(
         {"name": "Contact", "fields": org.fields("Contact")}, normalize=normalize, only=["LastName"]
     )
-    size = {Api.COLLECTIONS: TINY.ids_per_collection, Api.QUERY: TINY.ids_per_query}[way]
+    size = TINY.ids_per_query if way is Api.QUERY else TINY.ids_per_collection
     slow = org.faults.add(Fault(way.value, "slow_drip", argument=0.2))
     answers = retrieve(credentials, TINY, way, ids, of)
 
@@ -127,29 +135,32 @@ def test_rows_come_batch_by_batch_in_the_order_of_ids(
     ]
 
 
+@pytest.mark.parametrize("way", [Api.COLLECTIONS, Api.COMPOSITE], ids=lambda way: way.value)
+@BOTH_LIMITS
 def test_collections_keep_the_order_within_a_batch(
-    org: DemoOrg, credentials: SessionCredentials
+    org: DemoOrg, credentials: SessionCredentials, way: Api, limits: Limits
 ) -> None:
     """Row for row as asked."""
     ids = hostile_first(org)[::-1]
 
-    assert ids == ids_of(retrieve(credentials, TINY, Api.COLLECTIONS, ids, columns_in(org)))
+    assert ids == ids_of(retrieve(credentials, limits, way, ids, columns_in(org)))
 
 
 @pytest.mark.parametrize(
     ("way", "calls"),
     [
         (Api.COLLECTIONS, {"collections": 4}),
+        (Api.COMPOSITE, {"composite": 2}),
         (Api.QUERY, {"query": 1}),
         (Api.BULK, {"bulk_create": 1, "bulk_results": 1}),
     ],
-    ids=["collections", "query", "bulk"],
+    ids=["collections", "composite", "query", "bulk"],
 )
 def test_calls(
     org: DemoOrg, credentials: SessionCredentials, way: Api, calls: dict[str, int]
 ) -> None:
     """As many calls as the arithmetic says, and none to follow up where everybody came."""
-    limits = TINY if way is Api.COLLECTIONS else DOCUMENTED
+    limits = TINY if way in {Api.COLLECTIONS, Api.COMPOSITE} else DOCUMENTED
     org.reset_calls()
     retrieve(credentials, limits, way, org.active_ids(), columns_in(org, "Contact"))
     billed = {kind: n for kind, n in org.calls.items() if kind != "bulk_poll"}
@@ -157,19 +168,119 @@ def test_calls(
     assert calls == billed
 
 
-@pytest.mark.parametrize("number", [0, 1, 3, 4, 12])
-@BOTH_LIMITS
+def narrow(org: DemoOrg) -> Columns:
+    """A few columns, so that statements take ids and rows are quick."""
+    described = {"name": "Contact", "fields": org.fields("Contact")}
+    return columns(described, normalize=normalize, only=["LastName"])
+
+
+# Salesforce names five result pages a call, whatever the size of a page. With the narrow columns a
+# Bulk job's statement takes 24 ids, which is six pages.
+SMALL = replace(TINY, bulk_result_pages=5, soql_chars=680)
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 20, 21, 24, 25, 28, 29, 40])
 def test_foreseen_calls_are_the_calls_made(
-    org: DemoOrg, credentials: SessionCredentials, number: int, limits: Limits
+    org: DemoOrg, credentials: SessionCredentials, number: int, way: Api | str
 ) -> None:
-    """What the plan predicts for Collections is what the org bills."""
-    of, ids = columns_in(org), org.active_ids()[:number]
-    plan = cheapest("Contact", of.fields, number, limits=limits, force=Api.COLLECTIONS)
+    """What the plan predicts is what the org bills, at each boundary: of batches, jobs and pages."""
+    foreseen, made = calls_for(credentials, org, SMALL, way, number)
+
+    assert foreseen == made
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("number", [1, 2])
+def test_foreseen_calls_where_a_statement_takes_one_id(
+    org: DemoOrg, credentials: SessionCredentials, number: int, way: Api | str
+) -> None:
+    """Fields that fill a statement by themselves make many small questions, and they are foreseen."""
+    foreseen, made = calls_for(credentials, org, SMALL, way, number, columns_in(org))
+
+    assert foreseen == made
+
+
+@pytest.fixture(scope="module")
+def large() -> Iterator[tuple[DemoOrg, SessionCredentials]]:
+    """An org of 12,000 contacts, served for several tests; none of them changes it."""
+    org = DemoOrg(contacts=12_000, active=10, relations=20)
+    with serve(org) as server:
+        yield org, SessionCredentials(instance_url=server.url, access_token=server.token)
+
+    assert [] == org.unexpected
+
+
+# As documented, but for result pages of Bulk, which would want hundreds of thousands of contacts.
+PAGED = replace(DOCUMENTED, bulk_rows_per_page=900)
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(
+    ("number", "limits"),
+    [
+        (2_000, DOCUMENTED), (2_001, DOCUMENTED), (10_001, DOCUMENTED),
+        (900, PAGED), (901, PAGED), (10_001, PAGED),
+    ],
+)  # fmt: skip
+def test_foreseen_calls_of_thousands_are_the_calls_made(
+    large: tuple[DemoOrg, SessionCredentials], number: int, limits: Limits, way: Api | str
+) -> None:
+    """The same with the documented limits, and with as many result pages as take several calls."""
+    org, credentials = large
+    foreseen, made = calls_for(credentials, org, limits, way, number)
+
+    assert foreseen == made
+
+
+def calls_for(
+    credentials: SessionCredentials,
+    org: DemoOrg,
+    limits: Limits,
+    way: Api | str,
+    number: int,
+    of: Columns | None = None,
+) -> tuple[int, int]:
+    """The calls that a plan foresees for so many contacts, and those that the org counts."""
+    of, scan = of or narrow(org), way == BULK_SCAN
+    plan = cheapest(
+        "Contact", of.fields, number, len(org.contacts) if scan else 0, limits=limits,
+        force=way if isinstance(way, Api) else Api.BULK,
+    )  # fmt: skip
+    if scan and plan.bulk_by_ids:  # it is dearer here, and its price is told all the same
+        assert plan.other_bulk is not None
+        plan = replace(plan, bulk_by_ids=False, price={**plan.price, Api.BULK: plan.other_bulk})
+    ids = [org.contacts.numbering.id_of(n) for n in range(number)]
     org.reset_calls()
     with client_of(credentials, limits) as client:
-        list(retrieval.retrieve(client, plan, ids, of))
+        answers = list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of))
 
-    assert plan.calls == org.billed == client.calls.total
+        assert sorted(ids) == sorted(ids_of(answers))
+        assert org.billed == client.calls.total
+    return plan.calls, org.billed
+
+
+def test_the_boundaries_of_bulk_are_among_those_sizes(org: DemoOrg) -> None:
+    """More than one job; more result pages than one call names, of a job and of the whole object."""
+    assert 24 == ids_per_bulk_job(narrow(org).fields, SMALL)
+    assert 24 > SMALL.bulk_rows_per_page * SMALL.bulk_result_pages
+    assert len(org.contacts) > SMALL.bulk_rows_per_page * SMALL.bulk_result_pages
+
+
+@EVERY_WAY
+def test_rows_are_booked_with_the_calls_that_brought_them(
+    org: DemoOrg, credentials: SessionCredentials, way: Api | str
+) -> None:
+    """The next plan is made of what a row has cost: rows without calls, or the reverse, mislead it."""
+    of, ids = narrow(org), org.active_ids()
+    plan = cheapest(
+        "Contact", of.fields, len(ids), limits=TINY, force=way if isinstance(way, Api) else Api.BULK
+    )
+    with client_of(credentials, TINY) as client:
+        list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of))
+        timings = client.request_timings
+
+    assert len(ids) == sum(rows for _, _, rows in timings.values())
 
 
 # --- values that can't be loaded, and mishaps
@@ -200,17 +311,17 @@ def test_mishaps_cost_calls_and_no_rows(
 ) -> None:
     """An answer that fails or falls short is asked for again: never a row less, never one twice."""
     ids, of = org.active_ids(), columns_in(org)
-    rest = way in {Api.COLLECTIONS, Api.QUERY}
+    rest = way in {Api.COLLECTIONS, Api.COMPOSITE, Api.QUERY}
     kind = way.value if rest and isinstance(way, Api) else "bulk_results"
     fault = org.faults.add(Fault(kind, action))
-    answers = retrieve(credentials, DOCUMENTED, way, ids, of)
+    answers = retrieve(credentials, TINY if way is Api.COMPOSITE else DOCUMENTED, way, ids, of)
 
     assert 1 == fault.done
     assert ids == sorted(ids_of(answers))
     assert {} == gone_of(answers)
 
 
-@pytest.mark.parametrize("way", [Api.COLLECTIONS, Api.QUERY], ids=lambda way: way.value)
+@IN_ORDER
 def test_after_an_error_no_further_call_is_begun(
     org: DemoOrg, credentials: SessionCredentials, way: Api
 ) -> None:

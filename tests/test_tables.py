@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.tables import concat, from_csv, from_records
+from salesforce_targeted.id_set import id_array
+from salesforce_targeted.tables import concat, from_csv, from_records, together
 from tests.fields import (
     ONE_OF_EACH,
     Number,
@@ -226,6 +227,33 @@ def test_a_page_that_is_not_ours_raises(page: bytes) -> None:
         from_csv(page, columns_of(F="string"))
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(records, max_size=5), st.sets(st.integers(0, 5)))
+def test_rows_chosen_of_a_page_are_those_rows(rows: list[dict[str, Any]], chosen: set[int]) -> None:
+    """As if the others had not been in the page: no row, no rejection, no NUL of theirs."""
+    rows = [{"Id": f"{n:018}", **row} for n, row in enumerate(rows)]
+    among = id_array(f"{n:018}" for n in chosen)
+
+    assert_same(
+        as_csv([row for n, row in enumerate(rows) if n in chosen], ONE_OF_EACH),
+        as_csv(rows, ONE_OF_EACH, among),
+    )
+
+
+def test_what_is_wrong_with_rows_that_were_not_chosen_is_not_told() -> None:
+    """Whoever did not ask for them is not troubled with them."""
+    columns = columns_of(F="date", G="string")
+    rows = [{"Id": n, "F": "no day", "G": "a\0"} for n in "123"]
+    batch = as_csv(rows, columns, id_array(["2"]))
+
+    assert (["2"], ["2"], 1) == (
+        batch.table.column("id").to_pylist(),
+        [one.record_id for one in batch.rejected],
+        batch.nuls_removed,
+    )
+    assert (0, [], 0) == (len(none := as_csv(rows, columns, id_array([]))), none.rejected, 0)
+
+
 def test_columns_of_a_page_in_any_order() -> None:
     """A page's own header says what is where; what was not asked for is left."""
     batch = from_csv(b'"F","More","Id"\n"x","y","1"\n', columns_of(F="string"))
@@ -248,3 +276,14 @@ def test_tables_are_put_together_as_one() -> None:
 
     assert ["1", "2"] == found.column("id").to_pylist()
     assert {1} == {found.column(name).num_chunks for name in found.column_names}
+
+
+def test_batches_are_put_together_as_one() -> None:
+    """Rows in order, everything that was rejected, all NULs that were removed."""
+    columns = columns_of(F="date", G="string")
+    parts = [as_json([{"Id": n, "F": f"no {n}", "G": "a\0"}], columns) for n in "12"]
+    found = together([*parts, as_json([], columns)])
+
+    assert ["1", "2"] == found.table.column("id").to_pylist()
+    assert ['"no 1"', '"no 2"'] == [one.payload for one in found.rejected]
+    assert 2 == found.nuls_removed == len(found)

@@ -15,6 +15,7 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from . import wire
 from .client import SalesforceClient
@@ -22,10 +23,12 @@ from .errors import (
     BulkJobError,
     ConfigurationError,
     NotFoundError,
+    QueryError,
     SalesforceError,
     TruncatedAnswerError,
 )
-from .wire import Job, Response
+from .in_flight import as_they_come, in_order
+from .wire import Job, Request, Response
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +39,10 @@ _COMPLETE = "JobComplete"
 _FIRST_POLL_SECONDS = 0.2
 _POLL_GROWTH = 1.5
 _LONGEST_POLL_SECONDS = 20.0
+# "Get Parallel Results for a Query Job": available in API version 58.0 and later.
+_FIRST_WITH_RESULT_PAGES = 58.0
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ def pages(
     *,
     all_rows: bool = False,
     max_records: int | None = None,
+    expected_seconds: float = 0.0,
     deadline_seconds: float = 3_600.0,
     resume: str | None = None,
     created: Callable[[str], None] | None = None,
@@ -64,11 +72,39 @@ def pages(
 ) -> Iterator[CsvPage]:
     """Run one query job and yield its result pages; pages without rows are left out.
 
+    Args: as ``pages_as``.
+    """
+    job = job_of(
+        client,
+        soql,
+        all_rows=all_rows,
+        expected_seconds=expected_seconds,
+        deadline_seconds=deadline_seconds,
+        resume=resume,
+        created=created,
+        clock=clock,
+    )
+    return results_as(client, job, lambda page: page, max_records=max_records)
+
+
+def job_of(
+    client: SalesforceClient,
+    soql: str,
+    *,
+    all_rows: bool = False,
+    expected_seconds: float = 0.0,
+    deadline_seconds: float = 3_600.0,
+    resume: str | None = None,
+    created: Callable[[str], None] | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Job:
+    """Run one query job until it is complete.
+
     Args:
         client: Whom to ask.
         soql: No GROUP BY, OFFSET, aggregate, compound field or child query.
         all_rows: Deleted, merged and archived records as well.
-        max_records: Records per page; Salesforce takes it as a hint.
+        expected_seconds: How long the job will probably take; it is not asked about before.
         deadline_seconds: How long the job may take until it is complete.
         resume: The id of an earlier job for the same query. Used if it still exists; otherwise a
             new job is created.
@@ -77,9 +113,7 @@ def pages(
 
     Raises:
         UnsupportedObjectError: Bulk doesn't serve this object or this kind of query.
-        BulkJobError: the job ended in any other state than ``JobComplete``, or not in time, or its
-            results are gone.
-        TruncatedAnswerError: the pages don't hold the records that the job says it has processed.
+        BulkJobError: the job ended in any other state than ``JobComplete``, or not in time.
     """
     job = _resumed(client, resume) if resume else None
     if job is None:
@@ -87,8 +121,44 @@ def pages(
         job = client.ask(request, wire.job)
         if created is not None:
             created(job.id)
-    job = _completed(client, job, deadline_seconds, clock)
-    yield from _results(client, job, max_records or client.limits.bulk_rows_per_page)
+    return _completed(client, job, expected_seconds, deadline_seconds, clock)
+
+
+def results_as(
+    client: SalesforceClient,
+    job: Job,
+    read: Callable[[CsvPage], T],
+    *,
+    max_records: int | None = None,
+    at_once: int = 1,
+) -> Iterator[T]:
+    """Yield a complete job's result pages as whatever a reader makes of them, the empty ones not.
+
+    Args:
+        client: Whom to ask.
+        job: As ``job_of`` returns it.
+        read: Is called in the thread that got the page; raises TruncatedAnswerError where it can't
+            be read, and the page is asked for again.
+        max_records: Records per page; Salesforce takes it as a hint.
+        at_once: How many pages are on the way and in memory; more than one from version 58.0 on.
+
+    Raises:
+        BulkJobError: the results are gone.
+        TruncatedAnswerError: the pages don't hold the records that the job says it has processed.
+    """
+    size = max_records or client.limits.bulk_rows_per_page
+    several = job.rows is not None and job.rows > size
+    if at_once > 1 and several and float(_version(client, job)) >= _FIRST_WITH_RESULT_PAGES:
+        try:
+            first = _addresses(client, job, size)
+        except (NotFoundError, QueryError):
+            _log.info("the org names no result pages: one is read after the other")
+        else:
+            yield from _parallel_results(client, job, read, first, at_once)
+            return
+    one_by_one = _results(client, job, size, read)
+    # The next page is on its way while this one is used.
+    yield from as_they_come([one_by_one], 1) if several and at_once > 1 else one_by_one
 
 
 def _version(client: SalesforceClient, job: Job) -> str:
@@ -110,10 +180,15 @@ def _resumed(client: SalesforceClient, job_id: str) -> Job | None:
 
 
 def _completed(
-    client: SalesforceClient, job: Job, deadline_seconds: float, clock: Callable[[], float]
+    client: SalesforceClient,
+    job: Job,
+    expected_seconds: float,
+    deadline_seconds: float,
+    clock: Callable[[], float],
 ) -> Job:
     """Ask until the job is complete, ever less often: each question is a call."""
-    deadline, pause, asked = clock() + deadline_seconds, _FIRST_POLL_SECONDS, False
+    deadline, asked = clock() + deadline_seconds, False
+    pause = min(max(_FIRST_POLL_SECONDS, expected_seconds), deadline_seconds)
     # The answer to the creation doesn't say how many rows there are, whatever its state.
     while job.state in _NOT_YET or not asked:
         if asked and clock() + pause > deadline:
@@ -123,7 +198,9 @@ def _completed(
             )
         if job.state in _NOT_YET:
             client.sleep(pause)
-            pause = min(_LONGEST_POLL_SECONDS, pause * _POLL_GROWTH)
+            # What is late is late by a share of what it takes.
+            next_pause = pause * _POLL_GROWTH if asked or not expected_seconds else pause / 10
+            pause = min(_LONGEST_POLL_SECONDS, max(_FIRST_POLL_SECONDS, next_pause))
         elif job.state != _COMPLETE:
             break
         job, asked = client.ask(wire.bulk_status(_version(client, job), job.id), wire.job), True
@@ -133,12 +210,14 @@ def _completed(
     return job
 
 
-def _results(client: SalesforceClient, job: Job, max_records: int) -> Iterator[CsvPage]:
+def _results(
+    client: SalesforceClient, job: Job, max_records: int, read: Callable[[CsvPage], T]
+) -> Iterator[T]:
     locator: str | None = None
     used: set[str] = set()
     rows = 0
 
-    def read(response: Response) -> tuple[CsvPage, str | None]:
+    def read_page(response: Response) -> tuple[int, T | None, str | None]:
         page, following = _page(response)
         if following is None and job.rows not in (None, rows + page.rows):
             # Said here, the page is asked for again: an empty 200 looks like the end of them.
@@ -146,23 +225,70 @@ def _results(client: SalesforceClient, job: Job, max_records: int) -> Iterator[C
                 f"Bulk job {job.id} processed {job.rows} records and its results hold "
                 f"{rows + page.rows}"
             )
-        return page, following
+        return page.rows, read(page) if page.rows else None, following
 
     while True:
         request = wire.bulk_results(_version(client, job), job.id, locator, max_records)
         try:
-            page, locator = client.ask(request, read)
+            count, found, locator = client.ask(request, read_page)
         except NotFoundError as error:
             raise _lost(job, error) from error
-        rows += page.rows
-        client.add_rows("bulk_results", page.rows)
-        if page.rows:
-            yield page
+        rows += count
+        client.add_rows("bulk_results", count)
+        if found is not None:
+            yield found
         if locator is None:
             return
         if locator in used:
             raise BulkJobError(f"Bulk job {job.id} names the same result page twice")
         used.add(locator)
+
+
+def _addresses(client: SalesforceClient, job: Job, max_records: int) -> wire.ResultPages:
+    request = wire.bulk_result_pages(_version(client, job), job.id, max_records)
+    return client.ask(request, wire.result_pages)
+
+
+def _parallel_results(
+    client: SalesforceClient,
+    job: Job,
+    read: Callable[[CsvPage], T],
+    first: wire.ResultPages,
+    at_once: int,
+) -> Iterator[T]:
+    """Read pages by the addresses that the org names for them, several at once."""
+    rows = 0
+
+    def addresses() -> Iterator[Request]:
+        named, asked = first, set()
+        yield from named.pages
+        while named.next is not None:
+            if named.next.path in asked:
+                raise BulkJobError(f"Bulk job {job.id} names the same result pages twice")
+            asked.add(named.next.path)
+            named = client.ask(named.next, wire.result_pages)
+            yield from named.pages
+
+    def read_page(response: Response) -> tuple[int, T | None]:
+        page, _ = _page(response)
+        return page.rows, read(page) if page.rows else None
+
+    def fetch(request: Request) -> tuple[int, T | None]:
+        try:
+            return client.ask(request, read_page)
+        except NotFoundError as error:
+            raise _lost(job, error) from error
+
+    for count, found in in_order(fetch, addresses(), at_once):
+        rows += count
+        client.add_rows("bulk_results", count)
+        if found is not None:
+            yield found
+    if rows != job.rows:
+        raise TruncatedAnswerError(
+            f"Bulk job {job.id} processed {job.rows} records and its results hold {rows}",
+            remedy="Run again: the job's results are read anew.",
+        )
 
 
 def _lost(job: Job, error: SalesforceError) -> BulkJobError:
@@ -181,7 +307,7 @@ def _page(response: Response) -> tuple[CsvPage, str | None]:
         raise TruncatedAnswerError("a Bulk result that is a web page", status=response.status)
     rows = count_rows(response.body)
     announced = response.headers.get("Sforce-NumberOfRecords", "").strip()
-    if announced.isdecimal() and int(announced) != rows:
+    if announced.isdecimal() and int(announced[:18]) != rows:
         raise TruncatedAnswerError(f"a Bulk result announced {announced} records and holds {rows}")
     locator = response.headers.get("Sforce-Locator", "").strip()
     # The end is the literal text "null"; a missing or empty header is no "more" either.

@@ -4,6 +4,11 @@ Rules:
 1. A call is reserved before it is sent and settled afterwards, so several threads together can't
    cross a bound that each of them alone keeps.
 2. Sign-in and the list of versions are not billed by Salesforce and not counted.
+3. How many calls are on the way adapts: half as many after a ConcurrentRequests refusal, few while
+   answers are slow, one more for every round that went well.
+
+Source: "API Request Limits and Allocations" (calls of 20 seconds or longer: 25 at once, 5 in a
+Developer Edition; shorter ones are not limited).
 """
 
 import threading
@@ -16,6 +21,10 @@ from dataclasses import dataclass, field
 from .errors import QuotaExceededError
 
 _UNBILLED = {"versions"}
+# Well below the 20 seconds from which on Salesforce counts calls that run at once …
+_SLOW_SECONDS = 10.0
+# … and below the five of them that the smallest edition allows.
+_SLOW_AT_ONCE = 4
 
 
 @dataclass(slots=True)
@@ -47,6 +56,7 @@ class CallMeter:
         self.reserve_calls = 0
         self.calls_allowed: int | None = None
         self._max_in_flight = max(1, max_in_flight)
+        self._room = float(self._max_in_flight)
         self._in_flight = 0
         self._clock = 0
         self._usage_clock = 0
@@ -65,7 +75,7 @@ class CallMeter:
         with self._changed:
             # Until the org has said how much is left, one call asks and the others wait for its
             # answer.
-            while self._in_flight >= self._max_in_flight or (
+            while self._in_flight >= int(self._room) or (
                 self.reserve_calls > 0 and self.usage is None and self._in_flight
             ):
                 self._changed.wait()
@@ -86,7 +96,24 @@ class CallMeter:
                     self._seconds[kind] += int((time.monotonic() - begun) * 1e6)
                 if metered.usage is not None:
                     self._note(metered.usage, started)
+                self._adapt(time.monotonic() - begun)
                 self._changed.notify_all()
+
+    @property
+    def at_once(self) -> int:
+        """How many calls may be on the way now."""
+        return int(self._room)
+
+    def crowded(self) -> None:
+        """The org refused a call because too many were running: send half as many at once."""
+        with self._changed:
+            self._room = max(1.0, self._room / 2)
+
+    def _adapt(self, seconds: float) -> None:
+        if seconds >= _SLOW_SECONDS:
+            self._room = min(self._room, max(1.0, float(_SLOW_AT_ONCE)))
+        else:
+            self._room = min(float(self._max_in_flight), self._room + 1 / self._room)
 
     def _check(self, name: str) -> None:
         if self.calls_allowed is not None and (

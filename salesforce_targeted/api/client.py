@@ -13,7 +13,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
@@ -38,10 +38,11 @@ from .errors import (
 from .limits import DOCUMENTED, Limits
 from .sign_in import CERTIFICATE_REMEDY, Credentials, Door, Session, origin
 from .transport import Transport, TransportError
-from .wire import Page, Record, Request, Response
+from .wire import JsonRows, Page, Record, Request, Response
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_S = TypeVar("_S", bound=Sized)
 
 _UNAUTHORIZED = 401
 _OK = re.compile(r"2\d\d")
@@ -104,6 +105,11 @@ class SalesforceClient:
     def request_timings(self) -> dict[str, tuple[int, float, int]]:
         """Kind -> (calls, seconds, rows)."""
         return self._meter.timings()
+
+    @property
+    def at_once(self) -> int:
+        """How many requests are let on their way at once now; the org's answers decide."""
+        return self._meter.at_once
 
     @property
     def usage(self) -> tuple[int, int] | None:
@@ -200,6 +206,8 @@ class SalesforceClient:
                 if _OK.fullmatch(str(response.status)):
                     return read(response)
                 failure = _refused(response, request)
+                if wire.is_concurrency(response):
+                    self._meter.crowded()
                 retry = isinstance(failure, UnavailableError) and response.status not in _FINAL
                 pause = max(pause, _retry_after(response) or 0.0)
             except TransportError as error:
@@ -233,7 +241,8 @@ class SalesforceClient:
 
     def _after_401(self, response: Response, request: Request, session: Session) -> Session:
         if not _EXPIRED & set(wire.error_codes(response)):
-            raise wire.error_from(response, request.call, request.kind)
+            failure = wire.error_from(response, request.call, request.kind)
+            raise failure.without([session.access_token])
         fresh = self._renewed(session)
         if fresh.access_token == session.access_token:
             raise AuthenticationError(
@@ -251,25 +260,53 @@ class SalesforceClient:
     def pages(self, soql: str, all_rows: bool = False) -> Iterator[list[Record]]:
         """The rows of a query, page by page; ``all_rows`` adds deleted, merged and archived ones.
 
+        Raises: as ``pages_as``.
+        """
+        return self.pages_as(soql, _records, all_rows)
+
+    def pages_as(
+        self, soql: str, read: Callable[[JsonRows], _S], all_rows: bool = False
+    ) -> Iterator[_S]:
+        """The rows of a query, page by page, as whatever a reader makes of them.
+
+        Args:
+            soql: The query.
+            read: Makes of one answer's records something that has as many rows; raises
+                TruncatedAnswerError where they can't be read, and the page is asked for again.
+            all_rows: Deleted, merged and archived records as well.
+
         Raises:
             LocatorExpiredError: the place in the result is gone; run the query again.
             TruncatedAnswerError: fewer or more rows came than Salesforce promised.
         """
+
+        def read_page(response: Response) -> Page[_S]:
+            page = wire.raw_page(response)
+            return Page(read(page.records), page.next, page.total)
+
+        def read_first(response: Response) -> Page[_S]:
+            page = read_page(response)
+            if page.next is None and len(page.records) != page.total:
+                raise TruncatedAnswerError(
+                    f"a query promised {page.total} rows and gave {len(page.records)}"
+                )
+            return page
+
         first = wire.query(self.version, soql, all_rows)
-        current: Page = self._query(first)
+        current = self._query(first, read_first)
         promised, seen = current.total, 0
         addresses = set()
         while True:
             seen += len(current.records)
             self.add_rows(first.kind, len(current.records))
-            if current.records:
+            if len(current.records):
                 yield current.records
             if current.next is None:
                 break
             if current.next.path in addresses:
                 raise TruncatedAnswerError("the pages of a query go round in a circle")
             addresses.add(current.next.path)
-            current = self.ask(current.next, wire.page)
+            current = self.ask(current.next, read_page)
         if seen != promised:
             raise TruncatedAnswerError(
                 f"a query promised {promised} rows and gave {seen}",
@@ -277,31 +314,34 @@ class SalesforceClient:
                 call=first.call,
             )
 
-    def _query(self, request: Request) -> Page:
+    def _query(self, request: Request, read: Callable[[Response], _T]) -> _T:
         """The first page; a statement too long for a URI travels in a composite body, for one call.
 
         Source: help article 000386264 (414 and 431).
         """
         if len(request.path) <= self.limits.uri_bytes - self.limits.header_bytes:
-            return self.ask(request, _first_page)
-        wrapped = wire.composite(self.version, [request])
+            return self.ask(request, read)
 
-        def read(response: Response) -> Page:
+        def read_part(response: Response) -> _T:
             ((status, body),) = wire.composite_results(response, 1)
             inner = wire.part(status, body)
             if status != HTTPStatus.OK:
                 raise wire.error_from(inner, request.call, request.kind)
-            return _first_page(inner)
+            return read(inner)
 
-        return self.ask(wrapped, read)
+        return self.ask(wire.composite(self.version, [request]), read_part)
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
         """All rows of a query; read a second time if the first reading fell apart."""
+        return self.read_twice(lambda: [row for page in self.pages(soql, all_rows) for row in page])
+
+    def read_twice(self, read: Callable[[], _T]) -> _T:
+        """What a reading of whole queries gives; of a second one if the first fell apart."""
         try:
-            return [row for page in self.pages(soql, all_rows) for row in page]
+            return read()
         except (LocatorExpiredError, TruncatedAnswerError):
             _log.debug("a query's pages fell apart: reading it once more")
-            return [row for page in self.pages(soql, all_rows) for row in page]
+            return read()
 
     def count(self, soql: str) -> int:
         """What a ``SELECT COUNT()`` gives. Source: SOQL and SOSL Reference, "COUNT()"."""
@@ -381,16 +421,25 @@ class SalesforceClient:
         """
         if not ids:
             return []
-        if len(ids) > self.limits.ids_per_collection:
-            raise ValueError(f"at most {self.limits.ids_per_collection} ids in one call")
-        asked = [record_ids.to_18(id_) for id_ in ids]
-        chosen = list(dict.fromkeys(["Id", *map(soql_text.name, fields)]))
-        request = wire.collections(self.version, soql_text.name(object_name), asked, chosen)
+        request, asked = self.collection_request(object_name, ids, fields)
         found = self.ask(
             request, lambda response: _in_order(wire.collection(response, len(asked)), asked)
         )
         self.add_rows("collections", len(found) - found.count(None))
         return found
+
+    def collection_request(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> tuple[Request, list[str]]:
+        """What ``collections`` sends, to be sent by ``ask`` or ``together``; and the ids in it.
+
+        Raises: ValueError, as ``collections``.
+        """
+        if len(ids) > self.limits.ids_per_collection:
+            raise ValueError(f"at most {self.limits.ids_per_collection} ids in one call")
+        asked = [record_ids.to_18(id_) for id_ in ids]
+        chosen = list(dict.fromkeys(["Id", *map(soql_text.name, fields)]))
+        return wire.collections(self.version, soql_text.name(object_name), asked, chosen), asked
 
     # --- the org
     # ------------------------------------------------------------------------------------
@@ -447,13 +496,8 @@ def _as_it_is(response: Response) -> Response:
     return response
 
 
-def _first_page(response: Response) -> Page:
-    found = wire.page(response)
-    if found.next is None and len(found.records) != found.total:
-        raise TruncatedAnswerError(
-            f"a query promised {found.total} rows and gave {len(found.records)}"
-        )
-    return found
+def _records(rows: JsonRows) -> list[Record]:
+    return [record for record in rows.parsed() if record is not None]
 
 
 def _description(response: Response) -> Record:
@@ -516,7 +560,7 @@ def _retry_after(response: Response) -> float | None:
     """The pause that the server asks for, in seconds or as a date. Source: RFC 9110, 10.2.3."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
-        return float(min(int(text), 86_400))
+        return float(min(int(text[:9]), 86_400))
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time()) if text else None
     except ValueError:

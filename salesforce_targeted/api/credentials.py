@@ -187,7 +187,7 @@ class RefreshTokenCredentials(_Way):
     """OAuth refresh token; a rotated one is stored before it is used (see rotation.py).
 
     ``store_refresh_token`` is called with each new token; without it, and beside it, the token is
-    kept in ``refresh_token_file`` (default: in dlt's own folder, ``~/.dlt``).
+    kept in ``refresh_token_file`` (default: in dlt's own folder, ``DLT_DATA_DIR`` or ``~/.dlt``).
     Source: "OAuth 2.0 Refresh Token Flow".
     """
 
@@ -234,10 +234,11 @@ class RefreshTokenCredentials(_Way):
         return found
 
     def _default_file(self, base: str) -> Path:
-        from dlt.common.runtime.run_context import global_dir  # slow; seldom needed
+        from dlt.common.runtime.run_context import active  # slow; seldom needed
 
         name = hashlib.sha256(f"{base}\n{self.client_id}".encode()).hexdigest()[:16]
-        return Path(global_dir()) / "salesforce_targeted" / f"refresh_token_{name}.json"
+        # Where DLT_DATA_DIR points: in a container ~/.dlt is gone with the next start.
+        return Path(active().data_dir) / "salesforce_targeted" / f"refresh_token_{name}.json"
 
 
 @configspec

@@ -30,6 +30,7 @@ _TOKEN = re.compile(r"00D[0-9A-Za-z]{9,15}![^\s\"'<>]+|\beyJ[\w-]{8,}\.[\w-]+(?:
 # A locator and an error text are short; a page of HTML or an echoed query is not worth reading.
 _LONGEST_TEXT = 400
 _SHORTEST_SECRET = 4
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
@@ -71,13 +72,17 @@ class SalesforceError(Exception):
         super().__init__(self.message)
         self.remedy = remedy or self.default_remedy
         self.call = call
-        self.error_code = error_code
+        # A code is a word; whatever else an answer has in its place may be an echo of our request.
+        self.error_code = error_code if _CODE.match(error_code) else ""
         self.status = status
         self.fields = fields
 
     def without(self, secrets: Iterable[str]) -> Self:
         """The same error, its text without these secrets, should an answer have echoed them."""
+        secrets = list(secrets)
         self.message = scrub(self.message, secrets)
+        self.error_code = scrub(self.error_code, secrets)
+        self.fields = tuple(scrub(field, secrets) for field in self.fields)
         self.args = (self.message,)
         return self
 

@@ -52,3 +52,34 @@ def key_prefix(record_id: str) -> str:  # see to_18
         ValueError: it is no id.
     """
     return to_18(record_id)[:3]
+
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def evenly_between(first: str, last: str, pieces: int) -> list[str]:
+    """Ids that part the way from one to another into pieces of about the same length.
+
+    They need not be anybody's ids: Salesforce compares by the order of the digits, 0-9, A-Z, a-z.
+    None where the two are closer together than that, or of two objects.
+    """
+    if first[:3] != last[:3]:
+        return []
+    low, high = _number(first), _number(last)
+    wanted = sorted({low + (high - low) * n // pieces for n in range(1, pieces)} - {low})
+    return [to_18(first[:3] + _base62(number)) for number in wanted]
+
+
+def _number(record_id: str) -> int:
+    value = 0
+    for char in record_id[3:15]:
+        value = value * len(_DIGITS) + _DIGITS.index(char)
+    return value
+
+
+def _base62(number: int) -> str:
+    digits = ""
+    for _ in range(12):
+        number, digit = divmod(number, len(_DIGITS))
+        digits = _DIGITS[digit] + digits
+    return digits

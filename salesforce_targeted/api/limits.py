@@ -61,9 +61,9 @@ DOCUMENTED = Limits(
     composite_subrequests=25,
     # … of which 5 may be query, queryAll or sObject Collections.
     composite_queries=5,
-    # "Get Results for a Query Job", Bulk API 2.0: maxRecords is ours to choose. 50,000 rows of a
-    # hundred fields are about 60 MB of CSV: few calls, and still a size that fits in memory.
-    bulk_rows_per_page=50_000,
+    # "Get Results for a Query Job", Bulk API 2.0: maxRecords is ours to choose. 20,000 rows of a
+    # hundred fields are about 20 MB of CSV, and some pages are in memory at once.
+    bulk_rows_per_page=20_000,
     # "Get Parallel Results for a Query Job": at most five result links in an answer.
     bulk_result_pages=5,
     # "Bulk API and Bulk API 2.0 Limits and Allocations".

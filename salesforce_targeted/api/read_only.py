@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 _VERSION = r"/services/data/v\d{2,3}\.0"
 _OBJECT = r"[A-Za-z][A-Za-z0-9_]*"
@@ -47,16 +47,22 @@ _POST_COLLECTION = re.compile(rf"{_VERSION}/composite/sobjects/{_OBJECT}\Z", re.
 _POST_COMPOSITE = re.compile(rf"{_VERSION}/composite\Z", re.ASCII)
 
 # Only characters that mean one thing to every server and proxy on the way: no %2e, no backslash, no
-# ";".
+# ";" (which some servers read as "&"), no braces (composite reads "@{…}" as another part's answer).
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+/?\Z", re.ASCII)
-_PLAIN_QUERY = re.compile(r"[!-~]*\Z", re.ASCII)
+_PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~%+=&,:/@!$'()*-]*\Z", re.ASCII)
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_.]+\Z", re.ASCII)
 _HEADERS = {"accept", "content-type", "sforce-query-options", "if-modified-since"}
 _JOB_KEYS = {"operation", "query", "contentType", "columnDelimiter", "lineEnding"}
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
+# Outside of literals a statement is printable ASCII: what we take for part of a word, a reader that
+# knows more kinds of space might take for the end of one.
+_PLAIN_SOQL = re.compile(r"\s*SELECT\s[ -~\t\r\n]*\Z", re.ASCII | re.IGNORECASE)
 # SOQL has clauses that write: they lock rows, or stamp LastViewedDate and LastReferencedDate.
+# "LIMIT 1FOR UPDATE" may be read as two words: a digit doesn't begin a name.
 # SOQL and SOSL Reference, "FOR VIEW", "FOR REFERENCE", "FOR UPDATE", "UPDATE".
 _WRITING = re.compile(
-    r"\bFOR\s+(UPDATE|VIEW|REFERENCE)\b|\bUPDATE\s+(TRACKING|VIEWSTAT)\b", re.IGNORECASE
+    r"(?<![a-z_])(FOR\s+(UPDATE|VIEW|REFERENCE)|UPDATE\s+(TRACKING|VIEWSTAT))\b",
+    re.IGNORECASE | re.ASCII,
 )
 
 
@@ -67,7 +73,7 @@ def refusal(method: str, path: str, headers: Mapping[str, str], body: bytes | No
     if method == "GET":
         return "a GET with a body" if body is not None else _bad_get(path)
     if method == "POST":
-        return _bad_path(path) or _bad_post(path, body)
+        return _bad_path(path) or _bad_content_type(headers) or _bad_post(path, body)
     return f"the method {method[:10]!r} can change the org"
 
 
@@ -80,7 +86,9 @@ def _bad_post(path: str, body: bytes | None) -> str | None:
     ):
         if pattern.match(path):
             try:
-                payload = json.loads(body or b"", object_pairs_hook=_no_key_twice)
+                # Decoded here: json.loads would also take UTF-16, which others read as UTF-8.
+                text = (body or b"").decode("utf-8")
+                payload = json.loads(text, object_pairs_hook=_no_key_twice)
             except (ValueError, RecursionError):
                 return "a POST whose body is no plain JSON"
             return check(payload) if isinstance(payload, dict) else "a POST of no JSON object"
@@ -105,11 +113,18 @@ def _bad_headers(headers: Mapping[str, str]) -> str | None:
     return None
 
 
+def _bad_content_type(headers: Mapping[str, str]) -> str | None:
+    # As a form, a body that we read as JSON may hold "_HttpMethod=DELETE", which Salesforce obeys.
+    # REST API Developer Guide, "Using HTTP Methods" (overriding them).
+    found = [value for key, value in headers.items() if key.lower() == "content-type"]
+    return None if found == ["application/json"] else "a POST that isn't declared to be JSON"
+
+
 def _bad_path(path: str) -> str | None:
     plain, _, query = path.partition("?")
     if not _PLAIN_PATH.match(plain) or {".", ".."} & set(plain.split("/")):
         return "a path that isn't plainly below this org's origin"
-    if not _PLAIN_QUERY.match(query) or "#" in query or "@{" in query or "?" in query:
+    if not _PLAIN_QUERY.match(query):
         return "query parameters that aren't encoded"
     return None
 
@@ -135,7 +150,7 @@ def _bad_soql(soql: object) -> str | None:
     if not isinstance(soql, str):
         return "a query that is no text"
     bare = _QUOTED.sub("''", soql)
-    if not bare.lstrip()[:7].upper().startswith("SELECT") or "'" in bare.replace("''", ""):
+    if not _PLAIN_SOQL.match(bare) or "'" in bare.replace("''", ""):
         return "a query that is no plain SELECT"
     if _WRITING.search(bare):
         return "a query with a clause that locks or stamps records"
@@ -145,9 +160,11 @@ def _bad_soql(soql: object) -> str | None:
 def _bad_collection(payload: dict[str, Any]) -> str | None:
     if set(payload) != {"ids", "fields"}:
         return "a Collections request with other keys than ids and fields"
-    lists = (payload["ids"], payload["fields"])
-    if not all(isinstance(part, list) and all(isinstance(x, str) for x in part) for part in lists):
-        return "a Collections request whose ids or fields are no lists of text"
+    for part in (payload["ids"], payload["fields"]):
+        if not isinstance(part, list) or not all(isinstance(x, str) for x in part):
+            return "a Collections request whose ids or fields are no lists of text"
+        if not all(_PLAIN_WORD.match(word) for word in part):
+            return "a Collections request whose ids or fields are no plain names"
     return None
 
 
@@ -176,8 +193,8 @@ def _bad_subrequest(part: dict[str, Any]) -> str | None:
     method, url, reference = part["method"], part["url"], part["referenceId"]
     if not all(isinstance(text, str) for text in (method, url, reference)):
         return "a subrequest of another shape"
-    if not re.fullmatch(r"[A-Za-z0-9_]+", reference, re.ASCII):
-        return "a reference that isn't a plain name"
+    if not re.fullmatch(r"[A-Za-z0-9_]+", reference, re.ASCII) or "@{" in unquote(url):
+        return "a reference that isn't a plain name, or to another part's answer"
     if method == "GET":
         return "a GET with a body" if "body" in part else _bad_get(url)
     if method != "POST":

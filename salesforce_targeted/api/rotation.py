@@ -54,7 +54,7 @@ class TokenFile:
             follows, token = held["follows"], held["refresh_token"]
         except FileNotFoundError:
             return configured
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             _log.warning("%s can't be read: the configured refresh token is used", self.path)
             return configured
         return token if follows == _hash(configured) and isinstance(token, str) else configured

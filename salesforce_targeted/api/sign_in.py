@@ -35,6 +35,7 @@ CERTIFICATE_REMEDY = (
     "Check the address; behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificate."
 )
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
 
@@ -172,7 +173,11 @@ class Door:
         )
         if response.status != HTTPStatus.OK:
             raise refused_token(response, form.get("grant_type", ""), secrets)
-        answer = wire.json_object(response)
+        try:
+            answer = wire.json_object(response)
+        except SalesforceError as error:
+            # It quotes the title of a web page, and a proxy's page may quote what it was sent.
+            raise error.without(secrets) from None
         for key in ("access_token", "instance_url"):
             if not isinstance(answer.get(key), str) or not answer[key]:
                 raise AuthenticationError(f"the token endpoint answered without {key}")
@@ -272,8 +277,10 @@ def refused_token(
         answer = wire.json_object(response)
     except SalesforceError:
         answer = {}
-    code, text = str(answer.get("error") or ""), str(answer.get("error_description") or "")
-    if not code:
+    text = str(answer.get("error_description") or "")
+    # A code is a word; whatever else stands there may be an echo of what was sent.
+    code = scrub(str(answer.get("error") or ""), secrets)
+    if not _CODE.match(code):
         return AuthenticationError(
             f"the token endpoint answered HTTP {response.status} and gave no reason",
             remedy="Check SALESFORCE_DOMAIN or SALESFORCE_LOGIN_URL: is it a Salesforce host?",

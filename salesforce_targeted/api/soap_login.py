@@ -19,7 +19,6 @@ from .errors import (
     SalesforceError,
     TruncatedAnswerError,
     UnavailableError,
-    scrub,
 )
 from .sign_in import Door, Session, origin
 from .wire import Response
@@ -140,8 +139,9 @@ def _refused(response: Response | None, secrets: tuple[str, ...]) -> SalesforceE
             remedy="Check SALESFORCE_DOMAIN or SALESFORCE_LOGIN_URL: is it a Salesforce host?",
             status=status,
         )
-    message = scrub(text.removeprefix(f"{code}: ") or "sign-in refused", secrets)
-    return kind(message, remedy=remedy, call="SOAP login", error_code=code, status=status)
+    message = text.removeprefix(f"{code}: ") or "sign-in refused"
+    error = kind(message, remedy=remedy, call="SOAP login", error_code=code, status=status)
+    return error.without(secrets)
 
 
 def _element(body: str, name: str) -> str | None:

@@ -70,8 +70,8 @@ def literal(  # noqa: PLR0911  # one return per type
     """The value as SOQL spells it; text in quotes, everything else without.
 
     Raises:
-        ValueError: a time without zone, a number that isn't finite, text that is too long for a
-            literal or can't be written as UTF-8.
+        ValueError: a time without zone or outside of the calendar, a number that isn't finite, text
+            that is too long for a literal or can't be written as UTF-8.
     """
     if value is None:
         return "null"
@@ -97,7 +97,10 @@ def literal(  # noqa: PLR0911  # one return per type
 def _moment(value: datetime) -> str:
     if value.tzinfo is None:
         raise ValueError("a time without zone: which instant would it be?")
-    utc = value.astimezone(UTC).replace(tzinfo=None)
+    try:
+        utc = value.astimezone(UTC).replace(tzinfo=None)
+    except OverflowError:
+        raise ValueError("an instant outside of the years 1 to 9999") from None
     # Salesforce keeps milliseconds. Cutting, not rounding: `>=` must never move past the row.
     return utc.isoformat(timespec="milliseconds" if utc.microsecond else "seconds") + "Z"
 
@@ -240,7 +243,7 @@ def select(
     if orders := ", ".join(_selected(field) for field in order_by):
         statement += f" ORDER BY {orders}"
     if limit is not None:
-        if isinstance(limit, bool) or limit < 0:
+        if type(limit) is not int or limit < 0:
             raise ValueError("LIMIT needs a number of rows")
         statement += f" LIMIT {int(limit)}"
     if len(statement) > limits.soql_chars:

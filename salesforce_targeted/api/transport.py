@@ -37,6 +37,9 @@ def _without_query(record: logging.LogRecord) -> bool:
 
 
 logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+# It warns of headers that it can't parse, and quotes the address with its query and what follows
+# the headers: rows.
+logging.getLogger("urllib3.connection").addFilter(lambda _record: False)
 
 
 class TransportError(Exception):

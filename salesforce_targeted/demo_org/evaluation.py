@@ -64,11 +64,13 @@ def run(org: OrgState, query: Query, *, all_rows: bool) -> Answer:
         return _aggregate(org, table, query, keep, all_rows=all_rows)
     paths = selected(org, table, query)
     order = [_sortable(resolve(org, table, _field_of(term))) for term in query.order_by]
-    found = org.visible(
-        table, all_rows=all_rows, ordinals=candidates(org, table, query.where), keep=keep
-    )
+    among = candidates(org, table, query.where)
     by_id = not order or order[0].names == ("Id",)
-    if by_id and not (order and query.order_by[0].descending):
+    backwards = bool(by_id and order and query.order_by[0].descending)
+    if backwards and query.limit is not None:
+        among = reversed(list(table.ordinals() if among is None else among))
+    found = org.visible(table, all_rows=all_rows, ordinals=among, keep=keep)
+    if by_id and (not backwards or query.limit is not None):
         stop = None if query.limit is None else query.offset + query.limit
         ordinals: Sequence[int] = array("q", islice(found, query.offset, stop))
     else:

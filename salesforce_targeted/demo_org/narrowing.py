@@ -26,10 +26,23 @@ if TYPE_CHECKING:
 
 def candidates(org: OrgState, table: Table, condition: Condition | None) -> Iterable[int] | None:
     """Ordinals, ascending, among which all matching rows are; None: any row can match."""
+    found = _narrowed(org, table, condition)
+    if isinstance(found, range):
+        stop = found.stop
+        return (ordinal for ordinal in table.ordinals(found.start) if ordinal < stop)
+    return found
+
+
+def _narrowed(org: OrgState, table: Table, condition: Condition | None) -> Iterable[int] | None:
+    """The same; but one side of an id is a range of numbers, not every one of which is a row's."""
     if isinstance(condition, soql.Junction) and condition.operator == "AND":
-        found = [candidates(org, table, part) for part in condition.parts]
+        found = [_narrowed(org, table, part) for part in condition.parts]
         lists = [f for f in found if isinstance(f, list)]
-        return min(lists, key=len) if lists else next((f for f in found if f is not None), None)
+        if lists:
+            return min(lists, key=len)
+        if sides := [f for f in found if isinstance(f, range)]:
+            return range(max(r.start for r in sides), min(r.stop for r in sides))
+        return next((f for f in found if f is not None), None)
     if isinstance(condition, soql.Membership):
         by_id = condition.operator == "IN" and condition.path.lower() == "id"
         if by_id:
@@ -39,8 +52,8 @@ def candidates(org: OrgState, table: Table, condition: Condition | None) -> Iter
         if name == "id" and literal.kind == "string":
             if condition.operator == "=":
                 return _ordinals(org, table, [literal.value])
-            if condition.operator in (">", ">="):
-                return _after(table, literal.value)
+            if condition.operator in (">", ">=", "<", "<="):
+                return _beyond(table, condition.operator, literal.value)
         if name == "systemmodstamp" and condition.operator in (">", ">=", "="):
             return _stamped(table, literal, org.now)
     return None
@@ -51,10 +64,14 @@ def _ordinals(org: OrgState, table: Table, ids: list[str]) -> list[int]:
     return sorted(ordinal for ordinal in found if ordinal is not None)
 
 
-def _after(table: Table, id_: str) -> Iterable[int] | None:
+def _beyond(table: Table, operator: str, id_: str) -> range | None:
+    """Numbers, of which not every one need be a row's, on one side of an id."""
     full = normal(id_)
     ordinal = None if full is None else table.numbering.ordinal_of(full)
-    return None if ordinal is None else table.ordinals(max(0, ordinal))
+    if ordinal is None:
+        return None
+    last = table.next_ordinal()
+    return range(max(0, ordinal), last) if operator[0] == ">" else range(min(last, ordinal + 1))
 
 
 def _stamped(table: Table, literal: Literal, now: datetime) -> Iterable[int] | None:
@@ -100,10 +117,13 @@ def from_key(table: Table, query: soql.Query) -> Iterable[int]:
     parts = [query.where]
     if isinstance(query.where, soql.Junction) and query.where.operator == "AND":
         parts = list(query.where.parts)
-    start = 0
+    start, stop = 0, len(pairs)
     for part in parts:
-        if isinstance(part, soql.Comparison) and part.operator in (">", ">="):
-            full = normal(str(part.literal.value)) if part.subject == name else None
-            if full is not None:
-                start = max(start, bisect_left(pairs, (full, -1)))
-    return (ordinal for _, ordinal in islice(pairs, start, None))
+        if not isinstance(part, soql.Comparison) or part.subject != name:
+            continue
+        full = normal(str(part.literal.value))
+        if full is not None and part.operator in (">", ">="):
+            start = max(start, bisect_left(pairs, (full, -1)))
+        elif full is not None and part.operator in ("<", "<="):
+            stop = min(stop, bisect_left(pairs, (full + "~", -1)))
+    return (ordinal for _, ordinal in islice(pairs, start, stop))

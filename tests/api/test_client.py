@@ -456,6 +456,105 @@ def test_pages_tell_of_an_expired_locator(client, server, answer, said):
         next(pages)
 
 
+def test_pages_as_whatever_a_reader_makes_of_them(client, server, answer):
+    """The reader gets each page's records once, as JSON lines, and pages without rows are none."""
+    more = "/services/data/v64.0/query/01g-"
+    server.say(
+        answer(body=compact(rows(ID, totalSize=2, done=False, nextRecordsUrl=more + "1"))),
+        answer(body=compact(rows(totalSize=2, done=False, nextRecordsUrl=more + "2"))),
+        answer(body=compact(rows(OTHER, totalSize=2))),
+    )
+    seen = []
+
+    def read(found):
+        seen.append(found.lines)
+        return [record["Id"] for record in found.parsed()]
+
+    assert [[ID], [OTHER]] == list(client.pages_as(SELECT, read))
+    assert [f'{{"attributes":{{}},"Id":"{ID}"}}'.encode(), b"",
+            f'{{"attributes":{{}},"Id":"{OTHER}"}}'.encode()] == seen  # fmt: skip
+    assert (1, 2) == (client.request_timings["query"][0], client.request_timings["query"][2])
+
+
+def compact(value):
+    """JSON as Salesforce writes it, the records last."""
+    records = value.pop("records")
+    return json.dumps({**value, "records": records}, separators=(",", ":")).encode()
+
+
+def test_a_single_page_that_is_short_is_asked_for_again_by_itself(client, server, answer):
+    """Whoever reads page by page can't begin anew: the only page is told short before it is used."""
+    server.say(answer(body=rows(ID, totalSize=2)), answer(body=rows(ID, OTHER)))
+
+    assert [[{"Id": ID}, {"Id": OTHER}]] == list(client.pages(SELECT))
+
+
+@pytest.mark.parametrize("which", ["first", "second"])
+def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, server, answer):
+    """Nothing of it was handed out: the same page is asked for, not the whole query."""
+    more = "/services/data/v64.0/query/01g-1"
+    first = answer(body=rows(ID, totalSize=2, done=False, nextRecordsUrl=more))
+    server.otherwise = lambda h: answer(body=rows(OTHER, totalSize=2)) if "01g" in h.path else first
+    failed = []
+
+    def read(found):
+        ids = [record["Id"] for record in found.parsed()]
+        if ids == [{"first": ID, "second": OTHER}[which]] and not failed:
+            failed.append(ids)
+            raise errors.TruncatedAnswerError("unreadable")
+        return ids
+
+    assert [[ID], [OTHER]] == list(client.pages_as(SELECT, read))
+    assert 3 == client.calls.total == len(server.heard)
+
+
+def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
+    """What a reader loses is missed, as if Salesforce had not sent it."""
+    server.otherwise = lambda _: answer(body=rows(ID, OTHER))
+
+    with pytest.raises(errors.TruncatedAnswerError, match="promised 2 rows and gave 1"):
+        list(client.pages_as(SELECT, lambda found: found.parsed()[:1]))
+
+
+def test_a_long_statement_is_read_the_same_way(tokens, server, answer):
+    """What travelled in a composite body comes to the reader like any page."""
+    statement = soql.select([f"Field_{n}__c" for n in range(60)], "Contact")
+    part = {"referenceId": "r0", "httpStatusCode": 200, "body": rows(ID, OTHER)}
+    server.say(answer(body={"compositeResponse": [part]}))
+    client = SalesforceClient(tokens, limits=TINY)
+    seen = list(client.pages_as(statement, lambda found: found.parsed()))
+
+    assert [[{"Id": ID}, {"Id": OTHER}]] == seen
+
+
+def test_a_reading_that_falls_apart_is_begun_again_once(client):
+    """The second time is the last; other errors are told at once."""
+    asked = []
+
+    def reading(*failures):
+        errors_left = iter(failures)
+
+        def read():
+            asked.append(1)
+            if error := next(errors_left, None):
+                raise error
+            return "whole"
+
+        return read
+
+    cut, expired = errors.TruncatedAnswerError("cut"), errors.LocatorExpiredError("expired")
+
+    assert "whole" == client.read_twice(reading())
+    assert "whole" == client.read_twice(reading(cut))
+    assert "whole" == client.read_twice(reading(expired))
+    assert 5 == len(asked)
+    with pytest.raises(errors.TruncatedAnswerError):
+        client.read_twice(reading(expired, cut))
+    with pytest.raises(errors.QueryError):
+        client.read_twice(reading(errors.QueryError("no")))
+    assert 8 == len(asked)
+
+
 def test_pages_that_go_round(client, server, answer):
     """A next page that was already read would never end."""
     again = rows(ID, totalSize=9, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
@@ -594,6 +693,55 @@ def test_collections_of_nothing_cost_nothing(client, server):
     with pytest.raises(ValueError, match="not a Salesforce id"):
         client.collections("Contact", ["x"], ["Id"])
     assert [] == server.heard
+
+
+def test_a_request_for_collections_to_be_sent_otherwise(client, server):
+    """What collections() sends, unsent: ids in their long form and their order, Id among the fields."""
+    request, asked = client.collection_request("Contact", [OTHER[:15], ID], ["A", "Id", "A"])
+
+    assert [OTHER, ID] == asked
+    assert ("POST", "collections") == (request.method, request.kind)
+    assert "/services/data/v64.0/composite/sobjects/Contact" == request.path
+    assert {"ids": [OTHER, ID], "fields": ["Id", "A"]} == json.loads(request.body)
+    assert [] == server.heard
+
+
+@pytest.mark.parametrize(
+    ("name", "ids", "fields", "error", "says"),
+    [
+        ("Contact", [ID] * 2_001, ["A"], ValueError, "at most 2000"),
+        ("Contact", ["x"], ["A"], ValueError, "not a Salesforce id"),
+        ("Contact/../x", [ID], ["A"], errors.ConfigurationError, "can't be a name"),
+        ("Contact", [ID], ["A FROM B"], errors.ConfigurationError, "can't be a name"),
+    ],
+)
+def test_a_request_for_collections_is_checked(client, name, ids, fields, error, says):
+    """Too many ids, ids and names that are none: refused before anything is sent."""
+    with pytest.raises(error, match=says):
+        client.collection_request(name, ids, fields)
+
+
+def test_collections_five_to_a_call(tokens, server, answer):
+    """Requests for collections travel together, and each is answered for itself."""
+
+    def parts(heard):
+        asked = json.loads(heard.body)["compositeRequest"]
+        found = [
+            {"referenceId": p["referenceId"], "httpStatusCode": 200 if p["body"]["ids"] == [ID] else 404,
+             "body": [{"attributes": {}, "Id": ID}] if p["body"]["ids"] == [ID] else
+                     [{"errorCode": "NOT_FOUND", "message": "no"}]}
+            for p in asked
+        ]  # fmt: skip
+        return answer(body={"compositeResponse": found})
+
+    server.otherwise = parts
+    client = SalesforceClient(tokens)
+    requests_made = [client.collection_request("Contact", [i], ["A"])[0] for i in (ID, OTHER, ID)]
+    one, none, other = client.together(requests_made)
+
+    assert isinstance(none, errors.NotFoundError)
+    assert [[{"Id": ID}]] * 2 == [wire.collection(found, 1) for found in (one, other)]
+    assert {"composite": 1} == dict(client.calls.by_kind)
 
 
 def test_record_counts(client, server, answer):

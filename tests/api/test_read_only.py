@@ -16,14 +16,10 @@ COLLECTION = f"{DATA}/composite/sobjects/Contact"
 SELECT = "SELECT Id FROM Contact"
 
 
-def post(path, payload, **headers):
-    """Make a POST of JSON or bytes."""
-    return Request(
-        "POST",
-        path,
-        payload if isinstance(payload, bytes) else json.dumps(payload).encode(),
-        headers,
-    )
+def post(path, payload, kind="application/json"):
+    """Make a POST of JSON or bytes, declared to be JSON."""
+    body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    return Request("POST", path, body, {"Content-Type": kind} if kind else {})
 
 
 def composite(*parts):
@@ -118,6 +114,8 @@ REFUSED = {
     "parameter twice": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A&q=SELECT+Id+FROM+B"),
     "a bare parameter": Request("GET", f"{DATA}/query?q"),
     "a SOQL that is no text": post(f"{DATA}/jobs/query", {"operation": "query", "query": ["SELECT"]}),
+    "a semicolon between parameters": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A;_HttpMethod=DELETE"),
+    "braces": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A+WHERE+B={{c}}"),
     "no query": Request("GET", f"{DATA}/query"),
     # SOQL that writes
     "for update": wire.query("64.0", f"{SELECT} LIMIT 1 FOR UPDATE"),
@@ -126,6 +124,12 @@ REFUSED = {
     "update tracking": wire.query("64.0", "SELECT Title FROM FAQ__kav UPDATE TRACKING"),
     "update viewstat": wire.query("64.0", "SELECT Title FROM FAQ__kav UPDATE VIEWSTAT"),
     "hidden by a quote": wire.query("64.0", "SELECT Id FROM A WHERE B = 'x\\'' FOR UPDATE"),
+    "for update behind a number": wire.query("64.0", f"{SELECT} LIMIT 1FOR UPDATE"),
+    "for update behind a literal": wire.query("64.0", f"{SELECT} WHERE Name='x'FOR UPDATE"),
+    "a space that only some know": wire.query("64.0", f"{SELECT} LIMIT 1 FOR\u200bUPDATE"),
+    "a NUL for a space": wire.query("64.0", f"{SELECT} LIMIT 1 FOR\0UPDATE"),
+    "another alphabet": wire.query("64.0", f"{SELECT} WHERE Nаme = 'x'"),
+    "SELECT as part of a word": wire.query("64.0", "SELECTED Id FROM Contact"),
     "open quote": wire.query("64.0", f"{SELECT} WHERE Name = 'x"),
     "no select": wire.query("64.0", "DELETE FROM Contact"),
     "for update in bulk": wire.bulk_create("64.0", f"{SELECT} FOR UPDATE"),
@@ -134,6 +138,15 @@ REFUSED = {
     "no ids": post(COLLECTION, {"fields": ["Id"]}),
     "ids as text": post(COLLECTION, {"ids": ID, "fields": ["Id"]}),
     "ids of objects": post(COLLECTION, {"ids": [{"a": 1}], "fields": ["Id"]}),
+    "ids that name another part's answer": post(COLLECTION, {"ids": ["@{r1.id}"], "fields": ["Id"]}),
+    "fields that are none": post(COLLECTION, {"ids": [ID], "fields": ["Id FROM Contact"]}),
+    "a form": post(COLLECTION, {"ids": [ID], "fields": ["Id"]}, "application/x-www-form-urlencoded"),
+    "a form in the shape of JSON": post(COLLECTION, b'{"ids":[],"fields":[]}', "application/json, text/x&_HttpMethod=PATCH"),
+    "XML": post(f"{DATA}/jobs/query", {"operation": "query", "query": SELECT}, "application/xml"),
+    "undeclared": post(COLLECTION, {"ids": [ID], "fields": ["Id"]}, ""),
+    "declared twice": Request("POST", COLLECTION, b'{"ids":["a"],"fields":["Id"]}', {"Content-Type": "application/json", "content-type": "text/plain"}),
+    "UTF-16": post(COLLECTION, json.dumps({"ids": [ID], "fields": ["Id"]}).encode("utf-16")),
+    "UTF-16 without a mark": post(COLLECTION, json.dumps({"ids": [ID], "fields": ["Id"]}).encode("utf-16-le")),
     "a list": post(COLLECTION, []),
     "key twice": post(COLLECTION, b'{"ids":["x"],"ids":["y"],"fields":["Id"]}'),
     "no JSON": post(COLLECTION, b"ids"),
@@ -151,6 +164,7 @@ REFUSED = {
     "composite other host": composite(part(url="https://evil.example/services/data/v64.0/limits")),
     "composite interpolation": composite(part(url=f"{DATA}/query?q=@{{r1.id}}")),
     "composite interpolation in SOQL": composite(part(url=f"{DATA}/query?q=SELECT+Id+FROM+A+WHERE+B='@{{r1.id}}'")),
+    "composite interpolation, encoded": composite(part(url=f"{DATA}/query?q=SELECT+Id+FROM+A+WHERE+B='%40%7Br1.id%7D'")),
     "composite headers": composite(part(httpHeaders={"X-HTTP-Method-Override": "DELETE"})),
     "composite reference": composite({**part(), "referenceId": "@{x}"}),
     "composite body on a GET": composite(part(body={})),

@@ -139,15 +139,44 @@ def test_result_pages_by_either_name(sample):
     found = wire.result_pages(sample("bulk_result_pages"))
 
     assert ["locator=MTAwMDA&maxRecords=2", "locator=MjAwMDA&maxRecords=2"] == [
-        r.path.split("?")[1] for r in found
+        r.path.split("?")[1] for r in found.pages
     ]
+
+
+def test_where_the_addresses_of_more_pages_are():
+    """An answer that is not done names the call for the rest; one that is done needs none."""
+    base = "/services/data/v64.0/jobs/query/750R0000000zlh9IAA"
+    page = {"resultUrl": f"{base}/results?locator=MQ&maxRecords=2"}
+    rest = f"{base}/resultPages?locator=Ng&maxRecords=2"
+    found = wire.result_pages(
+        answered({"resultPages": [page], "done": False, "nextRecordsUrl": rest})
+    )
+
+    assert [("GET", page["resultUrl"], "bulk_results")] == [
+        (r.method, r.path, r.kind) for r in found.pages
+    ]
+    assert wire.Request("GET", rest, kind="bulk_pages") == found.next
+    assert wire.result_pages(answered({"resultPages": [page], "done": True})).next is None
+    assert [] == wire.result_pages(answered({"resultPages": [], "done": True})).pages
+
+
+@pytest.mark.parametrize("done", [False, None, "true", 1])
+@pytest.mark.parametrize(
+    "rest", [None, 5, "", "https://evil.example/x", "/services/data/v64.0/../x"]
+)
+def test_the_rest_of_the_pages_elsewhere(done, rest):
+    """Pages that are not all, and without an address for the rest, are never taken for all."""
+    page = {"resultUrl": "/services/data/v64.0/jobs/query/750R0000000zlh9IAA/results?locator=MQ"}
+
+    with pytest.raises(TruncatedAnswerError):
+        wire.result_pages(answered({"resultPages": [page], "done": done, "nextRecordsUrl": rest}))
 
 
 @pytest.mark.parametrize("pages", [None, [{"resultUrl": "https://evil.example/x"}], [1], [{}]])
 def test_result_pages_elsewhere(pages):
     """An address that is no result page of this org is refused."""
     with pytest.raises(TruncatedAnswerError):
-        wire.result_pages(answered({"resultPages": pages}))
+        wire.result_pages(answered({"resultPages": pages, "done": True}))
 
 
 @pytest.mark.parametrize(
@@ -229,6 +258,9 @@ def test_compound_in_bulk_is_unsupported():
 
 READERS = [
     wire.page,
+    wire.raw_page,
+    lambda r: wire.raw_page(r).records.parsed(),
+    lambda r: wire.raw_collection(r, 1).parsed(),
     wire.json_object,
     wire.job,
     wire.result_pages,

@@ -1,0 +1,112 @@
+"""Several calls on the way at once: lists of questions, and results that are read page by page.
+
+Rules:
+1. No more answers are on the way or wait to be used than calls may be in flight: memory stays flat
+   for any number of them.
+2. After an error nothing further is begun, and the error comes out here.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Generic, TypeVar
+
+Q = TypeVar("Q")
+T = TypeVar("T")
+
+
+def in_order(ask: Callable[[Q], T], questions: Iterable[Q], at_once: int) -> Iterator[T]:
+    """Ask, several at once, and yield the answers in the order of the questions."""
+    waiting: deque[Future[T]] = deque()
+    failed = threading.Event()
+
+    def ask_unless_failed(question: Q) -> T:
+        if failed.is_set():
+            # The error before this question is raised first: nobody gets to see this one.
+            raise InterruptedError("a question before this one failed")
+        try:
+            return ask(question)
+        except BaseException:
+            failed.set()
+            raise
+
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="in-flight")
+    try:
+        for question in questions:
+            waiting.append(pool.submit(ask_unless_failed, question))
+            if len(waiting) >= at_once:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        failed.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def as_they_come(sources: Sequence[Iterator[T]], at_once: int) -> Iterator[T]:
+    """Read iterators in threads, so many at once, and yield what they yield.
+
+    The order is that of arrival. A single one is read ahead while its items are used.
+    """
+    arrived: queue.SimpleQueue[_Arrival[T]] = queue.SimpleQueue()
+    stopped = threading.Event()
+    readings = [_Reading(source, arrived, stopped) for source in sources]
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix="in-flight")
+    try:
+        for reading in readings:
+            pool.submit(reading.run)
+        running = len(readings)
+        while running:
+            item, of, error = arrived.get()
+            if error is not None:
+                raise error
+            if of is None:
+                running -= 1
+                continue
+            of.taken.release()
+            yield item  # type: ignore[misc]  # an arrival with a reading has an item
+    finally:
+        stopped.set()
+        for reading in readings:
+            reading.taken.release()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Reading(Generic[T]):
+    """One iterator being read: its next item is fetched when the last one has been taken."""
+
+    def __init__(
+        self,
+        source: Iterator[T],
+        arrived: queue.SimpleQueue[_Arrival[T]],
+        stopped: threading.Event,
+    ) -> None:
+        self.taken = threading.Semaphore()
+        self._source = source
+        self._arrived = arrived
+        self._stopped = stopped
+
+    def run(self) -> None:
+        """Read to the end, to an error, or until nobody wants more."""
+        self.taken.acquire()
+        try:
+            while not self._stopped.is_set():
+                try:
+                    item = next(self._source)
+                except StopIteration:
+                    break
+                self._arrived.put((item, self, None))
+                self.taken.acquire()
+        except BaseException as error:  # noqa: BLE001  # whatever it is, the reader raises it
+            self._stopped.set()
+            self._arrived.put((None, None, error))
+        else:
+            self._arrived.put((None, None, None))
+
+
+# An item and whose it is; an error; or, with neither, the end of one source.
+_Arrival = tuple[T | None, _Reading[T] | None, BaseException | None]

@@ -1,0 +1,32 @@
+"""Log lines that say what went wrong and nothing of whom it went wrong with.
+
+Databases and dlt quote the row that they refuse: in the second line of an error's text, in a
+traceback's last line. So of an error that is not ours only its class and its place are written.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from types import TracebackType
+
+Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class DiscreetFormatter(logging.Formatter):
+    """Writes tracebacks without the texts of errors that are not ours."""
+
+    def formatException(self, ei: Raised) -> str:  # noqa: N802  # logging's own name
+        """The places that an error and those under it passed, the outermost first."""
+        error, parts = ei[1], []
+        while error is not None:
+            ours = type(error).__module__.startswith("salesforce_targeted")
+            said = f"{type(error).__name__}{f': {error}' if ours else ''}"
+            parts.append("".join(traceback.format_tb(error.__traceback__)) + said)
+            error = error.__cause__ or error.__context__
+        return "\n".join(parts)
+
+
+def quotes_no_row(record: logging.LogRecord) -> bool:
+    """Whether a line of dlt's may be written: those of errors carry the row that was refused."""
+    return record.levelno < logging.ERROR and not record.exc_info

@@ -1,0 +1,202 @@
+"""One run at a time on a working folder and on a dataset.
+
+dlt keeps one working folder per pipeline name, and every load empties the dataset's staging tables:
+two runs at once would take each other's packages and rows, and both would say that they are done.
+
+Rules:
+- The second run stops at once, before it asks or changes anything; it never waits, for a schedule
+  that is too tight would pile runs up.
+- A lock belongs to an open file or to a connection, so the system takes it back however a run ends.
+- Locked are the working folder (all runs of a machine that share it), the file of a DuckDB database
+  (all runs of a machine), and a dataset in PostgreSQL (all machines). Elsewhere two machines can't
+  see each other: let one scheduler start the runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+
+logger = logging.getLogger("salesforce_targeted")
+
+# MERGE, which dlt's upsert is made of, came with this version.
+OLDEST_POSTGRES = 150_000
+# The first version with transaction_timeout.
+_TRANSACTION_TIMEOUT = 170_000
+# Where Windows locks a byte: beyond what the file says about its holder, which stays readable.
+_LOCKED_BYTE = 4096
+
+
+class AnotherRunError(SalesforceError):
+    """Another run is at work on the same folder or dataset. Nothing was asked or changed."""
+
+    default_remedy = "Run again when it has ended."
+
+
+@contextmanager
+def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Be the only run on a pipeline's working folder and dataset until the block ends.
+
+    Raises:
+        AnotherRunError: somebody is at work already; says who, as far as the system tells.
+        ConfigurationError: the PostgreSQL server is too old for the load.
+    """
+    with ExitStack() as stack:
+        folder = Path(pipeline.working_dir)
+        beside = folder.with_name(f".{folder.name}.lock")
+        stack.enter_context(_file_lock(beside, f"the working folder {folder}"))
+        if (database := duckdb_file(pipeline)) is not None:
+            beside = database.with_name(f"{database.name}.lock")
+            stack.enter_context(_file_lock(beside, f"the database {database}"))
+        if is_postgres(pipeline):
+            stack.enter_context(_advisory_lock(pipeline))
+        yield
+
+
+def is_postgres(pipeline: dlt.Pipeline) -> bool:
+    """Whether the pipeline loads into PostgreSQL."""
+    return _destination_type(pipeline).endswith("postgres")
+
+
+def _destination_type(pipeline: dlt.Pipeline) -> str:
+    destination: Any = pipeline.destination  # None where none is set, whatever dlt's type says
+    return str(destination.destination_type) if destination is not None else ""
+
+
+def dsn(pipeline: dlt.Pipeline) -> str:
+    """The connection string of the pipeline's PostgreSQL; a secret."""
+    credentials: Any = pipeline.destination_client().config.credentials
+    return str(credentials.to_native_representation())
+
+
+def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
+    """The file of the pipeline's DuckDB database; None where there is none on this machine."""
+    if not _destination_type(pipeline).endswith("duckdb"):
+        return None
+    config: Any = pipeline.destination_client().config
+    database = str(config.credentials.database)
+    return None if database.startswith(":") else Path(database).absolute()
+
+
+@contextmanager
+def _file_lock(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file. It stays where it is: a file that goes away can be locked twice."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
+        yield
+        return
+    try:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            holder = os.read(file, 200).decode(errors="replace") or "another process"
+            raise AnotherRunError(f"another run is at work on {what}: {holder}") from None
+        except OSError as error:  # a file system without locks
+            logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
+        begun = datetime.now(UTC).isoformat(timespec="seconds")
+        holder = f"process {os.getpid()} on {socket.gethostname()} since {begun}"
+        os.lseek(file, 0, os.SEEK_SET)
+        os.ftruncate(file, 0)
+        os.write(file, holder.encode())
+        yield
+    finally:
+        os.close(file)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(file: int) -> None:
+        os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _lock(file: int) -> None:
+        # Not lockf: its locks end when anybody in this process closes the file.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+@contextmanager
+def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that can't merge."""
+    import psycopg2  # not needed where the data goes elsewhere
+
+    key = lock_key(pipeline.dataset_name)
+    connection = psycopg2.connect(dsn(pipeline))
+    try:
+        version = connection.server_version
+        if version < OLDEST_POSTGRES:
+            raise ConfigurationError(
+                f"PostgreSQL {version // 10_000} has no MERGE, with which rows are loaded",
+                remedy="Use PostgreSQL 15 or newer.",
+            )
+        with connection.cursor() as cursor:
+            # A lock of the transaction, not of the session: behind a pooler a session outlives its
+            # client. The transaction holds nothing else, and must not be ended for being idle.
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            if version >= _TRANSACTION_TIMEOUT:
+                cursor.execute("SET LOCAL transaction_timeout = 0")
+            # A machine that vanished without a word is noticed in two minutes, not in two hours.
+            cursor.execute("SET LOCAL tcp_keepalives_idle = 60")
+            cursor.execute("SET LOCAL tcp_keepalives_interval = 10")
+            cursor.execute("SET LOCAL tcp_keepalives_count = 6")
+            cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
+            if not _first(cursor)[0]:
+                cursor.execute(_HOLDER, [key, key])
+                raise _at_work(pipeline, cursor.fetchone())
+        yield
+    finally:
+        connection.close()
+
+
+_HOLDER = """
+    SELECT a.pid, a.backend_start, a.client_addr::text
+    FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+    WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+      AND l.classid::bigint = (%s::bigint >> 32) & 4294967295
+      AND l.objid::bigint = %s::bigint & 4294967295
+      AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
+
+
+def _at_work(pipeline: dlt.Pipeline, holder: tuple[Any, ...] | None) -> AnotherRunError:
+    what = f"another run is at work on the dataset {pipeline.dataset_name}"
+    if holder is None:  # it has just ended
+        return AnotherRunError(what)
+    pid, since, address = holder
+    begun = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since else ""
+    return AnotherRunError(
+        f"{what}{begun}, from {address or 'the same machine as the database'}",
+        remedy=(
+            f"Run again when it has ended; should it be dead, SELECT pg_terminate_backend({pid})"
+            " frees the dataset."
+        ),
+    )
+
+
+def _first(cursor: Any) -> tuple[Any, ...]:
+    row: tuple[Any, ...] = cursor.fetchone()
+    return row
+
+
+def lock_key(dataset: str) -> int:
+    """The advisory lock of a dataset: 64 bits that all versions of this library agree on."""
+    digest = blake2b(f"salesforce_targeted/{dataset}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big", signed=True)

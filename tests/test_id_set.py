@@ -1,0 +1,166 @@
+"""Sets of ids as sorted arrays do what Python's sets do."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from salesforce_targeted.id_set import IdSet, Texts, among, has, id_array, minus, of_object, span
+from salesforce_targeted.id_set import union as union_of
+
+# Ids that differ by case alone, that begin alike, and the characters between the letters' cases.
+texts = st.text(alphabet="03AZaz_", min_size=1, max_size=4)
+some_texts = st.lists(texts, max_size=8)
+
+
+def column(ids: list[str | None], *cuts: int) -> pa.ChunkedArray:
+    """A column in several chunks, the empty ones too."""
+    bounds = [0, *sorted(min(cut, len(ids)) for cut in cuts), len(ids)]
+    return pa.chunked_array(
+        [pa.array(ids[a:b], pa.string()) for a, b in pairwise(bounds)],
+        pa.string(),
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_texts)
+def test_ids_are_sorted_and_distinct(ids: list[str]) -> None:
+    """By the codes of their characters, as Salesforce orders ids: case counts."""
+    assert sorted(set(ids)) == id_array(ids).to_pylist()
+    assert pa.string() == id_array(ids).type
+
+
+def test_capitals_come_before_small_letters() -> None:
+    """The order of ids is binary; a language's order would lose ids between two pages."""
+    assert ["003A", "003Z", "003_", "003a", "003z"] == id_array(
+        ["003a", "003_", "003z", "003Z", "003A"]
+    ).to_pylist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_texts, some_texts, st.integers(0, 8), st.integers(0, 8))
+def test_what_two_sets_make(one: list[str], other: list[str], cut: int, cut_too: int) -> None:
+    """Union, difference and intersection of arrays and of columns in chunks, nulls left out."""
+    left, right = id_array(one), id_array(other)
+
+    assert sorted({*one, *other}) == union_of(left, right).to_pylist()
+    assert sorted({*one, *other}) == (
+        union_of(column([*one, None], cut, cut_too), column([None, *other], cut)).to_pylist()
+    )
+    assert sorted({*one} - {*other}) == minus(left, right).to_pylist()
+    assert sorted({*one} & {*other}) == among(left, right).to_pylist()
+    assert {pa.string()} == {minus(left, right).type, among(left, right).type}
+
+
+def test_no_sets_at_all() -> None:
+    """The union of nothing, and of what holds nothing but nulls."""
+    assert ([], pa.string()) == (union_of().to_pylist(), union_of().type)
+    assert [] == union_of(column([None, None])).to_pylist()
+    assert [] == union_of(column([]), id_array([])).to_pylist()
+
+
+def test_what_is_taken_away_or_looked_for_may_be_empty() -> None:
+    """Nothing taken away leaves all; nothing looked for finds nothing."""
+    ids = id_array(["a", "b"])
+
+    assert ["a", "b"] == minus(ids, id_array([])).to_pylist()
+    assert [] == minus(id_array([]), ids).to_pylist()
+    assert [] == among(ids, id_array([])).to_pylist()
+
+
+def test_an_order_that_is_asked_for_is_kept() -> None:
+    """What is taken away from a list of ids leaves the others where they were."""
+    ids = pa.array(["c", "a", "b"], pa.string())
+
+    assert ["c", "b"] == minus(ids, id_array(["a"])).to_pylist()
+    assert ["c", "b"] == among(ids, id_array(["b", "c"])).to_pylist()
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_texts, texts)
+def test_whether_an_id_is_there(ids: list[str], wanted: str) -> None:
+    """Every id of a set is in it, and no other."""
+    assert (wanted in ids) is has(id_array(ids), wanted)
+    assert all(has(id_array(ids), id_) for id_ in ids)
+
+
+@settings(deadline=None, max_examples=60)
+@given(some_texts, texts, texts)
+def test_where_a_span_lies(ids: list[str], first: str, last: str) -> None:
+    """From one to another, both included, whether they are there or not."""
+    array = id_array(ids)
+    start, end = span(array, first, last)
+
+    assert (
+        sorted({i for i in ids if first <= i <= last}) == array[start : max(start, end)].to_pylist()
+    )
+
+
+def test_ids_of_one_object() -> None:
+    """By the three characters at the front, and only there."""
+    ids = id_array(["0030030", "001003", "00q", "00Q1"])
+
+    assert ["0030030"] == of_object(ids, "003").to_pylist()
+    assert ["00Q1"] == of_object(ids, "00Q").to_pylist()
+
+
+def test_an_array_as_texts() -> None:
+    """An item is a text and a slice a list of them; what begins beyond the end is an error."""
+    texts = Texts(pa.array(["a", "b", "c"], pa.string()))
+
+    assert (3, "b", ["b", "c"], []) == (len(texts), texts[1], texts[1:9], texts[3:])
+    assert ["a", "b", "c"] == list(texts)
+    with pytest.raises(IndexError):
+        texts[3]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.tuples(some_texts, st.booleans(), st.booleans()), max_size=6), texts)
+def test_a_set_that_grows(pages: list[tuple[list[str], bool, bool]], wanted: str) -> None:
+    """Whatever comes in whatever pages, and whether it is looked at between them or not."""
+    found, expected = IdSet(), set()
+    for ids, as_texts, look in pages:
+        if as_texts:
+            found.update(ids)
+        else:
+            found.add(column([*ids, None], 3))
+        expected |= set(ids)
+        if look:
+            assert len(expected) == len(found)
+            assert (wanted in expected) is (wanted in found)
+
+    assert sorted(expected) == found.ids.to_pylist() == list(found)
+    assert all(id_ in found for id_ in expected)
+
+
+def test_a_set_is_sorted_a_few_times_only() -> None:
+    """A set that grows by pages is not sorted at every page: that would take the square of its size."""
+    sorts: list[int] = []
+
+    class Counted(IdSet):
+        def _settle(self) -> None:
+            sorts.append(1)
+            super()._settle()
+
+    found = Counted()
+    for start in range(0, 600_000, 2_000):
+        found.add(pa.array(range(start, start + 2_000)).cast(pa.string()))
+
+    assert 1 <= len(sorts) <= 4
+    assert 600_000 == len(found.ids)
+
+
+def test_sets_of_many_pages_hold_their_own_ids() -> None:
+    """The pages that an array was cut from may go: nothing of them is lost or changed."""
+    page = pa.array([f"{n:05}" for n in range(1_000)])
+    found = IdSet()
+    for start in range(0, 1_000, 7):
+        found.add(page[start : start + 7])
+        found.add(page[start : start + 3])
+
+    assert page.to_pylist() == found.ids.to_pylist()
+    assert found.ids.offset == 0
