@@ -13,6 +13,7 @@ from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS
 from salesforce_targeted.id_counts import IdCounts
 from salesforce_targeted.id_set import id_array, span, union
+from salesforce_targeted.ledger import MERGED
 from salesforce_targeted.life import Life, Sighting
 from salesforce_targeted.retrieval import Gone, Refreshed
 from salesforce_targeted.run import Run
@@ -84,10 +85,16 @@ def _reasons_held(run: Run, known: Mapping[str, Life], seen: Sighting) -> dict[s
         for id_, life_ in known.items()
         if life_.is_active and id_ not in seen.counts and id_ not in run.left_reasons
     ]
-    who = run.held.name("RelationId")
-    found = run.held.by_ids(RELATIONS, who, leaving, ["removed_at", "removed_reason"])
-    latest = sorted((at, id_, reason) for id_, at, reason in found if at and reason)
-    return {id_: reason for _, id_, reason in latest}
+    who, key = run.held.name("RelationId"), run.columns(RELATIONS).key.stored
+    found = run.held.by_ids(RELATIONS, who, leaving, ["removed_at", key, "removed_reason"])
+    # As a run does it that is not stopped: of those removed together the last one's counts.
+    removed = sorted((*row[1:3], row[0], row[3]) for row in found if row[1] and row[3])
+    # Those of one that was merged away point at the winner now, and none is marked.
+    merged = [id_ for id_ in leaving if id_ in seen.gone and seen.gone[id_].reason == MERGED]
+    return {
+        **dict.fromkeys(merged, life.RELATION_REMOVED),
+        **{contact: reason for _, _, contact, reason in removed},
+    }
 
 
 def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:

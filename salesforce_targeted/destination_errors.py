@@ -1,12 +1,15 @@
 """What a destination's refusal means to its owner, and what to do about it.
 
 Rule: the first line of the database's message and nothing else of it: what follows quotes the row.
+Where that line quotes a value (DuckDB's do, and PostgreSQL's of a value that does not fit), what it
+quotes is left out.
 
 Source: PostgreSQL Documentation, "PostgreSQL Error Codes".
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
@@ -63,6 +66,11 @@ REMEDIES: dict[str, str] = {
 }
 
 
+# Classes of SQLSTATE whose first line holds values; DuckDB's errors have no SQLSTATE.
+_QUOTING = {"22"}
+_QUOTED = re.compile(r"""["'].*(?:["']|$)""")
+
+
 def cause(error: BaseException) -> Exception:
     """The error that dlt wrapped: ours, else the load's, else a database's, else the outermost."""
     chain: list[BaseException] = [error]
@@ -95,7 +103,10 @@ def told(error: BaseException, destination: str) -> str:
         # A connection that is refused or lost has no code at all.
         lost = type(driver).__name__ in {"OperationalError", "InterfaceError"}
         remedy = _AWAY if lost and not state else f"{_NEXT} Mend the destination and run again."
-    return f"The destination ({destination}) refused: {first_line(driver).rstrip('.')}. {remedy}"
+    said = first_line(driver)
+    if not state or state[:2] in _QUOTING:
+        said = _QUOTED.sub("…", said)
+    return f"The destination ({destination}) refused: {said.rstrip('.')}. {remedy}"
 
 
 def first_line(error: BaseException) -> str:

@@ -95,7 +95,7 @@ def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa
         plan = plan_of(run, object_name, columns, len(chosen.ids))
         run.ledger.plans[object_name] = plan
         run.ledger.predict(plan.api.value, plan.calls)
-        answers = retrieve(run.client, plan, chosen.ids, columns)
+        answers = retrieve(run.client, plan, chosen.ids, columns, run.bulk_jobs)
         try:
             yield from _joined(_changed_rows(run, table, columns, _gathered(answers), books))
         except QuotaExceededError:

@@ -24,12 +24,12 @@ from salesforce_targeted.discovery import CONTACT_PREFIX, discovered
 from salesforce_targeted.held import RELATIONS
 from salesforce_targeted.id_counts import Counting
 from salesforce_targeted.id_set import IdSet, id_array, minus, union
+from salesforce_targeted.life import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.refresh import ROWS_PER_LOAD_BATCH, named_users
 from salesforce_targeted.relations import Range
 from salesforce_targeted.run import Run
 from salesforce_targeted.tables import Batch, together
 
-RELATION_REMOVED, TASK_DELETED, TASK_ARCHIVED = "relation_removed", "task_deleted", "task_archived"
 # So many contacts with another count are looked at one by one; beyond, all ids are compared.
 _SUSPECTS = 2_000
 

@@ -120,13 +120,11 @@ def read(
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
         try:
-            for batch in client.pages_as(statement, read_rows):
-                key = batch.table.column(columns.key.name)
-                if attempt > 1:
-                    new = pc.invert(pc.is_in(key, value_set=came.ids))
-                    batch = batch.of_rows(new, columns)
-                came.add(batch.table.column(columns.key.name))
-                yield batch
+            for page in client.pages_as(statement, read_rows):
+                key = page.table.column(columns.key.name)
+                new = pc.invert(pc.is_in(key, value_set=came.ids)) if attempt > 1 else None
+                came.add(key)
+                yield page if new is None else page.of_rows(new, columns)
         except (LocatorExpiredError, TruncatedAnswerError):
             # A locator expires, and rows that are deleted while a long result is read drop out of
             # it, which can't be told from an answer that was cut.

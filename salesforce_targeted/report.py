@@ -81,9 +81,11 @@ def write(facts: Mapping[str, Any], folder: Path) -> Path:
 def conservation(contacts: Mapping[str, int]) -> str:
     """The sum that must close, spelled out."""
     asked, came = contacts["asked"], contacts["retrieved"]
-    gone, rejected = contacts["gone"], contacts["rejected"]
-    closes = "" if asked == came + gone + rejected else "   DOES NOT ADD UP"
-    return f"{asked:,} asked = {came:,} retrieved + {gone:,} gone + {rejected:,} rejected{closes}"
+    gone, rejected, left = contacts["gone"], contacts["rejected"], contacts.get("left", 0)
+    parts = f"{came:,} retrieved + {gone:,} gone + {rejected:,} rejected"
+    parts += f" + {left:,} left for the next run" if left else ""
+    closes = "" if asked == came + gone + rejected + left else "   DOES NOT ADD UP"
+    return f"{asked:,} asked = {parts}{closes}"
 
 
 def _summary(facts: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +33,7 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.in_flight import in_order
 from salesforce_targeted.api.wire import JsonRows
+from salesforce_targeted.bulk_jobs import BulkJobs
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.id_set import Texts, minus, union
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
@@ -90,25 +92,33 @@ class Refreshed:
 
 
 def retrieve(
-    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
+    client: SalesforceClient,
+    plan: Plan,
+    ids: pa.Array,
+    columns: Columns,
+    jobs: BulkJobs | None = None,
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
     Args:
         ids: 18-character ids of one object, as an array of ``id_set``.
+        jobs: Where Bulk jobs are remembered until they have been read.
 
     Yields:
         Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a
         plain read did not return.
     """
-    fetch = {
-        Api.COLLECTIONS: _collections,
-        Api.COMPOSITE: _composite,
-        Api.QUERY: _query,
-        Api.BULK: _bulk,
-    }[plan.api]
+    if plan.api is Api.BULK:
+        answers = _bulk(client, plan, ids, columns, jobs)
+    else:
+        fetch = {
+            Api.COLLECTIONS: _collections,
+            Api.COMPOSITE: _composite,
+            Api.QUERY: _query,
+        }[plan.api]
+        answers = fetch(client, ids, columns)
     absent: list[str] = []
-    for batch, missed in fetch(client, plan, ids, columns):
+    for batch, missed in answers:
         absent.extend(missed)
         if batch.table.num_rows or batch.rejected:
             yield Retrieved(batch)
@@ -140,10 +150,8 @@ def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) ->
 
 
 def _collections(
-    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
+    client: SalesforceClient, ids: pa.Array, columns: Columns
 ) -> Iterator[tuple[Batch, list[str]]]:
-    del plan  # one way to ask
-
     def ask(some: Sequence[str]) -> tuple[Batch, list[str]]:
         return _collected(client, some, columns)
 
@@ -152,10 +160,9 @@ def _collections(
 
 
 def _composite(
-    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
+    client: SalesforceClient, ids: pa.Array, columns: Columns
 ) -> Iterator[tuple[Batch, list[str]]]:
     """Collections, five to a billed call; one to a call where the org refuses ``composite``."""
-    del plan  # one way to ask
     size, together = client.limits.ids_per_collection, client.limits.composite_queries
 
     def ask(some: Sequence[str]) -> list[tuple[Batch, list[str]]]:
@@ -228,10 +235,8 @@ def _read(response: wire.Response, asked: list[str], columns: Columns) -> tuple[
 
 
 def _query(
-    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
+    client: SalesforceClient, ids: pa.Array, columns: Columns
 ) -> Iterator[tuple[Batch, list[str]]]:
-    del plan  # one way to ask
-
     def read(rows: JsonRows) -> Batch:
         return from_json(rows, columns)
 
@@ -248,7 +253,11 @@ def _query(
 
 
 def _bulk(
-    client: SalesforceClient, plan: Plan, ids: pa.Array, columns: Columns
+    client: SalesforceClient,
+    plan: Plan,
+    ids: pa.Array,
+    columns: Columns,
+    jobs: BulkJobs | None,
 ) -> Iterator[tuple[Batch, list[str]]]:
     """Jobs over lists of ids, or one job over the whole object whose rows are chosen here."""
     wheres: list[soql.Condition | None] = [None]
@@ -268,12 +277,20 @@ def _bulk(
 
     for where in wheres:
         statement = soql.select(columns.fields, columns.object_name, where)
-        job = bulk.job_of(client, statement, expected_seconds=plan.job_seconds)
+        job = bulk.job_of(
+            client,
+            statement,
+            expected_seconds=plan.job_seconds,
+            resume=jobs.resumable(statement) if jobs else None,
+            created=partial(jobs.created, statement) if jobs else None,
+        )
         for page in bulk.results_as(client, job, read, at_once=_BULK_PAGES_AT_ONCE):
             # A job that Salesforce retried may answer a row twice; the first one is as good.
             batch = page.of_rows(_first_of_each(page.table.column(key), unseen), columns)
             unseen = minus(unseen, union(batch.table.column(key)))
             yield batch, []
+        if jobs:
+            jobs.read(statement)
     yield from_records([], columns), unseen.to_pylist()
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ from salesforce_targeted.api.errors import (
     QuotaExceededError,
     SalesforceError,
 )
+from salesforce_targeted.bulk_jobs import BulkJobs
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.held import (
     CONTACTS,
@@ -161,6 +163,12 @@ class Run:
             share = self.settings.daily_call_reserve
             self.client.reserve_calls = int(self.client.usage[1] * share)
         return found
+
+    @cached_property
+    def bulk_jobs(self) -> BulkJobs:
+        """Bulk jobs that a killed run of this pipeline may have left."""
+        folder = Path(self.held.pipeline.working_dir)
+        return BulkJobs(folder, urlsplit(self.client.instance_url).hostname or "")
 
     @property
     def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:

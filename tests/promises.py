@@ -166,7 +166,8 @@ def _lives(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
             wanted["left_at"] = facts["started_at"] if was["is_active"] else was["left_at"]
             reasons = _reasons(it, id_)
             if was["is_active"] or reasons:
-                if row["left_reason"] not in (reasons or {None}):
+                earlier = _reasons_before(it, id_) if was["is_active"] else set()
+                if row["left_reason"] not in (reasons or earlier or {None}):
                     yield f"{table} {id_} left for {row['left_reason']}, not for {reasons}"
             else:
                 wanted["left_reason"] = was["left_reason"]
@@ -212,6 +213,16 @@ def _reasons(it: Comparison, contact_id: str) -> set[str]:
     }
 
 
+def _reasons_before(it: Comparison, contact_id: str) -> set[str]:
+    """Why relations of a contact were found removed by a run that kept no books about it."""
+    held = it.before["sf_taskwhorelations"].values()
+    return {
+        row["removed_reason"]
+        for row in held
+        if row["relation_id"] == contact_id and row["removed_at"] is not None
+    }
+
+
 def _counts(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
     before, after = it.before["sf_contacts"], it.after["sf_contacts"]
     live, active = it.shown.live["Contact"], it.shown.active
@@ -226,6 +237,7 @@ def _counts(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
         "unchanged": len(asked & live.keys() & before.keys()) - updated,
         "gone": len(asked - live.keys()),
         "rejected": 0,
+        "left": 0,
         "held": len(after),
     }
     if wanted != facts["contacts"]:

@@ -104,7 +104,7 @@ def test_a_bulk_job_left_behind_is_resumed_or_deleted(
 ) -> None:
     """Killed once the job was created: the next run goes on with it, or takes it out of the org."""
     field = Field(tmp_path / "killed", org, server, argv=("--api", "bulk"))
-    outcome = field.outcome(Call(4))
+    outcome = field.outcome(Call(5))
 
     assert outcome.killed
     assert outcome.survived, outcome.line()

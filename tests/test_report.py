@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from salesforce_targeted import report, sync_runs
+from salesforce_targeted.id_set import IdSet
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED, Ledger, RelationTally, Tally
 from salesforce_targeted.plan import cheapest
 from salesforce_targeted.retrieval import Gone
@@ -115,7 +116,9 @@ def test_a_warning_is_said_once() -> None:
 )
 def test_who_came(object_name: str, record_id: str, expected: bool) -> None:
     """Asked for, and nothing of it rejected: an old rejection has come right."""
-    found = Ledger(asked={"Contact": {"003a", "003b"}, "User": {"003b"}})
+    found = Ledger(answered={"Contact": IdSet(), "User": IdSet()})
+    found.answered["Contact"].update(["003a", "003b"])
+    found.answered["User"].update(["003b"])
     found.reject(Rejected("Contact", "003b", "Birthdate", "", ""))
 
     assert expected == found.came(object_name, record_id)

@@ -12,6 +12,7 @@ import pytest
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.plan import Api
 from tests.script import DUCKDB_FILE, Script, ids, in_process, process, rows, session_of
 
 YESTERDAY = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
@@ -149,7 +150,7 @@ def test_plan_prints_each_way_and_its_price(script: Script) -> None:
     facts = script("--plan", "--json").facts
     text = script("--plan").out
 
-    assert {"collections", "query", "bulk"} == set(facts["tables"]["Contact"]["price"])
+    assert {api.value for api in Api} == set(facts["tables"]["Contact"]["price"])
     assert 12 == facts["tables"]["Contact"]["ids"]
     assert facts["cursor"] is not None
     assert "-> collections" in text
