@@ -81,7 +81,9 @@ class RelationRefresh:
         ):
             rows[number] += len(batch)
             ours = ours and _within(batch, some[number])
-            yield batch if ours else self._not_yet(batch)
+            new = batch if ours else self._not_yet(batch)
+            self.read_ids.add(new.table.column(self.columns.key.name))
+            yield new
         per_page = run.client.limits.rows_per_query_page
         run.ledger.predict("query", sum(max(1, ceil(many / per_page)) for many in rows))
 
@@ -99,6 +101,7 @@ class RelationRefresh:
             self.run.client, self.run.junction, self.columns, ids.to_pylist()
         )
         for batch in _gathered(pages):
+            self.read_ids.add(batch.table.column(self.columns.key.name))
             yield from self._to_load(batch)
 
     def mend(self) -> Iterator[pa.Table]:
@@ -172,9 +175,8 @@ class RelationRefresh:
         run, tally = self.run, self.run.ledger.relations
         first = not tally.read
         rows = batch.table
-        ids = rows.column(self.columns.key.name)
-        self.read_ids.add(ids)
         if self.rejected:
+            ids = rows.column(self.columns.key.name)
             run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).update(
                 set(self.rejected).intersection(ids.to_pylist())
             )

@@ -83,7 +83,13 @@ def test_the_demo_needs_and_leaves_one_folder(demo: Demo) -> None:
     """The data goes to targeted_contacts.duckdb in the current folder, reports beside it."""
     left = {path.name for path in demo.folder.iterdir()}
 
-    assert {DUCKDB_FILE, f"{DUCKDB_FILE}.lock", "sync_results", "targeted_contact_sync.log", "dlt"} == left
+    assert {
+        DUCKDB_FILE,
+        f"{DUCKDB_FILE}.lock",
+        "sync_results",
+        "targeted_contact_sync.log",
+        "dlt",
+    } == left
 
 
 @pytest.mark.parametrize("words", list(INSPECTIONS))
