@@ -96,6 +96,7 @@ class Plan:
         bulk_by_ids: Whether Bulk asks for lists of ids, instead of reading the whole object.
         job_seconds: How long one Bulk job will probably take until it is complete.
         other_bulk: What Bulk's other way would cost; None where the object's size is unknown.
+        unforced: What would have been chosen, had nobody forced another.
     """
 
     api: Api
@@ -104,6 +105,7 @@ class Plan:
     forced: bool = False
     job_seconds: float = 0.0
     other_bulk: Price | None = None
+    unforced: Api = Api.COLLECTIONS
 
     @property
     def calls(self) -> int:
@@ -178,6 +180,7 @@ def cheapest(
         forced=force is not None,
         job_seconds=_job_seconds(rows_per_job, latency),
         other_bulk=scan if bulk_by_ids else by_ids,
+        unforced=best,
     )
 
 

@@ -99,6 +99,7 @@ def _moment(value: Any) -> datetime:
 
 
 _FITTINGS: dict[str, Any] = {
+    "bool": {"true": True, "false": False, 1: True, 0: False}.__getitem__,
     "text": lambda value: value,  # any spelling of it: see same_value
     "double": float,
     "bigint": _whole,

@@ -19,7 +19,7 @@ from typing import Any
 
 import dlt
 import pytest
-from hypothesis import HealthCheck, note, settings
+from hypothesis import HealthCheck, Phase, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
@@ -189,6 +189,8 @@ def check(folder: Path, postgres: str | None, examples: int) -> None:
             derandomize=not EXAMPLES,
             deadline=None,
             print_blob=True,
+            # In CI the first history that breaks is told as it is: making it short takes an hour.
+            phases=tuple(Phase) if EXAMPLES else (Phase.explicit, Phase.generate),
             suppress_health_check=list(HealthCheck),
         ),
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.id_set import id_array
 from salesforce_targeted.plan import Api, Plan, cheapest
 from salesforce_targeted.retrieval import retrieve
 from salesforce_targeted.source import CALLS_IN_FLIGHT
@@ -59,8 +60,7 @@ def _by_api(org: ServedOrg, ids: list[str], latency: str, rounds: int) -> list[l
     rows: list[list[object]] = []
     for name, runs in found.items():
         one = runs[0]
-        chosen = min(one.plan.price, key=lambda api: one.plan.price[api].seconds)
-        mark = " *" if chosen.value == name else ""
+        mark = " *" if one.plan.unforced.value == name else ""
         price = one.plan.price[Api(name)]
         rows.append([
             f"{len(ids):,} of {org.contacts:,}, {latency}, {name}{mark}", seconds[name],
@@ -79,9 +79,10 @@ def _fetch(org: ServedOrg, ids: list[str], latency: str, api: Api) -> Callable[[
         plan = cheapest(
             "Contact", chosen.fields, len(ids), org.contacts, limits=client.limits, force=api
         )
+        asked = id_array(ids)
         org.reset(latency)
         begun, cpu_begun = time.perf_counter(), time.process_time()
-        rows = sum(answer.batch.table.num_rows for answer in retrieve(client, plan, ids, chosen))
+        rows = sum(answer.batch.table.num_rows for answer in retrieve(client, plan, asked, chosen))
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
         counted = org.counted()
         client.close()
