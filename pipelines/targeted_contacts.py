@@ -240,7 +240,7 @@ def _sync(
 def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
     import dlt
 
-    from salesforce_targeted import configuration, progress
+    from salesforce_targeted import configuration, progress, run_lock
     from salesforce_targeted.discreet_log import quotes_no_row
 
     configuration.load_settings(PIPELINE_NAME)
@@ -250,7 +250,8 @@ def _pipeline(args: argparse.Namespace) -> dlt.Pipeline:
     quiet = not (args.verbose or args.debug)
     logging.getLogger("dlt").setLevel(logging.CRITICAL if quiet else shown)
     logging.getLogger("dlt").addFilter(quotes_no_row)
-    with configuration.usable_destination():
+    attaching = run_lock.attaching(PIPELINE_NAME, args.pipelines_dir)
+    with configuration.usable_destination(), attaching:
         made = dlt.pipeline(
             PIPELINE_NAME,
             destination=configuration.destination(args.destination, demo=args.demo),

@@ -104,7 +104,9 @@ def told(error: BaseException, destination: str) -> str:
         lost = type(driver).__name__ in {"OperationalError", "InterfaceError"}
         remedy = _AWAY if lost and not state else f"{_NEXT} Mend the destination and run again."
     said = first_line(driver)
-    if not state or state[:2] in _QUOTING:
+    # What PostgreSQL quotes without a code is where it was looked for: host, database, user.
+    about_data = not type(driver).__module__.startswith("psycopg")
+    if state[:2] in _QUOTING or (not state and about_data):
         said = _QUOTED.sub("…", said)
     return f"The destination ({destination}) refused: {said.rstrip('.')}. {remedy}"
 

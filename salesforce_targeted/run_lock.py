@@ -19,13 +19,14 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 
@@ -65,6 +66,21 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def attaching(name: str, pipelines_dir: str | None) -> Iterator[None]:
+    """Wait for whoever makes the same pipeline at this moment; then nobody else does.
+
+    dlt empties a working folder that has no state yet and makes it anew, so of two that start
+    together on a new one the second would take the folder from under the first.
+    """
+    folder = Path(pipelines_dir or get_dlt_pipelines_dir()) / name
+    with _opened(folder.with_name(f".{name}.attach.lock"), f"the working folder {folder}") as file:
+        if file is not None:
+            with suppress(OSError):  # a file system without locks
+                _lock(file, wait=True)
+        yield
+
+
 def is_postgres(pipeline: dlt.Pipeline) -> bool:
     """Whether the pipeline loads into PostgreSQL."""
     return _destination_type(pipeline).endswith("postgres")
@@ -92,28 +108,40 @@ def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
 
 @contextmanager
 def _file_lock(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file. It stays where it is: a file that goes away can be locked twice."""
+    """Hold a lock file, which says who holds it."""
+    with _opened(path, what) as file:
+        if file is not None:
+            _hold(file, what)
+        yield
+
+
+def _hold(file: int, what: str) -> None:
+    try:
+        _lock(file)
+    except (BlockingIOError, PermissionError):
+        holder = os.read(file, 200).decode(errors="replace") or "another process"
+        raise AnotherRunError(f"another run is at work on {what}: {holder}") from None
+    except OSError as error:  # a file system without locks
+        logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
+    begun = datetime.now(UTC).isoformat(timespec="seconds")
+    holder = f"process {os.getpid()} on {socket.gethostname()} since {begun}"
+    os.lseek(file, 0, os.SEEK_SET)
+    os.ftruncate(file, 0)
+    os.write(file, holder.encode())
+
+
+@contextmanager
+def _opened(path: Path, what: str) -> Iterator[int | None]:
+    """A lock file, None where none can be. It stays: a file that goes away can be locked twice."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
-        yield
+        yield None
         return
     try:
-        try:
-            _lock(file)
-        except (BlockingIOError, PermissionError):
-            holder = os.read(file, 200).decode(errors="replace") or "another process"
-            raise AnotherRunError(f"another run is at work on {what}: {holder}") from None
-        except OSError as error:  # a file system without locks
-            logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
-        begun = datetime.now(UTC).isoformat(timespec="seconds")
-        holder = f"process {os.getpid()} on {socket.gethostname()} since {begun}"
-        os.lseek(file, 0, os.SEEK_SET)
-        os.ftruncate(file, 0)
-        os.write(file, holder.encode())
-        yield
+        yield file
     finally:
         os.close(file)
 
@@ -121,16 +149,16 @@ def _file_lock(path: Path, what: str) -> Iterator[None]:
 if sys.platform == "win32":
     import msvcrt
 
-    def _lock(file: int) -> None:
+    def _lock(file: int, *, wait: bool = False) -> None:
         os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
 
 else:
     import fcntl
 
-    def _lock(file: int) -> None:
+    def _lock(file: int, *, wait: bool = False) -> None:
         # Not lockf: its locks end when anybody in this process closes the file.
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 @contextmanager

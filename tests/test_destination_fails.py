@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
@@ -337,10 +336,8 @@ def test_a_lock_that_goes_away_costs_only_time(
     synced: Synced,
     postgres: str,
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The run says who keeps it waiting, and goes on when the lock is given back."""
-    monkeypatch.setattr(logging.getLogger("salesforce_targeted"), "propagate", True)
     synced.ok()
     something_happens(org)
     with closing(psycopg2.connect(postgres, application_name="a console")) as console:
