@@ -13,8 +13,8 @@ from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination.exceptions import DestinationException
 
-from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.api.sign_in_choice import SalesforceCredentials
 from salesforce_targeted.held import SCHEMA_NAME
 from salesforce_targeted.settings import Settings, settings_of
 

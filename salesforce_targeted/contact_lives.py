@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from salesforce_targeted import life
 from salesforce_targeted.discovery import discovered
+from salesforce_targeted.gone import Gone
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS
 from salesforce_targeted.id_counts import IdCounts
 from salesforce_targeted.id_set import id_array, span, union
 from salesforce_targeted.ledger import MERGED
 from salesforce_targeted.life import Life, Sighting
-from salesforce_targeted.retrieval import Gone, Refreshed
+from salesforce_targeted.retrieval import Refreshed
 from salesforce_targeted.run import Run
 
 # Lives are read and compared so many at a time: memory stays flat for any number of contacts.

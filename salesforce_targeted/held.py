@@ -23,7 +23,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.columns import FIELD_HINT, ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.id_set import union
-from salesforce_targeted.tables import add_row_hash
+from salesforce_targeted.tables import EVERY_RECORD, add_row_hash
 
 CONTACTS, RELATIONS = "sf_contacts", "sf_taskwhorelations"
 TASKS, USERS = "sf_activities", "sf_users"
@@ -161,7 +161,13 @@ class Held:
     def rejected_ids(self, object_name: str) -> list[str]:
         """Records of an object of which something was rejected and has not come right since."""
         where = f"{self.name('object')} = '{object_name}'"
-        return sorted(self.ids(REJECTED_RECORDS, self.name("record_id"), where))
+        found = self.ids(REJECTED_RECORDS, self.name("record_id"), where)
+        return sorted(id_ for id_ in found if id_ != EVERY_RECORD)
+
+    def rejects_a_field(self, object_name: str) -> bool:
+        """Whether a field could not be read of any record of an object, and has not been since."""
+        where = f"{self.name('object')} = '{object_name}'"
+        return EVERY_RECORD in self.ids(REJECTED_RECORDS, self.name("record_id"), where)
 
     def orphans(
         self,

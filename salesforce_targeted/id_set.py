@@ -75,6 +75,12 @@ class Texts(Sequence[str]):
         return found.to_pylist() if isinstance(at, slice) else found.as_py()  # type: ignore[no-any-return]
 
 
+def in_batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
+    """The ids in order, so many at a time."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
 class IdSet:
     """A set that grows."""
 

@@ -82,7 +82,8 @@ class Ledger:
             ``archived`` (held all the same, read through queryAll), ``deleted``, ``hidden``.
         contacts_gone: Contact id to why the org does not return it.
         refresh: Which refresh policy was used and what it can't see.
-        answered: Object name to the ids that the org said something about.
+        answered: Object name to the ids that the org said something about; ``EVERY_RECORD`` among
+            them where it was asked about all that are held.
         stopped: What ended the run before its end, although what came before was loaded.
     """
 

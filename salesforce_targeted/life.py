@@ -13,8 +13,8 @@ from datetime import datetime
 import pyarrow as pa
 
 from salesforce_targeted.columns import TIMESTAMP
+from salesforce_targeted.gone import Gone
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
-from salesforce_targeted.retrieval import Gone
 
 # Why a contact left, by what became of its last relation.
 RELATION_REMOVED, TASK_DELETED, TASK_ARCHIVED = "relation_removed", "task_deleted", "task_archived"

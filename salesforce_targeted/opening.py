@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from salesforce_targeted import relations
-from salesforce_targeted.api import wire
-from salesforce_targeted.api.client import SalesforceClient, described
+from salesforce_targeted.api import endpoints, readers
+from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.wire import Page, Response
 from salesforce_targeted.relations import SHARED_ACTIVITIES, Record
@@ -43,13 +43,15 @@ def opening(client: SalesforceClient, *, discovery: bool) -> Opening:
     Args:
         discovery: Whether to ask for the active contacts and the count of relations too.
     """
-    requests = [wire.describe(client.version, name) for name in OBJECTS]
+    requests = [endpoints.describe(client.version, name) for name in OBJECTS]
     if discovery:
         groups = relations.groups_statement(SHARED_ACTIVITIES, client.limits.groups_per_query)
         counted = relations.count_statement(SHARED_ACTIVITIES)
-        requests += [wire.query(client.version, statement) for statement in (groups, counted)]
+        requests += [endpoints.query(client.version, statement) for statement in (groups, counted)]
     answers = client.together(requests)
-    describes = {name: described(answer) for name, answer in zip(OBJECTS, answers, strict=False)}
+    describes = {
+        name: readers.described(answer) for name, answer in zip(OBJECTS, answers, strict=False)
+    }
     if not discovery:
         return Opening(describes)
     first, total = _page(answers[-2]), _page(answers[-1])
@@ -65,6 +67,6 @@ def _page(answer: Response | SalesforceError) -> Page[list[Record]] | None:
     if isinstance(answer, SalesforceError):
         return None
     try:
-        return wire.page(answer)
+        return readers.page(answer)
     except SalesforceError:
         return None

@@ -149,6 +149,7 @@ def cheapest(
     latency: Latency | None = None,
     budget: int | None = None,
     force: Api | None = None,
+    but: Api | None = None,
 ) -> Plan:
     """Price each API for so many ids; take the quickest that the budget allows.
 
@@ -158,6 +159,7 @@ def cheapest(
             whole object can't be priced and is no option.
         budget: Calls that may be spent. Where no way fits, the one with the fewest calls is taken.
         force: Take this one, whatever it costs.
+        but: Not this one, which has just failed.
     """
     latency = latency or Latency()
     size, per_query = limits.ids_per_collection, soql.ids_that_fit(fields, object_name, limits)
@@ -171,7 +173,7 @@ def cheapest(
         Api.QUERY: _rest(ids, per_query, 1, fields, latency),
         Api.BULK: by_ids if scan is None or bulk_by_ids else scan,
     }
-    best = _quickest(price, budget)
+    best = _quickest({api: one for api, one in price.items() if api is not but}, budget)
     rows_per_job = min(ids, ids_per_bulk_job(fields, limits)) if bulk_by_ids else scanned
     return Plan(
         force or best,

@@ -16,20 +16,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from salesforce_targeted import load_batches
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.api.errors import BulkJobError, QuotaExceededError, SalesforceError
 from salesforce_targeted.columns import ROW_HASH, Columns
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS
 from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
-from salesforce_targeted.plan import Plan, cheapest
+from salesforce_targeted.isolation import is_of_records
+from salesforce_targeted.kept_values import kept
+from salesforce_targeted.plan import Api, Plan, cheapest
 from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve
 from salesforce_targeted.run import OBJECTS, USER_FIELDS, Run
-from salesforce_targeted.tables import Batch, concat, together
+from salesforce_targeted.tables import EVERY_RECORD
 
 # How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
 # minutes are allowed, rows five minutes late have been recorded.
 LAG = timedelta(minutes=15)
-ROWS_PER_LOAD_BATCH = 10_000
 
 
 @dataclass(slots=True)
@@ -47,11 +49,15 @@ def choose(run: Run, table: str, named: pa.Array) -> Pass:
         named: Ids that must be held after the run, an array of ``id_set``.
     """
     object_name, key = OBJECTS[table], run.columns(table).key.stored
-    if run.scope.retry_rejected:
-        return Pass(id_array(run.held.rejected_ids(object_name)), whole=False)
+    rejected = id_array(run.held.rejected_ids(object_name))
+    rejects_a_field = run.held.rejects_a_field(object_name)
+    if run.scope.retry_rejected and not rejects_a_field:
+        return Pass(rejected, whole=False)
     if run.scope.limit is not None:
         return Pass(named, whole=False)
     held = run.held.id_array(table, key)
+    if run.scope.retry_rejected:
+        return Pass(union(held, rejected), whole=True)
     if table == CONTACTS and run.scope.complete:
         # A contact that was gone when it was active is held as soon as the org shows it.
         named = union(named, run.held.id_array(ACTIVE_CONTACTS, "contact_id"))
@@ -63,7 +69,8 @@ def choose(run: Run, table: str, named: pa.Array) -> Pass:
     state = run.state.get("refresh", {}).get(table, {})
     cursor, passed_at = state.get("cursor"), state.get("passed_at")
     within = calls <= run.settings.refresh_call_budget
-    if within or run.scope.full or not cursor or not passed_at or _due(run, passed_at):
+    no_choice = run.scope.full or rejects_a_field or not cursor or not passed_at
+    if within or no_choice or _due(run, passed_at):
         return Pass(everything, whole=True)
     since = datetime.fromisoformat(cursor) - LAG
     modified = _modified(run, object_name, since, held)
@@ -77,7 +84,7 @@ def choose(run: Run, table: str, named: pa.Array) -> Pass:
     )
     gone = run.held.id_array(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
     back = among(named, gone)  # being shown again moves no stamp
-    return Pass(union(minus(named, held), modified, back), whole=False)
+    return Pass(union(minus(named, held), modified, back, rejected), whole=False)
 
 
 def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa.Table]:
@@ -95,12 +102,25 @@ def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa
         plan = plan_of(run, object_name, columns, len(chosen.ids))
         run.ledger.plans[object_name] = plan
         run.ledger.predict(plan.api.value, plan.calls)
-        answers = retrieve(run.client, plan, chosen.ids, columns, run.bulk_jobs)
+
+        def otherwise(left: int, error: BulkJobError) -> Plan:
+            run.ledger.warn(f"{error} The {left:,} records that it left were read otherwise")
+            other = plan_of(run, object_name, columns, left, but=Api.BULK)
+            run.ledger.predict(other.api.value, other.calls)
+            return other
+
+        answers = retrieve(
+            run.client, plan, chosen.ids, columns, run.bulk_jobs, None if plan.forced else otherwise
+        )
         try:
-            yield from _joined(_changed_rows(run, table, columns, _gathered(answers), books))
+            yield from load_batches.tables(
+                _changed_rows(run, table, columns, load_batches.answers(answers), books)
+            )
         except QuotaExceededError:
             tally.left = tally.asked - tally.retrieved - tally.gone - tally.rejected
             raise
+    if chosen.whole:
+        run.ledger.answered.setdefault(object_name, IdSet()).update([EVERY_RECORD])
     if books.newest is not None and run.scope.complete:
         _remember(run, table, books.newest, whole=chosen.whole)
 
@@ -117,7 +137,8 @@ def _changed_rows(
         _note(run, answer, columns, books)
         answered.add(answer.batch.table.column(columns.key.name))
         answered.update(gone.id for gone in answer.gone)
-        came = run.held.completed(table, columns, answer.batch.table)
+        came = kept(run.held, table, columns, answer.batch)
+        came = run.held.completed(table, columns, came)
         changes = run.held.changes(table, columns, came)
         tally.retrieved += answer.batch.table.num_rows
         tally.new += changes.new
@@ -162,7 +183,8 @@ def _last_rows(run: Run, table: str, columns: Columns, answer: Retrieved) -> pa.
     """Rows of deleted and merged records that are held: the org still shows them as deleted."""
     if answer.last_rows is None:
         return answer.batch.table.slice(0, 0)
-    last = run.held.completed(table, columns, answer.last_rows.table)
+    last = kept(run.held, table, columns, answer.last_rows)
+    last = run.held.completed(table, columns, last)
     ids = last.column(columns.key.name).to_pylist()
     held = dict(run.held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
     hashes = last.column(ROW_HASH).to_pylist()
@@ -181,7 +203,7 @@ def named_users(rows: pa.Table, columns: Columns) -> set[str]:
     return named
 
 
-def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
+def plan_of(run: Run, object_name: str, columns: Columns, ids: int, but: Api | None = None) -> Plan:
     """How so many records of an object are to be fetched."""
     return cheapest(
         object_name,
@@ -192,6 +214,7 @@ def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
         latency=run.latency,
         budget=run.calls_left,
         force=run.settings.api,
+        but=but,
     )
 
 
@@ -204,11 +227,17 @@ def _modified(run: Run, object_name: str, since: datetime, some: pa.Array) -> pa
     enough = ceil(len(some) / run.client.limits.ids_per_collection)
     found = IdSet()
     pages = run.client.pages(statement, all_rows=True)
-    for read, page in enumerate(pages, start=1):
-        found.update(record["Id"] for record in page)
-        run.ledger.predict("query_all" if read == 1 else "query_more", 1)
-        if read > enough:
-            return some
+    try:
+        for read, page in enumerate(pages, start=1):
+            found.update(record["Id"] for record in page)
+            run.ledger.predict("query_all" if read == 1 else "query_more", 1)
+            if read > enough:
+                return some
+    except SalesforceError as error:
+        if not is_of_records(error):
+            raise
+        run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
+        return some
     return among(some, found.ids)
 
 
@@ -229,46 +258,3 @@ def _remember(run: Run, table: str, newest: datetime, *, whole: bool) -> None:
     of_table["cursor"] = max(before, text) if before else text
     if whole:
         of_table["passed_at"] = datetime.now(UTC).isoformat()
-
-
-def _gathered(answers: Iterator[Retrieved]) -> Iterator[Retrieved]:
-    """Answers in batches of the size that is compared and loaded fastest; the last one as it is."""
-    waiting: list[Batch] = []
-    try:
-        for answer in answers:
-            if answer.followed_up:
-                if waiting:
-                    yield Retrieved(together(waiting))
-                waiting = []
-                yield answer
-                continue
-            waiting.append(answer.batch)
-            if sum(map(len, waiting)) >= ROWS_PER_LOAD_BATCH:
-                yield Retrieved(together(waiting))
-                waiting = []
-    except QuotaExceededError:
-        if waiting:  # what came before the calls were spent
-            yield Retrieved(together(waiting))
-        raise
-    if waiting:
-        yield Retrieved(together(waiting))
-
-
-def _joined(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Rows in batches of the size that loads fastest; one file of a few rows costs as much."""
-    waiting: list[pa.Table] = []
-    try:
-        for part in parts:
-            if waiting and part.schema != waiting[0].schema:
-                yield concat(waiting)
-                waiting = []
-            waiting.append(part)
-            if sum(table.num_rows for table in waiting) >= ROWS_PER_LOAD_BATCH:
-                yield concat(waiting)
-                waiting = []
-    except QuotaExceededError:
-        if waiting:  # what came before the calls were spent
-            yield concat(waiting)
-        raise
-    if waiting:
-        yield concat(waiting)

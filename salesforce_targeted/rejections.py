@@ -1,8 +1,8 @@
 """``sf_rejected_records``: records and values that could not be fetched or loaded, until they can.
 
-A rejection is keyed by object, record and field; a field of ``*`` stands for the whole record. What
-comes right in a later run is deleted by that run's merge (``healed_at`` is dlt's deletion mark and
-is never seen in the table).
+A rejection is keyed by object, record and field; a field of ``*`` stands for the whole record, a
+record of ``*`` for a field that can't be read of any. What comes right in a later run is deleted by
+that run's merge (``healed_at`` is dlt's deletion mark and is never seen in the table).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def to_table(held: Held, ledger: Ledger) -> pa.Table:
         rows[key] = {
             **dict(zip(_KEY, key, strict=True)),
             "error": one.error,
-            "payload": one.payload,
+            "payload": one.payload or None,
             "first_seen_at": first,
             "last_seen_at": now,
         }

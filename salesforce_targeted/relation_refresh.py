@@ -16,19 +16,19 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted import relations
+from salesforce_targeted import load_batches, relations
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.columns import ROW_HASH, TIMESTAMP
 from salesforce_targeted.discovery import CONTACT_PREFIX, discovered
 from salesforce_targeted.held import RELATIONS
 from salesforce_targeted.id_counts import Counting
 from salesforce_targeted.id_set import IdSet, id_array, minus, union
 from salesforce_targeted.life import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
-from salesforce_targeted.refresh import ROWS_PER_LOAD_BATCH, named_users
+from salesforce_targeted.load_batches import ROWS_PER_LOAD_BATCH
+from salesforce_targeted.refresh import named_users
 from salesforce_targeted.relations import Range
 from salesforce_targeted.run import Run
-from salesforce_targeted.tables import Batch, together
+from salesforce_targeted.tables import Batch
 
 # So many contacts with another count are looked at one by one; beyond, all ids are compared.
 _SUSPECTS = 2_000
@@ -58,7 +58,7 @@ class RelationRefresh:
         """Read the rows since a moment and yield those to load."""
         run = self.run
         self.whole = since == run.settings.since and run.scope.complete
-        for batch in _gathered(self._pages(since)):
+        for batch in load_batches.pages(self._pages(since)):
             yield from self._to_load(batch)
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
         if self.whole:
@@ -100,7 +100,7 @@ class RelationRefresh:
         pages = relations.read_by_ids(
             self.run.client, self.run.junction, self.columns, ids.to_pylist()
         )
-        for batch in _gathered(pages):
+        for batch in load_batches.pages(pages):
             self.read_ids.add(batch.table.column(self.columns.key.name))
             yield from self._to_load(batch)
 
@@ -306,20 +306,3 @@ def _within(batch: Batch, expected: Range) -> bool:
     ends = pc.min_max(batch.table.column(0)).as_py()
     low, high = expected
     return (low is None or ends["min"] >= low) and (high is None or ends["max"] < high)
-
-
-def _gathered(pages: Iterator[Batch]) -> Iterator[Batch]:
-    """Pages in batches of the size that loads fastest."""
-    waiting: list[Batch] = []
-    try:
-        for page in pages:
-            waiting.append(page)
-            if sum(map(len, waiting)) >= ROWS_PER_LOAD_BATCH:
-                yield together(waiting)
-                waiting = []
-    except QuotaExceededError:
-        if waiting:  # what came before the calls were spent
-            yield together(waiting)
-        raise
-    if waiting:
-        yield together(waiting)

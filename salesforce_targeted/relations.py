@@ -19,8 +19,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api import ids as sf_ids
-from salesforce_targeted.api import soql, wire
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
@@ -150,11 +150,11 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
         soql.select(["Id"], junction.object_name, order_by=[order], limit=1)
         for order in ("Id", soql.descending("Id"))
     ]
-    answers = client.together([wire.query(client.version, one) for one in statements])
+    answers = client.together([endpoints.query(client.version, one) for one in statements])
     for answer in answers:
         if isinstance(answer, SalesforceError):
             return [(None, None)]
-        ends += [row["Id"] for row in wire.page(answer).records]
+        ends += [row["Id"] for row in readers.page(answer).records]
     bounds: list[str | None] = [None]
     bounds += sf_ids.evenly_between(ends[0], ends[-1], pieces) if len(ends) > 1 else []
     return list(zip(bounds, [*bounds[1:], None], strict=True))

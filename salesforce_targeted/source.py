@@ -16,7 +16,7 @@ from dlt.sources import DltResource
 
 from salesforce_targeted import life, rejections, sync_runs
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import SalesforceCredentials
+from salesforce_targeted.api.sign_in_choice import SalesforceCredentials
 from salesforce_targeted.columns import FIELD_HINT, Columns
 from salesforce_targeted.contact_lives import changed_lives
 from salesforce_targeted.discovery import discovered

@@ -37,12 +37,18 @@ _ROWS_HASHED_AT_ONCE = 4_000
 _UNREADABLE = (pa.ArrowException, TypeError, ValueError, OverflowError)
 
 
+# A rejection's record where it is a field that can't be read of any.
+EVERY_RECORD = "*"
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
     """A value, or where ``field`` is empty a whole record, that could not be fetched or loaded.
 
     Attributes:
-        payload: The raw value or record as JSON text. Personal data: never logged.
+        record_id: Its id; :data:`EVERY_RECORD` for a field that can't be read of any record.
+        payload: The raw value or record as JSON text; empty where it could not be fetched.
+            Personal data: never logged.
     """
 
     object: str

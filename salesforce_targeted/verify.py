@@ -21,6 +21,7 @@ from salesforce_targeted.discovery import CONTACT_PREFIX
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.id_counts import Counting, IdCounts
 from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
+from salesforce_targeted.kept_values import kept
 from salesforce_targeted.refresh import named_users, plan_of
 from salesforce_targeted.retrieval import retrieve
 from salesforce_targeted.run import OBJECTS, Run
@@ -160,7 +161,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> None:
     if table == CONTACTS:
         explained = set(run.held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL"))
     for answer in retrieve(run.client, plan, ids, columns):
-        _compare(run, drift, table, columns, answer.batch.table)
+        _compare(run, drift, table, columns, kept(run.held, table, columns, answer.batch))
         run.named_users.update(named_users(answer.batch.table, columns))
         if table == CONTACTS:
             came = answer.batch.table.column(columns.key.name).to_pylist()

@@ -11,7 +11,7 @@ import pyarrow as pa
 from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import wire
+from salesforce_targeted.api import readers
 from salesforce_targeted.api.wire import Response
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.tables import Batch, Rejected, from_csv, from_records
@@ -51,7 +51,7 @@ def as_json(rows: list[dict[str, Any]], columns: Columns) -> Batch:
     body = json.dumps([{"attributes": {"type": "Contact"}, **row} for row in rows])
     for number in {v for row in rows for v in row.values() if isinstance(v, Number)}:
         body = body.replace(float.__repr__(number), str(number))
-    found = wire.collection(Response(200, {}, body.encode()), len(rows))
+    found = readers.collection(Response(200, {}, body.encode()), len(rows))
     return from_records([record for record in found if record is not None], columns)
 
 

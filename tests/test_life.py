@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from salesforce_targeted import life
+from salesforce_targeted.gone import Gone
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
 from salesforce_targeted.life import Life, Sighting
-from salesforce_targeted.retrieval import Gone
 
 BORN, BEFORE, NOW = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 19, 20))
 ADA, BOB, EVE = "003A", "003B", "003E"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,9 +17,9 @@ from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.ledger import HIDDEN
 from salesforce_targeted.plan import Api, cheapest
 from salesforce_targeted.retrieval import Retrieved
-from tests.api.conftest import Bytes, Heard, Scripted, Tokens, answer
 from tests.fields import columns_of
 from tests.retrieving import gone_of, ids_of
+from tests.scripted_server import Bytes, Heard, Scripted, Tokens, answer, scripted_server
 
 IDS = [to_18(f"003D00000{n:06}") for n in range(6)]
 OF = columns_of(LastName="string", Born="date")
@@ -66,11 +64,8 @@ class Org:
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
     """A server on loopback that says what a test tells it to."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    made = Scripted(url=f"http://127.0.0.1:{listener.getsockname()[1]}")
-    threading.Thread(target=made.serve, args=(listener,), daemon=True).start()
-    yield made
-    listener.close()
+    with scripted_server() as made:
+        yield made
 
 
 @pytest.fixture

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from salesforce_targeted import report, sync_runs
+from salesforce_targeted.gone import Gone
 from salesforce_targeted.id_set import IdSet
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED, Ledger, RelationTally, Tally
 from salesforce_targeted.plan import cheapest
-from salesforce_targeted.retrieval import Gone
 from salesforce_targeted.tables import Rejected
 
 STARTED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)

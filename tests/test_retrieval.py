@@ -11,7 +11,7 @@ import pytest
 
 from salesforce_targeted import retrieval
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.errors import QueryError, SalesforceError
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg, serve
@@ -327,9 +327,9 @@ def test_after_an_error_no_further_call_is_begun(
 ) -> None:
     """An error ends it: what waits is not sent, and nothing is called gone."""
     of, ids = columns_in(org), list(org.rows("Contact"))
-    org.drop_field("Contact", "NPI__c")
+    org.faults.add(Fault("*", "daily_403", times=99))
     org.reset_calls()
-    with pytest.raises(QueryError, match="NPI__c"):
+    with pytest.raises(QuotaExceededError, match="TotalRequests"):
         retrieve(credentials, TINY, way, ids, of)
 
     assert 4 * TINY.ids_per_collection < len(ids)

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipelines.targeted_contacts import main
 from salesforce_targeted import configuration, report
-from salesforce_targeted.api import credentials as ways
+from salesforce_targeted.api import sign_in_choice
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults import Fault
@@ -359,13 +359,13 @@ def test_nothing_that_can_be_printed_holds_a_secret(
         outcomes.append(synced.run())
         org.faults.clear()
         wrong(org, given)
-        spec = ways.from_environment(given.environ)
+        spec = sign_in_choice.from_environment(given.environ)
         with pytest.raises(Exception) as caught:
             SalesforceClient(spec).org_limits()
         errors = [*(outcome.error for outcome in outcomes if outcome.error), caught.value]
         trace: Any = synced.pipeline.last_trace
         shown = [
-            spec, [spec], {"spec": spec}, client, client._session, salesforce_targeted(spec), synced.pipeline, trace,
+            spec, [spec], {"spec": spec}, client, client._conversation._session, salesforce_targeted(spec), synced.pipeline, trace,
             trace.asdict(), trace.resolved_config_values, outcomes, *(outcome.facts for outcome in outcomes), errors,
             *("".join(traceback.format_exception(error)) for error in errors),
             *(report.markdown(outcome.facts) for outcome in outcomes),

@@ -11,13 +11,11 @@ Query Job", "Get Results for a Query Job".
 """
 
 import logging
-import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TypeVar
 
-from . import wire
+from . import bulk_readers, endpoints
 from .client import SalesforceClient
 from .errors import (
     BulkJobError,
@@ -28,7 +26,7 @@ from .errors import (
     TruncatedAnswerError,
 )
 from .in_flight import as_they_come, in_order
-from .wire import Job, Request, Response
+from .wire import CsvPage, Job, Request, Response, ResultPages
 
 _log = logging.getLogger(__name__)
 
@@ -43,19 +41,6 @@ _LONGEST_POLL_SECONDS = 20.0
 _FIRST_WITH_RESULT_PAGES = 58.0
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class CsvPage:
-    """One page of results.
-
-    Attributes:
-        body: UTF-8, a header line first, LF line ends, every value quoted; an empty value is null.
-        rows: Records in it, the header not counted.
-    """
-
-    body: bytes = field(repr=False)
-    rows: int
 
 
 def pages(
@@ -117,8 +102,8 @@ def job_of(
     """
     job = _resumed(client, resume) if resume else None
     if job is None:
-        request = wire.bulk_create(client.version, soql, all_rows)
-        job = client.ask(request, wire.job)
+        request = endpoints.bulk_create(client.version, soql, all_rows)
+        job = client.ask(request, bulk_readers.job)
         if created is not None:
             created(job.id)
     return _completed(client, job, expected_seconds, deadline_seconds, clock)
@@ -169,7 +154,7 @@ def _resumed(client: SalesforceClient, job_id: str) -> Job | None:
     if not job_id.isascii() or not job_id.isalnum():
         raise ConfigurationError("that is no id of a Bulk job")
     try:
-        job = client.ask(wire.bulk_status(client.version, job_id), wire.job)
+        job = client.ask(endpoints.bulk_status(client.version, job_id), bulk_readers.job)
     except NotFoundError:
         _log.info("the earlier Bulk job %s is gone: a new one is created", job_id)
         return None
@@ -203,7 +188,10 @@ def _completed(
             pause = min(_LONGEST_POLL_SECONDS, max(_FIRST_POLL_SECONDS, next_pause))
         elif job.state != _COMPLETE:
             break
-        job, asked = client.ask(wire.bulk_status(_version(client, job), job.id), wire.job), True
+        job, asked = (
+            client.ask(endpoints.bulk_status(_version(client, job), job.id), bulk_readers.job),
+            True,
+        )
     if job.state != _COMPLETE:
         why = f": {job.error}" if job.error else ", and Salesforce gives no reason"
         raise BulkJobError(f"Bulk job {job.id} on {job.object or 'an object'} is {job.state}{why}")
@@ -218,7 +206,7 @@ def _results(
     rows = 0
 
     def read_page(response: Response) -> tuple[int, T | None, str | None]:
-        page, following = _page(response)
+        page, following = bulk_readers.csv_page(response)
         if following is None and job.rows not in (None, rows + page.rows):
             # Said here, the page is asked for again: an empty 200 looks like the end of them.
             raise TruncatedAnswerError(
@@ -228,7 +216,7 @@ def _results(
         return page.rows, read(page) if page.rows else None, following
 
     while True:
-        request = wire.bulk_results(_version(client, job), job.id, locator, max_records)
+        request = endpoints.bulk_results(_version(client, job), job.id, locator, max_records)
         try:
             count, found, locator = client.ask(request, read_page)
         except NotFoundError as error:
@@ -244,16 +232,16 @@ def _results(
         used.add(locator)
 
 
-def _addresses(client: SalesforceClient, job: Job, max_records: int) -> wire.ResultPages:
-    request = wire.bulk_result_pages(_version(client, job), job.id, max_records)
-    return client.ask(request, wire.result_pages)
+def _addresses(client: SalesforceClient, job: Job, max_records: int) -> ResultPages:
+    request = endpoints.bulk_result_pages(_version(client, job), job.id, max_records)
+    return client.ask(request, bulk_readers.result_pages)
 
 
 def _parallel_results(
     client: SalesforceClient,
     job: Job,
     read: Callable[[CsvPage], T],
-    first: wire.ResultPages,
+    first: ResultPages,
     at_once: int,
 ) -> Iterator[T]:
     """Read pages by the addresses that the org names for them, several at once."""
@@ -266,11 +254,11 @@ def _parallel_results(
             if named.next.path in asked:
                 raise BulkJobError(f"Bulk job {job.id} names the same result pages twice")
             asked.add(named.next.path)
-            named = client.ask(named.next, wire.result_pages)
+            named = client.ask(named.next, bulk_readers.result_pages)
             yield from named.pages
 
     def read_page(response: Response) -> tuple[int, T | None]:
-        page, _ = _page(response)
+        page, _ = bulk_readers.csv_page(response)
         return page.rows, read(page) if page.rows else None
 
     def fetch(request: Request) -> tuple[int, T | None]:
@@ -299,47 +287,3 @@ def _lost(job: Job, error: SalesforceError) -> BulkJobError:
         error_code=error.error_code,
         status=error.status,
     )
-
-
-def _page(response: Response) -> tuple[CsvPage, str | None]:
-    """One page and the locator of the next; raises if rows are missing."""
-    if "html" in response.headers.get("Content-Type", "").lower():
-        raise TruncatedAnswerError("a Bulk result that is a web page", status=response.status)
-    rows = count_rows(response.body)
-    announced = response.headers.get("Sforce-NumberOfRecords", "").strip()
-    if announced.isdecimal() and int(announced[:18]) != rows:
-        raise TruncatedAnswerError(f"a Bulk result announced {announced} records and holds {rows}")
-    locator = response.headers.get("Sforce-Locator", "").strip()
-    # The end is the literal text "null"; a missing or empty header is no "more" either.
-    return CsvPage(response.body, rows), None if locator in ("", "null") else locator
-
-
-def count_rows(body: bytes) -> int:
-    """How many records a CSV page holds, its header line not counted.
-
-    A line ends a record where the quotes so far are even in number: values hold line breaks, and a
-    quote inside a value is doubled.
-
-    Raises:
-        TruncatedAnswerError: it ends inside a record.
-    """
-    lines = body.split(b"\n")
-    # After the last line break there is nothing, unless the last line has none.
-    if lines[-1] == b"":
-        lines.pop()
-    records, inside, begun, last = 0, False, 0, 0
-    for number, line in enumerate(lines):
-        if line.count(b'"') & 1:
-            inside = not inside
-        if not inside:
-            records += 1
-            last, begun = begun, number + 1
-    # The last record may end between two values and still count: it must be as wide as the header.
-    if inside or (records and _commas(lines[last:]) != _commas(lines[:1])):
-        raise TruncatedAnswerError("a Bulk result ends inside a record")
-    return max(0, records - 1)
-
-
-def _commas(record: list[bytes]) -> int:
-    """How many commas separate the values of one record."""
-    return re.sub(rb'"[^"]*"', b"", b"\n".join(record)).count(b",")

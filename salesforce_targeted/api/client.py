@@ -1,65 +1,38 @@
-"""The Salesforce client: ``send`` is the only door out.
+"""The Salesforce client: what can be asked of an org; ``send`` and ``ask`` are the only doors out.
 
-Rules:
-1. Nothing leaves but what the allow-list lets through (read_only.py), to the origin of the session
-   only.
-2. A call is counted when the org may have seen it, whether or not an answer came.
-3. Trying again is decided here and nowhere else: never after 400 and 404, at most once after 401.
-4. Log lines carry method, path and status; never a token, a query or a value.
+Rules: those of conversation.py, through which everything goes.
 """
 
 import logging
-import random
-import re
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence, Sized
-from email.utils import parsedate_to_datetime
-from http import HTTPStatus
 from typing import TypeVar
 
+from . import composite, endpoints, query_pages, readers
 from . import ids as record_ids
 from . import soql as soql_text
-from . import wire
 from .calls import CallLedger, CallMeter
+from .conversation import Conversation
 from .errors import (
-    AuthenticationError,
     ConfigurationError,
     LocatorExpiredError,
-    NotFoundError,
-    PermissionDeniedError,
-    QueryError,
-    ReadOnlyError,
     SalesforceError,
-    TooLargeError,
     TruncatedAnswerError,
-    UnavailableError,
 )
 from .limits import DOCUMENTED, Limits
-from .sign_in import CERTIFICATE_REMEDY, Credentials, Door, Session, origin
-from .transport import Transport, TransportError
-from .wire import JsonRows, Page, Record, Request, Response
+from .sign_in import Credentials
+from .wire import JsonRows, Record, Request, Response
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 _S = TypeVar("_S", bound=Sized)
-
-_UNAUTHORIZED = 401
-_OK = re.compile(r"2\d\d")
-# Asking the same again gets the same answer, whatever class the error has.
-_FINAL = {400, 404}
-_EXPIRED = {"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"}
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 60.0
-# A server that asks for more patience than this is down; the caller decides whether to wait.
-_LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 class SalesforceClient:
     """Asks one org. Safe to use from several threads.
 
     Args:
-        credentials: One of the specs of credentials.py, or anything with ``sign_in(door)``.
+        credentials: A spec of credentials.py or sign_in_choice.py, or what has ``sign_in(door)``.
         timeout_seconds: How long to wait for a connection or the next bytes of an answer.
         attempts: How often one request is tried in all.
         sleep: Called with the seconds to pause between attempts.
@@ -78,20 +51,18 @@ class SalesforceClient:
     ) -> None:
         self.limits = limits
         self.version = limits.api_version
-        self._credentials = credentials
-        self._attempts = max(1, attempts)
         self.max_in_flight = max(1, max_in_flight)
         self.sleep = sleep
-        self._transport = Transport(
-            connections=self.max_in_flight,
-            connect_seconds=min(timeout_seconds, 30.0),
-            read_seconds=timeout_seconds,
-            total_seconds=max(limits.call_seconds, timeout_seconds),
-        )
-        self._door = Door(self._transport, limits=limits, sleep=sleep)
-        self._session: Session | None = None
-        self._signing_in = threading.Lock()
         self._meter = CallMeter(self.max_in_flight)
+        self._conversation = Conversation(
+            credentials,
+            self._meter,
+            limits=limits,
+            connections=self.max_in_flight,
+            timeout_seconds=timeout_seconds,
+            attempts=attempts,
+            sleep=sleep,
+        )
 
     # --- what the run may spend and has spent
     # -------------------------------------------------------
@@ -142,7 +113,7 @@ class SalesforceClient:
     @property
     def sign_ins(self) -> int:
         """How many sign-in requests were sent."""
-        return self._door.sign_ins
+        return self._conversation.sign_ins
 
     # --- session
     # ------------------------------------------------------------------------------------
@@ -150,22 +121,11 @@ class SalesforceClient:
     @property
     def instance_url(self) -> str:
         """The org's origin; signs in if that hasn't happened yet."""
-        return self._current().instance_url
+        return self._conversation.instance_url
 
-    def _current(self) -> Session:
-        session = self._session
-        return session if session is not None else self._renewed(None)
-
-    def _renewed(self, stale: Session | None) -> Session:
-        """A session other than the stale one; of several threads that ask, one signs in."""
-        with self._signing_in:
-            if self._session is None or self._session is stale:
-                found = self._credentials.sign_in(self._door)
-                # Whoever made the session: the token goes to https, or to this machine.
-                address = origin(found.instance_url, "SALESFORCE_INSTANCE_URL")
-                self._session = Session(address, found.access_token)
-                _log.debug("signed in")
-            return self._session
+    def close(self) -> None:
+        """Close the connections; the client can't be used afterwards."""
+        self._conversation.close()
 
     # --- the door
     # -----------------------------------------------------------------------------------
@@ -180,79 +140,26 @@ class SalesforceClient:
             SalesforceError: what Salesforce answered, by class; UnavailableError after all
                 attempts.
         """
-        return self.ask(request, _as_it_is)
+        return self.ask(request, readers.as_it_is)
 
-    def ask(self, request: Request, read: Callable[[Response], _T]) -> _T:
+    def ask(
+        self,
+        request: Request,
+        read: Callable[[Response], _T],
+        *,
+        attempts_at_500: int | None = None,
+    ) -> _T:
         """Send one request and read its 2xx answer; one that reads as cut short is asked for again.
 
         Args:
             request: Any that the allow-list lets through.
             read: Raises TruncatedAnswerError where the answer isn't whole.
+            attempts_at_500: Fewer attempts where Salesforce answers 500, for which a record that
+                was asked for may be the reason.
 
         Raises: as ``send``.
         """
-        if reason := wire.refusal(request):
-            raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
-        session = None if request.kind == "versions" else self._current()
-        may_renew = session is not None
-        attempt = 1
-        while True:
-            pause = _backoff(attempt)
-            try:
-                response = self._attempt(request, session)
-                if response.status == _UNAUTHORIZED and session is not None and may_renew:
-                    session, may_renew = self._after_401(response, request, session), False
-                    continue
-                if _OK.fullmatch(str(response.status)):
-                    return read(response)
-                failure = _refused(response, request)
-                if wire.is_concurrency(response):
-                    self._meter.crowded()
-                retry = isinstance(failure, UnavailableError) and response.status not in _FINAL
-                pause = max(pause, _retry_after(response) or 0.0)
-            except TransportError as error:
-                failure, retry = _not_answered(error, request), not error.lasting
-            except TruncatedAnswerError as error:
-                error.call = error.call or request.call
-                failure, retry = error, True
-            if not retry or attempt >= self._attempts or pause > _LONGEST_RETRY_AFTER_SECONDS:
-                raise failure.without([session.access_token] if session else [])
-            _log.debug("%s: attempt %d failed, pausing", request.call, attempt)
-            self.sleep(pause)
-            attempt += 1
-
-    def _attempt(self, request: Request, session: Session | None) -> Response:
-        base = session or self._current()
-        headers = {"Accept": "application/json", **request.headers}
-        if session is not None:
-            headers["Authorization"] = f"Bearer {session.access_token}"
-        with self._meter.call(request.kind, request.call) as metered:
-            try:
-                response = self._transport.exchange(
-                    request.method, base.instance_url + request.path, headers, request.body
-                )
-            except TransportError as error:
-                metered.reached = error.sent
-                raise
-            metered.reached = True
-            metered.usage = wire.usage(response)
-        _log.debug("%s: HTTP %d, %d bytes", request.call, response.status, len(response.body))
-        return response
-
-    def _after_401(self, response: Response, request: Request, session: Session) -> Session:
-        if not _EXPIRED & set(wire.error_codes(response)):
-            failure = wire.error_from(response, request.call, request.kind)
-            raise failure.without([session.access_token])
-        fresh = self._renewed(session)
-        if fresh.access_token == session.access_token:
-            raise AuthenticationError(
-                "the session has expired or is invalid, and signing in again gives the same one",
-                remedy="Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way.",
-                call=request.call,
-                error_code="INVALID_SESSION_ID",
-                status=401,
-            )
-        return fresh
+        return self._conversation.ask(request, read, attempts_at_500=attempts_at_500)
 
     # --- queries
     # ------------------------------------------------------------------------------------
@@ -265,7 +172,12 @@ class SalesforceClient:
         return self.pages_as(soql, _records, all_rows)
 
     def pages_as(
-        self, soql: str, read: Callable[[JsonRows], _S], all_rows: bool = False
+        self,
+        soql: str,
+        read: Callable[[JsonRows], _S],
+        all_rows: bool = False,
+        *,
+        attempts_at_500: int | None = None,
     ) -> Iterator[_S]:
         """The rows of a query, page by page, as whatever a reader makes of them.
 
@@ -274,62 +186,13 @@ class SalesforceClient:
             read: Makes of one answer's records something that has as many rows; raises
                 TruncatedAnswerError where they can't be read, and the page is asked for again.
             all_rows: Deleted, merged and archived records as well.
+            attempts_at_500: Of the first page, as for ``ask``.
 
         Raises:
             LocatorExpiredError: the place in the result is gone; run the query again.
             TruncatedAnswerError: fewer or more rows came than Salesforce promised.
         """
-
-        def read_page(response: Response) -> Page[_S]:
-            page = wire.raw_page(response)
-            return Page(read(page.records), page.next, page.total)
-
-        def read_first(response: Response) -> Page[_S]:
-            page = read_page(response)
-            if page.next is None and len(page.records) != page.total:
-                raise TruncatedAnswerError(
-                    f"a query promised {page.total} rows and gave {len(page.records)}"
-                )
-            return page
-
-        first = wire.query(self.version, soql, all_rows)
-        current = self._query(first, read_first)
-        promised, seen = current.total, 0
-        addresses = set()
-        while True:
-            seen += len(current.records)
-            self.add_rows(first.kind, len(current.records))
-            if len(current.records):
-                yield current.records
-            if current.next is None:
-                break
-            if current.next.path in addresses:
-                raise TruncatedAnswerError("the pages of a query go round in a circle")
-            addresses.add(current.next.path)
-            current = self.ask(current.next, read_page)
-        if seen != promised:
-            raise TruncatedAnswerError(
-                f"a query promised {promised} rows and gave {seen}",
-                remedy="Rows were deleted meanwhile, or an answer was cut: run the query again.",
-                call=first.call,
-            )
-
-    def _query(self, request: Request, read: Callable[[Response], _T]) -> _T:
-        """The first page; a statement too long for a URI travels in a composite body, for one call.
-
-        Source: help article 000386264 (414 and 431).
-        """
-        if len(request.path) <= self.limits.uri_bytes - self.limits.header_bytes:
-            return self.ask(request, read)
-
-        def read_part(response: Response) -> _T:
-            ((status, body),) = wire.composite_results(response, 1)
-            inner = wire.part(status, body)
-            if status != HTTPStatus.OK:
-                raise wire.error_from(inner, request.call, request.kind)
-            return read(inner)
-
-        return self.ask(wire.composite(self.version, [request]), read_part)
+        return query_pages.pages_as(self, soql, read, all_rows, attempts_at_500)
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
         """All rows of a query; read a second time if the first reading fell apart."""
@@ -347,7 +210,7 @@ class SalesforceClient:
         """What a ``SELECT COUNT()`` gives. Source: SOQL and SOSL Reference, "COUNT()"."""
         if not soql.upper().startswith("SELECT COUNT() "):
             raise ConfigurationError("count() takes SELECT COUNT() only")
-        return self.ask(wire.query(self.version, soql), wire.page).total
+        return self.ask(endpoints.query(self.version, soql), readers.page).total
 
     # --- metadata and records by id ---------------------------------------------------------------
 
@@ -357,7 +220,7 @@ class SalesforceClient:
         Raises:
             NotFoundError: no such object, or not visible to this user.
         """
-        return self.ask(wire.describe(self.version, soql_text.name(name)), _description)
+        return self.ask(endpoints.describe(self.version, soql_text.name(name)), readers.description)
 
     def together(self, requests: Sequence[Request]) -> list[Response | SalesforceError]:
         """Several reading requests for one billed call each 25; each is answered for itself.
@@ -367,40 +230,16 @@ class SalesforceClient:
         Returns:
             The answers in the order of the requests, an error where one was refused.
         """
-        answers: list[Response | SalesforceError] = []
-        size = self.limits.composite_subrequests
-        for start in range(0, len(requests), size):
-            answers += self._bundle(requests[start : start + size])
-        return answers
-
-    def _bundle(self, requests: Sequence[Request]) -> list[Response | SalesforceError]:
-        if len(requests) > 1:
-            try:
-                parts = self.ask(
-                    wire.composite(self.version, requests),
-                    lambda response: wire.composite_results(response, len(requests)),
-                )
-            except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError):
-                _log.debug("composite refused: asking one by one")
-            else:
-                return [
-                    _part(wire.part(*part), request)
-                    for request, part in zip(requests, parts, strict=True)
-                ]
-        answers: list[Response | SalesforceError] = []
-        for request in requests:
-            try:
-                answers.append(self.send(request))
-            except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError) as error:
-                answers.append(error)
-        return answers
+        return composite.together(self, requests)
 
     def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
         """Several describes for one call per 25 names; an error takes the place of its describe."""
         distinct = list(dict.fromkeys(names))
-        requests = [wire.describe(self.version, soql_text.name(name)) for name in distinct]
-        answers = self.together(requests)
-        return {name: described(answer) for name, answer in zip(distinct, answers, strict=True)}
+        requests = [endpoints.describe(self.version, soql_text.name(name)) for name in distinct]
+        found = self.together(requests)
+        return {
+            name: readers.described(answer) for name, answer in zip(distinct, found, strict=True)
+        }
 
     def collections(
         self,
@@ -422,9 +261,7 @@ class SalesforceClient:
         if not ids:
             return []
         request, asked = self.collection_request(object_name, ids, fields)
-        found = self.ask(
-            request, lambda response: _in_order(wire.collection(response, len(asked)), asked)
-        )
+        found = self.ask(request, lambda response: readers.collection_in_order(response, asked))
         self.add_rows("collections", len(found) - found.count(None))
         return found
 
@@ -439,129 +276,33 @@ class SalesforceClient:
             raise ValueError(f"at most {self.limits.ids_per_collection} ids in one call")
         asked = [record_ids.to_18(id_) for id_ in ids]
         chosen = list(dict.fromkeys(["Id", *map(soql_text.name, fields)]))
-        return wire.collections(self.version, soql_text.name(object_name), asked, chosen), asked
+        return endpoints.collections(
+            self.version, soql_text.name(object_name), asked, chosen
+        ), asked
 
     # --- the org
     # ------------------------------------------------------------------------------------
 
     def org_limits(self) -> Record:
         """The org's allocations, as ``{"DailyApiRequests": {"Max": …, "Remaining": …}, …}``."""
-        return self.ask(wire.limits(self.version), wire.json_object)
+        return self.ask(endpoints.limits(self.version), readers.json_object)
 
     def record_counts(self, names: Sequence[str]) -> dict[str, int]:
         """Approximate row counts by object name, of those that Salesforce answers."""
-        request = wire.record_count(self.version, [soql_text.name(name) for name in names])
-        entries = self.ask(request, wire.json_object).get("sObjects")
-        counts = entries if isinstance(entries, list) else []
-        return {
-            e["name"]: e["count"]
-            for e in counts
-            if isinstance(e, dict)
-            and isinstance(e.get("name"), str)
-            and isinstance(e.get("count"), int)
-        }
+        request = endpoints.record_count(self.version, [soql_text.name(name) for name in names])
+        return self.ask(request, readers.record_counts)
 
     def versions(self) -> list[str]:
         """The API versions that the org serves, oldest first, as "64.0"; not billed."""
-        entries = self.ask(wire.versions(), wire.parsed)
-        found = (
-            [e.get("version") for e in entries if isinstance(e, dict)]
-            if isinstance(entries, list)
-            else []
-        )
-        return [version for version in found if isinstance(version, str)]
+        return self.ask(endpoints.versions(), readers.versions)
 
     def add_rows(self, kind: str, rows: int) -> None:
         """Book rows that calls of this kind brought, for ``request_timings``."""
         self._meter.add_rows(kind, rows)
 
-    def close(self) -> None:
-        """Close the connections; the client can't be used afterwards."""
-        self._transport.close()
-
     def __repr__(self) -> str:
         return f"SalesforceClient(calls={self.calls.total})"
 
 
-# --- pure decisions
-# --------------------------------------------------------------------------------
-
-
-def _as_it_is(response: Response) -> Response:
-    # An empty or an HTML 200 is a maintenance page or a proxy, not an answer. Bulk results are CSV
-    # and an empty result may be an empty body.
-    kind = response.headers.get("Content-Type", "").lower()
-    if "html" in kind or (not response.body and "csv" not in kind):
-        raise TruncatedAnswerError("the answer is empty or a web page", status=response.status)
-    return response
-
-
 def _records(rows: JsonRows) -> list[Record]:
     return [record for record in rows.parsed() if record is not None]
-
-
-def _description(response: Response) -> Record:
-    found = wire.json_object(response)
-    if not isinstance(found.get("fields"), list):
-        raise TruncatedAnswerError("a describe without fields")
-    return found
-
-
-def described(answer: Response | SalesforceError) -> Record | SalesforceError:
-    """A describe out of a bundle of answers, or why there is none."""
-    if isinstance(answer, SalesforceError):
-        return answer
-    try:
-        return _description(answer)
-    except TruncatedAnswerError as error:
-        return error
-
-
-def _part(response: Response, request: Request) -> Response | SalesforceError:
-    if not 200 <= response.status < 300:  # noqa: PLR2004  # HTTP 2xx
-        return wire.error_from(response, request.call, request.kind)
-    return response
-
-
-def _in_order(found: list[Record | None], asked: list[str]) -> list[Record | None]:
-    """Salesforce keeps the order of the ids; that is implied, not promised, so it is checked."""
-    if all(row is None or row.get("Id") == id_ for row, id_ in zip(found, asked, strict=True)):
-        return found
-    by_id = {row["Id"]: row for row in found if row is not None and isinstance(row.get("Id"), str)}
-    if not by_id.keys() <= set(asked) or len(by_id) < len(found) - found.count(None):
-        raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
-    return [by_id.get(id_) for id_ in asked]
-
-
-def _not_answered(error: TransportError, request: Request) -> SalesforceError:
-    if error.lasting:
-        return ConfigurationError(str(error), remedy=CERTIFICATE_REMEDY, call=request.call)
-    return UnavailableError(str(error), call=request.call)
-
-
-def _refused(response: Response, request: Request) -> SalesforceError:
-    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
-        return ConfigurationError(
-            f"the org answers with a redirect (HTTP {response.status}), which is never followed",
-            remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain.",
-            call=request.call,
-            status=response.status,
-        )
-    return wire.error_from(response, request.call, request.kind)
-
-
-def _backoff(attempt: int) -> float:
-    pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-    # Jitter, so that several clients that failed together don't come back together.
-    return float(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret depends on it  # no secret depends on it
-
-
-def _retry_after(response: Response) -> float | None:
-    """The pause that the server asks for, in seconds or as a date. Source: RFC 9110, 10.2.3."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(min(int(text[:9]), 86_400))
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time()) if text else None
-    except ValueError:
-        return None

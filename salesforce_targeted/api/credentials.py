@@ -1,110 +1,34 @@
-"""How to sign in: one dlt configspec per way, and the environment names that Salesforce users have.
+"""The ways to sign in: one dlt configspec for each.
 
 Rules:
-1. dlt configuration wins. A way that is complete in it is taken whatever the environment holds;
-   what an optional setting lacks, and only that, comes from ``SALESFORCE_*``.
-2. Where several ways are possible the one that uses most of what is set is taken; see WAYS.
-3. A sign-in that fails never falls back to another way.
-4. A secret never shows in ``repr``, ``str``, an error or a log line.
+1. A sign-in that fails never falls back to another way.
+2. A secret never shows in ``repr``, ``str``, an error or a log line (see way.py).
 
-Sources: Salesforce Help, "OAuth Authorization Flows"; the design of this project, section 8.
+Sources: Salesforce Help, "OAuth Authorization Flows"; each way names its page.
 """
 
 import hashlib
 import logging
-import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Optional, Union
+from typing import Annotated, ClassVar, Optional
 
-from dlt.common.configuration.specs import CredentialsConfiguration, configspec
+from dlt.common.configuration.specs import configspec
 from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
 from . import soap_login
 from .errors import ConfigurationError
 from .rotation import TokenFile
-from .sign_in import Door, Session, login_origin, origin, session_of
+from .sign_in import Door, Session, origin, session_of
+from .way import LoginWay, Way
 
 _log = logging.getLogger(__name__)
 
-# setting -> environment name
-ENVIRONMENT = {
-    setting: f"SALESFORCE_{setting.upper()}"
-    for setting in (
-        "login_url", "domain", "client_id", "client_secret", "username", "password",
-        "security_token", "private_key", "private_key_file", "refresh_token", "refresh_token_file",
-        "instance_url", "access_token",
-    )
-}  # fmt: skip
-# Settings that say the same thing in two ways: one of them set in dlt keeps the environment's other
-# out.
-_SAME = (("login_url", "domain"), ("private_key", "private_key_file"))
-
-
-class _Way(CredentialsConfiguration):
-    """What the ways have in common."""
-
-    way: ClassVar[str] = ""
-    needs: ClassVar[tuple[str, ...]] = ()
-    takes: ClassVar[tuple[str, ...]] = ()
-
-    def _fill(self, environ: Mapping[str, str], settings: tuple[str, ...]) -> None:
-        """Take what isn't set from the environment."""
-        kept = {n for pair in _SAME if any(getattr(self, p, None) for p in pair) for n in pair}
-        for setting in settings:
-            value = environ.get(ENVIRONMENT[setting], "")
-            if value and setting not in kept and not getattr(self, setting, None):
-                setattr(self, setting, value)
-
-    def _required(self) -> None:
-        missing = [n for n in self.needs if not getattr(self, n, None)]
-        if missing:
-            raise ConfigurationError(
-                f"sign-in by {self.way} lacks {', '.join(missing)}",
-                remedy="Set "
-                + " and ".join(ENVIRONMENT[n] for n in missing)
-                + ", or the same names "
-                "without the prefix under [sources.salesforce_targeted.credentials].",
-            )
-
-    def _secrets(self, *more: str) -> list[str]:
-        """What an error must not repeat, should Salesforce's answer echo it."""
-        open_ = {"domain", "login_url", "instance_url", "private_key_file", "refresh_token_file"}
-        return [*more, *(v for n in self.takes if n not in open_ and (v := getattr(self, n, None)))]
-
-    def _origin(self) -> str:
-        return login_origin(getattr(self, "login_url", None), getattr(self, "domain", None))
-
-    def sign_in(self, door: Door) -> Session:
-        """Get a session.
-
-        Raises:
-            ConfigurationError: a setting is missing or can't be meant that way; nothing was sent.
-            AuthenticationError: Salesforce refuses; the remedy names the likely culprit.
-            UnavailableError: no answer.
-        """
-        self._required()
-        return self._sign_in(door)
-
-    def _sign_in(self, door: Door) -> Session:
-        raise AssertionError(f"{type(self).__name__} has no way to sign in with {door}")
-
-    def on_resolved(self) -> None:
-        """Complete the optional settings from the environment (dlt calls this)."""
-        self._fill(os.environ, tuple(n for n in self.takes if n not in self.needs))
-
-    def __repr__(self) -> str:
-        # Names only: even a user name or a host says more than a log needs.
-        held = ", ".join(n for n in self.takes if getattr(self, n, None))
-        return f"{type(self).__name__}({held})"
-
-    __str__ = __repr__
-
 
 @configspec
-class SessionCredentials(_Way):
+class SessionCredentials(Way):
     """A session that already exists; it can't be renewed when it expires."""
 
     instance_url: str = None  # type: ignore[assignment]  # dlt's way to say: required
@@ -123,7 +47,7 @@ class SessionCredentials(_Way):
 
 
 @configspec
-class JwtCredentials(_Way):
+class JwtCredentials(LoginWay):
     """OAuth JWT bearer: an app's certificate speaks for a user.
 
     Source: "OAuth 2.0 JWT Bearer Flow".
@@ -133,8 +57,6 @@ class JwtCredentials(_Way):
     username: str = None  # type: ignore[assignment]
     private_key: TSecretStrValue = None  # type: ignore[assignment]
     private_key_file: Optional[str] = None
-    login_url: Optional[str] = None
-    domain: Optional[str] = None
 
     way: ClassVar[str] = "OAuth JWT bearer"
     needs: ClassVar[tuple[str, ...]] = ("client_id", "username", "private_key")
@@ -183,7 +105,7 @@ class JwtCredentials(_Way):
 
 
 @configspec
-class RefreshTokenCredentials(_Way):
+class RefreshTokenCredentials(LoginWay):
     """OAuth refresh token; a rotated one is stored before it is used (see rotation.py).
 
     ``store_refresh_token`` is called with each new token; without it, and beside it, the token is
@@ -195,8 +117,6 @@ class RefreshTokenCredentials(_Way):
     refresh_token: TSecretStrValue = None  # type: ignore[assignment]
     client_secret: Optional[TSecretStrValue] = None
     refresh_token_file: Optional[str] = None
-    login_url: Optional[str] = None
-    domain: Optional[str] = None
     store_refresh_token: Annotated[Optional[Callable[[str], None]], NotResolved()] = None
 
     way: ClassVar[str] = "OAuth refresh token"
@@ -242,7 +162,7 @@ class RefreshTokenCredentials(_Way):
 
 
 @configspec
-class PasswordCredentials(_Way):
+class PasswordCredentials(LoginWay):
     """OAuth username-password; blocked in orgs made since Summer '23 unless an admin allows it.
 
     Source: "OAuth 2.0 Username-Password Flow".
@@ -253,8 +173,6 @@ class PasswordCredentials(_Way):
     username: str = None  # type: ignore[assignment]
     password: TSecretStrValue = None  # type: ignore[assignment]
     security_token: Optional[TSecretStrValue] = None
-    login_url: Optional[str] = None
-    domain: Optional[str] = None
 
     way: ClassVar[str] = "OAuth username-password"
     needs: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "username", "password")
@@ -273,14 +191,12 @@ class PasswordCredentials(_Way):
 
 
 @configspec
-class SoapCredentials(_Way):
+class SoapCredentials(LoginWay):
     """SOAP login with user, password and security token; retired by Salesforce in Summer '27."""
 
     username: str = None  # type: ignore[assignment]
     password: TSecretStrValue = None  # type: ignore[assignment]
     security_token: Optional[TSecretStrValue] = None
-    login_url: Optional[str] = None
-    domain: Optional[str] = None
 
     way: ClassVar[str] = "SOAP login"
     needs: ClassVar[tuple[str, ...]] = ("username", "password")
@@ -296,7 +212,7 @@ class SoapCredentials(_Way):
 
 
 @configspec
-class ClientCredentials(_Way):
+class ClientCredentials(LoginWay):
     """OAuth client credentials: the app signs in as its Run As user, at the org's My Domain.
 
     Source: "OAuth 2.0 Client Credentials Flow".
@@ -304,8 +220,6 @@ class ClientCredentials(_Way):
 
     client_id: str = None  # type: ignore[assignment]
     client_secret: TSecretStrValue = None  # type: ignore[assignment]
-    login_url: Optional[str] = None
-    domain: Optional[str] = None
 
     way: ClassVar[str] = "OAuth client credentials"
     needs: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
@@ -325,131 +239,6 @@ class ClientCredentials(_Way):
             "client_secret": self.client_secret,
         }
         return session_of(door.token(base, form, self._secrets()))
-
-
-# In the order in which they are taken: the first that is complete uses most of what is set.
-WAYS: tuple[type[_Way], ...] = (
-    SessionCredentials,
-    JwtCredentials,
-    RefreshTokenCredentials,
-    PasswordCredentials,
-    SoapCredentials,
-    ClientCredentials,
-)
-
-
-@configspec
-class EnvironmentCredentials(_Way):
-    """Whatever is set in dlt's configuration and in ``SALESFORCE_*`` taken together.
-
-    The last of the union: it is tried when no way is complete in dlt's configuration alone.
-    """
-
-    chosen: str = None  # type: ignore[assignment]  # the class's name; set once a way is complete
-    login_url: Optional[str] = None
-    domain: Optional[str] = None
-    client_id: Optional[str] = None
-    client_secret: Optional[TSecretStrValue] = None
-    username: Optional[str] = None
-    password: Optional[TSecretStrValue] = None
-    security_token: Optional[TSecretStrValue] = None
-    private_key: Optional[TSecretStrValue] = None
-    private_key_file: Optional[str] = None
-    refresh_token: Optional[TSecretStrValue] = None
-    refresh_token_file: Optional[str] = None
-    instance_url: Optional[str] = None
-    access_token: Optional[TSecretStrValue] = None
-
-    way: ClassVar[str] = "the environment"
-    takes: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
-
-    def on_partial(self) -> None:
-        """Choose a way from what is there (dlt calls this)."""
-        self._fill(os.environ, self.takes)
-        chosen = _choose(self._settings())
-        if chosen is not None:
-            self.chosen = chosen.__name__
-            self.resolve()
-
-    def _settings(self) -> dict[str, str]:
-        return {n: v for n in self.takes if (v := getattr(self, n, None))}
-
-    def _sign_in(self, door: Door) -> Session:
-        found: _Way | None = self.__dict__.get("_spec")
-        if found is None:
-            # Kept, because a spec may hold a rotated refresh token.
-            found = self.__dict__["_spec"] = _spec(self._settings())
-        return found.sign_in(door)
-
-
-SalesforceCredentials = Union[
-    SessionCredentials,
-    JwtCredentials,
-    RefreshTokenCredentials,
-    PasswordCredentials,
-    SoapCredentials,
-    ClientCredentials,
-    EnvironmentCredentials,
-]
-
-
-def from_environment(environ: Mapping[str, str]) -> _Way:
-    """The credentials that ``SALESFORCE_*`` describe.
-
-    Raises:
-        ConfigurationError: no way is complete; says what is missing for the nearest one.
-    """
-    return _spec(_set_in(environ))
-
-
-def describe_choice(environ: Mapping[str, str]) -> str:
-    """One sentence: which way is taken, why, and what is set but not used; no values."""
-    settings = _set_in(environ)
-    chosen = _choose(settings)
-    if chosen is None:
-        return f"No way to sign in is complete: {_nearest(settings)}"
-    used = [ENVIRONMENT[n] for n in chosen.takes if n in settings]
-    idle = [ENVIRONMENT[n] for n in settings if n not in chosen.takes]
-    rest = f"; set, but not used by it: {', '.join(idle)}" if idle else ""
-    return f"Sign-in by {chosen.way}, because {', '.join(used)} are set{rest}."
-
-
-def _set_in(environ: Mapping[str, str]) -> dict[str, str]:
-    return {n: value for n, name in ENVIRONMENT.items() if (value := environ.get(name, "").strip())}
-
-
-def _missing(way: type[_Way], settings: Mapping[str, str]) -> list[str]:
-    if way is JwtCredentials and "private_key_file" in settings:
-        settings = {**settings, "private_key": ""}
-    return [n for n in way.needs if n not in settings]
-
-
-def _choose(settings: Mapping[str, str]) -> type[_Way] | None:
-    return next((way for way in WAYS if not _missing(way, settings)), None)
-
-
-def _spec(settings: Mapping[str, str]) -> _Way:
-    chosen = _choose(settings)
-    if chosen is None:
-        raise ConfigurationError(
-            f"no way to sign in to Salesforce is complete: {_nearest(settings)}",
-            remedy="Set them in the environment, or the same names without the prefix under "
-            "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
-        )
-    spec: Any = chosen()
-    for setting in chosen.takes:
-        if setting in settings:
-            setattr(spec, setting, settings[setting])
-    result: _Way = spec
-    return result
-
-
-def _nearest(settings: Mapping[str, str]) -> str:
-    """What the way that lacks least still lacks."""
-    begun = [way for way in WAYS if set(way.needs) & set(settings)] or [ClientCredentials]
-    way = min(begun, key=lambda w: len(_missing(w, settings)))
-    names = [ENVIRONMENT[n] for n in _missing(way, settings)]
-    return f"{way.way} lacks {' and '.join(names)}"
 
 
 def _key_in(path: str) -> str:

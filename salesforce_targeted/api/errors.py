@@ -194,7 +194,7 @@ class TruncatedAnswerError(UnavailableError):
 
 
 # "Status Codes and Error Responses", REST API Developer Guide; some from public reports only.
-# A code that isn't listed is classified by its HTTP status (see wire.error_from).
+# A code that isn't listed is classified by its HTTP status (see error_answers.py).
 BY_CODE: dict[str, type[SalesforceError]] = {
     "INVALID_SESSION_ID": AuthenticationError,
     "INVALID_AUTH_HEADER": AuthenticationError,

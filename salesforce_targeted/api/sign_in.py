@@ -17,7 +17,6 @@ from http import HTTPStatus
 from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
-from . import wire
 from .errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,7 +25,9 @@ from .errors import (
     scrub,
 )
 from .limits import DOCUMENTED, Limits
+from .readers import json_object
 from .transport import Transport, TransportError, is_loopback
+from .wire import Response
 
 _log = logging.getLogger(__name__)
 
@@ -123,9 +124,7 @@ class Door:
         self._attempts = attempts
         self._sleep = sleep
 
-    def post(
-        self, origin_url: str, path: str, body: bytes, headers: Mapping[str, str]
-    ) -> wire.Response:
+    def post(self, origin_url: str, path: str, body: bytes, headers: Mapping[str, str]) -> Response:
         """Send one sign-in.
 
         Raises:
@@ -174,7 +173,7 @@ class Door:
         if response.status != HTTPStatus.OK:
             raise refused_token(response, form.get("grant_type", ""), secrets)
         try:
-            answer = wire.json_object(response)
+            answer = json_object(response)
         except SalesforceError as error:
             # It quotes the title of a web page, and a proxy's page may quote what it was sent.
             raise error.without(secrets) from None
@@ -269,12 +268,10 @@ _BY_GRANT = {
 }
 
 
-def refused_token(
-    response: wire.Response, grant: str, secrets: Iterable[str] = ()
-) -> SalesforceError:
+def refused_token(response: Response, grant: str, secrets: Iterable[str] = ()) -> SalesforceError:
     """The error for a refusal of the token endpoint, with the likely culprit as its remedy."""
     try:
-        answer = wire.json_object(response)
+        answer = json_object(response)
     except SalesforceError:
         answer = {}
     text = str(answer.get("error_description") or "")

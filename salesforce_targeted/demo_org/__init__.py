@@ -36,6 +36,7 @@ assumed [K]            relations of an archived task are hidden from query; rela
                        INVALIDLOCATOR, VERSION_MISMATCH, GONE, filters that a field does not allow,
                        writes (403 INSUFFICIENT_ACCESS_OR_READONLY), statements too long; SOAP
                        login after v64.0 (UNSUPPORTED_API_VERSION); the figures of ``Latency``
+                       a record that can't be read costs an answer all the others (``poisons``)
                        date literals are in UTC, as if that were the user's time zone; texts sort
                        by code point without case, not by locale
 not modelled           writes of any kind; Bulk 1.0; child subqueries, TYPEOF, semi-joins that are

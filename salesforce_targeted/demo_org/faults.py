@@ -18,7 +18,10 @@ KINDS = (
     "limits", "sobjects", "bulk_create", "bulk_poll", "bulk_results", "bulk_pages", "other",
     "token", "soap", "versions", "userinfo",
 )  # fmt: skip
-ROWS = ("query", "query_all", "query_more", "collections", "bulk_results")
+QUERIES = ("query", "query_all")
+ROWS = (*QUERIES, "query_more", "collections", "bulk_results")
+PARTS = ("composite", "composite_batch")
+RESULTS = ("bulk_results", "bulk_pages")
 ANY = ("*",)
 
 
@@ -32,6 +35,10 @@ class Action:
 
 ACTIONS: dict[str, Action] = {
     "html_503": Action("the edge answers 503 with an HTML page"),
+    "text_503": Action("the edge answers 503 with a line of text"),
+    "bad_gateway_502": Action("the edge answers 502 with an HTML page"),
+    "gateway_timeout_504": Action("the edge answers 504 with an HTML page"),
+    "no_route_420": Action("the edge answers 420: it does not know where the org is"),
     "maintenance_200_html": Action("a maintenance page in HTML, with status 200"),
     "unavailable_503": Action("503 SERVER_UNAVAILABLE as JSON"),
     "unknown_500": Action("500 UNKNOWN_EXCEPTION"),
@@ -42,24 +49,43 @@ ACTIONS: dict[str, Action] = {
     "invalid_auth_header": Action("401 INVALID_AUTH_HEADER, INVALID_JWT_FORMAT"),
     "concurrent_403": Action("403 REQUEST_LIMIT_EXCEEDED, too many long calls at once"),
     "daily_403": Action("403 REQUEST_LIMIT_EXCEEDED, the day's calls are spent"),
+    "api_disabled_403": Action("403 API_DISABLED_FOR_ORG"),
+    "no_access_403": Action("403 INSUFFICIENT_ACCESS"),
+    "metering_403": Action("403 TXN_SECURITY_METERING_ERROR"),
+    "not_enabled_403": Action(
+        "403 FUNCTIONALITY_NOT_ENABLED", (*PARTS, "collections", "bulk_create")
+    ),
+    "not_found_404": Action("404 NOT_FOUND: the path, the object or the job is gone"),
+    "version_gone_410": Action("410: the API version is no longer served"),
+    "uri_414": Action("414 as HTML: the URI is too long", QUERIES),
+    "headers_431": Action("431 as HTML: URI and headers are too long", QUERIES),
     "reset_before": Action("the connection is reset before any answer"),
     "reset_midbody": Action("the connection is reset in the middle of the body"),
     "short_body": Action("the body ends before its Content-Length"),
     "cut_gzip": Action("the compressed body is cut, the framing around it is whole"),
     "slow_drip": Action("the body comes in drops over `argument` seconds (2)"),
     "hang": Action("nothing comes for `argument` seconds (5), then the connection closes"),
-    "query_timeout_400": Action("400 QUERY_TIMEOUT", ("query", "query_all", "query_more")),
-    "operation_too_large_400": Action("400 OPERATION_TOO_LARGE", ("query", "query_all")),
-    "too_complicated_400": Action("400 QUERY_TOO_COMPLICATED", ("query", "query_all")),
+    "query_timeout_400": Action("400 QUERY_TIMEOUT", (*QUERIES, "query_more")),
+    "operation_too_large_400": Action("400 OPERATION_TOO_LARGE", QUERIES),
+    "too_complicated_400": Action("400 QUERY_TOO_COMPLICATED", QUERIES),
+    "too_many_ids_400": Action("400 EXCEEDED_ID_LIMIT", QUERIES),
+    "malformed_query_400": Action("400 MALFORMED_QUERY", (*QUERIES, "bulk_create")),
+    "invalid_type_400": Action("400 INVALID_TYPE: the object is gone", (*QUERIES, "bulk_create")),
     "bad_locator_400": Action("400 INVALID_QUERY_LOCATOR", ("query_more",)),
     "invalid_field_400": Action("400 INVALID_FIELD for the field `argument`", ROWS),
-    "drop_rows": Action("one row is missing, nothing else tells", ROWS),
+    "drop_rows": Action("one row is missing, nothing else tells", (*ROWS, "composite")),
+    "part_500": Action("one part of a composite: 500 UNKNOWN_EXCEPTION", PARTS),
+    "part_timeout_400": Action("one part of a composite: 400 QUERY_TIMEOUT", PARTS),
+    "bulk_unsupported_400": Action("400 INVALIDENTITY: Bulk lacks the object", ("bulk_create",)),
+    "bulk_restricted_400": Action("400 API_ERROR: an implementation restriction", ("bulk_create",)),
+    "bulk_jobs_spent_400": Action("400 LIMIT_EXCEEDED: the day's jobs", ("bulk_create",)),
     "bulk_failed": Action("the job ends Failed, with an errorMessage", ("bulk_poll",)),
     "bulk_silent": Action("the job ends Failed and says nothing", ("bulk_poll",)),
     "bulk_aborted": Action("the job ends Aborted", ("bulk_poll",)),
     "bulk_stuck": Action("the job stays InProgress for ever", ("bulk_poll",)),
-    "results_gone_404": Action("the results were deleted: 404", ("bulk_results",)),
-    "version_409": Action("409, created with another API version", ("bulk_results",)),
+    "not_ready_400": Action("400 INVALIDJOBSTATE: no results yet", RESULTS),
+    "results_gone_404": Action("the results were deleted: 404", RESULTS),
+    "version_409": Action("409, created with another API version", RESULTS),
 }
 TRANSPORT = frozenset(
     ["reset_before", "reset_midbody", "short_body", "cut_gzip", "slow_drip", "hang"]

@@ -153,6 +153,10 @@ def _create(org: OrgState, request: Request, version: str) -> Reply:
     org.jobs_made += 1
     job = Job(_JOBS.id_of(org.jobs_made), operation, version, org.now_text, selection,
               [str(name) for name in query.select], delimiter, line_end, seconds)  # fmt: skip
+    try:
+        org.poisons.check(found.table, found.paths, found.ordinals)
+    except Refused as refused:
+        job.forced, job.message = "Failed", f"{refused.code}: {refused.message}"
     org.jobs[job.id] = job
     return reply(job.described(org))
 

@@ -23,7 +23,7 @@ from .refusals import Refused, malformed, not_found
 from .templates import json_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from .state import OrgState
     from .tables import Table
@@ -104,8 +104,9 @@ def _still_there(org: OrgState, table: Table, ordinal: int, all_rows: bool) -> b
 
 
 def _records(
-    org: OrgState, table: Table, paths: Sequence[Path], version: str, ordinals: Iterable[int]
+    org: OrgState, table: Table, paths: Sequence[Path], version: str, ordinals: Sequence[int]
 ) -> list[bytes]:  # fmt: skip
+    org.poisons.check(table, paths, ordinals)
     return list(json_records(JsonWriter(org, table, paths, version), ordinals))
 
 
@@ -183,6 +184,7 @@ def retrieve(org: OrgState, request: Request, version: str, name: str, id_: str)
     names = request.params.get("fields")
     wanted = names.split(",") if names else list(table.visible_entries())
     paths = [resolve(org, table, field_name) for field_name in wanted]
+    org.poisons.check(table, paths, [ordinal])
     row = table.row(ordinal)
     assert row is not None
     body = JsonWriter(org, table, paths, version).record(row)

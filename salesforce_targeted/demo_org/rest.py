@@ -15,7 +15,7 @@ import re
 from . import composite, describes, jobs, queries, signin
 from .exchange import Reply, Request, html, refusal, reply
 from .faults import JOB_ENDS, Fault
-from .mishaps import instead, one_row_short
+from .mishaps import altered, instead
 from .refusals import Refused, not_found
 from .state import NOT_BILLED, OrgState
 
@@ -73,9 +73,8 @@ def answer(org: OrgState, request: Request) -> Reply:
         made = _struck(org, request, kind, fault) if fault else None
         made = made or _answered(org, request, kind)
         if fault is not None:
+            made = altered(made, fault)
             made.fault = fault
-            if fault.action == "drop_rows":
-                made = one_row_short(made)
         made.kind = kind
         if kind not in NOT_BILLED and not made.content_type.startswith("text/html"):
             made.headers["Sforce-Limit-Info"] = f"api-usage={org.daily_used}/{org.daily_limit}"

@@ -17,6 +17,7 @@ from . import schema
 from .faults import Faults
 from .ids import normal, to_18
 from .instants import END, text_of
+from .poison import Poisons
 from .tables import ContactTable, Table, compound
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class OrgState:
         self.daily_limit, self.daily_used = 15_000, 0
         self.latency: Latency | None = None
         self.faults = Faults()
+        self.poisons = Poisons(self)
         self.refreshes: list[str] = []
         self.calls: Counter[str] = Counter()
         self.arrived: deque[tuple[str, str]] = deque(maxlen=100_000)

@@ -5,7 +5,8 @@ import pytest
 from dlt.common.configuration.exceptions import ConfigFieldMissingException
 
 from salesforce_targeted.api import credentials as ways
-from salesforce_targeted.api.credentials import SalesforceCredentials
+from salesforce_targeted.api import sign_in_choice
+from salesforce_targeted.api.sign_in_choice import SalesforceCredentials
 
 DLT = "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__"
 
@@ -79,7 +80,10 @@ def test_the_environment_alone(settings):
     )
     found = resolved()
 
-    assert (ways.EnvironmentCredentials, "PasswordCredentials") == (type(found), found.chosen)
+    assert (sign_in_choice.EnvironmentCredentials, "PasswordCredentials") == (
+        type(found),
+        found.chosen,
+    )
 
 
 def test_half_and_half(settings):

@@ -6,9 +6,10 @@ import logging
 
 import pytest
 
-from salesforce_targeted.api import credentials as ways
+from salesforce_targeted.api import errors, sign_in_choice, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError
+from tests.api.answered import ID, rows
 
 SECRET = "k9Vx2mQ7bTz4"
 # Where an answer can hold a text: every member that some API of Salesforce has, and a page's title.
@@ -63,7 +64,7 @@ def test_no_answer_brings_the_password_into_an_error(way, body, status, server, 
         if way == "oauth"
         else {}
     )
-    spec = ways.from_environment(
+    spec = sign_in_choice.from_environment(
         {
             **app,
             "SALESFORCE_USERNAME": "user",
@@ -91,3 +92,32 @@ def test_a_broken_header_brings_no_values_into_the_log(server, client, raw, capl
         client.records("SELECT Email FROM Contact WHERE LastName = 'Schmidt'")
 
     assert [] == [word for word in ("mary@example.org", "Schmidt") if word in caplog.text]
+
+
+def test_an_echoed_token_is_blanked(client, server, answer):
+    """A proxy that repeats our header in its error page doesn't bring the token into a log."""
+    server.say(answer(403, [{"errorCode": "X", "message": "you sent Bearer token-0"}]))
+
+    with pytest.raises(errors.PermissionDeniedError) as caught:
+        client.org_limits()
+
+    assert "token-0" not in f"{caught.value}{caught.value!r}{caught.value.args}"
+
+
+def test_no_log_line_tells_a_secret_or_a_value(client, server, said, answer, caplog, tokens):
+    """At the most talkative level: no token, no literal, no value."""
+    caplog.set_level(logging.DEBUG)
+    tokens.tokens = ["sesame-1", "sesame-2"]
+    server.say(
+        said("expired_session"),
+        answer(503),
+        answer(body=rows(ID, totalSize=1)),
+        said("invalid_field"),
+    )
+    statement = soql.select(["Id"], "Contact", soql.eq("LastName", "Schmidt"))
+    client.records(statement)
+    with pytest.raises(errors.QueryError):
+        client.records(statement)
+
+    assert "HTTP 401" in caplog.text
+    assert all(word not in caplog.text + repr(client) for word in ("sesame", "Schmidt", ID))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_targeted import relations
-from salesforce_targeted.api import errors, soql, wire
+from salesforce_targeted.api import endpoints, errors, soql, wire
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.demo_org import soql as reader
 
@@ -39,8 +39,8 @@ def test_a_text_is_one_literal(one, two):
     assert (["Id"], "Contact", None) == (found.select, found.entity, found.limit)
     assert ("LastName", "=", one) == (first.subject, first.operator, first.literal.value)
     assert ("Email", [two, one]) == (second.path, [literal.value for literal in second.literals])
-    assert wire.refusal(wire.query("64.0", statement)) is None
-    assert wire.refusal(wire.bulk_create("64.0", statement)) is None
+    assert wire.refusal(endpoints.query("64.0", statement)) is None
+    assert wire.refusal(endpoints.bulk_create("64.0", statement)) is None
 
 
 @given(

@@ -10,8 +10,7 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import bulk, wire
-from salesforce_targeted.api import credentials as ways
+from salesforce_targeted.api import bulk, endpoints, sign_in_choice, wire
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ReadOnlyError, SalesforceError
 from salesforce_targeted.api.wire import Request
@@ -65,10 +64,10 @@ def test_a_bystander_notices_who_connects():
 @pytest.mark.parametrize(
     "request_",
     [
-        wire.query("64.0", "SELECT Id FROM Contact"),
-        wire.collections("64.0", "Contact", [ID], ["Id"]),
-        wire.versions(),
-        wire.bulk_results("64.0", "750R0000000zlh9IAA", None, 10),
+        endpoints.query("64.0", "SELECT Id FROM Contact"),
+        endpoints.collections("64.0", "Contact", [ID], ["Id"]),
+        endpoints.versions(),
+        endpoints.bulk_results("64.0", "750R0000000zlh9IAA", None, 10),
     ],
     ids=lambda request: request.kind,
 )
@@ -96,7 +95,7 @@ def test_no_redirect_takes_the_password_along(way, status, server, answer, bysta
     server.otherwise = lambda heard: answer(
         status, headers={"Location": bystander.url + heard.path}
     )
-    spec = ways.from_environment({**SIGN_INS[way], "SALESFORCE_LOGIN_URL": server.url})
+    spec = sign_in_choice.from_environment({**SIGN_INS[way], "SALESFORCE_LOGIN_URL": server.url})
     with pytest.raises(SalesforceError):
         SalesforceClient(spec, sleep=pauses.append).org_limits()
 

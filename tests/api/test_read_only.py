@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import wire
+from salesforce_targeted.api import endpoints, wire
 from salesforce_targeted.api.errors import ReadOnlyError
 from salesforce_targeted.api.wire import Request
 
@@ -33,23 +33,24 @@ def part(method="GET", url=f"{DATA}/limits", **more):
 
 
 ALLOWED = [
-    wire.versions(),
-    wire.query("64.0", SELECT),
-    wire.query(
+    endpoints.versions(),
+    endpoints.query("64.0", SELECT),
+    endpoints.query(
         "64.0", "SELECT Id FROM Contact WHERE Name = 'FOR UPDATE'", all_rows=True, page_rows=200
     ),
-    wire.query_more(f"{DATA}/query/01gRO0000016PIAYA2-500"),
-    wire.collections("64.0", "Contact", [ID], ["Id"]),
-    wire.describe("64.0", "Contact"),
-    wire.composite(
-        "64.0", [wire.describe("64.0", "Task"), wire.collections("64.0", "Task", [ID], ["Id"])]
+    endpoints.query_more(f"{DATA}/query/01gRO0000016PIAYA2-500"),
+    endpoints.collections("64.0", "Contact", [ID], ["Id"]),
+    endpoints.describe("64.0", "Contact"),
+    endpoints.composite(
+        "64.0",
+        [endpoints.describe("64.0", "Task"), endpoints.collections("64.0", "Task", [ID], ["Id"])],
     ),
-    wire.limits("64.0"),
-    wire.record_count("64.0", ["Contact", "Task"]),
-    wire.bulk_create("64.0", SELECT, all_rows=True),
-    wire.bulk_status("64.0", "750R0000000zlh9IAA"),
-    wire.bulk_results("64.0", "750R0000000zlh9IAA", "MTAw+/=", 50_000),
-    wire.bulk_result_pages("64.0", "750R0000000zlh9IAA"),
+    endpoints.limits("64.0"),
+    endpoints.record_count("64.0", ["Contact", "Task"]),
+    endpoints.bulk_create("64.0", SELECT, all_rows=True),
+    endpoints.bulk_status("64.0", "750R0000000zlh9IAA"),
+    endpoints.bulk_results("64.0", "750R0000000zlh9IAA", "MTAw+/=", 50_000),
+    endpoints.bulk_result_pages("64.0", "750R0000000zlh9IAA"),
     Request("GET", "/services/oauth2/userinfo"),
     Request("GET", f"{COLLECTION}?ids={ID}&fields=Id"),
     Request("GET", f"{DATA}/sobjects"),
@@ -118,21 +119,21 @@ REFUSED = {
     "braces": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A+WHERE+B={{c}}"),
     "no query": Request("GET", f"{DATA}/query"),
     # SOQL that writes
-    "for update": wire.query("64.0", f"{SELECT} LIMIT 1 FOR UPDATE"),
-    "for view": wire.query("64.0", f"{SELECT} for\n view"),
-    "for reference": wire.query("64.0", f"{SELECT} FOR REFERENCE"),
-    "update tracking": wire.query("64.0", "SELECT Title FROM FAQ__kav UPDATE TRACKING"),
-    "update viewstat": wire.query("64.0", "SELECT Title FROM FAQ__kav UPDATE VIEWSTAT"),
-    "hidden by a quote": wire.query("64.0", "SELECT Id FROM A WHERE B = 'x\\'' FOR UPDATE"),
-    "for update behind a number": wire.query("64.0", f"{SELECT} LIMIT 1FOR UPDATE"),
-    "for update behind a literal": wire.query("64.0", f"{SELECT} WHERE Name='x'FOR UPDATE"),
-    "a space that only some know": wire.query("64.0", f"{SELECT} LIMIT 1 FOR\u200bUPDATE"),
-    "a NUL for a space": wire.query("64.0", f"{SELECT} LIMIT 1 FOR\0UPDATE"),
-    "another alphabet": wire.query("64.0", f"{SELECT} WHERE Nаme = 'x'"),
-    "SELECT as part of a word": wire.query("64.0", "SELECTED Id FROM Contact"),
-    "open quote": wire.query("64.0", f"{SELECT} WHERE Name = 'x"),
-    "no select": wire.query("64.0", "DELETE FROM Contact"),
-    "for update in bulk": wire.bulk_create("64.0", f"{SELECT} FOR UPDATE"),
+    "for update": endpoints.query("64.0", f"{SELECT} LIMIT 1 FOR UPDATE"),
+    "for view": endpoints.query("64.0", f"{SELECT} for\n view"),
+    "for reference": endpoints.query("64.0", f"{SELECT} FOR REFERENCE"),
+    "update tracking": endpoints.query("64.0", "SELECT Title FROM FAQ__kav UPDATE TRACKING"),
+    "update viewstat": endpoints.query("64.0", "SELECT Title FROM FAQ__kav UPDATE VIEWSTAT"),
+    "hidden by a quote": endpoints.query("64.0", "SELECT Id FROM A WHERE B = 'x\\'' FOR UPDATE"),
+    "for update behind a number": endpoints.query("64.0", f"{SELECT} LIMIT 1FOR UPDATE"),
+    "for update behind a literal": endpoints.query("64.0", f"{SELECT} WHERE Name='x'FOR UPDATE"),
+    "a space that only some know": endpoints.query("64.0", f"{SELECT} LIMIT 1 FOR\u200bUPDATE"),
+    "a NUL for a space": endpoints.query("64.0", f"{SELECT} LIMIT 1 FOR\0UPDATE"),
+    "another alphabet": endpoints.query("64.0", f"{SELECT} WHERE Nаme = 'x'"),
+    "SELECT as part of a word": endpoints.query("64.0", "SELECTED Id FROM Contact"),
+    "open quote": endpoints.query("64.0", f"{SELECT} WHERE Name = 'x"),
+    "no select": endpoints.query("64.0", "DELETE FROM Contact"),
+    "for update in bulk": endpoints.bulk_create("64.0", f"{SELECT} FOR UPDATE"),
     # bodies
     "ids and records": post(COLLECTION, {"ids": [ID], "fields": ["Id"], "records": []}),
     "no ids": post(COLLECTION, {"fields": ["Id"]}),
@@ -174,7 +175,7 @@ REFUSED = {
     "composite of text": composite("x"),
     "composite of nothing": post(f"{DATA}/composite", {}),
     "composite graph": post(f"{DATA}/composite", {"compositeRequest": [], "graphs": []}),
-    "composite for update": composite(part(url=wire.query("64.0", f"{SELECT} FOR UPDATE").path)),
+    "composite for update": composite(part(url=endpoints.query("64.0", f"{SELECT} FOR UPDATE").path)),
 }  # fmt: skip
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import read_only, soql, wire
+from salesforce_targeted.api import endpoints, read_only, soql, wire
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.limits import DOCUMENTED, TINY
 
@@ -46,7 +46,7 @@ def test_no_text_gets_out_of_its_literal(one, two):
     bare = read_only._QUOTED.sub("?", statement)
 
     assert "SELECT Id FROM Contact WHERE (LastName = ? AND FirstName IN (?))" == bare
-    assert wire.refusal(wire.query("64.0", statement)) is None
+    assert wire.refusal(endpoints.query("64.0", statement)) is None
 
 
 @given(st.text(max_size=60))
@@ -219,7 +219,7 @@ def test_the_ids_that_fit_do_fit(fields, limits):
 
     def uri_bytes(ids):
         return len(
-            wire.query(
+            endpoints.query(
                 "64.0", soql.select(names, "Contact", soql.id_in([ID] * ids)), all_rows=True
             ).path
         )

@@ -4,8 +4,10 @@ import contextlib
 import inspect
 import json
 import socket
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from simple_salesforce import Salesforce, bulk, bulk2, metadata
 from simple_salesforce.api import SFType
 
-from salesforce_targeted.api import wire
+from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ReadOnlyError, UnavailableError
 from salesforce_targeted.api.sign_in import Session
@@ -145,11 +147,8 @@ class Recorder(HTTPAdapter):
         return super().send(request, **options)
 
 
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory) -> dict[str, list[Sent]]:
-    """What each writing method sent to the demo org, which refused it."""
-    file = tmp_path_factory.mktemp("upload") / "file"
-    file.write_text("x")
+def recordings(file: Path) -> dict[str, list[Sent]]:
+    """What each writing method sent to the demo org, which refused it; *file* is one to upload."""
     demo, found = DemoOrg.tiny(), {}
     with serve(demo) as server, requests.Session() as session:
         session.trust_env = False
@@ -168,8 +167,8 @@ def recorded(tmp_path_factory) -> dict[str, list[Sent]]:
     return found
 
 
-@pytest.fixture
-def door():
+@contextlib.contextmanager
+def watched_door() -> Iterator[tuple[SalesforceClient, Callable[[], int]]]:
     """A client of a host that listens and never answers, and how many connections it got."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0)
@@ -194,7 +193,22 @@ def door():
     listener.close()
 
 
-def disguises(sent):
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory) -> dict[str, list[Sent]]:
+    """What each writing method sent."""
+    file = tmp_path_factory.mktemp("upload") / "file"
+    file.write_text("x")
+    return recordings(file)
+
+
+@pytest.fixture
+def door():
+    """See ``watched_door``."""
+    with watched_door() as found:
+        yield found
+
+
+def disguises(sent: Sent) -> Iterator[Request]:
     """The request as it was sent, and in each dress in which the door might let it pass."""
     body = sent.body
     json_only = {"Content-Type": "application/json"}
@@ -239,7 +253,7 @@ def test_what_reads_does_leave(door):
     """The control: the same client, the same host, and a request that only reads connects."""
     client, connections = door
     with pytest.raises(UnavailableError):
-        client.send(wire.limits("64.0"))
+        client.send(endpoints.limits("64.0"))
 
     assert 1 == connections()
 

@@ -18,7 +18,7 @@ import requests
 from pyarrow import csv as pa_csv
 from pyarrow import json as pa_json
 
-from salesforce_targeted.api import bulk, soql, wire
+from salesforce_targeted.api import bulk, bulk_readers, json_rows, soql, wire
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.columns import ROW_HASH, Columns
@@ -96,7 +96,7 @@ def _of_json(answers: list[bytes], columns: Columns) -> Mapping[str, Callable[[]
 
 
 def _ours(answer: bytes, columns: Columns) -> object:
-    return from_json(wire.raw_collection(wire.Response(200, {}, answer), PER_ANSWER), columns)
+    return from_json(json_rows.raw_collection(wire.Response(200, {}, answer), PER_ANSWER), columns)
 
 
 def _of_csv(page: bytes, columns: Columns) -> Mapping[str, Callable[[], object]]:
@@ -111,7 +111,7 @@ def _of_csv(page: bytes, columns: Columns) -> Mapping[str, Callable[[], object]]
     return {
         "from_csv (ours)": lambda: from_csv(page, columns),
         "  of which add_row_hash": lambda: add_row_hash(table),
-        "  and bulk.count_rows": lambda: bulk.count_rows(page),
+        "  and bulk_readers.count_rows": lambda: bulk_readers.count_rows(page),
         "csv.reader alone": lambda: list(csv.reader(io.StringIO(text))),
         "pyarrow.csv, all texts": lambda: pa_csv.read_csv(
             pa.BufferReader(page), parse_options=quoted, convert_options=strings

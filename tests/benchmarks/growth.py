@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -79,7 +80,7 @@ def _draw(bench: Workbench, by_active: Sequence[Point], by_contacts: Sequence[Po
     python = python_of(bench, "plot", requirements)
     if python is None:
         return
-    path = (bench.report or Path.cwd()) / PLOT_FILE
+    path = (bench.report or Path(tempfile.gettempdir())) / PLOT_FILE
     points = {
         "active": {
             "points": by_active, "label": "active contacts",
@@ -95,4 +96,4 @@ def _draw(bench: Workbench, by_active: Sequence[Point], by_contacts: Sequence[Po
         file.write_text(json.dumps(points))
         script = str(ROOT / "tests/benchmarks/draw_growth.py")
         run_process([str(python), script, str(file), str(path.resolve())], cwd=room, library=False)
-    bench.say(f"plot: {PLOT_FILE}")
+    bench.say(f"plot: {PLOT_FILE if bench.report else path}")

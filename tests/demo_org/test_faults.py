@@ -35,6 +35,16 @@ def struck(org, rest, action, **more):
         ("invalid_auth_header", 401, "INVALID_JWT_FORMAT"),
         ("concurrent_403", 403, "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
         ("daily_403", 403, "TotalRequests Limit exceeded."),
+        ("text_503", 503, "Service Unavailable"),
+        ("bad_gateway_502", 502, "<h1>502 Bad Gateway</h1>"),
+        ("gateway_timeout_504", 504, "<h1>504 Gateway Timeout</h1>"),
+        ("no_route_420", 420, "<h1>No routing information</h1>"),
+        ("api_disabled_403", 403, "API_DISABLED_FOR_ORG"),
+        ("no_access_403", 403, "INSUFFICIENT_ACCESS"),
+        ("metering_403", 403, "TXN_SECURITY_METERING_ERROR"),
+        ("not_enabled_403", 403, "FUNCTIONALITY_NOT_ENABLED"),
+        ("not_found_404", 404, "NOT_FOUND"),
+        ("version_gone_410", 410, "GONE"),
         ("query_timeout_400", 400, "Your query request was running for too long."),
         ("invalid_field_400", 400, "No such column 'NPI__c'"),
     ],
@@ -94,6 +104,77 @@ def test_a_dropped_row_is_told_by_nothing_but_the_count(org, rest):
     assert 39 == len(struck(org, rest, "drop_rows").json())
     assert "40" == results.headers["Sforce-NumberOfRecords"]
     assert 39 == results.text.count("\n") - 1
+
+
+def test_one_row_of_a_composite_is_dropped_from_the_last_part_that_has_any(org, rest):
+    """Whether that part is a query's answer or a Collections one."""
+    query = {"method": "GET", "url": "/services/data/v64.0/query?q=SELECT+Id+FROM+Contact"}
+    retrieve = {
+        "method": "POST", "url": "/services/data/v64.0/composite/sobjects/Contact",
+        "body": {"ids": list(org.rows("Contact")), "fields": ["Id"]},
+    }  # fmt: skip
+    found = []
+    for parts in ([query], [query, retrieve]):
+        org.faults.add(Fault("composite", "drop_rows"))
+        named = [{**part, "referenceId": f"r{at}"} for at, part in enumerate(parts)]
+        answer = rest.post("composite", {"compositeRequest": named}).json()["compositeResponse"]
+        bodies = [part["body"] for part in answer]
+        found.append([len(b["records"] if isinstance(b, dict) else b) for b in bodies])
+
+    assert [[39], [40, 39]] == found
+
+
+@pytest.mark.parametrize(
+    ("path", "parts", "answers", "status"),
+    [
+        ("composite", "compositeRequest", "compositeResponse", "httpStatusCode"),
+        ("composite/batch", "batchRequests", "results", "statusCode"),
+    ],
+)
+def test_one_part_of_a_composite_is_refused(org, rest, path, parts, answers, status):
+    """The last one; the call itself and the other parts are answered."""
+    org.faults.add(Fault(path.replace("/", "_"), "part_timeout_400"))
+    part = {"method": "GET", "url": "/services/data/v64.0/limits"}
+    found = rest.post(path, {parts: [{**part, "referenceId": name} for name in "ab"]})
+    refused = found.json()[answers][-1]
+
+    assert 200 == found.status_code
+    assert [200, 400] == [one[status] for one in found.json()[answers]]
+    assert "QUERY_TIMEOUT" == refused.get("body", refused.get("result"))[0]["errorCode"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "status", "text"),
+    [
+        ("query", "uri_414", 414, "URI Too Long"),
+        ("query", "headers_431", 431, "Request Header Fields Too Large"),
+        ("query", "too_many_ids_400", 400, "EXCEEDED_ID_LIMIT"),
+        ("query", "malformed_query_400", 400, "MALFORMED_QUERY"),
+        ("query", "invalid_type_400", 400, "INVALID_TYPE"),
+        ("bulk_create", "bulk_unsupported_400", 400, "INVALIDENTITY"),
+        ("bulk_create", "bulk_restricted_400", 400, "API_ERROR"),
+        ("bulk_create", "bulk_jobs_spent_400", 400, "LIMIT_EXCEEDED"),
+        ("bulk_results", "not_ready_400", 400, "INVALIDJOBSTATE"),
+    ],
+)
+def test_refuses_queries_and_jobs(org, rest, kind, action, status, text):
+    """In the words of the documentation, once."""
+    statement = "SELECT Id FROM Contact"
+    job = rest.post("jobs/query", {"operation": "query", "query": statement}).json()
+
+    def ask():
+        if kind == "query":
+            return rest.query(statement)
+        if kind == "bulk_create":
+            return rest.post("jobs/query", {"operation": "query", "query": statement})
+        return rest.get(f"jobs/query/{job['id']}/results")
+
+    org.faults.add(Fault(kind, action))
+    struck = ask()
+
+    assert status == struck.status_code
+    assert text in struck.text
+    assert 200 == ask().status_code
 
 
 @pytest.mark.parametrize(
@@ -159,7 +240,8 @@ def test_after_any_misfortune_the_org_answers_again(org, rest, action):
     paths = {
         "query": "query?q=SELECT+Id,Name+FROM+Contact", "bulk_poll": f"jobs/query/{job['id']}",
         "query_more": rest.query("SELECT Id FROM Contact").json()["nextRecordsUrl"],
-        "bulk_results": f"jobs/query/{job['id']}/results",
+        "bulk_results": f"jobs/query/{job['id']}/results", "composite": "composite",
+        "bulk_create": "jobs/query",
     }  # fmt: skip
     fault = org.faults.add(Fault(kind, action, argument=0.05))
     with contextlib.suppress(requests.RequestException):  # the point of some of them

@@ -1,0 +1,96 @@
+"""Requests in the body of another: several for one call, or one that is too long for a URI.
+
+Source: REST API Developer Guide, "Composite".
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Protocol, TypeVar
+
+from . import endpoints, error_answers, readers
+from .errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    QueryError,
+    SalesforceError,
+    TooLargeError,
+)
+from .limits import Limits
+from .wire import Request, Response
+
+_log = logging.getLogger(__name__)
+# What is refused together may be answered alone; and alone it is an answer like any other.
+_REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
+
+T = TypeVar("T")
+
+
+class Asker(Protocol):
+    """What is needed of a client here, and by those who read the pages of a query."""
+
+    version: str
+    limits: Limits
+
+    def ask(
+        self,
+        request: Request,
+        read: Callable[[Response], T],
+        *,
+        attempts_at_500: int | None = None,
+    ) -> T:
+        """Send one request and read its answer."""
+
+    def add_rows(self, kind: str, rows: int) -> None:
+        """Book rows that calls of this kind brought."""
+
+
+def together(client: Asker, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+    """Ask several things for one billed call each 25, as ``SalesforceClient.together``."""
+    found: list[Response | SalesforceError] = []
+    size = client.limits.composite_subrequests
+    for start in range(0, len(requests), size):
+        found += _bundle(client, requests[start : start + size])
+    return found
+
+
+def _bundle(client: Asker, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+    if len(requests) > 1:
+        try:
+            parts = client.ask(
+                endpoints.composite(client.version, requests),
+                lambda response: readers.composite_results(response, len(requests)),
+            )
+        except _REFUSED:
+            _log.debug("composite refused: asking one by one")
+        else:
+            return [
+                _part(readers.part(*part), request)
+                for request, part in zip(requests, parts, strict=True)
+            ]
+    found: list[Response | SalesforceError] = []
+    for request in requests:
+        try:
+            found.append(client.ask(request, readers.as_it_is))
+        except _REFUSED as error:
+            found.append(error)
+    return found
+
+
+def _part(response: Response, request: Request) -> Response | SalesforceError:
+    if not 200 <= response.status < 300:  # noqa: PLR2004  # HTTP 2xx
+        return error_answers.error_from(response, request.call, request.kind)
+    return response
+
+
+def ask_in_a_body(client: Asker, request: Request, read: Callable[[Response], T]) -> T:
+    """Ask one thing for one call, its address in the body; read and refused as if asked alone."""
+
+    def read_part(response: Response) -> T:
+        ((status, body),) = readers.composite_results(response, 1)
+        inner = readers.part(status, body)
+        if status != HTTPStatus.OK:
+            raise error_answers.error_from(inner, request.call, request.kind)
+        return read(inner)
+
+    return client.ask(endpoints.composite(client.version, [request]), read_part)

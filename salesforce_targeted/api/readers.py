@@ -1,0 +1,262 @@
+"""What an answer says: its JSON, its records, its parts.
+
+Rules:
+1. Every reader raises our errors only, whatever the bytes are: HTML, nothing, half a body.
+2. ``attributes`` and everything else that only one API sends is taken off here.
+"""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from . import endpoints
+from .errors import SalesforceError, TruncatedAnswerError
+from .wire import Page, Record, Response, refusal
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+_USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d{1,18})/(\d{1,18})(?!\d)")
+_HTML_TITLE = re.compile(rb"<(title|h1)[^>]*>(.{1,200}?)</\1>", re.IGNORECASE | re.DOTALL)
+
+
+# --- JSON -----------------------------------------------------------------------------------------
+
+
+def parsed(response: Response) -> Any:
+    """The JSON of a body; a lone surrogate in a text becomes U+FFFD.
+
+    Raises:
+        TruncatedAnswerError: empty, HTML, or no JSON. It holds nothing of the body but an HTML
+            title.
+    """
+    try:
+        return orjson.loads(response.body)
+    except ValueError:
+        pass
+    if not response.body.strip():
+        raise TruncatedAnswerError("the answer is empty", status=response.status)
+    try:
+        # Slower, but takes lone surrogates (which orjson and UTF-8 don't) so that one bad text in
+        # one record doesn't cost the 1,999 others. NaN and Infinity are no JSON: refuse.
+        text = response.body.decode("utf-8", "replace")
+        return _without_surrogates(json.loads(text, parse_constant=_refuse_constant))
+    except (ValueError, RecursionError):
+        raise TruncatedAnswerError(
+            f"the answer is no JSON{html_title(response.body)}", status=response.status
+        ) from None
+
+
+def _refuse_constant(constant: str) -> float:
+    raise ValueError(constant)
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
+    return value
+
+
+def html_title(body: bytes) -> str:
+    """What to add to an error about a web page: its title; "" for any other body."""
+    found = _HTML_TITLE.search(body[:4096])
+    return f" but a page titled {found[2].decode('utf-8', 'replace')!r}" if found else ""
+
+
+def json_object(response: Response) -> dict[str, Any]:
+    """The body as one JSON object (describe, limits, a job).
+
+    Raises:
+        TruncatedAnswerError: it is something else.
+    """
+    value = parsed(response)
+    if not isinstance(value, dict):
+        raise TruncatedAnswerError("the answer is no JSON object", status=response.status)
+    return value
+
+
+def as_it_is(response: Response) -> Response:
+    """Read an answer for somebody who reads it himself: any, if there is something in it.
+
+    Raises:
+        TruncatedAnswerError: it is empty, or a web page.
+    """
+    # An empty or an HTML 200 is a maintenance page or a proxy, not an answer. Bulk results are CSV
+    # and an empty result may be an empty body.
+    kind = response.headers.get("Content-Type", "").lower()
+    if "html" in kind or (not response.body and "csv" not in kind):
+        raise TruncatedAnswerError("the answer is empty or a web page", status=response.status)
+    return response
+
+
+# --- records --------------------------------------------------------------------------------------
+
+
+def page(response: Response) -> Page[list[Record]]:
+    """Read one page of a query. The caller compares the sum of all pages with ``total``.
+
+    Raises:
+        TruncatedAnswerError: cut short, or not done without naming a next page.
+
+    Source: REST API Developer Guide, "Query", "Query More Results".
+    """
+    payload = json_object(response)
+    records, done = payload.get("records"), payload.get("done")
+    total, address = payload.get("totalSize"), payload.get("nextRecordsUrl")
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise TruncatedAnswerError("a query page without a list of records")
+    if not isinstance(done, bool) or not isinstance(total, int):
+        raise TruncatedAnswerError("a query page that doesn't say how many rows there are")
+    if done:
+        return Page(_plain_rows(records), None, total)
+    if not isinstance(address, str):
+        raise TruncatedAnswerError("a query page isn't the last one and names no next page")
+    following = endpoints.query_more(address)
+    if refusal(following):
+        raise TruncatedAnswerError("a query page names a next page that is no page of a query")
+    return Page(_plain_rows(records), following, total)
+
+
+def _plain_rows(records: list[Record]) -> list[Record]:
+    try:
+        return [_plain(record) for record in records]
+    except RecursionError:
+        raise TruncatedAnswerError("a record nested deeper than any query can ask for") from None
+
+
+def _plain(record: Record) -> Record:
+    """The record without ``attributes``, nested records and child rows included."""
+    record.pop("attributes", None)
+    for key, value in record.items():
+        if type(value) is dict:
+            if isinstance(value.get("records"), list):
+                record[key] = [_plain(r) if type(r) is dict else r for r in value["records"]]
+            else:
+                _plain(value)
+    return record
+
+
+def collection(response: Response, asked: int) -> list[Record | None]:
+    """Read a Collections answer: one entry per id asked for, None where Salesforce shows nothing.
+
+    Raises:
+        TruncatedAnswerError: fewer or more entries than ids.
+
+    Source: REST API Developer Guide, "Get Multiple Records with sObject Collections".
+    """
+    entries = parsed(response)
+    if not isinstance(entries, list) or not all(e is None or type(e) is dict for e in entries):
+        raise TruncatedAnswerError("a Collections answer that is no list of records")
+    if len(entries) != asked:
+        raise TruncatedAnswerError(f"asked for {asked} records, the answer has {len(entries)}")
+    _plain_rows([entry for entry in entries if entry is not None])
+    return entries
+
+
+def collection_in_order(response: Response, asked: list[str]) -> list[Record | None]:
+    """Read a Collections answer in the order of the ids that were asked for.
+
+    Salesforce keeps that order; it is implied, not promised, so it is checked.
+
+    Raises:
+        TruncatedAnswerError: as ``collection``; or a record that wasn't asked for, or one twice.
+    """
+    found = collection(response, len(asked))
+    if all(row is None or row.get("Id") == id_ for row, id_ in zip(found, asked, strict=True)):
+        return found
+    by_id = {row["Id"]: row for row in found if row is not None and isinstance(row.get("Id"), str)}
+    if not by_id.keys() <= set(asked) or len(by_id) < len(found) - found.count(None):
+        raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
+    return [by_id.get(id_) for id_ in asked]
+
+
+# --- several answers in one -----------------------------------------------------------------------
+
+
+def composite_results(response: Response, asked: int | None = None) -> list[tuple[int, Any]]:
+    """Read a composite answer: (HTTP status, JSON body) per subrequest, in the order of asking.
+
+    Raises:
+        TruncatedAnswerError: another shape, or not as many as asked.
+    """
+    entries = json_object(response).get("compositeResponse")
+    if not isinstance(entries, list):
+        raise TruncatedAnswerError("a composite answer without its parts")
+    found: dict[int, tuple[int, Any]] = {}
+    for entry in entries:
+        status = entry.get("httpStatusCode") if isinstance(entry, dict) else None
+        reference = str(entry.get("referenceId")) if isinstance(entry, dict) else ""
+        if not isinstance(status, int) or not re.fullmatch(r"r\d{1,4}", reference, re.ASCII):
+            raise TruncatedAnswerError("a composite answer with a part that can't be read")
+        found[int(reference[1:])] = (status, entry.get("body"))
+    if sorted(found) != list(range(len(entries))) or asked not in (None, len(entries)):
+        raise TruncatedAnswerError("a composite answer without some of its parts")
+    return [found[n] for n in range(len(entries))]
+
+
+def part(status: int, body: Any) -> Response:
+    """A composite subrequest's answer as if it had come alone, for the readers above."""
+    try:
+        return Response(status, {}, orjson.dumps(body))
+    except TypeError:
+        # What the fallback parser let through (numbers beyond 64 bits) orjson can't write.
+        return Response(status, {}, json.dumps(body).encode())
+
+
+# --- the org --------------------------------------------------------------------------------------
+
+
+def description(response: Response) -> Record:
+    """Read a describe.
+
+    Raises:
+        TruncatedAnswerError: it has no list of fields.
+    """
+    found = json_object(response)
+    if not isinstance(found.get("fields"), list):
+        raise TruncatedAnswerError("a describe without fields")
+    return found
+
+
+def described(answer: Response | SalesforceError) -> Record | SalesforceError:
+    """A describe out of a bundle of answers, or why there is none."""
+    if isinstance(answer, SalesforceError):
+        return answer
+    try:
+        return description(answer)
+    except TruncatedAnswerError as error:
+        return error
+
+
+def record_counts(response: Response) -> dict[str, int]:
+    """Read the row counts by object name; an object that isn't counted is left out."""
+    entries = json_object(response).get("sObjects")
+    counts = entries if isinstance(entries, list) else []
+    return {
+        e["name"]: e["count"]
+        for e in counts
+        if isinstance(e, dict)
+        and isinstance(e.get("name"), str)
+        and isinstance(e.get("count"), int)
+    }
+
+
+def versions(response: Response) -> list[str]:
+    """Read the API versions that the org serves, as "64.0", in its order: oldest first."""
+    entries = parsed(response)
+    found = (
+        [e.get("version") for e in entries if isinstance(e, dict)]
+        if isinstance(entries, list)
+        else []
+    )
+    return [version for version in found if isinstance(version, str)]
+
+
+def usage(response: Response) -> tuple[int, int] | None:
+    """(calls used, calls allowed) in the org's last 24 hours. Source: "Limit Info Header"."""
+    found = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))
+    return (int(found[1]), int(found[2])) if found else None

@@ -1,0 +1,105 @@
+"""What the ways to sign in have in common: their settings, what is missing, what stays secret.
+
+Rules:
+1. dlt configuration wins: what an optional setting lacks, and only that, comes from
+   ``SALESFORCE_*``.
+2. A secret never shows in ``repr``, ``str``, an error or a log line.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import field
+from typing import ClassVar, Optional
+
+from dlt.common.configuration.specs import CredentialsConfiguration, configspec
+
+from .errors import ConfigurationError
+from .sign_in import Door, Session, login_origin
+
+# setting -> environment name
+ENVIRONMENT = {
+    setting: f"SALESFORCE_{setting.upper()}"
+    for setting in (
+        "login_url", "domain", "client_id", "client_secret", "username", "password",
+        "security_token", "private_key", "private_key_file", "refresh_token", "refresh_token_file",
+        "instance_url", "access_token",
+    )
+}  # fmt: skip
+# Settings that say the same thing in two ways: one of them set in dlt keeps the environment's other
+# out.
+_SAME = (("login_url", "domain"), ("private_key", "private_key_file"))
+
+
+class Way(CredentialsConfiguration):
+    """One way to sign in, as a dlt configspec.
+
+    Attributes:
+        way: What it is called.
+        needs: The settings without which it can't sign in.
+        takes: All its settings.
+    """
+
+    way: ClassVar[str] = ""
+    needs: ClassVar[tuple[str, ...]] = ()
+    takes: ClassVar[tuple[str, ...]] = ()
+
+    def _fill(self, environ: Mapping[str, str], settings: tuple[str, ...]) -> None:
+        """Take what isn't set from the environment."""
+        kept = {n for pair in _SAME if any(getattr(self, p, None) for p in pair) for n in pair}
+        for setting in settings:
+            value = environ.get(ENVIRONMENT[setting], "")
+            if value and setting not in kept and not getattr(self, setting, None):
+                setattr(self, setting, value)
+
+    def _required(self) -> None:
+        missing = [n for n in self.needs if not getattr(self, n, None)]
+        if missing:
+            raise ConfigurationError(
+                f"sign-in by {self.way} lacks {', '.join(missing)}",
+                remedy="Set "
+                + " and ".join(ENVIRONMENT[n] for n in missing)
+                + ", or the same names "
+                "without the prefix under [sources.salesforce_targeted.credentials].",
+            )
+
+    def _secrets(self, *more: str) -> list[str]:
+        """What an error must not repeat, should Salesforce's answer echo it."""
+        open_ = {"domain", "login_url", "instance_url", "private_key_file", "refresh_token_file"}
+        return [*more, *(v for n in self.takes if n not in open_ and (v := getattr(self, n, None)))]
+
+    def sign_in(self, door: Door) -> Session:
+        """Get a session.
+
+        Raises:
+            ConfigurationError: a setting is missing or can't be meant that way; nothing was sent.
+            AuthenticationError: Salesforce refuses; the remedy names the likely culprit.
+            UnavailableError: no answer.
+        """
+        self._required()
+        return self._sign_in(door)
+
+    def _sign_in(self, door: Door) -> Session:
+        raise AssertionError(f"{type(self).__name__} has no way to sign in with {door}")
+
+    def on_resolved(self) -> None:
+        """Complete the optional settings from the environment (dlt calls this)."""
+        self._fill(os.environ, tuple(n for n in self.takes if n not in self.needs))
+
+    def __repr__(self) -> str:
+        # Names only: even a user name or a host says more than a log needs.
+        held = ", ".join(n for n in self.takes if getattr(self, n, None))
+        return f"{type(self).__name__}({held})"
+
+    __str__ = __repr__
+
+
+@configspec
+class LoginWay(Way):
+    """A way that signs in at an address of its own choice: a login host or the org's My Domain."""
+
+    # By name only: in each way its own settings come first.
+    login_url: Optional[str] = field(default=None, kw_only=True)
+    domain: Optional[str] = field(default=None, kw_only=True)
+
+    def _origin(self) -> str:
+        return login_origin(self.login_url, self.domain)

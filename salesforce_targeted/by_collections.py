@@ -1,0 +1,113 @@
+"""Fetch records by id through sObject Collections: alone, or five to a billed ``composite`` call.
+
+Source: REST API Developer Guide, "Get Multiple Records with sObject Collections", "Composite".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from salesforce_targeted.api import endpoints, readers, wire
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    QueryError,
+    SalesforceError,
+    TooLargeError,
+)
+from salesforce_targeted.api.in_flight import in_order
+from salesforce_targeted.collection_answers import Answer, failure, read_rows
+from salesforce_targeted.columns import Columns
+from salesforce_targeted.id_set import Texts, in_batches
+from salesforce_targeted.isolation import ATTEMPTS, Fields, Isolation, is_of_records
+
+
+def by_collections(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
+    """A call for each 2,000 ids, several in flight; answers in the order of the ids."""
+    collecting = Collecting(client, columns)
+    batches = in_batches(Texts(ids), client.limits.ids_per_collection)
+    for answers in in_order(collecting.answers, batches, client.max_in_flight):
+        yield from answers
+
+
+def by_composite(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
+    """Collections, five to a billed call; one to a call where the org refuses ``composite``."""
+    size, together = client.limits.ids_per_collection, client.limits.composite_queries
+    collecting = Collecting(client, columns)
+    batches = in_batches(Texts(ids), size * together)
+    for answers in in_order(collecting.bundled, batches, client.max_in_flight):
+        yield from answers
+
+
+class Collecting:
+    """Reads records of one object; what makes a call fail is isolated, and the rest comes."""
+
+    def __init__(self, client: SalesforceClient, columns: Columns) -> None:
+        self.client, self.columns = client, columns
+        self.isolation = Isolation(client, columns)
+
+    def answers(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Answer]:
+        """Ask for what one call may ask for.
+
+        Args:
+            attempts: How often at most where Salesforce answers 500; 1 after another way failed.
+
+        Raises:
+            SalesforceError: nothing of it can be read, or the org is not well.
+        """
+        request, asked, without = self._request(ids)
+
+        def read(response: wire.Response) -> Answer:
+            return read_rows(response, asked, self.columns)
+
+        try:
+            answer = self.client.ask(request, read, attempts_at_500=attempts)
+        except SalesforceError as error:
+            if not is_of_records(error):
+                raise
+            return self.isolation.answers(asked, without, error)
+        self.client.add_rows("collections", len(answer[0]))
+        return [self.isolation.noted(answer, without)]
+
+    def bundled(self, ids: Sequence[str]) -> list[Answer]:
+        """Ask for five times as many."""
+        parts = list(in_batches(ids, self.client.limits.ids_per_collection))
+        requests = [self._request(part) for part in parts]
+
+        def read(response: wire.Response) -> list[Answer | SalesforceError]:
+            found = [
+                readers.part(*one) for one in readers.composite_results(response, len(requests))
+            ]
+            return [
+                failure(part, request) or read_rows(part, asked, self.columns)
+                for part, (request, asked, _) in zip(found, requests, strict=True)
+            ]
+
+        bundle = endpoints.composite(self.client.version, [request for request, _, _ in requests])
+        try:
+            found = self.client.ask(bundle, read)
+        except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError):
+            return [answer for part in parts for answer in self.answers(part)]
+        answers: list[Answer] = []
+        for answer, part, (_, _, without) in zip(found, parts, requests, strict=True):
+            if not isinstance(answer, SalesforceError):
+                self.client.add_rows("composite", len(answer[0]))
+                answers.append(self.isolation.noted(answer, without))
+            elif is_of_records(answer):
+                answers += self.answers(part, attempts=1)
+            else:
+                raise answer
+        return answers
+
+    def readable(self) -> tuple[list[str], Fields]:
+        """The fields to ask for, and those known not to be readable of any record."""
+        without = self.isolation.unreadable
+        return [name for name in self.columns.fields if name not in without], without
+
+    def _request(self, ids: Sequence[str]) -> tuple[wire.Request, list[str], Fields]:
+        """A request, its ids, and the fields that it leaves out."""
+        fields, without = self.readable()
+        return *self.client.collection_request(self.columns.object_name, ids, fields), without

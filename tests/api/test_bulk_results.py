@@ -1,0 +1,222 @@
+"""The result pages of a job, several at once: in their order, counted, and no more than may be held."""
+
+import time
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from salesforce_targeted.api import bulk, errors
+from salesforce_targeted.api.wire import Job
+from tests.api.threads import Most
+
+CSV = {"Content-Type": "text/csv"}
+BASE = "/services/data/v64.0/jobs/query/750R0000000zlh9IAA"
+
+
+class Pages:
+    """A complete job's results: so many pages of two rows, named five at a time."""
+
+    def __init__(self, answer, pages, *, per_call=5):
+        self.answer, self.pages, self.per_call = answer, pages, per_call
+        self.inside = Most()
+        self.slow = ()
+
+    def __call__(self, heard):
+        path, params = urlsplit(heard.path).path, parse_qs(urlsplit(heard.path).query)
+        at = int(params.get("locator", ["p0"])[0][1:])
+        if path.endswith("/resultPages"):
+            some = range(at, min(at + self.per_call, self.pages))
+            rest = at + self.per_call
+            return self.answer(body={
+                "resultPages": [{"resultUrl": f"{BASE}/results?locator=p{n}&maxRecords=2"} for n in some],
+                "done": rest >= self.pages,
+                "nextRecordsUrl": f"{BASE}/resultPages?locator=p{rest}&maxRecords=2" if rest < self.pages else None,
+            })  # fmt: skip
+        with self.inside:
+            time.sleep(0.05 if at in self.slow else 0.005)
+        return self.page(at)
+
+    def page(self, at):
+        """Two rows; the page after it is named, for whoever reads one after the other."""
+        following = f"p{at + 1}" if at + 1 < self.pages else "null"
+        body = b'"Id"\n"%d-1"\n"%d-2"\n' % (at, at)
+        return self.answer(body=body, headers={**CSV, "Sforce-Locator": following})
+
+
+def complete(rows, version="64.0"):
+    """What Salesforce says of a job that is complete."""
+    return Job("750R0000000zlh9IAA", "JobComplete", rows, "", "Account", version)
+
+
+def first_id(page):
+    """Which page it is."""
+    return page.body.split(b'"')[3].decode()
+
+
+@pytest.mark.parametrize("at_once", [2, 3, 4])
+@pytest.mark.parametrize(("pages", "named"), [(2, 1), (5, 1), (6, 2), (11, 3)])
+def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answer):
+    """By the addresses that Salesforce names; in their order, whichever arrives first."""
+    server.otherwise = org = Pages(answer, pages)
+    org.slow = (0, 3)
+    found = bulk.results_as(client, complete(2 * pages), first_id, max_records=2, at_once=at_once)
+
+    assert [f"{n}-1" for n in range(pages)] == list(found)
+    assert {"bulk_pages": named, "bulk_results": pages} == dict(client.calls.by_kind)
+    assert 2 <= org.inside.most <= at_once
+    assert 2 * pages == client.request_timings["bulk_results"][2]
+
+
+def test_pages_are_drawn_as_they_are_used(client, server, answer):
+    """No more of them in memory than may be at once, however slow the reader is."""
+    server.otherwise = Pages(answer, 20)
+    found = bulk.results_as(client, complete(40), first_id, max_records=2, at_once=3)
+    for used in range(1, 6):
+        next(found)
+        time.sleep(0.03)
+
+        assert client.calls.by_kind["bulk_results"] <= used - 1 + 3
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("rows", "at_once", "version"),
+    [
+        (4, 1, "64.0"),  # one at a time was asked for
+        (2, 3, "64.0"),  # a single page
+        (None, 3, "64.0"),  # nobody knows how many
+        (4, 3, "57.0"),  # older than those addresses
+    ],
+)
+def test_pages_one_after_the_other(rows, at_once, version, client, server, answer):
+    """Where there is but one, or no addresses of several: each names the next one."""
+    server.otherwise = Pages(answer, (rows or 4) // 2)
+    found = bulk.results_as(
+        client, complete(rows, version), first_id, max_records=2, at_once=at_once
+    )
+
+    assert [f"{n}-1" for n in range((rows or 4) // 2)] == list(found)
+    assert {"bulk_results": (rows or 4) // 2} == dict(client.calls.by_kind)
+
+
+def test_the_version_of_the_client_counts_where_the_job_says_none(client, server, answer):
+    """An answer without apiVersion is one of the version that was asked."""
+    server.otherwise = Pages(answer, 2)
+    job = complete(4, None)
+    pages = list(bulk.results_as(client, job, first_id, max_records=2, at_once=2))
+
+    assert ["0-1", "1-1"] == pages
+    assert 1 == client.calls.by_kind["bulk_pages"]
+
+
+@pytest.mark.parametrize("refusal", [404, 400, 405])
+def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, client, server, answer):
+    """That the resource is not there costs a call, and no row."""
+    org = Pages(answer, 3)
+    no = answer(refusal, [{"errorCode": "NOT_FOUND", "message": "no such resource"}])
+    server.otherwise = lambda heard: no if "/resultPages" in heard.path else org(heard)
+    found = bulk.results_as(client, complete(6), first_id, max_records=2, at_once=3)
+
+    assert ["0-1", "1-1", "2-1"] == list(found)
+    assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.calls.by_kind)
+
+
+def test_the_next_page_is_on_its_way_while_one_is_used(client, server, answer):
+    """Where pages follow each other, one is read ahead."""
+    server.otherwise = Pages(answer, 4)
+    found = bulk.results_as(client, complete(8, "57.0"), first_id, max_records=2, at_once=3)
+
+    assert "0-1" == next(found)
+    for _ in range(200):
+        if client.calls.by_kind["bulk_results"] > 1:
+            break
+        time.sleep(0.01)
+    assert 2 <= client.calls.by_kind["bulk_results"]
+    assert ["1-1", "2-1", "3-1"] == list(found)
+
+
+@pytest.mark.parametrize("version", ["64.0", "57.0"])
+@pytest.mark.parametrize("rows", [5, 7, 60])
+def test_pages_together_are_counted(rows, version, client, server, answer):
+    """Each page is whole, and together they are not what the job has processed: never a success."""
+    server.otherwise = Pages(answer, 3)
+    job = complete(rows, version)
+
+    with pytest.raises(errors.TruncatedAnswerError, match=f"processed {rows} records"):
+        list(bulk.results_as(client, job, first_id, max_records=2, at_once=3))
+
+
+def test_addresses_that_go_round(client, server, answer):
+    """The rest of the addresses is where it was before: this would never end."""
+    org = Pages(answer, 3)
+    page = {"resultUrl": f"{BASE}/results?locator=p0&maxRecords=2"}
+    round_ = answer(body={"resultPages": [page], "done": False,
+                          "nextRecordsUrl": f"{BASE}/resultPages?locator=p5&maxRecords=2"})  # fmt: skip
+    server.otherwise = lambda heard: round_ if "/resultPages" in heard.path else org(heard)
+
+    with pytest.raises(errors.BulkJobError, match="twice"):
+        list(bulk.results_as(client, complete(6), first_id, max_records=2, at_once=3))
+
+
+def test_a_page_of_several_that_is_gone(client, server, answer, said):
+    """The job was deleted meanwhile: it is to be run again."""
+    org = Pages(answer, 4)
+    server.otherwise = lambda h: said("not_found") if "results?locator=p2" in h.path else org(h)
+
+    with pytest.raises(errors.BulkJobError, match="are gone"):
+        list(bulk.results_as(client, complete(8), first_id, max_records=2, at_once=2))
+
+
+@pytest.mark.parametrize("version", ["64.0", "57.0"])
+def test_a_page_that_its_reader_cannot_read_is_asked_for_again(version, client, server, answer):
+    """A CSV that is cut inside its last value counts whole: only the reader sees it."""
+    server.otherwise = Pages(answer, 3)
+    seen = []
+
+    def read(page):
+        seen.append(first_id(page))
+        if seen.count("1-1") == 1 and seen[-1] == "1-1":
+            raise errors.TruncatedAnswerError("no CSV of these fields")
+        return first_id(page)
+
+    job = complete(6, version)
+    found = list(bulk.results_as(client, job, read, max_records=2, at_once=2))
+
+    assert ["0-1", "1-1", "2-1"] == found
+    assert 4 == client.calls.by_kind["bulk_results"]
+
+
+def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server, answer):
+    """Announced two, came one: as with pages that follow each other."""
+    org, short = Pages(answer, 3), [1]
+
+    def first_short(heard):
+        if "results?locator=p1" in heard.path and short:
+            short.pop()
+            return answer(body=b'"Id"\n"1-1"\n', headers={**CSV, "Sforce-NumberOfRecords": "2"})
+        return org(heard)
+
+    server.otherwise = first_short
+    found = bulk.results_as(client, complete(6), lambda p: p.rows, max_records=2, at_once=2)
+
+    assert [2, 2, 2] == list(found)
+
+
+def test_pages_without_rows_are_left_out(client, server, answer):
+    """A page may be empty: it is nobody's last one, and no row is missed."""
+    org = Pages(answer, 4)
+    nothing = answer(body=b'"Id"\n', headers=CSV)
+    server.otherwise = lambda h: nothing if "results?locator=p2" in h.path else org(h)
+    found = bulk.results_as(client, complete(6), first_id, max_records=2, at_once=3)
+
+    assert ["0-1", "1-1", "3-1"] == list(found)
+
+
+def test_pages_are_as_large_as_the_limits_say(client, server, answer):
+    """Unless somebody asks for another size: so many rows are held in memory."""
+    client.limits = replace(client.limits, bulk_rows_per_page=7)
+    server.otherwise = Pages(answer, 4)
+    list(bulk.results_as(client, complete(8), first_id, at_once=2))
+
+    assert f"{BASE}/resultPages?maxRecords=7" == server.heard[0].path

@@ -1,0 +1,97 @@
+"""Refresh tokens: a rotated one is kept, and survives a crash."""
+
+import pytest
+
+from salesforce_targeted.api import sign_in_choice
+from tests.api.signing_in import EVERYTHING, environ, form
+
+
+def refreshing(server, tmp_path, **more):
+    """Make refresh-token credentials with a file of their own."""
+    spec = sign_in_choice.from_environment(
+        environ(server, "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", **more)
+    )
+    spec.refresh_token_file = str(tmp_path / "deep" / "token.json")
+    return spec
+
+
+def test_a_refresh_token_that_stays(door, server, granted, tmp_path):
+    """Without rotation nothing is stored."""
+    server.otherwise = lambda _: granted()
+    spec = refreshing(server, tmp_path)
+    spec.sign_in(door)
+    spec.sign_in(door)
+
+    assert ["ref-resh-4"] * 2 == [form(h)["refresh_token"] for h in server.heard]
+    assert not (tmp_path / "deep" / "token.json").exists()
+
+
+def test_a_rotated_refresh_token_survives_a_crash(door, server, granted, tmp_path):
+    """The new token is on disk, mode 0600, and a new process with the old setting uses it."""
+    server.say(
+        granted(refresh_token="rotated-1"),
+        granted(refresh_token="rotated-2"),
+        granted(refresh_token="rotated-3"),
+    )
+    told = []
+    spec = refreshing(server, tmp_path)
+    spec.store_refresh_token = told.append
+    spec.sign_in(door)
+    spec.sign_in(door)
+    refreshing(server, tmp_path).sign_in(door)
+    file = tmp_path / "deep" / "token.json"
+
+    assert ["ref-resh-4", "rotated-1", "rotated-2"] == [
+        form(h)["refresh_token"] for h in server.heard
+    ]
+    assert ["rotated-1", "rotated-2"] == told
+    assert 0o600 == file.stat().st_mode & 0o777
+    assert "ref-resh-4" not in file.read_text()
+    assert ["token.json", "token.json.lock"] == sorted(p.name for p in file.parent.iterdir())
+
+
+def test_a_token_set_anew_wins_over_the_file(door, server, granted, tmp_path):
+    """The file follows the old setting; a new setting begins anew."""
+    server.say(granted(refresh_token="rotated-1"), granted())
+    refreshing(server, tmp_path).sign_in(door)
+    refreshing(server, tmp_path, SALESFORCE_REFRESH_TOKEN="brand-new").sign_in(door)
+
+    assert "brand-new" == form(server.heard[1])["refresh_token"]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "\x00", '{"follows": 1, "refresh_token": 2}'])
+def test_a_broken_token_file(content, door, server, granted, tmp_path):
+    """The configured token is used."""
+    server.say(granted())
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "token.json").write_text(content)
+    refreshing(server, tmp_path).sign_in(door)
+
+    assert "ref-resh-4" == form(server.heard[0])["refresh_token"]
+
+
+def test_a_token_that_can_not_be_stored(door, server, granted, tmp_path, caplog):
+    """Where nothing can be written the new token is kept in memory, with a warning without it."""
+    (tmp_path / "deep").write_text("a file where a folder should be")
+    server.say(granted(refresh_token="rotated-1"), granted())
+    spec = refreshing(server, tmp_path)
+    spec.sign_in(door)
+    spec.sign_in(door)
+
+    assert "rotated-1" == form(server.heard[1])["refresh_token"]
+    assert "can't be stored" in caplog.text
+    assert "rotated-1" not in caplog.text
+
+
+def test_the_default_file_is_one_per_app_and_org(tmp_path, monkeypatch):
+    """It lies in dlt's own folder, and its name tells nothing."""
+    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path))
+    spec = sign_in_choice.from_environment(
+        {n: EVERYTHING[n] for n in ("SALESFORCE_CLIENT_ID", "SALESFORCE_REFRESH_TOKEN")}
+    )
+    one, other = spec._default_file("https://a"), spec._default_file("https://b")
+
+    assert one.parent == other.parent
+    assert "salesforce_targeted" == one.parent.name
+    assert one != other
+    assert "3MVG9" not in one.name

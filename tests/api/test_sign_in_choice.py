@@ -1,0 +1,64 @@
+"""Which way to sign in is taken, and what is said of the settings."""
+
+import pytest
+
+from salesforce_targeted.api import credentials as ways
+from salesforce_targeted.api import errors, sign_in_choice
+from salesforce_targeted.api.sign_in import Session
+from tests.api.signing_in import EVERYTHING, SECRETS
+
+
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [
+        ((), ways.SessionCredentials),
+        (("ACCESS_TOKEN",), ways.JwtCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY"), ways.RefreshTokenCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY", "REFRESH_TOKEN"), ways.PasswordCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY", "CLIENT_SECRET", "CLIENT_ID"), ways.SoapCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY", "REFRESH_TOKEN", "PASSWORD"), ways.ClientCredentials),
+    ],
+)
+def test_which_way_is_taken(without, expected):
+    """The first that is complete, in the design's order; said in one sentence without a value."""
+    environ = {k: v for k, v in EVERYTHING.items() if k.removeprefix("SALESFORCE_") not in without}
+    sentence = sign_in_choice.describe_choice(environ)
+
+    assert expected is type(sign_in_choice.from_environment(environ))
+    assert expected.way in sentence
+    assert not any(value in sentence for value in environ.values())
+
+
+@pytest.mark.parametrize(
+    ("environ", "lacks"),
+    [
+        ({}, "SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET"),
+        ({"SALESFORCE_USERNAME": "u"}, "SALESFORCE_PASSWORD"),
+        ({"SALESFORCE_CLIENT_ID": "i"}, "SALESFORCE_REFRESH_TOKEN"),
+        ({"SALESFORCE_CLIENT_SECRET": "i"}, "SALESFORCE_CLIENT_ID"),
+        ({"SALESFORCE_ACCESS_TOKEN": "i", "SALESFORCE_PASSWORD": " "}, "SALESFORCE_INSTANCE_URL"),
+    ],
+)
+def test_what_is_missing(environ, lacks):
+    """Incomplete settings: what the nearest way lacks, and where to set it."""
+    with pytest.raises(errors.ConfigurationError, match=lacks) as caught:
+        sign_in_choice.from_environment(environ)
+    assert ".dlt/secrets.toml" in str(caught.value)
+    assert lacks in sign_in_choice.describe_choice(environ)
+
+
+def test_a_spec_made_by_hand_says_what_it_lacks(door):
+    """A spec with a hole isn't sent."""
+    with pytest.raises(errors.ConfigurationError, match="SALESFORCE_CLIENT_SECRET"):
+        ways.ClientCredentials(client_id="a").sign_in(door)
+
+
+@pytest.mark.parametrize("way", [*sign_in_choice.WAYS, sign_in_choice.EnvironmentCredentials])
+def test_no_spec_shows_a_secret(way):
+    """Neither repr nor str, nor in a list, nor in a format."""
+    spec = way()
+    for setting in way.takes:
+        setattr(spec, setting, EVERYTHING.get(f"SALESFORCE_{setting.upper()}", "other"))
+    shown = f"{spec!r} {spec} {[spec]} {Session('https://a', 'acc-ess-5')!r}"
+
+    assert not any(secret in shown for secret in SECRETS.values())

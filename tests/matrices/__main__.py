@@ -1,0 +1,67 @@
+"""Print what may befall a run and what became of it; exit code 1 if a promise was broken.
+
+    python -m tests.matrices faults             every misfortune on every kind of call
+    python -m tests.matrices kills --every 40   each fortieth instant of a run
+    python -m tests.matrices writes             write attempts, and what became of each
+    python -m tests.matrices all --report DIR   all three, and as Markdown in DIR
+
+All instants of ``kills`` take hours; all ``faults`` take about an hour of CPU time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.matrices.table import Findings
+
+PARTS = ("faults", "kills", "writes")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.matrices",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("part", nargs="?", choices=(*PARTS, "all"), default="all")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th")
+    parser.add_argument("--report", type=Path, metavar="DIR", help="write Markdown there too")
+    args = parser.parse_args(argv)
+    if args.every < 1:
+        parser.error("--every takes a whole number, 1 or more")
+    broken = 0
+    for name in PARTS if args.part == "all" else (args.part,):
+        found = _findings(name, args.every)
+        print(found.text(), flush=True)
+        broken += len(found.broken)
+        if args.report is not None:
+            args.report.mkdir(parents=True, exist_ok=True)
+            (args.report / f"{found.name}.md").write_text(found.markdown() + "\n", "utf-8")
+    return min(broken, 1)
+
+
+def _findings(name: str, every: int) -> Findings:
+    # Each part imports what it needs itself: the processes of faults replace their clock first.
+    if name == "faults":
+        from tests.matrices import faults
+
+        return faults.findings(every, _tell)
+    if name == "kills":
+        from tests.matrices import kills
+
+        return kills.findings(every, _tell)
+    from tests.matrices import writes
+
+    return writes.findings(_tell)
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

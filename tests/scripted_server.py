@@ -1,0 +1,133 @@
+"""A server that says exactly the bytes it is told to, and credentials for it."""
+
+import gzip
+import json
+import socket
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from salesforce_targeted.api.sign_in import Session
+
+
+@dataclass
+class Heard:
+    """One request as it arrived."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Bytes:
+    """An answer: what is written, and what happens to the connection then."""
+
+    data: bytes
+    then: str = "keep"  # keep, close, reset
+    drip_seconds: float = 0.0
+
+
+def answer(status=200, body=b"", headers=None, *, packed=False) -> Bytes:
+    """A well-formed answer; ``body`` may be bytes, text or anything JSON."""
+    if not isinstance(body, bytes):
+        body = (body if isinstance(body, str) else json.dumps(body)).encode()
+    sent = {"Content-Type": "application/json", **(headers or {})}
+    if packed:
+        body, sent["Content-Encoding"] = gzip.compress(body), "gzip"
+    sent.setdefault("Content-Length", str(len(body)))
+    head = "".join(f"{key}: {value}\r\n" for key, value in sent.items())
+    return Bytes(f"HTTP/1.1 {status} X\r\n{head}\r\n".encode() + body)
+
+
+@dataclass
+class Scripted:
+    """Answers requests in the order of ``script``, then with ``otherwise``."""
+
+    script: deque = field(default_factory=deque)
+    otherwise: Callable[[Heard], Bytes] = lambda _: answer(500, b"unscripted")
+    heard: list[Heard] = field(default_factory=list)
+    url: str = ""
+
+    def say(self, *answers):
+        """Queue answers; a callable is asked with the request when its turn has come."""
+        self.script.extend(answers)
+
+    def talk(self, connection: socket.socket) -> None:
+        """Answer the requests of one connection until it is closed."""
+        with connection, connection.makefile("rb") as stream:
+            while (line := stream.readline()).strip():
+                method, path, _ = line.decode("latin-1").split(" ", 2)
+                headers = {}
+                while (line := stream.readline()).strip():
+                    key, _, value = line.decode("latin-1").partition(":")
+                    headers[key.strip().lower()] = value.strip()
+                heard = Heard(
+                    method, path, headers, stream.read(int(headers.get("content-length", 0)))
+                )
+                self.heard.append(heard)
+                found = self.script.popleft() if self.script else self.otherwise
+                found = found(heard) if callable(found) else found
+                try:
+                    self._say(connection, found)
+                except OSError:
+                    return
+                if found.then != "keep":
+                    return
+
+    def _say(self, connection: socket.socket, found: Bytes) -> None:
+        if found.drip_seconds:
+            for n in range(len(found.data)):
+                connection.sendall(found.data[n : n + 1])
+                threading.Event().wait(found.drip_seconds)
+        else:
+            connection.sendall(found.data)
+        if found.then == "reset":
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
+@contextmanager
+def listening(talk: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Give each connection to a free port of loopback to ``talk``, in threads; yields host:port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=talk, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        listener.close()
+
+
+@contextmanager
+def scripted_server() -> Iterator[Scripted]:
+    """A server on loopback that says what a test tells it to."""
+    made = Scripted()
+    with listening(made.talk) as host:
+        made.url = f"http://{host}"
+        yield made
+
+
+@dataclass
+class Tokens:
+    """Credentials that hand out one token after another and count how often they were asked."""
+
+    url: str
+    tokens: list[str] = field(default_factory=lambda: [f"token-{n}" for n in range(9)])
+    asked: int = 0
+
+    def sign_in(self, door) -> Session:
+        """Hand out the next token."""
+        self.asked += 1
+        return Session(self.url, self.tokens[min(self.asked, len(self.tokens)) - 1])

@@ -1,0 +1,317 @@
+"""One record or field that makes a whole call fail: listed until it comes right; the rest loads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import log2
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.errors import QueryError, UnavailableError
+from salesforce_targeted.api.limits import DOCUMENTED
+from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.demo_org.faults import Fault
+from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.plan import Api, cheapest
+from salesforce_targeted.retrieval import Retrieved, retrieve
+from salesforce_targeted.settings import Scope
+from tests.conftest import BOTH, Synced
+
+BY_ID = [Api.COLLECTIONS, Api.COMPOSITE, Api.QUERY]
+REFUSED = {"status": 400, "code": "INVALID_QUERY_FILTER_OPERATOR"}
+LISTED = "SELECT object, record_id, field FROM sf_rejected_records ORDER BY 1, 2, 3"
+
+
+def listed(synced: Synced) -> list[tuple[Any, ...]]:
+    """What is in sf_rejected_records."""
+    return [tuple(row) for row in synced.sql(LISTED)]
+
+
+# --- a whole run
+
+
+@BOTH
+def test_a_record_that_cant_be_read_costs_itself_alone(org: DemoOrg, synced: Synced) -> None:
+    """Its row is kept as it was, the life table and the list say why; cured, it is true again."""
+    bad, *others = org.active_ids()
+    synced.ok()
+    org.edit("Contact", bad, LastName="Newer")
+    org.edit("Contact", others[0], LastName="Fresh")
+    org.poisons.add("Contact", bad)
+    facts = synced.ok()
+    found, names = listed(synced), synced.rows("sf_contacts")
+    reasons = synced.sql(f"SELECT gone_reason FROM sf_active_contacts WHERE contact_id = '{bad}'")
+    org.poisons.clear()
+    synced.ok(Scope(retry_rejected=True))
+    after = synced.rows("sf_contacts")
+    synced.ok()
+
+    assert (1, len(others)) == (facts["contacts"]["rejected"], facts["contacts"]["retrieved"])
+    assert [("Contact", bad, "*")] == found
+    assert ("Fresh", "Newer") == (names[others[0]]["last_name"], after[bad]["last_name"])
+    assert "Newer" != names[bad]["last_name"]
+    assert [("rejected",)] == [tuple(row) for row in reasons]
+    assert [] == listed(synced)
+    assert [(None,)] == [
+        tuple(row)
+        for row in synced.sql(
+            f"SELECT gone_reason FROM sf_active_contacts WHERE contact_id = '{bad}'"
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("object_name", "table"), [("Contact", "sf_contacts"), ("Task", "sf_activities")]
+)
+def test_a_field_that_cant_be_read_of_one_record_is_null_in_its_row(
+    org: DemoOrg, synced: Synced, object_name: str, table: str
+) -> None:
+    """The row loads with all else; an ordinary run brings the field when it can be read."""
+    bad = sorted(org.rows(object_name))[3]
+    if object_name == "Contact":
+        org.log_task([bad])
+    org.edit(object_name, bad, Description="a text")
+    org.poisons.add(object_name, bad, "Description")
+    synced.ok()
+    found, row = listed(synced), synced.rows(table)[bad]
+    org.poisons.clear()
+    synced.ok()
+
+    assert [(object_name, bad, "Description")] == found
+    assert (None, org.rows(object_name)[bad]["CreatedById"]) == (
+        row["description"], row["created_by_id"],
+    )  # fmt: skip
+    assert "a text" == synced.rows(table)[bad]["description"]
+    assert [] == listed(synced)
+
+
+def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """All rows load without it; when it can be read again, all of them get it."""
+    org.poisons.add("Contact", None, "Birthdate", status=400, code="INVALID_FIELD")
+    facts = synced.ok()
+    found, rows = listed(synced), synced.rows("sf_contacts")
+    again = synced.ok()
+    org.poisons.clear()
+    synced.ok(Scope(retry_rejected=True))
+    shown = org.rows("Contact", ids=org.active_ids())
+
+    assert [("Contact", "*", "Birthdate")] == found
+    assert len(org.active_ids()) == facts["contacts"]["retrieved"] == again["contacts"]["retrieved"]
+    assert {None} == {row["birthdate"] for row in rows.values()}
+    assert {id_: row["Birthdate"] for id_, row in shown.items()} == {
+        id_: row["birthdate"] and str(row["birthdate"])
+        for id_, row in synced.rows("sf_contacts").items()
+    }
+    assert [] == listed(synced)
+
+
+def test_a_field_that_goes_away_in_mid_run_keeps_what_is_held(org: DemoOrg, synced: Synced) -> None:
+    """Described, then gone: its values stay, in this run and when describe no longer shows it."""
+    synced.ok()
+    before = {id_: row["npi__c"] for id_, row in synced.rows("sf_contacts").items()}
+    org.poisons.add("Contact", None, "NPI__c", status=400, code="INVALID_FIELD")
+    edited = org.active_ids()[0]
+    org.edit("Contact", edited, LastName="Fresh")
+    during = synced.ok()
+    meanwhile = synced.rows("sf_contacts")
+    org.poisons.clear()
+    org.drop_field("Contact", "NPI__c")
+    after = synced.ok()
+
+    assert (1, 0) == (during["contacts"]["updated"], after["contacts"]["updated"])
+    assert "Fresh" == meanwhile[edited]["last_name"]
+    assert before == {id_: row["npi__c"] for id_, row in meanwhile.items()}
+    assert before == {id_: row["npi__c"] for id_, row in synced.rows("sf_contacts").items()}
+    assert any(before.values())
+
+
+def test_where_only_changes_are_read_what_was_rejected_is_tried_in_every_run(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Nothing moves its stamp when it comes right."""
+    bad = org.active_ids()[0]
+    synced.ok(refresh_call_budget=0)
+    org.edit("Contact", bad, LastName="Newer")
+    org.poisons.add("Contact", bad)
+    synced.ok(refresh_call_budget=0)
+    found = listed(synced)
+    org.advance(86_400)
+    synced.ok(refresh_call_budget=0)
+    org.poisons.clear()
+    synced.ok(refresh_call_budget=0)
+
+    assert [("Contact", bad, "*")] == found
+    assert "Newer" == synced.rows("sf_contacts")[bad]["last_name"]
+    assert [] == listed(synced)
+
+
+def test_a_deleted_record_that_cant_be_read_is_not_called_hidden(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """QueryAll fails for it: rejected, while another deleted one is explained."""
+    bad, other, *_ = org.active_ids()
+    synced.ok()
+    org.relations_outlive_contacts = True
+    org.delete_contact(bad)
+    org.delete_contact(other)
+    org.poisons.add("Contact", bad)
+    synced.ok()
+    reasons = dict(
+        tuple(row) for row in synced.sql("SELECT contact_id, gone_reason FROM sf_active_contacts")
+    )
+
+    assert [("Contact", bad, "*")] == listed(synced)
+    assert ("rejected", "deleted") == (reasons[bad], reasons[other])
+
+
+@pytest.mark.parametrize("poison", [{}, REFUSED], ids=["500", "400"])
+def test_an_org_that_answers_nothing_is_an_error_and_nothing_is_rejected(
+    org: DemoOrg, synced: Synced, poison: dict[str, Any]
+) -> None:
+    """No record is to blame: the run fails after few calls, and what is held stays."""
+    synced.ok()
+    before = synced.rows("sf_contacts")
+    org.poisons.add("Contact", **poison)
+    org.reset_calls()
+    stopped = synced.run()
+
+    assert "failed" == stopped.facts["status"]
+    assert "ErrorId" in stopped.facts["error"]
+    assert 20 > org.billed
+    assert before == synced.rows("sf_contacts")
+    assert [] == synced.sql(LISTED)
+
+
+def test_a_failed_bulk_job_is_made_good_by_another_api(org: DemoOrg, synced: Synced) -> None:
+    """Salesforce fails the job for one record: all but that one come through REST."""
+    bad = org.active_ids()[0]
+    org.poisons.add("Contact", bad)
+    stopped = synced.run(api="bulk")
+    org.faults.add(Fault("bulk_poll", "bulk_silent", times=99))
+
+    assert "failed" == stopped.facts["status"]
+    assert "is Failed: UNKNOWN_EXCEPTION" in stopped.facts["error"]
+
+
+# --- retrieval alone
+
+
+class Many:
+    """An org with two thousand active contacts, and what reads them."""
+
+    def __init__(self, org: DemoOrg, server: DemoServer) -> None:
+        self.org = org
+        credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
+        self.client = SalesforceClient(credentials, sleep=lambda _seconds: None)
+        self.of: Columns = columns(
+            self.client.describe("Contact"), normalize=str.lower, id_column="id", stored={}
+        )
+        self.ids = sorted(org.active_ids())
+
+    def retrieved(self, api: Api, otherwise: Any = None) -> tuple[list[Retrieved], int]:
+        """The answers about all of them, and the calls beyond those planned."""
+        count, limits = len(self.ids), self.client.limits
+        plan = cheapest("Contact", self.of.fields, count, count, limits=limits, force=api)
+        self.org.reset_calls()
+        ids = pa.array(self.ids, pa.string())
+        found = list(retrieve(self.client, plan, ids, self.of, None, otherwise))
+        return found, self.org.billed - plan.calls
+
+
+@pytest.fixture(scope="module")
+def two_thousand() -> Iterator[Many]:
+    org = DemoOrg(contacts=2_500, active=2_000, relations=4_000, seed=7)
+    with serve(org) as server:
+        made = Many(org, server)
+        yield made
+        made.client.close()
+
+
+@pytest.fixture
+def many(two_thousand: Many) -> Iterator[Many]:
+    """Nothing in it is poisoned yet."""
+    yield two_thousand
+    two_thousand.org.poisons.clear()
+    two_thousand.client.limits = DOCUMENTED
+
+
+@pytest.mark.parametrize("api", BY_ID)
+@pytest.mark.parametrize("field", ["*", "Birthdate"])
+@pytest.mark.parametrize("poison", [{}, REFUSED], ids=["500", "400"])
+@pytest.mark.parametrize("places", [[1_999], [5, 700, 701, 1_500]], ids=str)
+def test_the_others_come_for_a_handful_of_calls(
+    many: Many, api: Api, field: str, poison: dict[str, Any], places: list[int]
+) -> None:
+    """K bad records cost at most k times the calls of a search by halves."""
+    bad = [many.ids[place] for place in places]
+    for id_ in bad:
+        many.org.poisons.add("Contact", id_, field, **poison)
+    found, extra = many.retrieved(api)
+    came = [id_ for one in found for id_ in one.batch.table.column(many.of.key.name).to_pylist()]
+    rejected = [(r.record_id, r.field or "*") for one in found for r in one.batch.rejected]
+
+    assert sorted((id_, field) for id_ in bad) == sorted(rejected)
+    assert sorted(set(many.ids) - set(bad if field == "*" else [])) == sorted(came)
+    assert extra <= len(bad) * (log2(2_000) + 1)
+
+
+@pytest.mark.parametrize("api", BY_ID)
+def test_a_field_that_no_record_can_be_read_with_is_looked_for_once(many: Many, api: Api) -> None:
+    """What one call learned, the others need not: at most one more each, where searching takes 7."""
+    many.org.poisons.add("Contact", None, "Birthdate", status=400, code="INVALID_FIELD")
+    many.client.limits = replace(many.client.limits, ids_per_collection=100)
+    found, extra = many.retrieved(api)
+
+    assert 2_000 == sum(len(one.batch) for one in found)
+    assert {("*", "Birthdate")} == {
+        (r.record_id, r.field) for one in found for r in one.batch.rejected
+    }
+    assert extra <= 2_000 / 100 + many.client.max_in_flight + log2(len(many.of.fields)) + 1
+
+
+def test_where_composite_is_refused_the_parts_are_asked_one_by_one(many: Many) -> None:
+    """More calls, the same rows."""
+    bad = many.ids[77]
+    many.org.poisons.add("Contact", bad)
+    many.org.faults.add(Fault("composite", "not_found_404", times=99))
+    found, _ = many.retrieved(Api.COLLECTIONS)
+    many.org.faults.clear()
+
+    assert 1_999 == sum(len(one.batch) for one in found)
+    assert [(bad, "")] == [(r.record_id, r.field) for one in found for r in one.batch.rejected]
+
+
+@pytest.mark.parametrize("api", BY_ID)
+def test_what_no_record_can_be_blamed_for_is_raised(many: Many, api: Api) -> None:
+    """After few calls, as the error that it is."""
+    many.org.poisons.add("Contact", **REFUSED)
+    with pytest.raises(QueryError, match="ErrorId"):
+        many.retrieved(api)
+    many.org.poisons.clear()
+    many.org.poisons.add("Contact")
+    with pytest.raises(UnavailableError, match="ErrorId"):
+        many.retrieved(api)
+
+
+def test_what_a_failed_job_left_is_read_by_the_plan_for_that(many: Many) -> None:
+    """All but the record that failed it."""
+    bad, said = many.ids[3], list[str]()
+    many.org.poisons.add("Contact", bad)
+
+    def otherwise(left: int, error: Exception) -> Any:
+        said.append(f"{left}: {error}")
+        return cheapest("Contact", many.of.fields, left, but=Api.BULK)
+
+    found, _ = many.retrieved(Api.BULK, otherwise)
+
+    assert 1_999 == sum(len(one.batch) for one in found)
+    assert [(bad, "")] == [(r.record_id, r.field) for one in found for r in one.batch.rejected]
+    assert said[0].startswith("2000: Bulk job 750")
