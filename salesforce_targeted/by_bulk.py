@@ -18,9 +18,11 @@ from salesforce_targeted.api.errors import TruncatedAnswerError
 from salesforce_targeted.bulk_jobs import BulkJobs
 from salesforce_targeted.collection_answers import Answer
 from salesforce_targeted.columns import Columns
+from salesforce_targeted.csv_pages import from_csv
 from salesforce_targeted.id_set import Texts, in_batches, minus, union
+from salesforce_targeted.json_records import from_records
 from salesforce_targeted.plan import Plan, ids_per_bulk_job
-from salesforce_targeted.tables import Batch, from_csv, from_records
+from salesforce_targeted.tables import Batch
 
 # Result pages in memory at once: each holds tens of thousands of whole records.
 _PAGES_AT_ONCE = 3

@@ -21,7 +21,8 @@ from salesforce_targeted.collection_answers import Answer
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.id_set import Texts, in_batches
 from salesforce_targeted.isolation import is_of_records
-from salesforce_targeted.tables import Batch, Rejected, from_json, from_records
+from salesforce_targeted.json_records import from_json, from_records
+from salesforce_targeted.tables import Batch, Rejected
 
 Record = dict[str, Any]
 

@@ -11,7 +11,8 @@ from http import HTTPStatus
 from salesforce_targeted.api import error_answers, json_rows, wire
 from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
 from salesforce_targeted.columns import Columns
-from salesforce_targeted.tables import Batch, from_json
+from salesforce_targeted.json_records import from_json
+from salesforce_targeted.tables import Batch
 
 # Rows, and the ids that a plain read does not show.
 Answer = tuple[Batch, list[str]]

@@ -34,7 +34,8 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.bisection import culprits
 from salesforce_targeted.collection_answers import Answer, failure, read_rows
 from salesforce_targeted.columns import Columns
-from salesforce_targeted.tables import EVERY_RECORD, Rejected, from_records
+from salesforce_targeted.json_records import from_records
+from salesforce_targeted.tables import EVERY_RECORD, Rejected
 
 T = TypeVar("T")
 # Names of fields, and why each can't be read.

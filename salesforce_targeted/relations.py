@@ -32,7 +32,8 @@ from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.api.wire import JsonRows
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.id_set import IdSet
-from salesforce_targeted.tables import Batch, from_json, from_records
+from salesforce_targeted.json_records import from_json, from_records
+from salesforce_targeted.tables import Batch
 
 Record = dict[str, Any]
 

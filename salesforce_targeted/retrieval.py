@@ -25,9 +25,10 @@ from salesforce_targeted.collection_answers import Answer
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.gone import Gone, last_winners
 from salesforce_targeted.id_set import IdSet, in_batches, minus
+from salesforce_targeted.json_records import from_records
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
 from salesforce_targeted.plan import Api, Plan
-from salesforce_targeted.tables import Batch, from_records
+from salesforce_targeted.tables import Batch
 
 # Told how many ids a failed Bulk job left and why; gives the plan for those.
 Otherwise = Callable[[int, BulkJobError], Plan]

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from salesforce_targeted.api import readers
 from salesforce_targeted.api.wire import Response
 from salesforce_targeted.columns import Columns, columns
-from salesforce_targeted.tables import Batch, Rejected, from_csv, from_records
+from salesforce_targeted.csv_pages import from_csv
+from salesforce_targeted.json_records import from_records
+from salesforce_targeted.tables import Batch, Rejected
 
 normalize = NamingConvention().normalize_path
 

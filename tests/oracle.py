@@ -16,6 +16,7 @@ import dlt
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 
 from salesforce_targeted.demo_org import DemoOrg
+from tests.held_values import as_held
 
 Row = dict[str, Any]
 Rows = dict[str, Row]
@@ -42,24 +43,6 @@ RELATION_OF_TASK = (
 )  # fmt: skip
 # Below this share of the active contacts, and with more than so many gone, a run must stop.
 SHRINK_SHARE, SHRINK_CONTACTS = 0.5, 20
-
-
-def as_held(entry: Row, value: Any) -> Any:
-    """What a value of the org's JSON is in the destination."""
-    kind = entry["type"]
-    if value is None or value == "":
-        return None
-    if kind == "datetime":
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
-    if kind == "date":
-        return date.fromisoformat(value)
-    if kind == "time":
-        return time.fromisoformat(value.removesuffix("Z"))
-    if kind in {"double", "currency", "percent"}:
-        return float(value)
-    if isinstance(value, str):
-        return value.replace("\0", "") or None
-    return value
 
 
 def fitted(value: Any, data_type: str) -> tuple[bool, Any]:
@@ -254,7 +237,7 @@ class Comparison:
             if column not in after:
                 yield f"{table} has no column {column}"
                 continue
-            wanted = as_held(entry, record[name])
+            wanted = as_held(entry["type"], record[name])
             fits, as_stored = fitted(wanted, types.get(column, ""))
             got = after[column]
             if not fits:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from salesforce_targeted.columns import FIELD_HINT
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
+from tests.held_values import as_held
 from tests.test_verify import look
 
 TABLES = {"sf_contacts": "Contact", "sf_activities": "Task", "sf_users": "User"}
@@ -35,24 +35,6 @@ RESERVED = (
 
 
 # --- what should be there ---------------------------------------------------------------------------
-
-
-def as_held(kind: str, value: Any) -> Any:
-    """What a value of the org's JSON is in the destination, worked out apart from the library."""
-    if value is None or value == "":
-        return None
-    if kind == "datetime":
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
-    if kind == "date":
-        return date.fromisoformat(value)
-    if kind == "time":
-        return time.fromisoformat(value.removesuffix("Z"))
-    if kind in {"double", "currency", "percent"}:
-        return float(value)
-    if isinstance(value, str):
-        clean = value.replace("\0", "")
-        return "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in clean) or None
-    return value
 
 
 def is_same(wanted: Any, got: Any) -> bool:

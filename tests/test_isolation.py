@@ -133,22 +133,24 @@ def test_a_field_that_goes_away_in_mid_run_keeps_what_is_held(org: DemoOrg, sync
     assert any(before.values())
 
 
+@pytest.mark.parametrize("field", ["*", "LastName"])
 def test_where_only_changes_are_read_what_was_rejected_is_tried_in_every_run(
-    org: DemoOrg, synced: Synced
+    org: DemoOrg, synced: Synced, field: str
 ) -> None:
     """Nothing moves its stamp when it comes right."""
-    bad = org.active_ids()[0]
+    bad, other, *_ = org.active_ids()
     synced.ok(refresh_call_budget=0)
     org.edit("Contact", bad, LastName="Newer")
-    org.poisons.add("Contact", bad)
+    org.poisons.add("Contact", bad, field)
     synced.ok(refresh_call_budget=0)
     found = listed(synced)
     org.advance(86_400)
+    org.edit("Contact", other, LastName="Newest")  # the cursor goes past the first edit
     synced.ok(refresh_call_budget=0)
     org.poisons.clear()
     synced.ok(refresh_call_budget=0)
 
-    assert [("Contact", bad, "*")] == found
+    assert [("Contact", bad, field)] == found
     assert "Newer" == synced.rows("sf_contacts")[bad]["last_name"]
     assert [] == listed(synced)
 
@@ -275,6 +277,19 @@ def test_a_field_that_no_record_can_be_read_with_is_looked_for_once(many: Many, 
         (r.record_id, r.field) for one in found for r in one.batch.rejected
     }
     assert extra <= 2_000 / 100 + many.client.max_in_flight + log2(len(many.of.fields)) + 1
+
+
+def test_a_field_of_one_record_is_not_taken_from_all_where_others_are_bad_too(many: Many) -> None:
+    """All parts of the first call fail, each for a record of its own."""
+    places = [400, 800, 1_200, 1_500]
+    many.org.poisons.add("Contact", many.ids[0], "Birthdate")
+    for place in places:
+        many.org.poisons.add("Contact", many.ids[place])
+    found, _ = many.retrieved(Api.COLLECTIONS)
+    rejected = {(r.record_id, r.field) for one in found for r in one.batch.rejected}
+
+    assert {(many.ids[0], "Birthdate"), *((many.ids[place], "") for place in places)} == rejected
+    assert 2_000 - len(places) == sum(len(one.batch) for one in found)
 
 
 def test_where_composite_is_refused_the_parts_are_asked_one_by_one(many: Many) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from salesforce_targeted.api import json_rows, readers
 from salesforce_targeted.api.errors import TruncatedAnswerError
 from salesforce_targeted.api.wire import JsonRows, Response
-from salesforce_targeted.tables import Batch, from_json, from_records
+from salesforce_targeted.json_records import from_json, from_records
+from salesforce_targeted.tables import Batch
 from tests.fields import ONE_OF_EACH, assert_same, columns_of, records
 
 # --- answers, as Salesforce writes them and as it does not

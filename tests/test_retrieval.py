@@ -18,6 +18,7 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.plan import Api, cheapest, ids_per_bulk_job
 from tests.fields import normalize
+from tests.held_values import as_held
 from tests.retrieving import (
     BOTH_LIMITS,
     BULK_SCAN,
@@ -31,7 +32,6 @@ from tests.retrieving import (
     retrieve,
     rows_of,
 )
-from tests.test_source import as_held
 
 IN_ORDER = pytest.mark.parametrize(
     "way", [Api.COLLECTIONS, Api.COMPOSITE, Api.QUERY], ids=lambda way: way.value
@@ -89,7 +89,7 @@ def test_a_row_is_the_orgs_own(
         (column.field, wanted, got)
         for row in table.to_pylist()
         for column in of.items
-        for wanted in [as_held(entries[column.field], shown[row["id"]][column.field])]
+        for wanted in [as_held(entries[column.field]["type"], shown[row["id"]][column.field])]
         for got in [row[column.name]]
         if wanted != got or (isinstance(wanted, float) and wanted.hex() != got.hex())
     ]

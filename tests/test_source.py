@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, date, datetime, time
-from typing import Any
 
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
-
-
-def as_held(entry: dict[str, Any], value: Any) -> Any:
-    """What a value of the org's JSON is in the destination, worked out apart from the library."""
-    kind = entry["type"]
-    if value is None or value == "":
-        return None
-    if kind == "datetime":
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%S.%f%z").astimezone(UTC)
-    if kind == "date":
-        return date.fromisoformat(value)
-    if kind == "time":
-        return time.fromisoformat(value.removesuffix("Z"))
-    if kind in {"double", "currency", "percent"}:
-        return float(value)
-    if isinstance(value, str):
-        return value.replace("\0", "") or None
-    return value
+from tests.held_values import as_held
 
 
 def assert_same_cells(org: DemoOrg, synced: Synced, table: str, object_name: str) -> None:
@@ -43,7 +24,7 @@ def assert_same_cells(org: DemoOrg, synced: Synced, table: str, object_name: str
         for id_, row in held.items()
         for entry in entries
         if entry["name"] in shown[id_]
-        for wanted in [as_held(entry, shown[id_][entry["name"]])]
+        for wanted in [as_held(entry["type"], shown[id_][entry["name"]])]
         for got in [row[naming.normalize_path(entry["name"])]]
         if not (wanted == got or (isinstance(got, float) and math.isclose(got, wanted, rel_tol=0)))
     ]

@@ -11,8 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from salesforce_targeted.csv_pages import from_csv
 from salesforce_targeted.id_set import id_array
-from salesforce_targeted.tables import concat, from_csv, from_records, together
+from salesforce_targeted.json_records import from_records
+from salesforce_targeted.tables import concat, together
 from tests.fields import (
     ONE_OF_EACH,
     Number,

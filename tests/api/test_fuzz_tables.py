@@ -4,7 +4,8 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted import tables
+from salesforce_targeted.csv_pages import from_csv
+from salesforce_targeted.json_records import from_records
 from tests.api.fuzz import JSON, altered, fuzzed
 from tests.fields import ONE_OF_EACH, records
 
@@ -31,7 +32,7 @@ CELLS = st.sampled_from(
 def test_a_page_of_csv_is_a_table_or_an_arrow_error(page):
     """Its documented error, whatever the page is."""
     try:
-        batch = tables.from_csv(page, ONE_OF_EACH)
+        batch = from_csv(page, ONE_OF_EACH)
     except pa.ArrowException:
         return
     assert ONE_OF_EACH.schema == batch.table.schema
@@ -46,7 +47,7 @@ def test_any_cell_is_loaded_or_rejected(rows):
     page = "".join(
         ",".join('"' + value.replace('"', '""') + '"' for value in line) + "\n" for line in lines
     )
-    batch = tables.from_csv(page.encode(), ONE_OF_EACH)
+    batch = from_csv(page.encode(), ONE_OF_EACH)
     batch.table.validate(full=True)
     refused = {(one.record_id, one.field) for one in batch.rejected}
 
@@ -66,7 +67,7 @@ VALUES = JSON | CELLS | st.integers(min_value=2**62) | st.text(max_size=3)
 def test_any_record_is_loaded_or_rejected(values):
     """Records of any JSON: every record is a row; what can't be a value is rejected alone."""
     rows = [{"Id": f"{n:018}", **value} for n, value in enumerate(values)]
-    batch = tables.from_records(rows, ONE_OF_EACH)
+    batch = from_records(rows, ONE_OF_EACH)
     batch.table.validate(full=True)
     refused = [(one.record_id, one.field) for one in batch.rejected]
 
@@ -84,7 +85,7 @@ def test_true_records_survive_a_stranger(rows, data):
         "Id": "stranger",
         **data.draw(st.dictionaries(st.sampled_from(ONE_OF_EACH.fields[1:]), VALUES)),
     }
-    alone = tables.from_records(true, ONE_OF_EACH).table
-    beside = tables.from_records([*true, strange], ONE_OF_EACH).table
+    alone = from_records(true, ONE_OF_EACH).table
+    beside = from_records([*true, strange], ONE_OF_EACH).table
 
     assert alone.equals(beside.slice(0, len(true)).combine_chunks())

@@ -22,7 +22,9 @@ from salesforce_targeted.api import bulk, bulk_readers, json_rows, soql, wire
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.columns import ROW_HASH, Columns
-from salesforce_targeted.tables import add_row_hash, from_csv, from_json, from_records
+from salesforce_targeted.csv_pages import from_csv
+from salesforce_targeted.json_records import from_json, from_records
+from salesforce_targeted.tables import add_row_hash
 from tests.benchmarks.retrieval import all_columns
 from tests.benchmarks.served_org import ServedOrg
 from tests.benchmarks.timed import interleaved, median, seconds_of
