@@ -45,8 +45,9 @@ def findings(every: int, tell: Callable[[str], None]) -> Findings:
     verdicts: list[Verdict] = []
     for some in played(bundles):
         verdicts += some
-        broken = sum(one.word == "BROKEN" for one in verdicts)
-        tell(f"faults: {len(verdicts)} of {wanted}, {broken} broken")
+        for one in some:  # half an hour of work is not lost with whoever is interrupted
+            tell(f"faults: {one.trial}: {one.word} {' '.join(one.broken)}{one.error}")
+        tell(f"faults: {len(verdicts)} of {wanted}")
     return _found(verdicts)
 
 

@@ -30,7 +30,7 @@ _STAGING = "salesforce_staging_targeted_contacts"
 # What PostgreSQL does in a load, in its order. The mode is what the statement can't share.
 STATEMENTS = [
     Statement("salesforce.sf_contacts", "ACCESS SHARE"),  # ALTER TABLE: the new column
-    Statement(f"{_STAGING}.sf_users", "SHARE"),  # TRUNCATE
+    Statement(f"{_STAGING}.sf_activities", "SHARE"),  # TRUNCATE
     Statement(f"{_STAGING}.sf_contacts", "ROWS"),  # COPY, in mid-row
     Statement("salesforce._dlt_pipeline_state", "SHARE"),  # INSERT of the state
     Statement("salesforce.sf_taskwhorelations", "SHARE"),  # MERGE of one table, others are done
@@ -156,7 +156,8 @@ def _found(tried: list[tuple[Scenario, str, Outcome | str]]) -> Findings:
     extra = max((one.calls[1] - one.undisturbed for one in killed), default=0)
     left = sum(len(one.orphans) for one in killed)
     totals = (
-        f"{len(killed)} kills at {len(tried)} instants, {len(broken)} not made good by the next run,"
+        f"{len(killed)} kills, {len(found) - len(killed)} instants not met, {len(broken)} kills not"
+        " made good by the next run,"
         f" which cost at most {extra} calls more than an undisturbed one;"
         f" {left} Bulk jobs left to the org"
     )

@@ -24,6 +24,7 @@ from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.held import REJECTED_RECORDS
+from salesforce_targeted.source import CALLS_IN_FLIGHT
 from salesforce_targeted.sync import Outcome
 from tests.conftest import Synced
 from tests.killing import happen
@@ -126,7 +127,10 @@ class Ground:
             self.kind.call, action, self.kind.nth, FOR_EVER if stays else 1, _argument(action)
         )
         self.org.faults.waiting.insert(0, fault)
-        outcome, broken = self._run(passes=not stays)
+        # The demo org bills a call that a fault strikes, and none that then meets the ended session;
+        # the client counts both.
+        unbilled = CALLS_IN_FLIGHT if action == "expire_session" else 0
+        outcome, broken = self._run(passes=not stays, unbilled=unbilled)
         extra = self.org.billed - self.undisturbed
         if not stays and extra > MOST_EXTRA_CALLS:
             broken.append(f"{extra} calls more than undisturbed")
@@ -158,14 +162,14 @@ class Ground:
         )
         return Synced(made, app)
 
-    def _run(self, *, passes: bool) -> tuple[Outcome, list[str]]:
+    def _run(self, *, passes: bool, unbilled: int = 0) -> tuple[Outcome, list[str]]:
         """Run once; how it ended, and the promises that it broke."""
         synced = self._synced()
         before = Held.read(synced.pipeline)
         with _jobs_going_on(self.org) if passes else _as_it_is():
             outcome = synced.run(self.kind.scope, **self.kind.settings)
         counted = outcome.facts["calls"]["total"]
-        broken = [] if counted == self.org.billed else [
+        broken = [] if 0 <= counted - self.org.billed <= unbilled else [
             f"the report counts {counted} calls, the org {self.org.billed}"
         ]  # fmt: skip
         if outcome.error is not None:
