@@ -13,9 +13,9 @@ from salesforce_targeted import relations
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.held import CONTACTS, RELATIONS, Held
 from salesforce_targeted.run import Run
+from salesforce_targeted.run_lock import OLDEST_POSTGRES
 
 # MERGE, which dlt's upsert is made of, came with this version.
-_OLDEST_POSTGRES = 150_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _destination(pipeline: dlt.Pipeline) -> str:
     with pipeline.sql_client() as client:
         if pipeline.destination.destination_type.endswith("postgres"):
             server = int(client.execute_sql("SHOW server_version_num")[0][0])  # type: ignore[index]
-            if server < _OLDEST_POSTGRES:
+            if server < OLDEST_POSTGRES:
                 raise SalesforceError(
                     f"PostgreSQL {server // 10_000} has no MERGE",
                     remedy="Use PostgreSQL 15 or newer.",

@@ -19,6 +19,8 @@ from salesforce_targeted.held import SCHEMA_NAME
 from salesforce_targeted.settings import Settings, settings_of
 
 DUCKDB_FILE = "targeted_contacts.duckdb"
+# About 60 MB of contacts, and four are loaded at once.
+ROWS_PER_FILE = 20_000
 _SECTION = f"sources.{SCHEMA_NAME}"
 
 
@@ -139,12 +141,14 @@ def check_names(pipeline: dlt.Pipeline) -> None:
 def load_settings(pipeline_name: str) -> None:
     """Set how dlt writes and loads, where the user has not.
 
-    Compressing what is read again at once costs more than the load itself; and two pipelines that
-    share a staging dataset truncate each other's rows.
+    Compressing what is read again at once costs more than the load itself; a file that is loaded
+    through ADBC is in memory as a whole until it is; and two pipelines that share a staging dataset
+    truncate each other's rows.
     """
     defaults: dict[str, Any] = {
         "normalize.data_writer.disable_compression": True,
         "sources.data_writer.disable_compression": True,
+        "sources.data_writer.file_max_items": ROWS_PER_FILE,
         "load.workers": 4,
         "load.delete_completed_jobs": True,
         "destination.staging_dataset_name_layout": f"%s_staging_{pipeline_name}",

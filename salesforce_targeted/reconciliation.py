@@ -14,7 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.destinations.exceptions import DatabaseException
 
-from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, Held
+from salesforce_targeted.held import (
+    ACTIVE_CONTACTS,
+    CONTACTS,
+    REJECTED_RECORDS,
+    RELATIONS,
+    TASKS,
+    Held,
+)
 from salesforce_targeted.id_set import union
 from salesforce_targeted.ledger import Ledger
 
@@ -76,7 +83,8 @@ def _unexplained(held: Held, ledger: Ledger, id_column: str) -> list[str]:
     live = "removed_at IS NULL"
     found: list[pa.Array] = []
     if "Task" in ledger.tallies:
-        orphans = held.orphans(RELATIONS, key, task, live, [(TASKS, key, "")])
+        rejected = (REJECTED_RECORDS, "record_id", "object = 'Task'")
+        orphans = held.orphans(RELATIONS, key, task, live, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))

@@ -91,6 +91,18 @@ def test_a_field_that_cant_be_read_of_one_record_is_null_in_its_row(
     assert [] == listed(synced)
 
 
+def test_a_task_that_cant_be_read_accounts_for_its_relations(org: DemoOrg, synced: Synced) -> None:
+    """It is not held and it is listed: no relation is left without an explanation."""
+    bad = min(org.rows("TaskWhoRelation").values(), key=lambda row: row["Id"])["TaskId"]
+    org.poisons.add("Task", bad)
+    facts = synced.ok()
+
+    assert bad not in synced.rows("sf_activities")
+    assert [("Task", bad, "*")] == listed(synced)
+    assert (0, 1) == (facts["closure"]["relations_unexplained"], facts["tasks"]["rejected"])
+    assert not [text for text in facts["warnings"] if "accounted for" in text]
+
+
 def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
     org: DemoOrg, synced: Synced
 ) -> None:

@@ -89,7 +89,8 @@ def composite(org: OrgState, request: Request, version: str, resource: Resource)
                                  "same transaction failed."}]  # fmt: skip
         responses.append({"body": value, "httpHeaders": {}, "httpStatusCode": status,
                           "referenceId": part["referenceId"]})  # fmt: skip
-    return reply({"compositeResponse": responses}, rows=sum(one.rows for one in made))
+    rows, columns = sum(one.rows for one in made), max((one.columns for one in made), default=0)
+    return reply({"compositeResponse": responses}, rows=rows, columns=columns)
 
 
 def batch(org: OrgState, request: Request, version: str, resource: Resource) -> Reply:

@@ -19,6 +19,7 @@ file_format: Any = sys.argv[4] if len(sys.argv) > 4 else "parquet"
 packed = "compressed" in sys.argv
 dlt.config["normalize.data_writer.disable_compression"] = not packed
 dlt.config["sources.data_writer.disable_compression"] = not packed
+dlt.config["sources.data_writer.file_max_items"] = 20_000
 dlt.config["load.workers"] = 4
 dlt.config["load.delete_completed_jobs"] = True
 dlt.config["runtime.dlthub_telemetry"] = False
