@@ -190,6 +190,11 @@ def rejected_record(runs: _Runs) -> Iterator[Any]:
     run = runs.of("rejected_record")
     with run.stage("rejected_record"):
         yield from run.turns.after("relations", "contact", "task", "user")
+        if run.ledger.rejected:
+            run.ledger.warn(
+                f"{len(run.ledger.rejected):,} values or records could not be read or loaded:"
+                f" {REJECTED_RECORDS} lists them, and every run tries them again"
+            )
         table = rejections.to_table(run.held, run.ledger)
         # The first run makes the table, so that asking it is never an error.
         if table.num_rows or not run.held.column_hints(REJECTED_RECORDS):

@@ -54,6 +54,7 @@ def test_a_record_that_cant_be_read_costs_itself_alone(org: DemoOrg, synced: Syn
 
     assert (1, len(others)) == (facts["contacts"]["rejected"], facts["contacts"]["retrieved"])
     assert [("Contact", bad, "*")] == found
+    assert [text for text in facts["warnings"] if "sf_rejected_records lists them" in text]
     assert ("Fresh", "Newer") == (names[others[0]]["last_name"], after[bad]["last_name"])
     assert "Newer" != names[bad]["last_name"]
     assert [("rejected",)] == [tuple(row) for row in reasons]
