@@ -22,7 +22,7 @@ from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.columns import FIELD_HINT, ROW_HASH, STORED_TYPES, Columns
-from salesforce_targeted.id_set import union
+from salesforce_targeted.id_set import distinct
 from salesforce_targeted.tables import EVERY_RECORD, add_row_hash
 
 CONTACTS, RELATIONS = "sf_contacts", "sf_taskwhorelations"
@@ -151,7 +151,7 @@ class Held:
 
     def id_array(self, table: str, column: str, where: str = "") -> pa.Array:
         """The distinct non-null values of a column, as an array of ``id_set``."""
-        return union(self.table(table, {"id": f"DISTINCT {column}"}, where).column("id"))
+        return distinct(self.table(table, {"id": f"DISTINCT {column}"}, where).column("id"))
 
     def ids(self, table: str, column: str, where: str = "") -> list[str]:
         """The distinct non-null values of a column."""

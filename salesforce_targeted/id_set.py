@@ -24,18 +24,36 @@ def id_array(ids: Iterable[str]) -> pa.Array:
 
 def union(*parts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """The ids that are in any of some arrays or columns, nulls left out."""
-    chunks = [chunk for part in parts for chunk in _chunks(part) if len(chunk)]
+    # What is held and what is named are mostly the same: a million ids need not be sorted again.
+    columns = [pa.chunked_array(_chunks(part), pa.string()) for part in parts]
+    other = [one for at, one in enumerate(columns) if not any(map(one.equals, columns[:at]))]
+    chunks = [chunk for one in other for chunk in one.chunks if len(chunk)]
     if not chunks:
         return pa.array([], pa.string())
-    found = pc.unique(pa.chunked_array(chunks))
-    found = found.drop_null()
-    return found.take(pc.sort_indices(found))
+    if len(chunks) == 1 and _in_order(chunks[0]):
+        return chunks[0]
+    return distinct(pc.unique(pa.chunked_array(chunks)))
+
+
+def distinct(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """Ids of which none comes twice, nulls left out."""
+    found = ids.drop_null()
+    found = found.take(pc.sort_indices(found))
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+
+
+def _in_order(ids: pa.Array) -> bool:
+    if ids.null_count:
+        return False
+    return bool(pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py())
 
 
 def minus(ids: pa.Array, others: pa.Array) -> pa.Array:
     """The ids that are not among others."""
     if not len(others):
         return ids
+    if ids.equals(others):
+        return ids[:0]
     return ids.filter(pc.invert(pc.is_in(ids, value_set=others)))
 
 

@@ -22,7 +22,7 @@ from salesforce_targeted.columns import ROW_HASH, TIMESTAMP
 from salesforce_targeted.discovery import CONTACT_PREFIX, discovered
 from salesforce_targeted.held import RELATIONS
 from salesforce_targeted.id_counts import Counting
-from salesforce_targeted.id_set import IdSet, id_array, minus, union
+from salesforce_targeted.id_set import IdSet, Texts, id_array, in_batches, minus, union
 from salesforce_targeted.life import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.load_batches import ROWS_PER_LOAD_BATCH
 from salesforce_targeted.refresh import named_users
@@ -110,8 +110,10 @@ class RelationRefresh:
         shown = discovered(run)  # stops the run before anything is marked, if most are gone
         if self.whole:
             # Every relation that the org shows has just been read.
-            live = self._live(None)
-            yield from self._removed(_but(live, self.read_ids.ids))
+            live = run.held.id_array(RELATIONS, self.key, run.counting_relations)
+            gone = minus(live, self.read_ids.ids)
+            for some in in_batches(Texts(gone), ROWS_PER_LOAD_BATCH):
+                yield from self._removed(self._live(self.key, some))
             self._exact()
             return
         before, changes = run.held_relations, run.relation_changes
@@ -142,7 +144,7 @@ class RelationRefresh:
             pages.append(page)
             run.ledger.predict("query", 1)
         shown = pa.concat_tables(pages).group_by("id").aggregate([("who", "max")])
-        live = self._live(who)
+        live = self._live(self.who, who)
         both = shown.join(live, keys="id", join_type="left outer")
         # Null differs from an id, and null is null.
         one, other = (pc.fill_null(both.column(name), "") for name in ("who_max", "who"))
@@ -161,12 +163,16 @@ class RelationRefresh:
     def _exact(self) -> None:
         self.run.state["relations_compared_at"] = self.run.ledger.started_at.isoformat()
 
-    def _live(self, who: Sequence[str] | None) -> pa.Table:
-        """Held relations that are not marked as removed: columns ``id``, ``task``, ``who``."""
+    def _live(self, column: str, some: Sequence[str] | None) -> pa.Table:
+        """Held relations that are not marked as removed: columns ``id``, ``task``, ``who``.
+
+        Args:
+            some: Values of the column that are wanted; None for all.
+        """
         where = self.run.counting_relations
-        if who is not None:
-            quoted = ",".join(f"'{one}'" for one in who)
-            where += f" AND {self.who} IN ({quoted})"
+        if some is not None:
+            quoted = ",".join(f"'{one}'" for one in some)
+            where += f" AND {column} IN ({quoted})"
         columns = {"id": self.key, "task": self.task, "who": self.who}
         return self.run.held.table(RELATIONS, columns, where)
 
