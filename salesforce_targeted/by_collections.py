@@ -9,20 +9,14 @@ from collections.abc import Iterator, Sequence
 
 import pyarrow as pa
 
-from salesforce_targeted.api import endpoints, readers, wire
+from salesforce_targeted.api import wire
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import (
-    NotFoundError,
-    PermissionDeniedError,
-    QueryError,
-    SalesforceError,
-    TooLargeError,
-)
+from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.api.in_flight import in_order
-from salesforce_targeted.collection_answers import Answer, failure, read_rows
+from salesforce_targeted.collection_answers import Answer, read_rows
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.id_set import Texts, in_batches
-from salesforce_targeted.isolation import ATTEMPTS, Fields, Isolation, is_of_records
+from salesforce_targeted.isolation import ATTEMPTS, Fields, Isolation
 
 
 def by_collections(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
@@ -76,30 +70,20 @@ class Collecting:
         """Ask for five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
         requests = [self._request(part) for part in parts]
-
-        def read(response: wire.Response) -> list[Answer | SalesforceError]:
-            found = [
-                readers.part(*one) for one in readers.composite_results(response, len(requests))
-            ]
-            return [
-                failure(part, request) or read_rows(part, asked, self.columns)
-                for part, (request, asked, _) in zip(found, requests, strict=True)
-            ]
-
-        bundle = endpoints.composite(self.client.version, [request for request, _, _ in requests])
-        try:
-            found = self.client.ask(bundle, read)
-        except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError):
-            return [answer for part in parts for answer in self.answers(part)]
+        came = self.client.together([request for request, _, _ in requests], attempts_at_500=1)
         answers: list[Answer] = []
-        for answer, part, (_, _, without) in zip(found, parts, requests, strict=True):
-            if not isinstance(answer, SalesforceError):
-                self.client.add_rows("composite", len(answer[0]))
-                answers.append(self.isolation.noted(answer, without))
-            elif is_of_records(answer):
+        for response, part, (_, asked, without) in zip(came, parts, requests, strict=True):
+            try:
+                if isinstance(response, SalesforceError):
+                    raise response
+                answer = read_rows(response, asked, self.columns)
+            except SalesforceError as error:
+                if not is_of_records(error):
+                    raise
                 answers += self.answers(part, attempts=1)
             else:
-                raise answer
+                self.client.add_rows("composite", len(answer[0]))
+                answers.append(self.isolation.noted(answer, without))
         return answers
 
     def readable(self) -> tuple[list[str], Fields]:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.api.in_flight import in_order
 from salesforce_targeted.api.wire import JsonRows
 from salesforce_targeted.bisection import culprits
@@ -20,7 +20,6 @@ from salesforce_targeted.by_collections import Collecting
 from salesforce_targeted.collection_answers import Answer
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.id_set import Texts, in_batches
-from salesforce_targeted.isolation import is_of_records
 from salesforce_targeted.json_records import from_json, from_records
 from salesforce_targeted.tables import Batch, Rejected
 

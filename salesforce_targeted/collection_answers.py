@@ -6,10 +6,8 @@ id that is invalid or not accessible).
 
 from __future__ import annotations
 
-from http import HTTPStatus
-
-from salesforce_targeted.api import error_answers, json_rows, wire
-from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
+from salesforce_targeted.api import json_rows, wire
+from salesforce_targeted.api.errors import TruncatedAnswerError
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.json_records import from_json
 from salesforce_targeted.tables import Batch
@@ -32,16 +30,3 @@ def read_rows(response: wire.Response, asked: list[str], columns: Columns) -> An
     if len(found) < len(came) or not found <= set(asked):
         raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
     return batch, [id_ for id_ in asked if id_ not in found]
-
-
-def failure(response: wire.Response, request: wire.Request) -> SalesforceError | None:
-    """Why a part of a composite was refused; None if it wasn't.
-
-    Raises:
-        TruncatedAnswerError: it failed in a way that may pass: the composite is asked for again.
-    """
-    if response.status < HTTPStatus.MULTIPLE_CHOICES:
-        return None
-    if response.status > HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise TruncatedAnswerError(f"a part of a composite failed (HTTP {response.status})")
-    return error_answers.error_from(response, request.call, request.kind)

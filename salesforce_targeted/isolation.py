@@ -19,20 +19,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from salesforce_targeted.api import endpoints, readers, wire
+from salesforce_targeted.api import readers, wire
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import (
-    LocatorExpiredError,
-    NotFoundError,
-    PermissionDeniedError,
-    QueryError,
-    SalesforceError,
-    TooLargeError,
-    TruncatedAnswerError,
-    UnavailableError,
-)
+from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
 from salesforce_targeted.bisection import culprits
-from salesforce_targeted.collection_answers import Answer, failure, read_rows
+from salesforce_targeted.collection_answers import Answer, read_rows
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.json_records import from_records
 from salesforce_targeted.tables import EVERY_RECORD, Rejected
@@ -45,15 +36,6 @@ Fields = Mapping[str, SalesforceError]
 ATTEMPTS = 2
 # So many calls without any answer say that no record is to blame.
 _HOPELESS_CALLS = 3
-
-
-def is_of_records(error: SalesforceError) -> bool:
-    """Whether one of the records or fields asked for may be what makes a call fail."""
-    if isinstance(error, UnavailableError):
-        return error.status == 500 or isinstance(error, TruncatedAnswerError)  # noqa: PLR2004
-    return isinstance(error, QueryError | TooLargeError) and not isinstance(
-        error, LocatorExpiredError
-    )
 
 
 class Isolation:
@@ -235,17 +217,7 @@ def _asked(
 ) -> list[T | SalesforceError]:
     """Ask for some fields of some ids, part by part, in one call where the org lets us."""
     asked = [client.collection_request(columns.object_name, *part) for part in parts]
-    requests = [request for request, _ in asked]
-
-    def answered(response: wire.Response) -> list[wire.Response | SalesforceError]:
-        found = readers.composite_results(response, len(requests))
-        made = [readers.part(*one) for one in found]
-        return [failure(one, of) or one for one, of in zip(made, requests, strict=True)]
-
-    try:
-        answers = client.ask(endpoints.composite(client.version, requests), answered)
-    except (PermissionDeniedError, NotFoundError, QueryError, TooLargeError):
-        answers = [_alone(client, request) for request in requests]
+    answers = client.together([request for request, _ in asked], attempts_at_500=1)
     found: list[T | SalesforceError] = []
     for answer, (_, ids) in zip(answers, asked, strict=True):
         try:
@@ -255,12 +227,3 @@ def _asked(
         except TruncatedAnswerError as error:
             found.append(error)
     return found
-
-
-def _alone(client: SalesforceClient, request: wire.Request) -> wire.Response | SalesforceError:
-    try:
-        return client.ask(request, lambda response: response, attempts_at_500=1)
-    except SalesforceError as error:
-        if not is_of_records(error):
-            raise
-        return error

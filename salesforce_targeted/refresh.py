@@ -18,11 +18,15 @@ import pyarrow.compute as pc
 
 from salesforce_targeted import load_batches
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.errors import BulkJobError, QuotaExceededError, SalesforceError
+from salesforce_targeted.api.errors import (
+    BulkJobError,
+    QuotaExceededError,
+    SalesforceError,
+    is_of_records,
+)
 from salesforce_targeted.columns import ROW_HASH, Columns
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS
 from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
-from salesforce_targeted.isolation import is_of_records
 from salesforce_targeted.kept_values import kept
 from salesforce_targeted.plan import Api, Plan, cheapest
 from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve

@@ -222,15 +222,21 @@ class SalesforceClient:
         """
         return self.ask(endpoints.describe(self.version, soql_text.name(name)), readers.description)
 
-    def together(self, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+    def together(
+        self, requests: Sequence[Request], *, attempts_at_500: int | None = None
+    ) -> list[Response | SalesforceError]:
         """Several reading requests for one billed call each 25; each is answered for itself.
 
         An org that refuses ``composite`` is asked one by one, a call each.
 
+        Args:
+            requests: At most five of each 25 may be queries or Collections.
+            attempts_at_500: As for ``ask``, where they are asked one by one.
+
         Returns:
-            The answers in the order of the requests, an error where one was refused.
+            The answers in the order of the requests, an error where one was refused or failed.
         """
-        return composite.together(self, requests)
+        return composite.together(self, requests, attempts_at_500)
 
     def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
         """Several describes for one call per 25 names; an error takes the place of its describe."""

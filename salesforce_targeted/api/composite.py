@@ -15,6 +15,8 @@ from .errors import (
     QueryError,
     SalesforceError,
     TooLargeError,
+    TruncatedAnswerError,
+    is_of_records,
 )
 from .limits import Limits
 from .wire import Request, Response
@@ -45,42 +47,51 @@ class Asker(Protocol):
         """Book rows that calls of this kind brought."""
 
 
-def together(client: Asker, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+def together(
+    client: Asker, requests: Sequence[Request], attempts_at_500: int | None = None
+) -> list[Response | SalesforceError]:
     """Ask several things for one billed call each 25, as ``SalesforceClient.together``."""
     found: list[Response | SalesforceError] = []
     size = client.limits.composite_subrequests
     for start in range(0, len(requests), size):
-        found += _bundle(client, requests[start : start + size])
+        found += _bundle(client, requests[start : start + size], attempts_at_500)
     return found
 
 
-def _bundle(client: Asker, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+def _bundle(
+    client: Asker, requests: Sequence[Request], attempts_at_500: int | None
+) -> list[Response | SalesforceError]:
     if len(requests) > 1:
         try:
-            parts = client.ask(
+            return client.ask(
                 endpoints.composite(client.version, requests),
-                lambda response: readers.composite_results(response, len(requests)),
+                lambda response: _parts(response, requests),
             )
         except _REFUSED:
             _log.debug("composite refused: asking one by one")
-        else:
-            return [
-                _part(readers.part(*part), request)
-                for request, part in zip(requests, parts, strict=True)
-            ]
     found: list[Response | SalesforceError] = []
     for request in requests:
         try:
-            found.append(client.ask(request, readers.as_it_is))
-        except _REFUSED as error:
+            found.append(client.ask(request, readers.as_it_is, attempts_at_500=attempts_at_500))
+        except SalesforceError as error:
+            if not (isinstance(error, _REFUSED) or is_of_records(error)):
+                raise
             found.append(error)
     return found
 
 
-def _part(response: Response, request: Request) -> Response | SalesforceError:
-    if not 200 <= response.status < 300:  # noqa: PLR2004  # HTTP 2xx
-        return error_answers.error_from(response, request.call, request.kind)
-    return response
+def _parts(response: Response, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+    parts = readers.composite_results(response, len(requests))
+    if any(status > HTTPStatus.INTERNAL_SERVER_ERROR for status, _ in parts):
+        # It may pass: the whole is asked for again, as the part would be if it had come alone.
+        raise TruncatedAnswerError("a composite answer of which a part is not available")
+    answers = [readers.part(*part) for part in parts]
+    return [
+        answer
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
+        else error_answers.error_from(answer, request.call, request.kind)
+        for answer, request in zip(answers, requests, strict=True)
+    ]
 
 
 def ask_in_a_body(client: Asker, request: Request, read: Callable[[Response], T]) -> T:

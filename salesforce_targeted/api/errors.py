@@ -193,6 +193,15 @@ class TruncatedAnswerError(UnavailableError):
     )
 
 
+def is_of_records(error: SalesforceError) -> bool:
+    """Whether one of the records or fields asked for may be what makes a call fail."""
+    if isinstance(error, UnavailableError):
+        return error.status == 500 or isinstance(error, TruncatedAnswerError)  # noqa: PLR2004
+    return isinstance(error, QueryError | TooLargeError) and not isinstance(
+        error, LocatorExpiredError
+    )
+
+
 # "Status Codes and Error Responses", REST API Developer Guide; some from public reports only.
 # A code that isn't listed is classified by its HTTP status (see error_answers.py).
 BY_CODE: dict[str, type[SalesforceError]] = {
