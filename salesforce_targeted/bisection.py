@@ -20,8 +20,16 @@ Failure = TypeVar("Failure")
 Part = Sequence[str]
 
 
+def joined(parts: Sequence[Part]) -> list[Part]:
+    """Several lists as one."""
+    return [[item for part in parts for item in part]] if parts else []
+
+
 def culprits(
-    items: Part, ask: Callable[[Sequence[Part]], Sequence[Failure | None]], parts_per_call: int
+    items: Part,
+    ask: Callable[[Sequence[Part]], Sequence[Failure | None]],
+    parts_per_call: int,
+    join: Callable[[Sequence[Part]], list[Part]] = joined,
 ) -> list[tuple[str, Failure]]:
     """Find the items that fail, of some that failed together.
 
@@ -30,6 +38,8 @@ def culprits(
         ask: Told up to ``parts_per_call`` parts, asks about each and keeps what it answers; gives
             what each failed with, None where it answered. Every item that is no culprit is in a
             part that answered.
+        join: Puts parts together, so that they are asked about in fewer calls; ``list`` where
+            items have no list, as a range of ids.
 
     Returns:
         The items that failed when they were asked about alone, each with its failure.
@@ -49,10 +59,10 @@ def culprits(
 
     suspects: list[Part] = [items]
     deduced: list[Part] = []
-    beside: list[str] = []
+    beside: list[Part] = []
     while suspects or deduced or beside:
         if not suspects:
-            left = [*deduced, beside] if beside else deduced
+            left = [*deduced, *join(beside)]
             deduced, beside = [], []
             suspects = [part for part in failing(left) if len(part) > 1]
             continue
@@ -64,7 +74,7 @@ def culprits(
         failed = failing(asked)
         suspects += [part for part in failed if len(part) > 1] if failed else [last]
         if failed:
-            beside += last
+            beside.append(last)
     return found
 
 

@@ -13,7 +13,7 @@ from salesforce_targeted.api import wire
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.api.in_flight import in_order
-from salesforce_targeted.collection_answers import Answer, read_rows
+from salesforce_targeted.collection_answers import Answer, AskingCollections, read_rows
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.id_set import Texts, in_batches
 from salesforce_targeted.isolation import ATTEMPTS, Fields, Isolation
@@ -41,7 +41,7 @@ class Collecting:
 
     def __init__(self, client: SalesforceClient, columns: Columns) -> None:
         self.client, self.columns = client, columns
-        self.isolation = Isolation(client, columns)
+        self.isolation = Isolation(client, columns, AskingCollections(client, columns))
 
     def answers(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Answer]:
         """Ask for what one call may ask for.

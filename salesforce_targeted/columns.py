@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
@@ -121,6 +121,12 @@ class Columns:
     def fields(self) -> list[str]:
         """The API names to ask Salesforce for."""
         return [column.field for column in self.items]
+
+    def only(self, fields: Iterable[str]) -> Columns:
+        """The key and the columns of some fields."""
+        wanted = set(fields)
+        items = [column for column in self.items[1:] if column.field in wanted]
+        return replace(self, items=(self.key, *items), kept=(), added=(), warnings=())
 
     @property
     def schema(self) -> pa.Schema:

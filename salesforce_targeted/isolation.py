@@ -15,27 +15,45 @@ Responses".
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
-from salesforce_targeted.api import readers, wire
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
+from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.bisection import culprits
-from salesforce_targeted.collection_answers import Answer, read_rows
+from salesforce_targeted.collection_answers import Answer
 from salesforce_targeted.columns import Columns
 from salesforce_targeted.json_records import from_records
 from salesforce_targeted.tables import EVERY_RECORD, Rejected
 
-T = TypeVar("T")
 # Names of fields, and why each can't be read.
 Fields = Mapping[str, SalesforceError]
+# Ids, and the fields that are asked for.
+Asked = tuple[Sequence[str], Sequence[str]]
+Record = dict[str, Any]
 # A 500 is asked for once more, not four times: one that stays is of a record's making, and the
 # calls that find the record are to stay fewer than those of a search by halves.
 ATTEMPTS = 2
-# So many calls without any answer say that no record is to blame.
-_HOPELESS_CALLS = 3
+
+
+class Asking(Protocol):
+    """How some fields of some ids are asked for: several parts at once, each answered for itself.
+
+    Attributes:
+        hopeless_calls: So many calls without any row say that no record is to blame.
+    """
+
+    hopeless_calls: int
+
+    def join(self, parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
+        """Put parts together, as far as that can be; see :func:`culprits`."""
+
+    def rows(self, parts: Sequence[Asked]) -> Sequence[Answer | SalesforceError]:
+        """Rows, and the ids that the org does not show."""
+
+    def values(self, parts: Sequence[Asked]) -> Sequence[Record | SalesforceError | None]:
+        """One record for each part, by API name; None where the org does not show it."""
 
 
 class Isolation:
@@ -45,8 +63,8 @@ class Isolation:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
     """
 
-    def __init__(self, client: SalesforceClient, columns: Columns) -> None:
-        self.client, self.columns = client, columns
+    def __init__(self, client: SalesforceClient, columns: Columns, asking: Asking) -> None:
+        self.client, self.columns, self.asking = client, columns, asking
         self.unreadable: Fields = {}
         self._one_at_a_time = threading.Lock()
 
@@ -67,7 +85,9 @@ class Isolation:
             SalesforceError: the call's own, where nothing that it asks for can be read.
         """
         with self._one_at_a_time:
-            search = _Search(self.client, self.columns, ids, error, dict(self.unreadable))
+            search = _Search(
+                self.client, self.columns, self.asking, ids, error, dict(self.unreadable)
+            )
             if len(self.unreadable) > len(without) and search.answers_whole():
                 bad = []
             else:
@@ -97,6 +117,7 @@ class _Search:
 
     client: SalesforceClient
     columns: Columns
+    asking: Asking
     ids: Sequence[str]
     error: SalesforceError
     unreadable: Fields
@@ -108,13 +129,13 @@ class _Search:
             return [(self.ids[0], self.error)]
         width = self.client.limits.composite_queries
         try:
-            return culprits(self.ids, self._ask, width)
+            return culprits(self.ids, self._ask, width, self.asking.join)
         except _NobodyAnswersError:
             found = self._unreadable_of_all()
             self.unreadable = {**self.unreadable, **found}
             if found and self.answers_whole():
                 return []
-            return culprits(self.ids, self._ask, width)
+            return culprits(self.ids, self._ask, width, self.asking.join)
 
     def answers_whole(self) -> bool:
         """Whether all of the ids can be read at once, without the fields that can't."""
@@ -129,7 +150,7 @@ class _Search:
         self._calls += 1
         asked = [(part, self._fields) for part in parts]
         failures: list[SalesforceError | None] = []
-        for answer in _asked(self.client, self.columns, asked, read_rows):
+        for answer in self.asking.rows(asked):
             if isinstance(answer, SalesforceError):
                 failures.append(answer)
             else:
@@ -138,21 +159,23 @@ class _Search:
                 self.answers.append(answer)
         if not self.answers and self._calls == 1 and len(parts) > 1:
             raise _NobodyAnswersError
-        if not self.answers and self._calls > _HOPELESS_CALLS:
+        if self._calls > self.asking.hopeless_calls and not any(
+            len(one) for one, _ in self.answers
+        ):
             raise self.error
         return failures
 
     def _unreadable_of_all(self) -> Fields:
         """Fields that neither the first record nor the last one can be read with."""
-        first = _Record(self.client, self.columns, self.ids[0])
+        first = _Record(self.client, self.columns, self.asking, self.ids[0])
         bad = first.bad_fields(self._fields)
-        last = _Record(self.client, self.columns, self.ids[-1])
+        last = _Record(self.client, self.columns, self.asking, self.ids[-1])
         failures = [last.ask([[name]])[0] for name, _ in bad]
         return {name: why for (name, why), same in zip(bad, failures, strict=True) if same}
 
     def readable_part_of(self, id_: str, why: SalesforceError) -> Answer:
         """A bad record's row without its bad fields; no row if nothing of it can be read."""
-        record = _Record(self.client, self.columns, id_)
+        record = _Record(self.client, self.columns, self.asking, id_)
         bad = record.bad_fields(self._fields)
         batch = from_records([record.values] if record.values else [], self.columns)
         if record.absent:
@@ -170,6 +193,7 @@ class _Record:
 
     client: SalesforceClient
     columns: Columns
+    asking: Asking
     id: str
     values: dict[str, Any] = field(default_factory=dict)
     absent: bool = False
@@ -193,7 +217,7 @@ class _Record:
         """Read some parts of the record; what each failed with."""
         asked = [([self.id], ["Id", *part]) for part in parts]
         failures: list[SalesforceError | None] = []
-        for answer in _asked(self.client, self.columns, asked, _read_record):
+        for answer in self.asking.values(asked):
             if isinstance(answer, SalesforceError):
                 failures.append(answer)
             else:
@@ -201,29 +225,3 @@ class _Record:
                 self.absent = self.absent or answer is None
                 self.values.update(answer or {})
         return failures
-
-
-def _read_record(
-    response: wire.Response, asked: list[str], _columns: Columns
-) -> dict[str, Any] | None:
-    return readers.collection_in_order(response, asked)[0]
-
-
-def _asked(
-    client: SalesforceClient,
-    columns: Columns,
-    parts: Sequence[tuple[Sequence[str], Sequence[str]]],
-    read: Callable[[wire.Response, list[str], Columns], T],
-) -> list[T | SalesforceError]:
-    """Ask for some fields of some ids, part by part, in one call where the org lets us."""
-    asked = [client.collection_request(columns.object_name, *part) for part in parts]
-    answers = client.together([request for request, _ in asked], attempts_at_500=1)
-    found: list[T | SalesforceError] = []
-    for answer, (_, ids) in zip(answers, asked, strict=True):
-        try:
-            found.append(
-                answer if isinstance(answer, SalesforceError) else read(answer, ids, columns)
-            )
-        except TruncatedAnswerError as error:
-            found.append(error)
-    return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import ceil
 from typing import Any
 
-from salesforce_targeted import relations
+from salesforce_targeted import relation_pages, relations
 from salesforce_targeted.api import soql
 from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import CONTACTS, RELATIONS, TASKS, USERS
@@ -135,7 +135,7 @@ def _reading(run: Run, since: Any, expected: int, contacts: int) -> dict[str, in
     """Calls for the relations, and for discovery where not all of them are read."""
     limits = run.client.limits
     whole = since == run.settings.since or not run.filters_by_stamp
-    pieces = relations.pieces_of(expected, limits) if whole and since is None else 1
+    pieces = relation_pages.pieces_of(expected, limits) if whole and since is None else 1
     pages = pieces * ceil(expected / pieces / limits.rows_per_query_page)
     read = max(1, pages) + int(pieces > 1)
     # The first batch of discovery comes with the opening.

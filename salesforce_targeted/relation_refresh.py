@@ -16,17 +16,18 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted import load_batches, relations
+from salesforce_targeted import load_batches, relation_pages
 from salesforce_targeted.api import soql
 from salesforce_targeted.columns import ROW_HASH, TIMESTAMP
 from salesforce_targeted.discovery import CONTACT_PREFIX, discovered
 from salesforce_targeted.held import RELATIONS
 from salesforce_targeted.id_counts import Counting
 from salesforce_targeted.id_set import IdSet, Texts, id_array, in_batches, minus, union
+from salesforce_targeted.kept_values import kept
 from salesforce_targeted.life import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.load_batches import ROWS_PER_LOAD_BATCH
 from salesforce_targeted.refresh import named_users
-from salesforce_targeted.relations import Range
+from salesforce_targeted.relation_pages import Range
 from salesforce_targeted.run import Run
 from salesforce_targeted.tables import Batch
 
@@ -40,6 +41,7 @@ class RelationRefresh:
     Attributes:
         newest: The latest ``SystemModstamp`` read.
         whole: Whether every relation that counts was read.
+        unread: Relations that the org shows and of which nothing can be read.
     """
 
     def __init__(self, run: Run) -> None:
@@ -48,6 +50,7 @@ class RelationRefresh:
         self.newest: datetime | None = None
         self.whole = False
         self.read_ids = IdSet()
+        self.unread = IdSet()
         self.contacts = Counting()
         self.rejected = run.held.rejected_ids("TaskWhoRelation")
         self.key = self.columns.key.stored
@@ -61,7 +64,7 @@ class RelationRefresh:
         for batch in load_batches.pages(self._pages(since)):
             yield from self._to_load(batch)
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
-        if self.whole:
+        if self.whole and not self.unread:
             run.read_contacts = self.contacts.counts()
         if run.scope.complete and self.rejected:
             yield from self.read_again(minus(id_array(self.rejected), self.read_ids.ids))
@@ -72,20 +75,24 @@ class RelationRefresh:
         some: list[Range] = [(None, None)]
         known = run.opening.relations
         if self.whole and since is None and known is not None:
-            some = relations.ranges(run.client, run.junction, known)
+            some = relation_pages.ranges(run.client, run.junction, known)
             run.ledger.predict("composite", int(len(some) > 1))
         rows = [0] * len(some)
         ours = True
-        for number, batch in relations.read_ranges(
+        for number, batch in relation_pages.read_ranges(
             run.client, run.junction, self.columns, some, since=since, limit=run.scope.limit
         ):
             rows[number] += len(batch)
             ours = ours and _within(batch, some[number])
             new = batch if ours else self._not_yet(batch)
-            self.read_ids.add(new.table.column(self.columns.key.name))
+            self._seen(new)
             yield new
         per_page = run.client.limits.rows_per_query_page
         run.ledger.predict("query", sum(max(1, ceil(many / per_page)) for many in rows))
+
+    def _seen(self, batch: Batch) -> None:
+        self.read_ids.add(batch.table.column(self.columns.key.name))
+        self.unread.update(one.record_id for one in batch.rejected if not one.field)
 
     def _not_yet(self, batch: Batch) -> Batch:
         """A batch without what was read: an org with an order of its own answers ids twice."""
@@ -95,13 +102,13 @@ class RelationRefresh:
 
     def read_again(self, ids: pa.Array) -> Iterator[pa.Table]:
         """Read some relations again and yield those to load."""
-        per_call = relations.ids_per_call(self.run.junction, self.columns)
+        per_call = relation_pages.ids_per_call(self.run.junction, self.columns)
         self.run.ledger.predict("query", ceil(len(ids) / per_call))
-        pages = relations.read_by_ids(
+        pages = relation_pages.read_by_ids(
             self.run.client, self.run.junction, self.columns, ids.to_pylist()
         )
         for batch in load_batches.pages(pages):
-            self.read_ids.add(batch.table.column(self.columns.key.name))
+            self._seen(batch)
             yield from self._to_load(batch)
 
     def mend(self) -> Iterator[pa.Table]:
@@ -111,7 +118,7 @@ class RelationRefresh:
         if self.whole:
             # Every relation that the org shows has just been read.
             live = run.held.id_array(RELATIONS, self.key, run.counting_relations)
-            gone = minus(live, self.read_ids.ids)
+            gone = minus(minus(live, self.read_ids.ids), self.unread.ids)
             for some in in_batches(Texts(gone), ROWS_PER_LOAD_BATCH):
                 yield from self._removed(self._live(self.key, some))
             self._exact()
@@ -140,8 +147,14 @@ class RelationRefresh:
         run = self.run
         floor = run.settings.since if run.filters_by_stamp else None
         pages = [pa.table({"id": pa.array([], pa.string()), "who": pa.array([], pa.string())})]
-        for page in relations.targets(run.client, run.junction, since=floor, who=who):
-            pages.append(page)
+        for page in relation_pages.targets(
+            run.client, run.junction, self.columns, since=floor, who=who
+        ):
+            ids, who_of = (
+                page.table.column(name) for name in (self.columns.key.name, "RelationId")
+            )
+            pages.append(pa.table({"id": ids, "who": who_of}))
+            self.unread.update(one.record_id for one in page.rejected if not one.field)
             run.ledger.predict("query", 1)
         shown = pa.concat_tables(pages).group_by("id").aggregate([("who", "max")])
         live = self._live(self.who, who)
@@ -150,8 +163,8 @@ class RelationRefresh:
         one, other = (pc.fill_null(both.column(name), "") for name in ("who_max", "who"))
         unknown = pc.invert(pc.is_in(both.column("id"), value_set=live.column("id")))
         differ = union(both.column("id").filter(pc.or_(pc.not_equal(one, other), unknown)))
-        yield from self.read_again(minus(differ, self.read_ids.ids))
-        known = union(shown.column("id"), self.read_ids.ids)
+        yield from self.read_again(union(minus(differ, self.read_ids.ids), self.unread.ids))
+        known = union(shown.column("id"), self.read_ids.ids, self.unread.ids)
         yield from self._removed(_but(live, known))
 
     def _due(self) -> bool:
@@ -180,7 +193,7 @@ class RelationRefresh:
         """Compare rows with what is held; yield the new, the changed and those that came back."""
         run, tally = self.run, self.run.ledger.relations
         first = not tally.read
-        rows = batch.table
+        rows = kept(run.held, RELATIONS, self.columns, batch)
         if self.rejected:
             ids = rows.column(self.columns.key.name)
             run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).update(

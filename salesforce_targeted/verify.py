@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted import relations
+from salesforce_targeted import relation_pages
 from salesforce_targeted.columns import ROW_HASH, Columns
 from salesforce_targeted.discovery import CONTACT_PREFIX
 from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, USERS
@@ -133,8 +133,9 @@ def _relations(run: Run, drift: Drift) -> IdCounts:
     columns = run.columns(RELATIONS)
     counts, seen = Counting(), IdSet()
     floor = run.settings.since if run.filters_by_stamp else None
-    for batch in relations.read(run.client, run.junction, columns, since=floor):
-        rows = batch.table
+    for batch in relation_pages.read(run.client, run.junction, columns, since=floor):
+        rows = kept(run.held, RELATIONS, columns, batch)
+        seen.update(one.record_id for one in batch.rejected if not one.field)
         _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
         seen.add(rows.column(columns.key.name))
         who = rows.column("RelationId")

@@ -7,7 +7,7 @@ from math import ceil
 
 import pytest
 
-from salesforce_targeted import relations
+from salesforce_targeted import relation_pages, relations
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import LocatorExpiredError
 from salesforce_targeted.columns import columns
@@ -23,7 +23,7 @@ def test_every_relation_is_read(org: DemoOrg, client: SalesforceClient, junction
     """The same rows of either object; a task's WhoId is its one relation."""
     org.shared_activities = junction is SHARED_ACTIVITIES
     org.page_rows = 4
-    pages = list(relations.read(client, junction, columns_in(org, junction)))
+    pages = list(relation_pages.read(client, junction, columns_in(org, junction)))
 
     assert shown(org, junction) == {row["Id"]: row for row in rows_in(pages)}
     assert len(shown(org, junction)) == sum(map(len, pages))
@@ -41,7 +41,9 @@ def test_relations_since_a_second(
     since = stamps(rows)[len(rows) // 2]
     expected = {id_ for id_, row in rows.items() if str(row["SystemModstamp"]) >= since}
     of = columns_in(org, junction)
-    found = [r["Id"] for r in rows_in(relations.read(client, junction, of, since=moment(since)))]
+    found = [
+        r["Id"] for r in rows_in(relation_pages.read(client, junction, of, since=moment(since)))
+    ]
 
     assert expected == set(found)
     assert len(expected) == len(found)
@@ -56,7 +58,7 @@ def test_the_oldest_relations_come_first(
     expected = sorted(
         shown(org, SHARED_ACTIVITIES).values(), key=lambda row: (row["SystemModstamp"], row["Id"])
     )
-    pages = relations.read(client, SHARED_ACTIVITIES, columns_in(org), limit=limit)
+    pages = relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org), limit=limit)
 
     assert [row["Id"] for row in expected[:limit]] == [row["Id"] for row in rows_in(pages)]
 
@@ -71,7 +73,7 @@ def test_relations_by_their_ids(
     rows = shown(org, junction)
     ids = list(rows)[:number]
     asked = [*ids, *([_removed(org)] if ids else [])]
-    pages = relations.read_by_ids(client, junction, columns_in(org, junction), asked)
+    pages = relation_pages.read_by_ids(client, junction, columns_in(org, junction), asked)
     found = rows_in(pages)
 
     assert {id_: rows[id_] for id_ in ids} == {row["Id"]: row for row in found}
@@ -95,8 +97,8 @@ def test_more_ids_than_one_statement_takes(org: DemoOrg, client: SalesforceClien
     unknown = [numbering.id_of(n) for n in range(1_000, 2_600)]
     mixed = [id_ for pair in zip(unknown, chain(rows, unknown), strict=False) for id_ in pair]
     of, asked = columns_in(org), list(dict.fromkeys(mixed))
-    found = rows_in(relations.read_by_ids(client, SHARED_ACTIVITIES, of, asked))
-    per_call = relations.ids_per_call(SHARED_ACTIVITIES, of)
+    found = rows_in(relation_pages.read_by_ids(client, SHARED_ACTIVITIES, of, asked))
+    per_call = relation_pages.ids_per_call(SHARED_ACTIVITIES, of)
 
     assert set(rows) == {row["Id"] for row in found}
     assert len(rows) == len(found)
@@ -124,11 +126,11 @@ def test_the_ids_of_relations(org: DemoOrg, client: SalesforceClient, junction: 
     org.shared_activities = junction is SHARED_ACTIVITIES
     rows = shown(org, junction)
     since = stamps(rows)[len(rows) // 2]
-    who = org.active_ids()[:5]
+    who, of = org.active_ids()[:5], columns_in(org, junction)
 
     def found(**which: object) -> list[str]:
-        pages = list(relations.targets(client, junction, **which))  # type: ignore[arg-type]
-        pairs = [(row["id"], row["who"]) for page in pages for row in page.to_pylist()]
+        pages = list(relation_pages.targets(client, junction, of, **which))  # type: ignore[arg-type]
+        pairs = [(row["id"], row["RelationId"]) for row in rows_in(pages)]
         assert {(id_, rows[id_]["RelationId"]) for id_, _ in pairs} == set(pairs)
         return sorted(id_ for id_, _ in pairs)
 
@@ -149,9 +151,10 @@ def test_relations_of_more_contacts_than_one_statement_takes(
     expected = sorted(
         i for i, row in shown(org, SHARED_ACTIVITIES).items() if row["RelationId"] in active
     )
-    found = relations.targets(client, SHARED_ACTIVITIES, who=[*active[:6], *strangers, *active[6:]])
+    who = [*active[:6], *strangers, *active[6:]]
+    found = relation_pages.targets(client, SHARED_ACTIVITIES, columns_in(org), who=who)
 
-    assert expected == sorted(id_ for page in found for id_ in page.column("id").to_pylist())
+    assert expected == sorted(row["id"] for row in rows_in(found))
     assert 3 <= org.billed
 
 
@@ -162,7 +165,7 @@ def test_no_relation_is_lost_to_a_mishap(
     """A page that fails, or a result that falls apart, costs calls and never rows."""
     org.page_rows = 7
     org.faults.add(Fault("query_more", action, nth=2))
-    found = rows_in(relations.read(client, SHARED_ACTIVITIES, columns_in(org)))
+    found = rows_in(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
 
     assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in found)
 
@@ -175,7 +178,7 @@ def test_a_result_that_falls_apart_every_time_is_an_error(
     org.faults.add(Fault("query_more", "bad_locator_400", times=1_000))
 
     with pytest.raises(LocatorExpiredError):
-        list(relations.read(client, SHARED_ACTIVITIES, columns_in(org)))
+        list(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
 
 
 def test_a_value_that_no_column_holds_is_rejected_once(
@@ -186,7 +189,7 @@ def test_a_value_that_no_column_holds_is_rejected_once(
     org.add_field("TaskWhoRelation", "Odd__c", "date", {first: "tomorrow"})
     org.page_rows = 7
     fault = org.faults.add(Fault("query_more", "bad_locator_400", nth=2))
-    batches = list(relations.read(client, SHARED_ACTIVITIES, columns_in(org)))
+    batches = list(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
 
     assert 1 == fault.done
     assert [(first, "Odd__c", '"tomorrow"')] == [
@@ -219,5 +222,5 @@ def test_a_task_without_anybody_is_no_relation(org: DemoOrg, client: SalesforceC
     assert before == relations.count(client, TASK_WHO_ID)
     assert task not in {
         row["Id"]
-        for row in rows_in(relations.read(client, TASK_WHO_ID, columns_in(org, TASK_WHO_ID)))
+        for row in rows_in(relation_pages.read(client, TASK_WHO_ID, columns_in(org, TASK_WHO_ID)))
     }

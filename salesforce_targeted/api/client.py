@@ -194,6 +194,15 @@ class SalesforceClient:
         """
         return query_pages.pages_as(self, soql, read, all_rows, attempts_at_500)
 
+    def pages_after(
+        self, first: Request, response: Response, read: Callable[[JsonRows], _S]
+    ) -> Iterator[_S]:
+        """The rows of a query whose first page came with others, in ``together``; all pages.
+
+        Raises: as ``pages_as``.
+        """
+        return query_pages.pages_after(self, first, response, read)
+
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
         """All rows of a query; read a second time if the first reading fell apart."""
         return self.read_twice(lambda: [row for page in self.pages(soql, all_rows) for row in page])

@@ -22,21 +22,42 @@ def pages_as(
     attempts_at_500: int | None = None,
 ) -> Iterator[S]:
     """Run a query and yield the rows of its pages, as ``SalesforceClient.pages_as``."""
-
-    def read_page(response: Response) -> Page[S]:
-        page = json_rows.raw_page(response)
-        return Page(read(page.records), page.next, page.total)
-
-    def read_first(response: Response) -> Page[S]:
-        page = read_page(response)
-        if page.next is None and len(page.records) != page.total:
-            raise TruncatedAnswerError(
-                f"a query promised {page.total} rows and gave {len(page.records)}"
-            )
-        return page
-
     first = endpoints.query(client.version, soql, all_rows)
-    current = _first(client, first, read_first, attempts_at_500)
+    current = _first(client, first, lambda response: _read_first(response, read), attempts_at_500)
+    yield from _from(client, first, current, read)
+
+
+def pages_after(
+    client: Asker, first: Request, response: Response, read: Callable[[JsonRows], S]
+) -> Iterator[S]:
+    """The rows of a query whose first page is here already, that page's included.
+
+    Args:
+        client: Asks for the pages that follow.
+        first: The query.
+        response: Its answer, which may have come in a composite one.
+        read: As for :func:`pages_as`.
+    """
+    yield from _from(client, first, _read_first(response, read), read)
+
+
+def _read_page(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
+    page = json_rows.raw_page(response)
+    return Page(read(page.records), page.next, page.total)
+
+
+def _read_first(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
+    page = _read_page(response, read)
+    if page.next is None and len(page.records) != page.total:
+        raise TruncatedAnswerError(
+            f"a query promised {page.total} rows and gave {len(page.records)}"
+        )
+    return page
+
+
+def _from(
+    client: Asker, first: Request, current: Page[S], read: Callable[[JsonRows], S]
+) -> Iterator[S]:
     promised, seen = current.total, 0
     addresses = set()
     while True:
@@ -49,7 +70,7 @@ def pages_as(
         if current.next.path in addresses:
             raise TruncatedAnswerError("the pages of a query go round in a circle")
         addresses.add(current.next.path)
-        current = client.ask(current.next, read_page)
+        current = client.ask(current.next, lambda response: _read_page(response, read))
     if seen != promised:
         raise TruncatedAnswerError(
             f"a query promised {promised} rows and gave {seen}",
