@@ -11,23 +11,35 @@ reference of Salesforce behaviour: a guess, where a client must survive either a
 
 =====================  =========================================================================
 modelled               sign-in by password, client credentials, JWT bearer (RS256), refresh token
-                       with rotation; SOAP login up to v64.0; session expiry; versions 31.0-68.0
+                       with rotation; SOAP login up to v64.0; session expiry; versions 31.0-68.0;
+                       UserPermissionAccess, of which two of the permissions
                        query, queryAll, queryMore with cursors of two days, batchSize, parents
                        one step up; WHERE, GROUP BY, HAVING, ORDER BY, LIMIT, OFFSET, FIELDS(),
                        aggregates; refusal of more than 2,000 groups, of semi-joins on activities,
                        of OFFSET over 2,000, of quoted dates; 414 and 431 in HTML
                        sObject Collections by POST and GET, composite, composite/batch, describe,
                        limits, recordCount, one record by id, Sforce-Limit-Info, gzip, chunks
-                       Bulk 2.0 query jobs, results by locator, resultPages, abort, delete;
-                       TaskWhoRelation refused; 409 for another version
-                       relations that vanish with their task, merges, the recycle bin, stamps of
-                       whole seconds that many rows share, late commits, silent formulas
+                       Bulk 2.0 query jobs, results by locator, resultPages, abort, delete; 409 for
+                       another version; TaskWhoRelation and EventWhoRelation refused, and absent
+                       without Shared Activities
+                       relations that vanish with their task or event, merges of contacts, leads,
+                       accounts, conversion of leads, the recycle bin with what goes along (the
+                       contacts and opportunities of an account), stamps of whole seconds that many
+                       rows share, late commits, silent formulas
+                       contacts, leads, accounts, users, tasks, events and their relations,
+                       opportunities (closed and won by their stage), a custom object (Visit__c)
 assumed [K]            relations of an archived task are hidden from query; relations of a hidden
                        task are not (as the project's first org showed), those of a deleted
                        contact are (``relations_outlive_contacts`` turns that round)
-                       undeleting brings relations back with their old stamps; logging a task
-                       does not stamp the contact; a merge keeps one relation per task
-                       queryAll on TaskWhoRelation is query; semi-joins on it are refused
+                       undeleting brings relations back with their old stamps; logging a task or
+                       an event does not stamp its people; a merge keeps one relation per activity
+                       queryAll on relations is query; semi-joins on them are refused;
+                       EventWhoRelation is as TaskWhoRelation in all of this, and in AccountId and
+                       the audit fields, which its page does not name
+                       a lookup (Visit__c, Opportunity.ContactId, WhatId) is cleared when what it
+                       names is deleted, which moves SystemModstamp only, and comes back with it
+                       (``lookups_outlive_parents``: it goes on naming it); converting a lead moves
+                       its relations, with their ids, to the contact
                        Collections: request order, null for deleted, 400 for another object's ids
                        every request to a billed path is billed, refused ones too, except at the
                        daily limit; resultPages name ``resultUrl``; gzip only if asked for
@@ -43,6 +55,9 @@ not modelled           writes of any kind; Bulk 1.0; child subqueries, TYPEOF, s
                        allowed, date functions, paths of two steps, LIKE escapes, fiscal and
                        calendar range literals; getUpdated, getDeleted, search, Tooling; record
                        types, several currencies; sharing beyond hide and show; encryption masks;
+                       invitees (EventRelation), child events, recurrence, WhoId and WhatId that a
+                       deleted event loses, activities that go with their only person, roles and
+                       products of opportunities, childRelationships of describe;
                        PK chunking; the 20-second rule of concurrent calls; TLS
 =====================  =========================================================================
 

@@ -20,11 +20,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--contacts", type=int, default=600_000)
     parser.add_argument("--active", type=int, default=817)
     parser.add_argument("--relations", type=int, default=None, help="default: 2,392 for 817")
+    for name in ("opportunities", "events", "visits"):
+        parser.add_argument(f"--{name}", type=int, default=0)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--latency", choices=("none", "realistic"), default="none")
     parser.add_argument("--page-rows", type=int, default=2000, help="most rows of a query page")
     chosen = parser.parse_args(argv)
-    org = DemoOrg(chosen.contacts, chosen.active, chosen.relations, chosen.seed)
+    org = DemoOrg(
+        chosen.contacts, chosen.active, chosen.relations, chosen.seed, events=chosen.events,
+        opportunities=chosen.opportunities, visits=chosen.visits,
+    )  # fmt: skip
     org.page_rows = chosen.page_rows
     org.latency = Latency.realistic() if chosen.latency == "realistic" else None
     with serve(org, chosen.port) as server:

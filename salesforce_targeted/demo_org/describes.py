@@ -8,6 +8,7 @@ from __future__ import annotations
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from .activities import BY_RELATIONS
 from .exchange import Reply, Request, reply
 from .instants import END
 from .refusals import not_found
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 FIRST_VERSION, LAST_VERSION = 31, 68
 FIRST_EVER = 7  # older than FIRST_VERSION: retired, 410
+PLURALS = {"Opportunity": "Opportunities"}
 
 
 def versions() -> Reply:
@@ -38,14 +40,15 @@ def resources(version: str) -> Reply:
 
 def _object(table: Table, version: str) -> dict[str, Any]:
     base = f"/services/data/v{version}/sobjects/{table.name}"
-    relation = table.name == "TaskWhoRelation"
+    relation = table.name in BY_RELATIONS
+    label = table.name.removesuffix("__c")
     return {
         "activateable": False, "associateEntityType": None, "createable": not relation,
-        "custom": False, "customSetting": False, "deepCloneable": False,
+        "custom": label != table.name, "customSetting": False, "deepCloneable": False,
         "deletable": not relation, "deprecatedAndHidden": False, "feedEnabled": not relation,
         "hasSubtypes": False, "isInterface": False, "isSubtype": False,
         "keyPrefix": None if relation else table.numbering.prefix,
-        "label": table.name, "labelPlural": table.name + "s", "layoutable": not relation,
+        "label": label, "labelPlural": PLURALS.get(label, label + "s"), "layoutable": not relation,
         "mergeable": table.name in ("Contact", "Lead", "Account"), "mruEnabled": not relation,
         "name": table.name, "queryable": True, "replicateable": table.name not in
         OBJECTS_WITHOUT_BULK, "retrieveable": True, "searchable": not relation,

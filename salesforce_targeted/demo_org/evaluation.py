@@ -14,6 +14,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from . import soql
+from .activities import BY_RELATIONS
 from .conditions import Keep, Path, comparison, predicate, resolve
 from .fields import COMPOUND_TYPES
 from .narrowing import candidates, from_key, keyset
@@ -212,7 +213,7 @@ def _mentioned(query: Query) -> set[str]:
 
 def _size(org: OrgState, table: Table, all_rows: bool) -> int:
     """How many rows our user sees; only changed rows can be out of sight."""
-    if table.name == "TaskWhoRelation":
+    if table.name in BY_RELATIONS:
         return sum(1 for _ in org.visible(table, all_rows=all_rows))
     unseen = 0
     for ordinal in table.changed:

@@ -1,4 +1,4 @@
-"""The hostile contact: one record with every value that readers of text, CSV or JSON trip over."""
+"""The hostile record of an object: every value that readers of text, CSV or JSON trip over."""
 
 from __future__ import annotations
 
@@ -47,10 +47,12 @@ def hostile(entries: dict[str, Entry]) -> Row:
         else:
             row[name] = AWKWARD[texts % len(AWKWARD)][: entry["length"]]
             texts += 1
-    row["Huge_Number__c"] = 1.2345678901234568e17
-    row["Description"] = ('Ü😈,"\r\n' * 6_400)[:32_000]
-    row["MailingLatitude"], row["MailingLongitude"] = 89.999999999999986, -179.99999999999997
-    return row
+    special = {
+        "Huge_Number__c": 1.2345678901234568e17,
+        "Description": ('Ü😈,"\r\n' * 6_400)[:32_000],
+        "MailingLatitude": 89.999999999999986, "MailingLongitude": -179.99999999999997,
+    }  # fmt: skip
+    return row | {name: value for name, value in special.items() if name in entries}
 
 
 def empty(entries: dict[str, Entry]) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from . import schema, seeding
+from . import event_seeding, sales_seeding, schema, seeding
 from .changes import OrgChanges
 from .people import Crowd
 from .state import new_tables
@@ -19,12 +19,16 @@ class DemoOrg(OrgChanges):
         active: How many of them some relation points at.
         relations: How many TaskWhoRelation rows there are in all, the leads' and one null included.
         seed: Everything in the org follows from it.
+        opportunities: How many there are; two in five are open.
+        events: How many there are; a fifth is with leads, one in ten with nobody.
+        visits: How many Visit__c there are; a quarter names no contact, half of those no account.
     """
 
     def __init__(
         self, contacts: int = 600_000, active: int = 817, relations: int | None = None,
         seed: int = 7, *, leads: int = 300, lead_relations: int | None = None,
-        accounts: int = 500, users: int = 20,
+        accounts: int = 500, users: int = 20, opportunities: int = 0, events: int = 0,
+        visits: int = 0,
     ) -> None:  # fmt: skip
         if relations is None:
             relations = 2392 if active == 817 else max(active + 2, round(active * 2.93))
@@ -37,14 +41,32 @@ class DemoOrg(OrgChanges):
         account, user, lead = stored[:3]
         owners = seeding.users(user, users)
         tiers = seeding.accounts(account, accounts, owners, rng)
-        lead_ids = seeding.leads(lead, leads, owners, rng)
+        lead_ids = seeding.leads(lead, leads, owners, rng, seed)
         crowd = Crowd(seed, contacts, list(tiers), owners, tiers)
         super().__init__([ContactTable(schema.contact(), crowd), *stored], seed)
+        permissions = {"PermissionsApiEnabled": True, "PermissionsViewAllData": True}
+        self.tables["UserPermissionAccess"].add(0, permissions)
         chosen = seeding.active_ordinals(contacts, active, rng)
         seeding.special_contacts(self, chosen)
         seeding.activities(self, chosen, relations, lead_ids[:lead_relations], owners)
+        sales_seeding.opportunities(self, opportunities, owners)
+        event_seeding.events(self, events, lead_ids[::2], owners)
+        sales_seeding.visits(self, visits, owners)
 
     @classmethod
     def tiny(cls, seed: int = 7) -> DemoOrg:
         """40 contacts, 12 of them active, 30 relations with 3 leads' and a null among them."""
         return cls(40, 12, 30, seed, leads=8, lead_relations=3, accounts=5, users=4)
+
+    @classmethod
+    def varied(cls, seed: int = 7) -> DemoOrg:
+        """A small org with some of every object, and a hostile record of most (``hostile_ids``).
+
+        40 contacts (12 active by tasks), 12 leads (3 of them by tasks), 10 accounts, 15
+        opportunities of which 6 are open (one without an account), 20 events with 25 relations
+        (4 to leads, one null), 14 visits of which 4 name no contact and 2 no account either.
+        """
+        org = cls(40, 12, 30, seed, leads=12, lead_relations=3, accounts=10, users=4,
+                  opportunities=15, events=20, visits=14)  # fmt: skip
+        sales_seeding.hostile_records(org)
+        return org

@@ -19,11 +19,12 @@ from .ids import Numbering
 from .instants import bare, day_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Row = dict[str, Any]
 
 VARIANTS = 251
+PLAUSIBLE = 53
 STAMP_SPREAD = 21 * 86_400
 FIRST_CREATED = 1_451_606_400  # 2016-01-01
 LAST_CREATED = 1_790_812_800  # 2026-10-01
@@ -98,6 +99,13 @@ def invented(entry: Entry, rng: random.Random) -> Any:
     if kind == "reference":
         return None
     return " ".join(rng.choices(_WORDS, k=2)).title()[:length]
+
+
+def plausible(entries: Iterable[Entry], seed: str, count: int) -> list[Row]:
+    """Invented rows to vary *count* records by, a few dozen at most; no compound fields."""
+    rng = random.Random(seed)
+    plain = [entry for entry in entries if entry["type"] not in COMPOUND_TYPES]
+    return [{e["name"]: invented(e, rng) for e in plain} for _ in range(min(count, PLAUSIBLE))]
 
 
 class Crowd:

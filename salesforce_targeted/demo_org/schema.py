@@ -1,7 +1,7 @@
-"""Which objects the demo org has and which fields each of them has; data, no behaviour.
+"""Which fields contacts, accounts and users have, and what other objects share; data, no behaviour.
 
 Contact has exactly 105 fields beside the compound ones, as the org that the project grew from.
-Source: Object Reference, "Contact", "Task", "TaskWhoRelation", "Lead", "User", "Account".
+Source: Object Reference, "Contact", "User", "Account".
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ REGIONS = ("North", "South", "East", "West", "Überregional")
 SPECIALTIES = ("Cardiology", "Oncology", "Neurology", "Pädiatrie", "Radiology", "Surgery")
 SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
 SALUTATIONS = ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.")
-PRIORITIES = ("High", "Normal", "Low")
-STATUSES = ("Not Started", "In Progress", "Completed", "Waiting on someone else", "Deferred")
 TIERS = ("Gold", "Silver", "Bronze", "Platinum")
 
 
-def _person_name() -> list[Entry]:
+def person_name() -> list[Entry]:
+    """LastName, FirstName, Salutation and the Name that is made of them."""
     return [
         field("LastName", length=80, nillable=False, compoundFieldName="Name"),
         field("FirstName", length=40, compoundFieldName="Name"),
@@ -27,7 +26,8 @@ def _person_name() -> list[Entry]:
     ]  # fmt: skip
 
 
-def _address(kind: str) -> list[Entry]:
+def address(kind: str) -> list[Entry]:
+    """The parts of an address and the compound field; *kind* is empty for a lead's only one."""
     whole = f"{kind}Address"
     return [
         field(f"{kind}Street", "textarea", compoundFieldName=whole),
@@ -45,8 +45,8 @@ def contact() -> list[Entry]:
     """105 fields and three compound ones: MailingAddress, OtherAddress, Clinic_Location__c."""
     made = [field("Id", "id", nillable=False), system("IsDeleted", "boolean"),
             system("MasterRecordId", "reference", refers="Contact"),
-            field("AccountId", "reference", refers="Account"), *_person_name()]  # fmt: skip
-    made += [*_address("Other"), *_address("Mailing")]
+            field("AccountId", "reference", refers="Account"), *person_name()]  # fmt: skip
+    made += [*address("Other"), *address("Mailing")]
     made += fields("Phone Fax MobilePhone HomePhone OtherPhone AssistantPhone", "phone")
     made += [
         field("ReportsToId", "reference", refers="Contact"),
@@ -128,21 +128,6 @@ def _contact_custom() -> list[Entry]:
     ]  # fmt: skip
 
 
-def lead() -> list[Entry]:
-    """Leads: enough of them to tell one from a contact."""
-    return [
-        field("Id", "id", nillable=False), system("IsDeleted", "boolean"),
-        system("MasterRecordId", "reference", refers="Lead"), *_person_name(),
-        *fields("Title:128 Company:255 City:40 State:80 Country:80", "string"),
-        *fields("Phone MobilePhone", "phone"), field("Email", "email"),
-        field("LeadSource", "picklist", picklist=SOURCES),
-        field("Status", "picklist", picklist=("Open", "Working", "Closed"), nillable=False),
-        field("OwnerId", "reference", refers="Group User", nillable=False),
-        field("IsConverted", "boolean"), field("Description", "textarea", 32_000),
-        *audit()[1:],
-    ]  # fmt: skip
-
-
 def account() -> list[Entry]:
     """Accounts: parents for AccountId, with the tier that a contact's formula shows."""
     return [
@@ -151,7 +136,7 @@ def account() -> list[Entry]:
         field("Name", length=255, nameField=True, nillable=False),
         field("Type", "picklist", picklist=("Hospital", "Practice", "Clinic")),
         field("ParentId", "reference", refers="Account"),
-        *_address("Billing"), field("Phone", "phone"), field("Website", "url"),
+        *address("Billing"), field("Phone", "phone"), field("Website", "url"),
         field("Industry", "picklist", picklist=("Healthcare", "Insurance")),
         field("AnnualRevenue", "currency", scale=0), field("NumberOfEmployees", "int"),
         field("Description", "textarea", 32_000),
@@ -165,7 +150,7 @@ def user() -> list[Entry]:
     return [
         field("Id", "id", nillable=False),
         field("Username", length=80, nillable=False, unique=True, idLookup=True),
-        *_person_name()[:2], _person_name()[3],
+        *person_name()[:2], person_name()[3],
         *fields("CompanyName:80 Division:80 Department:80 Title:80", "string"),
         field("Email", "email", 128, nillable=False), *fields("Phone MobilePhone", "phone"),
         field("Alias", length=8, nillable=False), field("CommunityNickname", length=40),
@@ -179,45 +164,9 @@ def user() -> list[Entry]:
     ]  # fmt: skip
 
 
-def task() -> list[Entry]:
-    """Tasks, with the flags that hide them: IsArchived, IsDeleted."""
+def user_permission_access() -> list[Entry]:
+    """What our user may, in one row; a real org has a field for each of some 400 permissions."""
     return [
         field("Id", "id", nillable=False),
-        field("WhoId", "reference", refers="Contact Lead"),
-        field("WhatId", "reference", refers="Account"),
-        system("WhoCount", "int"), system("WhatCount", "int"),
-        field("Subject", "combobox", picklist=("Call", "Email", "Send Letter")),
-        field("ActivityDate", "date"),
-        field("Status", "picklist", picklist=STATUSES, nillable=False),
-        field("Priority", "picklist", picklist=PRIORITIES, nillable=False),
-        system("IsHighPriority", "boolean"),
-        field("OwnerId", "reference", refers="Group User", nillable=False),
-        field("Description", "textarea", 32_000), field("Type", "picklist", picklist=("Call",)),
-        system("IsDeleted", "boolean"), system("AccountId", "reference", refers="Account"),
-        system("IsClosed", "boolean"), *audit()[1:], system("IsArchived", "boolean"),
-        field("CallDurationInSeconds", "int"), field("CallType", "picklist", 40),
-        field("CallDisposition", length=255), field("CallObject", length=255),
-        field("ReminderDateTime", "datetime"), field("IsReminderSet", "boolean"),
-        system("RecurrenceActivityId", "reference", refers="Task"),
-        field("IsRecurrence", "boolean"),
-        *fields("RecurrenceStartDateOnly RecurrenceEndDateOnly", "date"),
-        field("RecurrenceTimeZoneSidKey", "picklist", 40), field("RecurrenceType", "picklist", 40),
-        *fields("RecurrenceInterval RecurrenceDayOfWeekMask RecurrenceDayOfMonth", "int"),
-        *fields("RecurrenceInstance RecurrenceMonthOfYear RecurrenceRegeneratedType",
-                "picklist", 40),
-        field("TaskSubtype", "picklist", 40, picklist=("Task", "Email", "Call")),
-        system("CompletedDateTime", "datetime"),
-        field("Outcome__c", "picklist", picklist=("Reached", "Voicemail", "No answer")),
-        field("Follow_Up__c", "boolean"),
-    ]  # fmt: skip
-
-
-def task_who_relation() -> list[Entry]:
-    """One row per contact (or lead) of a task; the audit fields exist though undocumented."""
-    return [
-        field("Id", "id", nillable=False),
-        system("RelationId", "reference", refers="Contact Lead", relationshipName="Relation"),
-        system("TaskId", "reference", refers="Task", cascadeDelete=True),
-        system("AccountId", "reference", refers="Account"),
-        system("Type", "string", length=40), *audit(),
+        system("PermissionsApiEnabled", "boolean"), system("PermissionsViewAllData", "boolean"),
     ]  # fmt: skip

@@ -11,7 +11,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from . import hostile, people, schema
+from . import activity_schema, hostile, people, schema
+from .activities import activity_of
 from .ids import Numbering
 from .instants import bare, day_text
 
@@ -77,15 +78,21 @@ def accounts(table: Table, count: int, owners: list[str], rng: random.Random) ->
     return tiers
 
 
-def leads(table: Table, count: int, owners: list[str], rng: random.Random) -> list[str]:
-    """Make leads; return their ids."""
+def leads(
+    table: Table, count: int, owners: list[str], rng: random.Random, seed: int
+) -> list[str]:  # fmt: skip
+    """Make leads; return their ids. None is converted, unless a test converts it."""
+    made = people.plausible(table.entries.values(), f"{seed}/leads", count)
+    fresh = {"IsConverted": False, "ConvertedDate": None, "JigsawContactId": None}
     for number in range(count):
         first, last = rng.choice(people.FIRST_NAMES), rng.choice(people.LAST_NAMES)
         row = audit(people.FIRST_CREATED + number * 3600, owners[number % len(owners)])
+        id_ = table.numbering.id_of(number)
         table.add(number, {
-            **blank(table.entries), **row, "FirstName": first, "LastName": last,
+            **made[number % len(made)], **fresh, **row, "FirstName": first, "LastName": last,
             "Name": f"{first} {last}", "Company": f"{last} & Co", "Status": "Open",
             "OwnerId": owners[number % len(owners)], "Email": f"lead{number}@example.net",
+            "PhotoUrl": f"/services/images/photo/{id_}",
         })  # fmt: skip
     return [table.numbering.id_of(number) for number in range(count)]
 
@@ -125,7 +132,7 @@ def task_row(org: OrgState, number: int, whos: list[str], owner: str, rng: rando
     when = NOON_OF_THE_END - 3600 - rng.randrange(300 * 86_400)
     closed = rng.random() < 0.8
     entries = org.tables["Task"].entries
-    priority = rng.choice(schema.PRIORITIES)
+    priority = rng.choice(activity_schema.PRIORITIES)
     return {
         **blank(entries), **audit(when, owner), "OwnerId": owner,
         "WhoId": whos[0] if whos else None, "WhoCount": len(whos), "WhatCount": 0,
@@ -151,11 +158,11 @@ def account_of(org: OrgState, who: str) -> str | None:
     return row.get("AccountId") if row else None
 
 
-def relation_row(org: OrgState, task_id: str, who: str | None, when: Row) -> Row:
-    """One TaskWhoRelation row with the audit values *when*."""
+def relation_row(org: OrgState, activity_id: str, who: str | None, when: Row) -> Row:
+    """One relation of a task or an event, with the audit values *when*."""
     kind = None if who is None else "Lead" if who.startswith("00Q") else "Contact"
     return {
-        "RelationId": who, "TaskId": task_id, "Type": kind,
+        "RelationId": who, activity_of(activity_id).reference: activity_id, "Type": kind,
         "AccountId": account_of(org, who) if who else None, **when,
     }  # fmt: skip
 
@@ -216,5 +223,5 @@ def special_contacts(org: OrgState, active: list[int]) -> None:
     first, second = active[len(active) // 2], active[len(active) // 3]
     contacts.update(first, hostile.hostile(contacts.entries))
     contacts.update(second, hostile.empty(contacts.entries))
-    org.hostile_id = contacts.numbering.id_of(first)
+    org.hostile_id = org.hostile_ids["Contact"] = contacts.numbering.id_of(first)
     org.empty_id = contacts.numbering.id_of(second)

@@ -2,8 +2,8 @@
 
 Rules:
 - What ``query`` and ``queryAll`` show is decided here and nowhere else (:meth:`OrgState.shows`).
-- Relations follow their task: gone from ``query`` while it is deleted or archived, except those of
-  ``outliving`` tasks, which the org that this project grew from showed all the same.
+- Relations follow their task or event: gone from ``query`` while it is deleted or archived, except
+  those of ``outliving`` tasks, which the org that this project grew from showed all the same.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections import Counter, deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from . import schema
+from . import activity_schema, sales_schema, schema
+from .activities import ACTIVITIES, BY_RELATIONS, EVENT, TASK, Activity
 from .faults import Faults
 from .ids import normal, to_18
 from .instants import END, text_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from .people import Crowd, Row
 
 NOT_BILLED = frozenset({"token", "soap", "versions", "userinfo"})
-OBJECTS_WITHOUT_BULK = frozenset({"TaskWhoRelation"})
+OBJECTS_WITHOUT_BULK = frozenset(kind.relations for kind in ACTIVITIES)
 
 
 class OrgState:
@@ -39,12 +40,17 @@ class OrgState:
         self.seed = seed
         self.tables: dict[str, Table] = {table.name: table for table in tables}
         self.now: datetime = END
-        self.hostile_id = ""
+        self.hostile_id = ""  # of a contact
+        self.hostile_ids: dict[str, str] = {}  # by object; only ``DemoOrg.varied`` has more
         self.empty_id = ""
         self.outliving: set[int] = set()  # tasks whose relations show although the task does not
         # [K] whether relations of a deleted contact show is not documented; strict: they do not.
-        self.relations_outlive_contacts = False
+        self.relations_outlive_contacts = False  # a deleted lead's neither
+        # [K] a lookup is cleared when what it names is deleted, "clear the value of this field"
+        # being the default; True: it goes on naming it.
+        self.lookups_outlive_parents = False
         self.shared_activities = True
+        self.hidden_objects: set[str] = set()  # that our user may not see at all
         self.my_domain = True  # False: this host is login.salesforce.com
         self.rotate_refresh_tokens = False
         self.users_by_name = {"integration@demo.example": "demo-password"}
@@ -141,8 +147,8 @@ class OrgState:
         """The table of an object by its name in any case, or None if our user has no such one."""
         for table in self.tables.values():
             if table.name.lower() == name.lower():
-                absent = table.name == "TaskWhoRelation" and not self.shared_activities
-                return None if absent else table
+                absent = table.name in BY_RELATIONS and not self.shared_activities
+                return None if absent or table.name in self.hidden_objects else table
         return None
 
     def find(self, table: Table, id_: str) -> int | None:
@@ -155,26 +161,29 @@ class OrgState:
         """Whether ``query`` (or ``queryAll``) returns the row to our user."""
         if ordinal in table.hidden:
             return False
-        if table.name == "TaskWhoRelation":
-            return self._shows_relation(row)
+        if table.name in BY_RELATIONS:
+            return self._shows_relation(BY_RELATIONS[table.name], row)
         if all_rows:
             return True
         return not row.get("IsDeleted") and not row.get("IsArchived")
 
-    def _shows_relation(self, row: Row) -> bool:
-        tasks = self.tables["Task"]
-        number = tasks.numbering.ordinal_of(row["TaskId"])
-        task = None if number is None else tasks.row(number)
-        if task is None:
+    def _shows_relation(self, kind: Activity, row: Row) -> bool:
+        activities = self.tables[kind.name]
+        number = activities.numbering.ordinal_of(row[kind.reference])
+        activity = None if number is None else activities.row(number)
+        if activity is None:
             return False
-        if number not in self.outliving and (task["IsDeleted"] or task["IsArchived"]):
+        outlives = kind is TASK and number in self.outliving
+        if not outlives and (activity["IsDeleted"] or activity["IsArchived"]):
             return False
         who = row["RelationId"]
         if who is None or self.relations_outlive_contacts:
             return True
         contact = self.contacts.numbering.ordinal_of(who)
         if contact is None:
-            return True
+            leads = self.tables["Lead"]
+            lead = leads.numbering.ordinal_of(who)
+            return lead is None or not leads.changed.get(lead, {}).get("IsDeleted")
         changes = self.contacts.changed.get(contact, {})
         return contact not in self.contacts.purged and not changes.get("IsDeleted")
 
@@ -244,16 +253,25 @@ class OrgState:
 
     def active_ids(self) -> list[str]:
         """Ids of the contacts that some visible relation (or Task.WhoId) points at, ascending."""
+        source = TASK.relations if self.shared_activities else TASK.name
+        return self.named_ids(source, "RelationId" if self.shared_activities else "WhoId")
+
+    def named_ids(
+        self, by: str, field: str, object: str = "Contact",
+        keep: Callable[[Row], bool] | None = None,
+    ) -> list[str]:  # fmt: skip
+        """Ids of an object that *field* of visible rows of *by* names, ascending.
+
+        Args:
+            keep: Which rows of *by* count; all, if it is not given.
+        """
         with self.lock:
-            source, name = ("TaskWhoRelation", "RelationId")
-            if not self.shared_activities:
-                source, name = ("Task", "WhoId")
-            table = self.tables[source]
+            table, prefix = self.tables[by], self.tables[object].numbering.prefix
             found = set()
-            for ordinal in self.visible(table, all_rows=False):
+            for ordinal in self.visible(table, all_rows=False, keep=keep):
                 row = table.row(ordinal)
-                found.add(row[name] if row else None)
-            return sorted(id_ for id_ in found if id_ and id_.startswith("003"))
+                found.add(row.get(field) if row else None)
+            return sorted(id_ for id_ in found if id_ and id_.startswith(prefix))
 
 
 def new_tables() -> list[Table]:
@@ -261,7 +279,12 @@ def new_tables() -> list[Table]:
     return [
         Table("Account", "001", schema.account()),
         Table("User", "005", schema.user()),
-        Table("Lead", "00Q", schema.lead()),
-        Table("Task", "00T", schema.task()),
-        Table("TaskWhoRelation", "0RT", schema.task_who_relation()),
+        Table("Lead", "00Q", sales_schema.lead()),
+        Table(TASK.name, TASK.prefix, activity_schema.task()),
+        Table(TASK.relations, TASK.relation_prefix, activity_schema.task_who_relation()),
+        Table("UserPermissionAccess", "1C5", schema.user_permission_access()),
+        Table(EVENT.name, EVENT.prefix, activity_schema.event()),
+        Table(EVENT.relations, EVENT.relation_prefix, activity_schema.event_who_relation()),
+        Table("Opportunity", "006", sales_schema.opportunity()),
+        Table("Visit__c", "a0B", sales_schema.visit()),
     ]

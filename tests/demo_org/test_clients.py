@@ -85,7 +85,7 @@ def test_simple_salesforce_reads(org, salesforce):
 
     assert set(org.rows("Contact")) == {record["Id"] for record in contacts}
     assert 108 == len(salesforce.Contact.describe()["fields"])
-    assert 6 == len(salesforce.describe()["sobjects"])
+    assert 11 == len(salesforce.describe()["sobjects"])
     assert 15_000 == salesforce.limits()["DailyApiRequests"]["Max"]
     assert org.hostile_id == salesforce.Contact.get(org.hostile_id)["Id"]
     assert 4 == len(pages)
