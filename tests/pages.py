@@ -1,0 +1,36 @@
+"""Pages of ``--report-html`` for tests: facts to make them of, and what they say."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from html import unescape
+from typing import Any
+
+from salesforce_targeted import sync_runs
+from salesforce_targeted.held import Held
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.report_html.answers import Answers, answers
+from salesforce_targeted.report_html.page import page
+from tests.conftest import Synced
+
+STARTED = datetime(2026, 11, 20, 12, tzinfo=UTC)
+SECRET = "Ada Lovelace"
+
+
+def facts(ledger: Ledger | None = None, status: str = "done", **more: Any) -> dict[str, Any]:
+    """A run's facts, as :func:`salesforce_targeted.sync.sync` reports them."""
+    found = (ledger or Ledger(started_at=STARTED)).facts(status, 2.0)
+    return {**found, "error": None, "versions": sync_runs.versions("64.0"), **more}
+
+
+def shown(facts: dict[str, Any], found: Answers | None = None, *, drawn: bool = False) -> str:
+    """The text of a page, without its markup; one space between words."""
+    body = page(facts, found or Answers(), drawn=drawn).partition("<body>")[2]
+    return " ".join(unescape(re.sub("<[^>]+>", " ", body)).split())
+
+
+def asked(synced: Synced, facts: dict[str, Any]) -> Answers:
+    """What the tables of a pipeline say."""
+    with Held.of(synced.pipeline) as held:
+        return answers(held, facts)
