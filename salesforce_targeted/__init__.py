@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from salesforce_targeted.version import __version__
 
 if TYPE_CHECKING:
+    from salesforce_targeted.any_object import targeted
     from salesforce_targeted.ledger import Ledger
     from salesforce_targeted.settings import Scope
     from salesforce_targeted.source import salesforce_targeted
@@ -20,9 +21,10 @@ _HOMES = {
     "Ledger": "ledger",
     "Scope": "settings",
     "salesforce_targeted": "source",
+    "targeted": "any_object",
 }
 
-__all__ = ["Ledger", "Scope", "__version__", "salesforce_targeted"]
+__all__ = ["Ledger", "Scope", "__version__", "salesforce_targeted", "targeted"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What a run changed in contacts' lives: what was known, what it saw, the difference."""
+"""What a run changed in records' lives: what was known, what it saw, the difference."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow as pa
 from salesforce_targeted import life
 from salesforce_targeted.discovery import discovered
 from salesforce_targeted.gone import Gone
-from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS
+from salesforce_targeted.held import RELATIONS
 from salesforce_targeted.id_counts import IdCounts
 from salesforce_targeted.id_set import id_array, span, union
 from salesforce_targeted.ledger import MERGED
@@ -24,39 +24,41 @@ _LIVES_AT_ONCE = 10_000
 
 
 def changed_lives(run: Run) -> Iterator[pa.Table]:
-    """Yield rows of ``sf_active_contacts`` that this run changed or began."""
-    held = run.held
-    key, *others = [held.name(name) for name in life.SCHEMA.names]
-    books = run.contacts or Refreshed()
+    """Yield rows of the life table that this run changed or began."""
+    held, target = run.held, run.target
+    key, *others = [held.name(name) for name in life.schema(target.life_key).names]
+    books = run.answered or Refreshed()
     counts, seen = _sighting(run, books)
     ids = union(
-        held.id_array(ACTIVE_CONTACTS, key),
-        held.id_array(CONTACTS, run.columns(CONTACTS).key.stored),
-        run.asked_contacts,
+        held.id_array(target.life_table, key),
+        held.id_array(target.table, run.columns(target.table).key.stored),
+        run.asked,
         counts.ids,
         id_array(seen.gone),
     )
     for start in range(0, len(ids), _LIVES_AT_ONCE):
         some = ids[start : start + _LIVES_AT_ONCE].to_pylist()
-        known = {row[0]: Life(*row) for row in held.by_ids(ACTIVE_CONTACTS, key, some, others)}
-        first, last = span(run.asked_contacts, some[0], some[-1])
+        known = {row[0]: Life(*row) for row in held.by_ids(target.life_table, key, some, others)}
+        first, last = span(run.asked, some[0], some[-1])
         seen = replace(
             seen,
             counts=counts.between(some[0], some[-1]),
-            asked=frozenset(run.asked_contacts[first:last].to_pylist()),
+            asked=frozenset(run.asked[first:last].to_pylist()),
         )
         seen = replace(seen, left_reasons={**_reasons_held(run, known, seen), **run.left_reasons})
         lives = life.changed_among(some, known, seen)
         if lives:
-            yield life.to_table(lives)
+            yield life.to_table(lives, target.life_key)
 
 
 def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Sighting]:
-    """How many relations each active contact has, and all else that the run saw."""
+    """How many relations each active record has, and all else that the run saw."""
     before = run.state.get("discovered_at")
     if run.scope.complete:
         counts = discovered(run)
         run.state["discovered_at"] = run.ledger.started_at.isoformat()
+    elif not run.holds_relations:
+        counts = IdCounts()  # what a part of the relations says is no count
     else:
         named = run.named_contacts.ids
         held, changes = run.held_relations, run.relation_changes
@@ -75,7 +77,7 @@ def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Sighting]:
 
 
 def _reasons_held(run: Run, known: Mapping[str, Life], seen: Sighting) -> dict[str, str]:
-    """Why contacts that leave now left, where an earlier run marked their relations.
+    """Why records that leave now left, where an earlier run marked their relations.
 
     It may have been stopped after it had loaded the relations and before the lives.
     """
@@ -86,6 +88,8 @@ def _reasons_held(run: Run, known: Mapping[str, Life], seen: Sighting) -> dict[s
         for id_, life_ in known.items()
         if life_.is_active and id_ not in seen.counts and id_ not in run.left_reasons
     ]
+    if not run.holds_relations:
+        return dict.fromkeys(leaving, life.RELATION_REMOVED)
     who, key = run.held.name("RelationId"), run.columns(RELATIONS).key.stored
     found = run.held.by_ids(RELATIONS, who, leaving, ["removed_at", key, "removed_reason"])
     # As a run does it that is not stopped: of those removed together the last one's counts.
@@ -102,7 +106,9 @@ def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:
     """Where a trail of merges ends at a purged record: the last winner that a run has seen."""
     ended = {id_: one for id_, one in gone.items() if one.trail_ends and one.merged_into}
     asked = {*ended, *(one.merged_into for one in ended.values() if one.merged_into)}
-    known = dict(run.held.by_ids(ACTIVE_CONTACTS, "contact_id", sorted(asked), ["merged_into"]))
+    known = dict(
+        run.held.by_ids(run.target.life_table, run.target.life_key, sorted(asked), ["merged_into"])
+    )
     later = {
         id_: replace(
             one, merged_into=known.get(one.merged_into or "") or known.get(id_) or one.merged_into

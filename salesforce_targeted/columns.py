@@ -147,6 +147,8 @@ def columns(
     stored: Mapping[str, Mapping[str, Any]] | None = None,
     only: Iterable[str] | None = None,
     own: Iterable[str] = (),
+    asked: Mapping[str, str] | None = None,
+    closed: bool = False,
 ) -> Columns:
     """Make the columns of an object from its describe and from what the destination has.
 
@@ -157,16 +159,21 @@ def columns(
         stored: dlt's schema of the columns that the table has, by stored name.
         only: API names to take, beside ``STRUCTURAL_FIELDS``. None takes all.
         own: Stored names of columns that the library itself adds.
+        asked: dlt's ``data_type`` that somebody asked for, by stored name; what a column has counts
+            more.
+        closed: Whether the table takes no new columns: fields without one are not asked for, so
+            that a row's hash never counts what the table did not get.
 
     Returns:
         The columns in describe's order, ``Id`` first.
     """
-    stored = stored or {}
+    stored, asked = stored or {}, asked or {}
     wanted = None if only is None else {name.lower() for name in (*STRUCTURAL_FIELDS, *only)}
     warnings: list[str] = []
     taken = {normalize(name) for name in (ROW_HASH, *own, *_SYSTEM_COLUMNS)}
     items: list[Column] = []
     unloadable: list[str] = []
+    shut_out: list[str] = []
     for entry in sorted(describe["fields"], key=lambda entry: str(entry["name"]) != "Id"):
         if _left_out(entry) or (wanted is not None and entry["name"].lower() not in wanted):
             continue
@@ -179,6 +186,9 @@ def columns(
                 f" lands in {normalize(name)}"
             )
         taken.add(normalize(name))
+        if closed and stored and normalize(name) not in stored:
+            shut_out.append(str(entry["name"]))
+            continue
         held_as = stored.get(normalize(name), {}).get("data_type")
         if held_as is not None and held_as not in STORED_TYPES:
             unloadable.append(normalize(name))
@@ -189,7 +199,14 @@ def columns(
                 " `dlt pipeline` … `sync`, then --full"
             )
             continue
-        items.append(_column(entry, name, normalize(name), stored, describe["name"], warnings))
+        wished = asked.get(normalize(name))
+        known_type = str(held_as or wished) if held_as or wished else None
+        told = warnings if known_type != wished else []  # who asked for the type knows it
+        items.append(_column(entry, name, normalize(name), known_type, describe["name"], told))
+    if shut_out:
+        warnings.append(
+            f"{describe['name']}: the schema contract keeps {', '.join(shut_out)} out of the table"
+        )
     known = {column.stored for column in items} | {normalize(name) for name in (ROW_HASH, *own)}
     kept = tuple(name for name in stored if name not in known and not name.startswith("_dlt"))
     if wanted is None:
@@ -217,7 +234,7 @@ def _column(
     entry: Mapping[str, Any],
     name: str,
     stored_name: str,
-    stored: Mapping[str, Mapping[str, Any]],
+    known_type: str | None,
     object_name: str,
     warnings: list[str],
 ) -> Column:
@@ -228,12 +245,11 @@ def _column(
             f"{object_name}.{entry['name']}: field type {entry['type']!r} is unknown;"
             " its values land as text"
         )
-    stored_type = str(stored.get(stored_name, {}).get("data_type"))
-    held_type = STORED_TYPES.get(stored_type, wire_type)
+    held_type = STORED_TYPES.get(known_type or "", wire_type)
     if held_type != wire_type:
         warnings.append(
             f"{object_name}.{entry['name']}: Salesforce's type is now {entry['type']}, column"
-            f" {stored_name} holds {stored_type}; values that do not fit are null and"
+            f" {stored_name} holds {known_type}; values that do not fit are null and"
             f" listed as rejected. To migrate: rename or drop the column, run `dlt pipeline`"
             " … `sync`, then --full"
         )

@@ -6,12 +6,9 @@ import pyarrow as pa
 
 from salesforce_targeted import relations
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.held import ACTIVE_CONTACTS
 from salesforce_targeted.id_counts import IdCounts
 from salesforce_targeted.id_set import Texts, span
 from salesforce_targeted.run import Run
-
-CONTACT_PREFIX = "003"
 
 # A set that shrinks under this share of what was active, by more than this many, is more likely a
 # permission that was lost than a sales team that stopped working.
@@ -29,30 +26,31 @@ class ShrinkError(SalesforceError):
 
 
 def discovered(run: Run) -> IdCounts:
-    """Active contacts that the org shows, with how many relations each has; asked once per run.
+    """Active records that the org shows, with how many relations each has; asked once per run.
 
     Raises:
         ShrinkError: far fewer than were active; nothing has been marked or loaded.
     """
-    if run.active_contacts is None:
+    if run.active is None:
         found = run.read_contacts if run.read_contacts is not None else _discover(run)
-        run.ledger.step(f"discovered {len(found):,} active contacts")
+        run.ledger.step(f"discovered {len(found):,} active {run.target.object_name.lower()}s")
         if run.scope.complete and not run.scope.allow_shrink:
             _check_shrink(run, len(found))
-        run.active_contacts = found
-    return run.active_contacts
+        run.active = found
+    return run.active
 
 
 def _discover(run: Run) -> IdCounts:
     since = run.scope.since or run.settings.since
     first, per_call = run.first_groups, run.client.limits.groups_per_query
-    begin = first[-1][run.junction.who] if first else ""
+    begin = first[-1][run.junction.who] if first else run.target.first_id or ""
     cuts = _cuts(run, begin)
     batches = relations.active(
         run.client,
         run.junction,
-        CONTACT_PREFIX,
+        run.key_prefix,
         since=since if run.filters_by_stamp else None,
+        after=run.target.first_id,
         first=first,
         cuts=cuts,
     )
@@ -60,7 +58,7 @@ def _discover(run: Run) -> IdCounts:
     # An org that sorts ids in another order than ours may answer one in two ranges.
     once = rows.group_by("id").aggregate([("count", "max")]).rename_columns(["id", "count"])
     found = IdCounts(once)
-    if first is None or not relations.is_last(first, run.junction, CONTACT_PREFIX, per_call):
+    if first is None or not relations.is_last(first, run.junction, run.key_prefix, per_call):
         # A range ends with a batch that is not full; the last contacts with one of other objects.
         starts = [span(found.ids, "", low)[1] for low in (begin, *cuts)]
         ends = [*starts[1:], len(found)]
@@ -73,7 +71,7 @@ def _cuts(run: Run, begin: str) -> list[str]:
     """Ids that part what is to be discovered into batches, as far as it is known already."""
     if not run.scope.complete:
         return []
-    known = run.held.id_array(ACTIVE_CONTACTS, "contact_id", "is_active")
+    known = run.held.id_array(run.target.life_table, run.target.life_key, "is_active")
     # Some come and go: a range of somewhat fewer than fit one batch is still one batch.
     step = run.client.limits.groups_per_query * 9 // 10
     start = span(known, "", begin)[1]
@@ -83,10 +81,11 @@ def _cuts(run: Run, begin: str) -> list[str]:
 
 
 def _check_shrink(run: Run, found: int) -> None:
-    before = run.held.count(ACTIVE_CONTACTS, "is_active")
+    before = run.held.count(run.target.life_table, "is_active")
     few = found < before * SHRINK_SHARE and before - found > SHRINK_CONTACTS
     if before and (found == 0 or few):
+        active = f"active {run.target.object_name.lower()}s"
         raise ShrinkError(
-            f"the org shows {found:,} active contacts where {before:,} were active; nothing was"
-            " marked as left and nothing was loaded"
+            f"the org shows {found:,} {active} where {before:,} were active; nothing was marked as"
+            " left and nothing was loaded"
         )

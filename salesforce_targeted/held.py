@@ -24,11 +24,11 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted.columns import FIELD_HINT, ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.id_set import distinct
 from salesforce_targeted.tables import EVERY_RECORD, add_row_hash
+from salesforce_targeted.target import CONTACT
 
-CONTACTS, RELATIONS = "sf_contacts", "sf_taskwhorelations"
-TASKS, USERS = "sf_activities", "sf_users"
-ACTIVE_CONTACTS, REJECTED_RECORDS = "sf_active_contacts", "sf_rejected_records"
-SYNC_RUNS = "sf_sync_runs"
+CONTACTS, ACTIVE_CONTACTS = CONTACT.table, CONTACT.life_table
+RELATIONS, TASKS, USERS = "sf_taskwhorelations", "sf_activities", "sf_users"
+REJECTED_RECORDS, SYNC_RUNS = "sf_rejected_records", "sf_sync_runs"
 # dlt names the schema of a source after the source.
 SCHEMA_NAME = "salesforce_targeted"
 
@@ -54,9 +54,13 @@ class Changes:
 class Held:
     """The tables of one dataset, as they are before this run's load."""
 
-    def __init__(self, pipeline: dlt.Pipeline, schema: Schema) -> None:
+    def __init__(
+        self, pipeline: dlt.Pipeline, schema: Schema, anew: frozenset[str] = frozenset()
+    ) -> None:
         self.pipeline = pipeline
         self.schema = schema
+        # Tables that the coming load empties or drops: what they still show is not held.
+        self._anew = anew
         # As they are now: dlt writes this run's columns into the schema while the run goes on.
         self._columns = {
             name: {c: dict(hints) for c, hints in table["columns"].items() if "data_type" in hints}
@@ -84,9 +88,18 @@ class Held:
         """A column's name in the destination."""
         return self.schema.naming.normalize_path(identifier)
 
+    def sql(self, column: str) -> str:
+        """A stored column's name in an SQL condition: quoted, for its case may count."""
+        with self._client() as client:
+            return client.escape_column_name(column)
+
+    def stored_table(self, table: str) -> str:
+        """A table's name in the destination."""
+        return self.schema.naming.normalize_table_identifier(table)
+
     def column_hints(self, table: str) -> dict[str, dict[str, Any]]:
         """The columns that a table has in dlt's schema, by stored name."""
-        return self._columns.get(self.schema.naming.normalize_table_identifier(table), {})
+        return self._columns.get(self.stored_table(table), {})
 
     def rows(
         self, table: str, columns: Sequence[str], where: str = "", group_by: str = ""
@@ -106,6 +119,8 @@ class Held:
         self, table: str, columns: Sequence[str], where: str, group_by: str
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Rows, some thousands at a time: as Python values they take ten times their room."""
+        if self.stored_table(table) in self._anew:
+            return
         with self._client() as client:
             chosen = [
                 client.escape_column_name(column) if column.isidentifier() else column
@@ -115,7 +130,9 @@ class Held:
             if where:
                 statement += f" WHERE {where}"
             if group_by:
-                statement += f" GROUP BY {group_by}"
+                grouped = group_by.isidentifier()
+                by = client.escape_column_name(group_by) if grouped else group_by
+                statement += f" GROUP BY {by}"
             try:
                 with client.execute_query(statement) as cursor:
                     while some := cursor.fetchmany(_ROWS_AT_ONCE):
@@ -151,22 +168,25 @@ class Held:
 
     def id_array(self, table: str, column: str, where: str = "") -> pa.Array:
         """The distinct non-null values of a column, as an array of ``id_set``."""
-        return distinct(self.table(table, {"id": f"DISTINCT {column}"}, where).column("id"))
+        return distinct(
+            self.table(table, {"id": f"DISTINCT {self.sql(column)}"}, where).column("id")
+        )
 
     def ids(self, table: str, column: str, where: str = "") -> list[str]:
         """The distinct non-null values of a column."""
+        column = self.sql(column)
         present = f"{column} IS NOT NULL" + (f" AND ({where})" if where else "")
         return [row[0] for row in self.rows(table, [f"DISTINCT {column}"], present)]
 
     def rejected_ids(self, object_name: str) -> list[str]:
         """Records of an object of which something was rejected and has not come right since."""
-        where = f"{self.name('object')} = '{object_name}'"
+        where = f"{self.sql(self.name('object'))} = '{object_name}'"
         found = self.ids(REJECTED_RECORDS, self.name("record_id"), where)
         return sorted(id_ for id_ in found if id_ != EVERY_RECORD)
 
     def rejects_a_field(self, object_name: str) -> bool:
         """Whether a field could not be read of any record of an object, and has not been since."""
-        where = f"{self.name('object')} = '{object_name}'"
+        where = f"{self.sql(self.name('object'))} = '{object_name}'"
         return EVERY_RECORD in self.ids(REJECTED_RECORDS, self.name("record_id"), where)
 
     def orphans(
@@ -208,7 +228,7 @@ class Held:
         known = [id_ for id_ in ids if _ID.match(id_)]
         for start in range(0, len(known), _IDS_PER_STATEMENT):
             some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
-            yield from self.rows(table, [key, *columns], f"{key} IN ({some})")
+            yield from self.rows(table, [key, *columns], f"{self.sql(key)} IN ({some})")
 
     def changes(self, table: str, columns: Columns, rows: pa.Table) -> Changes:
         """Compare rows with what is held, by content, and pick those to load.
@@ -327,9 +347,7 @@ class Held:
         yield self._client_in_use
 
     def _table(self, client: SqlClientBase[Any], table: str) -> str:
-        return client.make_qualified_table_name(
-            self.schema.naming.normalize_table_identifier(table)
-        )
+        return client.make_qualified_table_name(self.stored_table(table))
 
 
 def stored_array(values: Sequence[Any], data_type: str) -> pa.Array:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 # How many ids may wait unsorted: fewer, and a set that grows by pages is sorted at every page.
 _LOOSE = 200_000
+_MERGED_AT_ONCE = 100_000
 
 
 def id_array(ids: Iterable[str]) -> pa.Array:
@@ -24,16 +25,34 @@ def id_array(ids: Iterable[str]) -> pa.Array:
 
 def union(*parts: pa.Array | pa.ChunkedArray) -> pa.Array:
     """The ids that are in any of some arrays or columns, nulls left out."""
-    # What is held and what is named are mostly the same: a million ids need not be sorted again.
-    columns = [pa.chunked_array(_chunks(part), pa.string()) for part in parts]
-    other = [one for at, one in enumerate(columns) if not any(map(one.equals, columns[:at]))]
-    chunks = [chunk for one in other for chunk in one.chunks if len(chunk)]
-    if not chunks:
-        return pa.array([], pa.string())
-    if len(chunks) == 1 and _in_order(chunks[0]):
-        return chunks[0]
-    # Sorted, then without repeats: a hash table of a million ids takes twice what they take.
-    found = distinct(pa.chunked_array(chunks))
+    runs: list[pa.Array] = []
+    for part in parts:
+        chunks = [chunk for chunk in _chunks(part) if len(chunk)]
+        run = chunks[0] if len(chunks) == 1 and _in_order(chunks[0]) else _sorted(chunks)
+        # What is held and what is named are mostly the same: one array of a million does for both.
+        if len(run) and not any(map(run.equals, runs)):
+            runs.append(run)
+    if len(runs) < 2:  # noqa: PLR2004
+        return runs[0] if runs else pa.array([], pa.string())
+    longest = max(runs, key=len)
+    merged = pa.concat_arrays(list(_merged(runs, Texts(longest))))
+    return longest if len(merged) == len(longest) else merged
+
+
+def _merged(runs: Sequence[pa.Array], longest: Texts) -> Iterator[pa.Array]:
+    """Merge sorted arrays a stretch at a time: sorted at once they take ten times their room."""
+    starts = [0] * len(runs)
+    for cut in range(_MERGED_AT_ONCE, len(longest) + _MERGED_AT_ONCE, _MERGED_AT_ONCE):
+        last = cut >= len(longest)
+        ends = [len(run) if last else bisect_left(Texts(run), longest[cut]) for run in runs]
+        yield _sorted([run[start:end] for run, start, end in zip(runs, starts, ends, strict=True)])
+        starts = ends
+
+
+def _sorted(chunks: Sequence[pa.Array]) -> pa.Array:
+    """The distinct ids of some arrays, nulls left out."""
+    # Sorted, then without repeats: a hash table of the ids takes twice what they take.
+    found = distinct(pa.chunked_array(chunks, pa.string()))
     repeats = pc.equal(found[1:], found[:-1])
     if not pc.any(repeats).as_py():
         return found

@@ -14,6 +14,7 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.id_set import IdSet
 from salesforce_targeted.plan import Plan
 from salesforce_targeted.tables import Rejected
+from salesforce_targeted.target import CONTACT, Target
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -82,8 +83,9 @@ class Ledger:
             ``archived`` (held all the same, read through queryAll), ``deleted``, ``hidden``.
         contacts_gone: Contact id to why the org does not return it.
         refresh: Which refresh policy was used and what it can't see.
-        answered: Object name to the ids that the org said something about; ``EVERY_RECORD`` among
-            them where it was asked about all that are held.
+        answered: Object name to those of the ids rejected before that the org said something about
+            now; ``EVERY_RECORD`` among them where it was asked about all that are held.
+        target: What the run is about; the facts' ``contacts`` count its records.
         stopped: What ended the run before its end, although what came before was loaded.
     """
 
@@ -109,6 +111,7 @@ class Ledger:
     stopped: SalesforceError | None = None
     scope_complete: bool = True
     api_version: str = ""
+    target: Target = CONTACT
     _rejected: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     def tally(self, object_name: str) -> Tally:
@@ -177,11 +180,12 @@ class Ledger:
         (``reconciliation.finished``): a run that failed before has not checked it.
         """
         now = datetime.now(UTC)
-        contacts = self.tallies.get("Contact", Tally())
-        plan = self.plans.get("Contact")
+        contacts = self.tallies.get(self.target.object_name, Tally())
+        plan = self.plans.get(self.target.object_name)
         return {
             "status": status,
             "mode": self.mode,
+            "object": self.target.object_name,
             "run_id": f"{self.started_at:%Y%m%dT%H%M%S.%f}Z",
             "started_at": self.started_at,
             "seconds": round(seconds or (now - self.started_at).total_seconds(), 3),
@@ -190,6 +194,7 @@ class Ledger:
                 "total": self.calls.total,
                 "by_kind": dict(sorted(self.calls.by_kind.items())),
                 "predicted": self.predicted.total(),
+                "predicted_by_kind": dict(sorted((+self.predicted).items())),
                 "org_remaining": self.org_remaining,
             },
             "plan": plan.facts() if plan else {"api": None, "price": {}},

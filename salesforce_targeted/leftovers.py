@@ -5,6 +5,7 @@ Rules:
 - A package whose load was killed is never resumed: whether the job under way was committed is not
   known. Done twice, its rows are staged twice, and where no index forbids it (DuckDB) the merge
   inserts each twice. What it held is read again from the org.
+- A package is not loaded over what another machine has loaded since: its rows are the older ones.
 - Giving a package up takes the cursor back to where it was before that package.
 - Files of people's data that nothing will load any more are removed.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.destination.client import WithStateSync
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.destination_errors import cause, first_line
@@ -44,7 +46,14 @@ def forget_other_datasets(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     known = sources.get(SCHEMA_NAME, {}).get("held_in")
     if known and known != Held.of(pipeline).location:
         ledger.step(f"the working folder is that of {known}: starting from what this dataset holds")
-        pipeline.drop()
+        start_afresh(pipeline)
+
+
+def start_afresh(pipeline: dlt.Pipeline) -> None:
+    """Forget the working folder: dlt goes on from what the destination holds."""
+    pipeline.drop()
+    # It is made anew for everybody to read; rows of people are kept there until they are loaded.
+    Path(pipeline.working_dir).chmod(0o700)
 
 
 def finish_leftovers(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
@@ -54,6 +63,9 @@ def finish_leftovers(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     if pipeline.has_pending_data:
         if _was_killed_while_loading(pipeline):
             ledger.step("an earlier run was killed while it loaded: its rows are read again")
+            _give_up(pipeline, ledger)
+        elif _was_overtaken(pipeline):
+            ledger.step("another machine has synced since an earlier run: its rows are read again")
             _give_up(pipeline, ledger)
         else:
             _finish(pipeline, ledger)
@@ -84,6 +96,18 @@ def _was_killed_while_loading(pipeline: dlt.Pipeline) -> bool:
     )
 
 
+def _was_overtaken(pipeline: dlt.Pipeline) -> bool:
+    """Whether the destination's state is as new as the one that the package would bring."""
+    client = pipeline.destination_client()
+    if not isinstance(client, WithStateSync):
+        return False
+    with client:
+        if not client.is_storage_initialized():
+            return False
+        stored = client.get_stored_state(pipeline.pipeline_name)
+    return stored is not None and stored.version >= pipeline.state["_state_version"]
+
+
 def _give_up(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     """Abort what is pending; a folder in which even that fails is dropped.
 
@@ -98,7 +122,7 @@ def _give_up(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     except PipelineStepFailed:
         logger.debug("the leftover package could not be aborted", exc_info=True)
         ledger.step("the working folder is in disorder: starting from what the dataset holds")
-        pipeline.drop()
+        start_afresh(pipeline)
 
 
 def _sweep(folder: Path) -> None:

@@ -1,13 +1,14 @@
-"""A contact's life in the active set: one row of ``sf_active_contacts`` per contact ever held.
+"""A record's life in the active set: one row of ``sf_active_contacts`` per contact ever held.
 
 Rule: ``sf_contacts`` stays a true copy of Salesforce; what we know *about* a contact stands here. A
-row is written when something about it changes, so a quiet run writes none.
+row is written when something about it changes, so a quiet run writes none. The same for the leads,
+accounts or whatever else a run is about.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -15,12 +16,13 @@ import pyarrow as pa
 from salesforce_targeted.columns import TIMESTAMP
 from salesforce_targeted.gone import Gone
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
+from salesforce_targeted.target import Target
 
 # Why a contact left, by what became of its last relation.
 RELATION_REMOVED, TASK_DELETED, TASK_ARCHIVED = "relation_removed", "task_deleted", "task_archived"
-SCHEMA = pa.schema(
+# Behind the column of the id, which is called after the object.
+_COLUMNS = pa.schema(
     [
-        pa.field("contact_id", pa.string(), nullable=False),
         pa.field("is_active", pa.bool_()),
         pa.field("relation_count", pa.int64()),
         pa.field("gone_reason", pa.string()),
@@ -31,25 +33,35 @@ SCHEMA = pa.schema(
         pa.field("left_reason", pa.string()),
     ]
 )
-DESCRIPTIONS = {
-    "contact_id": "Salesforce id of the contact; joins sf_contacts",
-    "is_active": "Whether a relation of the org points at the contact",
-    "relation_count": "Relations that the org shows for the contact",
-    "gone_reason": "Why the org does not return the contact: deleted, merged, hidden, rejected",
-    "merged_into": "The contact that survived the merge",
-    "first_seen_at": "The run that first saw the contact",
-    "last_seen_at": "When a change of this row was last written while the contact was active;"
-    " for one that left, the last run that saw it active",
-    "left_at": "The run that found no relation of the contact any more",
-    "left_reason": "relation_removed, task_deleted or task_archived",
-}
+
+
+def schema(key: str) -> pa.Schema:
+    """The columns of a life table, its key first, in the order of :class:`Life`."""
+    return pa.schema([pa.field(key, pa.string(), nullable=False), *_COLUMNS])
+
+
+def descriptions(target: Target) -> dict[str, str]:
+    """What the columns of a life table say, for the schema."""
+    one = target.object_name.lower()
+    return {
+        target.life_key: f"Salesforce id of the {one}; joins {target.table}",
+        "is_active": f"Whether a relation of the org points at the {one}",
+        "relation_count": f"Relations that the org shows for the {one}",
+        "gone_reason": f"Why the org does not return the {one}: deleted, merged, hidden, rejected",
+        "merged_into": f"The {one} that survived the merge",
+        "first_seen_at": f"The run that first saw the {one}",
+        "last_seen_at": f"When a change of this row was last written while the {one} was active;"
+        " for one that left, the last run that saw it active",
+        "left_at": f"The run that found no relation of the {one} any more",
+        "left_reason": "relation_removed, task_deleted or task_archived",
+    }
 
 
 @dataclass(frozen=True, slots=True)
 class Life:
-    """A row of ``sf_active_contacts``, in the order of ``SCHEMA``."""
+    """A row of ``sf_active_contacts``, in the order of :func:`schema`."""
 
-    contact_id: str
+    record_id: str
     is_active: bool
     relation_count: int
     gone_reason: str | None
@@ -98,30 +110,31 @@ def changed(known: Mapping[str, Life], held: Iterable[str], seen: Sighting) -> l
 def changed_among(ids: Iterable[str], known: Mapping[str, Life], seen: Sighting) -> list[Life]:
     """Those of some contacts' lives that a run changed or began."""
     found = []
-    for contact_id in ids:
-        before = known.get(contact_id)
-        if before is None and not seen.complete and contact_id not in seen.counts:
+    for record_id in ids:
+        before = known.get(record_id)
+        if before is None and not seen.complete and record_id not in seen.counts:
             continue  # held by a run that kept no books: a run over less can't say if it is active
-        after = _lived(before or _born(contact_id, seen), seen)
+        after = _lived(before or _born(record_id, seen), seen)
         if after != before:
             found.append(after)
     return found
 
 
-def to_table(lives: Iterable[Life]) -> pa.Table:
-    """Lives as Arrow rows."""
-    rows = [tuple(getattr(life, name) for name in SCHEMA.names) for life in lives]
+def to_table(lives: Iterable[Life], key: str) -> pa.Table:
+    """Lives as Arrow rows, the id in the column of that name."""
+    rows = [astuple(life) for life in lives]
+    made = schema(key)
     arrays = [
-        pa.array([row[position] for row in rows], kind.type) for position, kind in enumerate(SCHEMA)
+        pa.array([row[position] for row in rows], kind.type) for position, kind in enumerate(made)
     ]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+    return pa.Table.from_arrays(arrays, schema=made)
 
 
-def _born(contact_id: str, seen: Sighting) -> Life:
+def _born(record_id: str, seen: Sighting) -> Life:
     return Life(
-        contact_id,
-        is_active=contact_id in seen.counts,
-        relation_count=seen.counts.get(contact_id, 0),
+        record_id,
+        is_active=record_id in seen.counts,
+        relation_count=seen.counts.get(record_id, 0),
         gone_reason=None,
         merged_into=None,
         first_seen_at=seen.now,
@@ -131,15 +144,15 @@ def _born(contact_id: str, seen: Sighting) -> Life:
 
 def _lived(life: Life, seen: Sighting) -> Life:
     life = _returned(life, seen)
-    if life.contact_id in seen.counts:
-        count = seen.counts[life.contact_id]
+    if life.record_id in seen.counts:
+        count = seen.counts[life.record_id]
         if not life.is_active or count != life.relation_count:
             return replace(
                 life, is_active=True, relation_count=count, last_seen_at=seen.now,
                 left_at=None, left_reason=None,
             )  # fmt: skip
         return life
-    reason = seen.left_reasons.get(life.contact_id)
+    reason = seen.left_reasons.get(life.record_id)
     if life.is_active and seen.complete:
         return replace(
             life, is_active=False, relation_count=0, left_at=seen.now, left_reason=reason,
@@ -151,11 +164,11 @@ def _lived(life: Life, seen: Sighting) -> Life:
 
 def _returned(life: Life, seen: Sighting) -> Life:
     """The life with why the org does not return the contact, or that it does."""
-    gone = seen.gone.get(life.contact_id)
+    gone = seen.gone.get(life.record_id)
     if gone is None:
-        if life.contact_id in seen.rejected:
+        if life.record_id in seen.rejected:
             return replace(life, gone_reason="rejected", merged_into=None)
-        if life.contact_id in seen.asked:
+        if life.record_id in seen.asked:
             return replace(life, gone_reason=None, merged_into=None)
         return life
     if gone.reason == HIDDEN and life.gone_reason in {DELETED, MERGED}:

@@ -1,6 +1,6 @@
 """A run's first call: everything that can be asked before anything is known, as one.
 
-Four describes, the first batch of discovery and the count of the relations travel in one composite
+The describes, the first batch of discovery and the count of the relations travel in one composite
 call. An org that refuses ``composite``, or one of its parts, is asked for that part on its own.
 
 Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries; billed as one).
@@ -17,9 +17,8 @@ from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.wire import Page, Response
-from salesforce_targeted.relations import SHARED_ACTIVITIES, Record
-
-OBJECTS = ("TaskWhoRelation", "Contact", "Task", "User")
+from salesforce_targeted.relations import Record
+from salesforce_targeted.target import CONTACT, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,30 @@ class Opening:
     relations: int | None = None
 
 
-def opening(client: SalesforceClient, *, discovery: bool) -> Opening:
+def objects_of(target: Target) -> list[str]:
+    """The objects that a run describes."""
+    found = [target.discovered_by, target.discovered_by.fallback]
+    names = [one.object_name for one in found if one is not None]
+    others = ["Task", "User"] if target is CONTACT else []
+    return list(dict.fromkeys([names[0], target.object_name, *names[1:], *others]))
+
+
+def opening(client: SalesforceClient, target: Target, *, discovery: bool) -> Opening:
     """Make a run's first call.
 
     Args:
-        discovery: Whether to ask for the active contacts and the count of relations too.
+        discovery: Whether to ask for the active records and the count of relations too.
     """
-    requests = [endpoints.describe(client.version, name) for name in OBJECTS]
+    names, junction = objects_of(target), target.discovered_by
+    requests = [endpoints.describe(client.version, name) for name in names]
     if discovery:
-        groups = relations.groups_statement(SHARED_ACTIVITIES, client.limits.groups_per_query)
-        counted = relations.count_statement(SHARED_ACTIVITIES)
+        per_call = client.limits.groups_per_query
+        groups = relations.groups_statement(junction, per_call, target.first_id)
+        counted = relations.count_statement(junction)
         requests += [endpoints.query(client.version, statement) for statement in (groups, counted)]
     answers = client.together(requests)
     describes = {
-        name: readers.described(answer) for name, answer in zip(OBJECTS, answers, strict=False)
+        name: readers.described(answer) for name, answer in zip(names, answers, strict=False)
     }
     if not discovery:
         return Opening(describes)

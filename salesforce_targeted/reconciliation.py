@@ -14,16 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.destinations.exceptions import DatabaseException
 
-from salesforce_targeted.held import (
-    ACTIVE_CONTACTS,
-    CONTACTS,
-    REJECTED_RECORDS,
-    RELATIONS,
-    TASKS,
-    Held,
-)
+from salesforce_targeted.held import CONTACTS, REJECTED_RECORDS, RELATIONS, TASKS, Held
 from salesforce_targeted.id_set import union
 from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.target import CONTACT
 
 
 @dataclass(slots=True)
@@ -57,11 +51,11 @@ def reconcile(
     """Check the promises of a run that looked at everything.
 
     Args:
-        statistics: Name to SQL condition over ``sf_contacts``, beside the built-in ones.
+        statistics: Name to SQL condition over the records' table, beside the built-in ones.
     """
     found = Findings(
         relations_held=held.count(RELATIONS, "removed_at IS NULL"),
-        contacts_held=held.count(CONTACTS),
+        contacts_held=held.count(ledger.target.table),
         statistics=_statistics(held, ledger, statistics or {}),
     )
     for name, tally in ledger.tallies.items():
@@ -83,35 +77,40 @@ def _unexplained(held: Held, ledger: Ledger, id_column: str) -> list[str]:
     live = "removed_at IS NULL"
     found: list[pa.Array] = []
     if "Task" in ledger.tallies:
-        rejected = (REJECTED_RECORDS, "record_id", "object = 'Task'")
+        rejected = (
+            REJECTED_RECORDS,
+            held.name("record_id"),
+            f"{held.name('object')} = 'Task'",
+        )
         orphans = held.orphans(RELATIONS, key, task, live, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
         found.append(orphans.column("id").filter(without))
-    if "Contact" in ledger.tallies:
-        of_contacts = f"{live} AND {who} LIKE '003%'"
-        gone = (ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
+    if ledger.target is CONTACT and CONTACT.object_name in ledger.tallies:
+        of_contacts = f"{live} AND {held.sql(who)} LIKE '003%'"
+        gone = (ledger.target.life_table, ledger.target.life_key, "gone_reason IS NOT NULL")
         parents = [(CONTACTS, key, ""), gone]
         found.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
     return union(*found).to_pylist()  # type: ignore[no-any-return]
 
 
 def _statistics(held: Held, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
-    """Counts over ``sf_contacts``; one whose column does not exist is left out with a warning."""
-    found = {"total": held.count(CONTACTS)}
-    if held.name("Email") in held.column_hints(CONTACTS):
-        found["with_email"] = held.count(CONTACTS, f"{held.name('Email')} IS NOT NULL")
-    active = held.count(ACTIVE_CONTACTS, "is_active")
+    """Counts over the records; one whose column does not exist is left out with a warning."""
+    table, life_table = ledger.target.table, ledger.target.life_table
+    found = {"total": held.count(table)}
+    if held.name("Email") in held.column_hints(table):
+        found["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
+    active = held.count(life_table, "is_active")
     found["active"] = active
-    found["inactive"] = held.count(ACTIVE_CONTACTS) - active
+    found["inactive"] = held.count(life_table) - active
     for name, condition in extra.items():
         try:
-            found[name] = held.count(CONTACTS, f"({condition})")
+            found[name] = held.count(table, f"({condition})")
         except DatabaseException:
             ledger.warn(
                 f"statistic {name!r} was left out: {condition!r} is not a condition on"
-                f" {CONTACTS} (configured under [sources.salesforce_targeted.statistics])"
+                f" {table} (configured under [sources.salesforce_targeted.statistics])"
             )
     return found
 

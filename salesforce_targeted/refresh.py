@@ -25,12 +25,11 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.columns import ROW_HASH, Columns
-from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS
 from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.kept_values import kept
 from salesforce_targeted.plan import Api, Plan, cheapest
 from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve
-from salesforce_targeted.run import OBJECTS, USER_FIELDS, Run
+from salesforce_targeted.run import USER_FIELDS, Run
 from salesforce_targeted.tables import EVERY_RECORD
 
 # How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
@@ -52,7 +51,7 @@ def choose(run: Run, table: str, named: pa.Array) -> Pass:
     Args:
         named: Ids that must be held after the run, an array of ``id_set``.
     """
-    object_name, key = OBJECTS[table], run.columns(table).key.stored
+    object_name, key = run.object_of(table), run.columns(table).key.stored
     rejected = id_array(run.held.rejected_ids(object_name))
     rejects_a_field = run.held.rejects_a_field(object_name)
     if run.scope.retry_rejected and not rejects_a_field:
@@ -62,9 +61,9 @@ def choose(run: Run, table: str, named: pa.Array) -> Pass:
     held = run.held.id_array(table, key)
     if run.scope.retry_rejected:
         return Pass(union(held, rejected), whole=True)
-    if table == CONTACTS and run.scope.complete:
-        # A contact that was gone when it was active is held as soon as the org shows it.
-        named = union(named, run.held.id_array(ACTIVE_CONTACTS, "contact_id"))
+    if table == run.target.table and run.scope.complete:
+        # A record that was gone when it was active is held as soon as the org shows it.
+        named = union(named, run.held.id_array(run.target.life_table, run.target.life_key))
     everything = union(held, named)
     if run.scope.since is not None:
         modified = _modified(run, object_name, run.scope.since, everything)
@@ -86,7 +85,7 @@ def choose(run: Run, table: str, named: pa.Array) -> Pass:
         f" whole pass, due"
         f" {datetime.fromisoformat(passed_at) + _days(run):%Y-%m-%d}"
     )
-    gone = run.held.id_array(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL")
+    gone = run.held.id_array(run.target.life_table, run.target.life_key, "gone_reason IS NOT NULL")
     back = among(named, gone)  # being shown again moves no stamp
     return Pass(union(minus(named, held), modified, back, rejected), whole=False)
 
@@ -98,7 +97,7 @@ def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa
         chosen: What to ask for.
         books: Filled in as answers come.
     """
-    object_name = OBJECTS[table]
+    object_name = run.object_of(table)
     columns = run.columns(table)
     tally = run.ledger.tally(object_name)
     tally.asked += len(chosen.ids)
@@ -132,15 +131,18 @@ def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa
 def _changed_rows(
     run: Run, table: str, columns: Columns, answers: Iterator[Retrieved], books: Refreshed
 ) -> Iterator[pa.Table]:
-    object_name = OBJECTS[table]
+    object_name = run.object_of(table)
     tally = run.ledger.tally(object_name)
+    # Of those alone anybody asks whether they came: a million others need no room.
+    rejected = set(run.held.rejected_ids(object_name))
     answered = run.ledger.answered.setdefault(object_name, IdSet())
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))
     for answer in answers:
         _note(run, answer, columns, books)
-        answered.add(answer.batch.table.column(columns.key.name))
-        answered.update(gone.id for gone in answer.gone)
+        if rejected:
+            ids = answer.batch.table.column(columns.key.name).to_pylist()
+            answered.update(rejected & {*ids, *(gone.id for gone in answer.gone)})
         came = kept(run.held, table, columns, answer.batch)
         came = run.held.completed(table, columns, came)
         changes = run.held.changes(table, columns, came)

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from salesforce_targeted import load_batches, relation_pages
 from salesforce_targeted.api import soql
 from salesforce_targeted.columns import ROW_HASH, TIMESTAMP
-from salesforce_targeted.discovery import CONTACT_PREFIX, discovered
+from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import RELATIONS
 from salesforce_targeted.id_counts import Counting
 from salesforce_targeted.id_set import IdSet, Texts, id_array, in_batches, minus, union
@@ -134,7 +134,7 @@ class RelationRefresh:
         suspects = {
             who: difference
             for who in unlike
-            if who.startswith(CONTACT_PREFIX)
+            if who.startswith(run.key_prefix)
             and (difference := shown[who] - before[who] - changes[who])
         }
         missing = run.relation_count() - held
@@ -185,7 +185,7 @@ class RelationRefresh:
         where = self.run.counting_relations
         if some is not None:
             quoted = ",".join(f"'{one}'" for one in some)
-            where += f" AND {column} IN ({quoted})"
+            where += f" AND {self.run.held.sql(column)} IN ({quoted})"
         columns = {"id": self.key, "task": self.task, "who": self.who}
         return self.run.held.table(RELATIONS, columns, where)
 
@@ -255,7 +255,7 @@ class RelationRefresh:
         if not rows.num_rows:
             return
         who = rows.column("RelationId")
-        contacts = who.filter(pc.starts_with(who, CONTACT_PREFIX))
+        contacts = who.filter(pc.starts_with(who, self.run.key_prefix))
         self.contacts.add(contacts)
         run.named_contacts.add(contacts)
         tally.leads += pc.sum(pc.starts_with(who, "00Q")).as_py() or 0

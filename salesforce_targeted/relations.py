@@ -26,20 +26,24 @@ Record = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Junction:
-    """The object whose rows relate a task to a contact or lead.
+    """The object whose rows point at the records that count: relations, of tasks or of others.
 
     Attributes:
-        who: Its field with the contact's or lead's id.
-        task: Its field with the task's id.
+        who: Its field with the id of the record that counts.
+        task: Its field with the task's id, where the rows themselves are held.
+        condition: Which of its rows count; None for all.
+        fallback: What answers in an org that does not have the object.
     """
 
     object_name: str
     who: str
-    task: str
+    task: str = ""
+    condition: soql.Condition | None = None
+    fallback: Junction | None = None
 
 
-SHARED_ACTIVITIES = Junction("TaskWhoRelation", "RelationId", "TaskId")
 TASK_WHO_ID = Junction("Task", "WhoId", "Id")
+SHARED_ACTIVITIES = Junction("TaskWhoRelation", "RelationId", "TaskId", fallback=TASK_WHO_ID)
 
 # What a relation has; TaskWhoRelation's describe decides where it exists.
 _FIELDS_OF_TASK = (
@@ -78,11 +82,12 @@ def groups_statement(
     before: str | None = None,
 ) -> soql.Soql:
     """The next batch of ids that relations point at, in their order, with how many do."""
-    beyond = soql.ne(junction.who, None) if after is None else soql.gt(junction.who, after)
+    beyond = soql.ne(junction.who, None) if not after else soql.gt(junction.who, after)
     return soql.select(
         [junction.who, soql.aggregate("COUNT", "Id", "relations")],
         junction.object_name,
         soql.and_(
+            junction.condition,
             beyond,
             None if before is None else soql.le(junction.who, before),
             None if since is None else soql.ge("SystemModstamp", since),
@@ -99,6 +104,7 @@ def active(
     key_prefix: str,
     *,
     since: datetime | None = None,
+    after: str | None = None,
     first: list[Record] | None = None,
     cuts: Sequence[str] = (),
 ) -> Iterator[pa.Table]:
@@ -107,6 +113,7 @@ def active(
     Args:
         key_prefix: Three characters that the ids of the wanted object start with. Ids are answered
             in their own order, so the objects lie one after another and the rest is not read.
+        after: Only ids after this one.
         first: The first batch, where it is known already.
         cuts: Ids beyond the first batch that part the rest into ranges, read side by side.
 
@@ -131,7 +138,7 @@ def active(
         counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
         return pa.table({"id": ids, "count": counts})
 
-    begin: str | None = None
+    begin = after
     if first is not None:
         yield _table(first)
         if is_last(first, junction, key_prefix, per_call):
@@ -152,6 +159,7 @@ def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_cal
 def where(junction: Junction, since: datetime | None) -> soql.Condition | None:
     """Relations that point at somebody, modified at or after a moment."""
     return soql.and_(
+        junction.condition,
         None if junction is SHARED_ACTIVITIES else soql.ne(junction.who, None),
         None if since is None else soql.ge("SystemModstamp", since),
     )

@@ -37,11 +37,13 @@ from salesforce_targeted.held import (
 from salesforce_targeted.id_counts import IdCounts
 from salesforce_targeted.id_set import IdSet, id_array, union
 from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.load_terms import LoadTerms, load_terms
 from salesforce_targeted.opening import Opening, opening
 from salesforce_targeted.plan import Latency
-from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
+from salesforce_targeted.relations import TASK_WHO_ID, Junction
 from salesforce_targeted.retrieval import Refreshed
 from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.target import CONTACT, Target
 from salesforce_targeted.turns import Turns
 
 OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
@@ -69,8 +71,11 @@ class Run:
         ledger: Ledger,
         pipeline: dlt.Pipeline | None = None,
         *,
+        target: Target = CONTACT,
         loads_what_came: bool = False,
     ) -> None:
+        self.target = target
+        ledger.target = target
         self.turns = Turns()
         self._loads_what_came = loads_what_came
         self._pipeline = pipeline
@@ -87,10 +92,10 @@ class Run:
         self.named_tasks = IdSet()
         self.named_users: set[str] = set()
         self.left_reasons: dict[str, str] = {}
-        self.contacts: Refreshed | None = None
-        self.asked_contacts = id_array(())
+        self.answered: Refreshed | None = None
+        self.asked = id_array(())
         self.read_contacts: IdCounts | None = None
-        self.active_contacts: IdCounts | None = None
+        self.active: IdCounts | None = None
         self._columns: dict[str, Columns] = {}
 
     @contextmanager
@@ -128,8 +133,25 @@ class Run:
     def held(self) -> Held:
         """The destination's tables, of the pipeline that runs the source or that is looked at."""
         if self._pipeline is None:
-            return Held(dlt.current.pipeline(), dlt.current.source_schema())
+            return Held(dlt.current.pipeline(), dlt.current.source_schema(), anew=self.terms.anew)
         return Held.of(self._pipeline)
+
+    @cached_property
+    def terms(self) -> LoadTerms:
+        """On what terms the load of this run writes; none where nothing is loaded.
+
+        Raises:
+            ConfigurationError: rows would be lost or doubled.
+        """
+        if self._pipeline is not None:
+            return LoadTerms()
+        return load_terms(
+            dlt.current.source(),
+            dlt.current.pipeline(),
+            dlt.current.load_package_state()["state"],
+            self.target,
+            self.settings.id_column,
+        )
 
     @cached_property
     def state(self) -> dict[str, Any]:
@@ -146,9 +168,10 @@ class Run:
         Raises:
             OtherOrgError: the destination holds another org.
         """
+        where = self.held.location  # refuses, before a call, a load that would lose rows
         plain = self.scope.complete and self.settings.since is None
         self.ledger.predict("composite", 1)
-        found = opening(self.client, discovery=plain)
+        found = opening(self.client, self.target, discovery=plain)
         org = urlsplit(self.client.instance_url).hostname
         if self.state.setdefault("org", org) != org:
             if self._pipeline is None:
@@ -157,7 +180,7 @@ class Run:
                     f" of {org}"
                 )
             self.state.clear()
-        self.state["held_in"] = self.held.location
+        self.state["held_in"] = where
         if self.client.usage is not None:
             # Known from the first answer on: so many of the org's daily calls are for others.
             share = self.settings.daily_call_reserve
@@ -178,7 +201,7 @@ class Run:
     @property
     def first_groups(self) -> list[dict[str, Any]] | None:
         """The first batch of discovery, where the first call brought it."""
-        return self.opening.groups if self.junction is SHARED_ACTIVITIES else None
+        return self.opening.groups if self.junction is self.target.discovered_by else None
 
     @property
     def fits_one_page(self) -> bool:
@@ -187,13 +210,13 @@ class Run:
         return (
             self.scope.complete
             and known is not None
-            and self.junction is SHARED_ACTIVITIES
+            and self.junction is self.target.discovered_by
             and known <= self.client.limits.rows_per_query_page
         )
 
     def relation_count(self) -> int:
         """How many relations the org shows."""
-        if self.junction is SHARED_ACTIVITIES and self.opening.relations is not None:
+        if self.junction is self.target.discovered_by and self.opening.relations is not None:
             return self.opening.relations
         floor = self.settings.since if self.filters_by_stamp else None
         self.ledger.predict("query", 1)
@@ -201,17 +224,33 @@ class Run:
 
     @cached_property
     def junction(self) -> Junction:
-        """The object that relates tasks to contacts in this org."""
-        answer = self.describes["TaskWhoRelation"]
+        """The object that relates others to the records that count, in this org."""
+        wanted = self.target.discovered_by
+        answer = self.describes[wanted.object_name]
         if not isinstance(answer, SalesforceError):
-            return SHARED_ACTIVITIES
-        if not isinstance(answer, NotFoundError):
+            return wanted
+        if not isinstance(answer, NotFoundError) or wanted.fallback is None:
             raise answer
         self.ledger.warn(
-            "Shared Activities is off, or TaskWhoRelation is hidden from our user: a task's own"
-            " WhoId counts as its one relation"
+            f"Shared Activities is off, or {wanted.object_name} is hidden from our user: the own"
+            f" WhoId of each {wanted.fallback.object_name} counts as its one relation"
         )
-        return TASK_WHO_ID
+        return wanted.fallback
+
+    def object_of(self, table: str) -> str:
+        """The object whose records a table of ours holds."""
+        return self.target.object_name if table == self.target.table else OBJECTS[table]
+
+    @cached_property
+    def key_prefix(self) -> str:
+        """The three characters that the ids of the records that count start with."""
+        known = self.target.key_prefix
+        return known or str(self.describe(self.target.object_name)["keyPrefix"])
+
+    @property
+    def holds_relations(self) -> bool:
+        """Whether the relations themselves are held, not only whom they point at."""
+        return self.target is CONTACT
 
     def describe(self, object_name: str) -> dict[str, Any]:
         """The describe of an object.
@@ -230,12 +269,14 @@ class Run:
         """The columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:
             found = columns(
-                self.describe(OBJECTS[table]),
+                self.describe(self.object_of(table)),
                 normalize=self.held.name,
                 id_column=self.settings.id_column,
                 stored=self.held.column_hints(table),
-                only=self.settings.fields if table == CONTACTS else None,
+                only=self.settings.fields if table == self.target.table else None,
                 own=RELATION_COLUMNS if table == RELATIONS else (),
+                asked=self.terms.types.get(self.held.stored_table(table)),
+                closed=self.held.stored_table(table) in self.terms.closed,
             )
             for warning in found.warnings:
                 self.ledger.warn(warning)
@@ -245,11 +286,12 @@ class Run:
     @cached_property
     def filters_by_stamp(self) -> bool:
         """Whether relations can be read by ``SystemModstamp``; if not, all are read each run."""
-        entries = {entry["name"]: entry for entry in self.describe("TaskWhoRelation")["fields"]}
+        name = self.junction.object_name
+        entries = {entry["name"]: entry for entry in self.describe(name)["fields"]}
         filterable = bool(entries.get("SystemModstamp", {}).get("filterable"))
         if not filterable:
             self.ledger.warn(
-                "TaskWhoRelation.SystemModstamp can't be filtered on in this org: every run reads"
+                f"{name}.SystemModstamp can't be filtered on in this org: every run reads"
                 " all relations"
             )
         return filterable
@@ -282,7 +324,7 @@ class Run:
         where, floor = "removed_at IS NULL", self.settings.since
         if floor is None or not self.filters_by_stamp:
             return where
-        stamp = self.held.name("SystemModstamp")
+        stamp = self.held.sql(self.held.name("SystemModstamp"))
         return f"{where} AND {stamp} >= TIMESTAMP WITH TIME ZONE '{floor.isoformat()}'"
 
     @property
@@ -305,7 +347,9 @@ class Run:
         column = self.held.name(field)
         if not self.scope.complete or column not in self.held.column_hints(table):
             return id_array(())
-        return self.held.id_array(table, column, f"{column} LIKE '{like}'" if like else "")
+        return self.held.id_array(
+            table, column, f"{self.held.sql(column)} LIKE '{like}'" if like else ""
+        )
 
     def users_of_held(self) -> pa.Array:
         """Users whom held rows name."""

@@ -15,10 +15,21 @@ from dlt.sources import DltSource
 
 from salesforce_targeted import lost_tables, reconciliation, run_lock, sync_runs
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
-from salesforce_targeted.destination_errors import cause, first_line, is_of_destination, told
+from salesforce_targeted.destination_errors import (
+    cause,
+    first_line,
+    is_of_destination,
+    named,
+    of_disk,
+    told,
+)
 from salesforce_targeted.held import SYNC_RUNS, Held
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.leftovers import finish_leftovers, forget_other_datasets
+from salesforce_targeted.leftovers import (
+    finish_leftovers,
+    forget_other_datasets,
+    start_afresh,
+)
 from salesforce_targeted.lock_waits import PATIENCE_SECONDS, LockWaits
 from salesforce_targeted.run import OtherOrgError
 from salesforce_targeted.run_lock import AnotherRunError
@@ -125,7 +136,7 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
         if not isinstance(cause(error), OtherOrgError):
             raise
     ledger.step("the working folder is another org's: starting from what the destination holds")
-    pipeline.drop()
+    start_afresh(pipeline)
     return pipeline.run(source)
 
 
@@ -133,8 +144,10 @@ def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
     """One paragraph: what happened and what to do about it."""
     if isinstance(error, SalesforceError):
         return str(error)
+    if said := of_disk(error):
+        return said
     if is_of_destination(error):
-        return told(error, str(pipeline.destination.destination_name))
+        return told(error, named(str(pipeline.destination.destination_name)))
     return f"{type(error).__name__}: {first_line(error)}"
 
 

@@ -1,13 +1,46 @@
 """Whose turn it is: resources of one extraction that depend on one another without being piped.
 
 dlt polls resources in rounds; a resource that yields None says "not yet" and is asked again in the
-next round. So a resource that needs what others find waits for their stages to end.
+next round. So a resource that needs what others find waits for their stages to end. With
+``parallelize()`` dlt polls from threads: one stage then works at a time, for they share who was
+named, what is held, and one connection. (A stage's calls are on the way side by side anyway.)
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from threading import Lock
+from typing import Any, ParamSpec, Protocol
+
+P = ParamSpec("P")
+
+
+class Shared(Protocol):
+    """What stages share, and the lock that whoever is at work on it holds."""
+
+    lock: Lock
+
+
+def one_at_a_time(stage: Callable[P, Iterator[Any]]) -> Callable[P, Iterator[Any]]:
+    """Let a stage work only while no other one does; it has a parameter ``runs``, the Shared."""
+    signature = inspect.signature(stage)
+
+    @functools.wraps(stage)
+    def alone(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+        shared: Shared = signature.bind(*args, **kwargs).arguments["runs"]
+        with closing(stage(*args, **kwargs)) as items:  # type: ignore[type-var]
+            while True:
+                with shared.lock:
+                    try:
+                        item = next(items)
+                    except StopIteration:
+                        return
+                yield item
+
+    return alone
 
 
 class Turns:

@@ -8,7 +8,7 @@ the org does not show it), ``stale`` (the org moved on), ``altered`` (somebody c
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,14 +17,14 @@ import pyarrow.compute as pc
 
 from salesforce_targeted import relation_pages
 from salesforce_targeted.columns import ROW_HASH, Columns
-from salesforce_targeted.discovery import CONTACT_PREFIX
-from salesforce_targeted.held import ACTIVE_CONTACTS, CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.discovery import discovered
+from salesforce_targeted.held import RELATIONS, TASKS, USERS
 from salesforce_targeted.id_counts import Counting, IdCounts
 from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.kept_values import kept
 from salesforce_targeted.refresh import named_users, plan_of
 from salesforce_targeted.retrieval import retrieve
-from salesforce_targeted.run import OBJECTS, Run
+from salesforce_targeted.run import Run
 from salesforce_targeted.tables import add_row_hash
 
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
@@ -77,10 +77,14 @@ def verify(run: Run) -> dict[str, Any]:
     """
     drift = Drift()
     _check_types(run, drift)
-    counts = _relations(run, drift)
-    _objects(run, drift, CONTACTS, run.named_contacts.ids)
-    _objects(run, drift, TASKS, run.named_tasks.ids)
-    _objects(run, drift, USERS, id_array(run.named_users))
+    if run.holds_relations:
+        counts = _relations(run, drift)
+        _objects(run, drift, run.target.table, run.named_contacts.ids)
+        _objects(run, drift, TASKS, run.named_tasks.ids)
+        _objects(run, drift, USERS, id_array(run.named_users))
+    else:
+        counts = discovered(run)
+        _objects(run, drift, run.target.table, counts.ids)
     _lives(run, drift, counts)
     return {
         "status": "drift" if drift.found else "done",
@@ -96,28 +100,16 @@ def verify(run: Run) -> dict[str, Any]:
         "to_forget": {
             f"{table}": ids
             for (table, cause), ids in drift.found.items()
-            if cause in {STALE, ALTERED} and table != ACTIVE_CONTACTS
+            if cause in {STALE, ALTERED} and table != run.target.life_table
         },
     }
-
-
-def verify_text(facts: Mapping[str, Any]) -> str:
-    """The comparison for a terminal."""
-    drift = facts["drift"]
-    compared = ", ".join(f"{table} {rows:,}" for table, rows in facts["compared"].items())
-    lines = [f"compared   {compared}; {facts['calls']['total']} API calls"]
-    lines += [f"{cause:<10} {drift[cause]:,}" for cause in CAUSES]
-    for example in drift["examples"]:
-        columns = f": {', '.join(example['columns'])}" if example["columns"] else ""
-        lines.append(f"  {example['cause']:<8} {example['table']} {example['id']}{columns}")
-    lines.append("no drift" if facts["status"] == "done" else "drift found")
-    return "\n".join([*lines, *(f"warning: {warning}" for warning in facts["warnings"])])
 
 
 def _check_types(run: Run, drift: Drift) -> None:
     """Columns that somebody altered in the database, against the types that dlt knows of."""
     with run.held.pipeline.destination_client() as client:
-        for table in (RELATIONS, CONTACTS, TASKS, USERS):
+        others = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
+        for table in (run.target.table, *others):
             hints = run.held.column_hints(table)
             stored: Any = client.get_storage_table(table)[1]  # type: ignore[attr-defined]
             wrong = [
@@ -139,7 +131,7 @@ def _relations(run: Run, drift: Drift) -> IdCounts:
         _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
         seen.add(rows.column(columns.key.name))
         who = rows.column("RelationId")
-        counts.add(who.filter(pc.starts_with(who, CONTACT_PREFIX)))
+        counts.add(who.filter(pc.starts_with(who, run.key_prefix)))
         run.named_tasks.add(rows.column("TaskId"))
         run.named_users.update(named_users(rows, columns))
     found = counts.counts()
@@ -150,24 +142,26 @@ def _relations(run: Run, drift: Drift) -> IdCounts:
 
 
 def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> None:
-    if not run.shows(OBJECTS[table]):
+    target = run.target
+    if not run.shows(run.object_of(table)):
         return
     columns = run.columns(table)
     held = run.held.id_array(table, columns.key.stored)
     ids = union(held, named)
     if not len(ids):
         return
-    plan = plan_of(run, OBJECTS[table], columns, len(ids))
+    plan = plan_of(run, run.object_of(table), columns, len(ids))
     explained = set()
-    if table == CONTACTS:
-        explained = set(run.held.ids(ACTIVE_CONTACTS, "contact_id", "gone_reason IS NOT NULL"))
+    if table == target.table:
+        gone = run.held.ids(target.life_table, target.life_key, "gone_reason IS NOT NULL")
+        explained = set(gone)
     for answer in retrieve(run.client, plan, ids, columns):
         _compare(run, drift, table, columns, kept(run.held, table, columns, answer.batch))
         run.named_users.update(named_users(answer.batch.table, columns))
-        if table == CONTACTS:
+        if table == target.table:
             came = answer.batch.table.column(columns.key.name).to_pylist()
-            drift.note(ACTIVE_CONTACTS, STALE, sorted(explained & set(came)))
-            drift.note(CONTACTS, EXTRA, [one.id for one in answer.gone if one.id not in explained])
+            drift.note(target.life_table, STALE, sorted(explained & set(came)))
+            drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in explained])
         if answer.last_rows is not None:
             last = answer.last_rows.table
             known = set(among(union(last.column(columns.key.name)), held).to_pylist())
@@ -229,16 +223,17 @@ def _hashes(rows: pa.Table, names: Sequence[str]) -> list[str]:
 
 
 def _lives(run: Run, drift: Drift, shown: IdCounts) -> None:
-    """Compare what is said about contacts with the relations that the org shows."""
+    """Compare what is said about records with the relations that the org shows."""
+    table, key = run.target.life_table, run.target.life_key
     known = {
         row[0]: (row[1], row[2])
-        for row in run.held.rows(ACTIVE_CONTACTS, ["contact_id", "is_active", "relation_count"])
+        for row in run.held.rows(table, [key, "is_active", "relation_count"])
     }
     counts = shown.between("", "~")
-    drift.compared[ACTIVE_CONTACTS] += len(known)
-    drift.note(ACTIVE_CONTACTS, MISSING, sorted(counts.keys() - known.keys()))
+    drift.compared[table] += len(known)
+    drift.note(table, MISSING, sorted(counts.keys() - known.keys()))
     drift.note(
-        ACTIVE_CONTACTS,
+        table,
         STALE,
         sorted(
             who

@@ -164,3 +164,14 @@ def test_sets_of_many_pages_hold_their_own_ids() -> None:
 
     assert page.to_pylist() == found.ids.to_pylist()
     assert found.ids.offset == 0
+
+
+def test_sets_that_are_merged_a_stretch_at_a_time() -> None:
+    """Longer than a stretch, of unlike lengths, overlapping at one end, at both and nowhere."""
+    names = [f"00T{number:015}" for number in range(300_000)]
+    some = [names[:250_001], names[100_000:], names[99_999:200_001:7], names[-3:], names[1:2]]
+    arrays = [id_array(one) for one in some]
+
+    assert names == union_of(*arrays).to_pylist()
+    assert sorted({*some[2], *some[3]}) == union_of(arrays[2], arrays[3]).to_pylist()
+    assert names[100_000:] == union_of(arrays[3], arrays[1]).to_pylist()

@@ -12,6 +12,7 @@ from salesforce_targeted import life
 from salesforce_targeted.gone import Gone
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
 from salesforce_targeted.life import Life, Sighting
+from salesforce_targeted.target import CONTACT
 
 BORN, BEFORE, NOW = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 19, 20))
 ADA, BOB, EVE = "003A", "003B", "003E"
@@ -40,7 +41,7 @@ def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
 def after(before: Life | None, what: Sighting) -> Life | None:
     """Ada's life after the run; None if nothing is written."""
     known = {} if before is None else {ADA: before}
-    found = [one for one in life.changed(known, {ADA}, what) if one.contact_id == ADA]
+    found = [one for one in life.changed(known, {ADA}, what) if one.record_id == ADA]
     assert len(found) <= 1
     return found[0] if found else None
 
@@ -60,7 +61,7 @@ def test_a_contact_that_was_never_held_is_born_gone() -> None:
     found = life.changed({}, [], seen({ADA: 1}, gone=gone(DELETED)))
 
     assert [(ADA, True, 1, DELETED)] == [
-        (one.contact_id, one.is_active, one.relation_count, one.gone_reason) for one in found
+        (one.record_id, one.is_active, one.relation_count, one.gone_reason) for one in found
     ]
 
 
@@ -75,12 +76,12 @@ def test_a_held_contact_without_relations_is_born_inactive() -> None:
 def test_everyone_has_a_life_in_the_order_of_ids() -> None:
     """Known, held, counted or gone: each once."""
     found = life.changed(
-        {EVE: replace(LEFT, contact_id=EVE)},
+        {EVE: replace(LEFT, record_id=EVE)},
         [BOB],
         seen({ADA: 1}, gone={"003C": Gone("003C", HIDDEN)}),
     )
 
-    assert [ADA, BOB, "003C"] == [one.contact_id for one in found]
+    assert [ADA, BOB, "003C"] == [one.record_id for one in found]
 
 
 # --- quiet
@@ -313,9 +314,10 @@ def test_every_transition_keeps_the_rules(before: Life | None, what: Sighting) -
 
 def test_lives_as_arrow() -> None:
     """One schema; the order of the columns is that of the fields, which Life(*row) leans on."""
-    table = life.to_table([ACTIVE, LEFT])
+    table = life.to_table([ACTIVE, LEFT], "lead_id")
+    rows = [list(asdict(one).values()) for one in (ACTIVE, LEFT)]
 
-    assert life.SCHEMA == table.schema
-    assert [asdict(ACTIVE), asdict(LEFT)] == table.to_pylist()
-    assert life.SCHEMA.names == list(asdict(ACTIVE)) == list(life.DESCRIPTIONS)
-    assert (0, life.SCHEMA) == (life.to_table([]).num_rows, life.to_table([]).schema)
+    assert life.schema("lead_id") == table.schema == life.to_table([], "lead_id").schema
+    assert rows == [list(row.values()) for row in table.to_pylist()]
+    assert ["record_id", *life.schema("lead_id").names[1:]] == list(asdict(ACTIVE))
+    assert life.schema("contact_id").names == list(life.descriptions(CONTACT))

@@ -130,7 +130,7 @@ def test_the_ids_of_relations(org: DemoOrg, client: SalesforceClient, junction: 
 
     def found(**which: object) -> list[str]:
         pages = list(relation_pages.targets(client, junction, of, **which))  # type: ignore[arg-type]
-        pairs = [(row["id"], row["RelationId"]) for row in rows_in(pages)]
+        pairs = [(row["id"], row["RelationId"]) for page in pages for row in page.table.to_pylist()]
         assert {(id_, rows[id_]["RelationId"]) for id_, _ in pairs} == set(pairs)
         return sorted(id_ for id_, _ in pairs)
 
@@ -154,7 +154,7 @@ def test_relations_of_more_contacts_than_one_statement_takes(
     who = [*active[:6], *strangers, *active[6:]]
     found = relation_pages.targets(client, SHARED_ACTIVITIES, columns_in(org), who=who)
 
-    assert expected == sorted(row["id"] for row in rows_in(found))
+    assert expected == sorted(id_ for page in found for id_ in page.table.column("id").to_pylist())
     assert 3 <= org.billed
 
 

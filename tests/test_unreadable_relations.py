@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log2
 
 import pytest
@@ -11,11 +12,12 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import QueryError, UnavailableError
 from salesforce_targeted.api.ids import IdRange
+from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.relations import SHARED_ACTIVITIES, Junction
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
-from tests.relating import JUNCTIONS, columns_in, pages_of, rows_in, shown
+from tests.relating import JUNCTIONS, columns_in, rows_in, shown
 
 LISTED = "SELECT object, record_id, field FROM sf_rejected_records ORDER BY 1, 2, 3"
 REMOVED = "SELECT id FROM sf_taskwhorelations WHERE removed_at IS NOT NULL"
@@ -34,8 +36,9 @@ def test_all_others_are_read(
     org.shared_activities = junction is SHARED_ACTIVITIES
     rows = shown(org, junction)
     bad = sorted(rows)[place]
+    org.page_rows = 7
     org.poisons.add(junction.object_name, bad)
-    batches = list(relation_pages.read(pages_of(client, 7), junction, columns_in(org, junction)))
+    batches = list(relation_pages.read(client, junction, columns_in(org, junction)))
     rejected = [one for batch in batches for one in batch.rejected]
 
     assert sorted(set(rows) - {bad}) == sorted(row["Id"] for row in rows_in(batches))
@@ -96,20 +99,37 @@ def test_a_run_goes_on_without_it_and_heals(org: DemoOrg, synced: Synced) -> Non
     assert ("done", "done") == (first["status"], kept["status"])
 
 
-def test_a_held_one_is_not_marked_removed_when_counts_are_compared(
+def test_a_held_one_is_not_marked_removed_when_ids_are_compared(
     org: DemoOrg, synced: Synced
 ) -> None:
-    """An ordinary run compares ids; what can't be read is there nevertheless."""
-    synced.ok()
-    relations = sorted(shown(org, SHARED_ACTIVITIES))
-    org.poisons.add("TaskWhoRelation", relations[5])
-    org.delete_task(shown(org, SHARED_ACTIVITIES)[relations[8]]["TaskId"])
-    synced.ok()
-    removed = {row[0] for row in synced.sql(REMOVED)}
+    """Another relation of its contact was removed; what can't be read is there nevertheless."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=10))
+    who = org.active_ids()[0]
+    removed_task, _ = org.log_task([who]), org.log_task([who])
+    synced.ok(small)
+    of_who = {
+        i: row for i, row in shown(org, SHARED_ACTIVITIES).items() if row["RelationId"] == who
+    }
+    gone = next(id_ for id_, row in of_who.items() if row["TaskId"] == removed_task)
+    bad = next(id_ for id_ in of_who if id_ != gone)
+    org.poisons.add("TaskWhoRelation", bad)
+    org.delete_task(removed_task)
+    synced.ok(small)
 
-    assert relations[8] in removed
-    assert relations[5] not in removed
-    assert removed == set(relations) - set(shown(org, SHARED_ACTIVITIES))
+    assert {gone} == {row[0] for row in synced.sql(REMOVED)}
+    assert [("TaskWhoRelation", bad, "*")] == listed(synced)
+
+
+def test_a_field_that_cant_be_read_keeps_what_is_held(org: DemoOrg, synced: Synced) -> None:
+    """Its row is as it was, and listed."""
+    synced.ok()
+    bad, row = next(iter(synced.rows("sf_taskwhorelations").items()))
+    org.poisons.add("TaskWhoRelation", bad, "Type")
+    synced.ok(Scope(full=True))
+
+    assert row == synced.rows("sf_taskwhorelations")[bad]
+    assert row["type"]
+    assert [("TaskWhoRelation", bad, "Type")] == listed(synced)
 
 
 def test_where_nothing_can_be_read_the_error_is_the_orgs() -> None:

@@ -1,0 +1,116 @@
+"""Records of any object that some other object's field points at, and nothing else of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Optional
+
+import dlt
+from dlt.sources import DltResource, DltSource
+
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.api.sign_in_choice import SalesforceCredentials
+from salesforce_targeted.held import (
+    ACTIVE_CONTACTS,
+    CONTACTS,
+    REJECTED_RECORDS,
+    RELATIONS,
+    SYNC_RUNS,
+    TASKS,
+    USERS,
+)
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.resources import Runs, of_run, of_target
+from salesforce_targeted.settings import Scope, settings_of
+from salesforce_targeted.target import Where, target_of
+
+_TAKEN = (CONTACTS, ACTIVE_CONTACTS, RELATIONS, TASKS, USERS, REJECTED_RECORDS, SYNC_RUNS)
+
+
+def targeted(
+    credentials: Optional[SalesforceCredentials] = None,
+    *,
+    object: str,  # noqa: A002  # Salesforce's and the caller's word for it
+    discovered_by: str,
+    where: Optional[Where] = None,
+    table: Optional[str] = None,
+    since: Optional[str] = None,
+    fields: Optional[list[str]] = None,
+    refresh_call_budget: int = 100,
+    full_refresh_days: int = 7,
+    daily_call_reserve: float = 0.1,
+    calls_per_run: Optional[int] = None,
+    api: Optional[str] = None,
+    id_column: str = "id",
+    scope: Optional[Scope] = None,
+    ledger: Optional[Ledger] = None,
+) -> DltSource:
+    """The records of an object whose ids another object's field holds, with all their fields.
+
+    The same discovery, planner, refresh, isolation and books as :func:`salesforce_targeted`, whose
+    contacts are one use of it. The rows that point at the records are not held themselves.
+
+    Args:
+        credentials: One of the six ways to sign in; None: dlt's configuration and ``SALESFORCE_*``.
+        object: API name: ``Lead``, ``Account``, ``Invoice__c``.
+        discovered_by: ``TaskWhoRelation``, ``EventWhoRelation``, or any object's field that refers
+            to the records: ``Opportunity.AccountId``. The field must be groupable (``describe``).
+        where: Which rows of that object count: field to value, or to a list of values, such as
+            ``{"IsClosed": False}``.
+        table: The records' table. None: ``sf_`` and the plural, such as ``sf_leads``.
+        since: Rows of that object modified before this date don't count. None: all do.
+        fields: API names of the object's fields to take. None: all.
+        refresh_call_budget: Up to so many calls everything held is read again each run.
+        full_refresh_days: Beyond that budget, a whole pass follows every so many days.
+        daily_call_reserve: Share of the org's daily calls that is left to others.
+        calls_per_run: A run spends no more calls than this. None: no bound.
+        api: Force "collections", "composite", "query" or "bulk"; the rows are the same.
+        id_column: What Salesforce's ``Id`` is called in the table.
+        scope: What this run looks at, where that is not the default.
+        ledger: Where the run writes what happened.
+
+    Returns:
+        A source, for leads named ``salesforce_leads``, with the resources ``lead`` (table
+        ``sf_leads``), ``lead_life`` (``sf_active_leads``, key ``lead_id``; as
+        ``sf_active_contacts``), ``rejected_record`` and ``sync_run``. In ``sf_sync_runs`` the
+        columns of contacts count the records.
+
+    Raises:
+        ConfigurationError: a name that can't be one of Salesforce's, a table that another source
+            has, a setting that can't be meant.
+    """
+    target = target_of(object, discovered_by, where, table)
+    if target.table in _TAKEN:
+        raise ConfigurationError(
+            f"{target.table} is a table of salesforce_targeted()",
+            remedy=f"Choose another, such as table={target.table.replace('sf_', 'sf_other_')!r}.",
+        )
+    if scope is not None and scope.limit is not None:
+        raise ConfigurationError(
+            f"a limit counts relations, and {target.discovered_by.object_name} is not read",
+            remedy="Leave it out, or narrow `where`.",
+        )
+    settings = settings_of(
+        since,
+        fields,
+        refresh_call_budget,
+        full_refresh_days,
+        daily_call_reserve,
+        calls_per_run,
+        api,
+        id_column,
+    )
+
+    def resources(
+        credentials: SalesforceCredentials = dlt.secrets.value,
+    ) -> Iterable[DltResource]:
+        runs = Runs(credentials, settings, scope or Scope(), ledger, target)
+        return (*of_target(runs, id_column), *of_run(runs))
+
+    made = dlt.source(
+        resources,
+        name=f"salesforce_{target.table.removeprefix('sf_')}",
+        section="salesforce_targeted",
+        max_table_nesting=0,
+    )
+    return made() if credentials is None else made(credentials)

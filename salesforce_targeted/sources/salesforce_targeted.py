@@ -1,0 +1,7 @@
+"""The source, where dlt looks for it; see :mod:`salesforce_targeted.source`."""
+
+from __future__ import annotations
+
+from salesforce_targeted.source import salesforce_targeted
+
+__all__ = ["salesforce_targeted"]

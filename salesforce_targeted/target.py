@@ -1,0 +1,126 @@
+"""What a source syncs: records of one object, those that some other object's field points at.
+
+The contacts that logged tasks point at are one use of it (:data:`CONTACT`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from salesforce_targeted.api import soql
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.relations import SHARED_ACTIVITIES, Junction
+
+# A value that a field is compared with, or a list of which it is one.
+Where = Mapping[str, soql.Value | Sequence[soql.Value]]
+
+# Source: Object Reference, "TaskWhoRelation", "EventWhoRelation" (Shared Activities), "Event".
+_OF_ACTIVITIES = {
+    "TaskWhoRelation": SHARED_ACTIVITIES,
+    "EventWhoRelation": Junction(
+        "EventWhoRelation", "RelationId", fallback=Junction("Event", "WhoId")
+    ),
+}
+# Ids are answered in their order: what lies before these need not be asked for. Other objects'
+# are known when they are described. Source: help article 000385203, "key prefixes".
+_KEY_PREFIXES = {
+    "Account": "001", "Contact": "003", "User": "005", "Opportunity": "006", "Lead": "00Q",
+    "Case": "500",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The records to hold and what makes them active.
+
+    Attributes:
+        table: The table of the records.
+        life_table: The table of what is known about each of them.
+        life_key: That table's column with the record's id.
+    """
+
+    object_name: str
+    discovered_by: Junction
+    table: str
+    life_table: str
+    life_key: str
+
+    @property
+    def resource(self) -> str:
+        """The resource of the records, as dlt names it: ``contact``."""
+        return self.life_key.removesuffix("_id")
+
+    @property
+    def key_prefix(self) -> str | None:
+        """The three characters that the records' ids start with, where that is no org's choice."""
+        return _KEY_PREFIXES.get(self.object_name)
+
+    @property
+    def first_id(self) -> str | None:
+        """An id before the object's first one; None where others' ids lie in no one's way."""
+        prefix = self.key_prefix
+        return None if prefix is None or self is CONTACT else prefix + "0" * 12
+
+
+CONTACT = Target("Contact", SHARED_ACTIVITIES, "sf_contacts", "sf_active_contacts", "contact_id")
+def target_of(
+    object_name: str, discovered_by: str, where: Where | None = None, table: str | None = None
+) -> Target:
+    """A target as a user names it.
+
+    Args:
+        object_name: API name of the records' object: ``Lead``, ``Invoice__c``.
+        discovered_by: ``TaskWhoRelation``, ``EventWhoRelation``, or any object's field that refers
+            to the records: ``Opportunity.AccountId``.
+        where: Which rows of that object count: field to value, or to a list of values.
+        table: The records' table; ``sf_`` and the plural where not given.
+
+    Raises:
+        ConfigurationError: a name that can't be one.
+    """
+    found, _, field = discovered_by.partition(".")
+    junction = None if field else _OF_ACTIVITIES.get(found)
+    if junction is None:
+        if not field:
+            raise ConfigurationError(
+                f"discovered_by = {discovered_by!r} does not say which field holds the ids",
+                remedy=f"Write {found}.<field>, or one of {', '.join(_OF_ACTIVITIES)}.",
+            )
+        junction = Junction(soql.name(found), soql.name(field))
+    condition = _condition(where or {})
+    fallback = junction.fallback and replace(junction.fallback, condition=condition)
+    if condition is not None:
+        junction = replace(junction, condition=condition, fallback=fallback)
+    one = _snake(soql.name(object_name))
+    table = table or f"sf_{_plural(one)}"
+    many = table.removeprefix("sf_")
+    return Target(object_name, junction, table, f"sf_active_{many}", f"{one}_id")
+
+
+def _condition(where: Where) -> soql.Condition | None:
+    try:
+        return soql.and_(
+            *(
+                soql.eq(name, value)
+                if isinstance(value, str) or not isinstance(value, Sequence)
+                else soql.is_in(name, value)
+                for name, value in where.items()
+            )
+        )
+    except ValueError as error:
+        raise ConfigurationError(
+            f"where = {dict(where)!r}: {error}", remedy="Give each field a value or a list."
+        ) from error
+
+
+def _snake(name: str) -> str:
+    bare = re.sub("__(c|x|mdt|kav)$", "", name)
+    return re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", bare).lower()
+
+
+def _plural(word: str) -> str:
+    if re.search("[^aeiou]y$", word):
+        return word[:-1] + "ies"
+    return word + ("es" if re.search("(s|x|ch|sh)$", word) else "s")
