@@ -1,0 +1,137 @@
+-- Questions that the tables answer, in SQL that PostgreSQL and DuckDB both understand.
+-- First say where the tables are:  PostgreSQL  SET search_path TO salesforce;
+--                                  DuckDB      USE targeted_contacts.salesforce;
+-- (after --demo the dataset is salesforce_demo). Every column is Salesforce's, in snake_case.
+
+-- 1. Whom does sales work with today, the most worked with first?
+SELECT c.id, c.name, c.title, c.email, a.relation_count
+FROM sf_active_contacts AS a
+JOIN sf_contacts AS c ON c.id = a.contact_id
+WHERE a.is_active
+ORDER BY a.relation_count DESC, c.id;
+
+-- 2. At which accounts are they? (A contact without an account is one of its own.)
+SELECT COALESCE(c.account_id, 'no account') AS account, COUNT(*) AS active_contacts
+FROM sf_active_contacts AS a
+JOIN sf_contacts AS c ON c.id = a.contact_id
+WHERE a.is_active
+GROUP BY 1
+ORDER BY active_contacts DESC, account;
+
+-- 3. When was each of them last worked with, on what, and by whom?
+SELECT contact_id, last_on, subject, worked_by
+FROM (
+    SELECT
+        r.relation_id AS contact_id,
+        t.activity_date AS last_on,
+        t.subject,
+        u.name AS worked_by,
+        ROW_NUMBER() OVER (
+            PARTITION BY r.relation_id ORDER BY t.activity_date DESC, t.id DESC
+        ) AS newest
+    FROM sf_taskwhorelations AS r
+    JOIN sf_active_contacts AS a ON a.contact_id = r.relation_id AND a.is_active
+    JOIN sf_activities AS t ON t.id = r.task_id
+    LEFT JOIN sf_users AS u ON u.id = t.owner_id
+    WHERE r.removed_at IS NULL AND t.is_closed AND t.activity_date IS NOT NULL
+) AS done
+WHERE newest = 1
+ORDER BY last_on DESC, contact_id;
+
+-- 4. Who is going cold: active, but with nothing done in 90 days and nothing planned?
+SELECT c.id, c.name, MAX(t.activity_date) AS last_on
+FROM sf_active_contacts AS a
+JOIN sf_contacts AS c ON c.id = a.contact_id
+JOIN sf_taskwhorelations AS r ON r.relation_id = a.contact_id AND r.removed_at IS NULL
+JOIN sf_activities AS t ON t.id = r.task_id
+WHERE a.is_active
+GROUP BY c.id, c.name
+HAVING MAX(t.activity_date) < CURRENT_DATE - 90
+    AND COUNT(*) FILTER (WHERE NOT t.is_closed) = 0
+ORDER BY last_on, c.id;
+
+-- 5. How many tasks fell due in each month, and how many of them are done?
+SELECT
+    CAST(DATE_TRUNC('month', activity_date) AS DATE) AS due_month,
+    COUNT(*) AS tasks,
+    COUNT(*) FILTER (WHERE is_closed) AS done
+FROM sf_activities
+WHERE activity_date IS NOT NULL
+GROUP BY 1
+ORDER BY due_month;
+
+-- 6. How many active contacts does each user work with, and in how many tasks?
+SELECT
+    u.name, COUNT(DISTINCT r.relation_id) AS active_contacts, COUNT(DISTINCT t.id) AS tasks
+FROM sf_users AS u
+JOIN sf_activities AS t ON t.owner_id = u.id
+JOIN sf_taskwhorelations AS r ON r.task_id = t.id AND r.removed_at IS NULL
+JOIN sf_active_contacts AS a ON a.contact_id = r.relation_id AND a.is_active
+GROUP BY u.id, u.name
+ORDER BY active_contacts DESC, u.name;
+
+-- 7. Which tasks were with several people at once? (Leads are counted too.)
+SELECT t.id, t.subject, t.activity_date, COUNT(*) AS people
+FROM sf_taskwhorelations AS r
+JOIN sf_activities AS t ON t.id = r.task_id
+WHERE r.removed_at IS NULL
+GROUP BY t.id, t.subject, t.activity_date
+HAVING COUNT(*) > 1
+ORDER BY people DESC, t.id;
+
+-- 8. Which active contacts can't be written to: no address, bounced, or opted out?
+SELECT
+    c.id,
+    c.name,
+    CASE
+        WHEN c.email IS NULL THEN 'no email'
+        WHEN c.is_email_bounced THEN 'bounced'
+        ELSE 'opted out'
+    END AS why
+FROM sf_active_contacts AS a
+JOIN sf_contacts AS c ON c.id = a.contact_id
+WHERE a.is_active AND (c.email IS NULL OR c.is_email_bounced OR c.has_opted_out_of_email)
+ORDER BY why, c.id;
+
+-- 9. Who is no longer worked with, or no longer there, since when and why?
+SELECT
+    a.contact_id,
+    c.name AS last_known_name,
+    COALESCE(a.gone_reason, a.left_reason) AS reason,
+    a.merged_into,
+    a.left_at
+FROM sf_active_contacts AS a
+LEFT JOIN sf_contacts AS c ON c.id = a.contact_id
+WHERE NOT a.is_active OR a.gone_reason IS NOT NULL
+ORDER BY a.left_at, a.contact_id;
+
+-- 10. Which relations name a task that is not held? (It was deleted, or our user can't see it.)
+SELECT r.id, r.relation_id, r.task_id, r.created_date
+FROM sf_taskwhorelations AS r
+LEFT JOIN sf_activities AS t ON t.id = r.task_id
+WHERE r.removed_at IS NULL AND t.id IS NULL
+ORDER BY r.id;
+
+-- 11. Which values or records could not be loaded, and since when?
+SELECT object, field, error, COUNT(*) AS records, MIN(first_seen_at) AS since
+FROM sf_rejected_records
+GROUP BY object, field, error
+ORDER BY records DESC, object, field;
+
+-- 12. How did the last runs go, and what did they cost?
+SELECT
+    started_at, status, mode, seconds, calls_total, contacts_new, contacts_updated,
+    contacts_held, relations_held, warning_count, error
+FROM sf_sync_runs
+ORDER BY started_at DESC
+LIMIT 20;
+
+-- 13. How fresh is each table: what is the newest change in Salesforce that it holds?
+SELECT 'sf_contacts' AS held_in, COUNT(*) AS held, MAX(system_modstamp) AS newest FROM sf_contacts
+UNION ALL
+SELECT 'sf_taskwhorelations', COUNT(*), MAX(system_modstamp) FROM sf_taskwhorelations
+UNION ALL
+SELECT 'sf_activities', COUNT(*), MAX(system_modstamp) FROM sf_activities
+UNION ALL
+SELECT 'sf_users', COUNT(*), MAX(system_modstamp) FROM sf_users
+ORDER BY held_in;
