@@ -13,11 +13,15 @@ from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination.exceptions import DestinationException
 
+from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.sign_in_choice import SalesforceCredentials
+from salesforce_targeted.api.sf_org import SfOrgCredentials
+from salesforce_targeted.api.sign_in_choice import SalesforceCredentials, what_is_missing
+from salesforce_targeted.api.way import ENVIRONMENT, Found
 from salesforce_targeted.held import SCHEMA_NAME
 from salesforce_targeted.settings import Settings, settings_of
 
+THE_COMMAND_LINE = "the command line"
 DUCKDB_FILE = "targeted_contacts.duckdb"
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
@@ -33,8 +37,11 @@ def credentials() -> SalesforceCredentials:
     try:
         return _credentials()
     except ConfigurationException as error:
+        missing = _what_is_missing()
         raise ConfigurationError(
-            "no Salesforce credentials are configured",
+            f"the Salesforce credentials are not complete: {missing}"
+            if missing
+            else "no Salesforce credentials are configured",
             remedy=(
                 "Set SALESFORCE_LOGIN_URL (https://<my domain>.my.salesforce.com),"
                 " SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET, or another way to sign in that"
@@ -42,6 +49,31 @@ def credentials() -> SalesforceCredentials:
                 " To look around without an org: --demo."
             ),
         ) from error
+
+
+def sf_org(name: str) -> SfOrgCredentials:
+    """The session of the Salesforce CLI, asked for on the command line."""
+    made = SfOrgCredentials(sf_org=name)
+    made.note("sf_org", Found("--sf-org", THE_COMMAND_LINE))
+    return made
+
+
+def session(instance_url: str, access_token: str, *, option: str) -> SessionCredentials:
+    """A session that an option of the command line brings with it."""
+    made = SessionCredentials(instance_url=instance_url, access_token=access_token)
+    made.note("access_token", Found(option, THE_COMMAND_LINE))
+    return made
+
+
+def _what_is_missing() -> str:
+    """What the nearest way to sign in lacks, and what is set; empty where nothing is."""
+    held = {}
+    for setting, variable in ENVIRONMENT.items():
+        if os.environ.get(variable) or _has(f"{_SECTION}.credentials.{setting}"):
+            held[variable] = "set"
+    if not held:
+        return ""
+    return f"{what_is_missing(held)} (set: {', '.join(held)})"
 
 
 @with_config(sections=("sources", SCHEMA_NAME))
@@ -116,6 +148,23 @@ def usable_destination() -> Iterator[None]:
                 " DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host:5432/database;"
                 " without a destination the data goes to a DuckDB file."
             ),
+        ) from error
+
+
+@contextmanager
+def usable_folder() -> Iterator[None]:
+    """Turn what the system says of dlt's working folder into a remedy.
+
+    Raises:
+        ConfigurationError: it can't be made or written.
+    """
+    try:
+        yield
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise ConfigurationError(
+            f"dlt's working folder can't be written: {error.strerror or error}{where}",
+            remedy="Make room or give the right, or work elsewhere: --pipelines-dir, DLT_DATA_DIR.",
         ) from error
 
 

@@ -9,11 +9,14 @@ Source: PostgreSQL Documentation, "PostgreSQL Error Codes".
 
 from __future__ import annotations
 
+import errno
 import re
 from typing import Any
 
+from dlt.common.configuration.utils import get_resolved_traces
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.load.exceptions import LoadClientJobException
+from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.api.errors import SalesforceError
@@ -66,6 +69,27 @@ REMEDIES: dict[str, str] = {
 }
 
 
+_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO,
+}  # fmt: skip
+_ROOM_HERE = (
+    "Make room or give the right, or work elsewhere (--pipelines-dir or DLT_DATA_DIR, and another"
+    " folder to run in)"
+)
+# Errors of DuckDB that quote the name of its file and nobody's value.
+_OF_FILE = re.compile(
+    r"\A(IO Error: |TransactionContext Error: Failed to commit: Could not write )"
+)
+# What it says of the file -> what to do; the first words that occur win.
+_FILES = (
+    ("Could not set lock", "Another program has the file open: end it, and run again."),
+    ("Could not write", f"{_ROOM_HERE}, and run again: the next run finishes what is left."),
+    ("IO Error", (
+        "Where the file is not whole, a full disk may have kept it from being made: move it away"
+        " and run again, and everything is read anew."
+    )),
+)  # fmt: skip
+_ERRNO = re.compile(r"\[Errno (\d+)\] ([^:\n]*)")
 # Classes of SQLSTATE whose first line holds values; DuckDB's errors have no SQLSTATE.
 _QUOTING = {"22"}
 _QUOTED = re.compile(r"""["'].*(?:["']|$)""")
@@ -85,6 +109,21 @@ def cause(error: BaseException) -> Exception:
     return found if isinstance(found, Exception) else RuntimeError(str(found))
 
 
+def of_disk(error: BaseException) -> str:
+    """One paragraph about a disk that is full or may not be written; empty for any other error."""
+    number, said, file = None, "", None
+    if isinstance(error, OSError):
+        number, said, file = error.errno, error.strerror or "", error.filename
+    elif isinstance(error, NormalizeJobFailed) and (quoted := _ERRNO.search(str(error))):
+        number, said = int(quoted[1]), quoted[2]  # of what stopped it, dlt keeps the text alone
+    if number not in _DISK:
+        return ""
+    return (
+        f"Nothing can be written here any more: {said.rstrip('.')}{f' ({file})' if file else ''}."
+        f" {_ROOM_HERE}, and run again: the next run finishes what is left."
+    )
+
+
 def is_of_destination(error: BaseException) -> bool:
     """Whether a database or its driver raised it."""
     return (
@@ -96,6 +135,24 @@ def is_of_destination(error: BaseException) -> bool:
 
 def told(error: BaseException, destination: str) -> str:
     """One paragraph: what the destination said and what to do about it."""
+    said, remedy = said_and_remedy(error)
+    return f"The destination ({destination}) refused: {said.rstrip('.')}. {remedy}"
+
+
+def named(destination: str) -> str:
+    """A destination and where its credentials were found, as dlt's configuration keeps it."""
+    for trace in reversed(get_resolved_traces().resolved_traces):
+        if trace.key == "credentials" and "destination" in trace.sections and trace.value:
+            if trace.provider_name == "Environment Variables":
+                variable = "__".join([*trace.sections, trace.key]).upper()
+                return f"{destination}, by {variable} of the environment"
+            place = trace.provider_location or trace.provider_name
+            return f"{destination}, by [{'.'.join([*trace.sections, trace.key])}] of {place}"
+    return destination
+
+
+def said_and_remedy(error: BaseException) -> tuple[str, str]:
+    """What the destination said, without anybody's values; and what to do about it."""
     driver = _of_driver(error)
     state = _sqlstate(driver)
     remedy = REMEDIES.get(state) or REMEDIES.get(state[:2])
@@ -104,11 +161,15 @@ def told(error: BaseException, destination: str) -> str:
         lost = type(driver).__name__ in {"OperationalError", "InterfaceError"}
         remedy = _AWAY if lost and not state else f"{_NEXT} Mend the destination and run again."
     said = first_line(driver)
-    # What PostgreSQL quotes without a code is where it was looked for: host, database, user.
-    about_data = not type(driver).__module__.startswith("psycopg")
+    of_file = not state and _OF_FILE.match(said) is not None
+    if of_file:
+        remedy = next(what for words, what in _FILES if words in said)
+    # What PostgreSQL quotes without a code is where it was looked for: host, database, user; what
+    # DuckDB quotes of a file is its name.
+    about_data = not of_file and not type(driver).__module__.startswith("psycopg")
     if state[:2] in _QUOTING or (not state and about_data):
         said = _QUOTED.sub("…", said)
-    return f"The destination ({destination}) refused: {said.rstrip('.')}. {remedy}"
+    return said, remedy
 
 
 def first_line(error: BaseException) -> str:

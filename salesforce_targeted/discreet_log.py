@@ -7,10 +7,35 @@ traceback's last line. So of an error that is not ours only its class and its pl
 from __future__ import annotations
 
 import logging
+import sys
 import traceback
 from types import TracebackType
 
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+
+
+class LogFile(logging.FileHandler):
+    """A log file that ends nothing: where it can't be written that is said, once, to the others."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path, encoding="utf-8", delay=True)
+        self._given_up = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; opening the file may fail as well as writing to it."""
+        if self._given_up:
+            return
+        try:
+            super().emit(record)
+        except OSError:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
+        """Give up; logging's own way is a traceback on stderr for every line."""
+        self._given_up = True
+        raised = sys.exc_info()[1]
+        why = getattr(raised, "strerror", None) or type(raised).__name__
+        logging.getLogger(record.name).warning("%s can't be written: %s", self.baseFilename, why)
 
 
 class DiscreetFormatter(logging.Formatter):

@@ -82,42 +82,57 @@ def plan(run: Run) -> dict[str, Any]:
     }
 
 
-def count_text(facts: Mapping[str, Any]) -> str:
+def count_shown(facts: Mapping[str, Any]) -> Any:
     """``--count`` for a terminal."""
+    from salesforce_targeted.terminal import notes, paragraphs, table
+
     share = facts["active_share_pct"]
-    of_org = "" if share is None else f"  ({share:g} % of {facts['contacts_in_org']:,} in the org)"
-    lines = [
-        ("relations", f"{facts['relations']:>10,}"),
-        ("  to contacts", f"{facts['relations_to_contacts']:>10,}"),
-        ("  to leads", f"{facts['relations_to_leads']:>10,}"),
-        ("  to nobody", f"{facts['relations_to_nobody']:>10,}"),
-        ("active contacts", f"{facts['active_contacts']:>10,}{of_org}"),
-        ("API calls used", f"{facts['calls']['total']:>10,}{_left(facts)}"),
+    of_org = "" if share is None else f"{share:g} % of {facts['contacts_in_org']:,} in the org"
+    rows = [
+        ("relations", facts["relations"], ""),
+        ("  to contacts", facts["relations_to_contacts"], ""),
+        ("  to leads", facts["relations_to_leads"], ""),
+        ("  to nobody", facts["relations_to_nobody"], ""),
+        ("active contacts", facts["active_contacts"], of_org),
+        ("API calls", facts["calls"]["total"], _left(facts)),
     ]
-    return _table(lines, facts)
+    return paragraphs(table(("", "", ""), rows, notes=True), notes(facts))
 
 
-def plan_text(facts: Mapping[str, Any]) -> str:
+def plan_shown(facts: Mapping[str, Any]) -> Any:
     """``--plan`` for a terminal: the steps, then each way to fetch each object."""
+    from rich.text import Text
+
+    from salesforce_targeted.terminal import api_calls, notes, paragraphs, table
+
     since = facts["cursor"]
-    lines = [
-        ("relations since", f"{since:%Y-%m-%d %H:%M:%S}" if since else "the beginning"),
-        ("relations expected", f"{facts['relations_expected']:,}"),
-        ("contacts discovered", f"{facts['contacts_discovered']:,}"),
-        *((f"calls: {step}", f"{calls:,}") for step, calls in facts["steps"].items()),
-        ("calls foreseen", f"{facts['predicted_calls']:,}{_left(facts)}"),
+    begin = f"{since:%Y-%m-%d %H:%M:%S}" if since else "the beginning"
+    known = [
+        ("relations since", begin),
+        ("relations expected", facts["relations_expected"]),
+        ("contacts discovered", facts["contacts_discovered"]),
     ]
-    parts = [_table(lines, facts), ""]
+    steps = [*facts["steps"].items(), ("foreseen", facts["predicted_calls"])]
+    left = _left(facts)
+    ways: list[tuple[Text, ...]] = []
     for name, of in facts["tables"].items():
-        how = "a whole refresh" if of["whole"] else "new and modified ones"
-        parts.append(f"{name}: {of['ids']:,} ids x {of['fields']} fields, {how}")
+        how = "all anew" if of["whole"] else "new and modified"
+        ways.append((Text(f"{name}: {of['ids']:,} ids, {of['fields']} fields, {how}", "bold"),))
         for api, price in of["price"].items():
-            mark = "->" if api == of["api"] else "  "
-            parts.append(
-                f"  {mark} {api:<20}{price['calls']:>7,} calls {price['rows']:>9,} rows"
-                f" {price['bytes'] / 1e6:>8,.1f} MB {price['seconds']:>9.1f} s"
-            )
-    return "\n".join(parts)
+            taken = api == of["api"]
+            style = "green" if taken else "dim"
+            cells = (
+                f"{'-> ' if taken else '   '}{api}", f"{price['calls']:,}", f"{price['rows']:,}",
+                f"{price['bytes'] / 1e6:,.1f}", f"{price['seconds']:,.1f}",
+            )  # fmt: skip
+            ways.append(tuple(Text(cell, style) for cell in cells))
+    return paragraphs(
+        table(("", ""), known),
+        table(("step", "calls"), steps),
+        Text(f"{api_calls(facts['calls']['total'])} made to find out; {left}") if left else None,
+        table(("-> taken, of the ways there are", "calls", "rows", "MB", "seconds"), ways),
+        notes(facts),
+    )
 
 
 def _cursor(run: Run) -> Any:
@@ -160,10 +175,4 @@ def _calls(run: Run) -> dict[str, Any]:
 
 def _left(facts: Mapping[str, Any]) -> str:
     left = facts["calls"]["org_remaining"]
-    return "" if left is None else f"  ({left:,} left in the org's day)"
-
-
-def _table(lines: list[tuple[str, str]], facts: Mapping[str, Any]) -> str:
-    width = max(len(name) for name, _ in lines) + 2
-    shown = [f"{name:<{width}}{value}" for name, value in lines]
-    return "\n".join([*shown, *(f"warning: {warning}" for warning in facts["warnings"])])
+    return "" if left is None else f"{left:,} left in the org's day"

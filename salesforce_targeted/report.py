@@ -1,51 +1,113 @@
-"""A run's facts as text for a terminal and as Markdown for a file; JSON is the facts themselves."""
+"""A run's facts on a terminal, as text for a log, as Markdown for a file; JSON is the facts.
+
+rich is imported where something is drawn: a run with ``--json`` need not wait for it.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from salesforce_targeted.sync_runs import as_json
+from salesforce_targeted.terminal import api_calls, as_text, paragraphs, table
 
-_MARKS = {"done": "done", "partial": "partial", "failed": "FAILED", "drift": "DRIFT"}
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
 _IDS_SHOWN = 200
+_ENDINGS = {
+    "done": ("done", "bold green"),
+    "partial": ("partial", "bold yellow"),
+    "failed": ("FAILED", "bold red"),
+    "drift": ("DRIFT", "bold red"),
+}
+
+
+def summary(facts: Mapping[str, Any], files: Sequence[Path] = ()) -> Group:
+    """The report as a terminal shows it.
+
+    Args:
+        files: Where the whole report was written.
+    """
+    return paragraphs(
+        _ending(facts),
+        _moved(facts) if _asked_anything(facts) else None,
+        _named_lines(facts, files),
+    )
 
 
 def text(facts: Mapping[str, Any]) -> str:
-    """The report as a terminal shows it: a dozen lines."""
-    relations, contacts = facts["relations"], facts["contacts"]
-    calls, closure = facts["calls"], facts["closure"]
-    lines = [
+    """The report as a log shows it: the same without colour, nothing wrapped."""
+    return as_text(summary(facts))
+
+
+def _ending(facts: Mapping[str, Any]) -> Text:
+    from rich.text import Text
+
+    word, style = _ENDINGS.get(facts["status"], (facts["status"], "bold"))
+    calls = facts["calls"]
+    spent = f"{api_calls(calls['total'])}{_left(calls)}"
+    return Text.assemble((word, style), f" in {facts['seconds']:.1f} s ({facts['mode']}), {spent}")
+
+
+def _asked_anything(facts: Mapping[str, Any]) -> bool:
+    """A run that failed before it read anything has no numbers to show."""
+    return bool(
+        facts["status"] != "failed" or facts["relations"]["read"] or facts["contacts"]["asked"]
+    )
+
+
+def _moved(facts: Mapping[str, Any]) -> Table:
+    relations = facts["relations"]
+    rows: list[tuple[Any, ...]] = [
         (
-            f"{_MARKS.get(facts['status'], facts['status'])} in {facts['seconds']:.1f} s"
-            f" ({facts['mode']}), {calls['total']} API calls{_left(calls)}"
-        ),
-        (
-            f"relations  {relations['read']:>9,} read      {relations['new']:>8,} new"
-            f" {relations['updated']:>8,} updated {relations['removed']:>8,} removed"
-            f"   {_number(relations['held']):>8} held"
-        ),
-        (
-            f"contacts   {contacts['asked']:>9,} asked     {contacts['new']:>8,} new"
-            f" {contacts['updated']:>8,} updated {contacts['unchanged']:>8,} unchanged"
-            f" {_number(contacts['held']):>8} held"
-        ),
-        f"           {conservation(contacts)}",
-        (
-            f"closure    {_share(closure)} of the relations explained;"
-            f" tasks not plainly shown: {_counts(closure['tasks_missing'])}"
-        ),
-    ]
+            "relations", relations["read"], relations["new"], relations["updated"],
+            relations["unchanged"], relations["removed"], relations["held"],
+        )
+    ]  # fmt: skip
+    for name in ("contacts", "tasks", "users"):
+        of = facts[name]
+        counts = [of[key] for key in ("retrieved", "new", "updated", "unchanged", "gone")]
+        rows.append((name, *counts, of.get("held", "")))
+    return table(("", "read", "new", "updated", "unchanged", "gone", "held"), rows)
+
+
+def _named_lines(facts: Mapping[str, Any], files: Sequence[Path]) -> Table:
+    """Named lines: a name on the left, what there is to say about it on the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table.grid(padding=(0, 2))
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    closure = facts["closure"]
+    if _asked_anything(facts):
+        made.add_row("contacts", conservation(facts["contacts"]))
+        share = closure["relations_explained_pct"]
+        explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
+        made.add_row("closure", explained)
+        if any(closure["tasks_missing"].values()):
+            made.add_row("", f"tasks not plainly shown: {_counts(closure['tasks_missing'])}")
     if facts.get("statistics"):
-        lines.append(f"statistics {_counts(facts['statistics'])}")
-    lines.extend(f"warning    {warning}" for warning in facts["warnings"])
+        made.add_row("statistics", _counts(facts["statistics"]))
+    for warning in facts["warnings"]:
+        made.add_row(Text("warning", "yellow"), Text(warning))
     if facts["rejected"]:
-        lines.append(f"rejected   {len(facts['rejected'])} values or records: sf_rejected_records")
+        many = f"{len(facts['rejected'])} values or records: sf_rejected_records"
+        made.add_row(Text("rejected", "yellow"), many)
     if facts.get("error"):
-        lines.append(f"error      {facts['error']}")
-    return "\n".join(lines)
+        made.add_row(Text("error", "red"), Text(facts["error"]))
+    for file in files:
+        made.add_row("page" if file.suffix == ".html" else "report", str(file))
+    return made
+
+
+def _counts(values: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {value:,}" for name, value in values.items())
 
 
 def markdown(facts: Mapping[str, Any]) -> str:
@@ -152,10 +214,6 @@ def _section(title: str, lines: Any) -> str:
 def _table(title: str, head: tuple[str, str], rows: Any) -> str:
     body = "\n".join(f"| {name} | {value} |" for name, value in rows)
     return f"## {title}\n| {head[0]} | {head[1]} |\n|---|---|\n{body}" if body else ""
-
-
-def _counts(values: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} {value:,}" for name, value in values.items())
 
 
 def _number(count: int | None) -> str:

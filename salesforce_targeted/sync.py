@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import dlt
@@ -13,7 +14,7 @@ from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
-from salesforce_targeted import lost_tables, reconciliation, run_lock, sync_runs
+from salesforce_targeted import lost_tables, reconciliation, run_lock, sync_runs, verify
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.destination_errors import (
     cause,
@@ -31,7 +32,7 @@ from salesforce_targeted.leftovers import (
     start_afresh,
 )
 from salesforce_targeted.lock_waits import PATIENCE_SECONDS, LockWaits
-from salesforce_targeted.run import OtherOrgError
+from salesforce_targeted.run import OtherOrgError, Run
 from salesforce_targeted.run_lock import AnotherRunError
 
 logger = logging.getLogger("salesforce_targeted")
@@ -79,6 +80,24 @@ def sync(
         outcome = _failed(pipeline, ledger, cause(raised))
         outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
     return outcome
+
+
+def verified(pipeline: dlt.Pipeline, run: Run) -> dict[str, Any]:
+    """Compare what is held with the org, and keep how that ended in ``sf_sync_runs``.
+
+    Returns:
+        As :func:`salesforce_targeted.verify.verify`.
+    """
+    begun = datetime.now(UTC)
+    facts = verify.verify(run)
+    run.close()
+    seconds = round((datetime.now(UTC) - begun).total_seconds(), 3)
+    try:
+        with run_lock.alone(pipeline):
+            _keep_row(pipeline, sync_runs.verification_row(facts, begun, seconds))
+    except AnotherRunError:
+        logger.warning("another run is at work: this comparison is not noted in %s", SYNC_RUNS)
+    return facts
 
 
 def _sync_alone(
@@ -153,12 +172,16 @@ def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
 
 def _keep(pipeline: dlt.Pipeline, facts: dict[str, Any]) -> None:
     """Write the run's final facts over its row, or beside the others if it has none yet."""
+    _keep_row(pipeline, sync_runs.row(facts))
+
+
+def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
     if pipeline.default_schema_name is None:
         return
     try:
         with Held.of(pipeline) as held:
             if held.column_hints(SYNC_RUNS):
-                held.replace(SYNC_RUNS, "run_id", sync_runs.row(facts))
+                held.replace(SYNC_RUNS, "run_id", row)
     except Exception:  # the report says it all; the row is a copy
         logger.warning("the run's row in %s could not be written", SYNC_RUNS)
         logger.debug("writing %s failed", SYNC_RUNS, exc_info=True)

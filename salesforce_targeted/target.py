@@ -65,6 +65,8 @@ class Target:
 
 
 CONTACT = Target("Contact", SHARED_ACTIVITIES, "sf_contacts", "sf_active_contacts", "contact_id")
+
+
 def target_of(
     object_name: str, discovered_by: str, where: Where | None = None, table: str | None = None
 ) -> Target:

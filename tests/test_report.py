@@ -16,6 +16,7 @@ from salesforce_targeted.id_set import IdSet
 from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED, Ledger, RelationTally, Tally
 from salesforce_targeted.plan import cheapest
 from salesforce_targeted.tables import Rejected
+from salesforce_targeted.terminal import as_text
 
 STARTED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 SECRET = "Ada Lovelace"
@@ -172,19 +173,34 @@ def test_nothing_is_claimed_that_was_not_checked() -> None:
 
 
 def test_the_report_on_a_terminal() -> None:
-    """A dozen lines with the numbers that matter."""
+    """How it ended, a table of what moved, and what is worth knowing below it."""
     lines = report.text(facts()).splitlines()
+    table = [line.split() for line in lines[2:7]]
 
     assert "done in 1.9 s (incremental), 6 API calls, 14,994 left in the org's day" == lines[0]
-    assert ["2,392", "2,000", "300", "7", "2,385"] == re.findall(r"[\d,]+", lines[1])
-    assert ["1,820", "800", "17", "1,000", "1,818"] == re.findall(r"[\d,]+", lines[2])
-    assert "1,820 asked = 1,817 retrieved + 2 gone + 1 rejected" == lines[3].strip()
-    assert "99.96 % of the relations explained" in lines[4]
-    assert lines[4].endswith("archived 1, deleted 1, hidden 1")
-    assert "statistics total 1,818, with_email 640" == lines[5]
-    assert "warning    Contact: a field is gone" == lines[6]
-    assert "rejected   2 values or records: sf_rejected_records" == lines[7]
-    assert 8 == len(lines)
+    assert ["read", "new", "updated", "unchanged", "gone", "held"] == table[0]
+    assert ["relations", "2,392", "2,000", "300"] == table[1][:4]
+    assert ["7", "2,385"] == table[1][-2:]
+    assert ["contacts", "1,817", "800", "17", "1,000", "2", "1,818"] == table[2]
+    assert ["tasks", "users"] == [row[0] for row in table[3:]]
+    assert "contacts    1,820 asked = 1,817 retrieved + 2 gone + 1 rejected" == lines[8]
+    assert "closure     99.96 % of the relations explained" == lines[9]
+    assert "            tasks not plainly shown: archived 1, deleted 1, hidden 1" == lines[10]
+    assert "statistics  total 1,818, with_email 640" == lines[11]
+    assert "warning     Contact: a field is gone" == lines[12]
+    assert "rejected    2 values or records: sf_rejected_records" == lines[13]
+    assert 14 == len(lines)
+
+
+def test_the_report_fits_a_terminal_of_80_columns() -> None:
+    """A long error goes on below its beginning, at its column; nothing is cut off."""
+    error = "The org is away. " * 12
+    lines = as_text(report.summary(facts(error=error, status="failed")), width=80).splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("error       The org"))
+
+    assert max(map(len, lines)) <= 80
+    assert error.split() == " ".join(lines[at:]).removeprefix("error").split()
+    assert {" " * 12} == {line[:12] for line in lines[at + 1 :]}
 
 
 @pytest.mark.parametrize(
@@ -196,15 +212,25 @@ def test_a_run_that_was_not_done_says_so_first(status: str, expected: str) -> No
     shown = report.text(facts(status=status, error="Set SALESFORCE_USERNAME."))
 
     assert shown.startswith(expected)
-    assert "error      Set SALESFORCE_USERNAME." in shown.splitlines()
+    assert "error       Set SALESFORCE_USERNAME." in shown.splitlines()
 
 
-def test_a_quiet_run_has_five_lines() -> None:
+def test_a_quiet_run_is_a_table_and_two_lines() -> None:
     """No statistics, warnings, rejections or errors: no lines about them."""
     quiet = Ledger(started_at=STARTED)
+    lines = report.text(facts(quiet, statistics={})).splitlines()
 
-    assert 5 == len(report.text(facts(quiet, statistics={})).splitlines())
+    assert ["contacts", "closure"] == [line.split()[0] for line in lines[8:]]
     assert "left in" not in report.text(facts(quiet))
+
+
+def test_a_run_that_failed_at_once_shows_no_table_of_nothing() -> None:
+    """Before anything was asked there is an error and no row of zeros."""
+    failed = Ledger(started_at=STARTED).facts("failed", 0.1)
+
+    assert ["FAILED in 0.1 s (incremental), 0 API calls", "", "error  The org is away."] == (
+        report.text({**failed, "error": "The org is away."}).splitlines()
+    )
 
 
 @pytest.mark.parametrize(

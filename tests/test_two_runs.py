@@ -15,8 +15,8 @@ from typing import Any
 import psycopg2
 import pytest
 
-from pipelines.targeted_contacts import PIPELINE_NAME
 from salesforce_targeted import run_lock
+from salesforce_targeted.command_line import PIPELINE_NAME
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.latency import Latency
 from salesforce_targeted.demo_org.server import DemoServer

@@ -3,7 +3,8 @@
 Rules:
 1. A call is reserved before it is sent and settled afterwards, so several threads together can't
    cross a bound that each of them alone keeps.
-2. Sign-in and the list of versions are not billed by Salesforce and not counted.
+2. Sign-in, whose session it is and the list of versions are not billed by Salesforce and not
+   counted.
 3. How many calls are on the way adapts: half as many after a ConcurrentRequests refusal, few while
    answers are slow, one more for every round that went well.
 
@@ -20,7 +21,7 @@ from dataclasses import dataclass, field
 
 from .errors import QuotaExceededError
 
-_UNBILLED = {"versions"}
+_UNBILLED = {"userinfo", "versions"}
 # Well below the 20 seconds from which on Salesforce counts calls that run at once …
 _SLOW_SECONDS = 10.0
 # … and below the five of them that the smallest edition allows.

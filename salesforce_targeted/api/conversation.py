@@ -29,7 +29,7 @@ from .errors import (
     UnavailableError,
 )
 from .limits import Limits
-from .sign_in import CERTIFICATE_REMEDY, Credentials, Door, Session, origin
+from .sign_in import CERTIFICATE_REMEDY, STALE_REMEDY, Credentials, Door, Session, origin
 from .transport import Transport, TransportError
 from .wire import Request, Response, refusal
 
@@ -178,7 +178,7 @@ class Conversation:
         if fresh.access_token == session.access_token:
             raise AuthenticationError(
                 "the session has expired or is invalid, and signing in again gives the same one",
-                remedy="Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way.",
+                remedy=getattr(self._credentials, "stale_remedy", STALE_REMEDY),
                 call=request.call,
                 error_code="INVALID_SESSION_ID",
                 status=401,

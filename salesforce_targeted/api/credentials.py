@@ -127,7 +127,9 @@ class RefreshTokenCredentials(LoginWay):
 
     def _sign_in(self, door: Door) -> Session:
         base = self._origin()
-        file = TokenFile(self.refresh_token_file or self._default_file(base))
+        file = self.kept_in()
+        if self.store_refresh_token is None:
+            file.warn_if_unwritable()
         with file.alone():
             # What the file holds is newest, unless what we hold could not be written to it.
             current = self._unwritten or file.newest(self.refresh_token)
@@ -147,6 +149,14 @@ class RefreshTokenCredentials(LoginWay):
                     self.store_refresh_token(fresh)
                 _log.info("the refresh token was rotated")
         return session_of(answer)
+
+    def kept_in(self) -> TokenFile:
+        """Where a rotated token is kept, for this app at this origin.
+
+        Raises:
+            ConfigurationError: the origin is none.
+        """
+        return TokenFile(self.refresh_token_file or self._default_file(self._origin()))
 
     @property
     def _unwritten(self) -> str | None:

@@ -21,6 +21,11 @@ def versions() -> Request:
     return Request("GET", "/services/data", kind="versions")
 
 
+def user_info() -> Request:
+    """Whose session it is. Source: Salesforce Help, "UserInfo endpoint"."""
+    return Request("GET", "/services/oauth2/userinfo", kind="userinfo")
+
+
 def query(version: str, soql: str, all_rows: bool = False, page_rows: int | None = None) -> Request:
     """Run a query; ``all_rows`` adds deleted, merged and archived rows.
 

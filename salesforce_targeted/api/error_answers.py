@@ -53,6 +53,8 @@ def error_from(response: Response, call: str, kind: str = "other") -> Salesforce
         chosen = errors.UnsupportedObjectError
     elif code == "INVALID_FIELD":
         remedy = "The field is gone or hidden from this user; read describe again."
+    elif code in {"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED"}:
+        remedy = errors.API_ENABLED_REMEDY
     elif code == "INVALID_TYPE" and "TaskWhoRelation" in text:
         remedy = "Ask an admin whether Shared Activities are enabled and the user may see tasks."
     return chosen(

@@ -29,6 +29,10 @@ from typing import Self
 _TOKEN = re.compile(r"00D[0-9A-Za-z]{9,15}![^\s\"'<>]+|\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?")
 # A locator and an error text are short; a page of HTML or an echoed query is not worth reading.
 _LONGEST_TEXT = 400
+API_ENABLED_REMEDY = (
+    "Ask a Salesforce admin to tick API Enabled for this user (profile or permission set, System"
+    " Permissions); Professional Edition has the API as an add-on."
+)
 _SHORTEST_SECRET = 4
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
@@ -86,13 +90,18 @@ class SalesforceError(Exception):
         self.args = (self.message,)
         return self
 
-    def __str__(self) -> str:
+    @property
+    def what(self) -> str:
+        """What happened, a sentence without the remedy."""
         where = f"{self.call}: " if self.call else ""
         code = f"{self.error_code}: " if self.error_code else ""
         what = self.message.rstrip()
         if what and what[-1] not in ".!?…":
             what += "."
-        return f"{where}{code}{what} {self.remedy}".strip()
+        return f"{where}{code}{what}".strip()
+
+    def __str__(self) -> str:
+        return f"{self.what} {self.remedy}".strip()
 
     def __reduce__(self) -> tuple[object, ...]:
         # The default pickles args only and would lose the remedy on its way out of a worker.

@@ -5,6 +5,9 @@ Rules:
    is used.
 2. A token that the user sets anew wins over the file: the file says which configured token it
    follows (as a hash), and counts for that one only.
+3. Of several processes with one token one signs in at a time, and the next one uses what that one
+   was given. They wait for each other: a sign-in takes a second.
+4. That a new token can't be kept is said before the old one is spent.
 
 Source: Salesforce Help, "Refresh Token Rotation".
 """
@@ -13,6 +16,7 @@ import hashlib
 import json
 import logging
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,21 +35,39 @@ class TokenFile:
     def alone(self) -> Iterator[None]:
         """Hold off other processes: two of them with one single-use token lock each other out.
 
-        Where the platform or the folder offers no lock this does nothing.
+        Where the folder offers no lock this does nothing.
         """
         try:
-            import fcntl  # absent on Windows
-
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        except (ImportError, OSError):
+        except OSError:
             yield
             return
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                _lock(handle)
             yield
         finally:
             os.close(handle)
+
+    def warn_if_unwritable(self) -> None:
+        """Say it while the token that is held still works: a rotated one would be lost."""
+        if trouble := self.trouble():
+            _log.warning(
+                "a new refresh token can't be stored at %s (%s): should Salesforce rotate it, it is"
+                " lost when we end. Set refresh_token_file to a path that can be written",
+                self.path,
+                trouble,
+            )
+
+    def trouble(self) -> str:
+        """Why a new token can't be written, in the system's words; empty where it can."""
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path.parent):
+                return ""
+        except OSError as error:
+            return error.strerror or type(error).__name__
 
     def newest(self, configured: str) -> str:
         """The token that follows the configured one, or that one itself."""
@@ -72,6 +94,7 @@ class TokenFile:
                     file.flush()
                     os.fsync(file.fileno())
                 Path(name).replace(self.path)
+                _settle(self.path.parent)
             except OSError:
                 with suppress(OSError):
                     Path(name).unlink()
@@ -84,6 +107,31 @@ class TokenFile:
             )
             return False
         return True
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(handle: int) -> None:
+        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # gives up after ten seconds
+
+    def _settle(folder: Path) -> None:
+        """Windows can't open a folder, and writes the move down itself."""
+
+else:
+    import fcntl
+
+    def _lock(handle: int) -> None:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+    def _settle(folder: Path) -> None:
+        """Let the move reach the disk: after a power cut the spent token would be back."""
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            with suppress(OSError):  # some file systems can't
+                os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def _hash(token: str) -> str:

@@ -35,6 +35,7 @@ _SERVER_ERRORS = 500
 CERTIFICATE_REMEDY = (
     "Check the address; behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificate."
 )
+STALE_REMEDY = "Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way."
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
@@ -249,7 +250,10 @@ _REMEDIES: dict[str, tuple[tuple[str, str], ...]] = {
         ),
     ),
     "invalid_client": (
-        ("", "The app: SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET don't fit."),
+        (
+            "",
+            "SALESFORCE_CLIENT_ID and _SECRET don't fit, or the secret has expired: copy it anew.",
+        ),
     ),
     "unauthorized_client": (
         ("", "The app isn't allowed this way to sign in: an admin must enable the flow."),
@@ -260,8 +264,9 @@ _REMEDIES: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 _BY_GRANT = {
-    "password": "The user, the password or the security token (it changes with each new password), "
-    "or the org blocks this flow.",
+    "password": "The user, the password or the security token (it changes with each new password); "
+    "or the domain: users of a sandbox sign in at test (SALESFORCE_DOMAIN); or the org blocks this "
+    "flow.",
     "refresh_token": "The refresh token: authorize the app again and set SALESFORCE_REFRESH_TOKEN.",
     "client_credentials": "The app: its Client Credentials Flow and Run As user, or the domain.",
     "urn:ietf:params:oauth:grant-type:jwt-bearer": "The user name, the key or the app's approval.",

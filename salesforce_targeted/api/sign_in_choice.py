@@ -23,11 +23,14 @@ from .credentials import (
     SoapCredentials,
 )
 from .errors import ConfigurationError
+from .sf_org import SfOrgCredentials
 from .sign_in import Door, Session
-from .way import ENVIRONMENT, Way
+from .way import ENVIRONMENT, THE_ENVIRONMENT, Found, Way
 
-# In the order in which they are taken: the first that is complete uses most of what is set.
+# In the order in which they are taken: the first that is complete uses most of what is set. The
+# CLI's org comes first: whoever names it asks for nothing else with that.
 WAYS: tuple[type[Way], ...] = (
+    SfOrgCredentials,
     SessionCredentials,
     JwtCredentials,
     RefreshTokenCredentials,
@@ -58,12 +61,14 @@ class EnvironmentCredentials(Way):
     refresh_token_file: Optional[str] = None
     instance_url: Optional[str] = None
     access_token: Optional[TSecretStrValue] = None
+    sf_org: Optional[str] = None
 
-    way: ClassVar[str] = "the environment"
+    way: ClassVar[str] = "whatever is set"
     takes: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
 
     def on_partial(self) -> None:
         """Choose a way from what is there (dlt calls this)."""
+        self._note_what_dlt_found()
         self._fill(os.environ, self.takes)
         chosen = _choose(self._settings())
         if chosen is not None:
@@ -73,15 +78,26 @@ class EnvironmentCredentials(Way):
     def _settings(self) -> dict[str, str]:
         return {n: v for n in self.takes if (v := getattr(self, n, None))}
 
-    def _sign_in(self, door: Door) -> Session:
+    @property
+    def taken(self) -> Way:
+        """The way that is complete; always the same spec, for one may hold a rotated token."""
         found: Way | None = self.__dict__.get("_spec")
         if found is None:
-            # Kept, because a spec may hold a rotated refresh token.
-            found = self.__dict__["_spec"] = _spec(self._settings())
-        return found.sign_in(door)
+            found = self.__dict__["_spec"] = _spec(self._settings(), self.origins)
+        return found
+
+    @property
+    def stale_remedy(self) -> str:
+        """As in every way: that of the one that is taken."""
+        return self.taken.stale_remedy
+
+    def sign_in(self, door: Door) -> Session:
+        """As in every way, by the one that is taken."""
+        return self.taken.sign_in(door)
 
 
 SalesforceCredentials = Union[
+    SfOrgCredentials,
     SessionCredentials,
     JwtCredentials,
     RefreshTokenCredentials,
@@ -98,19 +114,14 @@ def from_environment(environ: Mapping[str, str]) -> Way:
     Raises:
         ConfigurationError: no way is complete; says what is missing for the nearest one.
     """
-    return _spec(_set_in(environ))
-
-
-def describe_choice(environ: Mapping[str, str]) -> str:
-    """One sentence: which way is taken, why, and what is set but not used; no values."""
     settings = _set_in(environ)
-    chosen = _choose(settings)
-    if chosen is None:
-        return f"No way to sign in is complete: {_nearest(settings)}"
-    used = [ENVIRONMENT[n] for n in chosen.takes if n in settings]
-    idle = [ENVIRONMENT[n] for n in settings if n not in chosen.takes]
-    rest = f"; set, but not used by it: {', '.join(idle)}" if idle else ""
-    return f"Sign-in by {chosen.way}, because {', '.join(used)} are set{rest}."
+    return _spec(settings, {n: Found(ENVIRONMENT[n], THE_ENVIRONMENT) for n in settings})
+
+
+def what_is_missing(environ: Mapping[str, str]) -> str:
+    """What the nearest way lacks of what ``SALESFORCE_*`` hold; empty where one is complete."""
+    settings = _set_in(environ)
+    return "" if _choose(settings) else _nearest(settings)
 
 
 def _set_in(environ: Mapping[str, str]) -> dict[str, str]:
@@ -127,7 +138,7 @@ def _choose(settings: Mapping[str, str]) -> type[Way] | None:
     return next((way for way in WAYS if not _missing(way, settings)), None)
 
 
-def _spec(settings: Mapping[str, str]) -> Way:
+def _spec(settings: Mapping[str, str], origins: Mapping[str, Found]) -> Way:
     chosen = _choose(settings)
     if chosen is None:
         raise ConfigurationError(
@@ -139,13 +150,18 @@ def _spec(settings: Mapping[str, str]) -> Way:
     for setting in chosen.takes:
         if setting in settings:
             setattr(spec, setting, settings[setting])
+        if setting in origins:
+            spec.note(setting, origins[setting])
     result: Way = spec
     return result
 
 
 def _nearest(settings: Mapping[str, str]) -> str:
-    """What the way that lacks least still lacks."""
+    """What the ways that lack least still lack."""
     begun = [way for way in WAYS if set(way.needs) & set(settings)] or [ClientCredentials]
-    way = min(begun, key=lambda w: len(_missing(w, settings)))
-    names = [ENVIRONMENT[n] for n in _missing(way, settings)]
-    return f"{way.way} lacks {' and '.join(names)}"
+    least = min(len(_missing(way, settings)) for way in begun)
+    return "; ".join(
+        f"{way.way} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
+        for way in begun
+        if len(missing := _missing(way, settings)) == least
+    )

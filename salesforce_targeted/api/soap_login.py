@@ -29,7 +29,8 @@ _FAULTS: dict[str, tuple[type[SalesforceError], str]] = {
         AuthenticationError,
         (
             "The user, the password or the security token (it changes with each new password); or "
-            "the user is locked out; or the domain: users of a sandbox sign in at test."
+            "the user is locked out; or the domain: users of a sandbox sign in at test "
+            "(SALESFORCE_DOMAIN)."
         ),
     ),
     "LOGIN_MUST_USE_SECURITY_TOKEN": (

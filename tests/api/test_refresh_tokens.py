@@ -1,9 +1,17 @@
 """Refresh tokens: a rotated one is kept, and survives a crash."""
 
+import os
+import subprocess
+import sys
+import threading
+
 import pytest
 
 from salesforce_targeted.api import sign_in_choice
+from salesforce_targeted.api.rotation import TokenFile
+from salesforce_targeted.demo_org import DemoOrg, serve
 from tests.api.signing_in import EVERYTHING, environ, form
+from tests.script import ROOT
 
 
 def refreshing(server, tmp_path, **more):
@@ -95,3 +103,94 @@ def test_the_default_file_is_one_per_app_and_org(tmp_path, monkeypatch):
     assert "salesforce_targeted" == one.parent.name
     assert one != other
     assert "3MVG9" not in one.name
+
+
+def test_what_is_lost_is_said_before_it_is(door, server, granted, tmp_path, caplog):
+    """That a rotated token could not be kept stands in the log before the old one is spent."""
+    (tmp_path / "deep").write_text("a file where a folder should be")
+
+    def refuse(_):
+        told.append(caplog.text)
+        return granted()
+
+    told: list[str] = []
+    server.otherwise = refuse
+    refreshing(server, tmp_path).sign_in(door)
+
+    assert "should Salesforce rotate it" in told[0]
+    assert "ref-resh-4" not in caplog.text
+
+
+def test_who_stores_it_himself_is_not_warned(door, server, granted, tmp_path, caplog):
+    """With ``store_refresh_token`` the file is only a second place."""
+    (tmp_path / "deep").write_text("a file where a folder should be")
+    server.say(granted())
+    spec = refreshing(server, tmp_path)
+    spec.store_refresh_token = print
+    spec.sign_in(door)
+
+    assert "should Salesforce rotate it" not in caplog.text
+
+
+def test_a_file_that_others_could_read_is_closed_to_them(door, server, granted, tmp_path):
+    """Mode 0600, whatever the file's mode was before; the folder that is made is 0700."""
+    server.say(granted(refresh_token="rotated-1"))
+    spec = refreshing(server, tmp_path)
+    spec.refresh_token_file = str(tmp_path / "token.json")
+    (tmp_path / "token.json").write_text("{}")
+    (tmp_path / "token.json").chmod(0o644)
+    spec.sign_in(door)
+    server.say(granted(refresh_token="rotated-2"))
+    refreshing(server, tmp_path).sign_in(door)
+
+    assert 0o600 == (tmp_path / "token.json").stat().st_mode & 0o777
+    assert 0o700 == (tmp_path / "deep").stat().st_mode & 0o777
+
+
+def test_a_reader_never_sees_half_a_file(tmp_path):
+    """Written again and again while somebody reads it: always one token, whole."""
+    file = TokenFile(tmp_path / "token.json")
+    file.keep("first", "token-0")
+    tokens = [f"token-{n}" * 2_000 for n in range(200)]
+    writer = threading.Thread(target=lambda: [file.keep("first", token) for token in tokens])
+    writer.start()
+    seen = set()
+    while writer.is_alive():
+        seen.add(file.newest("first"))
+    writer.join()
+
+    assert seen <= {"token-0", *tokens}
+    assert ["token.json"] == [path.name for path in tmp_path.iterdir()]
+
+
+def test_processes_that_start_together_all_sign_in(tmp_path):
+    """Six processes with one single-use token: each uses what the one before it was given."""
+    org = DemoOrg.tiny()
+    org.refresh_tokens, org.rotate_refresh_tokens = {"ref-resh-4"}, True
+    with serve(org) as at:
+        environ = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),  # this tree, whatever is installed
+            "SALESFORCE_LOGIN_URL": at.url,
+            "SALESFORCE_CLIENT_ID": org.client_id,
+            "SALESFORCE_CLIENT_SECRET": org.client_secret,
+            "SALESFORCE_REFRESH_TOKEN": "ref-resh-4",
+            "SALESFORCE_REFRESH_TOKEN_FILE": str(tmp_path / "token.json"),
+        }
+        started = [
+            subprocess.Popen([sys.executable, "-c", SIGN_IN], env=environ, stderr=subprocess.PIPE)
+            for _ in range(6)
+        ]
+        ended = [(process.communicate()[1].decode(), process.returncode) for process in started]
+
+    assert [("", 0)] * 6 == ended
+    assert 6 == len(org.refreshes)
+    assert {TokenFile(tmp_path / "token.json").newest("ref-resh-4")} == org.refresh_tokens
+
+
+SIGN_IN = """
+import os
+from salesforce_targeted.api import sign_in_choice
+from salesforce_targeted.api.client import SalesforceClient
+SalesforceClient(sign_in_choice.from_environment(os.environ)).org_limits()
+"""

@@ -5,6 +5,7 @@ import pytest
 from salesforce_targeted.api import credentials as ways
 from salesforce_targeted.api import errors, sign_in_choice
 from salesforce_targeted.api.sign_in import Session
+from salesforce_targeted.api.way import said
 from tests.api.signing_in import EVERYTHING, SECRETS
 
 
@@ -20,13 +21,22 @@ from tests.api.signing_in import EVERYTHING, SECRETS
     ],
 )
 def test_which_way_is_taken(without, expected):
-    """The first that is complete, in the design's order; said in one sentence without a value."""
+    """The first that is complete, in the design's order; it knows where each setting was found."""
     environ = {k: v for k, v in EVERYTHING.items() if k.removeprefix("SALESFORCE_") not in without}
-    sentence = sign_in_choice.describe_choice(environ)
+    spec = sign_in_choice.from_environment(environ)
+    places = said(spec.origins)
 
-    assert expected is type(sign_in_choice.from_environment(environ))
-    assert expected.way in sentence
-    assert not any(value in sentence for value in environ.values())
+    assert expected is type(spec)
+    assert {n for n in expected.takes if f"SALESFORCE_{n.upper()}" in environ} == set(spec.origins)
+    assert places.startswith("the environment (SALESFORCE_")
+    assert not any(value in places for value in environ.values())
+
+
+def test_the_clis_org_comes_before_all_others():
+    """Whoever names an org of the Salesforce CLI means it, whatever else is set."""
+    spec = sign_in_choice.from_environment({**EVERYTHING, "SALESFORCE_SF_ORG": "uat"})
+
+    assert ("SfOrgCredentials", "uat") == (type(spec).__name__, spec.sf_org)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +54,7 @@ def test_what_is_missing(environ, lacks):
     with pytest.raises(errors.ConfigurationError, match=lacks) as caught:
         sign_in_choice.from_environment(environ)
     assert ".dlt/secrets.toml" in str(caught.value)
-    assert lacks in sign_in_choice.describe_choice(environ)
+    assert lacks in sign_in_choice.what_is_missing(environ)
 
 
 def test_a_spec_made_by_hand_says_what_it_lacks(door):

@@ -22,7 +22,7 @@ from tests.api.signing_in import EVERYTHING, SECRETS, environ, form
         (400, "invalid_grant", "expired access/refresh token", "refresh token"),
         (400, "invalid_grant", "inactive user", "inactive"),
         (400, "invalid_client_id", "client identifier invalid", "SALESFORCE_CLIENT_ID"),
-        (401, "invalid_client", "invalid client credentials", "SALESFORCE_CLIENT_SECRET"),
+        (401, "invalid_client", "invalid client credentials", "the secret has expired"),
         (400, "unsupported_grant_type", "grant type not supported", "switched off"),
     ],
 )

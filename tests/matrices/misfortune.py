@@ -17,9 +17,9 @@ from typing import Any
 
 import dlt
 
-from pipelines.targeted_contacts import DONE, FAILED, PARTIAL, WRONG_USE
 from salesforce_targeted.api.credentials import ClientCredentials
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.command_line import DONE, FAILED, PARTIAL, WRONG_USE
 from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults import Fault

@@ -1,0 +1,284 @@
+"""The command line: parse, sync or look, report."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from salesforce_targeted import arguments
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Sequence
+
+    import dlt
+
+    from salesforce_targeted.run import Run
+    from salesforce_targeted.settings import Scope
+    from salesforce_targeted.terminal import Screen
+
+PIPELINE_NAME = "targeted_contacts"
+LOG_FILE = "targeted_contact_sync.log"
+DONE, FAILED, WRONG_USE, PARTIAL, DRIFT = 0, 1, 2, 3, 4
+
+
+def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> int:
+    """Run the command line.
+
+    Args:
+        argv: What follows the program's name; None: what this process was called with.
+        prog: What it is called, in help and errors.
+
+    Returns:
+        0 done, 1 failed, 2 wrong use or configuration, 3 stopped early, 4 drift found.
+    """
+    args = arguments.parser(prog).parse_args(argv)
+    from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+    from salesforce_targeted.memory import frugal
+    from salesforce_targeted.terminal import Screen
+
+    screen = Screen(prog)
+    _log(args, screen)
+    frugal()
+    try:
+        with ExitStack() as stack:
+            return _dispatch(args, screen, stack)
+    except SalesforceError as error:
+        screen.complain(str(error))
+        return WRONG_USE if isinstance(error, ConfigurationError) else FAILED
+    except Exception as raised:  # a user's mistake gets no traceback; --debug shows it
+        from salesforce_targeted.destination_errors import (
+            cause,
+            first_line,
+            is_of_destination,
+            named,
+            of_disk,
+            told,
+        )
+
+        logging.getLogger("salesforce_targeted").debug("failed", exc_info=True)
+        inner = cause(raised)
+        said = of_disk(inner) or f"{type(inner).__name__}: {first_line(inner)}"
+        if is_of_destination(inner):
+            said = told(inner, named(args.destination or "as configured"))
+        screen.complain(said)
+        return FAILED
+    except KeyboardInterrupt:
+        screen.complain("interrupted; the next run goes on from here")
+        return FAILED
+
+
+def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:
+    from salesforce_targeted.api.errors import ConfigurationError
+
+    if args.repair and not args.verify:
+        raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
+    scope = arguments.scope(args)
+    only = arguments.only(args.only)
+    with _busy(args, screen, "starting"):  # dlt takes a second to import
+        credentials = _credentials(args, stack)
+        pipeline = None if args.sign_in else _pipeline(args, screen)
+    if pipeline is None:
+        return _sign_in(args, credentials, screen, stack)
+    if arguments.looks_only(args):
+        return _look(args, credentials, pipeline, screen, stack)
+    return _sync(args, credentials, pipeline, screen, scope, only)
+
+
+def _credentials(args: argparse.Namespace, stack: ExitStack) -> Any:
+    from salesforce_targeted import configuration
+
+    if args.demo:
+        return _demo(stack)
+    return configuration.sf_org(args.sf_org) if args.sf_org else configuration.credentials()
+
+
+def _demo(stack: ExitStack) -> Any:
+    from salesforce_targeted import configuration
+    from salesforce_targeted.demo_org import DemoOrg, serve
+
+    server = stack.enter_context(serve(DemoOrg()))
+    return configuration.session(server.url, server.token, option="--demo")
+
+
+def _sign_in(args: argparse.Namespace, credentials: Any, screen: Screen, stack: ExitStack) -> int:
+    from salesforce_targeted import sign_in_settings
+    from salesforce_targeted.api.client import SalesforceClient
+
+    client = SalesforceClient(credentials, attempts=2)
+    stack.callback(client.close)
+    with _busy(args, screen, "signing in"):
+        facts = sign_in_settings.sign_in(client, credentials)
+    _print(args, facts, sign_in_settings.sign_in_shown(facts), screen)
+    return DONE if facts["status"] == "done" else FAILED
+
+
+def _look(
+    args: argparse.Namespace,
+    credentials: Any,
+    pipeline: dlt.Pipeline,
+    screen: Screen,
+    stack: ExitStack,
+) -> int:
+    from salesforce_targeted import checks, configuration, preview, verify_summary
+    from salesforce_targeted.api.client import SalesforceClient
+    from salesforce_targeted.ledger import Ledger
+    from salesforce_targeted.run import Run
+    from salesforce_targeted.settings import Scope
+
+    settings = configuration.settings(**arguments.given(args))
+    run = Run(SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline)
+    stack.callback(run.close)
+    if args.test:
+        facts = checks.checks(run, credentials, pipeline, None if args.json else screen)
+        _print(args, facts, checks.verdict(facts), screen)
+        return DONE if facts["status"] == "done" else FAILED
+    with _busy(args, screen, "asking the org"):
+        if not args.count and pipeline.default_schema_name is None:
+            pipeline.sync_destination()
+        if args.count:
+            facts = preview.count(run)
+        elif args.plan:
+            facts = preview.plan(run)
+        else:
+            facts = _verify(args, credentials, pipeline, run)
+    shown: dict[str, Callable[[dict[str, Any]], Any]] = {
+        "count": preview.count_shown,
+        "plan": preview.plan_shown,
+        "verify": verify_summary.summary,
+    }
+    _print(args, facts, shown[facts["mode"]](facts), screen)
+    return DONE if facts["status"] == "done" else DRIFT
+
+
+def _verify(
+    args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, run: Run
+) -> dict[str, Any]:
+    from salesforce_targeted import configuration, repair, sync
+    from salesforce_targeted.run import Run
+
+    facts = sync.verified(pipeline, run)
+    run.close()
+    if not args.repair or facts["status"] != "drift":
+        return facts
+    settings = configuration.settings(**arguments.given(args))
+    return repair.repair(
+        pipeline,
+        facts,
+        credentials,
+        settings,
+        lambda ledger: Run(run.client, settings, run.scope, ledger, pipeline),
+        **arguments.given(args),
+    )
+
+
+def _sync(
+    args: argparse.Namespace,
+    credentials: Any,
+    pipeline: dlt.Pipeline,
+    screen: Screen,
+    scope: Scope,
+    only: list[str],
+) -> int:
+    from salesforce_targeted import configuration, report, report_html
+    from salesforce_targeted.api.errors import ConfigurationError
+    from salesforce_targeted.held import Held
+    from salesforce_targeted.ledger import Ledger
+    from salesforce_targeted.run_lock import AnotherRunError
+    from salesforce_targeted.source import salesforce_targeted
+    from salesforce_targeted.sync import sync
+
+    ledger, given = Ledger(mode=scope.mode), arguments.given(args)
+    source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
+    if only:
+        source = source.with_resources(*only, "contact_life", "rejected_record", "sync_run")
+    outcome = sync(
+        pipeline,
+        source,
+        ledger,
+        id_column=configuration.settings(**given).id_column,
+        statistics=configuration.statistics(),
+    )
+    files: list[Path] = []
+    try:
+        files.append(report.write(outcome.facts, args.report_dir))
+        # A look into a DuckDB file would lock out the run that is at work on it.
+        if (args.report_html or args.demo) and not isinstance(outcome.error, AnotherRunError):
+            with Held.of(pipeline) as held:
+                page = files[0].with_suffix(".html")
+                files.append(report_html.write(outcome.facts, held, page))
+    except OSError as error:  # what happened is shown all the same
+        screen.complain(f"no report can be written in {args.report_dir}: {error.strerror}")
+    _print(args, outcome.facts, None if args.json else report.summary(outcome.facts, files), screen)
+    if outcome.error is None:
+        return DONE
+    if isinstance(outcome.error, ConfigurationError):
+        return WRONG_USE
+    return PARTIAL if outcome.facts["status"] == "partial" else FAILED
+
+
+def _pipeline(args: argparse.Namespace, screen: Screen) -> dlt.Pipeline:
+    import dlt
+
+    from salesforce_targeted import configuration, progress, run_lock
+    from salesforce_targeted.discreet_log import quotes_no_row
+
+    configuration.load_settings(PIPELINE_NAME)
+    # After dlt has made its logger. Its errors quote whole rows of people and tracebacks; the
+    # report says in one sentence what happened.
+    shown = logging.DEBUG if args.debug else logging.INFO
+    quiet = not (args.verbose or args.debug)
+    logging.getLogger("dlt").setLevel(logging.CRITICAL if quiet else shown)
+    logging.getLogger("dlt").addFilter(quotes_no_row)
+    attaching = run_lock.attaching(PIPELINE_NAME, args.pipelines_dir)
+    with configuration.usable_destination(), configuration.usable_folder(), attaching:
+        made = dlt.pipeline(
+            PIPELINE_NAME,
+            destination=configuration.destination(args.destination, demo=args.demo),
+            dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
+            pipelines_dir=args.pipelines_dir,
+            progress=progress.collector(screen.err if _live(args, screen) else None),
+        )
+        configuration.check_names(made)
+        # What a failed load leaves there for the next run are rows of people.
+        Path(made.working_dir).chmod(0o700)
+    return made
+
+
+def _live(args: argparse.Namespace, screen: Screen) -> bool:
+    """Whether to draw: not across dlt's own log lines, and not beside JSON."""
+    return not (args.json or args.verbose or args.debug) and screen.live
+
+
+def _busy(args: argparse.Namespace, screen: Screen, doing: str) -> AbstractContextManager[Any]:
+    return screen.busy(doing) if _live(args, screen) else nullcontext()
+
+
+def _log(args: argparse.Namespace, screen: Screen) -> None:
+    from salesforce_targeted.discreet_log import DiscreetFormatter, LogFile
+    from salesforce_targeted.terminal import ConsoleHandler
+
+    console: logging.Handler = logging.StreamHandler(sys.stderr)
+    line = DiscreetFormatter("%(asctime)s %(levelname)s %(message)s")
+    console.setFormatter(line)
+    if _live(args, screen):
+        console = ConsoleHandler(screen.err)
+        console.setFormatter(DiscreetFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    file = LogFile(LOG_FILE)
+    file.setFormatter(line)
+    ours = logging.getLogger("salesforce_targeted")
+    ours.setLevel(logging.DEBUG if args.debug else logging.INFO)
+    ours.handlers[:] = [console, file]
+    ours.propagate = False
+
+
+def _print(args: argparse.Namespace, facts: dict[str, Any], shown: Any, screen: Screen) -> None:
+    from salesforce_targeted.sync_runs import as_json
+
+    if args.json:
+        print(as_json(facts))
+    else:
+        screen.show(shown)
