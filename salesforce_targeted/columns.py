@@ -201,7 +201,7 @@ def columns(
             continue
         wished = asked.get(normalize(name))
         known_type = str(held_as or wished) if held_as or wished else None
-        told = warnings if known_type != wished else []  # who asked for the type knows it
+        told = [] if wished and known_type == wished else warnings  # who asked for it knows it
         items.append(_column(entry, name, normalize(name), known_type, describe["name"], told))
     if shut_out:
         warnings.append(

@@ -82,7 +82,7 @@ def groups_statement(
     before: str | None = None,
 ) -> soql.Soql:
     """The next batch of ids that relations point at, in their order, with how many do."""
-    beyond = soql.ne(junction.who, None) if not after else soql.gt(junction.who, after)
+    beyond = soql.ne(junction.who, None) if after is None else soql.gt(junction.who, after)
     return soql.select(
         [junction.who, soql.aggregate("COUNT", "Id", "relations")],
         junction.object_name,

@@ -136,6 +136,18 @@ def test_discarded_columns_come_whole_when_the_contract_is_lifted(
     assert values == {id_: row["new__c"] for id_, row in synced.rows("sf_contacts").items()}
 
 
+@BOTH
+def test_the_dataset_is_read_as_dlt_reads_it(org: DemoOrg, synced: Synced) -> None:
+    """Relations, SQL and row counts of ``pipeline.dataset()``, on both databases."""
+    synced.ok()
+    dataset = synced.pipeline.dataset()
+    sql = "SELECT contact_id FROM sf_active_contacts WHERE is_active"
+
+    assert len(org.active_ids()) == len(dataset.sf_contacts.fetchall())
+    assert org.active_ids() == sorted(row[0] for row in dataset(sql).fetchall())
+    assert ("sf_contacts", 12) in [tuple(row) for row in dataset.row_counts().fetchall()]
+
+
 def test_hints_for_all_resources_and_descriptions_of_columns(synced: Synced) -> None:
     """apply_hints adds what it is asked for: a column of the user's, a description, a table hint."""
     run(

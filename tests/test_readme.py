@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import settings_of
 from tests.conftest import Synced
 
@@ -24,17 +24,35 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-def test_python_blocks_run(server: DemoServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The pipeline of one's own runs as it stands, signed in by the environment."""
-    monkeypatch.setenv("SALESFORCE_INSTANCE_URL", server.url)
-    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", server.token)
-    (block,) = blocks("python")
-    ran = subprocess.run(
-        [sys.executable, "-c", block], capture_output=True, text=True, timeout=120, check=False
-    )
+def test_python_blocks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pipelines of one's own run as they stand, signed in by the environment, one after another."""
+    org = DemoOrg.varied()
+    with serve(org) as server:
+        monkeypatch.setenv("SALESFORCE_INSTANCE_URL", server.url)
+        monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", server.token)
+        ran = [
+            subprocess.run(
+                [sys.executable, "-c", block],
+                capture_output=True,
+                text=True,
+                timeout=120,
+                check=False,
+            )
+            for block in blocks("python")
+        ]
+    mine, recipes = (done.stdout for done in ran)
 
-    assert (0, "") == (ran.returncode, "" if ran.returncode == 0 else ran.stderr)
-    assert "sf_contacts: 12" in ran.stdout
+    assert [""] * 2 == ["" if done.returncode == 0 else done.stderr for done in ran]
+    assert "sf_contacts: 12" in mine
+    named = {
+        "sf_leads": org.named_ids("TaskWhoRelation", "RelationId", "Lead"),
+        "sf_event_contacts": org.named_ids("EventWhoRelation", "RelationId"),
+        "sf_accounts": org.named_ids(
+            "Opportunity", "AccountId", "Account", lambda row: not row["IsClosed"]
+        ),
+    }
+    for table, ids in named.items():
+        assert f"{table}: {len(ids)} row" in recipes
 
 
 def test_sql_blocks_run(synced: Synced) -> None:

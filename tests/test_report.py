@@ -143,7 +143,7 @@ def test_the_facts_of_a_run() -> None:
     assert "20261120T120000.123456Z" == found["run_id"]
     assert {
         "total": 6, "by_kind": {"collections": 1, "describe": 2, "query": 3}, "predicted": 3,
-        "org_remaining": 14_994,
+        "predicted_by_kind": {"collections": 3}, "org_remaining": 14_994,
     } == found["calls"]  # fmt: skip
     assert "collections" == found["plan"]["api"]
     assert (2_392, 7) == (found["relations"]["read"], found["relations"]["removed"])

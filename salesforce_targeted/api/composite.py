@@ -61,14 +61,14 @@ def together(
 def _bundle(
     client: Asker, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:
-    if len(requests) > 1:
-        try:
-            return client.ask(
-                endpoints.composite(client.version, requests),
-                lambda response: _parts(response, requests),
-            )
-        except _REFUSED:
-            _log.debug("composite refused: asking one by one")
+    # A single one, too: whoever compares how several fare must not ask the last another way.
+    try:
+        return client.ask(
+            endpoints.composite(client.version, requests),
+            lambda response: _parts(response, requests),
+        )
+    except _REFUSED:
+        _log.debug("composite refused: asking one by one")
     found: list[Response | SalesforceError] = []
     for request in requests:
         try:

@@ -39,7 +39,7 @@ READERS = {
     "json_object": (readers.json_object, dict),
     "page": (readers.page, Page),
     "job": (bulk_readers.job, wire.Job),
-    "result_pages": (bulk_readers.result_pages, list),
+    "result_pages": (bulk_readers.result_pages, bulk_readers.ResultPages),
     "collection": (lambda response: readers.collection(response, 1), list),
     "composite_results": (lambda response: readers.composite_results(response, 1), list),
     "composite_results of any number": (readers.composite_results, list),

@@ -14,8 +14,8 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.columns import Columns, columns
 from salesforce_targeted.id_set import id_array
 from salesforce_targeted.plan import Api, Plan, cheapest
+from salesforce_targeted.resources import CALLS_IN_FLIGHT
 from salesforce_targeted.retrieval import retrieve
-from salesforce_targeted.source import CALLS_IN_FLIGHT
 from tests.benchmarks.served_org import Counted, ServedOrg
 from tests.benchmarks.timed import interleaved, median
 from tests.benchmarks.workbench import Workbench

@@ -24,7 +24,7 @@ from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.held import REJECTED_RECORDS
-from salesforce_targeted.source import CALLS_IN_FLIGHT
+from salesforce_targeted.resources import CALLS_IN_FLIGHT
 from salesforce_targeted.sync import Outcome
 from tests.conftest import Synced
 from tests.killing import happen
