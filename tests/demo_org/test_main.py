@@ -6,15 +6,30 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import requests
+
+
+@contextmanager
+def killed_at_last(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Whatever fails, nobody waits for the process for ever."""
+    try:
+        yield
+    finally:
+        process.kill()
 
 
 def test_it_prints_where_it_is_and_how_to_sign_in():
     """The printed token opens the printed address; Ctrl-C ends it."""
     command = [sys.executable, "-m", "salesforce_targeted.demo_org", "--port", "0",
                "--contacts", "100", "--active", "5", "--relations", "20"]  # fmt: skip
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True,
+        # Who is started in the background ignores Ctrl-C, and so do those whom it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    ) as process, killed_at_last(process):  # fmt: skip
         lines = [process.stdout.readline() for _ in range(7)]
         text = "".join(lines)
         url = re.search(r"http://127\.0\.0\.1:\d+", text)[0]
