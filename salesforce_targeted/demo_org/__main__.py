@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import threading
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"#     SALESFORCE_SECURITY_TOKEN={org.security_token}",
             f"# or: SALESFORCE_INSTANCE_URL={server.url} SALESFORCE_ACCESS_TOKEN='{server.token}'",
         ]), flush=True)  # fmt: skip
+        # A shell's & leaves it ignored, and whoever stops the server sends it.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

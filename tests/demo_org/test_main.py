@@ -27,8 +27,6 @@ def test_it_prints_where_it_is_and_how_to_sign_in():
                "--contacts", "100", "--active", "5", "--relations", "20"]  # fmt: skip
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True,
-        # Who is started in the background ignores Ctrl-C, and so do those whom it starts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process, killed_at_last(process):  # fmt: skip
         lines = [process.stdout.readline() for _ in range(7)]
         text = "".join(lines)
