@@ -232,11 +232,13 @@ class RelationRefresh:
         ):
             before = held.get(id_)
             live = before is not None and before[1] is None
-            if before is not None and live:
-                run.relation_changes[before[2]] -= 1
-                if before[2] and before[2] != who:  # a merge moved it, or the task's WhoId did
-                    run.left_reasons[before[2]] = RELATION_REMOVED
-            run.relation_changes[who] += 1
+            # Most are where they were, and a number for each of a million contacts takes room.
+            if before is None or not live or before[2] != who:
+                run.relation_changes[who] += 1
+                if before is not None and live:
+                    run.relation_changes[before[2]] -= 1
+                    if before[2]:  # a merge moved it, or the task's WhoId did
+                        run.left_reasons[before[2]] = RELATION_REMOVED
             same = live and before is not None and before[0] == hash_
             changed.append(not same)
             tally.new += before is None
