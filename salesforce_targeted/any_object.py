@@ -51,7 +51,7 @@ def targeted(
     contacts are one use of it. The rows that point at the records are not held themselves.
 
     Args:
-        credentials: One of the six ways to sign in; None: dlt's configuration and ``SALESFORCE_*``.
+        credentials: One of the ways to sign in; None: dlt's configuration and ``SALESFORCE_*``.
         object: API name: ``Lead``, ``Account``, ``Invoice__c``.
         discovered_by: ``TaskWhoRelation``, ``EventWhoRelation``, or any object's field that refers
             to the records: ``Opportunity.AccountId``. The field must be groupable (``describe``).

@@ -52,7 +52,7 @@ def salesforce_targeted(
     """Contacts with logged activities, the relations and tasks that make them active, and users.
 
     Args:
-        credentials (SalesforceCredentials): One of the six ways to sign in.
+        credentials (SalesforceCredentials): Any way in ``.dlt/secrets.toml.example``.
         since (Optional[str]): Relations before this date don't count. None: all do.
         fields (Optional[list[str]]): API names of the Contact fields to take. None: all.
         refresh_call_budget (int): Up to so many calls everything held is read again each run.

@@ -22,6 +22,7 @@ from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import Outcome, sync
+from tests.script import Script, in_process, session_of
 
 
 @pytest.fixture(autouse=True)
@@ -102,6 +103,16 @@ def postgres(postgres_server: str) -> Iterator[str]:
     with admin.cursor() as cursor:
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
     admin.close()
+
+
+@pytest.fixture
+def script(
+    server: DemoServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Script:
+    """The script for somebody whose environment has a session of the served org."""
+    for name, value in session_of(server).items():
+        monkeypatch.setenv(name, value)
+    return in_process(capsys)
 
 
 class Synced:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,66 +22,11 @@ from salesforce_targeted.sync import sync
 from salesforce_targeted.target import target_of
 from salesforce_targeted.verify import verify
 from tests.conftest import BOTH, Synced
-from tests.held_values import as_held
+from tests.targeting import RECIPES, Recipe, Targeted, cells
 
-EVENTS = {"object": "Contact", "discovered_by": "EventWhoRelation", "table": "sf_event_contacts"}
-
-
-@dataclass
-class Recipe:
-    """What ``targeted`` is told, and what it lands in; by whom its records are named."""
-
-    given: dict[str, Any]
-    table: str
-    lives: str
-    by: tuple[str, str]
-    keep: Callable[[dict[str, Any]], bool] | None = None
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        return f"{target_of(self.given['object'], self.given['discovered_by']).resource}_id"
-
-    def named(self, org: DemoOrg) -> list[str]:
-        return org.named_ids(*self.by, self.given["object"], self.keep)
-
-
-RECIPES = {
-    "leads": Recipe(
-        {"object": "Lead", "discovered_by": "TaskWhoRelation"},
-        "sf_leads", "sf_active_leads", ("TaskWhoRelation", "RelationId"),
-    ),
-    "leads_of_events": Recipe(
-        {"object": "Lead", "discovered_by": "EventWhoRelation"},
-        "sf_leads", "sf_active_leads", ("EventWhoRelation", "RelationId"),
-    ),
-    "contacts_of_events": Recipe(
-        EVENTS, "sf_event_contacts", "sf_active_event_contacts", ("EventWhoRelation", "RelationId")
-    ),
-    "accounts": Recipe(
-        {"object": "Account", "discovered_by": "Opportunity.AccountId",
-         "where": {"IsClosed": False}},
-        "sf_accounts", "sf_active_accounts", ("Opportunity", "AccountId"),
-        lambda row: not row["IsClosed"],
-    ),
-    "accounts_of_visits": Recipe(
-        {"object": "Account", "discovered_by": "Visit__c.Account__c",
-         "where": {"Status__c": ["Planned", "Done"]}},
-        "sf_accounts", "sf_active_accounts", ("Visit__c", "Account__c"),
-        lambda row: row["Status__c"] in ("Planned", "Done"),
-    ),
-    "opportunities": Recipe(
-        {"object": "Opportunity", "discovered_by": "Task.WhatId"},
-        "sf_opportunities", "sf_active_opportunities", ("Task", "WhatId"),
-    ),
-    "visits": Recipe(
-        {"object": "Visit__c", "discovered_by": "Task.WhatId"},
-        "sf_visits", "sf_active_visits", ("Task", "WhatId"),
-    ),
-}  # fmt: skip
+LEADS = RECIPES["leads"]
 SOME = ("leads", "contacts_of_events", "accounts", "visits")
 EACH = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
-LEADS = RECIPES["leads"]
 
 
 @pytest.fixture
@@ -97,40 +42,9 @@ def org() -> Iterator[DemoOrg]:
     assert [] == org.writes_attempted
 
 
-class Targeted(Synced):
-    """A pipeline that runs ``targeted``."""
-
-    def go(self, recipe: Recipe, scope: Scope | None = None, **settings: Any) -> dict[str, Any]:
-        """Sync once; the report."""
-        ledger = Ledger()
-        source = targeted(self.credentials, **recipe.given, scope=scope, ledger=ledger, **settings)
-        outcome = sync(self.pipeline, source, ledger)
-        assert outcome.error is None, outcome.facts["error"]
-        return outcome.facts
-
-    def lives(self, recipe: Recipe) -> dict[str, dict[str, Any]]:
-        return self.rows(recipe.lives, recipe.key)
-
-    def active(self, recipe: Recipe) -> list[str]:
-        return sorted(id_ for id_, life in self.lives(recipe).items() if life["is_active"])
-
-
 @pytest.fixture
 def held(synced: Synced) -> Targeted:
     return Targeted(synced.pipeline, synced.credentials)
-
-
-def cells(org: DemoOrg, object_name: str, ids: list[str]) -> dict[str, dict[str, Any]]:
-    """What the org shows of some records, as the destination holds it."""
-    kinds = {entry["name"]: entry["type"] for entry in org.fields(object_name)}
-    return {
-        id_: {
-            name: as_held(kinds[name], value)
-            for name, value in row.items()
-            if kinds[name] not in {"address", "location", "base64"}
-        }
-        for id_, row in org.rows(object_name, ids=ids).items()
-    }
 
 
 @EACH

@@ -12,23 +12,13 @@ import pytest
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.demo_org.server import DemoServer
-from tests.script import DUCKDB_FILE, Script, in_process, session_of
+from tests.script import DUCKDB_FILE, Script
 
 LINES = [
     "credentials", "sign-in", "API enabled", "API version", "Contact", "Task", "User",
     "TaskWhoRelation", "Shared Activities", "View All Data", "relations", "API calls left",
     "destination", "writable", "dataset", "disk",
 ]  # fmt: skip
-
-
-@pytest.fixture
-def script(
-    server: DemoServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Script:
-    """The script for somebody whose environment has a session of the served org."""
-    for name, value in session_of(server).items():
-        monkeypatch.setenv(name, value)
-    return in_process(capsys)
 
 
 def checked(script: Script, *argv: str) -> dict[str, dict[str, Any]]:

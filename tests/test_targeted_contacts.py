@@ -14,7 +14,7 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.demo_org.server import DemoServer
 from salesforce_targeted.plan import Api
-from tests.script import DUCKDB_FILE, Script, ids, in_process, process, rows, session_of
+from tests.script import DUCKDB_FILE, Script, ids, process, rows, session_of
 
 YESTERDAY = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
 DESIGNED = {  # design section 8: part of the report -> its keys
@@ -28,16 +28,6 @@ DESIGNED = {  # design section 8: part of the report -> its keys
     "closure": {"tasks_missing", "contacts_missing", "relations_explained_pct"},
     "statistics": {"total", "with_email"},
 }  # fmt: skip
-
-
-@pytest.fixture
-def script(
-    server: DemoServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Script:
-    """The script for somebody whose environment has a session of the served org."""
-    for name, value in session_of(server).items():
-        monkeypatch.setenv(name, value)
-    return in_process(capsys)
 
 
 def test_no_option_syncs_with_what_the_environment_says(

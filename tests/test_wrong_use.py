@@ -35,16 +35,6 @@ USER = {
 }
 
 
-@pytest.fixture
-def script(
-    server: DemoServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Script:
-    """The script for somebody whose environment has a session of the served org."""
-    for name, value in session_of(server).items():
-        monkeypatch.setenv(name, value)
-    return in_process(capsys)
-
-
 @pytest.mark.parametrize("option", [(), ("--test",), ("--plan", "--json")])
 def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
     tmp_path: Path, option: tuple[str, ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -21,34 +20,17 @@ from salesforce_targeted import run_lock
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.demo_org.server import DemoServer
-from tests.dagster_runs import (
+from tests.scale_out.dagster_runs import (
     DATABASE,
     Platform,
     attempts,
     said,
-    signed_in,
     waits,
 )
 from tests.script import session_of
 
 # Dagster's own, with the newest pydantic.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__.*__` attribute is deprecated")
-
-
-@pytest.fixture
-def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Platform]:
-    """Two orgs are configured; nobody has credentials yet."""
-    made = Platform(monkeypatch, tmp_path)
-    yield made
-    made.instance.dispose()
-
-
-@pytest.fixture
-def emea(platform: Platform, server: DemoServer) -> Platform:
-    """The tiny org is there to be signed in to as ``emea``."""
-    for name, value in signed_in("emea", server).items():
-        platform.set(name, value)
-    return platform
 
 
 def test_spent_calls_are_waited_for(emea: Platform, org: DemoOrg) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,8 @@ pytest.importorskip("dagster_dlt", reason="Dagster is an extra: pip install -e '
 
 from pipelines import orgs as orgs_module  # noqa: E402
 from salesforce_targeted.demo_org import DemoOrg, serve  # noqa: E402
-from salesforce_targeted.demo_org.server import DemoServer  # noqa: E402
 from tests.conftest import make_synced  # noqa: E402
-from tests.dagster_runs import (  # noqa: E402
+from tests.scale_out.dagster_runs import (  # noqa: E402
     Clock,
     Platform,
     attempts,
@@ -40,22 +38,6 @@ TABLES = {
     "sf_contacts", "sf_taskwhorelations", "sf_activities", "sf_users", "sf_active_contacts",
     "sf_rejected_records", "sf_sync_runs",
 }  # fmt: skip
-
-
-@pytest.fixture
-def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Platform]:
-    """Two orgs are configured; nobody has credentials yet."""
-    made = Platform(monkeypatch, tmp_path)
-    yield made
-    made.instance.dispose()
-
-
-@pytest.fixture
-def emea(platform: Platform, server: DemoServer) -> Platform:
-    """The tiny org is there to be signed in to as ``emea``."""
-    for name, value in signed_in("emea", server).items():
-        platform.set(name, value)
-    return platform
 
 
 def test_definitions_load_without_credentials(platform: Platform, tmp_path: Path) -> None:

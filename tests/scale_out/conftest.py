@@ -1,0 +1,34 @@
+"""Two configured orgs on Dagster, for each test a platform of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from salesforce_targeted.demo_org.server import DemoServer
+
+if TYPE_CHECKING:
+    from tests.scale_out.dagster_runs import Platform
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Platform]:
+    """Two orgs are configured; nobody has credentials yet."""
+    from tests.scale_out.dagster_runs import Platform  # needs Dagster, which is an extra
+
+    made = Platform(monkeypatch, tmp_path)
+    yield made
+    made.instance.dispose()
+
+
+@pytest.fixture
+def emea(platform: Platform, server: DemoServer) -> Platform:
+    """The tiny org is there to be signed in to as ``emea``."""
+    from tests.scale_out.dagster_runs import signed_in
+
+    for name, value in signed_in("emea", server).items():
+        platform.set(name, value)
+    return platform
