@@ -183,7 +183,7 @@ def _sync(
     scope: Scope,
     only: list[str],
 ) -> int:
-    from salesforce_targeted import configuration, report, report_html
+    from salesforce_targeted import configuration, report
     from salesforce_targeted.api.errors import ConfigurationError
     from salesforce_targeted.held import Held
     from salesforce_targeted.ledger import Ledger
@@ -207,6 +207,8 @@ def _sync(
         files.append(report.write(outcome.facts, args.report_dir))
         # A look into a DuckDB file would lock out the run that is at work on it.
         if (args.report_html or args.demo) and not isinstance(outcome.error, AnotherRunError):
+            from salesforce_targeted import report_html
+
             with Held.of(pipeline) as held:
                 page = files[0].with_suffix(".html")
                 files.append(report_html.write(outcome.facts, held, page))

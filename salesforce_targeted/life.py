@@ -8,7 +8,7 @@ accounts or whatever else a run is about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 import pyarrow as pa
@@ -122,10 +122,10 @@ def changed_among(ids: Iterable[str], known: Mapping[str, Life], seen: Sighting)
 
 def to_table(lives: Iterable[Life], key: str) -> pa.Table:
     """Lives as Arrow rows, the id in the column of that name."""
-    rows = [astuple(life) for life in lives]
-    made = schema(key)
+    made, some = schema(key), list(lives)
     arrays = [
-        pa.array([row[position] for row in rows], kind.type) for position, kind in enumerate(made)
+        pa.array([getattr(life, one.name) for life in some], column.type)
+        for one, column in zip(fields(Life), made, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=made)
 
