@@ -16,8 +16,7 @@ from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.run import Run
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.source import salesforce_targeted
-from salesforce_targeted.sync import sync
-from salesforce_targeted.verify import verify
+from salesforce_targeted.sync import sync, verified
 
 
 def repair(
@@ -46,4 +45,4 @@ def repair(
     outcome = sync(pipeline, source, ledger, id_column=settings.id_column)
     if outcome.error is not None:
         raise outcome.error
-    return {**verify(look_again(Ledger())), "repaired": found["drift"]}
+    return {**verified(pipeline, look_again(Ledger())), "repaired": found["drift"]}

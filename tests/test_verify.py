@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
@@ -14,6 +16,7 @@ from salesforce_targeted.run import Run
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.verify import CAUSES, verify
 from tests.conftest import BOTH, Synced
+from tests.script import DUCKDB_FILE, Script, rows
 
 
 def look(synced: Synced) -> dict[str, Any]:
@@ -109,3 +112,27 @@ def test_repair_loads_what_drifted(synced: Synced, org: DemoOrg) -> None:
     assert ("done", {}) == (facts["status"], causes(facts))
     assert before == synced.rows("sf_contacts")
     assert 3 == sum(facts["repaired"][cause] for cause in CAUSES)
+
+
+def test_the_command_finds_drift_and_mends_it_and_notes_both(
+    org: DemoOrg, script: Script, tmp_path: Path
+) -> None:
+    """--verify ends with 4 where rows differ, --repair with 0; each look is a row, without ids."""
+    altered = org.active_ids()[0]
+    script()
+    clean = script("--verify")
+    with duckdb.connect(DUCKDB_FILE) as held:
+        held.execute(f"UPDATE salesforce.sf_contacts SET last_name = 'x' WHERE id = '{altered}'")
+    found, repaired = script("--verify"), script("--verify", "--repair", "--json")
+    noted = [one for one in rows(tmp_path, "sf_sync_runs") if one["mode"] == "verify"]
+
+    assert (0, 4, 0) == (clean.code, found.code, repaired.code)
+    assert "no drift" in clean.out
+    assert "drift found; --verify --repair loads again exactly what drifted" in found.out
+    assert (1, 0) == (repaired.facts["repaired"]["altered"], repaired.facts["drift"]["altered"])
+    assert ["done", "drift", "drift", "done"] == [one["status"] for one in noted]
+    assert altered in found.out
+    assert not [one for one in noted if altered in one["report"]]
+    assert org.rows("Contact")[altered]["LastName"] in {
+        one["last_name"] for one in rows(tmp_path, "sf_contacts") if one["id"] == altered
+    }
