@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 RESOURCES = ("task_who_relation", "contact", "task", "user")
 # A century: more is a slip of the finger, and far more overflows a date.
 MOST_DAYS = 36_525
+_RECENT_DAYS = 30
 _COLUMN_OF_HELP = 24
+_LOOKS = ("sign_in", "test", "count", "plan", "verify")
+_OF_A_SYNC = (
+    "full", "incremental", "since", "retry_rejected", "mode", "limit", "only", "report_html",
+    "log_records",
+)  # fmt: skip
 
 USAGE = "%(prog)s [--test|--count|--plan|--verify|...] [options]"
 
@@ -145,7 +151,7 @@ def _what(made: argparse.ArgumentParser) -> None:
         "--mode", choices=("full", "recent", "custom"),
         help="the same in other words: full, recent (--days), custom (--start-date)",
     )  # fmt: skip
-    what.add_argument("--days", type=_days, default=30, metavar="N", help="with --mode recent (30)")
+    what.add_argument("--days", type=_days, metavar="N", help="with --mode recent (30)")
     what.add_argument("--start-date", metavar="DATE", help="with --mode custom")
     what.add_argument("--limit", type=_positive, metavar="N", help="at most N relations (a trial)")
     what.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(RESOURCES)}")
@@ -177,7 +183,10 @@ def _where(made: argparse.ArgumentParser) -> None:
         "--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, ...)"
     )
     how.add_argument("--dataset", metavar="NAME", help="dataset or schema (salesforce)")
-    how.add_argument("--pipelines-dir", metavar="DIR", help="dlt's working folder (~/.dlt)")
+    how.add_argument(
+        "--pipelines-dir", metavar="DIR",
+        help="dlt's working folder (DLT_DATA_DIR, or as dlt has it)",
+    )  # fmt: skip
     how.add_argument(
         "--report-dir", metavar="DIR", type=Path, default=Path("sync_results"),
         help="where reports are kept (sync_results)",
@@ -224,14 +233,16 @@ def scope(args: argparse.Namespace) -> Scope:
     from salesforce_targeted.api.errors import ConfigurationError
     from salesforce_targeted.settings import Scope, moment
 
-    since = moment(args.since)
-    days = args.incremental or (args.days if args.mode == "recent" else None)
-    if args.mode == "custom":
-        if not args.start_date:
-            raise ConfigurationError("--mode custom needs --start-date", remedy="Give a date.")
-        since = moment(args.start_date)
+    _check_company(args)
+    since = moment(args.start_date if args.mode == "custom" else args.since)
+    days = args.incremental or (args.days or _RECENT_DAYS if args.mode == "recent" else None)
     if days:
         since = datetime.now(UTC) - timedelta(days=days)
+    if since is not None and since > datetime.now(UTC):
+        raise ConfigurationError(
+            f"nothing was modified since {since:%Y-%m-%d}: that day is to come",
+            remedy="Give an earlier date.",
+        )
     log = args.report_dir / f"targeted_contacts_{datetime.now(UTC):%Y%m%d_%H%M%S}.records.jsonl"
     if not looks_only(args):
         _make_report_dir(args.report_dir)
@@ -245,9 +256,35 @@ def scope(args: argparse.Namespace) -> Scope:
     )
 
 
+def _check_company(args: argparse.Namespace) -> None:
+    """Refuse options that would be ignored beside others, or without them.
+
+    Raises:
+        ConfigurationError: says which.
+    """
+    from salesforce_targeted.api.errors import ConfigurationError
+
+    for option, mode in (("days", "recent"), ("start_date", "custom")):
+        name = f"--{option.replace('_', '-')}"
+        if getattr(args, option) and args.mode != mode:
+            raise ConfigurationError(
+                f"{name} goes with --mode {mode}", remedy="Give both, or use --since."
+            )
+    if args.mode == "custom" and not args.start_date:
+        raise ConfigurationError("--mode custom needs --start-date", remedy="Give a date.")
+    looks = [name for name in _LOOKS if getattr(args, name)]
+    for option in _OF_A_SYNC if looks else ():
+        if getattr(args, option) not in (None, False):
+            raise ConfigurationError(
+                f"--{looks[0].replace('_', '-')} loads nothing: --{option.replace('_', '-')} has no"
+                " part in it",
+                remedy="Leave one of them out.",
+            )
+
+
 def looks_only(args: argparse.Namespace) -> bool:
     """Whether nothing is to be loaded."""
-    return bool(args.sign_in or args.test or args.count or args.plan or args.verify)
+    return any(getattr(args, name) for name in _LOOKS)
 
 
 def only(names: str | None) -> list[str]:
@@ -259,6 +296,10 @@ def only(names: str | None) -> list[str]:
     from salesforce_targeted.api.errors import ConfigurationError
 
     chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
+    if names is not None and not chosen:
+        raise ConfigurationError(
+            "--only names nothing", remedy=f"Choose some of {', '.join(RESOURCES)}."
+        )
     unknown = [name for name in chosen if name not in RESOURCES]
     if unknown:
         raise ConfigurationError(

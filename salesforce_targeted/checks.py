@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import dlt
 from rich.console import Console, Group
@@ -35,6 +34,7 @@ from salesforce_targeted.destination_errors import (
     is_of_destination,
     said_and_remedy,
 )
+from salesforce_targeted.org_identity import Org, org_of
 from salesforce_targeted.run import Run
 from salesforce_targeted.terminal import Screen, api_calls, mark, notes
 
@@ -80,7 +80,7 @@ class Checklist:
         self.run = run
         self.credentials = credentials
         self.pipeline = pipeline
-        self.org: str | None = None
+        self.org: Org | None = None
         self._answers = True
         self._limits: Mapping[str, Any] = {}
 
@@ -122,7 +122,7 @@ class Checklist:
             user = sign_in_settings.whom(self.run.client)["user"]
         except PermissionDeniedError:
             user = None  # signed in, and the next check says what is not allowed
-        self.org = urlsplit(url).hostname or url
+        self.org = org_of(self.run.client)
         return f"{url} as {user}" if user else url
 
     def _api_enabled(self) -> str:
@@ -143,12 +143,14 @@ class Checklist:
             )
         return f"{version} (the org serves up to {versions[-1]})"
 
-    def _object(self, name: str) -> str:
+    def _object(self, name: str) -> str | Finding:
         try:
             return f"{len(self.run.describe(name)['fields'])} fields visible"
         except (NotFoundError, PermissionDeniedError) as error:
             error.remedy = _READ_OBJECT.format(name=name)
-            raise
+            if name == self.run.target.object_name:
+                raise
+            return Finding(f"{error.what}: a sync goes on without its rows", error.remedy)
 
     def _junction(self) -> str | Finding:
         if self.run.junction is relations.SHARED_ACTIVITIES:

@@ -6,6 +6,7 @@ import logging
 import sys
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from salesforce_targeted import arguments
@@ -126,9 +127,13 @@ def _look(
     from salesforce_targeted import checks, configuration, preview, verify_summary
     from salesforce_targeted.api.client import SalesforceClient
     from salesforce_targeted.ledger import Ledger
+    from salesforce_targeted.leftovers import other_dataset
     from salesforce_targeted.run import Run
     from salesforce_targeted.settings import Scope
 
+    if other_dataset(pipeline):  # a demo's, say; who only looks leaves it alone
+        args.pipelines_dir = stack.enter_context(TemporaryDirectory())
+        pipeline = _pipeline(args, screen)
     settings = configuration.settings(**arguments.given(args))
     run = Run(SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
@@ -158,10 +163,16 @@ def _verify(
     args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, run: Run
 ) -> dict[str, Any]:
     from salesforce_targeted import configuration, repair, sync
+    from salesforce_targeted.api.errors import ConfigurationError
+    from salesforce_targeted.held import CONTACTS, RELATIONS
     from salesforce_targeted.run import Run
 
+    if not run.held.column_hints(RELATIONS) and not run.held.column_hints(CONTACTS):
+        raise ConfigurationError(
+            f"nothing is held in {pipeline.dataset_name} yet, so there is nothing to verify",
+            remedy="Sync first: leave --verify out.",
+        )
     facts = sync.verified(pipeline, run)
-    run.close()
     if not args.repair or facts["status"] != "drift":
         return facts
     settings = configuration.settings(**arguments.given(args))

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Optional
 
 import dlt
 from dlt.common.configuration import with_config
 from dlt.common.configuration.exceptions import ConfigurationException
-from dlt.common.destination.exceptions import DestinationException
+from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.sf_org import SfOrgCredentials
-from salesforce_targeted.api.sign_in_choice import SalesforceCredentials, what_is_missing
+from salesforce_targeted.api.sign_in_choice import (
+    IncompleteCredentialsError,
+    SalesforceCredentials,
+    what_is_missing,
+)
 from salesforce_targeted.api.way import ENVIRONMENT, Found
 from salesforce_targeted.held import SCHEMA_NAME
 from salesforce_targeted.settings import Settings, settings_of
@@ -36,7 +41,7 @@ def credentials() -> SalesforceCredentials:
     """
     try:
         return _credentials()
-    except ConfigurationException as error:
+    except (ConfigurationException, IncompleteCredentialsError) as error:
         missing = _what_is_missing()
         raise ConfigurationError(
             f"the Salesforce credentials are not complete: {missing}"
@@ -140,6 +145,12 @@ def usable_destination() -> Iterator[None]:
     """
     try:
         yield
+    except UnknownDestinationModule as error:
+        meant = get_close_matches(error.ref, dlt.destinations.__all__, 1)
+        raise ConfigurationError(
+            f"dlt knows no destination {error.ref}{f' (is {meant[0]} meant?)' if meant else ''}",
+            remedy=f"Choose one of {', '.join(sorted(dlt.destinations.__all__))}.",
+        ) from error
     except (ConfigurationException, DestinationException) as error:
         raise ConfigurationError(
             f"the destination can't be used as configured: {str(error).strip().splitlines()[0]}",

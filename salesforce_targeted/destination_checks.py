@@ -22,6 +22,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted import run_lock
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.held import CONTACTS, RELATIONS, SCHEMA_NAME, SYNC_RUNS, Held
+from salesforce_targeted.org_identity import Org, held_org
 from salesforce_targeted.run import OtherOrgError
 from salesforce_targeted.run_lock import OLDEST_POSTGRES
 
@@ -46,11 +47,11 @@ class _UndoneError(Exception):
     """Ends a transaction that was only a trial."""
 
 
-def destination_checks(pipeline: dlt.Pipeline, org: str | None) -> Iterator[tuple[str, Look]]:
+def destination_checks(pipeline: dlt.Pipeline, org: Org | None) -> Iterator[tuple[str, Look]]:
     """What is to be checked, in order; without a destination neither its rights nor its rows.
 
     Args:
-        org: The host of the org that was signed in to; None where nobody could.
+        org: The one that was signed in to; None where nobody could.
     """
     there: list[bool] = []
     yield "destination", lambda: _reachable(pipeline, there)
@@ -88,8 +89,9 @@ def _reachable(pipeline: dlt.Pipeline, there: list[bool]) -> str:
 def _writable(pipeline: dlt.Pipeline) -> str | Finding:
     file = run_lock.duckdb_file(pipeline)
     if file is not None and not file.exists():
-        with tempfile.TemporaryFile(dir=file.parent):
-            return f"yes: a file can be made in {_short(file.parent)}"
+        folder = _there_of(file.parent)
+        with tempfile.TemporaryFile(dir=folder):
+            return f"yes: a file can be made in {_short(folder)}"
     if file is None and not run_lock.is_postgres(pipeline):
         return Finding("not tried: this kind of destination could not undo it")
     with pipeline.sql_client() as client, suppress(_UndoneError), client.begin_transaction():
@@ -114,7 +116,7 @@ def _try_schema(client: SqlClientBase[Any], staging: bool) -> str:
     return name
 
 
-def _dataset(pipeline: dlt.Pipeline, org: str | None) -> str | Finding:
+def _dataset(pipeline: dlt.Pipeline, org: Org | None) -> str | Finding:
     name = pipeline.dataset_name
     file = run_lock.duckdb_file(pipeline)
     if file is not None and not file.exists():
@@ -128,8 +130,8 @@ def _dataset(pipeline: dlt.Pipeline, org: str | None) -> str | Finding:
         rows = f"{contacts:,} contacts, {relations:,} relations"
         last, sources = _last_run(held), pipeline.state.get("sources", {})
         state: Any = dict(sources).get(SCHEMA_NAME, {})
-        of = state.get("org") if state.get("held_in") == held.location else None
-    if of and org and of != org:
+        of = held_org(state) if state.get("held_in") == held.location else None
+    if of and org and org.is_another_than(of):
         raise OtherOrgError(
             f"{name} holds {rows} of the org {of}, and the credentials are those of {org}"
         )
@@ -149,7 +151,7 @@ def _last_run(held: Held) -> str:
 def _disk(pipeline: dlt.Pipeline) -> str | Finding:
     folders = {Path(pipeline.working_dir)}
     if (file := run_lock.duckdb_file(pipeline)) is not None:
-        folders.add(file.parent)
+        folders.add(_there_of(file.parent))
     free = {}
     for folder in folders:
         try:
@@ -175,6 +177,11 @@ def _disk(pipeline: dlt.Pipeline) -> str | Finding:
 _ROOM = (
     "Make room, or work elsewhere: --pipelines-dir (or DLT_DATA_DIR), and another folder to run in."
 )
+
+
+def _there_of(folder: Path) -> Path:
+    """The folder, or the one in which the first run makes it."""
+    return next(one for one in (folder, *folder.parents) if one.is_dir())
 
 
 def _size(count: int) -> str:

@@ -84,6 +84,9 @@ _OF_FILE = re.compile(
 _FILES = (
     ("Could not set lock", "Another program has the file open: end it, and run again."),
     ("Could not write", f"{_ROOM_HERE}, and run again: the next run finishes what is left."),
+    ("No such file or directory", (
+        "Make that folder, or name another: DESTINATION__DUCKDB__CREDENTIALS=folder/name.duckdb."
+    )),
     ("IO Error", (
         "Where the file is not whole, a full disk may have kept it from being made: move it away"
         " and run again, and everything is read anew."

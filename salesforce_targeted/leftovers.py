@@ -42,11 +42,19 @@ def forget_other_datasets(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
 
     A cursor of another dataset would skip rows here, and a package left for it would land here.
     """
-    sources: Any = pipeline.state.get("sources", {})
-    known = sources.get(SCHEMA_NAME, {}).get("held_in")
-    if known and known != Held.of(pipeline).location:
-        ledger.step(f"the working folder is that of {known}: starting from what this dataset holds")
+    if known := other_dataset(pipeline):
+        ledger.step(
+            "this dataset's first run from here: going on from what it holds (dlt's working folder"
+            f" was that of {known})"
+        )
         start_afresh(pipeline)
+
+
+def other_dataset(pipeline: dlt.Pipeline) -> str | None:
+    """Where the dataset is that the working folder belongs to, if that is not the pipeline's."""
+    sources: Any = pipeline.state.get("sources", {})
+    known: str | None = sources.get(SCHEMA_NAME, {}).get("held_in")
+    return known if known and known != Held.of(pipeline).location else None
 
 
 def start_afresh(pipeline: dlt.Pipeline) -> None:

@@ -39,6 +39,7 @@ from salesforce_targeted.id_set import IdSet, id_array, union
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.load_terms import LoadTerms, load_terms
 from salesforce_targeted.opening import Opening, opening
+from salesforce_targeted.org_identity import held_org, note, org_of
 from salesforce_targeted.plan import Latency
 from salesforce_targeted.relations import TASK_WHO_ID, Junction
 from salesforce_targeted.retrieval import Refreshed
@@ -172,14 +173,14 @@ class Run:
         plain = self.scope.complete and self.settings.since is None
         self.ledger.predict("composite", 1)
         found = opening(self.client, self.target, discovery=plain)
-        org = urlsplit(self.client.instance_url).hostname
-        if self.state.setdefault("org", org) != org:
+        org, held = org_of(self.client), held_org(self.state)
+        if held is not None and org.is_another_than(held):
             if self._pipeline is None:
                 raise OtherOrgError(
-                    f"the dataset holds the org {self.state['org']}, and the credentials are those"
-                    f" of {org}"
+                    f"the dataset holds the org {held}, and the credentials are those of {org}"
                 )
             self.state.clear()
+        note(org, self.state)
         self.state["held_in"] = where
         if self.client.usage is not None:
             # Known from the first answer on: so many of the org's daily calls are for others.

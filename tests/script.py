@@ -22,6 +22,8 @@ from salesforce_targeted.demo_org.server import DemoServer
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "pipelines" / "targeted_contacts.py"
 DUCKDB_FILE = "targeted_contacts.duckdb"
+# The id that a demo org takes where it plays another org than before.
+OTHER_ORG = "00D5g0000009ABCEA2"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pytest
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults import Fault
 from salesforce_targeted.demo_org.server import DemoServer
-from tests.script import DUCKDB_FILE, Script
+from tests.script import DUCKDB_FILE, OTHER_ORG, Script
 
 LINES = [
     "credentials", "sign-in", "API enabled", "API version", "Contact", "Task", "User",
@@ -53,16 +53,29 @@ def test_the_same_as_text(script: Script) -> None:
 def test_what_a_failed_line_needs_to_be_mended_stands_beneath_it(
     org: DemoOrg, script: Script
 ) -> None:
-    """A hidden object: its line fails, the remedy follows, the verdict names it; exit 1."""
-    org.hidden_objects = {"Task"}
+    """Hidden contacts: the line fails, the remedy follows, the verdict names it; exit 1."""
+    org.hidden_objects = {"Contact"}
     ended = script("--test")
     lines = ended.out.splitlines()
-    at = next(n for n, line in enumerate(lines) if line.startswith("FAIL Task "))
+    at = next(n for n, line in enumerate(lines) if line.startswith("FAIL Contact "))
 
     assert 1 == ended.code
     assert "NOT_FOUND" in lines[at]
-    assert lines[at + 1].lstrip().startswith("-> Ask a Salesforce admin to let this user read Task")
-    assert "to mend: Task (4 API calls)" == lines[-1]
+    assert lines[at + 1].lstrip().startswith("-> Ask a Salesforce admin to let this user read Cont")
+    assert "to mend: Contact (4 API calls)" == lines[-1]
+
+
+def test_what_a_sync_goes_on_without_is_a_note(org: DemoOrg, script: Script) -> None:
+    """Hidden tasks: a note with the remedy, exit 0, as the sync then ends, too."""
+    org.hidden_objects = {"Task"}
+    ended = script("--test")
+    found = checked(script)["Task"]
+    synced = script("--json")
+
+    assert (0, 0, "done") == (ended.code, synced.code, synced.facts["status"])
+    assert (True, True) == (found["ok"], found["note"])
+    assert "a sync goes on without its rows" in found["detail"]
+    assert any("Task was left out" in warning for warning in synced.facts["warnings"])
 
 
 def test_without_the_api_the_rest_of_the_org_is_not_asked(org: DemoOrg, script: Script) -> None:
@@ -139,24 +152,27 @@ def test_the_dataset_says_whose_it_is_and_when_it_was_filled(
 
     for one in (found, elsewhere):
         detail = one["dataset"]["detail"]
-        assert detail.startswith("salesforce: of 127.0.0.1, 12 contacts, 30 relations; last run 20")
+        assert detail.startswith(
+            "salesforce: of 127.0.0.1 (00D5g0000008XYZ), 12 contacts, 30 relations; last run 20"
+        )
         assert detail.endswith("incremental: done")
     assert "yes: tried in salesforce and salesforce_staging_" in found["writable"]["detail"]
     assert before == (tmp_path / DUCKDB_FILE).read_bytes()
 
 
 def test_the_dataset_of_another_org_fails(
-    server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch
+    org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Credentials of one org, rows of another: both are named, with the way out; exit 1."""
     script()
-    monkeypatch.setenv("SALESFORCE_INSTANCE_URL", f"http://localhost:{server.port}")
+    org.org_id = OTHER_ORG
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", org.issue_token())
     ended = script("--test")
     found = checked(script)["dataset"]
 
     assert 1 == ended.code
     assert not found["ok"]
-    assert "of the org 127.0.0.1, and the credentials are those of localhost" in found["detail"]
+    assert f"and the credentials are those of 127.0.0.1 ({OTHER_ORG[:15]})" in found["detail"]
     assert "Choose another --dataset or --destination" in found["remedy"]
 
 

@@ -43,7 +43,7 @@ def test_python_blocks_run(monkeypatch: pytest.MonkeyPatch) -> None:
     mine, recipes = (done.stdout for done in ran)
 
     assert [""] * 2 == ["" if done.returncode == 0 else done.stderr for done in ran]
-    assert "sf_contacts: 12" in mine
+    assert "'sf_contacts': 12" in mine
     named = {
         "sf_leads": org.named_ids("TaskWhoRelation", "RelationId", "Lead"),
         "sf_event_contacts": org.named_ids("EventWhoRelation", "RelationId"),
@@ -52,7 +52,7 @@ def test_python_blocks_run(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
     }
     for table, ids in named.items():
-        assert f"{table}: {len(ids)} row" in recipes
+        assert f"'{table}': {len(ids)}" in recipes
 
 
 def test_sql_blocks_run(synced: Synced) -> None:

@@ -15,6 +15,7 @@ from salesforce_targeted.demo_org.server import DemoServer
 from salesforce_targeted.destination_errors import said_and_remedy
 from tests.script import (
     DUCKDB_FILE,
+    OTHER_ORG,
     ROOT,
     SCRIPT,
     Ended,
@@ -69,7 +70,14 @@ def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
         (["--demo", "--sf-org", "uat"], "not allowed with argument --demo"),
         (["--repair"], "--repair goes with --verify. Give both."),
         (["--test", "--count"], "not allowed with argument --test"),
-        (["--destination", "nosuch"], "the destination can't be used as configured"),
+        (["--days", "3"], "--days goes with --mode recent"),
+        (["--mode", "full", "--start-date", "2026-01-01"], "--start-date goes with --mode custom"),
+        (["--full", "--count"], "--count loads nothing: --full has no part in it"),
+        (["--plan", "--only", "contact"], "--plan loads nothing: --only has no part in it"),
+        (["--only", ""], "--only names nothing. Choose some of task_who_relation"),
+        (["--since", "2999-01-01"], "nothing was modified since 2999-01-01: that day is to come"),
+        (["--destination", "nosuch"], "dlt knows no destination nosuch. Choose one of"),
+        (["--destination", "postgress"], "no destination postgress (is postgres meant?)"),
         (["--destination", "postgres"], "DESTINATION__POSTGRES__CREDENTIALS=postgresql://"),
         (["--plan", "--destination", "postgres"], "DESTINATION__POSTGRES__CREDENTIALS="),
         (["--dataset", "targeted_contacts"], "Choose another --dataset"),
@@ -102,6 +110,29 @@ def test_a_wrong_database_url_is_wrong_configuration(
     assert (2, "") == (ended.code, ended.out)
     assert "postgresql://user:password@host:5432/database" in ended.err
     assert "sesame" not in ended.err
+    assert 0 == org.billed
+
+
+def test_a_duckdb_file_in_a_folder_that_is_not_there(
+    script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """--test says that it can be made, and the sync makes it."""
+    file = tmp_path / "nowhere" / "yet" / "held.duckdb"
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(file))
+    ended = [script("--test"), script()]
+
+    assert [0, 0] == [one.code for one in ended]
+    assert file.exists()
+
+
+def test_there_is_nothing_to_verify_before_the_first_run(org: DemoOrg, script: Script) -> None:
+    """--verify of nothing is wrong use, and not thousands of rows of drift; exit 2."""
+    ended = script("--verify")
+
+    assert (2, "") == (ended.code, ended.out)
+    assert (
+        "nothing is held in salesforce yet, so there is nothing to verify. Sync first" in ended.err
+    )
     assert 0 == org.billed
 
 
@@ -217,17 +248,25 @@ def test_an_org_that_does_not_answer_is_a_failure_said_plainly(
     assert "the host refuses connections. Try again in some minutes" in ended.err
 
 
+@pytest.mark.parametrize("other", ["id", "host"])
 def test_the_dataset_of_another_org_is_refused(
     org: DemoOrg,
     server: DemoServer,
     script: Script,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
+    other: str,
 ) -> None:
     """Two orgs never mix in one dataset: exit 2 with the remedy, whatever the working folder."""
     script()
     held = rows(tmp_path, "sf_contacts")
-    monkeypatch.setenv("SALESFORCE_INSTANCE_URL", f"http://localhost:{server.port}")
+    if other == "id":  # as a sandbox has after a refresh
+        org.org_id = OTHER_ORG
+        monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", org.issue_token())
+    else:  # a token that is a JWT does not tell the org's id
+        org.sessions.add("a.json.token")
+        monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", "a.json.token")
+        monkeypatch.setenv("SALESFORCE_INSTANCE_URL", f"http://localhost:{server.port}")
     org.edit("Contact", org.active_ids()[0], LastName="Of the other org")
     refused = [script(), script("--pipelines-dir", "new")]
     elsewhere = script("--dataset", "other")
@@ -239,6 +278,21 @@ def test_the_dataset_of_another_org_is_refused(
     assert held == rows(tmp_path, "sf_contacts")
     assert 0 == elsewhere.code
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts", dataset="other")
+
+
+def test_an_org_whose_my_domain_was_renamed_is_the_same(
+    org: DemoOrg, server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The id tells which org it is, not the host; afterwards the new host does where no id comes."""
+    script()
+    monkeypatch.setenv("SALESFORCE_INSTANCE_URL", f"http://localhost:{server.port}")
+    renamed = script("--json")
+    org.sessions.add("a.json.token")
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", "a.json.token")
+    without_id = script("--json")
+
+    assert [0, 0] == [renamed.code, without_id.code]
+    assert [12, 12] == [ended.facts["contacts"]["unchanged"] for ended in (renamed, without_id)]
 
 
 # ---------------------------------------------------------------- mistakes that many make

@@ -123,6 +123,11 @@ class SalesforceClient:
         """The org's origin; signs in if that hasn't happened yet."""
         return self._conversation.instance_url
 
+    @property
+    def org_id(self) -> str | None:
+        """The 15 characters of the org's id; None where the session does not tell it."""
+        return self._conversation.org_id
+
     def close(self) -> None:
         """Close the connections; the client can't be used afterwards."""
         self._conversation.close()

@@ -90,6 +90,11 @@ class Conversation:
         """The org's origin; signs in if that hasn't happened yet."""
         return self._current().instance_url
 
+    @property
+    def org_id(self) -> str | None:
+        """The org's id, where the session tells it; signs in if that hasn't happened yet."""
+        return self._current().org_id
+
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()

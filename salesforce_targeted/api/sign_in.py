@@ -37,6 +37,8 @@ CERTIFICATE_REMEDY = (
 )
 STALE_REMEDY = "Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way."
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
+# A JWT tells its org nowhere. Source: Salesforce Help, "OAuth 2.0 Web Server Flow".
+_WITH_ORG_ID = re.compile(r"(00D\w{12})(?:\w{3})?!", re.ASCII)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
@@ -47,6 +49,12 @@ class Session:
 
     instance_url: str
     access_token: str = field(repr=False)
+
+    @property
+    def org_id(self) -> str | None:
+        """The 15 characters of the org's id, which a token that is no JWT begins with."""
+        found = _WITH_ORG_ID.match(self.access_token)
+        return found[1] if found else None
 
 
 class Credentials(Protocol):
@@ -67,6 +75,10 @@ def origin(url: str, setting: str) -> str:
         host, port = parts.hostname or "", parts.port
     except ValueError:
         raise ConfigurationError(f"{setting} is no URL") from None
+    if "://" not in url:
+        raise ConfigurationError(
+            f"{setting} does not begin with https://", remedy="Write it as https://host."
+        )
     if parts.username or parts.password:
         raise ConfigurationError(f"{setting} must not hold a user or a password")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "\\" in url or not host:

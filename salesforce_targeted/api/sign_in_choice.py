@@ -40,6 +40,10 @@ WAYS: tuple[type[Way], ...] = (
 )
 
 
+class IncompleteCredentialsError(ConfigurationError):
+    """No way to sign in has all that it needs."""
+
+
 @configspec
 class EnvironmentCredentials(Way):
     """Whatever is set in dlt's configuration and in ``SALESFORCE_*`` taken together.
@@ -67,13 +71,16 @@ class EnvironmentCredentials(Way):
     takes: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
 
     def on_partial(self) -> None:
-        """Choose a way from what is there (dlt calls this)."""
+        """Choose a way from what is there (dlt calls this).
+
+        Raises:
+            IncompleteCredentialsError: no way is complete.
+        """
         self._note_what_dlt_found()
         self._fill(os.environ, self.takes)
-        chosen = _choose(self._settings())
-        if chosen is not None:
-            self.chosen = chosen.__name__
-            self.resolve()
+        # dlt's own error would list every setting of every way: some 240 lines.
+        self.chosen = type(self.taken).__name__
+        self.resolve()
 
     def _settings(self) -> dict[str, str]:
         return {n: v for n in self.takes if (v := getattr(self, n, None))}
@@ -112,7 +119,7 @@ def from_environment(environ: Mapping[str, str]) -> Way:
     """The credentials that ``SALESFORCE_*`` describe.
 
     Raises:
-        ConfigurationError: no way is complete; says what is missing for the nearest one.
+        IncompleteCredentialsError: no way is complete; says what is missing for the nearest one.
     """
     settings = _set_in(environ)
     return _spec(settings, {n: Found(ENVIRONMENT[n], THE_ENVIRONMENT) for n in settings})
@@ -141,7 +148,7 @@ def _choose(settings: Mapping[str, str]) -> type[Way] | None:
 def _spec(settings: Mapping[str, str], origins: Mapping[str, Found]) -> Way:
     chosen = _choose(settings)
     if chosen is None:
-        raise ConfigurationError(
+        raise IncompleteCredentialsError(
             f"no way to sign in to Salesforce is complete: {_nearest(settings)}",
             remedy="Set them in the environment, or the same names without the prefix under "
             "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",

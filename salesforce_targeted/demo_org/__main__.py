@@ -13,19 +13,29 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+_SIZES = (
+    ("contacts", 600_000, "in the org (600,000)"),
+    ("active", 817, "of them, with tasks (817)"),
+    ("relations", None, "of tasks to people (2,392 for 817)"),
+    ("opportunities", 300, "of accounts (300)"),
+    ("events", 200, "with people (200)"),
+    ("visits", 50, "a custom object's records (50)"),
+)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Serve until interrupted; print the address, a token and the environment to sign in with."""
     parser = argparse.ArgumentParser(prog="python -m salesforce_targeted.demo_org",
                                      description=__doc__)  # fmt: skip
     parser.add_argument("--port", type=int, default=8181, help="0: any free one (default 8181)")
-    parser.add_argument("--contacts", type=int, default=600_000)
-    parser.add_argument("--active", type=int, default=817)
-    parser.add_argument("--relations", type=int, default=None, help="default: 2,392 for 817")
-    for name in ("opportunities", "events", "visits"):
-        parser.add_argument(f"--{name}", type=int, default=0)
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--latency", choices=("none", "realistic"), default="none")
-    parser.add_argument("--page-rows", type=int, default=2000, help="most rows of a query page")
+    for name, default, about in _SIZES:
+        parser.add_argument(f"--{name}", type=int, default=default, help=about, metavar="N")
+    parser.add_argument("--seed", type=int, default=7, metavar="N",
+                        help="everything in the org follows from it, its id too")  # fmt: skip
+    parser.add_argument("--latency", choices=("none", "realistic"), default="none",
+                        help="how long answers take; realistic: as Salesforce's do")  # fmt: skip
+    parser.add_argument("--page-rows", type=int, default=2000, metavar="N",
+                        help="most rows of a query page")  # fmt: skip
     chosen = parser.parse_args(argv)
     org = DemoOrg(
         chosen.contacts, chosen.active, chosen.relations, chosen.seed, events=chosen.events,
@@ -33,7 +43,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )  # fmt: skip
     org.page_rows = chosen.page_rows
     org.latency = Latency.realistic() if chosen.latency == "realistic" else None
-    with serve(org, chosen.port) as server:
+    try:
+        serving = serve(org, chosen.port)
+    except OSError as error:
+        parser.error(f"port {chosen.port} can't be served: {error.strerror}")
+    with serving as server:
         user, password = next(iter(org.users_by_name.items()))
         print(f"demo org at {server.url}, {chosen.contacts:,} contacts, {chosen.active:,} active")
         print(f"token {server.token}\n")

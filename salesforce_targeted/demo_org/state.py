@@ -76,7 +76,7 @@ class OrgState:
         self.writes_attempted: list[str] = []
         self.cursors: dict[str, Any] = {}
         self.jobs: dict[str, Any] = {}
-        self.org_id = to_18("00D5g0000008XYZ")
+        self.org_id = to_18(f"00D5g0000{(seed + 1) % 1000:03}XYZ")
 
     # ---------------------------------------------------------------- sessions and counters
     def issue_token(self) -> str:
