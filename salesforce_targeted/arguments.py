@@ -228,12 +228,13 @@ def scope(args: argparse.Namespace) -> Scope:
     """What this run looks at.
 
     Raises:
-        ConfigurationError: a date is none, or reports can't be kept where they shall be.
+        ConfigurationError: a date is none or is to come, an option would be ignored, or reports
+            can't be kept where they shall be.
     """
     from salesforce_targeted.api.errors import ConfigurationError
     from salesforce_targeted.settings import Scope, moment
 
-    _check_company(args)
+    _check_combinations(args)
     since = moment(args.start_date if args.mode == "custom" else args.since)
     days = args.incremental or (args.days or _RECENT_DAYS if args.mode == "recent" else None)
     if days:
@@ -256,7 +257,7 @@ def scope(args: argparse.Namespace) -> Scope:
     )
 
 
-def _check_company(args: argparse.Namespace) -> None:
+def _check_combinations(args: argparse.Namespace) -> None:
     """Refuse options that would be ignored beside others, or without them.
 
     Raises:

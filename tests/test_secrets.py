@@ -188,7 +188,8 @@ def sign_in(way: str, org: DemoOrg, server: DemoServer) -> SignIn:
     org.users_by_name = {user: password}
     refresh = marked.make("refresh token")
     org.refresh_tokens, org.rotate_refresh_tokens = {refresh}, True
-    org.org_id = "00D" + marked.make("token", around=False)[:12] + "AAA"
+    # Every session that the org hands out has this in it; before it stands the org's id, no secret.
+    org.token_secret = marked.make("token", around=False)
     session = org.issue_token()
     org.sessions.remove(session)
     session = f"{session}{marked.make('given session', around=False)}"
@@ -208,8 +209,6 @@ def sign_in(way: str, org: DemoOrg, server: DemoServer) -> SignIn:
     found = {f"SALESFORCE_{name}": value for name, value in chosen[way].items()}
     if way != "session":
         found["SALESFORCE_LOGIN_URL"] = server.url
-    # Every session that the org hands out has this in it.
-    marked.cores["token"] = org.org_id[3:15]
     return SignIn(found, marked)
 
 

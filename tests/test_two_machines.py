@@ -58,5 +58,5 @@ def test_a_folder_that_was_begun_anew_is_for_its_owner_alone(
     )
     facts = Synced(elsewhere, credentials).ok()
 
-    assert [step for step in facts["steps"] if "starting from what this dataset holds" in step]
+    assert [step for step in facts["steps"] if "going on from what it holds" in step]
     assert 0o700 == stat.S_IMODE(folder.stat().st_mode)

@@ -61,6 +61,7 @@ class OrgState:
         self.refresh_tokens: set[str] = {"demo-refresh-token"}
         self.sessions: set[str] = set()
         self._sessions_made = 0
+        self.token_secret = "demoSession"  # the end of every session's token
         self.page_rows = 2000
         self.bulk_seconds = 0.0
         self.bulk_page_rows = 50_000
@@ -83,7 +84,7 @@ class OrgState:
         """Sign somebody in: a new valid access token."""
         with self.lock:
             self._sessions_made += 1
-            token = f"{self.org_id[:15]}!AQ{self.seed}.{self._sessions_made:06}.demoSession"
+            token = f"{self.org_id[:15]}!AQ{self.seed}.{self._sessions_made:06}.{self.token_secret}"
             self.sessions.add(token)
             return token
 
