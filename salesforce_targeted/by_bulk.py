@@ -34,8 +34,12 @@ def by_bulk(
     ids: pa.Array,
     columns: Columns,
     jobs: BulkJobs | None,
+    sizes: list[int | None],
 ) -> Iterator[Answer]:
     """One job after the other; the rows of a whole object are chosen here.
+
+    Args:
+        sizes: Filled in: how many rows each job has, as soon as that is known.
 
     Raises:
         BulkJobError: Salesforce failed a job. What came before stands.
@@ -64,6 +68,7 @@ def by_bulk(
             resume=jobs.resumable(statement) if jobs else None,
             created=partial(jobs.created, statement) if jobs else None,
         )
+        sizes.append(job.rows)
         for page in bulk.results_as(client, job, read, at_once=_PAGES_AT_ONCE):
             # A job that Salesforce retried may answer a row twice; the first one is as good.
             batch = page.of_rows(_first_of_each(page.table.column(key), unseen), columns)

@@ -217,13 +217,19 @@ def _bulk(
     full, rest = divmod(rows, rows_per_job)
     for jobs, of_job in ((full, rows_per_job), (1 if rest else 0, rest)):
         pages = ceil(of_job / limits.bulk_rows_per_page)
-        # More than one are read side by side, and five at a time are named by a call of its own.
-        named = ceil(pages / limits.bulk_result_pages) if pages > 1 else 0
-        calls += jobs * (2 + named + pages)
+        calls += jobs * calls_of_job(of_job, limits)
         arrival = of_job * latency.per_bulk_row / max(1, min(pages, latency.calls_in_flight))
         here = of_job * _SCAN_CSV
         seconds += jobs * (_job_seconds(of_job, latency) + 2 * latency.per_call + arrival + here)
     return Price(calls, rows, seconds, rows * _chars(fields, _CSV_CHARS_PER_VALUE, named=False))
+
+
+def calls_of_job(rows: int, limits: Limits = DOCUMENTED) -> int:
+    """Calls for a Bulk job of so many rows: it is made, asked about once, and read by pages."""
+    pages = max(1, ceil(rows / limits.bulk_rows_per_page))
+    # More than one are read side by side, and five at a time are named by a call of its own.
+    named = ceil(pages / limits.bulk_result_pages) if pages > 1 else 0
+    return 2 + named + pages
 
 
 def _job_seconds(rows: int, latency: Latency) -> float:

@@ -74,6 +74,7 @@ def retrieve(
     columns: Columns,
     jobs: BulkJobs | None = None,
     otherwise: Otherwise | None = None,
+    job_sizes: list[int | None] | None = None,
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
@@ -81,13 +82,15 @@ def retrieve(
         ids: 18-character ids of one object, as an array of ``id_set``.
         jobs: Where Bulk jobs are remembered until they have been read.
         otherwise: Plans anew for what a failed Bulk job left. None: its error is raised.
+        job_sizes: Filled in: how many rows each Bulk job has.
 
     Yields:
         Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a
         plain read did not return.
     """
     absent: list[str] = []
-    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise):
+    sizes = [] if job_sizes is None else job_sizes
+    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise, sizes):
         absent.extend(missed)
         if batch.table.num_rows or batch.rejected:
             yield Retrieved(batch)
@@ -102,6 +105,7 @@ def _answers(
     columns: Columns,
     jobs: BulkJobs | None,
     otherwise: Otherwise | None,
+    sizes: list[int | None],
 ) -> Iterator[Answer]:
     if plan.api is not Api.BULK:
         fetch = {
@@ -113,14 +117,15 @@ def _answers(
         return
     came = IdSet()
     try:
-        for batch, missed in by_bulk(client, plan, ids, columns, jobs):
+        for batch, missed in by_bulk(client, plan, ids, columns, jobs, sizes):
             came.add(batch.table.column(columns.key.name))
             yield batch, missed
     except BulkJobError as error:
         if otherwise is None:
             raise
         left = minus(ids, came.ids)
-        yield from _answers(client, otherwise(len(left), error), left, columns, None, None)
+        sizes.append(None)  # that job's calls are as many as were foreseen, or fewer
+        yield from _answers(client, otherwise(len(left), error), left, columns, None, None, sizes)
 
 
 def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> Retrieved:
