@@ -73,18 +73,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
 
 
 def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:
-    from salesforce_targeted.api.errors import ConfigurationError
+    from salesforce_targeted import options
 
-    if args.repair and not args.verify:
-        raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
-    scope = arguments.scope(args)
-    only = arguments.only(args.only)
+    scope = options.scope(args)
+    only = options.only(args.only)
     with _busy(args, screen, "starting"):  # dlt takes a second to import
         credentials = _credentials(args, stack)
-        pipeline = None if args.sign_in else _pipeline(args, screen)
+        pipeline = None if args.sign_in else _pipeline(args, screen, args.pipelines_dir)
     if pipeline is None:
         return _sign_in(args, credentials, screen, stack)
-    if arguments.looks_only(args):
+    if options.looks_only(args):
         return _look(args, credentials, pipeline, screen, stack)
     return _sync(args, credentials, pipeline, screen, scope, only)
 
@@ -124,7 +122,7 @@ def _look(
     screen: Screen,
     stack: ExitStack,
 ) -> int:
-    from salesforce_targeted import checks, configuration, preview, verify_summary
+    from salesforce_targeted import checks, configuration, options, preview, verify_summary
     from salesforce_targeted.api.client import SalesforceClient
     from salesforce_targeted.ledger import Ledger
     from salesforce_targeted.leftovers import other_dataset
@@ -132,9 +130,8 @@ def _look(
     from salesforce_targeted.settings import Scope
 
     if other_dataset(pipeline):  # a demo's, say; who only looks leaves it alone
-        args.pipelines_dir = stack.enter_context(TemporaryDirectory())
-        pipeline = _pipeline(args, screen)
-    settings = configuration.settings(**arguments.given(args))
+        pipeline = _pipeline(args, screen, stack.enter_context(TemporaryDirectory()))
+    settings = configuration.settings(**options.given(args))
     run = Run(SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
     if args.test:
@@ -162,27 +159,20 @@ def _look(
 def _verify(
     args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, run: Run
 ) -> dict[str, Any]:
-    from salesforce_targeted import configuration, repair, sync
-    from salesforce_targeted.api.errors import ConfigurationError
-    from salesforce_targeted.held import CONTACTS, RELATIONS
+    from salesforce_targeted import configuration, options, repair, sync
     from salesforce_targeted.run import Run
 
-    if not run.held.column_hints(RELATIONS) and not run.held.column_hints(CONTACTS):
-        raise ConfigurationError(
-            f"nothing is held in {pipeline.dataset_name} yet, so there is nothing to verify",
-            remedy="Sync first: leave --verify out.",
-        )
     facts = sync.verified(pipeline, run)
     if not args.repair or facts["status"] != "drift":
         return facts
-    settings = configuration.settings(**arguments.given(args))
+    settings = configuration.settings(**options.given(args))
     return repair.repair(
         pipeline,
         facts,
         credentials,
         settings,
         lambda ledger: Run(run.client, settings, run.scope, ledger, pipeline),
-        **arguments.given(args),
+        **options.given(args),
     )
 
 
@@ -194,7 +184,7 @@ def _sync(
     scope: Scope,
     only: list[str],
 ) -> int:
-    from salesforce_targeted import configuration, report
+    from salesforce_targeted import configuration, options, report
     from salesforce_targeted.api.errors import ConfigurationError
     from salesforce_targeted.held import Held
     from salesforce_targeted.ledger import Ledger
@@ -202,7 +192,7 @@ def _sync(
     from salesforce_targeted.source import salesforce_targeted
     from salesforce_targeted.sync import sync
 
-    ledger, given = Ledger(mode=scope.mode), arguments.given(args)
+    ledger, given = Ledger(mode=scope.mode), options.given(args)
     source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
     if only:
         source = source.with_resources(*only, "contact_life", "rejected_record", "sync_run")
@@ -233,7 +223,7 @@ def _sync(
     return PARTIAL if outcome.facts["status"] == "partial" else FAILED
 
 
-def _pipeline(args: argparse.Namespace, screen: Screen) -> dlt.Pipeline:
+def _pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) -> dlt.Pipeline:
     import dlt
 
     from salesforce_targeted import configuration, progress, run_lock
@@ -246,13 +236,13 @@ def _pipeline(args: argparse.Namespace, screen: Screen) -> dlt.Pipeline:
     quiet = not (args.verbose or args.debug)
     logging.getLogger("dlt").setLevel(logging.CRITICAL if quiet else shown)
     logging.getLogger("dlt").addFilter(quotes_no_row)
-    attaching = run_lock.attaching(PIPELINE_NAME, args.pipelines_dir)
+    attaching = run_lock.attaching(PIPELINE_NAME, folder)
     with configuration.usable_destination(), configuration.usable_folder(), attaching:
         made = dlt.pipeline(
             PIPELINE_NAME,
             destination=configuration.destination(args.destination, demo=args.demo),
             dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
-            pipelines_dir=args.pipelines_dir,
+            pipelines_dir=folder,  # type: ignore[arg-type]  # dlt takes None for its own folder
             progress=progress.collector(screen.err if _live(args, screen) else None),
         )
         configuration.check_names(made)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -27,7 +28,7 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.columns import ROW_HASH, Columns
 from salesforce_targeted.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.kept_values import kept
-from salesforce_targeted.plan import Api, Plan, calls_of_job, cheapest
+from salesforce_targeted.plan import Api, Plan, cheapest
 from salesforce_targeted.retrieval import Refreshed, Retrieved, retrieve
 from salesforce_targeted.run import USER_FIELDS, Run
 from salesforce_targeted.tables import EVERY_RECORD
@@ -112,9 +113,11 @@ def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa
             run.ledger.predict(other.api.value, other.calls)
             return other
 
-        sizes: list[int | None] = []
-        fallback = None if plan.forced else otherwise
-        answers = retrieve(run.client, plan, chosen.ids, columns, run.bulk_jobs, fallback, sizes)
+        answers = retrieve(
+            run.client, plan, chosen.ids, columns, run.bulk_jobs,
+            otherwise=None if plan.forced else otherwise,
+            foresee=partial(run.ledger.predict, plan.api.value),
+        )  # fmt: skip
         try:
             yield from load_batches.tables(
                 _changed_rows(run, table, columns, load_batches.answers(answers), books)
@@ -122,10 +125,6 @@ def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa
         except QuotaExceededError:
             tally.left = tally.asked - tally.retrieved - tally.gone - tally.rejected
             raise
-        known = [calls_of_job(rows, run.client.limits) for rows in sizes if rows is not None]
-        if known and len(known) == len(sizes):
-            # An object's record count has archived records that no job brings.
-            run.ledger.predict(plan.api.value, sum(known) - plan.calls)
     if chosen.whole:
         run.ledger.answered.setdefault(object_name, IdSet()).update([EVERY_RECORD])
     if books.newest is not None and run.scope.complete:

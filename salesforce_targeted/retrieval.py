@@ -18,7 +18,7 @@ import pyarrow as pa
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import BulkJobError
 from salesforce_targeted.bulk_jobs import BulkJobs
-from salesforce_targeted.by_bulk import by_bulk
+from salesforce_targeted.by_bulk import Foresee, by_bulk
 from salesforce_targeted.by_collections import by_collections, by_composite
 from salesforce_targeted.by_query import by_query, shown_by_query_all
 from salesforce_targeted.collection_answers import Answer
@@ -74,7 +74,7 @@ def retrieve(
     columns: Columns,
     jobs: BulkJobs | None = None,
     otherwise: Otherwise | None = None,
-    job_sizes: list[int | None] | None = None,
+    foresee: Foresee = lambda _calls: None,
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
@@ -82,15 +82,14 @@ def retrieve(
         ids: 18-character ids of one object, as an array of ``id_set``.
         jobs: Where Bulk jobs are remembered until they have been read.
         otherwise: Plans anew for what a failed Bulk job left. None: its error is raised.
-        job_sizes: Filled in: how many rows each Bulk job has.
+        foresee: Told how many calls more than planned there will be, once a Bulk job says its size.
 
     Yields:
         Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a
         plain read did not return.
     """
     absent: list[str] = []
-    sizes = [] if job_sizes is None else job_sizes
-    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise, sizes):
+    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise, foresee):
         absent.extend(missed)
         if batch.table.num_rows or batch.rejected:
             yield Retrieved(batch)
@@ -105,7 +104,7 @@ def _answers(
     columns: Columns,
     jobs: BulkJobs | None,
     otherwise: Otherwise | None,
-    sizes: list[int | None],
+    foresee: Foresee,
 ) -> Iterator[Answer]:
     if plan.api is not Api.BULK:
         fetch = {
@@ -117,15 +116,15 @@ def _answers(
         return
     came = IdSet()
     try:
-        for batch, missed in by_bulk(client, plan, ids, columns, jobs, sizes):
+        for batch, missed in by_bulk(client, plan, ids, columns, jobs, foresee):
             came.add(batch.table.column(columns.key.name))
             yield batch, missed
     except BulkJobError as error:
         if otherwise is None:
             raise
         left = minus(ids, came.ids)
-        sizes.append(None)  # that job's calls are as many as were foreseen, or fewer
-        yield from _answers(client, otherwise(len(left), error), left, columns, None, None, sizes)
+        other = otherwise(len(left), error)
+        yield from _answers(client, other, left, columns, None, None, foresee)
 
 
 def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> Retrieved:

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dlt
 import pyarrow as pa
@@ -192,7 +191,7 @@ class Run:
     def bulk_jobs(self) -> BulkJobs:
         """Bulk jobs that a killed run of this pipeline may have left."""
         folder = Path(self.held.pipeline.working_dir)
-        return BulkJobs(folder, urlsplit(self.client.instance_url).hostname or "")
+        return BulkJobs(folder, org_of(self.client).host)
 
     @property
     def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted import relation_pages
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.columns import ROW_HASH, Columns
 from salesforce_targeted.discovery import discovered
 from salesforce_targeted.held import RELATIONS, TASKS, USERS
@@ -74,7 +75,16 @@ def verify(run: Run) -> dict[str, Any]:
 
     Returns:
         The report of mode ``verify``; ``status`` is ``drift`` where anything differs.
+
+    Raises:
+        ConfigurationError: there was no run yet.
     """
+    if not run.held.column_hints(run.target.table) and not run.held.column_hints(RELATIONS):
+        raise ConfigurationError(
+            f"nothing is held in {run.held.pipeline.dataset_name} yet, so there is nothing to"
+            " verify",
+            remedy="Sync first.",
+        )
     drift = Drift()
     _check_types(run, drift)
     if run.holds_relations:

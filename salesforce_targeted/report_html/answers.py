@@ -24,6 +24,7 @@ from salesforce_targeted.held import (
     SYNC_RUNS,
     Held,
 )
+from salesforce_targeted.org_identity import held_org
 from salesforce_targeted.run import OBJECTS
 
 logger = logging.getLogger("salesforce_targeted")
@@ -121,9 +122,10 @@ def answers(held: Held, facts: Mapping[str, Any]) -> Answers:
     Args:
         facts: The run's: its warnings name the fields that the org no longer shows.
     """
+    org = held_org(held.pipeline.state.get("sources", {}).get(held.schema.name, {}))
     found = Answers(
         place=f"{held.pipeline.destination.destination_name}, dataset {held.pipeline.dataset_name}",
-        org=str(held.pipeline.state.get("sources", {}).get(held.schema.name, {}).get("org", "")),
+        org=org.host if org else "",
     )
 
     def ask(what: str, question: Callable[..., Answer], *given: Any) -> Answer | None:
