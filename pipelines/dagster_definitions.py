@@ -31,19 +31,21 @@ from dagster_dlt import DagsterDltResource, DagsterDltTranslator
 from dagster_dlt.translator import DltResourceTranslatorData
 
 from pipelines import orgs
-from salesforce_targeted import configuration, report, run_lock, salesforce_targeted
+from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.destination_errors import cause
-from salesforce_targeted.discovery import ShrinkError
-from salesforce_targeted.held import CONTACTS
+from salesforce_targeted.cli.memory import frugal
+from salesforce_targeted.destination.errors import cause
+from salesforce_targeted.destination.held_tables import CONTACTS
+from salesforce_targeted.extract.discovery import ShrinkError
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.memory import frugal
-from salesforce_targeted.run import Run
+from salesforce_targeted.report import text
 from salesforce_targeted.settings import Scope
-from salesforce_targeted.sync import Outcome, explained, sync
-from salesforce_targeted.verify import verify
+from salesforce_targeted.sync import configuration, run_lock
+from salesforce_targeted.sync.runner import Outcome, explained, sync
+from salesforce_targeted.sync.verify import verify
 
 # Without it the verdict on one org would stand for all of them.
 warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckSpec is.*preview")
@@ -231,7 +233,7 @@ def _synced(
         id_column=configuration.settings().id_column,
         statistics=configuration.statistics(),
     )
-    context.log.info(report.text(outcome.facts))
+    context.log.info(text.text(outcome.facts))
     if outcome.error is not None:
         _end(outcome.error, str(outcome.facts["error"]))
     return outcome

@@ -35,12 +35,13 @@ from dlt.common.configuration.specs.config_section_context import ConfigSectionC
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.sources import DltSource
 
-from salesforce_targeted import configuration, run_lock, salesforce_targeted
+from salesforce_targeted import salesforce_targeted
+from salesforce_targeted.api.credentials.resolution import EnvironmentCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.sign_in_choice import EnvironmentCredentials
-from salesforce_targeted.discreet_log import quotes_no_row
-from salesforce_targeted.held import SYNC_RUNS, Held
-from salesforce_targeted.leftovers import start_afresh
+from salesforce_targeted.destination.held_tables import SYNC_RUNS, Held
+from salesforce_targeted.sync import configuration, run_lock
+from salesforce_targeted.sync.log_redaction import quotes_no_row
+from salesforce_targeted.sync.pending_packages import start_afresh
 
 # Not two underscores, which part the words of a variable's name; no capitals, which dlt folds.
 _NAME = pattern(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")

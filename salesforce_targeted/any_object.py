@@ -8,9 +8,9 @@ from typing import Optional
 import dlt
 from dlt.sources import DltResource, DltSource
 
+from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.sign_in_choice import SalesforceCredentials
-from salesforce_targeted.held import (
+from salesforce_targeted.destination.held_tables import (
     ACTIVE_CONTACTS,
     CONTACTS,
     REJECTED_RECORDS,
@@ -19,8 +19,8 @@ from salesforce_targeted.held import (
     TASKS,
     USERS,
 )
+from salesforce_targeted.extract.resources import Runs, of_run, of_target
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.resources import Runs, of_run, of_target
 from salesforce_targeted.settings import Scope, settings_of
 from salesforce_targeted.target import Where, target_of
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted import arguments
+from salesforce_targeted.cli import options as arguments
 
 if TYPE_CHECKING:
     import argparse
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     import dlt
 
-    from salesforce_targeted.run import Run
+    from salesforce_targeted.cli.screen import Screen
+    from salesforce_targeted.extract.run import Run
     from salesforce_targeted.settings import Scope
-    from salesforce_targeted.terminal import Screen
 
 PIPELINE_NAME = "targeted_contacts"
 LOG_FILE = "targeted_contact_sync.log"
@@ -38,8 +38,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
     """
     args = arguments.parser(prog).parse_args(argv)
     from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
-    from salesforce_targeted.memory import frugal
-    from salesforce_targeted.terminal import Screen
+    from salesforce_targeted.cli.memory import frugal
+    from salesforce_targeted.cli.screen import Screen
 
     screen = Screen(prog)
     _log(args, screen)
@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         screen.complain(str(error))
         return WRONG_USE if isinstance(error, ConfigurationError) else FAILED
     except Exception as raised:  # a user's mistake gets no traceback; --debug shows it
-        from salesforce_targeted.destination_errors import (
+        from salesforce_targeted.destination.errors import (
             cause,
             first_line,
             is_of_destination,
@@ -73,22 +73,22 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
 
 
 def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:
-    from salesforce_targeted import options
+    from salesforce_targeted.cli import selection
 
-    scope = options.scope(args)
-    only = options.only(args.only)
+    scope = selection.scope(args)
+    only = selection.only(args.only)
     with _busy(args, screen, "starting"):  # dlt takes a second to import
         credentials = _credentials(args, stack)
         pipeline = None if args.sign_in else _pipeline(args, screen, args.pipelines_dir)
     if pipeline is None:
         return _sign_in(args, credentials, screen, stack)
-    if options.looks_only(args):
+    if selection.looks_only(args):
         return _look(args, credentials, pipeline, screen, stack)
     return _sync(args, credentials, pipeline, screen, scope, only)
 
 
 def _credentials(args: argparse.Namespace, stack: ExitStack) -> Any:
-    from salesforce_targeted import configuration
+    from salesforce_targeted.sync import configuration
 
     if args.demo:
         return _demo(stack)
@@ -96,22 +96,22 @@ def _credentials(args: argparse.Namespace, stack: ExitStack) -> Any:
 
 
 def _demo(stack: ExitStack) -> Any:
-    from salesforce_targeted import configuration
     from salesforce_targeted.demo_org import DemoOrg, serve
+    from salesforce_targeted.sync import configuration
 
     server = stack.enter_context(serve(DemoOrg()))
     return configuration.session(server.url, server.token, option="--demo")
 
 
 def _sign_in(args: argparse.Namespace, credentials: Any, screen: Screen, stack: ExitStack) -> int:
-    from salesforce_targeted import sign_in_settings
     from salesforce_targeted.api.client import SalesforceClient
+    from salesforce_targeted.cli import sign_in
 
     client = SalesforceClient(credentials, attempts=2)
     stack.callback(client.close)
     with _busy(args, screen, "signing in"):
-        facts = sign_in_settings.sign_in(client, credentials)
-    _print(args, facts, sign_in_settings.sign_in_shown(facts), screen)
+        facts = sign_in.sign_in(client, credentials)
+    _print(args, facts, sign_in.sign_in_shown(facts), screen)
     return DONE if facts["status"] == "done" else FAILED
 
 
@@ -122,35 +122,36 @@ def _look(
     screen: Screen,
     stack: ExitStack,
 ) -> int:
-    from salesforce_targeted import checks, configuration, options, preview, verify_summary
     from salesforce_targeted.api.client import SalesforceClient
+    from salesforce_targeted.cli import checklist, plan, selection, verify
+    from salesforce_targeted.extract.run import Run
     from salesforce_targeted.ledger import Ledger
-    from salesforce_targeted.leftovers import other_dataset
-    from salesforce_targeted.run import Run
     from salesforce_targeted.settings import Scope
+    from salesforce_targeted.sync import configuration
+    from salesforce_targeted.sync.pending_packages import other_dataset
 
     if other_dataset(pipeline):  # a demo's, say; who only looks leaves it alone
         pipeline = _pipeline(args, screen, stack.enter_context(TemporaryDirectory()))
-    settings = configuration.settings(**options.given(args))
+    settings = configuration.settings(**selection.given(args))
     run = Run(SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
     if args.test:
-        facts = checks.checks(run, credentials, pipeline, None if args.json else screen)
-        _print(args, facts, checks.verdict(facts), screen)
+        facts = checklist.checks(run, credentials, pipeline, None if args.json else screen)
+        _print(args, facts, checklist.verdict(facts), screen)
         return DONE if facts["status"] == "done" else FAILED
     with _busy(args, screen, "asking the org"):
         if not args.count and pipeline.default_schema_name is None:
             pipeline.sync_destination()
         if args.count:
-            facts = preview.count(run)
+            facts = plan.count(run)
         elif args.plan:
-            facts = preview.plan(run)
+            facts = plan.plan(run)
         else:
             facts = _verify(args, credentials, pipeline, run)
     shown: dict[str, Callable[[dict[str, Any]], Any]] = {
-        "count": preview.count_shown,
-        "plan": preview.plan_shown,
-        "verify": verify_summary.summary,
+        "count": plan.count_shown,
+        "plan": plan.plan_shown,
+        "verify": verify.summary,
     }
     _print(args, facts, shown[facts["mode"]](facts), screen)
     return DONE if facts["status"] == "done" else DRIFT
@@ -159,20 +160,21 @@ def _look(
 def _verify(
     args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, run: Run
 ) -> dict[str, Any]:
-    from salesforce_targeted import configuration, options, repair, sync
-    from salesforce_targeted.run import Run
+    from salesforce_targeted.cli import selection
+    from salesforce_targeted.extract.run import Run
+    from salesforce_targeted.sync import configuration, repair, runner
 
-    facts = sync.verified(pipeline, run)
+    facts = runner.verified(pipeline, run)
     if not args.repair or facts["status"] != "drift":
         return facts
-    settings = configuration.settings(**options.given(args))
+    settings = configuration.settings(**selection.given(args))
     return repair.repair(
         pipeline,
         facts,
         credentials,
         settings,
         lambda ledger: Run(run.client, settings, run.scope, ledger, pipeline),
-        **options.given(args),
+        **selection.given(args),
     )
 
 
@@ -184,15 +186,17 @@ def _sync(
     scope: Scope,
     only: list[str],
 ) -> int:
-    from salesforce_targeted import configuration, options, report
     from salesforce_targeted.api.errors import ConfigurationError
-    from salesforce_targeted.held import Held
+    from salesforce_targeted.cli import selection
+    from salesforce_targeted.destination.held_tables import Held
     from salesforce_targeted.ledger import Ledger
-    from salesforce_targeted.run_lock import AnotherRunError
+    from salesforce_targeted.report import text
     from salesforce_targeted.source import salesforce_targeted
-    from salesforce_targeted.sync import sync
+    from salesforce_targeted.sync import configuration
+    from salesforce_targeted.sync.run_lock import AnotherRunError
+    from salesforce_targeted.sync.runner import sync
 
-    ledger, given = Ledger(mode=scope.mode), options.given(args)
+    ledger, given = Ledger(mode=scope.mode), selection.given(args)
     source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
     if only:
         source = source.with_resources(*only, "contact_life", "rejected_record", "sync_run")
@@ -205,17 +209,17 @@ def _sync(
     )
     files: list[Path] = []
     try:
-        files.append(report.write(outcome.facts, args.report_dir))
+        files.append(text.write(outcome.facts, args.report_dir))
         # A look into a DuckDB file would lock out the run that is at work on it.
         if (args.report_html or args.demo) and not isinstance(outcome.error, AnotherRunError):
-            from salesforce_targeted import report_html
+            from salesforce_targeted.report import html
 
             with Held.of(pipeline) as held:
                 page = files[0].with_suffix(".html")
-                files.append(report_html.write(outcome.facts, held, page))
+                files.append(html.write(outcome.facts, held, page))
     except OSError as error:  # what happened is shown all the same
         screen.complain(f"no report can be written in {args.report_dir}: {error.strerror}")
-    _print(args, outcome.facts, None if args.json else report.summary(outcome.facts, files), screen)
+    _print(args, outcome.facts, None if args.json else text.summary(outcome.facts, files), screen)
     if outcome.error is None:
         return DONE
     if isinstance(outcome.error, ConfigurationError):
@@ -226,8 +230,9 @@ def _sync(
 def _pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) -> dlt.Pipeline:
     import dlt
 
-    from salesforce_targeted import configuration, progress, run_lock
-    from salesforce_targeted.discreet_log import quotes_no_row
+    from salesforce_targeted.cli import progress
+    from salesforce_targeted.sync import configuration, run_lock
+    from salesforce_targeted.sync.log_redaction import quotes_no_row
 
     configuration.load_settings(PIPELINE_NAME)
     # After dlt has made its logger. Its errors quote whole rows of people and tracebacks; the
@@ -261,8 +266,8 @@ def _busy(args: argparse.Namespace, screen: Screen, doing: str) -> AbstractConte
 
 
 def _log(args: argparse.Namespace, screen: Screen) -> None:
-    from salesforce_targeted.discreet_log import DiscreetFormatter, LogFile
-    from salesforce_targeted.terminal import ConsoleHandler
+    from salesforce_targeted.cli.screen import ConsoleHandler
+    from salesforce_targeted.sync.log_redaction import DiscreetFormatter, LogFile
 
     console: logging.Handler = logging.StreamHandler(sys.stderr)
     line = DiscreetFormatter("%(asctime)s %(levelname)s %(message)s")
@@ -279,7 +284,7 @@ def _log(args: argparse.Namespace, screen: Screen) -> None:
 
 
 def _print(args: argparse.Namespace, facts: dict[str, Any], shown: Any, screen: Screen) -> None:
-    from salesforce_targeted.sync_runs import as_json
+    from salesforce_targeted.destination.sync_runs import as_json
 
     if args.json:
         print(as_json(facts))

@@ -9,16 +9,15 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from salesforce_targeted.api.calls import CallLedger
+from salesforce_targeted.api.call_meter import CallLedger
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.id_set import IdSet
-from salesforce_targeted.plan import Plan
-from salesforce_targeted.tables import Rejected
+from salesforce_targeted.arrow.batch import Rejected
+from salesforce_targeted.arrow.id_set import IdSet
+from salesforce_targeted.retrieval.planner import Plan
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN
 from salesforce_targeted.target import CONTACT, Target
 
 logger = logging.getLogger("salesforce_targeted")
-
-DELETED, MERGED, HIDDEN, REJECTED = "deleted", "merged", "hidden", "rejected"
 
 
 @dataclass(slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 
 import pendulum
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
-from salesforce_targeted.plan import Api
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,3 +132,12 @@ def _api(name: str | None) -> Api | None:
         raise ConfigurationError(
             f"api = {name!r} is not a way to retrieve", remedy=f"Choose one of {ways}."
         ) from None
+
+
+class Api(Enum):
+    """A way to retrieve records whose ids are known."""
+
+    COLLECTIONS = "collections"
+    COMPOSITE = "composite"
+    QUERY = "query"
+    BULK = "bulk"

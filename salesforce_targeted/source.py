@@ -14,13 +14,12 @@ import dlt
 import pyarrow as pa
 from dlt.sources import DltResource
 
-from salesforce_targeted.api.sign_in_choice import SalesforceCredentials
-from salesforce_targeted.held import CONTACTS, RELATIONS, TASKS, USERS
-from salesforce_targeted.id_set import IdSet, id_array, union
-from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.refresh import LAG, choose, refresh
-from salesforce_targeted.relation_refresh import RelationRefresh
-from salesforce_targeted.resources import (
+from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
+from salesforce_targeted.arrow.id_set import IdSet, id_array, union
+from salesforce_targeted.destination.held_tables import CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.extract.record_refresh import LAG, choose, refresh
+from salesforce_targeted.extract.relation_refresh import RelationRefresh
+from salesforce_targeted.extract.resources import (
     RECORDS_STAGE,
     RELATIONS_STAGE,
     Runs,
@@ -29,10 +28,11 @@ from salesforce_targeted.resources import (
     of_target,
     table,
 )
-from salesforce_targeted.retrieval import Refreshed
-from salesforce_targeted.run import Run
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.extract.stages import one_at_a_time
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.retrieval.results import Refreshed
 from salesforce_targeted.settings import Scope, settings_of
-from salesforce_targeted.turns import one_at_a_time
 
 
 @dlt.source(name="salesforce_targeted", max_table_nesting=0)

@@ -11,10 +11,31 @@ from dataclasses import dataclass, replace
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.relations import SHARED_ACTIVITIES, Junction
 
 # A value that a field is compared with, or a list of which it is one.
 Where = Mapping[str, soql.Value | Sequence[soql.Value]]
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """The object whose rows point at the records that count: relations, of tasks or of others.
+
+    Attributes:
+        who: Its field with the id of the record that counts.
+        task: Its field with the task's id, where the rows themselves are held.
+        condition: Which of its rows count; None for all.
+        fallback: What answers in an org that does not have the object.
+    """
+
+    object_name: str
+    who: str
+    task: str = ""
+    condition: soql.Condition | None = None
+    fallback: Junction | None = None
+
+
+TASK_WHO_ID = Junction("Task", "WhoId", "Id")
+SHARED_ACTIVITIES = Junction("TaskWhoRelation", "RelationId", "TaskId", fallback=TASK_WHO_ID)
 
 # Source: Object Reference, "TaskWhoRelation", "EventWhoRelation" (Shared Activities), "Event".
 _OF_ACTIVITIES = {

@@ -15,13 +15,13 @@ import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.source import salesforce_targeted
-from salesforce_targeted.sync import Outcome, sync
+from salesforce_targeted.sync.configuration import load_settings
+from salesforce_targeted.sync.runner import Outcome, sync
 from tests.script import Script, in_process, session_of
 
 

@@ -12,11 +12,11 @@ from dlt.common.normalizers.naming.snake_case import NamingConvention
 from hypothesis import strategies as st
 
 from salesforce_targeted.api import readers
-from salesforce_targeted.api.wire import Response
-from salesforce_targeted.columns import Columns, columns
-from salesforce_targeted.csv_pages import from_csv
-from salesforce_targeted.json_records import from_records
-from salesforce_targeted.tables import Batch, Rejected
+from salesforce_targeted.api.models import Response
+from salesforce_targeted.arrow.batch import Batch, Rejected
+from salesforce_targeted.arrow.columns import Columns, columns
+from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_json import from_records
 
 normalize = NamingConvention().normalize_path
 

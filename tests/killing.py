@@ -31,8 +31,8 @@ import duckdb
 import psycopg2
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.latency import Latency
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.faults.latency import Latency
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.script import DUCKDB_FILE, ROOT, SCRIPT, Ended, process, session_of
 
 # Runs the script; before the n-th change of the folder that matches, it kills itself.

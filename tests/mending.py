@@ -9,9 +9,9 @@ from typing import Any
 import dlt
 import psycopg2
 
-from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.sync import Outcome
+from salesforce_targeted.sync.configuration import load_settings
+from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
 from tests.oracle import Comparison, Held
 from tests.promises import whole

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
-from salesforce_targeted import sync_runs
-from salesforce_targeted.held import Held
+from salesforce_targeted.destination import sync_runs
+from salesforce_targeted.destination.held_tables import Held
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report_html.answers import Answers, answers
-from salesforce_targeted.report_html.page import page
+from salesforce_targeted.report.html.dataset_facts import Answers, answers
+from salesforce_targeted.report.html.page import page
 from tests.conftest import Synced
 
 STARTED = datetime(2026, 11, 20, 12, tzinfo=UTC)

@@ -14,7 +14,7 @@ from dlt.sources import DltSource
 
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.destination_errors import cause
+from salesforce_targeted.destination.errors import cause
 from tests.conftest import Synced
 
 DELETE_INSERT = {"disposition": "merge", "strategy": "delete-insert"}

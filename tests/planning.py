@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from salesforce_targeted.api.limits import TINY
-from salesforce_targeted.plan import Api, Latency, Plan, cheapest
+from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest
+from salesforce_targeted.settings import Api
 
 FIELDS = ["Id", "LastName"]
 WIDE = [f"A_Field_With_A_Long_Name_{n}__c" for n in range(105)]

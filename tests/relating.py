@@ -10,12 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from salesforce_targeted import relations
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.arrow.batch import Batch
+from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
-from salesforce_targeted.tables import Batch
+from salesforce_targeted.relations import queries
+from salesforce_targeted.target import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from tests.fields import normalize
 
 FIELDS = ["Id", "RelationId", "TaskId", "Type", "SystemModstamp"]
@@ -43,7 +43,7 @@ def columns_in(org: DemoOrg, junction: Junction = SHARED_ACTIVITIES) -> Columns:
     """The columns of relations, as a run makes them of what the org describes."""
     described = {"name": junction.object_name, "fields": org.fields(junction.object_name)}
     if junction is TASK_WHO_ID:
-        described = relations.describe_of_task_relations(described)
+        described = queries.describe_of_task_relations(described)
     return columns(described, normalize=normalize)
 
 

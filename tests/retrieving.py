@@ -9,15 +9,15 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from salesforce_targeted import retrieval
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
-from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.gone import Gone
-from salesforce_targeted.plan import Api, cheapest
-from salesforce_targeted.retrieval import Retrieved
+from salesforce_targeted.retrieval import retrieve as retrieval
+from salesforce_targeted.retrieval.planner import cheapest
+from salesforce_targeted.retrieval.results import Gone, Retrieved
+from salesforce_targeted.settings import Api
 from tests.fields import normalize
 
 BULK_SCAN = "bulk_scan"

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from pipelines.targeted_contacts import main
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 
 ROOT = Path(__file__).parent.parent
 SCRIPT = ROOT / "pipelines" / "targeted_contacts.py"

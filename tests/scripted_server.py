@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from salesforce_targeted.api.sign_in import Session
+from salesforce_targeted.api.login import Session
 
 
 @dataclass

@@ -7,7 +7,7 @@ from typing import Any
 
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.discovery import ShrinkError
+from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
 from tests.oracle import Comparison, Held, Row, Rows, Shown

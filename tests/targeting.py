@@ -10,7 +10,7 @@ from salesforce_targeted import targeted
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope
-from salesforce_targeted.sync import sync
+from salesforce_targeted.sync.runner import sync
 from salesforce_targeted.target import target_of
 from tests.conftest import Synced
 from tests.held_values import as_held

@@ -14,13 +14,13 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.run import Run
 from salesforce_targeted.settings import Scope, Settings
-from salesforce_targeted.sync import sync
+from salesforce_targeted.sync.runner import sync
+from salesforce_targeted.sync.verify import verify
 from salesforce_targeted.target import target_of
-from salesforce_targeted.verify import verify
 from tests.conftest import BOTH, Synced
 from tests.targeting import RECIPES, Recipe, Targeted, cells
 

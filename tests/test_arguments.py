@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from salesforce_targeted import arguments
-from salesforce_targeted.api.way import ENVIRONMENT
+from salesforce_targeted.api.credentials.base import ENVIRONMENT
+from salesforce_targeted.cli import options
 from tests.script import ROOT, SCRIPT, process
 
 OPTIONS = {
     name
-    for action in arguments.parser("prog")._actions
+    for action in options.parser("prog")._actions
     for name in action.option_strings
     if name.startswith("--")
 }

@@ -8,7 +8,7 @@ from math import ceil, log2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.bisection import culprits
+from salesforce_targeted.retrieval.bisection import culprits
 
 
 class Asked:

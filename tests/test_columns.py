@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from salesforce_targeted.columns import (
+from salesforce_targeted.arrow.columns import (
     ARROW_TYPES,
     FIELD_HINT,
     STORED_TYPES,

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.demo_org.server import DemoServer
-from salesforce_targeted.destination_errors import said_and_remedy
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.destination.errors import said_and_remedy
 from tests.script import (
     DUCKDB_FILE,
     ROOT,

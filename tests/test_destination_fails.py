@@ -18,7 +18,7 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.source import salesforce_targeted
-from salesforce_targeted.sync import Outcome, sync
+from salesforce_targeted.sync.runner import Outcome, sync
 from tests.conftest import BOTH, Synced
 from tests.mending import CONTACTS, at, failed_with, mended, something_happens, tell
 

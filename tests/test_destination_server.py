@@ -18,7 +18,7 @@ import pytest
 
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.mending import CONTACTS, at, failed_with, mended, something_happens, tell
 from tests.script import process, session_of
 

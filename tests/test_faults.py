@@ -10,8 +10,8 @@ import pytest
 
 from salesforce_targeted.api.credentials import ClientCredentials, SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import ACTIONS, Fault
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.conftest import Synced
 from tests.matrices.calls import KINDS
 from tests.matrices.faults import Bundle, played

@@ -7,13 +7,12 @@ from itertools import pairwise
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted import retrieval
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.gone import Gone
-from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
-from salesforce_targeted.plan import Api
+from salesforce_targeted.retrieval import retrieve as retrieval
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
+from salesforce_targeted.settings import Api
 from tests.retrieving import (
     BOTH_LIMITS,
     EVERY_WAY,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from salesforce_targeted.columns import FIELD_HINT
+from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
 from tests.held_values import as_held

@@ -8,7 +8,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.id_counts import Counting, IdCounts
+from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 
 texts = st.text(alphabet="03AZaz_", min_size=1, max_size=3)
 numbers = st.dictionaries(texts, st.integers(0, 5), max_size=8)

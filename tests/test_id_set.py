@@ -9,8 +9,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.id_set import IdSet, Texts, among, has, id_array, minus, of_object, span
-from salesforce_targeted.id_set import union as union_of
+from salesforce_targeted.arrow.id_set import (
+    IdSet,
+    Texts,
+    among,
+    has,
+    id_array,
+    minus,
+    of_object,
+    span,
+)
+from salesforce_targeted.arrow.id_set import union as union_of
 
 # Ids that differ by case alone, that begin alike, and the characters between the letters' cases.
 texts = st.text(alphabet="03AZaz_", min_size=1, max_size=4)

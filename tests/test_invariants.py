@@ -25,9 +25,9 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED
-from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import Scope
+from salesforce_targeted.sync.configuration import load_settings
 from tests.conftest import Synced
 from tests.happenings import Happenings
 from tests.oracle import KEYS, Held

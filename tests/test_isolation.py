@@ -14,13 +14,14 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import QueryError, UnavailableError
 from salesforce_targeted.api.limits import DOCUMENTED
-from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.demo_org.server import DemoServer
-from salesforce_targeted.plan import Api, cheapest
-from salesforce_targeted.retrieval import Retrieved, retrieve
-from salesforce_targeted.settings import Scope
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.retrieval.planner import cheapest
+from salesforce_targeted.retrieval.results import Retrieved
+from salesforce_targeted.retrieval.retrieve import retrieve
+from salesforce_targeted.settings import Api, Scope
 from tests.conftest import BOTH, Synced
 
 BY_ID = [Api.COLLECTIONS, Api.COMPOSITE, Api.QUERY]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import json_rows, readers
+from salesforce_targeted.api import json_lines, readers
 from salesforce_targeted.api.errors import TruncatedAnswerError
-from salesforce_targeted.api.wire import JsonRows, Response
-from salesforce_targeted.json_records import from_json, from_records
-from salesforce_targeted.tables import Batch
+from salesforce_targeted.api.models import JsonRows, Response
+from salesforce_targeted.arrow.batch import Batch
+from salesforce_targeted.arrow.from_json import from_json, from_records
 from tests.fields import ONE_OF_EACH, assert_same, columns_of, records
 
 # --- answers, as Salesforce writes them and as it does not
@@ -114,7 +114,7 @@ def test_entries_of_collections_read_alike(
     """The same rows, hashes and rejections."""
     body = written(rows, separators, plain=plain, indent=indent)
 
-    assert_agree(json_rows.raw_collection(Response(200, {}, body), len(rows)))
+    assert_agree(json_lines.raw_collection(Response(200, {}, body), len(rows)))
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
@@ -131,7 +131,7 @@ def test_nulls_are_counted_where_they_are_entries(
 ) -> None:
     """Entries and nulls together are what was asked for; texts that look like nulls are none."""
     body = written(rows, separators, plain=plain, indent=None)
-    found = json_rows.raw_collection(Response(200, {}, body), len(rows))
+    found = json_lines.raw_collection(Response(200, {}, body), len(rows))
 
     assert found.lines is None or (rows.count(None), len(rows) - rows.count(None)) == (
         found.nulls,
@@ -163,7 +163,7 @@ def test_pages_of_queries_read_alike(
     }[place]
     text = json.dumps(page, separators=separators, ensure_ascii=not plain, indent=indent)
     response = Response(200, {}, text.encode("utf-8", "surrogatepass"))
-    found, whole = json_rows.raw_page(response), readers.page(response)
+    found, whole = json_lines.raw_page(response), readers.page(response)
 
     assert (whole.next, whole.total) == (found.next, found.total)
     assert_agree(found.records)
@@ -181,7 +181,7 @@ def test_what_was_cut_or_changed_reads_alike(
     start = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(start, min(len(body), start + 3)))
     put = data.draw(st.sampled_from([b"", b"\xff", b"\0", b'"', b"}", b"]", b",", b"null", b"\\"]))
-    found = json_rows.raw_collection(Response(200, {}, body[:start] + put + body[end:]), len(rows))
+    found = json_lines.raw_collection(Response(200, {}, body[:start] + put + body[end:]), len(rows))
     quick, slow = both(found)
 
     if not isinstance(slow, str):
@@ -213,7 +213,7 @@ def test_numbers_read_alike(field: str, value: str) -> None:
         f'"{field}":0}},{{"attributes":{{}},"Id":"2","{field}":{value}',
     ):
         body = '[{"attributes":{},"Id":"1",' + text + "}]"
-        found = json_rows.raw_collection(Response(200, {}, body.encode()), body.count('"Id"'))
+        found = json_lines.raw_collection(Response(200, {}, body.encode()), body.count('"Id"'))
 
         assert_agree(found, NUMBERS)
 
@@ -235,7 +235,7 @@ def test_numbers_read_alike(field: str, value: str) -> None:
 )  # fmt: skip
 def test_what_is_no_list_of_records_is_no_answer(body: str) -> None:
     """Nothing is read of an answer that is not JSON, or not a list of records."""
-    found = json_rows.raw_collection(Response(200, {}, body.encode()), 2)
+    found = json_lines.raw_collection(Response(200, {}, body.encode()), 2)
 
     assert ("no answer", "no answer") == both(found)
 
@@ -252,7 +252,7 @@ def test_what_is_no_list_of_records_is_no_answer(body: str) -> None:
 )
 def test_names_in_a_record(body: str, id_: str) -> None:
     """A field is the one of that name in the record itself."""
-    found = json_rows.raw_collection(Response(200, {}, body.encode()), 1)
+    found = json_lines.raw_collection(Response(200, {}, body.encode()), 1)
 
     assert_agree(found)
     assert [id_] == from_json(found, ONE_OF_EACH).table.column("id").to_pylist()
@@ -274,7 +274,7 @@ def test_the_quick_way_is_taken() -> None:
         None,
         {"Flag": True},
     ]
-    found = json_rows.raw_collection(
+    found = json_lines.raw_collection(
         Response(200, {}, written(rows, (",", ":"), plain=True, indent=None)), 3
     )
 
@@ -305,7 +305,7 @@ LINE = b'{"attributes":{},"Id":"1"}'
 )  # fmt: skip
 def test_an_array_as_lines(array: bytes, lines: bytes, nulls: int) -> None:
     """One record a line; nulls are counted, wherever they stand."""
-    assert (lines, nulls) == json_rows.json_lines(array)
+    assert (lines, nulls) == json_lines.json_lines(array)
 
 
 @pytest.mark.parametrize(
@@ -316,7 +316,7 @@ def test_an_array_as_lines(array: bytes, lines: bytes, nulls: int) -> None:
 )  # fmt: skip
 def test_an_array_that_is_not_written_that_way(array: bytes) -> None:
     """Left to whoever reads JSON of any kind."""
-    assert json_rows.json_lines(array) is None
+    assert json_lines.json_lines(array) is None
 
 
 @pytest.mark.parametrize("nulls", [0, 1, 2_000, 20_000])
@@ -324,7 +324,7 @@ def test_many_nulls_at_the_end(nulls: int) -> None:
     """Two thousand ids that nobody has are an answer like any other; more are read the slow way."""
     rows: list[dict[str, Any] | None] = [{"Text": "a"}, *[None] * nulls]
     body = written(rows, (",", ":"), plain=True, indent=None)
-    found = json_rows.raw_collection(Response(200, {}, body), len(rows))
+    found = json_lines.raw_collection(Response(200, {}, body), len(rows))
 
     assert_agree(found)
     assert 1 == len(from_json(found, ONE_OF_EACH))
@@ -333,7 +333,7 @@ def test_many_nulls_at_the_end(nulls: int) -> None:
 
 def test_nothing_but_nulls() -> None:
     """An answer to ids that nobody has is no rows and no error."""
-    found = json_rows.raw_collection(Response(200, {}, b"[null,null]"), 2)
+    found = json_lines.raw_collection(Response(200, {}, b"[null,null]"), 2)
 
     assert (0, ONE_OF_EACH.schema) == (
         len(from_json(found, ONE_OF_EACH)),
@@ -367,7 +367,7 @@ MORE = '"nextRecordsUrl":"/services/data/v64.0/query/01g-2000"'
 def test_a_page_that_contradicts_itself_is_none(body: str) -> None:
     """Not done without a next page, another host, no rows: as by the slow reader."""
     response = Response(200, {}, body.encode())
-    for read in (readers.page, json_rows.raw_page):
+    for read in (readers.page, json_lines.raw_page):
         with pytest.raises(TruncatedAnswerError):
             read(response)
 
@@ -388,7 +388,7 @@ def test_a_page_that_contradicts_itself_is_none(body: str) -> None:
 def test_a_page_written_another_way(body: str) -> None:
     """What looks like the page's records and is not does not mislead."""
     response = Response(200, {}, body.encode())
-    whole, found = readers.page(response), json_rows.raw_page(response)
+    whole, found = readers.page(response), json_lines.raw_page(response)
 
     assert (whole.next, whole.total) == (found.next, found.total)
     assert whole.records == [{**row} for row in found.records.parsed() if row]
@@ -398,7 +398,7 @@ def test_a_page_written_another_way(body: str) -> None:
 def test_a_page_is_left_to_the_quick_reader() -> None:
     """What Salesforce writes is not read twice."""
     body = '{"totalSize":9,"done":false,' + MORE + ',"records":[' + LINE.decode() + "]}"
-    found = json_rows.raw_page(Response(200, {}, body.encode()))
+    found = json_lines.raw_page(Response(200, {}, body.encode()))
 
     assert (LINE, 0, 9) == (found.records.lines, found.records.nulls, found.total)
     assert found.next is not None

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.source import salesforce_targeted
 from tests.conftest import Synced
 from tests.killing import Call, Field, Instant, Step

@@ -14,7 +14,7 @@ import pytest
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.conftest import BOTH, Synced
 from tests.script import python, session_of
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from salesforce_targeted import life
-from salesforce_targeted.gone import Gone
-from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED
-from salesforce_targeted.life import Life, Sighting
+from salesforce_targeted.extract import lifecycle
+from salesforce_targeted.extract.lifecycle import Life, Sighting
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
 from salesforce_targeted.target import CONTACT
 
 BORN, BEFORE, NOW = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 19, 20))
@@ -41,7 +40,7 @@ def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
 def after(before: Life | None, what: Sighting) -> Life | None:
     """Ada's life after the run; None if nothing is written."""
     known = {} if before is None else {ADA: before}
-    found = [one for one in life.changed(known, {ADA}, what) if one.record_id == ADA]
+    found = [one for one in lifecycle.changed(known, {ADA}, what) if one.record_id == ADA]
     assert len(found) <= 1
     return found[0] if found else None
 
@@ -58,7 +57,7 @@ def test_an_active_contact_is_born() -> None:
 
 def test_a_contact_that_was_never_held_is_born_gone() -> None:
     """Discovered and deleted: the relation's contact has a row that says why it is not held."""
-    found = life.changed({}, [], seen({ADA: 1}, gone=gone(DELETED)))
+    found = lifecycle.changed({}, [], seen({ADA: 1}, gone=gone(DELETED)))
 
     assert [(ADA, True, 1, DELETED)] == [
         (one.record_id, one.is_active, one.relation_count, one.gone_reason) for one in found
@@ -75,7 +74,7 @@ def test_a_held_contact_without_relations_is_born_inactive() -> None:
 
 def test_everyone_has_a_life_in_the_order_of_ids() -> None:
     """Known, held, counted or gone: each once."""
-    found = life.changed(
+    found = lifecycle.changed(
         {EVE: replace(LEFT, record_id=EVE)},
         [BOB],
         seen({ADA: 1}, gone={"003C": Gone("003C", HIDDEN)}),
@@ -314,10 +313,10 @@ def test_every_transition_keeps_the_rules(before: Life | None, what: Sighting) -
 
 def test_lives_as_arrow() -> None:
     """One schema; the order of the columns is that of the fields, which Life(*row) leans on."""
-    table = life.to_table([ACTIVE, LEFT], "lead_id")
+    table = lifecycle.to_table([ACTIVE, LEFT], "lead_id")
     rows = [list(asdict(one).values()) for one in (ACTIVE, LEFT)]
 
-    assert life.schema("lead_id") == table.schema == life.to_table([], "lead_id").schema
+    assert lifecycle.schema("lead_id") == table.schema == lifecycle.to_table([], "lead_id").schema
     assert rows == [list(row.values()) for row in table.to_pylist()]
-    assert ["record_id", *life.schema("lead_id").names[1:]] == list(asdict(ACTIVE))
-    assert life.schema("contact_id").names == list(life.descriptions(CONTACT))
+    assert ["record_id", *lifecycle.schema("lead_id").names[1:]] == list(asdict(ACTIVE))
+    assert lifecycle.schema("contact_id").names == list(lifecycle.descriptions(CONTACT))

@@ -9,14 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from salesforce_targeted import retrieval
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import TruncatedAnswerError
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.api.limits import TINY
-from salesforce_targeted.ledger import HIDDEN
-from salesforce_targeted.plan import Api, cheapest
-from salesforce_targeted.retrieval import Retrieved
+from salesforce_targeted.retrieval import retrieve
+from salesforce_targeted.retrieval.planner import cheapest
+from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
+from salesforce_targeted.settings import Api
 from tests.fields import columns_of
 from tests.retrieving import gone_of, ids_of
 from tests.scripted_server import Bytes, Heard, Scripted, Tokens, answer, scripted_server
@@ -78,7 +78,7 @@ def asking(scripted: Scripted) -> Iterator[SalesforceClient]:
 
 def retrieved(client: SalesforceClient, way: Api, ids: list[str]) -> list[Retrieved]:
     plan = cheapest("Contact", OF.fields, len(ids), limits=TINY, force=way)
-    return list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), OF))
+    return list(retrieve.retrieve(client, plan, pa.array(ids, pa.string()), OF))
 
 
 TRIED_AGAIN: dict[str, Callable[[Entries], Any]] = {

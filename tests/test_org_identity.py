@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.script import OTHER_ORG, Script, ids, rows
 
 

@@ -14,7 +14,7 @@ import pytest
 
 import salesforce_targeted
 from salesforce_targeted import __version__
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.script import python, session_of
 
 ROOT = Path(__file__).parent.parent

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.test_secrets import Marked, files_below, listener, run, sign_in
 
 __all__ = ["listener", "run"]  # fixtures

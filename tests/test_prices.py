@@ -11,7 +11,8 @@ import pytest
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.limits import DOCUMENTED
-from salesforce_targeted.plan import Api, Latency, cheapest
+from salesforce_targeted.retrieval.planner import Latency, cheapest
+from salesforce_targeted.settings import Api
 from tests.planning import BULK_IDS, CSV_BYTES, FIELDS, HERE, JSON_BYTES, PLAIN, WIDE, tiny
 
 PAGE = DOCUMENTED.bulk_rows_per_page

@@ -10,7 +10,7 @@ import pytest
 from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import Fault
+from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
 from tests.script import Script, in_process

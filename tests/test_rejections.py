@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.held import Held
-from salesforce_targeted.report_html import write
+from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.report.html import write
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
 

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from salesforce_targeted import relation_pages
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import LocatorExpiredError
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.relations import SHARED_ACTIVITIES, Junction
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.relations import pages
+from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 from tests.relating import JUNCTIONS, columns_in, moment, pages_of, rows_in, shown, stamps
 
 
@@ -21,7 +21,7 @@ def test_ranges_part_all_ids(
     org: DemoOrg, client: SalesforceClient, junction: Junction, page_rows: int, pieces: int
 ) -> None:
     """One call where it gains something; they follow one another, open at both ends."""
-    found = relation_pages.ranges(pages_of(client, page_rows), junction, 30)
+    found = pages.ranges(pages_of(client, page_rows), junction, 30)
 
     assert pieces == len(found)
     assert (None, None) == (found[0][0], found[-1][1])
@@ -32,7 +32,7 @@ def test_ranges_part_all_ids(
 
 def test_no_more_ranges_than_gain_anything(org: DemoOrg, client: SalesforceClient) -> None:
     """A million relations are not read in a thousand ranges: each may end in half a page."""
-    assert 24 == len(relation_pages.ranges(client, SHARED_ACTIVITIES, 1_000_000))
+    assert 24 == len(pages.ranges(client, SHARED_ACTIVITIES, 1_000_000))
 
 
 def test_the_ends_of_nothing(org: DemoOrg, client: SalesforceClient) -> None:
@@ -40,14 +40,14 @@ def test_the_ends_of_nothing(org: DemoOrg, client: SalesforceClient) -> None:
     for id_ in shown(org, SHARED_ACTIVITIES):
         org.remove_relation(id_)
 
-    assert [(None, None)] == relation_pages.ranges(client, SHARED_ACTIVITIES, 100_000)
+    assert [(None, None)] == pages.ranges(client, SHARED_ACTIVITIES, 100_000)
 
 
 def test_ends_that_are_refused(org: DemoOrg, client: SalesforceClient) -> None:
     """An org that won't tell the ends is read in one range."""
     org.shared_activities = False
 
-    assert [(None, None)] == relation_pages.ranges(client, SHARED_ACTIVITIES, 100_000)
+    assert [(None, None)] == pages.ranges(client, SHARED_ACTIVITIES, 100_000)
 
 
 @JUNCTIONS
@@ -59,8 +59,8 @@ def test_ranges_together_hold_every_relation_once(
     org.shared_activities = junction is SHARED_ACTIVITIES
     org.page_rows = page_rows
     rows = shown(org, junction)
-    some = relation_pages.ranges(pages_of(client, page_rows), junction, 30)
-    found = list(relation_pages.read_ranges(client, junction, columns_in(org, junction), some))
+    some = pages.ranges(pages_of(client, page_rows), junction, 30)
+    found = list(pages.read_ranges(client, junction, columns_in(org, junction), some))
 
     assert sorted(rows) == sorted(row["Id"] for _, batch in found for row in rows_in([batch]))
     assert [] == [
@@ -76,7 +76,7 @@ def test_the_ids_that_exist_may_be_the_bounds(org: DemoOrg, client: SalesforceCl
     ids = sorted(shown(org, SHARED_ACTIVITIES))
     bounds = [None, ids[0], ids[1], ids[7], ids[-1], None]
     some = list(pairwise(bounds))
-    found = list(relation_pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))
+    found = list(pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))
     numbers = {row["Id"]: number for number, batch in found for row in rows_in([batch])}
 
     assert ids == sorted(numbers)
@@ -87,7 +87,7 @@ def test_ranges_keep_to_what_was_modified_since(org: DemoOrg, client: Salesforce
     """A range is one more condition, not another one."""
     rows = shown(org, SHARED_ACTIVITIES)
     since, middle = stamps(rows)[len(rows) // 2], sorted(rows)[len(rows) // 2]
-    found = relation_pages.read_ranges(
+    found = pages.read_ranges(
         client, SHARED_ACTIVITIES, columns_in(org), [(None, middle), (middle, None)],
         since=moment(since),
     )  # fmt: skip
@@ -103,9 +103,9 @@ def test_no_range_loses_a_relation_to_a_mishap(
 ) -> None:
     """A range that falls apart is read again by itself; the others don't notice."""
     org.page_rows = 2
-    some = relation_pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
+    some = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
     fault = org.faults.add(Fault("query_more", action, nth=3))
-    found = relation_pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some)
+    found = pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some)
 
     assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(
         row["Id"] for _, batch in found for row in rows_in([batch])
@@ -118,8 +118,8 @@ def test_a_range_that_falls_apart_every_time_is_an_error(
 ) -> None:
     """One of several is enough: never most of the relations as if they were all."""
     org.page_rows = 2
-    some = relation_pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
+    some = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
     org.faults.add(Fault("query_more", "bad_locator_400", nth=4, times=1_000))
 
     with pytest.raises(LocatorExpiredError):
-        list(relation_pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))
+        list(pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))

@@ -7,13 +7,14 @@ from math import ceil
 
 import pytest
 
-from salesforce_targeted import relation_pages, relations
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import LocatorExpiredError
-from salesforce_targeted.columns import columns
+from salesforce_targeted.arrow.columns import columns
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.relations import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.relations import pages as relation_pages
+from salesforce_targeted.relations import queries
+from salesforce_targeted.target import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from tests.fields import normalize
 from tests.relating import JUNCTIONS, columns_in, moment, rows_in, shown, stamps
 
@@ -115,8 +116,8 @@ def test_the_number_of_relations(
     since = stamps(rows)[-3]
     later = sum(str(row["SystemModstamp"]) >= since for row in rows.values())
 
-    assert len(rows) == relations.count(client, junction)
-    assert later == relations.count(client, junction, moment(since))
+    assert len(rows) == queries.count(client, junction)
+    assert later == queries.count(client, junction, moment(since))
     assert 2 == org.billed
 
 
@@ -202,7 +203,7 @@ def test_a_value_that_no_column_holds_is_rejected_once(
 
 def test_a_describe_made_of_tasks(org: DemoOrg, client: SalesforceClient) -> None:
     """The same columns of the same types, so that a table survives the switch."""
-    made = relations.describe_of_task_relations(client.describe("Task"))
+    made = queries.describe_of_task_relations(client.describe("Task"))
     real = columns(client.describe("TaskWhoRelation"), normalize=normalize)
     found = columns(made, normalize=normalize)
 
@@ -216,10 +217,10 @@ def test_a_describe_made_of_tasks(org: DemoOrg, client: SalesforceClient) -> Non
 def test_a_task_without_anybody_is_no_relation(org: DemoOrg, client: SalesforceClient) -> None:
     """A null WhoId points at nobody: neither read nor counted nor discovered."""
     org.shared_activities = False
-    before = relations.count(client, TASK_WHO_ID)
+    before = queries.count(client, TASK_WHO_ID)
     task = org.log_task()
 
-    assert before == relations.count(client, TASK_WHO_ID)
+    assert before == queries.count(client, TASK_WHO_ID)
     assert task not in {
         row["Id"]
         for row in rows_in(relation_pages.read(client, TASK_WHO_ID, columns_in(org, TASK_WHO_ID)))

@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from salesforce_targeted import report, sync_runs
-from salesforce_targeted.gone import Gone
-from salesforce_targeted.id_set import IdSet
-from salesforce_targeted.ledger import DELETED, HIDDEN, MERGED, Ledger, RelationTally, Tally
-from salesforce_targeted.plan import cheapest
-from salesforce_targeted.tables import Rejected
-from salesforce_targeted.terminal import as_text
+from salesforce_targeted.arrow.batch import Rejected
+from salesforce_targeted.arrow.id_set import IdSet
+from salesforce_targeted.destination import sync_runs
+from salesforce_targeted.ledger import Ledger, RelationTally, Tally
+from salesforce_targeted.report import text
+from salesforce_targeted.report.rich_text import as_text
+from salesforce_targeted.retrieval.planner import cheapest
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
 
 STARTED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 SECRET = "Ada Lovelace"
@@ -166,7 +167,7 @@ def test_nothing_is_claimed_that_was_not_checked() -> None:
 
     assert (None, None) == (found["relations"]["held"], found["contacts"]["held"])
     assert found["closure"]["relations_explained_pct"] is None
-    assert "100" not in report.text(found)
+    assert "100" not in text.text(found)
 
 
 # --- as text
@@ -174,7 +175,7 @@ def test_nothing_is_claimed_that_was_not_checked() -> None:
 
 def test_the_report_on_a_terminal() -> None:
     """How it ended, a table of what moved, and what is worth knowing below it."""
-    lines = report.text(facts()).splitlines()
+    lines = text.text(facts()).splitlines()
     table = [line.split() for line in lines[2:7]]
 
     assert "done in 1.9 s (incremental), 6 API calls, 14,994 left in the org's day" == lines[0]
@@ -195,7 +196,7 @@ def test_the_report_on_a_terminal() -> None:
 def test_the_report_fits_a_terminal_of_80_columns() -> None:
     """A long error goes on below its beginning, at its column; nothing is cut off."""
     error = "The org is away. " * 12
-    lines = as_text(report.summary(facts(error=error, status="failed")), width=80).splitlines()
+    lines = as_text(text.summary(facts(error=error, status="failed")), width=80).splitlines()
     at = next(n for n, line in enumerate(lines) if line.startswith("error       The org"))
 
     assert max(map(len, lines)) <= 80
@@ -209,7 +210,7 @@ def test_the_report_fits_a_terminal_of_80_columns() -> None:
 )
 def test_a_run_that_was_not_done_says_so_first(status: str, expected: str) -> None:
     """The first word, and the error with its remedy."""
-    shown = report.text(facts(status=status, error="Set SALESFORCE_USERNAME."))
+    shown = text.text(facts(status=status, error="Set SALESFORCE_USERNAME."))
 
     assert shown.startswith(expected)
     assert "error       Set SALESFORCE_USERNAME." in shown.splitlines()
@@ -218,10 +219,10 @@ def test_a_run_that_was_not_done_says_so_first(status: str, expected: str) -> No
 def test_a_quiet_run_is_a_table_and_two_lines() -> None:
     """No statistics, warnings, rejections or errors: no lines about them."""
     quiet = Ledger(started_at=STARTED)
-    lines = report.text(facts(quiet, statistics={})).splitlines()
+    lines = text.text(facts(quiet, statistics={})).splitlines()
 
     assert ["contacts", "closure"] == [line.split()[0] for line in lines[8:]]
-    assert "left in" not in report.text(facts(quiet))
+    assert "left in" not in text.text(facts(quiet))
 
 
 def test_a_run_that_failed_at_once_shows_no_table_of_nothing() -> None:
@@ -229,7 +230,7 @@ def test_a_run_that_failed_at_once_shows_no_table_of_nothing() -> None:
     failed = Ledger(started_at=STARTED).facts("failed", 0.1)
 
     assert ["FAILED in 0.1 s (incremental), 0 API calls", "", "error  The org is away."] == (
-        report.text({**failed, "error": "The org is away."}).splitlines()
+        text.text({**failed, "error": "The org is away."}).splitlines()
     )
 
 
@@ -238,7 +239,7 @@ def test_a_run_that_failed_at_once_shows_no_table_of_nothing() -> None:
 )
 def test_a_sum_that_does_not_close_is_shouted(asked: int, closes: bool) -> None:
     """The user sees it without adding up."""
-    shown = report.conservation({"asked": asked, "retrieved": 1_817, "gone": 2, "rejected": 1})
+    shown = text.conservation({"asked": asked, "retrieved": 1_817, "gone": 2, "rejected": 1})
 
     assert closes == (not shown.endswith("DOES NOT ADD UP"))
 
@@ -248,7 +249,7 @@ def test_a_sum_that_does_not_close_is_shouted(asked: int, closes: bool) -> None:
 
 def test_the_report_as_markdown() -> None:
     """Summary, calls, progress, warnings, failures and what is missing, each under its heading."""
-    shown = report.markdown(facts())
+    shown = text.markdown(facts())
 
     assert shown.startswith("# Targeted contact sync - 2026-11-20 12:00:00 UTC\n")
     assert ["Summary", "Calls", "Progress by batch", "Warnings", "Failed records", "Error analysis",
@@ -267,7 +268,7 @@ def test_the_report_as_markdown() -> None:
 
 def test_sections_without_content_are_left_out() -> None:
     """A quiet run's file is a summary."""
-    shown = report.markdown(facts(Ledger(started_at=STARTED)))
+    shown = text.markdown(facts(Ledger(started_at=STARTED)))
 
     assert ["Summary"] == re.findall(r"^## (.+)$", shown, re.MULTILINE)
 
@@ -275,7 +276,7 @@ def test_sections_without_content_are_left_out() -> None:
 def test_a_failed_run_as_markdown() -> None:
     """The error stands in the summary; what was not counted is a question mark."""
     failed = Ledger(started_at=STARTED).facts("failed", 0.1)
-    shown = report.markdown({**failed, "error": "The org is away."})
+    shown = text.markdown({**failed, "error": "The org is away."})
 
     assert "- **Error**: The org is away." in shown
     assert "- **Contacts held**: ?\n" in shown
@@ -284,7 +285,7 @@ def test_a_failed_run_as_markdown() -> None:
 
 def test_a_run_that_took_no_time() -> None:
     """Nothing is divided by zero."""
-    assert "- **Contacts per second**: 0\n" in report.markdown(facts(seconds=0.0))
+    assert "- **Contacts per second**: 0\n" in text.markdown(facts(seconds=0.0))
 
 
 def test_many_ids_are_cut_with_their_number() -> None:
@@ -293,7 +294,7 @@ def test_many_ids_are_cut_with_their_number() -> None:
     many.explain_tasks([f"00T{n:03}" for n in range(201)], {})
     for n in range(1_234):
         many.reject(Rejected("Contact", f"003{n:04}", "F", "bad", ""))
-    shown = report.markdown(facts(many))
+    shown = text.markdown(facts(many))
 
     assert "00T199 and 1 more)" in shown
     assert "bad: 1234 (0030000" in shown
@@ -308,16 +309,16 @@ def test_raw_values_never_reach_a_report() -> None:
     assert SECRET in ledger().rejected[0].payload
     assert not any(
         SECRET in shown
-        for shown in (report.text(found), report.markdown(found), sync_runs.as_json(found))
+        for shown in (text.text(found), text.markdown(found), sync_runs.as_json(found))
     )
 
 
 def test_a_report_is_written_as_markdown_and_json(tmp_path: Path) -> None:
     """Two files of one name, in a folder that is made for them."""
-    path = report.write(facts(), tmp_path / "deep" / "sync_results")
+    path = text.write(facts(), tmp_path / "deep" / "sync_results")
 
     assert tmp_path / "deep" / "sync_results" / "targeted_contacts_20261120_120000.md" == path
-    assert report.markdown(facts()) == path.read_text("utf-8")
+    assert text.markdown(facts()) == path.read_text("utf-8")
     held = json.loads(path.with_suffix(".json").read_text("utf-8"))
     assert "2026-11-20T12:00:00.123456Z" == held["started_at"]
     assert 1_817 == held["contacts"]["retrieved"]
@@ -328,10 +329,10 @@ def test_a_report_is_for_the_user_alone(tmp_path: Path) -> None:
     path = tmp_path / "targeted_contacts_20261120_120000.md"
     path.write_text("x" * 100_000)
     path.chmod(0o644)
-    report.write(facts(), tmp_path)
+    text.write(facts(), tmp_path)
 
     assert {0o600} == {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
-    assert report.markdown(facts()) == path.read_text("utf-8")
+    assert text.markdown(facts()) == path.read_text("utf-8")
 
 
 # --- as a row

@@ -9,14 +9,14 @@ from typing import Any
 
 import dlt
 
-from salesforce_targeted import report_html
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.held import Held
+from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report_html.answers import answers, weeks
-from salesforce_targeted.run import Run
+from salesforce_targeted.report import html
+from salesforce_targeted.report.html.dataset_facts import answers, weeks
 from salesforce_targeted.settings import Scope, Settings
-from salesforce_targeted.sync import verified
+from salesforce_targeted.sync.runner import verified
 from tests.conftest import BOTH, Synced
 from tests.pages import asked, facts, shown
 
@@ -126,7 +126,7 @@ def test_a_database_that_is_away_is_asked_once(tmp_path: Path) -> None:
     pipeline = dlt.pipeline("away", destination=away, dataset_name="d", pipelines_dir=str(tmp_path))
     began = time.monotonic()
     with Held.of(pipeline) as held:
-        written = report_html.write(facts(status="failed"), held, tmp_path / "page.html")
+        written = html.write(facts(status="failed"), held, tmp_path / "page.html")
     text = written.read_text("utf-8")
 
     assert 1 == text.count("The destination (postgres) refused")

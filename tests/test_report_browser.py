@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report_html.answers import Answers, PastRun, TableFacts
-from salesforce_targeted.report_html.page import page
-from salesforce_targeted.tables import Rejected
+from salesforce_targeted.report.html.dataset_facts import Answers, PastRun, TableFacts
+from salesforce_targeted.report.html.page import page
 from tests.browser import NEEDS_CHROMIUM, PHONE, SCREENS, Browser, Screen, chromium
 from tests.script import process
 

@@ -8,13 +8,13 @@ from datetime import date
 from html import unescape
 from pathlib import Path
 
-from salesforce_targeted import report_html
+from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.held import Held
+from salesforce_targeted.destination.held_tables import Held
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report_html.answers import Answers, TableFacts
-from salesforce_targeted.report_html.page import page
-from salesforce_targeted.tables import Rejected
+from salesforce_targeted.report import html
+from salesforce_targeted.report.html.dataset_facts import Answers, TableFacts
+from salesforce_targeted.report.html.page import page
 from tests.conftest import Synced
 from tests.pages import SECRET, STARTED, facts, shown
 
@@ -110,7 +110,7 @@ def test_the_page_is_for_the_user_alone(synced: Synced, tmp_path: Path) -> None:
     path.write_text("x" * 1_000_000)
     path.chmod(0o644)
     with Held.of(synced.pipeline) as held:
-        report_html.write(run_facts, held, path)
+        html.write(run_facts, held, path)
     text = path.read_text("utf-8")
 
     assert 0o600 == path.stat().st_mode & 0o777
@@ -125,7 +125,7 @@ def test_nobodys_data_is_on_the_page(org: DemoOrg, synced: Synced, tmp_path: Pat
     org.set_silently("Contact", contact, Birthdate=SECRET)
     run_facts = synced.ok()
     with Held.of(synced.pipeline) as held:
-        text = report_html.write(run_facts, held, tmp_path / "page.html").read_text("utf-8")
+        text = html.write(run_facts, held, tmp_path / "page.html").read_text("utf-8")
     held_values = {
         str(value)
         for table_ in ("sf_contacts", "sf_activities", "sf_users")
@@ -165,7 +165,7 @@ print(report_html.available())
 
     assert ("False\n", 0) == (ran.stdout, ran.returncode), ran.stderr
     assert "Plots need matplotlib" in (tmp_path / "page.html").read_text("utf-8")
-    assert report_html.available()
+    assert html.available()
 
 
 def test_coverage_counts_what_is_described() -> None:

@@ -7,9 +7,9 @@ from datetime import date, timedelta
 
 import pytest
 
-from salesforce_targeted.report_html import plots
-from salesforce_targeted.report_html.markup import foreign, html, lasting, plain, prose, table, tag
-from salesforce_targeted.report_html.style import STYLE
+from salesforce_targeted.report.html import plots
+from salesforce_targeted.report.html.markup import foreign, html, lasting, plain, prose, table, tag
+from salesforce_targeted.report.html.style import STYLE
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,15 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
-from salesforce_targeted import retrieval
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
-from salesforce_targeted.columns import Columns, columns
+from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.plan import Api, cheapest, ids_per_bulk_job
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.retrieval import retrieve as retrieval
+from salesforce_targeted.retrieval.planner import cheapest, ids_per_bulk_job
+from salesforce_targeted.settings import Api
 from tests.fields import normalize
 from tests.held_values import as_held
 from tests.retrieving import (

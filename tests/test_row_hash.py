@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 
-from salesforce_targeted.columns import Columns
+from salesforce_targeted.arrow.columns import Columns
 from tests.fields import ONE_OF_EACH, Number, as_csv, as_json, columns_of, records
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.script import Script, ids, in_process, process
 from tests.sf import Sf
 

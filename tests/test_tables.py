@@ -11,10 +11,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.csv_pages import from_csv
-from salesforce_targeted.id_set import id_array
-from salesforce_targeted.json_records import from_records
-from salesforce_targeted.tables import concat, together
+from salesforce_targeted.arrow.batch import concat, together
+from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_json import from_records
+from salesforce_targeted.arrow.id_set import id_array
 from tests.fields import (
     ONE_OF_EACH,
     Number,

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.demo_org.server import DemoServer
-from salesforce_targeted.plan import Api
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.settings import Api
 from tests.script import DUCKDB_FILE, Script, ids, process, rows, session_of
 
 YESTERDAY = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from salesforce_targeted import terminal
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.cli import screen
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.script import ROOT, SCRIPT, process, session_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
@@ -158,7 +158,7 @@ def test_a_log_line_that_fails_ends_nothing(capsys: pytest.CaptureFixture[str]) 
     logger = logging.getLogger("a terminal's")
     logger.setLevel(logging.INFO)
     logger.propagate = False
-    logger.addHandler(terminal.ConsoleHandler(terminal.console(stream)))
+    logger.addHandler(screen.ConsoleHandler(screen.console(stream)))
     logger.info("%d", "no number")
     logger.warning("said [bold]as it is[/bold]")
 

@@ -15,11 +15,11 @@ from typing import Any
 import psycopg2
 import pytest
 
-from salesforce_targeted import run_lock
 from salesforce_targeted.command_line import PIPELINE_NAME
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.latency import Latency
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.faults.latency import Latency
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.sync import run_lock
 from tests.conftest import Synced, make_synced
 from tests.script import DUCKDB_FILE, ROOT, SCRIPT, Ended, ids, process, session_of
 from tests.story import Story

@@ -7,15 +7,15 @@ from math import log2
 
 import pytest
 
-from salesforce_targeted import relation_pages
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import QueryError, UnavailableError
 from salesforce_targeted.api.ids import IdRange
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.relations import SHARED_ACTIVITIES, Junction
+from salesforce_targeted.relations import pages
 from salesforce_targeted.settings import Scope
+from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 from tests.conftest import BOTH, Synced
 from tests.relating import JUNCTIONS, columns_in, rows_in, shown
 
@@ -38,7 +38,7 @@ def test_all_others_are_read(
     bad = sorted(rows)[place]
     org.page_rows = 7
     org.poisons.add(junction.object_name, bad)
-    batches = list(relation_pages.read(client, junction, columns_in(org, junction)))
+    batches = list(pages.read(client, junction, columns_in(org, junction)))
     rejected = [one for batch in batches for one in batch.rejected]
 
     assert sorted(set(rows) - {bad}) == sorted(row["Id"] for row in rows_in(batches))
@@ -50,7 +50,7 @@ def test_a_field_of_one_relation_that_cant_be_read(org: DemoOrg, client: Salesfo
     rows = shown(org, SHARED_ACTIVITIES)
     bad = sorted(rows)[9]
     org.poisons.add("TaskWhoRelation", bad, "Type")
-    batches = list(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
+    batches = list(pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
     rejected = [one for batch in batches for one in batch.rejected]
     found = {row["Id"]: row for row in rows_in(batches)}
 
@@ -62,10 +62,10 @@ def test_a_field_of_one_relation_that_cant_be_read(org: DemoOrg, client: Salesfo
 def test_it_is_found_in_few_calls(org: DemoOrg, client: SalesforceClient) -> None:
     """As many as a search by halves, where 2,000 ids lie side by side."""
     rows = sorted(shown(org, SHARED_ACTIVITIES))
-    list(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
+    list(pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
     undisturbed = org.billed
     org.poisons.add("TaskWhoRelation", rows[9], "AccountId")
-    list(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
+    list(pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
     extra = org.billed - 2 * undisturbed
     width = len(IdRange.between(rows[0], rows[-1]))
 
@@ -140,7 +140,7 @@ def test_where_nothing_can_be_read_the_error_is_the_orgs() -> None:
         asked = SessionCredentials(instance_url=server.url, access_token=server.token)
         client = SalesforceClient(asked, sleep=lambda _seconds: None)
         with pytest.raises(UnavailableError):
-            list(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
+            list(pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
         client.close()
 
     assert 40 > org.billed
@@ -152,7 +152,7 @@ def test_a_field_that_goes_away_while_relations_are_read(
     """All rows come without it."""
     rows, of = shown(org, SHARED_ACTIVITIES), columns_in(org)
     org.poisons.add("TaskWhoRelation", None, "Type", status=400, code="INVALID_FIELD")
-    batches = list(relation_pages.read(client, SHARED_ACTIVITIES, of))
+    batches = list(pages.read(client, SHARED_ACTIVITIES, of))
 
     assert sorted(rows) == sorted(row["Id"] for row in rows_in(batches))
     assert {("*", "Type")} == {
@@ -166,4 +166,4 @@ def test_a_trial_of_a_few_relations_says_what_went_wrong(
     """With a limit nothing is searched for."""
     org.poisons.add("TaskWhoRelation", None, "Type", status=400, code="INVALID_FIELD")
     with pytest.raises(QueryError):
-        list(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org), limit=3))
+        list(pages.read(client, SHARED_ACTIVITIES, columns_in(org), limit=3))

@@ -10,11 +10,11 @@ import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.repair import repair
-from salesforce_targeted.run import Run
 from salesforce_targeted.settings import Scope, Settings
-from salesforce_targeted.verify import CAUSES, verify
+from salesforce_targeted.sync.repair import repair
+from salesforce_targeted.sync.verify import CAUSES, verify
 from tests.conftest import BOTH, Synced
 from tests.script import DUCKDB_FILE, Script, rows
 

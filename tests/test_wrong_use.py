@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.script import (
     DUCKDB_FILE,
     WRONG_USER,

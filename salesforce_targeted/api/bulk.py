@@ -15,6 +15,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from salesforce_targeted.api.concurrency import as_they_come, in_order
+from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages
+
 from . import bulk_readers, endpoints
 from .client import SalesforceClient
 from .errors import (
@@ -25,8 +28,6 @@ from .errors import (
     SalesforceError,
     TruncatedAnswerError,
 )
-from .in_flight import as_they_come, in_order
-from .wire import CsvPage, Job, Request, Response, ResultPages
 
 _log = logging.getLogger(__name__)
 

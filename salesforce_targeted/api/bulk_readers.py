@@ -6,9 +6,10 @@ Rule: as in readers.py, every reader raises our errors only, whatever the bytes 
 import re
 from typing import Any
 
+from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages, refusal
+
 from .errors import TruncatedAnswerError
 from .readers import json_object
-from .wire import CsvPage, Job, Request, Response, ResultPages, refusal
 
 
 def job(response: Response) -> Job:

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import TypeVar
 
+from salesforce_targeted.api.authorized_session import Conversation
+from salesforce_targeted.api.call_meter import CallLedger, CallMeter
+from salesforce_targeted.api.login import Credentials
+from salesforce_targeted.api.models import JsonRows, Record, Request, Response
+
 from . import composite, endpoints, query_pages, readers
 from . import ids as record_ids
 from . import soql as soql_text
-from .calls import CallLedger, CallMeter
-from .conversation import Conversation
 from .errors import (
     ConfigurationError,
     LocatorExpiredError,
@@ -20,8 +23,6 @@ from .errors import (
     TruncatedAnswerError,
 )
 from .limits import DOCUMENTED, Limits
-from .sign_in import Credentials
-from .wire import JsonRows, Record, Request, Response
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Protocol, TypeVar
 
-from . import endpoints, error_answers, readers
+from salesforce_targeted.api import endpoints, error_responses, readers
+from salesforce_targeted.api.models import Request, Response
+
 from .errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -19,7 +21,6 @@ from .errors import (
     is_of_records,
 )
 from .limits import Limits
-from .wire import Request, Response
 
 _log = logging.getLogger(__name__)
 # What is refused together may be answered alone; and alone it is an answer like any other.
@@ -89,7 +90,7 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
     return [
         answer
         if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
-        else error_answers.error_from(answer, request.call, request.kind)
+        else error_responses.error_from(answer, request.call, request.kind)
         for answer, request in zip(answers, requests, strict=True)
     ]
 
@@ -101,7 +102,7 @@ def ask_in_a_body(client: Asker, request: Request, read: Callable[[Response], T]
         ((status, body),) = readers.composite_results(response, 1)
         inner = readers.part(status, body)
         if status != HTTPStatus.OK:
-            raise error_answers.error_from(inner, request.call, request.kind)
+            raise error_responses.error_from(inner, request.call, request.kind)
         return read(inner)
 
     return client.ask(endpoints.composite(client.version, [request]), read_part)

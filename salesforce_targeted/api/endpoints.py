@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 import orjson
 
-from .wire import Request
+from salesforce_targeted.api.models import Request
 
 _JSON = {"Content-Type": "application/json"}
 

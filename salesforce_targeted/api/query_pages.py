@@ -6,10 +6,11 @@ Rule: the rows of all pages together are as many as Salesforce promised with the
 from collections.abc import Callable, Iterator, Sized
 from typing import TypeVar
 
-from . import endpoints, json_rows
+from salesforce_targeted.api import endpoints, json_lines
+from salesforce_targeted.api.models import JsonRows, Page, Request, Response
+
 from .composite import Asker, ask_in_a_body
 from .errors import TruncatedAnswerError
-from .wire import JsonRows, Page, Request, Response
 
 S = TypeVar("S", bound=Sized)
 
@@ -42,7 +43,7 @@ def pages_after(
 
 
 def _read_page(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
-    page = json_rows.raw_page(response)
+    page = json_lines.raw_page(response)
     return Page(read(page.records), page.next, page.total)
 
 

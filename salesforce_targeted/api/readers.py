@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
+from salesforce_targeted.api.models import Page, Record, Response, refusal
+
 from . import endpoints
 from .errors import SalesforceError, TruncatedAnswerError
-from .wire import Page, Record, Response, refusal
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d{1,18})/(\d{1,18})(?!\d)")

@@ -21,7 +21,7 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
-from .wire import Response
+from salesforce_targeted.api.models import Response
 
 _READ_BYTES = 1 << 18
 

@@ -66,9 +66,10 @@ airbyte-source-salesforce (check, discover, read by Bulk and REST) and singer's 
 2.8.1 (REST) by hand.
 """
 
-from .faults import Fault
-from .latency import Latency
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.faults.latency import Latency
+from salesforce_targeted.demo_org.http.server import DemoServer, serve
+
 from .org import DemoOrg
-from .server import DemoServer, serve
 
 __all__ = ["DemoOrg", "DemoServer", "Fault", "Latency", "serve"]

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import random
 
-from . import event_seeding, sales_seeding, schema, seeding
+from salesforce_targeted.demo_org.schema import core
+from salesforce_targeted.demo_org.seeding import core as records
+from salesforce_targeted.demo_org.seeding import events as event_seeding
+from salesforce_targeted.demo_org.seeding import sales
+from salesforce_targeted.demo_org.storage.people import Crowd
+from salesforce_targeted.demo_org.storage.state import new_tables
+from salesforce_targeted.demo_org.storage.tables import ContactTable
+
 from .changes import OrgChanges
-from .people import Crowd
-from .state import new_tables
-from .tables import ContactTable
 
 
 class DemoOrg(OrgChanges):
@@ -39,19 +43,19 @@ class DemoOrg(OrgChanges):
         rng = random.Random(f"{seed}/org")
         stored = new_tables()
         account, user, lead = stored[:3]
-        owners = seeding.users(user, users)
-        tiers = seeding.accounts(account, accounts, owners, rng)
-        lead_ids = seeding.leads(lead, leads, owners, rng, seed)
+        owners = records.users(user, users)
+        tiers = records.accounts(account, accounts, owners, rng)
+        lead_ids = records.leads(lead, leads, owners, rng, seed)
         crowd = Crowd(seed, contacts, list(tiers), owners, tiers)
-        super().__init__([ContactTable(schema.contact(), crowd), *stored], seed)
+        super().__init__([ContactTable(core.contact(), crowd), *stored], seed)
         permissions = {"PermissionsApiEnabled": True, "PermissionsViewAllData": True}
         self.tables["UserPermissionAccess"].add(0, permissions)
-        chosen = seeding.active_ordinals(contacts, active, rng)
-        seeding.special_contacts(self, chosen)
-        seeding.activities(self, chosen, relations, lead_ids[:lead_relations], owners)
-        sales_seeding.opportunities(self, opportunities, owners)
+        chosen = records.active_ordinals(contacts, active, rng)
+        records.special_contacts(self, chosen)
+        records.activities(self, chosen, relations, lead_ids[:lead_relations], owners)
+        sales.opportunities(self, opportunities, owners)
         event_seeding.events(self, events, lead_ids[::2], owners)
-        sales_seeding.visits(self, visits, owners)
+        sales.visits(self, visits, owners)
 
     @classmethod
     def tiny(cls, seed: int = 7) -> DemoOrg:
@@ -68,5 +72,5 @@ class DemoOrg(OrgChanges):
         """
         org = cls(40, 12, 30, seed, leads=12, lead_relations=3, accounts=10, users=4,
                   opportunities=15, events=20, visits=14)  # fmt: skip
-        sales_seeding.hostile_records(org)
+        sales.hostile_records(org)
         return org

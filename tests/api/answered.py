@@ -3,7 +3,7 @@
 import json
 
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.wire import Response
+from salesforce_targeted.api.models import Response
 
 ID, OTHER = "003D000000QOMyqIAH", "003D000000QOMysIAH"
 SELECT = soql.select(["Id"], "Contact")

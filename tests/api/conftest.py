@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.sign_in import Door
+from salesforce_targeted.api.login import Door
+from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.transport import Transport
-from salesforce_targeted.api.wire import Response
 from tests.scripted_server import Bytes, Scripted, Tokens, answer, listening, scripted_server
 
 SAMPLES = Path(__file__).parent.parent / "samples"

@@ -9,7 +9,7 @@ import os
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.api.wire import Response
+from salesforce_targeted.api.models import Response
 from tests.api.conftest import SAMPLES, load_sample
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "0"))

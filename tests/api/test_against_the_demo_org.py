@@ -2,10 +2,11 @@
 
 import pytest
 
-from salesforce_targeted.api import bulk, credentials, errors, sign_in_choice, soql
+from salesforce_targeted.api import bulk, credentials, errors, soql
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.faults import ACTIONS, Fault
+from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
 
 FIELDS = ["Id", "LastName", "Email"]
 CONTACTS = soql.select(FIELDS, "Contact")
@@ -140,7 +141,7 @@ def test_every_way_to_sign_in(way, org, pauses, tmp_path):
             "SOAP": person, "JWT": {"SALESFORCE_CLIENT_ID": org.client_id, "SALESFORCE_USERNAME": user, "SALESFORCE_PRIVATE_KEY": new_key()},
             "session": {"SALESFORCE_INSTANCE_URL": server.url, "SALESFORCE_ACCESS_TOKEN": server.token},
         }[way]  # fmt: skip
-        client = SalesforceClient(sign_in_choice.from_environment(environ), sleep=pauses.append)
+        client = SalesforceClient(resolution.from_environment(environ), sleep=pauses.append)
         before = client.count(soql.select([soql.aggregate("COUNT")], "Contact"))
         if way != "session":
             org.expire_sessions()

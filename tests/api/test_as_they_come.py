@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.in_flight import as_they_come
+from salesforce_targeted.api.concurrency import as_they_come
 from tests.api.threads import WAIT, Most, until
 
 

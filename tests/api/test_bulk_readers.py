@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import bulk_readers, errors, wire
+from salesforce_targeted.api import bulk_readers, errors, models
 from salesforce_targeted.api.errors import TruncatedAnswerError
-from salesforce_targeted.api.wire import Response
+from salesforce_targeted.api.models import Response
 from tests.api.answered import answered
 
 CSV = {"Content-Type": "text/csv"}
@@ -48,7 +48,7 @@ def test_where_the_addresses_of_more_pages_are():
     assert [("GET", page["resultUrl"], "bulk_results")] == [
         (r.method, r.path, r.kind) for r in found.pages
     ]
-    assert wire.Request("GET", rest, kind="bulk_pages") == found.next
+    assert models.Request("GET", rest, kind="bulk_pages") == found.next
     assert bulk_readers.result_pages(answered({"resultPages": [page], "done": True})).next is None
     assert [] == bulk_readers.result_pages(answered({"resultPages": [], "done": True})).pages
 

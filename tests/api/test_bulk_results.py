@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from salesforce_targeted.api import bulk, errors
-from salesforce_targeted.api.wire import Job
+from salesforce_targeted.api.models import Job
 from tests.api.threads import Most
 
 CSV = {"Content-Type": "text/csv"}

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.calls import CallMeter
+from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.in_flight import in_order
+from salesforce_targeted.api.concurrency import in_order
 from tests.api.answered import ID, OK, SELECT, rows
 from tests.api.threads import Most
 

@@ -4,8 +4,8 @@ import dlt
 import pytest
 
 from salesforce_targeted.api import credentials as ways
-from salesforce_targeted.api import sign_in_choice
-from salesforce_targeted.api.sign_in_choice import (
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.credentials.resolution import (
     IncompleteCredentialsError,
     SalesforceCredentials,
 )
@@ -82,7 +82,7 @@ def test_the_environment_alone(settings):
     )
     found = resolved()
 
-    assert (sign_in_choice.EnvironmentCredentials, "PasswordCredentials") == (
+    assert (resolution.EnvironmentCredentials, "PasswordCredentials") == (
         type(found),
         found.chosen,
     )

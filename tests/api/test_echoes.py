@@ -6,8 +6,9 @@ import logging
 
 import pytest
 
-from salesforce_targeted.api import errors, sign_in_choice, soql
+from salesforce_targeted.api import errors, soql
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.errors import SalesforceError
 from tests.api.answered import ID, rows
 
@@ -64,7 +65,7 @@ def test_no_answer_brings_the_password_into_an_error(way, body, status, server, 
         if way == "oauth"
         else {}
     )
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         {
             **app,
             "SALESFORCE_USERNAME": "user",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from salesforce_targeted.api import error_answers, errors
-from salesforce_targeted.api.wire import Response
+from salesforce_targeted.api import error_responses, errors
+from salesforce_targeted.api.models import Response
 from tests.api.answered import answered
 
 
@@ -30,7 +30,7 @@ from tests.api.answered import answered
 )
 def test_errors_by_sample(sample, case, kind, says):
     """One row per answer that Salesforce gives: the class, and what the reader is told."""
-    error = error_answers.error_from(sample(case), "GET /x")
+    error = error_responses.error_from(sample(case), "GET /x")
 
     assert kind is type(error)
     assert says in str(error)
@@ -39,7 +39,7 @@ def test_errors_by_sample(sample, case, kind, says):
 
 def test_an_error_holds_no_literal_of_the_query(sample):
     """Salesforce echoes a piece of the query; the values in it are left out."""
-    assert "Schmidt" not in str(error_answers.error_from(sample("invalid_field"), "GET /x"))
+    assert "Schmidt" not in str(error_responses.error_from(sample("invalid_field"), "GET /x"))
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_an_error_holds_no_literal_of_the_query(sample):
 )  # fmt: skip
 def test_errors_by_status(status, kind):
     """Where Salesforce gives no code its HTTP status decides."""
-    assert kind is type(error_answers.error_from(Response(status, {}, b""), "GET /x"))
+    assert kind is type(error_responses.error_from(Response(status, {}, b""), "GET /x"))
 
 
 def test_compound_in_bulk_is_unsupported():
@@ -67,5 +67,5 @@ def test_compound_in_bulk_is_unsupported():
     )
 
     assert errors.UnsupportedObjectError is type(
-        error_answers.error_from(refused, "POST /x", "bulk_create")
+        error_responses.error_from(refused, "POST /x", "bulk_create")
     )

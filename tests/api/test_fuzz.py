@@ -12,18 +12,18 @@ from salesforce_targeted.api import (
     bulk,
     bulk_readers,
     endpoints,
-    error_answers,
+    error_responses,
     errors,
+    login,
+    models,
     readers,
-    sign_in,
-    soap_login,
-    wire,
 )
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import soap
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.api.sign_in import Door
+from salesforce_targeted.api.login import Door
+from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.api.transport import Transport
-from salesforce_targeted.api.wire import Page, Request, Response
 from tests.api.fuzz import (
     ANSWERS,
     DEEP,
@@ -38,20 +38,20 @@ READERS = {
     "parsed": (readers.parsed, object),
     "json_object": (readers.json_object, dict),
     "page": (readers.page, Page),
-    "job": (bulk_readers.job, wire.Job),
+    "job": (bulk_readers.job, models.Job),
     "result_pages": (bulk_readers.result_pages, bulk_readers.ResultPages),
     "collection": (lambda response: readers.collection(response, 1), list),
     "composite_results": (lambda response: readers.composite_results(response, 1), list),
     "composite_results of any number": (readers.composite_results, list),
     "usage": (lambda response: readers.usage(response) or (), tuple),
-    "error_codes": (error_answers.error_codes, list),
-    "is_concurrency": (error_answers.is_concurrency, bool),
+    "error_codes": (error_responses.error_codes, list),
+    "is_concurrency": (error_responses.is_concurrency, bool),
     "described": (readers.described, (dict, SalesforceError)),
     "bulk page": (bulk_readers.csv_page, tuple),
     "count_rows": (lambda response: bulk_readers.count_rows(response.body), int),
-    "refused token": (lambda response: sign_in.refused_token(response, "password", ["secret"]), SalesforceError),
-    "refused SOAP login": (lambda response: soap_login._refused(response, ("secret",)), SalesforceError),
-    "instance of a SOAP login": (soap_login._instance, str),
+    "refused token": (lambda response: login.refused_token(response, "password", ["secret"]), SalesforceError),
+    "refused SOAP login": (lambda response: soap._refused(response, ("secret",)), SalesforceError),
+    "instance of a SOAP login": (soap._instance, str),
 }  # fmt: skip
 
 
@@ -85,7 +85,7 @@ def test_a_reader_returns_or_raises_our_errors(name, response):
 )
 def test_an_answer_becomes_an_error_of_ours(response, call, kind):
     """Any answer can be told as an error: one paragraph, cut, picklable, with a remedy."""
-    error = error_answers.error_from(response, call, kind)
+    error = error_responses.error_from(response, call, kind)
 
     assert isinstance(error, SalesforceError)
     assert 1 == len(str(error).splitlines())
@@ -102,7 +102,7 @@ def test_a_part_of_composite_reads_as_if_alone(status, body):
         with contextlib.suppress(SalesforceError):
             read(response)
 
-    assert isinstance(error_answers.error_from(response, ""), SalesforceError)
+    assert isinstance(error_responses.error_from(response, ""), SalesforceError)
 
 
 @fuzzed(300)
@@ -225,9 +225,9 @@ def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
     door = Door(transport, sleep=lambda _: None, attempts=2)
     with contextlib.suppress(SalesforceError):
         if way == "token":
-            sign_in.session_of(door.token(server.url, {"grant_type": "password"}, ["secret"]))
+            login.session_of(door.token(server.url, {"grant_type": "password"}, ["secret"]))
         else:
-            soap_login.login(door, server.url, "user", "secret", "token")
+            soap.login(door, server.url, "user", "secret", "token")
     transport.close()
 
 
@@ -235,6 +235,6 @@ def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
 @given(st.text(max_size=40), st.text(max_size=40), HEADERS, st.binary(max_size=80) | st.none())
 def test_the_judge_never_fails(method, path, headers, body):
     """Any request is let through or refused with a reason; the judge never raises."""
-    reason = wire.refusal(Request(method, path, body, headers))
+    reason = models.refusal(Request(method, path, body, headers))
 
     assert reason is None or 0 < len(reason) < 200

@@ -4,8 +4,8 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted.csv_pages import from_csv
-from salesforce_targeted.json_records import from_records
+from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_json import from_records
 from tests.api.fuzz import JSON, altered, fuzzed
 from tests.fields import ONE_OF_EACH, records
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.in_flight import in_order
+from salesforce_targeted.api.concurrency import in_order
 from tests.api.threads import WAIT, Most, until
 
 

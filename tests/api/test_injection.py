@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted import relations
-from salesforce_targeted.api import endpoints, errors, soql, wire
+from salesforce_targeted.api import endpoints, errors, models, soql
 from salesforce_targeted.api.ids import to_18
-from salesforce_targeted.demo_org import soql as reader
+from salesforce_targeted.demo_org.soql import parser as reader
+from salesforce_targeted.relations import queries
 
 ID = "003D000000QOMyqIAH"
 # What would get out of a literal, a name or a list, were it not escaped or refused.
@@ -39,8 +39,8 @@ def test_a_text_is_one_literal(one, two):
     assert (["Id"], "Contact", None) == (found.select, found.entity, found.limit)
     assert ("LastName", "=", one) == (first.subject, first.operator, first.literal.value)
     assert ("Email", [two, one]) == (second.path, [literal.value for literal in second.literals])
-    assert wire.refusal(endpoints.query("64.0", statement)) is None
-    assert wire.refusal(endpoints.bulk_create("64.0", statement)) is None
+    assert models.refusal(endpoints.query("64.0", statement)) is None
+    assert models.refusal(endpoints.bulk_create("64.0", statement)) is None
 
 
 @given(
@@ -116,7 +116,7 @@ def test_a_name_is_a_name_wherever_it_stands(text):
 def test_what_discovery_is_told_stays_a_literal(who):
     """The last id of a batch goes into the next question: an org that answers SOQL asks about a text."""
     try:
-        statement = relations.groups_statement(relations.SHARED_ACTIVITIES, 2000, who)
+        statement = queries.groups_statement(queries.SHARED_ACTIVITIES, 2000, who)
     except ValueError:  # a lone surrogate, which nobody can send
         assert not who.isascii()
         return

@@ -10,10 +10,11 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import bulk, endpoints, sign_in_choice, wire
+from salesforce_targeted.api import bulk, endpoints, models
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.errors import ReadOnlyError, SalesforceError
-from salesforce_targeted.api.wire import Request
+from salesforce_targeted.api.models import Request
 
 DATA = "/services/data/v64.0"
 ID = "003D000000QOMyqIAH"
@@ -95,7 +96,7 @@ def test_no_redirect_takes_the_password_along(way, status, server, answer, bysta
     server.otherwise = lambda heard: answer(
         status, headers={"Location": bystander.url + heard.path}
     )
-    spec = sign_in_choice.from_environment({**SIGN_INS[way], "SALESFORCE_LOGIN_URL": server.url})
+    spec = resolution.from_environment({**SIGN_INS[way], "SALESFORCE_LOGIN_URL": server.url})
     with pytest.raises(SalesforceError):
         SalesforceClient(spec, sleep=pauses.append).org_limits()
 
@@ -179,7 +180,7 @@ PIECES = st.sampled_from(
 @example("/services/data/v64.0/limits")
 def test_whatever_passes_stays_at_the_org(path):
     """What the door lets through is, as requests prepares it, the same path at the same host."""
-    if wire.refusal(Request("GET", path)) is not None:
+    if models.refusal(Request("GET", path)) is not None:
         return
     made = requests.Request("GET", "https://acme.my.salesforce.com" + path).prepare().url
     parts = urlsplit(made)

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import bulk_readers, error_answers, json_rows, readers, wire
+from salesforce_targeted.api import bulk_readers, error_responses, json_lines, models, readers
 from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
-from salesforce_targeted.api.wire import Response
+from salesforce_targeted.api.models import Response
 from tests.api.answered import answered
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -23,7 +23,7 @@ def test_a_page_and_its_successor(sample):
             {"Id": "003D000000QOMyrIAH", "LastName": "O'Brien", "Account": {"Name": "Acme"}}] == page.records  # fmt: skip
     assert 3 == page.total
     assert (
-        wire.Request("GET", "/services/data/v64.0/query/01gRO0000016PIAYA2-2", kind="query_more")
+        models.Request("GET", "/services/data/v64.0/query/01gRO0000016PIAYA2-2", kind="query_more")
         == page.next
     )
 
@@ -144,9 +144,9 @@ def test_usage(header, expected):
 
 READERS = [
     readers.page,
-    json_rows.raw_page,
-    lambda r: json_rows.raw_page(r).records.parsed(),
-    lambda r: json_rows.raw_collection(r, 1).parsed(),
+    json_lines.raw_page,
+    lambda r: json_lines.raw_page(r).records.parsed(),
+    lambda r: json_lines.raw_collection(r, 1).parsed(),
     readers.json_object,
     bulk_readers.job,
     bulk_readers.result_pages,
@@ -182,8 +182,8 @@ def test_readers_raise_our_errors_only(body, status):
             read(response)
         except SalesforceError:
             continue
-    assert isinstance(error_answers.error_from(response, "GET /x"), SalesforceError)
-    assert isinstance(error_answers.error_codes(response), list)
+    assert isinstance(error_responses.error_from(response, "GET /x"), SalesforceError)
+    assert isinstance(error_responses.error_codes(response), list)
 
 
 @pytest.mark.parametrize("case", sorted(p.name for p in SAMPLES.iterdir() if p.is_dir()))

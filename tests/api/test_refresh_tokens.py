@@ -7,8 +7,8 @@ import threading
 
 import pytest
 
-from salesforce_targeted.api import sign_in_choice
-from salesforce_targeted.api.rotation import TokenFile
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.demo_org import DemoOrg, serve
 from tests.api.signing_in import EVERYTHING, environ, form
 from tests.script import ROOT
@@ -16,7 +16,7 @@ from tests.script import ROOT
 
 def refreshing(server, tmp_path, **more):
     """Make refresh-token credentials with a file of their own."""
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         environ(server, "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", **more)
     )
     spec.refresh_token_file = str(tmp_path / "deep" / "token.json")
@@ -94,7 +94,7 @@ def test_a_token_that_can_not_be_stored(door, server, granted, tmp_path, caplog)
 def test_the_default_file_is_one_per_app_and_org(tmp_path, monkeypatch):
     """It lies in dlt's own folder, and its name tells nothing."""
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path))
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         {n: EVERYTHING[n] for n in ("SALESFORCE_CLIENT_ID", "SALESFORCE_REFRESH_TOKEN")}
     )
     one, other = spec._default_file("https://a"), spec._default_file("https://b")

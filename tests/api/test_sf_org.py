@@ -9,7 +9,7 @@ import pytest
 
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.sf_org import SfOrgCredentials
+from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from tests.sf import REDACTED, Sf
 
 TOKEN = "00D5g0000008XYZ!AQ7.secret.of.the.CLI"

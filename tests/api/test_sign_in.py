@@ -7,16 +7,17 @@ import sys
 import jwt
 import pytest
 
-from salesforce_targeted.api import credentials, errors, sign_in_choice
+from salesforce_targeted.api import credentials, errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.sign_in import Session
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.login import Session
 from tests.api.signing_in import environ, form
 
 
 def test_client_credentials(door, server, granted):
     """The app's id and secret, in the body."""
     server.say(granted())
-    spec = sign_in_choice.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+    spec = resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
 
     assert Session(server.url, "00Dx!granted") == spec.sign_in(door)
     assert {
@@ -29,7 +30,7 @@ def test_client_credentials(door, server, granted):
 @pytest.mark.parametrize("domain", ["login", "test", ""])
 def test_client_credentials_need_a_my_domain(domain, door):
     """Refused here, before Salesforce refuses it with a riddle."""
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         {"SALESFORCE_CLIENT_ID": "a", "SALESFORCE_CLIENT_SECRET": "b", "SALESFORCE_DOMAIN": domain}
     )
 
@@ -48,9 +49,7 @@ def test_jwt(how, door, server, granted, key, tmp_path):
     given_as = {"text": {"SALESFORCE_PRIVATE_KEY": pem},
                 "one line": {"SALESFORCE_PRIVATE_KEY": pem.replace("\n", "\\n")},
                 "file": {"SALESFORCE_PRIVATE_KEY_FILE": str(path)}}[how]  # fmt: skip
-    sign_in_choice.from_environment(environ(server, "CLIENT_ID", "USERNAME", **given_as)).sign_in(
-        door
-    )
+    resolution.from_environment(environ(server, "CLIENT_ID", "USERNAME", **given_as)).sign_in(door)
     sent = form(server.heard[0])
     claims = jwt.decode(sent["assertion"], made.public_key(), ["RS256"], audience=server.url)
 
@@ -83,7 +82,7 @@ def test_whom_a_jwt_is_for(base, audience):
 )
 def test_a_key_that_is_none(text, door, server):
     """Said without repeating it; nothing is sent."""
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY=text)
     )
 
@@ -95,7 +94,7 @@ def test_a_key_that_is_none(text, door, server):
 
 def test_a_key_file_that_is_not_there(door, server):
     """The path is wrong: said with the reason."""
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY_FILE="/nowhere/x")
     )
 
@@ -107,7 +106,7 @@ def test_oauth_password(door, server, granted):
     """The security token follows the password."""
     server.say(granted())
     names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "SECURITY_TOKEN")
-    sign_in_choice.from_environment(environ(server, *names)).sign_in(door)
+    resolution.from_environment(environ(server, *names)).sign_in(door)
 
     assert "pass-word-1tok-en-2" == form(server.heard[0])["password"]
 
@@ -116,7 +115,7 @@ def test_soap(door, server, said, caplog):
     """User, password and token in XML, escaped; the host is the one of serverUrl, '-api' and all."""
     server.say(said("soap_login"))
     odd = environ(server, "USERNAME", SALESFORCE_PASSWORD="a<&>b", SALESFORCE_SECURITY_TOKEN="t<k")
-    found = sign_in_choice.from_environment(odd).sign_in(door)
+    found = resolution.from_environment(odd).sign_in(door)
 
     assert (
         Session(
@@ -132,7 +131,7 @@ def test_soap(door, server, said, caplog):
 
 def test_a_given_session(door):
     """Nothing is asked."""
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         {
             "SALESFORCE_INSTANCE_URL": "https://acme.my.salesforce.com/",
             "SALESFORCE_ACCESS_TOKEN": " 00Dx!a ",
@@ -144,7 +143,7 @@ def test_a_given_session(door):
 
 def test_a_token_with_a_line_break(door):
     """It would end the header: refused, not repeated."""
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         {"SALESFORCE_INSTANCE_URL": "https://a", "SALESFORCE_ACCESS_TOKEN": "00Dx\r\nHost: b"}
     )
 
@@ -157,7 +156,7 @@ def test_a_whole_client_through_the_door(server, granted, answer):
     server.say(granted(), answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}]),
                granted(access_token="00Dx!second"), answer(body={}))  # fmt: skip
     client = SalesforceClient(
-        sign_in_choice.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
     )
 
     assert {} == client.org_limits()

@@ -3,9 +3,10 @@
 import pytest
 
 from salesforce_targeted.api import credentials as ways
-from salesforce_targeted.api import errors, sign_in_choice
-from salesforce_targeted.api.sign_in import Session
-from salesforce_targeted.api.way import said
+from salesforce_targeted.api import errors
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.credentials.base import said
+from salesforce_targeted.api.login import Session
 from tests.api.signing_in import EVERYTHING, SECRETS
 
 
@@ -23,7 +24,7 @@ from tests.api.signing_in import EVERYTHING, SECRETS
 def test_which_way_is_taken(without, expected):
     """The first that is complete, in the design's order; it knows where each setting was found."""
     environ = {k: v for k, v in EVERYTHING.items() if k.removeprefix("SALESFORCE_") not in without}
-    spec = sign_in_choice.from_environment(environ)
+    spec = resolution.from_environment(environ)
     places = said(spec.origins)
 
     assert expected is type(spec)
@@ -34,7 +35,7 @@ def test_which_way_is_taken(without, expected):
 
 def test_the_clis_org_comes_before_all_others():
     """Whoever names an org of the Salesforce CLI means it, whatever else is set."""
-    spec = sign_in_choice.from_environment({**EVERYTHING, "SALESFORCE_SF_ORG": "uat"})
+    spec = resolution.from_environment({**EVERYTHING, "SALESFORCE_SF_ORG": "uat"})
 
     assert ("SfOrgCredentials", "uat") == (type(spec).__name__, spec.sf_org)
 
@@ -52,9 +53,9 @@ def test_the_clis_org_comes_before_all_others():
 def test_what_is_missing(environ, lacks):
     """Incomplete settings: what the nearest way lacks, and where to set it."""
     with pytest.raises(errors.ConfigurationError, match=lacks) as caught:
-        sign_in_choice.from_environment(environ)
+        resolution.from_environment(environ)
     assert ".dlt/secrets.toml" in str(caught.value)
-    assert lacks in sign_in_choice.what_is_missing(environ)
+    assert lacks in resolution.what_is_missing(environ)
 
 
 def test_a_spec_made_by_hand_says_what_it_lacks(door):
@@ -63,7 +64,7 @@ def test_a_spec_made_by_hand_says_what_it_lacks(door):
         ways.ClientCredentials(client_id="a").sign_in(door)
 
 
-@pytest.mark.parametrize("way", [*sign_in_choice.WAYS, sign_in_choice.EnvironmentCredentials])
+@pytest.mark.parametrize("way", [*resolution.WAYS, resolution.EnvironmentCredentials])
 def test_no_spec_shows_a_secret(way):
     """Neither repr nor str, nor in a list, nor in a format."""
     spec = way()

@@ -4,9 +4,10 @@ import logging
 
 import pytest
 
-from salesforce_targeted.api import errors, sign_in_choice
-from salesforce_targeted.api.sign_in import refused_token
-from salesforce_targeted.api.wire import Response
+from salesforce_targeted.api import errors
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.login import refused_token
+from salesforce_targeted.api.models import Response
 from tests.api.signing_in import EVERYTHING, SECRETS, environ, form
 
 
@@ -49,7 +50,7 @@ def refused(door, server) -> str:
     """Sign in with user and password, in vain; what is said then."""
     names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
     with pytest.raises(errors.AuthenticationError) as caught:
-        sign_in_choice.from_environment(environ(server, *names)).sign_in(door)
+        resolution.from_environment(environ(server, *names)).sign_in(door)
     return str(caught.value)
 
 
@@ -85,9 +86,7 @@ def test_soap_faults(code, kind, culprit, door, server, said):
         % len(fault.data.partition(b"\r\n\r\n")[2].replace(b"INVALID_LOGIN", code.encode())),
     )
     server.say(fault)
-    spec = sign_in_choice.from_environment(
-        environ(server, "USERNAME", "PASSWORD", "SECURITY_TOKEN")
-    )
+    spec = resolution.from_environment(environ(server, "USERNAME", "PASSWORD", "SECURITY_TOKEN"))
 
     with pytest.raises(kind) as caught:
         spec.sign_in(door)
@@ -103,7 +102,7 @@ def test_a_page_instead_of_a_soap_answer(body, door, server, answer):
     server.say(answer(200, body, {"Content-Type": "text/html"}))
 
     with pytest.raises(errors.SalesforceError):
-        sign_in_choice.from_environment(environ(server, "USERNAME", "PASSWORD")).sign_in(door)
+        resolution.from_environment(environ(server, "USERNAME", "PASSWORD")).sign_in(door)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +114,7 @@ def test_a_token_answer_that_is_none(body, door, server, answer):
     server.say(answer(200, body))
 
     with pytest.raises(errors.SalesforceError):
-        sign_in_choice.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
 
 
 def test_an_instance_without_tls(door, server, granted):
@@ -123,17 +122,17 @@ def test_an_instance_without_tls(door, server, granted):
     server.say(granted(instance_url="http://evil.example"))
 
     with pytest.raises(errors.ConfigurationError, match="https"):
-        sign_in_choice.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
 
 
 def test_an_outage_is_tried_again(door, server, answer, raw, granted, pauses):
     """5xx pages and resets: three attempts in all."""
     server.say(answer(503, "<html>"), raw(b"", "reset"), granted())
-    sign_in_choice.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+    resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
     server.otherwise = lambda _: answer(503)
 
     with pytest.raises(errors.UnavailableError, match="got no answer"):
-        sign_in_choice.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
     assert (6, 4) == (len(server.heard), len(pauses))
 
 
@@ -164,7 +163,7 @@ def test_a_failure_never_falls_back(door, server, answer):
     }
 
     with pytest.raises(errors.AuthenticationError):
-        sign_in_choice.from_environment(
+        resolution.from_environment(
             settings
             | {"SALESFORCE_LOGIN_URL": server.url, "SALESFORCE_REFRESH_TOKEN_FILE": "/nowhere/x"}
         ).sign_in(door)
@@ -192,7 +191,7 @@ def test_no_failure_shows_a_secret(names, echo, door, server, answer, caplog, tm
         )
 
     server.otherwise = parrot
-    spec = sign_in_choice.from_environment(
+    spec = resolution.from_environment(
         environ(server, *names, SALESFORCE_REFRESH_TOKEN_FILE=str(tmp_path / "x"))
         if "REFRESH_TOKEN" in names
         else environ(server, *names)

@@ -19,8 +19,8 @@ from simple_salesforce.api import SFType
 from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ReadOnlyError, UnavailableError
-from salesforce_targeted.api.sign_in import Session
-from salesforce_targeted.api.wire import Request
+from salesforce_targeted.api.login import Session
+from salesforce_targeted.api.models import Request
 from salesforce_targeted.demo_org import DemoOrg, serve
 
 ID = "003D000000QOMyqIAH"

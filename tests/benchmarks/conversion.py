@@ -18,13 +18,13 @@ import requests
 from pyarrow import csv as pa_csv
 from pyarrow import json as pa_json
 
-from salesforce_targeted.api import bulk, bulk_readers, json_rows, soql, wire
+from salesforce_targeted.api import bulk, bulk_readers, json_lines, models, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.columns import ROW_HASH, Columns
-from salesforce_targeted.csv_pages import from_csv
-from salesforce_targeted.json_records import from_json, from_records
-from salesforce_targeted.tables import add_row_hash
+from salesforce_targeted.arrow.batch import add_row_hash
+from salesforce_targeted.arrow.columns import ROW_HASH, Columns
+from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_json import from_json, from_records
 from tests.benchmarks.retrieval import all_columns
 from tests.benchmarks.served_org import ServedOrg
 from tests.benchmarks.timed import interleaved, median, seconds_of
@@ -98,7 +98,9 @@ def _of_json(answers: list[bytes], columns: Columns) -> Mapping[str, Callable[[]
 
 
 def _ours(answer: bytes, columns: Columns) -> object:
-    return from_json(json_rows.raw_collection(wire.Response(200, {}, answer), PER_ANSWER), columns)
+    return from_json(
+        json_lines.raw_collection(models.Response(200, {}, answer), PER_ANSWER), columns
+    )
 
 
 def _of_csv(page: bytes, columns: Columns) -> Mapping[str, Callable[[], object]]:

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.columns import Columns, columns
-from salesforce_targeted.id_set import id_array
-from salesforce_targeted.plan import Api, Plan, cheapest
-from salesforce_targeted.resources import CALLS_IN_FLIGHT
-from salesforce_targeted.retrieval import retrieve
+from salesforce_targeted.arrow.columns import Columns, columns
+from salesforce_targeted.arrow.id_set import id_array
+from salesforce_targeted.extract.resources import CALLS_IN_FLIGHT
+from salesforce_targeted.retrieval.planner import Plan, cheapest
+from salesforce_targeted.retrieval.retrieve import retrieve
+from salesforce_targeted.settings import Api
 from tests.benchmarks.served_org import Counted, ServedOrg
 from tests.benchmarks.timed import interleaved, median
 from tests.benchmarks.workbench import Workbench

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.conditions import resolve
+from salesforce_targeted.demo_org.http.records import CsvWriter, JsonWriter, java_double
+from salesforce_targeted.demo_org.http.templates import csv_lines, json_records
 from salesforce_targeted.demo_org.ids import Numbering, normal, to_18
-from salesforce_targeted.demo_org.records import CsvWriter, JsonWriter, java_double
-from salesforce_targeted.demo_org.templates import csv_lines, json_records
+from salesforce_targeted.demo_org.soql.conditions import resolve
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from salesforce_targeted.demo_org import Fault
-from salesforce_targeted.demo_org.faults import ACTIONS, KINDS
+from salesforce_targeted.demo_org.faults.faults import ACTIONS, KINDS
 
 
 def struck(org, rest, action, **more):

@@ -7,7 +7,7 @@ from typing import Any
 
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import ACTIONS, Fault
+from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
 from salesforce_targeted.settings import Scope
 
 # Signing in needs no session and is billed to nobody; its answer is too short to be compressed.

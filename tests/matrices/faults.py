@@ -95,7 +95,7 @@ def _try_out(bundle: Bundle) -> list[Verdict]:
 
 
 def _found(verdicts: list[Verdict]) -> Findings:
-    from salesforce_targeted.demo_org.faults import ACTIONS
+    from salesforce_targeted.demo_org.faults.faults import ACTIONS
     from tests.matrices.calls import KINDS
 
     titles = [kind.title for kind in KINDS]

@@ -21,8 +21,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.exchange import Request
-from salesforce_targeted.demo_org.rest import kind_of
+from salesforce_targeted.demo_org.http.exchange import Request
+from salesforce_targeted.demo_org.http.rest import kind_of
 from tests.killing import Call, Field, Instant, Outcome, Statement, Step
 from tests.matrices.table import Findings, Table
 

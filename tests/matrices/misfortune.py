@@ -20,12 +20,12 @@ import dlt
 from salesforce_targeted.api.credentials import ClientCredentials
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.command_line import DONE, FAILED, PARTIAL, WRONG_USE
-from salesforce_targeted.configuration import load_settings
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.held import REJECTED_RECORDS
-from salesforce_targeted.resources import CALLS_IN_FLIGHT
-from salesforce_targeted.sync import Outcome
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.destination.held_tables import REJECTED_RECORDS
+from salesforce_targeted.extract.resources import CALLS_IN_FLIGHT
+from salesforce_targeted.sync.configuration import load_settings
+from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
 from tests.killing import happen
 from tests.matrices.calls import Kind

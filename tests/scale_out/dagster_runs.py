@@ -17,8 +17,8 @@ import dagster as dg
 import duckdb
 import pytest
 
-from salesforce_targeted.demo_org.latency import Latency
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.faults.latency import Latency
+from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.killing import MOMENTS, SET_OR_NOT, Tables
 from tests.script import ROOT
 

@@ -16,10 +16,10 @@ pytest.importorskip(
 pytest.importorskip("dagster_dlt", reason="Dagster is an extra: pip install -e '.[dagster]'")
 
 from pipelines import orgs as orgs_module
-from salesforce_targeted import run_lock
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.faults import Fault
-from salesforce_targeted.demo_org.server import DemoServer
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.sync import run_lock
 from tests.scale_out.dagster_runs import (
     DATABASE,
     Platform,

@@ -17,7 +17,7 @@ from dlt.sources import DltResource, DltSource
 from salesforce_targeted import Ledger, Scope, salesforce_targeted
 from salesforce_targeted.api.credentials import ClientCredentials, SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.sync import Outcome, sync
+from salesforce_targeted.sync.runner import Outcome, sync
 
 
 def from_configuration() -> None:

@@ -1,0 +1,235 @@
+"""One question to an org and its answer: signed in, let through, tried again, counted.
+
+Rules:
+1. Nothing leaves but what the allow-list lets through (read_only.py), to the origin of the session
+   only.
+2. A call is counted when the org may have seen it, whether or not an answer came.
+3. Trying again is decided here and nowhere else: never after 400 and 404, at most once after 401.
+4. Log lines carry method, path and status; never a token, a query or a value.
+"""
+
+import logging
+import random
+import re
+import threading
+import time
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import TypeVar
+
+from salesforce_targeted.api import error_responses, readers
+from salesforce_targeted.api.call_meter import CallMeter
+from salesforce_targeted.api.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    ReadOnlyError,
+    SalesforceError,
+    TruncatedAnswerError,
+    UnavailableError,
+)
+from salesforce_targeted.api.limits import Limits
+from salesforce_targeted.api.login import (
+    CERTIFICATE_REMEDY,
+    STALE_REMEDY,
+    Credentials,
+    Door,
+    Session,
+    origin,
+)
+from salesforce_targeted.api.models import Request, Response, refusal
+from salesforce_targeted.api.transport import Transport, TransportError
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+_UNAUTHORIZED = 401
+_OK = re.compile(r"2\d\d")
+# Asking the same again gets the same answer, whatever class the error has.
+_FINAL = {400, 404}
+_EXPIRED = {"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"}
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+# A server that asks for more patience than this is down; the caller decides whether to wait.
+_LONGEST_RETRY_AFTER_SECONDS = 300.0
+
+
+class Conversation:
+    """Asks one org. Safe to use from several threads.
+
+    Args:
+        credentials: As ``SalesforceClient``, and so are the others.
+        meter: Lets the calls through and keeps the books of them.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        meter: CallMeter,
+        *,
+        limits: Limits,
+        connections: int,
+        timeout_seconds: float,
+        attempts: int,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._credentials = credentials
+        self._meter = meter
+        self._attempts = max(1, attempts)
+        self._sleep = sleep
+        self._transport = Transport(
+            connections=connections,
+            connect_seconds=min(timeout_seconds, 30.0),
+            read_seconds=timeout_seconds,
+            total_seconds=max(limits.call_seconds, timeout_seconds),
+        )
+        self._door = Door(self._transport, limits=limits, sleep=sleep)
+        self._session: Session | None = None
+        self._signing_in = threading.Lock()
+
+    @property
+    def sign_ins(self) -> int:
+        """How many sign-in requests were sent."""
+        return self._door.sign_ins
+
+    @property
+    def instance_url(self) -> str:
+        """The org's origin; signs in if that hasn't happened yet."""
+        return self._current().instance_url
+
+    @property
+    def org_id(self) -> str | None:
+        """The org's id, where the session tells it; signs in if that hasn't happened yet."""
+        return self._current().org_id
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def _current(self) -> Session:
+        session = self._session
+        return session if session is not None else self._renewed(None)
+
+    def _renewed(self, stale: Session | None) -> Session:
+        """A session other than the stale one; of several threads that ask, one signs in."""
+        with self._signing_in:
+            if self._session is None or self._session is stale:
+                found = self._credentials.sign_in(self._door)
+                # Whoever made the session: the token goes to https, or to this machine.
+                address = origin(found.instance_url, "SALESFORCE_INSTANCE_URL")
+                self._session = Session(address, found.access_token)
+                _log.debug("signed in")
+            return self._session
+
+    def ask(
+        self,
+        request: Request,
+        read: Callable[[Response], _T],
+        *,
+        attempts_at_500: int | None = None,
+    ) -> _T:
+        """Send one request and read its 2xx answer; one that reads as cut short is asked for again.
+
+        Args and errors: as ``SalesforceClient.ask``, which is this.
+        """
+        if reason := refusal(request):
+            raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
+        session = None if request.kind == "versions" else self._current()
+        may_renew = session is not None
+        attempt = 1
+        while True:
+            pause, most = _backoff(attempt), self._attempts
+            try:
+                response = self._attempt(request, session)
+                if response.status == _UNAUTHORIZED and session is not None and may_renew:
+                    session, may_renew = self._after_401(response, request, session), False
+                    continue
+                if _OK.fullmatch(str(response.status)):
+                    return read(response)
+                failure = _refused(response, request)
+                if error_responses.is_concurrency(response):
+                    self._meter.crowded()
+                retry = isinstance(failure, UnavailableError) and response.status not in _FINAL
+                if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                    most = min(most, attempts_at_500 or most)
+                pause = max(pause, _retry_after(response) or 0.0)
+            except TransportError as error:
+                failure, retry = _not_answered(error, request), not error.lasting
+            except TruncatedAnswerError as error:
+                error.call = error.call or request.call
+                failure, retry = error, True
+            if not retry or attempt >= most or pause > _LONGEST_RETRY_AFTER_SECONDS:
+                raise failure.without([session.access_token] if session else [])
+            _log.debug("%s: attempt %d failed, pausing", request.call, attempt)
+            self._sleep(pause)
+            attempt += 1
+
+    def _attempt(self, request: Request, session: Session | None) -> Response:
+        base = session or self._current()
+        headers = {"Accept": "application/json", **request.headers}
+        if session is not None:
+            headers["Authorization"] = f"Bearer {session.access_token}"
+        with self._meter.call(request.kind, request.call) as metered:
+            try:
+                response = self._transport.exchange(
+                    request.method, base.instance_url + request.path, headers, request.body
+                )
+            except TransportError as error:
+                metered.reached = error.sent
+                raise
+            metered.reached = True
+            metered.usage = readers.usage(response)
+        _log.debug("%s: HTTP %d, %d bytes", request.call, response.status, len(response.body))
+        return response
+
+    def _after_401(self, response: Response, request: Request, session: Session) -> Session:
+        if not _EXPIRED & set(error_responses.error_codes(response)):
+            failure = error_responses.error_from(response, request.call, request.kind)
+            raise failure.without([session.access_token])
+        fresh = self._renewed(session)
+        if fresh.access_token == session.access_token:
+            raise AuthenticationError(
+                "the session has expired or is invalid, and signing in again gives the same one",
+                remedy=getattr(self._credentials, "stale_remedy", STALE_REMEDY),
+                call=request.call,
+                error_code="INVALID_SESSION_ID",
+                status=401,
+            )
+        return fresh
+
+
+# --- pure decisions -------------------------------------------------------------------------------
+
+
+def _not_answered(error: TransportError, request: Request) -> SalesforceError:
+    if error.lasting:
+        return ConfigurationError(str(error), remedy=CERTIFICATE_REMEDY, call=request.call)
+    return UnavailableError(str(error), call=request.call)
+
+
+def _refused(response: Response, request: Request) -> SalesforceError:
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
+        return ConfigurationError(
+            f"the org answers with a redirect (HTTP {response.status}), which is never followed",
+            remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain.",
+            call=request.call,
+            status=response.status,
+        )
+    return error_responses.error_from(response, request.call, request.kind)
+
+
+def _backoff(attempt: int) -> float:
+    pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
+    # Jitter, so that several clients that failed together don't come back together.
+    return float(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret depends on it
+
+
+def _retry_after(response: Response) -> float | None:
+    """The pause that the server asks for, in seconds or as a date. Source: RFC 9110, 10.2.3."""
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(min(int(text[:9]), 86_400))
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time()) if text else None
+    except ValueError:
+        return None

@@ -1,0 +1,23 @@
+"""The ways to sign in: one dlt configspec for each, and the choice among them."""
+
+from salesforce_targeted.api.credentials.oauth import (
+    ClientCredentials,
+    JwtCredentials,
+    PasswordCredentials,
+    RefreshTokenCredentials,
+    SessionCredentials,
+    SoapCredentials,
+)
+from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
+from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
+
+__all__ = [
+    "ClientCredentials",
+    "JwtCredentials",
+    "PasswordCredentials",
+    "RefreshTokenCredentials",
+    "SalesforceCredentials",
+    "SessionCredentials",
+    "SfOrgCredentials",
+    "SoapCredentials",
+]

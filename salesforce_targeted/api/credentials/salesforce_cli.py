@@ -1,0 +1,197 @@
+"""The Salesforce CLI's org as a way to sign in: ``sf`` keeps the login, we borrow its session.
+
+Rules:
+1. ``sf`` is run without a shell, and only to show an org and that org's access token.
+2. Its answer holds a token: nothing of it is logged or repeated but the message of its own error,
+   without what looks like a token.
+3. Every sign-in asks it anew, for it renews a session that has expired.
+
+Source: Salesforce CLI Command Reference, "org display", "org auth show-access-token" (from CLI
+2.136.8 on, "org display" shows ``[REDACTED]`` in the place of the token).
+"""
+
+import json
+import logging
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from typing import Any, ClassVar
+
+from dlt.common.configuration.specs import configspec
+
+from salesforce_targeted.api.credentials.base import Way
+from salesforce_targeted.api.errors import (
+    AuthenticationError,
+    ConfigurationError,
+    SalesforceError,
+    UnavailableError,
+)
+from salesforce_targeted.api.login import Door, Session, origin
+
+_log = logging.getLogger(__name__)
+
+# The name for the org that the CLI itself takes where none is named ("sf config get target-org").
+DEFAULT = "default"
+# An alias, or a user name. Not what a shell might obey: on Windows "sf" is a batch file.
+_NAME = re.compile(r"[\w.@+][\w.@+ -]*\Z")
+# The CLI's error name -> what to do; the first that occurs in it wins.
+_REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
+    ("NamedOrgNotFound", ConfigurationError,
+     "sf org list shows the names it knows; sf org login web --alias {name} adds one."),
+    ("NoDefaultEnv", ConfigurationError,
+     "Choose one: sf config set target-org <alias>, or name it here."),
+    ("CommandNotFound", ConfigurationError, "Update the Salesforce CLI: sf update."),
+)  # fmt: skip
+
+
+@configspec
+class SfOrgCredentials(Way):
+    """The session that the Salesforce CLI has of an org: by alias, user name or ``default``."""
+
+    sf_org: str = None  # type: ignore[assignment]  # dlt's way to say: required
+    # A Node program that may first look for updates and then renews the session over the network.
+    timeout_seconds: float = 90.0
+
+    way: ClassVar[str] = "the Salesforce CLI's org"
+    needs: ClassVar[tuple[str, ...]] = ("sf_org",)
+    takes: ClassVar[tuple[str, ...]] = needs
+
+    @property
+    def stale_remedy(self) -> str:
+        """What to do once the CLI itself can't renew the session."""
+        return self._pointed(_log_in_anew(self.sf_org))
+
+    def _sign_in(self, door: Door) -> Session:
+        del door  # the CLI asks Salesforce itself
+        name = self.sf_org.strip()
+        if not _NAME.match(name):
+            raise ConfigurationError(
+                "the name of the Salesforce CLI's org has characters that no alias has",
+                remedy="sf org list shows the names it knows.",
+            )
+        shown = _asked(["org", "display"], name, self.timeout_seconds)
+        connected = shown.get("connectedStatus")
+        if isinstance(connected, str) and connected not in ("", "Connected", "Unknown"):
+            raise AuthenticationError(
+                f"the Salesforce CLI is not connected to {name}: {connected}",
+                remedy=_log_in_anew(name),
+            )
+        token = shown.get("accessToken")
+        if not _is_token(token):
+            command = ["org", "auth", "show-access-token"]
+            token = _asked(command, name, self.timeout_seconds).get("accessToken")
+        if not _is_token(token) or not isinstance(shown.get("instanceUrl"), str):
+            raise AuthenticationError(
+                f"the Salesforce CLI gives no session of {name}",
+                remedy=_log_in_anew(name),
+            )
+        _log.debug("the Salesforce CLI gave a session")
+        return Session(origin(shown["instanceUrl"], "the CLI's instanceUrl"), str(token))
+
+
+def _log_in_anew(name: str) -> str:
+    alias = "" if name == DEFAULT else f" --alias {name}"
+    return f"Log in anew: sf org login web{alias}."
+
+
+def _is_token(value: object) -> bool:
+    """Whether this can be a token: one word, and not a note in its place."""
+    return (
+        isinstance(value, str)
+        and bool(value)
+        and value.isascii()
+        and value.isprintable()
+        and not set(value) & set(" []")
+    )
+
+
+def _asked(command: list[str], name: str, timeout_seconds: float) -> dict[str, Any]:
+    """What an ``sf`` command answers as JSON: its ``result``.
+
+    Raises:
+        ConfigurationError: there is no CLI, or it does not know such an org.
+        AuthenticationError: it refuses for another reason.
+        UnavailableError: it does not end, or says something that is no JSON.
+    """
+    target = [] if name == DEFAULT else ["--target-org", name]
+    words = " ".join(["sf", *command])
+    code, out = _run([*command, "--json", *target], words, timeout_seconds)
+    start = out.find("{")
+    try:
+        answer = json.JSONDecoder().raw_decode(out[start:])[0] if start >= 0 else None
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise UnavailableError(
+            f"{words} ended with exit code {code} and said nothing that is JSON",
+            remedy=f"Run {words} by hand, and mend what it says.",
+        )
+    result = answer.get("result")
+    if code == 0 and isinstance(result, dict):
+        return result
+    kind, said = str(answer.get("name") or ""), str(answer.get("message") or f"exit code {code}")
+    for part, error, remedy in _REMEDIES:
+        if part.lower() in kind.lower():
+            raise error(f"the Salesforce CLI refuses: {said}", remedy=remedy.format(name=name))
+    raise AuthenticationError(
+        f"the Salesforce CLI refuses ({words}): {said}",
+        remedy=_log_in_anew(name),
+    )
+
+
+def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]:
+    """Run ``sf``; its exit code and what it wrote on stdout."""
+    program = shutil.which("sf")
+    if program is None:
+        raise ConfigurationError(
+            "an org of the Salesforce CLI is asked for, and there is no sf on the PATH",
+            remedy="Install it (npm install --global @salesforce/cli) and log in with"
+            " sf org login web, or sign in another way.",
+        )
+    # Colours would stand between the JSON; our own credentials are none of its business.
+    left = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("SALESFORCE_") and key != "FORCE_COLOR"
+    }
+    try:
+        process = subprocess.Popen(  # noqa: S603  # no shell; the name was looked at
+            [program, *argv],
+            stdin=subprocess.DEVNULL,  # it asks nothing
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**left, "NO_COLOR": "1"},
+            start_new_session=sys.platform != "win32",
+        )
+    except OSError as error:
+        raise ConfigurationError(
+            f"the Salesforce CLI can't be run: {error.strerror}", remedy="Is sf a program?"
+        ) from None
+    try:
+        out, _ = process.communicate(timeout=timeout_seconds)
+    except subprocess.TimeoutExpired:
+        _kill(process)
+        raise UnavailableError(
+            f"{words} did not answer within {timeout_seconds:g} seconds",
+            remedy=f"Run {words} by hand: it may wait for the network.",
+        ) from None
+    except BaseException:
+        _kill(process)
+        raise
+    return process.returncode, out.decode("utf-8", "replace")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End it and what it started: a wrapper's Node would keep the pipe open."""
+    with suppress(OSError):
+        if sys.platform == "win32":
+            process.kill()
+        else:
+            os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()

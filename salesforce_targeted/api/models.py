@@ -1,0 +1,130 @@
+"""What travels between us and an org, as values: requests, answers, and what they hold. No I/O.
+
+Rule: whether a request may leave is asked of the request as it is, whoever built it (``refusal``).
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from salesforce_targeted.api import read_only
+
+Record = dict[str, Any]
+R = TypeVar("R")
+
+
+class Headers(Mapping[str, str]):
+    """HTTP headers; names match whatever their case."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = {key.lower(): value for key, value in values.items()}
+
+    def __getitem__(self, key: str) -> str:
+        return self._values[key.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request below an org's origin.
+
+    Attributes:
+        path: Absolute path with its query string, encoded.
+        kind: What it is counted as; see the builders.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "other"
+
+    @property
+    def call(self) -> str:
+        """Method and path without the query string: safe in a log."""
+        return f"{self.method} {self.path.partition('?')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer, its body already unpacked."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.headers, Headers):
+            object.__setattr__(self, "headers", Headers(self.headers))
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """One page of a query: its rows, the request for the next page, the rows promised in all."""
+
+    records: R
+    next: Request | None
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class JsonRows:
+    """The records of an answer, not yet read.
+
+    Attributes:
+        lines: One record a line, "attributes" included, for a reader of JSON lines; None where the
+            answer is not written the usual way. Nobody has checked that it is JSON.
+        nulls: How many of the entries were null, which have no line; told with the lines only.
+        entries: How many entries there must be; None where nobody said.
+        parsed: The entries as Python values, ``attributes`` taken off; raises TruncatedAnswerError.
+    """
+
+    lines: bytes | None
+    nulls: int
+    parsed: Callable[[], list[Record | None]]
+    entries: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What Salesforce says of a Bulk job; None where it says nothing."""
+
+    id: str
+    state: str
+    rows: int | None
+    error: str
+    object: str
+    api_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPages:
+    """Requests for result pages of a Bulk job, and the one that names the pages after them."""
+
+    pages: list[Request]
+    next: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class CsvPage:
+    """One page of a Bulk job's results.
+
+    Attributes:
+        body: UTF-8, a header line first, LF line ends, every value quoted; an empty value is null.
+        rows: Records in it, the header not counted.
+    """
+
+    body: bytes = field(repr=False)
+    rows: int
+
+
+def refusal(request: Request) -> str | None:
+    """Why this request may not leave the process, or None if it only reads."""
+    return read_only.refusal(request.method, request.path, request.headers, request.body)

@@ -1,0 +1,1 @@
+"""Salesforce's fields and values as Arrow: pure functions, no I/O."""

@@ -1,0 +1,1 @@
+"""A file per command, and the screen that they write to."""

@@ -1,0 +1,284 @@
+"""``--test``: is everything in place? Each check says what it found, and the remedy.
+
+A check passes (``ok``), fails, or notes what the user should know and may well be meant so.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+import dlt
+from rich.console import Console, Group
+from rich.table import Table
+from rich.text import Text
+
+from salesforce_targeted.api import soql
+from salesforce_targeted.api.credentials import RefreshTokenCredentials
+from salesforce_targeted.api.credentials.base import Way
+from salesforce_targeted.api.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    QueryError,
+    QuotaExceededError,
+    SalesforceError,
+)
+from salesforce_targeted.cli import sign_in
+from salesforce_targeted.cli.destination_checklist import Finding, Look, destination_checks
+from salesforce_targeted.cli.screen import Screen, mark
+from salesforce_targeted.destination.errors import (
+    cause,
+    first_line,
+    is_of_destination,
+    said_and_remedy,
+)
+from salesforce_targeted.destination.org_identity import Org, org_of
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.relations import queries
+from salesforce_targeted.report.rich_text import api_calls, notes
+from salesforce_targeted.target import SHARED_ACTIVITIES
+
+OBJECTS = ("Contact", "Task", "User")
+_NAME_WIDTH = 17
+_READ_OBJECT = (
+    "Ask a Salesforce admin to let this user read {name} and its fields (profile or permission set,"
+    " Object Settings)."
+)
+_MEND_DESTINATION = "Check the destination's credentials, address and permissions."
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the checklist.
+
+    Attributes:
+        ok: False only where something must be mended.
+        note: Nothing to mend, but worth knowing.
+    """
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str = ""
+    seconds: float = 0.0
+    note: bool = False
+
+    @property
+    def mark(self) -> str:
+        """``ok``, ``note`` or ``fail``."""
+        return "fail" if not self.ok else "note" if self.note else "ok"
+
+
+class Checklist:
+    """What is to be checked, in order; what an earlier check found, a later one need not ask.
+
+    Args:
+        credentials: As the client has them; only a ``Way`` knows where its settings were found.
+    """
+
+    def __init__(self, run: Run, credentials: Any, pipeline: dlt.Pipeline) -> None:
+        self.run = run
+        self.credentials = credentials
+        self.pipeline = pipeline
+        self.org: Org | None = None
+        self._answers = True
+        self._limits: Mapping[str, Any] = {}
+
+    def looks(self) -> Iterator[tuple[str, Look]]:
+        """Name and check; one that needs a failed one is left out.
+
+        The caller makes each check before it asks for the next.
+        """
+        if isinstance(self.credentials, Way):
+            yield "credentials", self._credentials
+        yield "sign-in", self._sign_in
+        if self.org is not None:
+            yield "API enabled", self._api_enabled
+            yield "API version", self._version
+        if self.org is not None and self._answers:
+            for name in OBJECTS:
+                yield name, partial(self._object, name)
+            yield "TaskWhoRelation", self._junction
+            yield "Shared Activities", self._shared_activities
+            yield "View All Data", self._view_all_data
+            yield "relations", self._relations
+            yield "API calls left", self._calls_left
+        yield from destination_checks(self.pipeline, self.org)
+
+    def _credentials(self) -> str | Finding:
+        way = self.credentials.taken
+        found = sign_in.choice(self.credentials).sentence
+        trouble = way.kept_in().trouble() if isinstance(way, RefreshTokenCredentials) else ""
+        if trouble:
+            return Finding(
+                f"{found}; {way.kept_in().path} can't be written: {trouble}",
+                "Set refresh_token_file to a path that can be written: a rotated token is lost.",
+            )
+        return found
+
+    def _sign_in(self) -> str:
+        url = self.run.client.instance_url
+        try:
+            user = sign_in.whom(self.run.client)["user"]
+        except PermissionDeniedError:
+            user = None  # signed in, and the next check says what is not allowed
+        self.org = org_of(self.run.client)
+        return f"{url} as {user}" if user else url
+
+    def _api_enabled(self) -> str:
+        try:
+            self._limits = self.run.client.org_limits()
+        except PermissionDeniedError:
+            self._answers = False  # nor will it answer what comes next
+            raise
+        return "yes, REST calls are answered"
+
+    def _version(self) -> str:
+        versions = self.run.client.versions()
+        version = self.run.client.version
+        if version not in versions:
+            raise SalesforceError(
+                f"the org does not serve API version {version}, only {versions[-1:]}",
+                remedy="The library is too old for this org: upgrade it.",
+            )
+        return f"{version} (the org serves up to {versions[-1]})"
+
+    def _object(self, name: str) -> str | Finding:
+        try:
+            return f"{len(self.run.describe(name)['fields'])} fields visible"
+        except (NotFoundError, PermissionDeniedError) as error:
+            error.remedy = _READ_OBJECT.format(name=name)
+            if name == self.run.target.object_name:
+                raise
+            return Finding(f"{error.what}: a sync goes on without its rows", error.remedy)
+
+    def _junction(self) -> str | Finding:
+        if self.run.junction is SHARED_ACTIVITIES:
+            return f"{len(self.run.describe('TaskWhoRelation')['fields'])} fields visible"
+        return Finding(
+            "not visible: each task's own WhoId is read in its place",
+            "Where a task has several contacts only the first is found. Ask an admin whether Shared"
+            " Activities is on and this user may read tasks.",
+        )
+
+    def _shared_activities(self) -> str | Finding:
+        if self.run.junction is SHARED_ACTIVITIES:
+            return "on: a task has up to 50 contacts"
+        return Finding("off, or hidden from this user: a task has one contact")
+
+    def _view_all_data(self) -> str | Finding:
+        """Whether the user sees what others own.
+
+        Source: Object Reference, "UserPermissionAccess" (the permissions of the current user).
+        """
+        field = "PermissionsViewAllData"
+        try:
+            rows = self.run.client.records(soql.select([field], "UserPermissionAccess"))
+        except (NotFoundError, PermissionDeniedError, QueryError) as error:
+            return Finding(
+                f"not known: the org does not tell this user ({error.error_code or error.what})",
+                "What sharing keeps from this user is not synced: ask an admin, or compare --count"
+                " with a report in Salesforce.",
+            )
+        if rows and rows[0].get(field):
+            return "yes: sharing hides no task and no contact"
+        return Finding(
+            "no: sharing decides which tasks and contacts are seen",
+            "What this user may not see is not synced. If that is not meant, ask an admin for View"
+            " All Data, or for View All on Contact and Task.",
+        )
+
+    def _relations(self) -> str:
+        return f"{queries.count(self.run.client, self.run.junction):,} visible"
+
+    def _calls_left(self) -> str | Finding:
+        of_day = self._limits.get("DailyApiRequests") or {}
+        left, most = self.run.client.remaining, of_day.get("Max")
+        if left is None:
+            return Finding("the org does not say")
+        said = f"{left:,}" + (f" of {most:,} in 24 hours" if isinstance(most, int) else "")
+        if left <= self.run.client.reserve_calls:
+            raise QuotaExceededError(
+                f"{said}, and {self.run.client.reserve_calls:,} are kept for others"
+                " (daily_call_reserve)"
+            )
+        return said
+
+
+def checks(
+    run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen | None = None
+) -> dict[str, Any]:
+    """Run the checklist.
+
+    Args:
+        screen: Where each line is shown as soon as it is found; None for nowhere.
+
+    Returns:
+        The report of mode ``test``: ``status`` ``done`` or ``failed``, and ``checks``.
+    """
+    found: list[Check] = []
+    for name, look in Checklist(run, credentials, pipeline).looks():
+        if screen is None:
+            found.append(checked(name, look))
+            continue
+        with screen.busy(name):
+            found.append(checked(name, look))
+        screen.show(line(found[-1], screen.out))
+    return {
+        "status": "done" if all(check.ok for check in found) else "failed",
+        "mode": "test",
+        "checks": [asdict(check) for check in found],
+        "calls": {"total": run.client.calls.total, "by_kind": dict(run.client.calls.by_kind)},
+        "warnings": list(run.ledger.warnings),
+    }
+
+
+def line(check: Check, on: Console) -> Table:
+    """A check as a line, and beneath it what to do where there is something to do."""
+    sign, style = mark(check.mark, on)
+    made = Table.grid(padding=(0, 1), pad_edge=False)
+    made.add_column(no_wrap=True)
+    made.add_column(no_wrap=True, width=_NAME_WIDTH)
+    made.add_column(no_wrap=True, justify="right", width=7)
+    made.add_column(overflow="fold")
+    seconds = Text(f"{check.seconds:.2f} s", "dim")
+    made.add_row(Text(sign, style), check.name, seconds, Text(check.detail))
+    if check.remedy and check.mark != "ok":
+        made.add_row("", "", "", Text.assemble(("-> ", style), check.remedy))
+    return made
+
+
+def verdict(facts: Mapping[str, Any]) -> Group:
+    """What stands below the checklist: how it stands."""
+    failed = [check["name"] for check in facts["checks"] if not check["ok"]]
+    noted = sum(1 for check in facts["checks"] if check["note"])
+    calls = api_calls(facts["calls"]["total"])
+    if failed:
+        last = Text.assemble("\n", ("to mend: ", "red"), f"{', '.join(failed)} ({calls})")
+    else:
+        said = "all in place" + (f", {noted} to note" if noted else "")
+        last = Text.assemble("\n", (said, "green"), f" ({calls})")
+    warned = notes(facts)
+    return Group(last) if warned is None else Group(Text(""), warned, last)
+
+
+def checked(name: str, look: Look) -> Check:
+    """Make one check; whatever goes wrong in it is a line of the checklist, never its end."""
+    begun = time.monotonic()
+    detail, remedy, ok, note = "", "", True, False
+    try:
+        found = look()
+        note = isinstance(found, Finding)
+        detail, remedy = (found.detail, found.remedy) if isinstance(found, Finding) else (found, "")
+    except SalesforceError as error:
+        detail, remedy, ok = error.what, error.remedy, False
+    except Exception as raised:  # noqa: BLE001  # whatever a database's driver raises
+        inner = cause(raised)
+        detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _MEND_DESTINATION
+        if is_of_destination(inner):
+            detail, remedy = said_and_remedy(inner)
+        ok = False
+    return Check(name, ok, detail, remedy, round(time.monotonic() - begun, 3), note)

@@ -1,0 +1,201 @@
+"""The part of ``--test`` that looks at the destination and at the disk; it leaves nothing behind.
+
+Whether a database may be written is tried: a table is made in it and filled, in a transaction that
+is rolled back. Source: PostgreSQL Documentation, "CREATE TABLE"; DuckDB, "Transactions" (both undo
+what was created).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.destinations.sql_client import SqlClientBase
+
+from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.destination.held_tables import (
+    CONTACTS,
+    RELATIONS,
+    SCHEMA_NAME,
+    SYNC_RUNS,
+    Held,
+)
+from salesforce_targeted.destination.org_identity import Org, held_org
+from salesforce_targeted.extract.run import OtherOrgError
+from salesforce_targeted.sync import run_lock
+from salesforce_targeted.sync.run_lock import OLDEST_POSTGRES
+
+# A first load of 100,000 contacts is about so many bytes in dlt's folder.
+_TIGHT_BYTES = 500 * 1024**2
+_FULL_BYTES = 20 * 1024**2
+_GIGABYTE = 1024  # of megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What a check found, where it is worth a note although nothing has to be mended."""
+
+    detail: str
+    remedy: str = ""
+
+
+Look = Callable[[], str | Finding]
+
+
+class _UndoneError(Exception):
+    """Ends a transaction that was only a trial."""
+
+
+def destination_checks(pipeline: dlt.Pipeline, org: Org | None) -> Iterator[tuple[str, Look]]:
+    """What is to be checked, in order; without a destination neither its rights nor its rows.
+
+    Args:
+        org: The one that was signed in to; None where nobody could.
+    """
+    there: list[bool] = []
+    yield "destination", lambda: _reachable(pipeline, there)
+    if there:
+        yield "writable", lambda: _writable(pipeline)
+        yield "dataset", lambda: _dataset(pipeline, org)
+    yield "disk", lambda: _disk(pipeline)
+
+
+def _reachable(pipeline: dlt.Pipeline, there: list[bool]) -> str:
+    name = str(pipeline.destination.destination_name)
+    file = run_lock.duckdb_file(pipeline)
+    if file is not None and not file.exists():
+        there.append(True)
+        return f"{name}: {file.name}, which the first run makes"
+    with pipeline.sql_client() as client:
+        if run_lock.is_postgres(pipeline):
+            rows: Any = client.execute_sql("SHOW server_version_num")
+            version = int(rows[0][0])
+            if version < OLDEST_POSTGRES:
+                raise ConfigurationError(
+                    f"PostgreSQL {version // 10_000} has no MERGE, with which rows are loaded",
+                    remedy="Use PostgreSQL 15 or newer.",
+                )
+            credentials: Any = pipeline.destination_client().config.credentials
+            name = f"{name}: PostgreSQL {version // 10_000}, {credentials.database}"
+            name += f" at {credentials.host}" if credentials.host else ""
+        else:
+            client.execute_sql("SELECT 1")
+            name += f": {file.name}" if file is not None else ""
+    there.append(True)
+    return f"{name}, reachable"
+
+
+def _writable(pipeline: dlt.Pipeline) -> str | Finding:
+    file = run_lock.duckdb_file(pipeline)
+    if file is not None and not file.exists():
+        folder = _there_of(file.parent)
+        with tempfile.TemporaryFile(dir=folder):
+            return f"yes: a file can be made in {_short(folder)}"
+    if file is None and not run_lock.is_postgres(pipeline):
+        return Finding("not tried: this kind of destination could not undo it")
+    with pipeline.sql_client() as client, suppress(_UndoneError), client.begin_transaction():
+        if run_lock.is_postgres(pipeline):
+            client.execute_sql("SET LOCAL lock_timeout = '5s'")
+        made = [_try_schema(client, staging) for staging in (False, True)]
+        raise _UndoneError
+    return f"yes: tried in {' and '.join(made)}, and undone"
+
+
+def _try_schema(client: SqlClientBase[Any], staging: bool) -> str:
+    """Make and fill a table in the dataset or in its staging dataset, which may not exist yet."""
+    dataset = client.fully_qualified_dataset_name(staging=staging)
+    name = client.fully_qualified_dataset_name(staging=staging, quote=False).rpartition(".")[2]
+    with client.with_alternative_dataset_name(name):
+        # Not IF NOT EXISTS: PostgreSQL asks for the right to create one that is there, too.
+        if not client.has_dataset():
+            client.execute_sql(f"CREATE SCHEMA {dataset}")
+    table = f"{dataset}.{client.escape_column_name(f'trial_{uuid.uuid4().hex}')}"
+    client.execute_sql(f"CREATE TABLE {table} (id VARCHAR PRIMARY KEY)")
+    client.execute_sql(f"INSERT INTO {table} VALUES ('1')")  # noqa: S608
+    return name
+
+
+def _dataset(pipeline: dlt.Pipeline, org: Org | None) -> str | Finding:
+    name = pipeline.dataset_name
+    file = run_lock.duckdb_file(pipeline)
+    if file is not None and not file.exists():
+        return f"{name}: empty, the first run reads everything"
+    if pipeline.default_schema_name is None:
+        pipeline.sync_destination()  # a new working folder: what the dataset says of itself
+    with Held.of(pipeline) as held:
+        contacts, relations = held.count(CONTACTS), held.count(RELATIONS)
+        if not contacts and not relations:
+            return f"{name}: empty, the first run reads everything"
+        rows = f"{contacts:,} contacts, {relations:,} relations"
+        last, sources = _last_run(held), pipeline.state.get("sources", {})
+        state: Any = dict(sources).get(SCHEMA_NAME, {})
+        of = held_org(state) if state.get("held_in") == held.location else None
+    if of and org and org.is_another_than(of):
+        raise OtherOrgError(
+            f"{name} holds {rows} of the org {of}, and the credentials are those of {org}"
+        )
+    return f"{name}: {f'of {of}, ' if of else ''}{rows}; {last}"
+
+
+def _last_run(held: Held) -> str:
+    key = held.name("run_id")
+    newest = held.rows(SYNC_RUNS, [f"MAX({key})"])
+    if not newest or newest[0][0] is None:
+        return "no run is recorded"
+    columns = [held.name(name) for name in ("status", "mode", "started_at")]
+    status, mode, at = held.rows(SYNC_RUNS, columns, f"{key} = '{newest[0][0]}'")[0]
+    return f"last run {at:%Y-%m-%d %H:%M}, {mode}: {status}"
+
+
+def _disk(pipeline: dlt.Pipeline) -> str | Finding:
+    folders = {Path(pipeline.working_dir)}
+    if (file := run_lock.duckdb_file(pipeline)) is not None:
+        folders.add(_there_of(file.parent))
+    free = {}
+    for folder in folders:
+        try:
+            with tempfile.TemporaryFile(dir=folder) as trial:
+                trial.write(b"x" * 4096)
+                trial.flush()
+            free[shutil.disk_usage(folder).free] = folder
+        except OSError as error:
+            raise SalesforceError(
+                f"nothing can be written in {_short(folder)}: {error.strerror}", remedy=_ROOM
+            ) from None
+    least = min(free)
+    said = f"{_size(least)} free in {_short(free[least])}"
+    if least < _FULL_BYTES:
+        raise SalesforceError(f"only {said}", remedy=_ROOM)
+    return (
+        Finding(said, "A large first load may need more. " + _ROOM)
+        if least < _TIGHT_BYTES
+        else said
+    )
+
+
+_ROOM = (
+    "Make room, or work elsewhere: --pipelines-dir (or DLT_DATA_DIR), and another folder to run in."
+)
+
+
+def _there_of(folder: Path) -> Path:
+    """The folder, or the one in which the first run makes it."""
+    return next(one for one in (folder, *folder.parents) if one.is_dir())
+
+
+def _size(count: int) -> str:
+    megabytes = count / 1024**2
+    return f"{megabytes:,.0f} MB" if megabytes < _GIGABYTE else f"{megabytes / _GIGABYTE:,.0f} GB"
+
+
+def _short(folder: Path) -> str:
+    """A folder as its owner would write it."""
+    home = Path.home()
+    return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)

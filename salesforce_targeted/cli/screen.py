@@ -1,0 +1,104 @@
+"""What the command line shows: tables, marks and colour on a terminal, plain lines anywhere else.
+
+Rules:
+- Colour, spinners and marks beyond ASCII stand on a terminal only; NO_COLOR and FORCE_COLOR are
+  obeyed (rich reads them).
+- In a pipe or a file nothing is wrapped, so that a line can be searched for.
+- A character that a stream can't write becomes "?"; it ends nothing.
+- rich is imported when something is shown: ``--json`` and ``--help`` need not wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TextIO
+
+from salesforce_targeted.report.rich_text import as_text, console
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+_MARKS = {"ok": ("✓", "ok", "green"), "note": ("!", "note", "yellow"), "fail": ("✗", "FAIL", "red")}
+
+
+class Screen:
+    """The two streams of a run.
+
+    Args:
+        prog: What the program is called where it complains.
+    """
+
+    def __init__(self, prog: str, out: TextIO | None = None, err: TextIO | None = None) -> None:
+        self._prog = prog
+        self._out = out or sys.stdout
+        self._err = err or sys.stderr
+        for stream in (self._out, self._err):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
+
+    @cached_property
+    def out(self) -> Console:
+        """Where results go."""
+        return console(self._out)
+
+    @cached_property
+    def err(self) -> Console:
+        """Where progress and the log go."""
+        return console(self._err)
+
+    @property
+    def live(self) -> bool:
+        """Whether somebody watches stderr: a terminal that can move its cursor."""
+        return self._err.isatty() and not self.err.is_dumb_terminal
+
+    def show(self, result: RenderableType) -> None:
+        """Print a result; where it is searched and not looked at, without spaces at line ends."""
+        if self.out.is_terminal:
+            self.out.print(result)
+        else:
+            print(as_text(result), file=self._out)
+
+    def complain(self, sentence: str) -> None:
+        """Say on stderr what went wrong: one paragraph."""
+        from rich.text import Text
+
+        self.err.print(Text.assemble((f"{self._prog}: ", "bold red"), sentence))
+
+    def busy(self, doing: str) -> AbstractContextManager[Any]:
+        """A spinner while something takes its time; nothing where nobody watches.
+
+        On stderr, for the log is there: two consoles would draw across each other. Nothing may be
+        shown on stdout before it is gone.
+        """
+        return self.err.status(doing, spinner_style="cyan") if self.live else nullcontext()
+
+
+def mark(kind: str, of: Console) -> tuple[str, str]:
+    """The mark of a check (``ok``, ``note``, ``fail``) and its style, as this console can show."""
+    sign, word, style = _MARKS[kind]
+    plain = not of.is_terminal or not of.encoding.lower().startswith("utf")
+    return (f"{word:<4}" if plain else sign), style
+
+
+class ConsoleHandler(logging.Handler):
+    """Log lines above a progress display, short: the time of day and what happened."""
+
+    def __init__(self, of: Console) -> None:
+        super().__init__()
+        self._console = of
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        from rich.text import Text
+
+        try:
+            said = self.format(record)
+            style = "yellow" if record.levelno == logging.WARNING else ""
+            style = "red" if record.levelno > logging.WARNING else style
+            time, _, rest = said.partition(" ")
+            self._console.print(Text.assemble((f"{time} ", "dim"), (rest, style)), soft_wrap=True)
+        except Exception:  # noqa: BLE001  # logging's own rule: a line that fails ends nothing
+            self.handleError(record)

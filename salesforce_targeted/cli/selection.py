@@ -1,0 +1,119 @@
+"""What the options of a command line ask for: a scope, resources, parameters of the source.
+
+Rule: an option that would be ignored is refused.
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.cli.options import RESOURCES
+from salesforce_targeted.settings import Scope, moment
+
+_RECENT_DAYS = 30
+_LOOKS = ("sign_in", "test", "count", "plan", "verify")
+_OF_A_SYNC = (
+    "full", "incremental", "since", "retry_rejected", "mode", "limit", "only", "report_html",
+    "log_records",
+)  # fmt: skip
+
+
+def scope(args: argparse.Namespace) -> Scope:
+    """What this run looks at.
+
+    Raises:
+        ConfigurationError: a date is none or is to come, an option would be ignored, or reports
+            can't be kept where they shall be.
+    """
+    _check_combinations(args)
+    since = moment(args.start_date if args.mode == "custom" else args.since)
+    days = args.incremental or ((args.days or _RECENT_DAYS) if args.mode == "recent" else None)
+    if days:
+        since = datetime.now(UTC) - timedelta(days=days)
+    if since is not None and since > datetime.now(UTC):
+        raise ConfigurationError(
+            f"nothing was modified since {since:%Y-%m-%d}: that day is to come",
+            remedy="Give an earlier date.",
+        )
+    log = args.report_dir / f"targeted_contacts_{datetime.now(UTC):%Y%m%d_%H%M%S}.records.jsonl"
+    if not looks_only(args):
+        _make_report_dir(args.report_dir)
+    return Scope(
+        full=args.full or args.mode == "full",
+        since=since,
+        limit=args.limit,
+        allow_shrink=args.allow_shrink,
+        retry_rejected=args.retry_rejected,
+        record_log=log if args.log_records else None,
+    )
+
+
+def _check_combinations(args: argparse.Namespace) -> None:
+    """Refuse options that would be ignored beside others, or without them.
+
+    Raises:
+        ConfigurationError: says which.
+    """
+    if args.repair and not args.verify:
+        raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
+    for option, mode in (("days", "recent"), ("start_date", "custom")):
+        name = f"--{option.replace('_', '-')}"
+        if getattr(args, option) and args.mode != mode:
+            raise ConfigurationError(
+                f"{name} goes with --mode {mode}", remedy="Give both, or use --since."
+            )
+    if args.mode == "custom" and not args.start_date:
+        raise ConfigurationError("--mode custom needs --start-date", remedy="Give a date.")
+    looks = [name for name in _LOOKS if getattr(args, name)]
+    for option in _OF_A_SYNC if looks else ():
+        if getattr(args, option) not in (None, False):
+            raise ConfigurationError(
+                f"--{looks[0].replace('_', '-')} loads nothing: --{option.replace('_', '-')} has no"
+                " part in it",
+                remedy="Leave one of them out.",
+            )
+
+
+def looks_only(args: argparse.Namespace) -> bool:
+    """Whether nothing is to be loaded."""
+    return any(getattr(args, name) for name in _LOOKS)
+
+
+def only(names: str | None) -> list[str]:
+    """The resources that ``--only`` names.
+
+    Raises:
+        ConfigurationError: there is no such resource.
+    """
+    chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
+    if names is not None and not chosen:
+        raise ConfigurationError(
+            "--only names nothing", remedy=f"Choose some of {', '.join(RESOURCES)}."
+        )
+    unknown = [name for name in chosen if name not in RESOURCES]
+    if unknown:
+        raise ConfigurationError(
+            f"--only: there is no resource {', '.join(unknown)}",
+            remedy=f"Choose some of {', '.join(RESOURCES)}.",
+        )
+    return chosen
+
+
+def given(args: argparse.Namespace) -> dict[str, Any]:
+    """Source parameters that the command line sets; the others come from configuration."""
+    found = {"api": args.api, "calls_per_run": args.max_calls}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _make_report_dir(folder: Path) -> None:
+    """Before the first call: a sync whose report can't be written looks like one that failed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"--report-dir: {folder} can't be made: {error.strerror}", remedy="Choose another."
+        ) from error

@@ -1,0 +1,149 @@
+"""What a misfortune answers in the org's place, or does to the org's answer.
+
+Source: REST API Developer Guide, "Status Codes and Error Responses".
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from salesforce_targeted.demo_org.http.exchange import Reply, html, refusal
+from salesforce_targeted.demo_org.http.records import dumps
+from salesforce_targeted.demo_org.refusals import (
+    Refused,
+    malformed,
+    no_such_field,
+    no_such_object,
+    not_found,
+)
+
+if TYPE_CHECKING:
+    from salesforce_targeted.demo_org.faults.faults import Fault
+
+_HTML_503 = (
+    "<html><head><title>Service Unavailable</title></head><body><h1>Service Unavailable</h1>"
+)
+_MAINTENANCE = "<!DOCTYPE html><html><body><h1>We are down for maintenance.</h1></body></html>"
+_PAGES: dict[str, tuple[int, str]] = {
+    "html_503": (503, _HTML_503),
+    "maintenance_200_html": (200, _MAINTENANCE),
+    "bad_gateway_502": (502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
+    "gateway_timeout_504": (504, "<html><body><h1>504 Gateway Timeout</h1></body></html>"),
+    "no_route_420": (420, "<html><body><h1>No routing information</h1></body></html>"),
+    "uri_414": (414, "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>"),
+    "headers_431": (
+        431, "<h1>Bad Message 431</h1><pre>reason: Request Header Fields Too Large</pre>"),
+}  # fmt: skip
+_REFUSALS: dict[str, Refused] = {
+    "unavailable_503": Refused(503, "SERVER_UNAVAILABLE", "The server is temporarily unavailable"),
+    "unknown_500": Refused(
+        500, "UNKNOWN_EXCEPTION", "An unexpected error occurred. Please include this ErrorId if "
+        "you contact support: 1234567890-12345 (-1234567890)"),
+    "http_429": Refused(429, "TOO_MANY_REQUESTS", "Too many requests"),
+    "expire_session": Refused(401, "INVALID_SESSION_ID", "Session expired or invalid"),
+    "invalid_auth_header": Refused(401, "INVALID_AUTH_HEADER", "INVALID_JWT_FORMAT"),
+    "concurrent_403": Refused(403, "REQUEST_LIMIT_EXCEEDED",
+                              "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
+    "daily_403": Refused(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    "api_disabled_403": Refused(403, "API_DISABLED_FOR_ORG", "The REST API is not enabled for this "
+                                "Organization."),
+    "no_access_403": Refused(403, "INSUFFICIENT_ACCESS", "insufficient access rights"),
+    "metering_403": Refused(403, "TXN_SECURITY_METERING_ERROR", "The operation was stopped by a "
+                            "transaction security policy"),
+    "not_enabled_403": Refused(403, "FUNCTIONALITY_NOT_ENABLED", "This feature is not enabled"),
+    "not_found_404": not_found(),
+    "version_gone_410": Refused(410, "GONE", "The requested API version has been retired"),
+    "too_many_ids_400": Refused(400, "EXCEEDED_ID_LIMIT", "query does not support queryMore(), use "
+                                "LIMIT to restrict the results to a single batch"),
+    "malformed_query_400": malformed("unexpected token: 'FRM'"),
+    "invalid_type_400": no_such_object("Contact"),
+    "bulk_unsupported_400": Refused(400, "INVALIDENTITY",
+                                    "Entity 'Contact' is not supported by the Bulk API."),
+    "bulk_restricted_400": Refused(400, "API_ERROR", "Implementation restriction: this object can "
+                                   "be read by users with View All Data only"),
+    "bulk_jobs_spent_400": Refused(400, "LIMIT_EXCEEDED",
+                                   "Max bulk v2 query jobs (10000) per 24 hrs has been reached"),
+    "not_ready_400": Refused(400, "INVALIDJOBSTATE", "The job is in state InProgress"),
+    "query_timeout_400": Refused(400, "QUERY_TIMEOUT",
+                                 "Your query request was running for too long."),
+    "operation_too_large_400": Refused(400, "OPERATION_TOO_LARGE",
+                                       "exceeded 100000 distinct who/what's"),
+    "too_complicated_400": Refused(400, "QUERY_TOO_COMPLICATED",
+                                   "Query is either selecting too many fields or the filter "
+                                   "conditions are too complicated."),
+    "bad_locator_400": Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),
+    "results_gone_404": Refused(404, "NOT_FOUND", "The requested resource does not exist"),
+    "version_409": Refused(409, "VERSION_MISMATCH",
+                           "The API version must be the one the job was created with"),
+}  # fmt: skip
+
+_PARTS = {"part_500": "unknown_500", "part_timeout_400": "query_timeout_400"}
+
+
+def instead(fault: Fault) -> Reply | None:
+    """The answer that takes the place of the org's, if this misfortune has one."""
+    if fault.action in _PAGES:
+        return html(*_PAGES[fault.action])
+    if fault.action == "text_503":
+        return Reply(503, b"Service Unavailable", "text/plain")
+    if fault.action == "empty_200":
+        return Reply(200, b"")
+    if fault.action == "garbage_200":
+        return Reply(200, b'{"totalSize":3,"done":true,"records":[{"attributes":{"ty')
+    if fault.action == "invalid_field_400":
+        return refusal(no_such_field(str(fault.argument or "NPI__c"), "Contact"))
+    error = _REFUSALS.get(fault.action)
+    if error is None:
+        return None
+    made = refusal(error)
+    if error.status == 429:
+        made.headers["Retry-After"] = "1"
+    return made
+
+
+def altered(made: Reply, fault: Fault) -> Reply:
+    """The org's reply as this misfortune leaves it."""
+    if fault.action == "drop_rows":
+        return _one_row_short(made)
+    if fault.action in _PARTS:
+        return _one_part_refused(made, _REFUSALS[_PARTS[fault.action]])
+    return made
+
+
+def _one_part_refused(made: Reply, error: Refused) -> Reply:
+    value: Any = orjson.loads(made.body) if isinstance(made.body, bytes) else None
+    parts = value.get("compositeResponse", value.get("results")) if isinstance(value, dict) else []
+    words = [{"message": error.message, "errorCode": error.code}]
+    for part in (parts or [])[-1:]:
+        status, body = ("statusCode", "result") if "result" in part else ("httpStatusCode", "body")
+        part[status], part[body] = error.status, words
+    made.body = dumps(value)
+    return made
+
+
+def _one_row_short(made: Reply) -> Reply:
+    """The reply without its last row; all that counts rows still counts it."""
+    body = made.body if isinstance(made.body, bytes) else b"".join(made.body)
+    if made.content_type == "text/csv":
+        made.body = _csv_short(body)
+        return made
+    value: Any = orjson.loads(body)
+    parts = value.get("compositeResponse") if isinstance(value, dict) else None
+    answers = [value] if parts is None else [part["body"] for part in reversed(parts)]
+    found = (one.get("records") if isinstance(one, dict) else one for one in answers)
+    records = next((rows for rows in found if isinstance(rows, list) and rows), [])
+    del records[-1:]
+    made.body = dumps(value)
+    return made
+
+
+def _csv_short(body: bytes) -> bytes:
+    lines = list(csv.reader(io.StringIO(body.decode(), newline="")))
+    text = io.StringIO(newline="")
+    kept = lines[:-1] if len(lines) > 1 else lines
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows(kept)
+    return text.getvalue().encode()

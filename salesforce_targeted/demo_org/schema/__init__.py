@@ -1,0 +1,1 @@
+"""The objects and fields of the org, as describe shows them."""

@@ -1,0 +1,1 @@
+"""SOQL: parsed, narrowed by indexes, evaluated."""

@@ -1,0 +1,1 @@
+"""The records of the org and what happens to them."""

@@ -1,0 +1,89 @@
+"""What an org computes from a stored row's other fields: names, stages, formulas.
+
+Rules:
+- A computed value moves when a field that it is made of is written; whoever writes the computed
+  field itself, has it his way: tests set what no user could.
+- Contacts are not stored whole and compute theirs when read: see ``people.derive``.
+
+Source: Object Reference, "Lead", "Opportunity", "Event".
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from salesforce_targeted.demo_org.instants import text_of
+from salesforce_targeted.demo_org.schema.sales import STAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from salesforce_targeted.demo_org.schema.fields import Entry
+    from salesforce_targeted.demo_org.storage.people import Row
+
+FORECASTS = {"BestCase": "Best Case", "Forecast": "Commit"}
+
+
+def _name(row: Row) -> Row:
+    return {"Name": " ".join(filter(None, (row.get("FirstName"), row.get("LastName"))))}
+
+
+def _stage(row: Row) -> Row:
+    """A stage of the org's own (none in ``STAGES``) is an open one."""
+    closed, won, percent, category = STAGES.get(row["StageName"], (False, False, 50, "Pipeline"))
+    return {
+        "IsClosed": closed, "IsWon": won, "Probability": float(percent),
+        "ForecastCategory": category,
+        "ForecastCategoryName": FORECASTS.get(category, category),
+    }  # fmt: skip
+
+
+def _expected(row: Row) -> Row:
+    amount, percent = row.get("Amount"), row.get("Probability")
+    if amount is None or percent is None:
+        return {"ExpectedRevenue": None}
+    return {"ExpectedRevenue": round(amount * percent / 100, 2)}
+
+
+def _fiscal(row: Row) -> Row:
+    year, month = int(row["CloseDate"][:4]), int(row["CloseDate"][5:7])
+    quarter = (month + 2) // 3
+    return {"FiscalYear": year, "FiscalQuarter": quarter, "Fiscal": f"{year} {quarter}"}
+
+
+def _times(row: Row) -> Row:
+    start = row.get("StartDateTime")
+    if start is None:
+        return {}
+    end = datetime.fromisoformat(start) + timedelta(minutes=row.get("DurationInMinutes") or 0)
+    return {
+        "ActivityDateTime": start, "ActivityDate": start[:10], "EndDateTime": text_of(end),
+        "EndDate": text_of(end)[:10],
+    }  # fmt: skip
+
+
+def _long(row: Row) -> Row:
+    return {"Is_Long__c": (row.get("Minutes__c") or 0) > 45}
+
+
+RULES: dict[str, tuple[tuple[frozenset[str], Callable[[Row], Row]], ...]] = {
+    "Lead": ((frozenset({"FirstName", "LastName"}), _name),),
+    "Opportunity": (
+        (frozenset({"StageName"}), _stage),
+        (frozenset({"Amount", "Probability"}), _expected),
+        (frozenset({"CloseDate"}), _fiscal),
+    ),
+    "Event": ((frozenset({"StartDateTime", "DurationInMinutes"}), _times),),
+    "Visit__c": ((frozenset({"Minutes__c"}), _long),),
+}
+
+
+def computed(object: str, entries: dict[str, Entry], row: Row, written: Iterable[str]) -> Row:
+    """What follows in *row*, the new values already in it, from the fields that were written."""
+    given = set(written)
+    made: Row = {}
+    for sources, rule in RULES.get(object, ()):
+        if sources & (given | made.keys()) and sources <= entries.keys():
+            made.update({k: v for k, v in rule({**row, **made}).items() if k not in given})
+    return {name: value for name, value in made.items() if name in entries}

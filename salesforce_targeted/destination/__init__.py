@@ -1,0 +1,1 @@
+"""What the dataset holds before this load: read back, compared, guarded."""

@@ -1,0 +1,357 @@
+"""What the destination already holds, read back through dlt's SQL client.
+
+Rule: the destination is the memory. What is held is never kept in pipeline state, so a second
+machine, a restored backup or a dropped working folder can't make the two disagree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any, Self
+
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.common.configuration.exceptions import ConfigurationValueError
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.schema import Schema
+from dlt.destinations.sql_client import SqlClientBase
+
+from salesforce_targeted.arrow.batch import EVERY_RECORD, add_row_hash
+from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH, STORED_TYPES, Columns
+from salesforce_targeted.arrow.id_set import distinct
+from salesforce_targeted.target import CONTACT
+
+CONTACTS, ACTIVE_CONTACTS = CONTACT.table, CONTACT.life_table
+RELATIONS, TASKS, USERS = "sf_taskwhorelations", "sf_activities", "sf_users"
+REJECTED_RECORDS, SYNC_RUNS = "sf_rejected_records", "sf_sync_runs"
+# dlt names the schema of a source after the source.
+SCHEMA_NAME = "salesforce_targeted"
+
+_ID = re.compile(r"[A-Za-z0-9]{15,18}\Z")
+_IDS_PER_STATEMENT = 10_000
+_ROWS_AT_ONCE = 20_000
+
+
+@dataclass(slots=True)
+class Changes:
+    """A batch compared with what is held.
+
+    Attributes:
+        table: Rows to load: new and updated ones.
+    """
+
+    table: pa.Table
+    new: int
+    updated: int
+    unchanged: int
+
+
+class Held:
+    """The tables of one dataset, as they are before this run's load."""
+
+    def __init__(
+        self, pipeline: dlt.Pipeline, schema: Schema, anew: frozenset[str] = frozenset()
+    ) -> None:
+        self.pipeline = pipeline
+        self.schema = schema
+        # Tables that the coming load empties or drops: what they still show is not held.
+        self._anew = anew
+        # As they are now: dlt writes this run's columns into the schema while the run goes on.
+        self._columns = {
+            name: {c: dict(hints) for c, hints in table["columns"].items() if "data_type" in hints}
+            for name, table in schema.tables.items()
+        }
+        self._connection = ExitStack()
+        self._client_in_use: SqlClientBase[Any] | None = None
+
+    @classmethod
+    def of(cls, pipeline: dlt.Pipeline) -> Held:
+        """What a pipeline that is not running holds."""
+        known: Any = pipeline.default_schema_name
+        return cls(pipeline, pipeline.default_schema if known else dlt.Schema(SCHEMA_NAME))
+
+    @property
+    def location(self) -> str:
+        """Which dataset this is: the database's place and the dataset's name, no secret in it."""
+        try:
+            place = self.pipeline.destination_client().config.data_location()
+        except ConfigurationValueError:
+            place = None  # a database in memory has no place
+        return f"{place or self.pipeline.destination.destination_type}/{self.pipeline.dataset_name}"
+
+    def name(self, identifier: str) -> str:
+        """A column's name in the destination."""
+        return self.schema.naming.normalize_path(identifier)
+
+    def sql(self, column: str) -> str:
+        """A stored column's name in an SQL condition: quoted, for its case may count."""
+        with self._client() as client:
+            return client.escape_column_name(column)
+
+    def stored_table(self, table: str) -> str:
+        """A table's name in the destination."""
+        return self.schema.naming.normalize_table_identifier(table)
+
+    def column_hints(self, table: str) -> dict[str, dict[str, Any]]:
+        """The columns that a table has in dlt's schema, by stored name."""
+        return self._columns.get(self.stored_table(table), {})
+
+    def rows(
+        self, table: str, columns: Sequence[str], where: str = "", group_by: str = ""
+    ) -> list[tuple[Any, ...]]:
+        """Rows of a table, none where the table or the dataset does not exist yet.
+
+        Args:
+            columns: Stored names, which are quoted, or SQL expressions, which are not.
+            where: SQL after ``WHERE``, of this module's and its callers' own making.
+        """
+        found: list[tuple[Any, ...]] = []
+        for some in self._fetched(table, columns, where, group_by):
+            found.extend(some)
+        return found
+
+    def _fetched(
+        self, table: str, columns: Sequence[str], where: str, group_by: str
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Rows, some thousands at a time: as Python values they take ten times their room."""
+        if self.stored_table(table) in self._anew:
+            return
+        with self._client() as client:
+            chosen = [
+                client.escape_column_name(column) if column.isidentifier() else column
+                for column in columns
+            ]
+            statement = f"SELECT {', '.join(chosen)} FROM {self._table(client, table)}"  # noqa: S608
+            if where:
+                statement += f" WHERE {where}"
+            if group_by:
+                grouped = group_by.isidentifier()
+                by = client.escape_column_name(group_by) if grouped else group_by
+                statement += f" GROUP BY {by}"
+            try:
+                with client.execute_query(statement) as cursor:
+                    while some := cursor.fetchmany(_ROWS_AT_ONCE):
+                        yield some
+            except DestinationUndefinedEntity:
+                return
+
+    def table(
+        self, table: str, columns: Mapping[str, str], where: str = "", group_by: str = ""
+    ) -> pa.Table:
+        """Rows of a table as Arrow, of texts and whole numbers only; see :meth:`rows`.
+
+        Args:
+            columns: What a column is to be called, and its stored name or SQL expression.
+        """
+        kinds = {
+            name: pa.int64() if sql.startswith("COUNT(") else pa.string()
+            for name, sql in columns.items()
+        }
+        schema = pa.schema(kinds)
+        parts = [
+            pa.Table.from_arrays(
+                [
+                    pa.array(values, kind)
+                    for values, kind in zip(columns_of, kinds.values(), strict=True)
+                ],
+                schema=schema,
+            )
+            for some in self._fetched(table, list(columns.values()), where, group_by)
+            for columns_of in [list(zip(*some, strict=True))]
+        ]
+        return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def id_array(self, table: str, column: str, where: str = "") -> pa.Array:
+        """The distinct non-null values of a column, as an array of ``id_set``."""
+        return distinct(
+            self.table(table, {"id": f"DISTINCT {self.sql(column)}"}, where).column("id")
+        )
+
+    def ids(self, table: str, column: str, where: str = "") -> list[str]:
+        """The distinct non-null values of a column."""
+        column = self.sql(column)
+        present = f"{column} IS NOT NULL" + (f" AND ({where})" if where else "")
+        return [row[0] for row in self.rows(table, [f"DISTINCT {column}"], present)]
+
+    def rejected_ids(self, object_name: str) -> list[str]:
+        """Records of an object of which something was rejected and has not come right since."""
+        where = f"{self.sql(self.name('object'))} = '{object_name}'"
+        found = self.ids(REJECTED_RECORDS, self.name("record_id"), where)
+        return sorted(id_ for id_ in found if id_ != EVERY_RECORD)
+
+    def rejects_a_field(self, object_name: str) -> bool:
+        """Whether a field could not be read of any record of an object, and has not been since."""
+        where = f"{self.sql(self.name('object'))} = '{object_name}'"
+        return EVERY_RECORD in self.ids(REJECTED_RECORDS, self.name("record_id"), where)
+
+    def orphans(
+        self,
+        table: str,
+        key: str,
+        column: str,
+        where: str,
+        parents: Sequence[tuple[str, str, str]],
+    ) -> pa.Table:
+        """Rows whose value in a column is the key of no parent: columns ``id`` and ``value``.
+
+        Args:
+            parents: Tables to look in, each with its key and a condition; one that does not exist
+                yet has nobody.
+        """
+        with self._client() as client:
+            names = {name: client.escape_column_name(name) for name in (key, column)}
+            sought = f"{self._table(client, table)}.{names[column]}"
+            conditions = [where, f"{names[column]} IS NOT NULL"]
+            for parent, parent_key, condition in parents:
+                if parent_key in self.column_hints(parent):
+                    conditions.append(
+                        f"NOT EXISTS (SELECT 1 FROM {self._table(client, parent)} AS parent"  # noqa: S608
+                        f" WHERE parent.{client.escape_column_name(parent_key)} = {sought}"
+                        + (f" AND {condition})" if condition else ")")
+                    )
+        return self.table(table, {"id": key, "value": column}, " AND ".join(conditions))
+
+    def count(self, table: str, where: str = "") -> int:
+        """How many rows a table has."""
+        counted = self.rows(table, ["COUNT(*)"], where)
+        return int(counted[0][0]) if counted else 0
+
+    def by_ids(
+        self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Rows of some ids; the key is the first value of each."""
+        known = [id_ for id_ in ids if _ID.match(id_)]
+        for start in range(0, len(known), _IDS_PER_STATEMENT):
+            some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
+            yield from self.rows(table, [key, *columns], f"{self.sql(key)} IN ({some})")
+
+    def changes(self, table: str, columns: Columns, rows: pa.Table) -> Changes:
+        """Compare rows with what is held, by content, and pick those to load.
+
+        A row whose columns are unchanged stays out of the load.
+
+        Args:
+            rows: As :meth:`completed` returns them.
+        """
+        ids = rows.column(columns.key.name)
+        if not rows.num_rows or ROW_HASH not in self.column_hints(table):
+            return Changes(rows, rows.num_rows, 0, 0)
+        held = dict(self.by_ids(table, columns.key.stored, ids.to_pylist(), [ROW_HASH]))
+        hashes = rows.column(ROW_HASH).to_pylist()
+        known = [id_ in held for id_ in ids.to_pylist()]
+        same = [held.get(id_) == hash_ for id_, hash_ in zip(ids.to_pylist(), hashes, strict=True)]
+        changed = rows.filter(pc.invert(pa.array(same, pa.bool_())))
+        new = len(known) - sum(known)
+        unchanged = sum(same)
+        return Changes(changed, new, rows.num_rows - new - unchanged, unchanged)
+
+    def completed(self, table: str, columns: Columns, rows: pa.Table) -> pa.Table:
+        """Append what is held in the columns that describe no longer shows; hash the whole row.
+
+        A merge sets every column that dlt knows, so what is left out would become null. The hash
+        takes the kept values in: a field that comes back empty then differs from what was kept,
+        and one that goes away makes no row another one.
+        """
+        if not columns.kept or not rows.num_rows:
+            return rows
+        hints = self.column_hints(table)
+        ids = rows.column(columns.key.name).to_pylist()
+        held = {
+            row[0]: row[1:] for row in self.by_ids(table, columns.key.stored, ids, [*columns.kept])
+        }
+        rows = rows.drop_columns([ROW_HASH])
+        for position, name in enumerate(columns.kept):
+            values = [held[id_][position] if id_ in held else None for id_ in ids]
+            rows = rows.append_column(
+                self._name_before(name, hints[name]),
+                stored_array(values, str(hints[name]["data_type"])),
+            )
+        return add_row_hash(rows)
+
+    def _name_before(self, stored: str, hints: Mapping[str, Any]) -> str:
+        """What a column was called in Arrow while its field was shown; the hash is over names."""
+        field = str(hints.get(FIELD_HINT, stored))
+        suffix = stored[len(self.name(field)) :]  # where another field had its name already
+        return field + suffix if self.name(field + suffix) == stored else stored
+
+    def table_of(
+        self, table: str, columns: Columns, ids: Sequence[str], but: Collection[str] = ()
+    ) -> pa.Table:
+        """Held rows as Arrow, in the columns' schema, ``row_hash`` last.
+
+        Args:
+            but: Stored names of columns that are left null, for they can't be read as they should.
+        """
+        but = {*but, *columns.added}
+        stored = [column.stored for column in columns.items[1:] if column.stored not in but]
+        found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
+        place = {name: 1 + position for position, name in enumerate([*stored, ROW_HASH])}
+        place[columns.key.stored] = 0
+        names = [*(column.stored for column in columns.items), ROW_HASH]
+        arrays = [
+            pa.array([row[place[name]] for row in found], kind.type)
+            if name in place
+            else pa.nulls(len(found), kind.type)
+            for name, kind in zip(names, columns.schema, strict=True)
+        ]
+        return pa.Table.from_arrays(arrays, schema=columns.schema)
+
+    def forget(self, table: str, key: str, ids: Iterable[str]) -> None:
+        """Take the hash off some rows, so that the next run loads them whatever they hold."""
+        known = [id_ for id_ in ids if _ID.match(id_)]
+        with self._client() as client:
+            for start in range(0, len(known), _IDS_PER_STATEMENT):
+                some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
+                client.execute_sql(
+                    f"UPDATE {self._table(client, table)} SET {ROW_HASH} = NULL"  # noqa: S608
+                    f" WHERE {client.escape_column_name(key)} IN ({some})"
+                )
+
+    def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
+        """Put one row in the place of the one with its key, in a transaction."""
+        with self._client() as client:
+            name = self._table(client, table)
+            columns = {self.name(column): value for column, value in row.items()}
+            names = ", ".join(client.escape_column_name(column) for column in columns)
+            marks = ", ".join(["%s"] * len(columns))
+            with client.begin_transaction():
+                key_column = client.escape_column_name(self.name(key))
+                client.execute_sql(f"DELETE FROM {name} WHERE {key_column} = %s", row[key])  # noqa: S608
+                client.execute_sql(
+                    f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
+                    *columns.values(),
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, if one was opened: a load must find nobody in its way."""
+        self._client_in_use = None
+        self._connection.close()
+
+    @contextmanager
+    def _client(self) -> Iterator[SqlClientBase[Any]]:
+        """The one connection: dlt resolves its whole configuration anew for each it makes."""
+        if self._client_in_use is None:
+            client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
+            self._client_in_use = self._connection.enter_context(client)
+        yield self._client_in_use
+
+    def _table(self, client: SqlClientBase[Any], table: str) -> str:
+        return client.make_qualified_table_name(self.stored_table(table))
+
+
+def stored_array(values: Sequence[Any], data_type: str) -> pa.Array:
+    """Values read back from a column as the Arrow type that may be loaded into it again."""
+    if data_type == "json":
+        return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
+    return pa.array(values, STORED_TYPES.get(data_type))

@@ -1,0 +1,211 @@
+"""On what terms the coming load writes: which tables it starts anew, which types were asked for.
+
+A dlt user may change a source's hints, and how a run writes. What keeps the tables true is taken
+up; what would lose or double rows without any error is refused before the first call.
+
+Rules:
+- A run loads the rows that differ from what is held. So a table that the load empties, drops or
+  replaces holds nothing, whatever it shows while the run reads.
+- Rows meet by key: a load that appends leaves two versions of a row, one that only inserts leaves
+  the old one.
+- A row's hash counts every field that was read. A new column whose values the schema contract
+  discards is therefore not read: the row would be taken for held when the contract is lifted.
+- A column's type that was asked for counts as if the column had it already: dlt copies Arrow into
+  PostgreSQL byte by byte, and a bigint's bytes in a double column are another number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dlt
+from dlt.common.destination.exceptions import DestinationCapabilitiesException
+from dlt.common.destination.utils import resolve_merge_strategy
+from dlt.common.schema.typing import TTableSchema
+from dlt.destinations.sql_client import WithSqlClient
+from dlt.extract.exceptions import DltResourceException
+from dlt.sources import DltResource, DltSource
+
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.arrow.columns import STORED_TYPES
+from salesforce_targeted.destination import rejected_records
+from salesforce_targeted.destination.held_tables import (
+    REJECTED_RECORDS,
+    RELATIONS,
+    SYNC_RUNS,
+    TASKS,
+    USERS,
+)
+from salesforce_targeted.target import CONTACT, Target
+
+# By these a row takes the place of the one with its key, and rows that don't come stay.
+_MEETING_BY_KEY = ("upsert", "delete-insert")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTerms:
+    """What is to be known of a load before its rows are chosen.
+
+    Attributes:
+        anew: Tables that the load empties, drops or replaces, as stored.
+        closed: Tables whose schema contract discards the values of new columns, as stored.
+        types: Table as stored to the ``data_type`` that somebody asked for, by stored column.
+    """
+
+    anew: frozenset[str] = frozenset()
+    closed: frozenset[str] = frozenset()
+    types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def load_terms(
+    source: DltSource,
+    pipeline: dlt.Pipeline,
+    package_state: Mapping[str, Any],
+    target: Target = CONTACT,
+    id_column: str = "id",
+) -> LoadTerms:
+    """The terms of the load that an extraction is for.
+
+    Args:
+        source: As it is extracted, with everybody's hints.
+        package_state: dlt's state of the load package: what ``refresh`` drops or empties.
+        target: The records that the source is for.
+        id_column: What Salesforce's ``Id`` is called in the tables.
+
+    Raises:
+        ConfigurationError: rows would be lost, doubled or changed; says by which hint or
+            destination, and what to do instead.
+    """
+    client = pipeline.destination_client()
+    destination = str(pipeline.destination.destination_name)
+    capabilities = client.capabilities
+    if not isinstance(client, WithSqlClient):
+        raise ConfigurationError(
+            f"the destination {destination} can't be asked in SQL what it holds",
+            remedy="Choose a database, or the filesystem.",
+        )
+    naming = source.schema.naming
+    anew = {
+        naming.normalize_table_identifier(table["name"])
+        for tables in ("dropped_tables", "truncated_tables")
+        for table in package_state.get(tables) or ()
+    }
+    closed: set[str] = set()
+    types: dict[str, dict[str, str]] = {}
+    made = _made(target, id_column)
+    for resource in source.resources.selected.values():
+        if resource.name not in made:
+            continue  # somebody else's, added to ours
+        table, key = made[resource.name]
+        hints = _hints(resource)
+        stored = naming.normalize_table_identifier(table)
+        _check_names(resource, hints, table, key)
+        if hints.get("write_disposition") == "replace":
+            anew.add(stored)
+        else:
+            _check_merge(resource, hints, capabilities, destination)
+        contract = source.schema.resolve_contract_settings_for_table(stored, hints)
+        if contract["columns"] == "discard_value":
+            closed.add(stored)
+        types[stored] = {
+            naming.normalize_path(name): _loadable(resource, name, column["data_type"])
+            for name, column in hints["columns"].items()
+            if "data_type" in column
+        }
+    return LoadTerms(frozenset(anew), frozenset(closed), types)
+
+
+def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Resource to its table and key, as the source made them."""
+    return {
+        "task_who_relation": (RELATIONS, (id_column,)),
+        "task": (TASKS, (id_column,)),
+        "user": (USERS, (id_column,)),
+        "rejected_record": (REJECTED_RECORDS, tuple(rejected_records.KEY_AND_HINTS[0])),
+        "sync_run": (SYNC_RUNS, ("run_id",)),
+        target.resource: (target.table, (id_column,)),
+        f"{target.resource}_life": (target.life_table, (target.life_key,)),
+    }
+
+
+def _hints(resource: DltResource) -> TTableSchema:
+    try:
+        return resource.compute_table_schema()
+    except DltResourceException as error:
+        raise ConfigurationError(
+            f"{resource.name}: hints that depend on the data can't be taken up: tables are read"
+            " back before rows come",
+            remedy="Give fixed hints.",
+        ) from error
+
+
+def _check_names(
+    resource: DltResource, hints: TTableSchema, made: str, key: tuple[str, ...]
+) -> None:
+    if hints["name"] != made:
+        raise ConfigurationError(
+            f"{resource.name}: its table can't be called {hints['name']}: what is held is read"
+            f" back from {made}",
+            remedy="Leave table_name as it is; a view, or a dataset of its own, gives it a name.",
+        )
+    asked = {name for name, column in hints["columns"].items() if column.get("primary_key")}
+    if asked != set(key):
+        raise ConfigurationError(
+            f"{resource.name}: rows are merged by {', '.join(key)}, not by"
+            f" {', '.join(sorted(asked)) or 'nothing'}",
+            remedy="Leave primary_key as it is.",
+        )
+
+
+def _check_merge(
+    resource: DltResource, hints: TTableSchema, capabilities: Any, destination: str
+) -> None:
+    disposition: Any = hints.get("write_disposition")
+    if disposition != "merge":
+        raise ConfigurationError(
+            f"{resource.name}: write_disposition {disposition!r} would hold each changed record"
+            " twice",
+            remedy="Leave it as it is (merge), or choose replace: then every run loads all rows.",
+        )
+    try:
+        strategy = resolve_merge_strategy({str(hints["name"]): hints}, hints, capabilities)
+    except DestinationCapabilitiesException:
+        strategy = None
+    if strategy is None:
+        raise ConfigurationError(
+            f"{resource.name}: the destination {destination} can't merge by"
+            f" {hints.get('x-merge-strategy', 'key')}, and changed records would be held twice",
+            remedy=_instead(destination),
+        )
+    if strategy not in _MEETING_BY_KEY:
+        raise ConfigurationError(
+            f"{resource.name}: merge strategy {strategy!r} would not leave one row per record, the"
+            " newest",
+            remedy="Leave it as it is (upsert).",
+        )
+
+
+def _instead(destination: str) -> str:
+    replace = 'pipeline.run(source, write_disposition="replace"), by which every run loads all rows'
+    if destination == "filesystem":
+        return (
+            'Give each resource apply_hints(table_format="delta") (pip install "dlt[deltalake]"),'
+            f" or run {replace}."
+        )
+    return (
+        'Give each resource apply_hints(write_disposition={"disposition": "merge", "strategy":'
+        ' "delete-insert"}), by which columns of your own in these tables are emptied where a'
+        f" record changes, or run {replace}."
+    )
+
+
+def _loadable(resource: DltResource, column: str, data_type: str | None) -> str:
+    if data_type is None or data_type not in STORED_TYPES:
+        raise ConfigurationError(
+            f"{resource.name}: column {column} can't be {data_type}: nothing that Salesforce sends"
+            " can be loaded into that unchanged",
+            remedy=f"Choose one of {', '.join(STORED_TYPES)}, or convert in a view.",
+        )
+    return data_type

@@ -1,0 +1,59 @@
+"""``sf_rejected_records``: records and values that could not be fetched or loaded, until they can.
+
+A rejection is keyed by object, record and field; a field of ``*`` stands for the whole record, a
+record of ``*`` for a field that can't be read of any. What comes right in a later run is deleted by
+that run's merge (``healed_at`` is dlt's deletion mark and is never seen in the table).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from salesforce_targeted.arrow.columns import TIMESTAMP
+from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, Held
+from salesforce_targeted.ledger import Ledger
+
+WHOLE_RECORD = "*"
+SCHEMA = pa.schema(
+    [
+        pa.field("object", pa.string(), nullable=False),
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("field", pa.string(), nullable=False),
+        pa.field("error", pa.string()),
+        pa.field("payload", pa.string()),
+        pa.field("first_seen_at", TIMESTAMP),
+        pa.field("last_seen_at", TIMESTAMP),
+        pa.field("healed_at", TIMESTAMP),
+    ]
+)
+_KEY = ("object", "record_id", "field")
+KEY_AND_HINTS: tuple[Sequence[str], Any] = (
+    list(_KEY),
+    {"healed_at": {"hard_delete": True, "data_type": "timestamp", "nullable": True}},
+)
+
+
+def to_table(held: Held, ledger: Ledger) -> pa.Table:
+    """This run's rejections, with when each was first seen, and those held that came right."""
+    names = [held.name(name) for name in SCHEMA.names[:-1]]
+    known = {row[:3]: row for row in held.rows(REJECTED_RECORDS, names)}
+    now = ledger.started_at
+    rows: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for one in ledger.rejected:
+        key = (one.object, one.record_id, one.field or WHOLE_RECORD)
+        first: datetime = known[key][5] if key in known else now
+        rows[key] = {
+            **dict(zip(_KEY, key, strict=True)),
+            "error": one.error,
+            "payload": one.payload or None,
+            "first_seen_at": first,
+            "last_seen_at": now,
+        }
+    for key, row in known.items():
+        if key not in rows and ledger.came(key[0], key[1]):
+            rows[key] = {**dict(zip(SCHEMA.names, row, strict=False)), "healed_at": now}
+    return pa.Table.from_pylist(list(rows.values()), schema=SCHEMA)

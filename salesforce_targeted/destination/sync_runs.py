@@ -1,0 +1,123 @@
+"""``sf_sync_runs``: one row per run, made of the same facts as the report.
+
+The row is loaded with the run's data and finished once the load has been checked, so a row whose
+status is ``loaded`` belongs to a run that ended between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from salesforce_targeted.arrow.columns import TIMESTAMP
+from salesforce_targeted.version import __version__
+
+LOADED = "loaded"
+_COUNTED = {
+    "relations": ("read", "new", "updated", "removed", "held"),
+    "contacts": (
+        "discovered", "asked", "retrieved", "new", "updated", "unchanged", "gone", "rejected",
+        "held",
+    ),
+}  # fmt: skip
+SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("started_at", TIMESTAMP),
+        pa.field("status", pa.string()),
+        pa.field("mode", pa.string()),
+        pa.field("seconds", pa.float64()),
+        pa.field("cursor", TIMESTAMP),
+        pa.field("calls_total", pa.int64()),
+        pa.field("calls_predicted", pa.int64()),
+        *(
+            pa.field(f"{part}_{name}", pa.int64())
+            for part, names in _COUNTED.items()
+            for name in names
+        ),
+        pa.field("relations_explained_pct", pa.float64()),
+        pa.field("warning_count", pa.int64()),
+        pa.field("error", pa.string()),
+        pa.field("api_version", pa.string()),
+        pa.field("library_version", pa.string()),
+        pa.field("dlt_version", pa.string()),
+        pa.field("report", pa.string()),
+    ]
+)
+
+
+def row(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a run, by column.
+
+    Args:
+        facts: As :func:`salesforce_targeted.ledger.Ledger.facts` gives them.
+    """
+    counts = {
+        f"{part}_{name}": facts[part][name] for part, names in _COUNTED.items() for name in names
+    }
+    return {
+        "run_id": facts["run_id"],
+        "started_at": facts["started_at"],
+        "status": facts["status"],
+        "mode": facts["mode"],
+        "seconds": facts["seconds"],
+        "cursor": facts["cursor"],
+        "calls_total": facts["calls"]["total"],
+        "calls_predicted": facts["calls"]["predicted"],
+        **counts,
+        "relations_explained_pct": facts["closure"]["relations_explained_pct"],
+        "warning_count": len(facts["warnings"]),
+        "error": facts.get("error"),
+        "api_version": facts["versions"]["api"],
+        "library_version": facts["versions"]["library"],
+        "dlt_version": facts["versions"]["dlt"],
+        "report": as_json(facts),
+    }
+
+
+def verification_row(
+    facts: Mapping[str, Any], started_at: datetime, seconds: float
+) -> dict[str, Any]:
+    """The row of a verification, by column; what a sync counts is null.
+
+    Args:
+        facts: As :func:`salesforce_targeted.verify.verify` gives them; ids are left out of the row.
+    """
+    told = {key: facts[key] for key in ("status", "mode", "compared", "calls", "warnings")}
+    told["drift"] = {cause: n for cause, n in facts["drift"].items() if isinstance(n, int)}
+    return {
+        "run_id": f"{started_at:%Y%m%dT%H%M%S.%f}Z",
+        "started_at": started_at,
+        "status": facts["status"],
+        "mode": facts["mode"],
+        "seconds": seconds,
+        "calls_total": facts["calls"]["total"],
+        "warning_count": len(facts["warnings"]),
+        "library_version": __version__,
+        "dlt_version": version("dlt"),
+        "report": as_json(told),
+    }
+
+
+def to_table(facts: Mapping[str, Any]) -> pa.Table:
+    """The row as Arrow."""
+    return pa.Table.from_pylist([row(facts)], schema=SCHEMA)
+
+
+def as_json(facts: Mapping[str, Any]) -> str:
+    """The facts as one JSON object; instants as ISO 8601 in UTC."""
+    return orjson.dumps(facts, option=orjson.OPT_UTC_Z).decode()
+
+
+def versions(api: str) -> dict[str, str]:
+    """What ran: our version, dlt's, and the org's API version."""
+    return {
+        "library": __version__,
+        "dlt": version("dlt"),
+        "api": api,
+    }

@@ -1,0 +1,1 @@
+"""Inside dlt's extract: the stages of one run, in order, and what they share."""

@@ -1,0 +1,91 @@
+"""Discovery: whom the org's relations point at now, and a guard against losing them all."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.arrow.id_counts import IdCounts
+from salesforce_targeted.arrow.id_set import Texts, span
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.relations import queries
+
+# A set that shrinks under this share of what was active, by more than this many, is more likely a
+# permission that was lost than a sales team that stopped working.
+SHRINK_SHARE = 0.5
+SHRINK_CONTACTS = 20
+
+
+class ShrinkError(SalesforceError):
+    """Discovery returned far fewer active contacts than are held as active."""
+
+    default_remedy = (
+        "Check that the user still sees the activities (View All Data, sharing). If the contacts"
+        " really left, run again with --allow-shrink."
+    )
+
+
+def discovered(run: Run) -> IdCounts:
+    """Active records that the org shows, with how many relations each has; asked once per run.
+
+    Raises:
+        ShrinkError: far fewer than were active; nothing has been marked or loaded.
+    """
+    if run.active is None:
+        found = run.read_contacts if run.read_contacts is not None else _discover(run)
+        run.ledger.step(f"discovered {len(found):,} active {run.target.object_name.lower()}s")
+        if run.scope.complete and not run.scope.allow_shrink:
+            _check_shrink(run, len(found))
+        run.active = found
+    return run.active
+
+
+def _discover(run: Run) -> IdCounts:
+    since = run.scope.since or run.settings.since
+    first, per_call = run.first_groups, run.client.limits.groups_per_query
+    begin = first[-1][run.junction.who] if first else run.target.first_id or ""
+    cuts = _cuts(run, begin)
+    batches = queries.active(
+        run.client,
+        run.junction,
+        run.key_prefix,
+        since=since if run.filters_by_stamp else None,
+        after=run.target.first_id,
+        first=first,
+        cuts=cuts,
+    )
+    rows = pa.concat_tables(batches)
+    # An org that sorts ids in another order than ours may answer one in two ranges.
+    once = rows.group_by("id").aggregate([("count", "max")]).rename_columns(["id", "count"])
+    found = IdCounts(once)
+    if first is None or not queries.is_last(first, run.junction, run.key_prefix, per_call):
+        # A range ends with a batch that is not full; the last contacts with one of other objects.
+        starts = [span(found.ids, "", low)[1] for low in (begin, *cuts)]
+        ends = [*starts[1:], len(found)]
+        in_ranges = [end - start for start, end in zip(starts, ends, strict=True)]
+        run.ledger.predict("query", sum(many // per_call + 1 for many in in_ranges))
+    return found
+
+
+def _cuts(run: Run, begin: str) -> list[str]:
+    """Ids that part what is to be discovered into batches, as far as it is known already."""
+    if not run.scope.complete:
+        return []
+    known = run.held.id_array(run.target.life_table, run.target.life_key, "is_active")
+    # Some come and go: a range of somewhat fewer than fit one batch is still one batch.
+    step = run.client.limits.groups_per_query * 9 // 10
+    start = span(known, "", begin)[1]
+    if step < 1 or len(known) - start < 2 * step:
+        return []
+    return list(Texts(known)[start + step :: step])
+
+
+def _check_shrink(run: Run, found: int) -> None:
+    before = run.held.count(run.target.life_table, "is_active")
+    few = found < before * SHRINK_SHARE and before - found > SHRINK_CONTACTS
+    if before and (found == 0 or few):
+        active = f"active {run.target.object_name.lower()}s"
+        raise ShrinkError(
+            f"the org shows {found:,} {active} where {before:,} were active; nothing was marked as"
+            " left and nothing was loaded"
+        )

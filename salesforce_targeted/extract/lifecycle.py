@@ -1,0 +1,177 @@
+"""A record's life in the active set: one row of ``sf_active_contacts`` per contact ever held.
+
+Rule: ``sf_contacts`` stays a true copy of Salesforce; what we know *about* a contact stands here. A
+row is written when something about it changes, so a quiet run writes none. The same for the leads,
+accounts or whatever else a run is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from salesforce_targeted.arrow.columns import TIMESTAMP
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
+from salesforce_targeted.target import Target
+
+# Why a contact left, by what became of its last relation.
+RELATION_REMOVED, TASK_DELETED, TASK_ARCHIVED = "relation_removed", "task_deleted", "task_archived"
+# Behind the column of the id, which is called after the object.
+_COLUMNS = pa.schema(
+    [
+        pa.field("is_active", pa.bool_()),
+        pa.field("relation_count", pa.int64()),
+        pa.field("gone_reason", pa.string()),
+        pa.field("merged_into", pa.string()),
+        pa.field("first_seen_at", TIMESTAMP),
+        pa.field("last_seen_at", TIMESTAMP),
+        pa.field("left_at", TIMESTAMP),
+        pa.field("left_reason", pa.string()),
+    ]
+)
+
+
+def schema(key: str) -> pa.Schema:
+    """The columns of a life table, its key first, in the order of :class:`Life`."""
+    return pa.schema([pa.field(key, pa.string(), nullable=False), *_COLUMNS])
+
+
+def descriptions(target: Target) -> dict[str, str]:
+    """What the columns of a life table say, for the schema."""
+    one = target.object_name.lower()
+    return {
+        target.life_key: f"Salesforce id of the {one}; joins {target.table}",
+        "is_active": f"Whether a relation of the org points at the {one}",
+        "relation_count": f"Relations that the org shows for the {one}",
+        "gone_reason": f"Why the org does not return the {one}: deleted, merged, hidden, rejected",
+        "merged_into": f"The {one} that survived the merge",
+        "first_seen_at": f"The run that first saw the {one}",
+        "last_seen_at": f"When a change of this row was last written while the {one} was active;"
+        " for one that left, the last run that saw it active",
+        "left_at": f"The run that found no relation of the {one} any more",
+        "left_reason": "relation_removed, task_deleted or task_archived",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A row of ``sf_active_contacts``, in the order of :func:`schema`."""
+
+    record_id: str
+    is_active: bool
+    relation_count: int
+    gone_reason: str | None
+    merged_into: str | None
+    first_seen_at: datetime
+    last_seen_at: datetime
+    left_at: datetime | None = None
+    left_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What a run saw.
+
+    Attributes:
+        counts: Active contact to its relations.
+        complete: Whether ``counts`` are all there are; if not, nobody is said to have left.
+        gone: Contacts that the org did not return.
+        rejected: Contacts that came but could not be loaded.
+        returned: Whether a contact was asked for and came; None for one that was not asked for.
+        left_reasons: Contact to the reason of its last relation's removal.
+        now: The run's time.
+        before: The time of the last run that looked at all relations.
+    """
+
+    counts: Mapping[str, int]
+    complete: bool
+    gone: Mapping[str, Gone]
+    rejected: frozenset[str]
+    asked: frozenset[str]
+    left_reasons: Mapping[str, str]
+    now: datetime
+    before: datetime | None
+
+
+def changed(known: Mapping[str, Life], held: Iterable[str], seen: Sighting) -> list[Life]:
+    """The lives that a run changed or began.
+
+    Args:
+        known: Lives by contact id, as they are in the destination.
+        held: Contact ids in ``sf_contacts`` after the run.
+    """
+    return changed_among(sorted({*known, *held, *seen.counts, *seen.gone}), known, seen)
+
+
+def changed_among(ids: Iterable[str], known: Mapping[str, Life], seen: Sighting) -> list[Life]:
+    """Those of some contacts' lives that a run changed or began."""
+    found = []
+    for record_id in ids:
+        before = known.get(record_id)
+        if before is None and not seen.complete and record_id not in seen.counts:
+            continue  # held by a run that kept no books: a run over less can't say if it is active
+        after = _lived(before or _born(record_id, seen), seen)
+        if after != before:
+            found.append(after)
+    return found
+
+
+def to_table(lives: Iterable[Life], key: str) -> pa.Table:
+    """Lives as Arrow rows, the id in the column of that name."""
+    made, some = schema(key), list(lives)
+    arrays = [
+        pa.array([getattr(life, one.name) for life in some], column.type)
+        for one, column in zip(fields(Life), made, strict=True)
+    ]
+    return pa.Table.from_arrays(arrays, schema=made)
+
+
+def _born(record_id: str, seen: Sighting) -> Life:
+    return Life(
+        record_id,
+        is_active=record_id in seen.counts,
+        relation_count=seen.counts.get(record_id, 0),
+        gone_reason=None,
+        merged_into=None,
+        first_seen_at=seen.now,
+        last_seen_at=seen.now,
+    )
+
+
+def _lived(life: Life, seen: Sighting) -> Life:
+    life = _returned(life, seen)
+    if life.record_id in seen.counts:
+        count = seen.counts[life.record_id]
+        if not life.is_active or count != life.relation_count:
+            return replace(
+                life, is_active=True, relation_count=count, last_seen_at=seen.now,
+                left_at=None, left_reason=None,
+            )  # fmt: skip
+        return life
+    reason = seen.left_reasons.get(life.record_id)
+    if life.is_active and seen.complete:
+        return replace(
+            life, is_active=False, relation_count=0, left_at=seen.now, left_reason=reason,
+            last_seen_at=max(life.last_seen_at, seen.before or life.last_seen_at),
+        )  # fmt: skip
+    # It left in a run that did not look at the relations, or with one that came back meanwhile.
+    return replace(life, left_reason=reason) if reason and not life.is_active else life
+
+
+def _returned(life: Life, seen: Sighting) -> Life:
+    """The life with why the org does not return the contact, or that it does."""
+    gone = seen.gone.get(life.record_id)
+    if gone is None:
+        if life.record_id in seen.rejected:
+            return replace(life, gone_reason="rejected", merged_into=None)
+        if life.record_id in seen.asked:
+            return replace(life, gone_reason=None, merged_into=None)
+        return life
+    if gone.reason == HIDDEN and life.gone_reason in {DELETED, MERGED}:
+        # Purged from the recycle bin: what became of it is known already, if not of its winner.
+        later = seen.gone.get(life.merged_into or "")
+        return replace(life, merged_into=later.merged_into or life.merged_into) if later else life
+    return replace(life, gone_reason=gone.reason, merged_into=gone.merged_into)

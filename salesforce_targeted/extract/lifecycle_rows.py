@@ -1,0 +1,116 @@
+"""What a run changed in records' lives: what was known, what it saw, the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import pyarrow as pa
+
+from salesforce_targeted.arrow.id_counts import IdCounts
+from salesforce_targeted.arrow.id_set import id_array, span, union
+from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.extract import lifecycle
+from salesforce_targeted.extract.discovery import discovered
+from salesforce_targeted.extract.lifecycle import Life, Sighting
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.retrieval.results import MERGED, Gone, Refreshed
+
+# Lives are read and compared so many at a time: memory stays flat for any number of contacts.
+_LIVES_AT_ONCE = 10_000
+
+
+def changed_lives(run: Run) -> Iterator[pa.Table]:
+    """Yield rows of the life table that this run changed or began."""
+    held, target = run.held, run.target
+    key, *others = [held.name(name) for name in lifecycle.schema(target.life_key).names]
+    books = run.answered or Refreshed()
+    counts, seen = _sighting(run, books)
+    ids = union(
+        held.id_array(target.life_table, key),
+        held.id_array(target.table, run.columns(target.table).key.stored),
+        run.asked,
+        counts.ids,
+        id_array(seen.gone),
+    )
+    for start in range(0, len(ids), _LIVES_AT_ONCE):
+        some = ids[start : start + _LIVES_AT_ONCE].to_pylist()
+        known = {row[0]: Life(*row) for row in held.by_ids(target.life_table, key, some, others)}
+        first, last = span(run.asked, some[0], some[-1])
+        seen = replace(
+            seen,
+            counts=counts.between(some[0], some[-1]),
+            asked=frozenset(run.asked[first:last].to_pylist()),
+        )
+        seen = replace(seen, left_reasons={**_reasons_held(run, known, seen), **run.left_reasons})
+        lives = lifecycle.changed_among(some, known, seen)
+        if lives:
+            yield lifecycle.to_table(lives, target.life_key)
+
+
+def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Sighting]:
+    """How many relations each active record has, and all else that the run saw."""
+    before = run.state.get("discovered_at")
+    if run.scope.complete:
+        counts = discovered(run)
+        run.state["discovered_at"] = run.ledger.started_at.isoformat()
+    elif not run.holds_relations:
+        counts = IdCounts()  # what a part of the relations says is no count
+    else:
+        named = run.named_contacts.ids
+        held, changes = run.held_relations, run.relation_changes
+        numbers = [held[who] + changes[who] for who in named.to_pylist()]
+        counts = IdCounts(pa.table({"id": named, "count": pa.array(numbers, pa.int64())}))
+    return counts, Sighting(
+        counts={},
+        complete=run.scope.complete,
+        gone=_with_known_winners(run, books.gone),
+        rejected=frozenset(books.rejected),
+        asked=frozenset(),
+        left_reasons=run.left_reasons,
+        now=run.ledger.started_at,
+        before=datetime.fromisoformat(before) if before else None,
+    )
+
+
+def _reasons_held(run: Run, known: Mapping[str, Life], seen: Sighting) -> dict[str, str]:
+    """Why records that leave now left, where an earlier run marked their relations.
+
+    It may have been stopped after it had loaded the relations and before the lives.
+    """
+    if not seen.complete:
+        return {}
+    leaving = [
+        id_
+        for id_, life_ in known.items()
+        if life_.is_active and id_ not in seen.counts and id_ not in run.left_reasons
+    ]
+    if not run.holds_relations:
+        return dict.fromkeys(leaving, lifecycle.RELATION_REMOVED)
+    who, key = run.held.name("RelationId"), run.columns(RELATIONS).key.stored
+    found = run.held.by_ids(RELATIONS, who, leaving, ["removed_at", key, "removed_reason"])
+    # As a run does it that is not stopped: of those removed together the last one's counts.
+    removed = sorted((*row[1:3], row[0], row[3]) for row in found if row[1] and row[3])
+    # Those of one that was merged away point at the winner now, and none is marked.
+    merged = [id_ for id_ in leaving if id_ in seen.gone and seen.gone[id_].reason == MERGED]
+    return {
+        **dict.fromkeys(merged, lifecycle.RELATION_REMOVED),
+        **{contact: reason for _, _, contact, reason in removed},
+    }
+
+
+def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:
+    """Where a trail of merges ends at a purged record: the last winner that a run has seen."""
+    ended = {id_: one for id_, one in gone.items() if one.trail_ends and one.merged_into}
+    asked = {*ended, *(one.merged_into for one in ended.values() if one.merged_into)}
+    known = dict(
+        run.held.by_ids(run.target.life_table, run.target.life_key, sorted(asked), ["merged_into"])
+    )
+    later = {
+        id_: replace(
+            one, merged_into=known.get(one.merged_into or "") or known.get(id_) or one.merged_into
+        )
+        for id_, one in ended.items()
+    }
+    return {**gone, **later}

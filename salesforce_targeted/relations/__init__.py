@@ -1,0 +1,1 @@
+"""The rows that make records active: queries, pages, distinct ids."""

@@ -1,0 +1,220 @@
+"""The rows of TaskWhoRelation: since a cursor, of some ids, in ranges of ids side by side.
+
+Rules. Ranges that follow one another cover all ids whatever order the org sorts them in.
+A result that falls apart is read again from its start, each row yielded once. A relation that makes
+its page fail is searched for in ever smaller ranges of ids, and rejected; the others are read.
+
+Sources: Object Reference, "TaskWhoRelation"; REST API Developer Guide, "Query" (locators).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import chain
+
+import pyarrow.compute as pc
+
+from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api import ids as sf_ids
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.concurrency import as_they_come, in_order
+from salesforce_targeted.api.errors import (
+    LocatorExpiredError,
+    SalesforceError,
+    TruncatedAnswerError,
+    is_of_records,
+)
+from salesforce_targeted.api.limits import Limits
+from salesforce_targeted.arrow.batch import Batch
+from salesforce_targeted.arrow.columns import Columns
+from salesforce_targeted.arrow.id_set import IdSet
+from salesforce_targeted.relations.queries import as_task_fields, where
+from salesforce_targeted.relations.requests import AskingRelations, id_range
+from salesforce_targeted.retrieval.isolation import Isolation
+from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
+
+# How often a result that falls apart is read from its start.
+_READINGS = 3
+# Calls that a range should be worth at least: each range may end in a page that is not full.
+_PAGES_PER_RANGE = 5
+_MOST_RANGES = 24
+
+Range = tuple[str | None, str | None]
+
+
+def read(
+    client: SalesforceClient,
+    junction: Junction,
+    columns: Columns,
+    *,
+    since: datetime | None = None,
+    limit: int | None = None,
+    ids: Sequence[str] | None = None,
+    who: Sequence[str] | None = None,
+    within: Range = (None, None),
+) -> Iterator[Batch]:
+    """Yield relation rows, a page at a time, each row once.
+
+    Args:
+        columns: Those of TaskWhoRelation, whichever object answers.
+        since: Rows with ``SystemModstamp`` at or after it.
+        limit: At most so many rows, the oldest first.
+        ids: These relations only.
+        who: Only relations of these contacts.
+        within: From this id on, up to and without that one.
+
+    Yields:
+        Batches; a relation that can't be read is in the ``rejected`` of the last ones.
+
+    Raises:
+        SalesforceError: nothing can be read, or with a limit the first page can't.
+    """
+    low, high = within
+    condition = soql.and_(
+        where(junction, since),
+        None if who is None else soql.id_in(who, junction.who),
+        None if low is None else soql.ge("Id", low),
+        None if high is None else soql.lt("Id", high),
+    )
+    asking = AskingRelations(client, junction, columns, condition)
+    order = () if limit is None else ("SystemModstamp", "Id")
+    statement = asking.statement(ids, columns.fields, order, limit)
+    came = IdSet()
+    for attempt in range(1, _READINGS + 1):
+        try:
+            for page in client.pages_as(statement, asking.read):
+                key = page.table.column(columns.key.name)
+                new = pc.invert(pc.is_in(key, value_set=came.ids)) if attempt > 1 else None
+                came.add(key)
+                yield page if new is None else page.of_rows(new, columns)
+        except SalesforceError as error:
+            # A locator expires, and rows that are deleted while a long result is read drop out of
+            # it, which can't be told from an answer that was cut.
+            fell_apart = isinstance(error, LocatorExpiredError | TruncatedAnswerError)
+            if fell_apart and attempt < _READINGS:
+                continue
+            if limit is not None or not is_of_records(error):
+                raise
+            yield from _readable(client, columns, asking, ids, came, error)
+        return
+
+
+def _readable(
+    client: SalesforceClient,
+    columns: Columns,
+    asking: AskingRelations,
+    ids: Sequence[str] | None,
+    came: IdSet,
+    error: SalesforceError,
+) -> Iterator[Batch]:
+    """Yield what can be read of rows that can't be read together, but for those that came.
+
+    Raises:
+        SalesforceError: the one given, where no relation is to blame for it.
+    """
+    some = ids if ids is not None else id_range(client, asking)
+    if not some:
+        raise error
+    for batch, absent in Isolation(client, columns, asking).answers(some, {}, error):
+        if absent and ids is None:
+            # An org that sorts ids in another order than their digits': a range of one id answered
+            # for others, and which of them can't be read is not known.
+            raise error
+        new = pc.invert(pc.is_in(batch.table.column(columns.key.name), value_set=came.ids))
+        rejected = batch.rejected
+        fresh = batch.of_rows(new, columns)
+        yield Batch(fresh.table, rejected, fresh.nuls_removed)
+
+
+def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[Range]:
+    """Ranges of ids, to be read side by side; a single one where that gains nothing.
+
+    One call, where there are more rows than a few pages: the first and the last id.
+
+    Args:
+        expected: About how many rows there are.
+    """
+    pieces = pieces_of(expected, client.limits)
+    if pieces == 1:
+        return [(None, None)]
+    ends: list[str] = []
+    statements = [
+        soql.select(["Id"], junction.object_name, order_by=[order], limit=1)
+        for order in ("Id", soql.descending("Id"))
+    ]
+    answers = client.together([endpoints.query(client.version, one) for one in statements])
+    for answer in answers:
+        if isinstance(answer, SalesforceError):
+            return [(None, None)]
+        ends += [row["Id"] for row in readers.page(answer).records]
+    bounds: list[str | None] = [None]
+    bounds += sf_ids.evenly_between(ends[0], ends[-1], pieces) if len(ends) > 1 else []
+    return list(zip(bounds, [*bounds[1:], None], strict=True))
+
+
+def pieces_of(expected: int, limits: Limits) -> int:
+    """How many ranges so many rows are read in."""
+    pages = expected // limits.rows_per_query_page
+    return max(1, min(_MOST_RANGES, pages // _PAGES_PER_RANGE))
+
+
+def read_ranges(
+    client: SalesforceClient,
+    junction: Junction,
+    columns: Columns,
+    some: Sequence[Range],
+    *,
+    since: datetime | None = None,
+    limit: int | None = None,
+) -> Iterator[tuple[int, Batch]]:
+    """Yield the rows of several ranges with the number of their range, as they come."""
+
+    def of(number: int) -> Iterator[tuple[int, Batch]]:
+        pages = read(client, junction, columns, since=since, limit=limit, within=some[number])
+        return ((number, batch) for batch in pages)
+
+    return as_they_come([of(number) for number in range(len(some))], client.max_in_flight)
+
+
+def read_by_ids(
+    client: SalesforceClient, junction: Junction, columns: Columns, ids: Sequence[str]
+) -> Iterator[Batch]:
+    """Yield the rows of these relations that the org shows, a page at a time."""
+    per_call = ids_per_call(junction, columns)
+
+    def ask(some: Sequence[str]) -> list[Batch]:
+        return list(read(client, junction, columns, ids=some))
+
+    parts = (ids[start : start + per_call] for start in range(0, len(ids), per_call))
+    yield from chain.from_iterable(in_order(ask, parts, client.max_in_flight))
+
+
+def ids_per_call(junction: Junction, columns: Columns) -> int:
+    """How many relations one query names."""
+    fields = columns.fields
+    asked = fields if junction is SHARED_ACTIVITIES else as_task_fields(fields)
+    return soql.ids_that_fit([*asked, junction.who], junction.object_name)
+
+
+def targets(
+    client: SalesforceClient,
+    junction: Junction,
+    columns: Columns,
+    *,
+    since: datetime | None = None,
+    who: Sequence[str] | None = None,
+) -> Iterator[Batch]:
+    """Yield the relations that the org shows, a page at a time: their ids and ``RelationId``.
+
+    Args:
+        columns: Those of TaskWhoRelation; only these two of them are read.
+        who: Only relations of these contacts.
+    """
+    only = columns.only(["RelationId"])
+    some: Iterator[Sequence[str] | None] = iter([None])
+    if who is not None:
+        size = soql.ids_that_fit(["Id", junction.who], junction.object_name, field=junction.who)
+        some = iter(who[start : start + size - 10] for start in range(0, len(who), size - 10))
+    for part in some:
+        yield from read(client, junction, only, since=since, who=part)

@@ -1,0 +1,158 @@
+"""TaskWhoRelation: what relates a task to people, and the distinct ids of those (discovery).
+
+Rules. A GROUP BY can't be paged, so discovery walks the ids in their own order, one batch a call.
+TaskWhoRelation exists in REST only, answers ``query`` only, and only where Shared Activities is on;
+elsewhere a task's own ``WhoId`` is its one relation, and the same rows are made of it.
+
+Sources: Object Reference, "TaskWhoRelation"; SOQL and SOSL Reference, "GROUP BY" (considerations).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from salesforce_targeted.api import ids as sf_ids
+from salesforce_targeted.api import soql
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.concurrency import as_they_come
+from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
+
+Record = dict[str, Any]
+
+
+# What a relation has; TaskWhoRelation's describe decides where it exists.
+_FIELDS_OF_TASK = (
+    "Id", "IsDeleted", "AccountId", "CreatedDate", "CreatedById", "LastModifiedDate",
+    "LastModifiedById", "SystemModstamp",
+)  # fmt: skip
+
+
+def describe_of_task_relations(task: Mapping[str, Any]) -> dict[str, Any]:
+    """A describe of TaskWhoRelation made of Task's, for orgs without Shared Activities."""
+    entries = {entry["name"]: entry for entry in task["fields"]}
+    same = [entries[name] for name in _FIELDS_OF_TASK if name in entries]
+    renamed = [
+        {**entries["WhoId"], "name": "RelationId", "label": "Relation ID"},
+        {**entries["Id"], "name": "TaskId", "type": "reference", "label": "Task ID"},
+        {**entries["WhoId"], "name": "Type", "type": "string", "label": "Type"},
+    ]
+    return {"name": "TaskWhoRelation", "fields": [*same, *renamed]}
+
+
+def count_statement(junction: Junction, since: datetime | None = None) -> soql.Soql:
+    """How many relations the org shows."""
+    return soql.select([soql.aggregate("COUNT")], junction.object_name, where(junction, since))
+
+
+def count(client: SalesforceClient, junction: Junction, since: datetime | None = None) -> int:
+    """How many relations the org shows; one call."""
+    return client.count(count_statement(junction, since))
+
+
+def groups_statement(
+    junction: Junction,
+    per_call: int,
+    after: str | None = None,
+    since: datetime | None = None,
+    before: str | None = None,
+) -> soql.Soql:
+    """The next batch of ids that relations point at, in their order, with how many do."""
+    beyond = soql.ne(junction.who, None) if after is None else soql.gt(junction.who, after)
+    return soql.select(
+        [junction.who, soql.aggregate("COUNT", "Id", "relations")],
+        junction.object_name,
+        soql.and_(
+            junction.condition,
+            beyond,
+            None if before is None else soql.le(junction.who, before),
+            None if since is None else soql.ge("SystemModstamp", since),
+        ),
+        group_by=[junction.who],
+        order_by=[junction.who],
+        limit=per_call,
+    )
+
+
+def active(
+    client: SalesforceClient,
+    junction: Junction,
+    key_prefix: str,
+    *,
+    since: datetime | None = None,
+    after: str | None = None,
+    first: list[Record] | None = None,
+    cuts: Sequence[str] = (),
+) -> Iterator[pa.Table]:
+    """Yield the ids that relations point at, with how many do, a batch at a time (discovery).
+
+    Args:
+        key_prefix: Three characters that the ids of the wanted object start with. Ids are answered
+            in their own order, so the objects lie one after another and the rest is not read.
+        after: Only ids after this one.
+        first: The first batch, where it is known already.
+        cuts: Ids beyond the first batch that part the rest into ranges, read side by side.
+
+    Yields:
+        Tables with the columns ``id`` and ``count``. An id comes twice only where the org sorts
+        ids in an order of its own.
+    """
+    per_call = client.limits.groups_per_query
+
+    def of(low: str | None, high: str | None) -> Iterator[list[Record]]:
+        last = low
+        while True:
+            rows = client.records(groups_statement(junction, per_call, last, since, high))
+            yield rows
+            if is_last(rows, junction, key_prefix, per_call):
+                return
+            last = rows[-1][junction.who]
+
+    def _table(rows: list[Record]) -> pa.Table:
+        wanted = [row for row in rows if sf_ids.key_prefix(row[junction.who]) == key_prefix]
+        ids = pa.array([row[junction.who] for row in wanted], pa.string())
+        counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
+        return pa.table({"id": ids, "count": counts})
+
+    begin = after
+    if first is not None:
+        yield _table(first)
+        if is_last(first, junction, key_prefix, per_call):
+            return
+        begin = first[-1][junction.who]
+    lows = [begin, *cuts]
+    sources = [of(low, high) for low, high in zip(lows, [*cuts, None], strict=True)]
+    for rows in as_they_come(sources, client.max_in_flight):
+        yield _table(rows)
+
+
+def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_call: int) -> bool:
+    """Whether no batch of discovery after this one holds ids of the wanted object."""
+    beyond = any(sf_ids.key_prefix(row[junction.who]) > key_prefix for row in rows)
+    return beyond or len(rows) < per_call
+
+
+def where(junction: Junction, since: datetime | None) -> soql.Condition | None:
+    """Relations that point at somebody, modified at or after a moment."""
+    return soql.and_(
+        junction.condition,
+        None if junction is SHARED_ACTIVITIES else soql.ne(junction.who, None),
+        None if since is None else soql.ge("SystemModstamp", since),
+    )
+
+
+def as_task_fields(fields: Iterable[str]) -> list[str]:
+    """The fields of Task that a relation's are made of."""
+    names = ["Id" if name == "TaskId" else "WhoId" if name == "RelationId" else name
+             for name in fields if name != "Type"]  # fmt: skip
+    return list(dict.fromkeys(["Id", *names]))
+
+
+def as_relation(task: Record) -> Record:
+    """A task as the one relation that its WhoId is; the relation takes the task's id."""
+    who = task.get("WhoId")
+    kind = {"003": "Contact", "00Q": "Lead"}.get(who[:3]) if who else None
+    return {**task, "RelationId": who, "TaskId": task["Id"], "Type": kind}

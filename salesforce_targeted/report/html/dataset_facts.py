@@ -1,0 +1,279 @@
+"""What the tables say for the page: each question on its own, a few short ones in all.
+
+Rule: a question that the database does not answer costs its own part of the page and no other. A
+run that failed because the database is away gets its page too, and waits for it only once.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from salesforce_targeted.arrow.columns import FIELD_HINT
+from salesforce_targeted.destination.errors import cause, first_line, is_of_destination, told
+from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, RELATIONS, SYNC_RUNS, Held
+from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.extract.run import OBJECTS
+
+logger = logging.getLogger("salesforce_targeted")
+
+Answer = TypeVar("Answer")
+WEEKS_SHOWN, RUNS_SHOWN = 52, 20
+VERIFY = "verify"
+_LIFE = {"is_active", "relation_count", "gone_reason"}
+# How a run warns of a field that describe no longer shows (salesforce_targeted.columns).
+_HIDDEN = re.compile(r"(\w+): Salesforce no longer shows the field of column (\S+) to our user")
+_RUN_ID = re.compile(r"[0-9A-Z.]+\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """One table of Salesforce's rows.
+
+    Attributes:
+        newest: The newest ``SystemModstamp`` in it.
+        always: Fields that have a value in every row.
+        sometimes: Fields that have a value in some rows.
+        empty: API names of the fields without any value.
+        hidden: API names of the fields that the org no longer shows to our user.
+    """
+
+    table: str
+    rows: int
+    newest: datetime | None
+    always: int
+    sometimes: int
+    empty: tuple[str, ...]
+    hidden: tuple[str, ...]
+
+    @property
+    def described(self) -> int:
+        """Fields that the org shows to our user and that can be a column."""
+        return self.always + self.sometimes + len(self.empty)
+
+
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """A row of ``sf_sync_runs``, as the page shows it; what a run didn't count is None."""
+
+    run_id: str
+    started_at: datetime
+    mode: str
+    status: str
+    seconds: float | None
+    calls: int | None
+    contacts_held: int | None
+    contacts_new: int | None
+    contacts_updated: int | None
+    relations_new: int | None
+    warnings: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What the last ``--verify`` found: cause to how many, table to how many were compared."""
+
+    at: datetime
+    drift: Mapping[str, int]
+    compared: Mapping[str, int]
+
+
+@dataclass(slots=True)
+class Answers:
+    """What the page knows beside the run's own facts; None is what could not be asked.
+
+    Attributes:
+        stages: Life stage to contacts: ``active``, ``left`` or why the org does not return them.
+        weeks: Monday to the relations made in that week, without a gap, the newest last.
+        before: Relations that are older than those weeks.
+        runs: The newest first.
+        unanswered: One sentence for each question that failed.
+    """
+
+    place: str = ""
+    org: str = ""
+    stages: dict[str, int] | None = None
+    weeks: list[tuple[date, int]] | None = None
+    before: int = 0
+    tables: list[TableFacts] = field(default_factory=list)
+    runs: list[PastRun] | None = None
+    verified: Verification | None = None
+    rejected: int | None = None
+    unanswered: list[str] = field(default_factory=list)
+    away: bool = False
+
+
+def answers(held: Held, facts: Mapping[str, Any]) -> Answers:
+    """Ask the tables.
+
+    Args:
+        facts: The run's: its warnings name the fields that the org no longer shows.
+    """
+    org = held_org(held.pipeline.state.get("sources", {}).get(held.schema.name, {}))
+    found = Answers(
+        place=f"{held.pipeline.destination.destination_name}, dataset {held.pipeline.dataset_name}",
+        org=org.host if org else "",
+    )
+
+    def ask(what: str, question: Callable[..., Answer], *given: Any) -> Answer | None:
+        return _asked(found, held, what, partial(question, held, *given))
+
+    found.away = ask("", _reached) is None
+    if found.away:
+        return found
+    found.stages = ask("Life stages", _stages)
+    days = ask("Relations per week", _days)
+    if days is not None:
+        found.weeks, found.before = weeks(days)
+    for table in _of_salesforce(held):
+        hidden = _hidden(facts["warnings"], OBJECTS.get(table, facts["object"]))
+        said = ask(table, _table, table, hidden)
+        found.tables.extend([said] if said is not None else [])
+    runs = ask("Last runs", _runs)
+    if runs is not None:
+        found.runs = runs[:RUNS_SHOWN]
+        if verified := [run for run in runs if run.mode == VERIFY]:
+            found.verified = ask("Drift", _verification, verified[0])
+    found.rejected = ask("Rejected rows", Held.count, REJECTED_RECORDS)
+    return found
+
+
+def weeks(days: Mapping[date, int]) -> tuple[list[tuple[date, int]], int]:
+    """Days summed into the last weeks, empty weeks too; and how many there were before them."""
+    by_week: Counter[date] = Counter()
+    for day, count in days.items():
+        by_week[day - timedelta(days=day.weekday())] += count
+    if not by_week:
+        return [], 0
+    last = max(by_week)
+    first = max(min(by_week), last - timedelta(weeks=WEEKS_SHOWN - 1))
+    shown = [first + timedelta(weeks=n) for n in range((last - first).days // 7 + 1)]
+    listed = [(monday, by_week[monday]) for monday in shown]
+    return listed, by_week.total() - sum(count for _, count in listed)
+
+
+def _asked(found: Answers, held: Held, what: str, question: Callable[[], Answer]) -> Answer | None:
+    try:
+        return question()
+    except Exception as raised:  # a page with a gap is worth more than no page
+        logger.debug("the page: %s could not be asked", what, exc_info=True)
+        error = cause(raised)
+        name = str(held.pipeline.destination.destination_name)
+        said = told(error, name) if is_of_destination(error) else first_line(error)
+        found.unanswered.append(f"{what}: {said}" if what else said)
+        return None
+
+
+def _reached(held: Held) -> bool:
+    """Whether the database answers at all; if not, one question is enough to wait for."""
+    held.count(SYNC_RUNS, "1 = 0")
+    return True
+
+
+def _stages(held: Held) -> dict[str, int]:
+    """Of the one table whose rows are lives; it is called after the object."""
+    tables = [
+        name for name in held.schema.data_table_names() if {*held.column_hints(name)} >= _LIFE
+    ]
+    if not tables:
+        return {}
+    stage = (
+        "CASE WHEN gone_reason IS NOT NULL THEN gone_reason WHEN is_active THEN 'active'"
+        " ELSE 'left' END"
+    )
+    counted = held.rows(tables[0], [stage, "COUNT(*)"], group_by=stage)
+    return {str(name): int(count) for name, count in sorted(counted, key=lambda row: -row[1])}
+
+
+def _days(held: Held) -> dict[date, int]:
+    """Live relations by the day on which they were made, as the database's session counts days."""
+    made = held.name("CreatedDate")
+    if made not in held.column_hints(RELATIONS):
+        return {}
+    day = f"CAST({_quoting(held)(made)} AS DATE)"
+    counted = held.rows(
+        RELATIONS, [day, "COUNT(*)"], f"removed_at IS NULL AND {day} IS NOT NULL", group_by=day
+    )
+    return {_date(made_on): int(count) for made_on, count in counted}
+
+
+def _of_salesforce(held: Held) -> list[str]:
+    """The tables whose columns are fields of Salesforce."""
+    return [
+        table
+        for table in held.schema.data_table_names()
+        if any(FIELD_HINT in hints for hints in held.column_hints(table).values())
+    ]
+
+
+def _hidden(warnings: Sequence[str], object_name: str) -> set[str]:
+    """Stored names of the columns whose fields the org no longer shows to our user."""
+    named = [found for warning in warnings for found in _HIDDEN.findall(warning)]
+    return {column for name, column in named if name == object_name}
+
+
+def _table(held: Held, table: str, hidden: Collection[str]) -> TableFacts:
+    """Rows, newest stamp and filled fields, in one pass over the table."""
+    quoted = _quoting(held)
+    hints = held.column_hints(table)
+    fields = {name: str(hint[FIELD_HINT]) for name, hint in hints.items() if FIELD_HINT in hint}
+    stamp = held.name("SystemModstamp")
+    newest = f"MAX({quoted(stamp)})" if stamp in fields else "CAST(NULL AS TIMESTAMP)"
+    counts = [f"COUNT({quoted(name)})" for name in fields]
+    found = held.rows(table, ["COUNT(*)", newest, *counts])
+    nothing: tuple[Any, ...] = (0, None, *(0 for _ in fields))
+    rows, stamped, *filled = found[0] if found else nothing
+    shown = [
+        (field_name, int(count))
+        for (name, field_name), count in zip(fields.items(), filled, strict=True)
+        if name not in hidden
+    ]
+    return TableFacts(
+        table=table,
+        rows=int(rows),
+        newest=_utc(stamped) if isinstance(stamped, datetime) else None,
+        always=sum(1 for _, count in shown if rows and count == rows),
+        sometimes=sum(1 for _, count in shown if 0 < count < rows),
+        empty=tuple(name for name, count in shown if not count),
+        hidden=tuple(field_name for name, field_name in fields.items() if name in hidden),
+    )
+
+
+def _runs(held: Held) -> list[PastRun]:
+    names = (
+        "run_id", "started_at", "mode", "status", "seconds", "calls_total", "contacts_held",
+        "contacts_new", "contacts_updated", "relations_new", "warning_count", "error",
+    )  # fmt: skip
+    rows = held.rows(SYNC_RUNS, [held.name(name) for name in names])
+    listed = [PastRun(row[0], _utc(row[1]), *row[2:]) for row in rows if row[1] is not None]
+    return sorted(listed, key=lambda run: run.started_at, reverse=True)
+
+
+def _verification(held: Held, run: PastRun) -> Verification | None:
+    if not _RUN_ID.match(run.run_id):
+        return None
+    rows = held.rows(SYNC_RUNS, [held.name("report")], f"run_id = '{run.run_id}'")
+    facts: dict[str, Any] = json.loads(rows[0][0])
+    drift = {name: count for name, count in facts["drift"].items() if isinstance(count, int)}
+    return Verification(run.started_at, drift, dict(facts.get("compared", {})))
+
+
+def _quoting(held: Held) -> Callable[[str], str]:
+    """How this destination quotes the name of a column; no connection is made."""
+    return held.pipeline.sql_client().escape_column_name
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _date(day: Any) -> date:
+    return day.date() if isinstance(day, datetime) else date.fromisoformat(str(day)[:10])

@@ -1,0 +1,73 @@
+"""The page as a whole, in reading order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from salesforce_targeted.report.html import run_sections, table_sections
+from salesforce_targeted.report.html.dataset_facts import Answers
+from salesforce_targeted.report.html.markup import Html, joined, tag
+from salesforce_targeted.report.html.style import POLICY, STYLE
+
+_HEADING = re.compile(r'<h2 id="(\w+)">(.*?)</h2>')
+
+
+def page(facts: Mapping[str, Any], found: Answers, *, drawn: bool) -> str:
+    """The page's HTML: one file that needs nothing else.
+
+    Args:
+        facts: As :func:`salesforce_targeted.sync.sync` reports them.
+        drawn: Whether there are plots, or the numbers alone.
+    """
+    ended, records = run_sections.ended(facts), run_sections.records(facts)
+    parts = [
+        run_sections.attention(facts, found),
+        *([table_sections.weeks(found, drawn=drawn)] if run_sections.of_contacts(facts) else []),
+        _columns(
+            [
+                table_sections.stages(found, records, drawn=drawn),
+                run_sections.work(facts),
+                table_sections.freshness(found, ended),
+                table_sections.drift(found),
+            ],
+            [
+                run_sections.calls(facts, drawn=drawn),
+                table_sections.coverage(found, drawn=drawn),
+                run_sections.rejected(facts, found),
+            ],
+        ),
+        table_sections.runs(found, records, drawn=drawn),
+    ]
+    headings = _HEADING.findall(joined(parts))
+    links = [tag("li", tag("a", Html(title), href=f"#{name}")) for name, title in headings]
+    title = (
+        f"{run_sections.title(facts)}, {facts['started_at']:%Y-%m-%d %H:%M} UTC, {facts['status']}"
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", **{"http-equiv": "Content-Security-Policy"}, content=POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", title),
+        tag("style", Html(STYLE)),
+    )
+    body = tag(
+        "body",
+        run_sections.header(facts, found),
+        tag(
+            "main",
+            run_sections.headline(facts, found),
+            tag("nav", tag("ul", *links), aria_label="On this page"),
+            *parts,
+        ),
+        run_sections.footer(facts, drawn=drawn),
+    )
+    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
+
+
+def _columns(*columns: Sequence[Html]) -> Html:
+    """Sections side by side where there is room, one below the other where there is not."""
+    return tag("div", *(tag("div", joined(parts)) for parts in columns), class_="columns")

@@ -1,0 +1,230 @@
+"""Parts of the page that the tables fill: life stages, weeks, freshness, coverage, drift, runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from salesforce_targeted.report.html import plots
+from salesforce_targeted.report.html.dataset_facts import Answers, PastRun
+from salesforce_targeted.report.html.markup import (
+    Content,
+    Html,
+    details,
+    foreign,
+    lasting,
+    plural,
+    prose,
+    section,
+    table,
+    tag,
+)
+
+_NOT_ASKED = "The database did not say; see “What needs attention”."
+_STAGES = {
+    "active": "a relation of the org points at it",
+    "left": "none does any more; it is still held, and true",
+    "deleted": "in the org's recycle bin",
+    "merged": "into another record",
+    "hidden": "the org no longer shows it: purged, or out of our user's sight",
+    "rejected": "it came, and could not be loaded",
+}
+# The parts of a table's fields, and the page's colour of each.
+_PARTS = (
+    ("filled in every row", "accent"),
+    ("filled in some", "accent-2"),
+    ("never filled", "empty"),
+    ("hidden", "warn"),
+)
+
+
+def stages(found: Answers, records: str, *, drawn: bool) -> Html:
+    """Contacts, or what else the run is about, by life stage."""
+    title = f"{records} by life stage"
+    if not found.stages:
+        empty = "None has been held yet." if found.stages is not None else _NOT_ASKED
+        return section("stages", title, tag("p", empty))
+    rows: list[Sequence[Content]] = [
+        [foreign(name, 40), count, _STAGES.get(name, "")] for name, count in found.stages.items()
+    ]
+    plot = ""
+    if drawn:
+        series = [(name, count) for name, count in found.stages.items()]
+        plot = tag("figure", plots.bars(series, title))
+    return section(
+        "stages",
+        title,
+        plot,
+        details("Numbers", table(title, ["Stage", records, "Meaning"], rows), opened=not drawn),
+    )
+
+
+def weeks(found: Answers, *, drawn: bool) -> Html:
+    """Relations by the week in which they were made."""
+    title = "Relations per week"
+    if not found.weeks:
+        empty = "None is held." if found.weeks is not None else _NOT_ASKED
+        return section("weeks", title, tag("p", empty))
+    rows: list[Sequence[Content]] = [[f"{day}", count] for day, count in reversed(found.weeks)]
+    before = f", and {found.before:,} before them" if found.before else ""
+    sentence = (
+        f"{plural(sum(count for _, count in found.weeks), 'relation')} that the org shows, by the"
+        f" week of their making ({plural(len(found.weeks), 'week')}{before})."
+    )
+    plot = tag("figure", plots.weekly(found.weeks, title)) if drawn else ""
+    return section(
+        "weeks",
+        title,
+        tag("p", sentence, class_="muted"),
+        plot,
+        details("Numbers", table(title, ["Week from Monday", "Relations"], rows), opened=not drawn),
+    )
+
+
+def freshness(found: Answers, ended: datetime) -> Html:
+    """The newest change that each table holds, and how old it was when the run ended."""
+    title = "Freshness"
+    if not found.tables:
+        return section("freshness", title, _no_table(found))
+    rows: list[Sequence[Content]] = [
+        [
+            of.table,
+            of.rows,
+            lasting(ended - of.newest) if of.newest else None,
+            of.newest,
+        ]
+        for of in found.tables
+    ]
+    return section(
+        "freshness",
+        title,
+        tag(
+            "p",
+            prose("The newest `SystemModstamp` that is held. It is old where nothing changed."),
+            class_="muted",
+        ),
+        table(
+            "Newest change held, and its age when the run ended",
+            ["Table", "Rows", "Age", "Newest (UTC)"],
+            rows,
+        ),
+    )
+
+
+def coverage(found: Answers, *, drawn: bool) -> Html:
+    """How many of the described fields have values, and which were hidden from our user."""
+    title = "Field coverage"
+    if not found.tables:
+        return section("coverage", title, _no_table(found))
+    rows: list[Sequence[Content]] = [
+        [of.table, of.described, of.always + of.sometimes, len(of.empty), len(of.hidden)]
+        for of in found.tables
+    ]
+    plot = ""
+    if drawn:
+        parts = [
+            (of.table, (of.always, of.sometimes, len(of.empty), len(of.hidden)))
+            for of in found.tables
+        ]
+        plot = tag("figure", plots.shares(parts, _PARTS, title), plots.key(dict(_PARTS)))
+    head = ["Table", "Described", "Filled", "Never filled", "Hidden"]
+    return section(
+        "coverage",
+        title,
+        tag("p", "Fields that the org describes to our user; hidden are those that it no longer "
+            "does, which keep the values that they had.", class_="muted"),
+        plot,
+        details("Numbers", table(title, head, rows), opened=not drawn),
+        *(_named(of.table, "never filled", of.empty) for of in found.tables),
+        *(_named(of.table, "hidden", of.hidden) for of in found.tables),
+    )  # fmt: skip
+
+
+def drift(found: Answers) -> Html:
+    """What the last verification found, or how to get one."""
+    title = "Drift"
+    if found.runs is None:
+        return section("drift", title, tag("p", _NOT_ASKED))
+    if found.verified is None:
+        how = (
+            "Not known: no verification is recorded in `sf_sync_runs`."
+            " `targeted_contacts.py --verify` compares what is held with the org, cell by cell;"
+            " `--verify --repair` loads again exactly what drifted."
+        )
+        return section("drift", title, tag("p", prose(how)))
+    of = found.verified
+    compared = sum(of.compared.values())
+    total = sum(of.drift.values())
+    verdict = tag(
+        "span", f"{total:,} differ" if total else "no drift", class_="drift" if total else "done"
+    )
+    rows: list[Sequence[Content]] = [[cause, count] for cause, count in of.drift.items()]
+    return section(
+        "drift",
+        title,
+        tag("p", f"{compared:,} rows compared with the org at ", of.at, " UTC: ", verdict, "."),
+        table("Drift, by cause", ["Cause", "Rows"], rows),
+    )
+
+
+def runs(found: Answers, records: str, *, drawn: bool) -> Html:
+    """The last runs: how long, how many calls, how they ended."""
+    title = "Last runs"
+    if not found.runs:
+        empty = "No run is recorded yet." if found.runs is not None else _NOT_ASKED
+        return section("runs", title, tag("p", empty))
+    plot = ""
+    if drawn:
+        series = [
+            (f"{run.started_at:%Y-%m-%d %H:%M}", run.status, run.seconds or 0.0, run.calls or 0)
+            for run in reversed(found.runs)
+        ]
+        looks = {run.status: plots.OUTCOMES.get(run.status, plots.OTHER_OUTCOME)
+                 for run in reversed(found.runs)}  # fmt: skip
+        named = {f"{sign} {status}".strip(): colour for status, (colour, sign) in looks.items()}
+        plot = tag("figure", plots.runs(series, title), plots.key(named))
+    head = [
+        "Began (UTC)", "Outcome", "Seconds", "Calls", f"{records} held", "New", "Updated",
+        "New relations", "Warnings", "Mode",
+    ]  # fmt: skip
+    errors = [
+        tag("li", tag("p", run.started_at), tag("p", foreign(run.error), class_="muted"))
+        for run in found.runs
+        if run.error
+    ]
+    return section(
+        "runs",
+        title,
+        plot,
+        table(title, head, [_run(run) for run in found.runs]),
+        details(f"Why {len(errors):,} of them did not end well", tag("ul", *errors, class_="cards"))
+        if errors
+        else "",
+    )
+
+
+def _no_table(found: Answers) -> Html:
+    return tag("p", _NOT_ASKED if found.unanswered else "No table is held yet.")
+
+
+def _run(run: PastRun) -> list[Content]:
+    kind = run.status if run.status in plots.OUTCOMES else "unknown"
+    return [
+        run.started_at,
+        tag("span", foreign(run.status, 40), class_=kind),
+        run.seconds,
+        run.calls,
+        run.contacts_held,
+        run.contacts_new,
+        run.contacts_updated,
+        run.relations_new,
+        run.warnings,
+        foreign(run.mode, 40),
+    ]
+
+
+def _named(table_name: str, what: str, fields: Sequence[str]) -> Html:
+    if not fields:
+        return Html("")
+    listed = tag("p", ", ".join(fields), class_="id")
+    return details(f"{table_name}: {len(fields):,} {what}", listed)

@@ -1,0 +1,100 @@
+"""Draw tables and paragraphs with rich: for a terminal, or as plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group, RenderableType
+    from rich.table import Table
+
+
+# Wider than any line: in a pipe rich would otherwise wrap at 80.
+_UNBOUND = 100_000
+
+
+def console(stream: TextIO) -> Console:
+    """A console that styles what it is told to and guesses nothing."""
+    from rich.console import Console
+
+    made = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if not made.is_terminal:
+        made.width = _UNBOUND
+    return made
+
+
+def as_text(shown: RenderableType, width: int = _UNBOUND) -> str:
+    """What a stream that is no terminal would show, without spaces at the ends of lines."""
+    import io
+
+    stream = io.StringIO()
+    made = console(stream)
+    made.width = width
+    made.print(shown)
+    return "\n".join(line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n"))
+
+
+def table(
+    heads: Sequence[str], rows: Iterable[Sequence[Any]], *, texts: int = 1, notes: bool = False
+) -> Table:
+    """A table without lines: names on the left, numbers on the right.
+
+    Args:
+        heads: Of the columns; none is shown if all are empty.
+        rows: Texts and renderables as they are, whole numbers with separators, None as "-".
+        texts: How many columns, from the left, are texts.
+        notes: Whether the last column is text, too.
+    """
+    from rich.table import Table
+
+    made = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(heads), header_style="dim"
+    )
+    for position, head in enumerate(heads):
+        text = position < texts or (notes and position == len(heads) - 1)
+        made.add_column(
+            head, justify="left" if text else "right", overflow="fold", no_wrap=not text
+        )
+    for row in rows:
+        made.add_row(*(shown(value) for value in row))
+    return made
+
+
+def api_calls(count: int) -> str:
+    """So many API calls."""
+    return f"{count:,} API call{'' if count == 1 else 's'}"
+
+
+def shown(value: Any) -> Any:
+    """A cell: a number with separators, a dash for what is not known."""
+    if value is None:
+        return "-"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
+def paragraphs(*parts: RenderableType | None) -> Group:
+    """Some things below each other, an empty line between each two."""
+    from rich.console import Group
+    from rich.text import Text
+
+    kept = [part for part in parts if part is not None]
+    spaced: list[RenderableType] = []
+    for part in kept:
+        spaced += [Text(""), part] if spaced else [part]
+    return Group(*spaced)
+
+
+def notes(facts: Any) -> RenderableType | None:
+    """The warnings of a report, one below the other; None where there are none."""
+    from rich.table import Table
+    from rich.text import Text
+
+    if not facts["warnings"]:
+        return None
+    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=False)
+    made.add_column(no_wrap=True)
+    made.add_column(overflow="fold")
+    for warning in facts["warnings"]:
+        made.add_row(Text("warning", style="yellow"), Text(warning))
+    return made

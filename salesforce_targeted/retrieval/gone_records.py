@@ -1,0 +1,57 @@
+"""Ids that the org no longer returns, and what became of merged ones.
+
+Source: SOAP API Developer Guide, "merge()": a loser names the winner in ``MasterRecordId``, and the
+winner may have lost another merge since.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salesforce_targeted.api import soql
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.arrow.columns import Columns
+from salesforce_targeted.arrow.id_set import in_batches
+from salesforce_targeted.retrieval.results import Gone
+
+Record = dict[str, Any]
+
+
+def last_winners(
+    client: SalesforceClient, gone: list[Gone], records: dict[str, Record], columns: Columns
+) -> list[Gone]:
+    """Follow chains of merges to the record that was never merged away itself."""
+    winners = {one.id: one.merged_into for one in gone if one.merged_into}
+    seen = set(records)
+    unknown = set(winners.values()) - seen
+    fields = [name for name in ("Id", "MasterRecordId") if columns.named(name)]
+    asked: set[str] = set()
+    while unknown and len(fields) == 2:  # noqa: PLR2004
+        found = sorted(unknown)
+        asked |= unknown
+        per_call = soql.ids_that_fit(fields, columns.object_name, client.limits)
+        for some in in_batches(found, per_call):
+            statement = soql.select(fields, columns.object_name, soql.id_in(some))
+            for record in client.records(statement, all_rows=True):
+                seen.add(record["Id"])
+                if record.get("MasterRecordId"):
+                    winners[record["Id"]] = record["MasterRecordId"]
+        unknown = set(winners.values()) - seen - asked
+
+    def last(id_: str) -> str:
+        passed = {id_}
+        while (winner := winners.get(id_)) and winner not in passed:
+            passed.add(winner)
+            id_ = winner
+        return id_
+
+    ends = {one.id: last(one.merged_into) for one in gone if one.merged_into}
+    return [
+        Gone(
+            one.id,
+            one.reason,
+            ends.get(one.id),
+            trail_ends=one.id in ends and ends[one.id] not in seen,
+        )
+        for one in gone
+    ]

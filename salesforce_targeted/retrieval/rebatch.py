@@ -1,0 +1,63 @@
+"""Parts of a stream are put together to batches of the size that is compared and loaded fastest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence, Sized
+from typing import TypeVar
+
+import pyarrow as pa
+
+from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, concat, together
+from salesforce_targeted.retrieval.results import Retrieved
+
+ROWS_PER_LOAD_BATCH = 10_000
+P = TypeVar("P", bound=Sized)
+
+
+def pages(parts: Iterator[Batch]) -> Iterator[Batch]:
+    """Batches of one schema."""
+    return _gathered(parts, together, lambda _first, _next: True)
+
+
+def answers(parts: Iterator[Retrieved]) -> Iterator[Retrieved]:
+    """Answers whose rows were read with the same fields; one that says more is left as it is."""
+
+    def joined(some: Sequence[Retrieved]) -> Retrieved:
+        return some[0] if len(some) == 1 else Retrieved(together([one.batch for one in some]))
+
+    def alike(one: Retrieved, other: Retrieved) -> bool:
+        said_more = one.followed_up or other.followed_up
+        return not said_more and _unread(one.batch) == _unread(other.batch)
+
+    return _gathered(parts, joined, alike)
+
+
+def tables(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """Tables of one schema at a time; one file of a few rows costs as much as a full one."""
+    return _gathered(parts, concat, lambda one, other: one.schema == other.schema)
+
+
+def _gathered(
+    parts: Iterator[P], joined: Callable[[list[P]], P], alike: Callable[[P, P], bool]
+) -> Iterator[P]:
+    waiting: list[P] = []
+    try:
+        for part in parts:
+            if waiting and not alike(waiting[0], part):
+                yield joined(waiting)
+                waiting = []
+            waiting.append(part)
+            if sum(map(len, waiting)) >= ROWS_PER_LOAD_BATCH:
+                yield joined(waiting)
+                waiting = []
+    except QuotaExceededError:
+        if waiting:  # what came before the calls were spent
+            yield joined(waiting)
+        raise
+    if waiting:
+        yield joined(waiting)
+
+
+def _unread(batch: Batch) -> set[str]:
+    return {one.field for one in batch.rejected if one.record_id == EVERY_RECORD}

@@ -1,0 +1,59 @@
+"""What comes of ids that were asked for: rows, those that are gone and why, what was rejected."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from salesforce_targeted.arrow.batch import Batch
+
+DELETED, MERGED, HIDDEN, REJECTED = "deleted", "merged", "hidden", "rejected"
+# Rows, and the ids that a plain read does not show.
+Answer = tuple[Batch, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An id that the org no longer returns, and why.
+
+    Attributes:
+        reason: ``deleted``, ``merged`` or ``hidden`` (which a purged record can't be told from).
+        merged_into: The record that survived the last merge, if one is known.
+        trail_ends: Whether no API shows that record: it may have been merged on, then purged.
+    """
+
+    id: str
+    reason: str
+    merged_into: str | None = None
+    trail_ends: bool = False
+
+
+@dataclass(slots=True)
+class Retrieved:
+    """An answer to some of the ids asked for.
+
+    Attributes:
+        batch: The rows of records that are there.
+        last_rows: Rows of deleted and merged records, as the org still shows them.
+        archived: Ids in ``batch`` that only the archive shows.
+        followed_up: Ids that were asked for a second time, through ``queryAll``.
+    """
+
+    batch: Batch
+    last_rows: Batch | None = None
+    gone: list[Gone] = field(default_factory=list)
+    archived: list[str] = field(default_factory=list)
+    followed_up: int = 0
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+
+@dataclass(slots=True)
+class Refreshed:
+    """What became of the ids, for whoever keeps the books about them."""
+
+    gone: dict[str, Gone] = field(default_factory=dict)
+    rejected: set[str] = field(default_factory=set)
+    archived: list[str] = field(default_factory=list)
+    newest: datetime | None = None

@@ -1,0 +1,121 @@
+"""Carry out a plan: ids become batches of Arrow rows, records rejected, and ids gone.
+
+Rules. Every id asked for comes out exactly once: as a row, as rejected or as gone. Whatever a plain
+read does not return is asked for again through ``queryAll``, which shows deleted, merged and
+archived records, before it is called gone. The way that fetched a row can't be seen in it.
+
+Sources: REST API Developer Guide, "QueryAll"; see also the three ways, ``by_…``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import pyarrow as pa
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import BulkJobError
+from salesforce_targeted.arrow.columns import Columns
+from salesforce_targeted.arrow.from_json import from_records
+from salesforce_targeted.arrow.id_set import IdSet, in_batches, minus
+from salesforce_targeted.retrieval.bulk import Foresee, by_bulk
+from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
+from salesforce_targeted.retrieval.gone_records import last_winners
+from salesforce_targeted.retrieval.planner import Plan
+from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Answer, Gone, Retrieved
+from salesforce_targeted.retrieval.sobject_collections import by_collections, by_composite
+from salesforce_targeted.settings import Api
+
+# Told how many ids a failed Bulk job left and why; gives the plan for those.
+Otherwise = Callable[[int, BulkJobError], Plan]
+# Ids that a plain read left out, asked about together: their rows are in memory as Python values.
+_FOLLOWED_UP_AT_ONCE = 20_000
+
+
+def retrieve(
+    client: SalesforceClient,
+    plan: Plan,
+    ids: pa.Array,
+    columns: Columns,
+    jobs: BulkJobs | None = None,
+    otherwise: Otherwise | None = None,
+    foresee: Foresee = lambda _calls: None,
+) -> Iterator[Retrieved]:
+    """Fetch records by id, all columns, the planned way; several calls are in flight.
+
+    Args:
+        ids: 18-character ids of one object, as an array of ``id_set``.
+        jobs: Where Bulk jobs are remembered until they have been read.
+        otherwise: Plans anew for what a failed Bulk job left. None: its error is raised.
+        foresee: Told how many calls more than planned there will be, once a Bulk job says its size.
+
+    Yields:
+        Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a
+        plain read did not return.
+    """
+    absent: list[str] = []
+    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise, foresee):
+        absent.extend(missed)
+        if batch.table.num_rows or batch.rejected:
+            yield Retrieved(batch)
+    for some in in_batches(absent, _FOLLOWED_UP_AT_ONCE):
+        yield follow_up(client, some, columns)
+
+
+def _answers(
+    client: SalesforceClient,
+    plan: Plan,
+    ids: pa.Array,
+    columns: Columns,
+    jobs: BulkJobs | None,
+    otherwise: Otherwise | None,
+    foresee: Foresee,
+) -> Iterator[Answer]:
+    if plan.api is not Api.BULK:
+        fetch = {
+            Api.COLLECTIONS: by_collections,
+            Api.COMPOSITE: by_composite,
+            Api.QUERY: by_query,
+        }[plan.api]
+        yield from fetch(client, ids, columns)
+        return
+    came = IdSet()
+    try:
+        for batch, missed in by_bulk(client, plan, ids, columns, jobs, foresee):
+            came.add(batch.table.column(columns.key.name))
+            yield batch, missed
+    except BulkJobError as error:
+        if otherwise is None:
+            raise
+        left = minus(ids, came.ids)
+        other = otherwise(len(left), error)
+        yield from _answers(client, other, left, columns, None, None, foresee)
+
+
+def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> Retrieved:
+    """Ask ``queryAll`` about ids that a plain read left out, and say what became of each."""
+    records, rejected = shown_by_query_all(client, ids, columns)
+    unread = {one.record_id for one in rejected}
+    there, last, gone, archived = [], [], [], []
+    for id_ in ids:
+        record = records.get(id_)
+        if id_ in unread:
+            continue
+        if record is None:
+            gone.append(Gone(id_, HIDDEN))
+        elif record.get("MasterRecordId"):
+            gone.append(Gone(id_, MERGED, record["MasterRecordId"]))
+            last.append(record)
+        elif record.get("IsDeleted"):
+            gone.append(Gone(id_, DELETED))
+            last.append(record)
+        else:
+            there.append(record)
+            if record.get("IsArchived"):
+                archived.append(id_)
+    gone = last_winners(client, gone, records, columns)
+    batch = from_records(there, columns)
+    batch.rejected += rejected
+    last_rows = from_records(last, columns) if last else None
+    return Retrieved(batch, last_rows, gone, archived, len(ids))

@@ -1,0 +1,131 @@
+"""After the load: is what is held conserved, closed, complete?
+
+Rule: these are questions to the destination, not to our memory of what we meant to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import floor
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.destinations.exceptions import DatabaseException
+
+from salesforce_targeted.arrow.id_set import union
+from salesforce_targeted.destination.held_tables import (
+    CONTACTS,
+    REJECTED_RECORDS,
+    RELATIONS,
+    TASKS,
+    Held,
+)
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.target import CONTACT
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the destination holds after a run.
+
+    Attributes:
+        unexplained: Relation ids whose task or contact is not held and has no reason.
+        failures: One sentence for each promise that does not hold.
+    """
+
+    relations_held: int = 0
+    contacts_held: int = 0
+    unexplained: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    statistics: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def explained_pct(self) -> float:
+        """Share of the held relations whose parents are held or accounted for, in per cent."""
+        if not self.relations_held:
+            return 100.0
+        share = 1 - len(self.unexplained) / self.relations_held
+        # Cut, not rounded: one relation in a million without a reason is not 100 %.
+        return floor(10_000 * share) / 100
+
+
+def reconcile(
+    held: Held, ledger: Ledger, id_column: str, statistics: Mapping[str, str] | None = None
+) -> Findings:
+    """Check the promises of a run that looked at everything.
+
+    Args:
+        statistics: Name to SQL condition over the records' table, beside the built-in ones.
+    """
+    found = Findings(
+        relations_held=held.count(RELATIONS, "removed_at IS NULL"),
+        contacts_held=held.count(ledger.target.table),
+        statistics=_statistics(held, ledger, statistics or {}),
+    )
+    for name, tally in ledger.tallies.items():
+        if not tally.conserved:
+            found.failures.append(f"{name}: the ids do not add up: {tally}")
+    if ledger.scope_complete:
+        found.unexplained = _unexplained(held, ledger, id_column)
+    if found.unexplained:
+        ledger.warn(
+            f"{len(found.unexplained)} relations have a task or contact that is neither held nor"
+            f" accounted for, e.g. {', '.join(found.unexplained[:3])}"
+        )
+    return found
+
+
+def _unexplained(held: Held, ledger: Ledger, id_column: str) -> list[str]:
+    """Held relations with a task or a contact that is not held and that has no reason."""
+    key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
+    live = "removed_at IS NULL"
+    found: list[pa.Array] = []
+    if "Task" in ledger.tallies:
+        rejected = (
+            REJECTED_RECORDS,
+            held.name("record_id"),
+            f"{held.name('object')} = 'Task'",
+        )
+        orphans = held.orphans(RELATIONS, key, task, live, [(TASKS, key, ""), rejected])
+        reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
+        reasons = reasons.cast(pa.string())
+        without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
+        found.append(orphans.column("id").filter(without))
+    if ledger.target is CONTACT and CONTACT.object_name in ledger.tallies:
+        of_contacts = f"{live} AND {held.sql(who)} LIKE '003%'"
+        gone = (ledger.target.life_table, ledger.target.life_key, "gone_reason IS NOT NULL")
+        parents = [(CONTACTS, key, ""), gone]
+        found.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
+    return union(*found).to_pylist()  # type: ignore[no-any-return]
+
+
+def _statistics(held: Held, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
+    """Counts over the records; one whose column does not exist is left out with a warning."""
+    table, life_table = ledger.target.table, ledger.target.life_table
+    found = {"total": held.count(table)}
+    if held.name("Email") in held.column_hints(table):
+        found["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
+    active = held.count(life_table, "is_active")
+    found["active"] = active
+    found["inactive"] = held.count(life_table) - active
+    for name, condition in extra.items():
+        try:
+            found[name] = held.count(table, f"({condition})")
+        except DatabaseException:
+            ledger.warn(
+                f"statistic {name!r} was left out: {condition!r} is not a condition on"
+                f" {table} (configured under [sources.salesforce_targeted.statistics])"
+            )
+    return found
+
+
+def finished(facts: dict[str, Any], found: Findings) -> dict[str, Any]:
+    """The run's facts with what the destination says."""
+    facts["relations"]["held"] = found.relations_held
+    facts["contacts"]["held"] = found.contacts_held
+    facts["closure"]["relations_explained_pct"] = found.explained_pct
+    facts["closure"]["relations_unexplained"] = len(found.unexplained)
+    facts["statistics"] = found.statistics
+    return facts

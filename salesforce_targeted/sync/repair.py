@@ -1,0 +1,48 @@
+"""``--verify --repair``: load again exactly what drifted, then look once more.
+
+A row that drifted loses its hash; the full run that follows loads rows whose hash differs from the
+org's, so those and no others, and it finds what is missing, extra or marked wrongly as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import dlt
+
+from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.source import salesforce_targeted
+from salesforce_targeted.sync.runner import sync, verified
+
+
+def repair(
+    pipeline: dlt.Pipeline,
+    found: dict[str, Any],
+    credentials: Any,
+    settings: Settings,
+    look_again: Callable[[Ledger], Run],
+    **given: Any,
+) -> dict[str, Any]:
+    """Repair what a verification found.
+
+    Args:
+        found: The report of :func:`salesforce_targeted.verify.verify`.
+        look_again: Makes the run that verifies the repaired state.
+        given: Source parameters beside those that are configured.
+
+    Returns:
+        The report of the second look, with the first one's drift under ``repaired``.
+    """
+    with Held.of(pipeline) as held:
+        for table, ids in found["to_forget"].items():
+            held.forget(table, held.name(settings.id_column), ids)
+    ledger = Ledger()
+    source = salesforce_targeted(credentials, scope=Scope(full=True), ledger=ledger, **given)
+    outcome = sync(pipeline, source, ledger, id_column=settings.id_column)
+    if outcome.error is not None:
+        raise outcome.error
+    return {**verified(pipeline, look_again(Ledger())), "repaired": found["drift"]}

@@ -1,0 +1,188 @@
+"""One sync on a dlt pipeline, from what an earlier run left behind to the finished report."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dlt
+from dlt.common.pipeline import LoadInfo
+from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.sources import DltSource
+
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
+from salesforce_targeted.destination import sync_runs
+from salesforce_targeted.destination.errors import (
+    cause,
+    first_line,
+    is_of_destination,
+    named,
+    of_disk,
+    told,
+)
+from salesforce_targeted.destination.held_tables import SYNC_RUNS, Held
+from salesforce_targeted.extract.run import OtherOrgError, Run
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify
+from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockWaits
+from salesforce_targeted.sync.pending_packages import (
+    finish_leftovers,
+    forget_other_datasets,
+    start_afresh,
+)
+from salesforce_targeted.sync.run_lock import AnotherRunError
+
+logger = logging.getLogger("salesforce_targeted")
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        facts: The report; see :meth:`salesforce_targeted.ledger.Ledger.facts`.
+        error: What stopped it, if anything did.
+    """
+
+    facts: dict[str, Any]
+    error: Exception | None = None
+    load_info: LoadInfo | None = field(default=None, repr=False)
+
+
+def sync(
+    pipeline: dlt.Pipeline,
+    source: DltSource,
+    ledger: Ledger,
+    *,
+    id_column: str = "id",
+    statistics: Mapping[str, str] | None = None,
+    lock_patience_seconds: float = PATIENCE_SECONDS,
+) -> Outcome:
+    """Run the source once, check what is held afterwards, and keep the run's row.
+
+    Never raises for what can go wrong with an org or a destination: the outcome says it.
+
+    Args:
+        lock_patience_seconds: How long the load waits for a lock that somebody holds in PostgreSQL.
+    """
+    begun = time.monotonic()
+    waits = LockWaits(lock_patience_seconds)
+    try:
+        with run_lock.alone(pipeline), waits.watched(pipeline):
+            outcome = _sync_alone(pipeline, source, ledger, id_column, statistics, waits)
+            outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
+            _keep(pipeline, outcome.facts)
+    except Exception as raised:  # another run is at work, or there is no destination to lock
+        logger.debug("the run did not begin", exc_info=True)
+        outcome = _failed(pipeline, ledger, cause(raised))
+        outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
+    return outcome
+
+
+def verified(pipeline: dlt.Pipeline, run: Run) -> dict[str, Any]:
+    """Compare what is held with the org, and keep how that ended in ``sf_sync_runs``.
+
+    Returns:
+        As :func:`salesforce_targeted.verify.verify`.
+    """
+    begun = datetime.now(UTC)
+    facts = verify.verify(run)
+    run.close()
+    seconds = round((datetime.now(UTC) - begun).total_seconds(), 3)
+    try:
+        with run_lock.alone(pipeline):
+            _keep_row(pipeline, sync_runs.verification_row(facts, begun, seconds))
+    except AnotherRunError:
+        logger.warning("another run is at work: this comparison is not noted in %s", SYNC_RUNS)
+    return facts
+
+
+def _sync_alone(
+    pipeline: dlt.Pipeline,
+    source: DltSource,
+    ledger: Ledger,
+    id_column: str,
+    statistics: Mapping[str, str] | None,
+    waits: LockWaits,
+) -> Outcome:
+    try:
+        forget_other_datasets(pipeline, ledger)
+        dropped_tables.make_anew(pipeline, ledger)
+        finish_leftovers(pipeline, ledger)
+        load_info = _run(pipeline, source, ledger)
+        with Held.of(pipeline) as held:
+            found = reconciliation.reconcile(held, ledger, id_column, statistics)
+    except Exception as raised:  # every failure ends in a report
+        logger.debug("the run failed", exc_info=True)
+        return _failed(pipeline, ledger, waits.gave_up or cause(raised))
+    facts = reconciliation.finished(ledger.facts("done"), found)
+    error: Exception | None = ledger.stopped
+    if found.failures:
+        error = SalesforceError("; ".join(found.failures), remedy="Please report this run.")
+    return Outcome(_with_ending(pipeline, ledger, facts, error), error, load_info)
+
+
+def _failed(pipeline: dlt.Pipeline, ledger: Ledger, error: Exception) -> Outcome:
+    return Outcome(_with_ending(pipeline, ledger, ledger.facts("failed"), error), error)
+
+
+def _with_ending(
+    pipeline: dlt.Pipeline, ledger: Ledger, facts: dict[str, Any], error: Exception | None
+) -> dict[str, Any]:
+    if error is not None:
+        stopped = isinstance(error, QuotaExceededError | AnotherRunError)
+        facts["status"] = "partial" if stopped else "failed"
+    facts["error"] = explained(error, pipeline) if error else None
+    if error is not None and error is ledger.stopped:
+        facts["error"] += f" {ledger.left_over}"
+    facts["versions"] = sync_runs.versions(ledger.api_version)
+    facts["steps"] = ledger.steps
+    return facts
+
+
+def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
+    """Run the source; a working folder that remembers another org is dropped first.
+
+    A demo or a sandbox may have left it. What the destination remembers still counts: if the
+    dataset itself is another org's, the second try fails as the first one did.
+    """
+    try:
+        return pipeline.run(source)
+    except PipelineStepFailed as error:
+        if not isinstance(cause(error), OtherOrgError):
+            raise
+    ledger.step("the working folder is another org's: starting from what the destination holds")
+    start_afresh(pipeline)
+    return pipeline.run(source)
+
+
+def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
+    """One paragraph: what happened and what to do about it."""
+    if isinstance(error, SalesforceError):
+        return str(error)
+    if said := of_disk(error):
+        return said
+    if is_of_destination(error):
+        return told(error, named(str(pipeline.destination.destination_name)))
+    return f"{type(error).__name__}: {first_line(error)}"
+
+
+def _keep(pipeline: dlt.Pipeline, facts: dict[str, Any]) -> None:
+    """Write the run's final facts over its row, or beside the others if it has none yet."""
+    _keep_row(pipeline, sync_runs.row(facts))
+
+
+def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
+    if pipeline.default_schema_name is None:
+        return
+    try:
+        with Held.of(pipeline) as held:
+            if held.column_hints(SYNC_RUNS):
+                held.replace(SYNC_RUNS, "run_id", row)
+    except Exception:  # the report says it all; the row is a copy
+        logger.warning("the run's row in %s could not be written", SYNC_RUNS)
+        logger.debug("writing %s failed", SYNC_RUNS, exc_info=True)

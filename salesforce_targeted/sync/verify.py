@@ -1,0 +1,258 @@
+"""``--verify``: compare what is held with the org, id by id and cell by cell, without writing.
+
+Drift is named by cause: ``missing`` (the org shows it, it is not held), ``extra`` (held as live,
+the org does not show it), ``stale`` (the org moved on), ``altered`` (somebody changed a held cell),
+``type`` (a column that is no longer of the type that we load).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.arrow.batch import add_row_hash
+from salesforce_targeted.arrow.columns import ROW_HASH, Columns
+from salesforce_targeted.arrow.id_counts import Counting, IdCounts
+from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
+from salesforce_targeted.destination.comparison import kept
+from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
+from salesforce_targeted.extract.discovery import discovered
+from salesforce_targeted.extract.record_refresh import named_users, plan_of
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.relations import pages
+from salesforce_targeted.retrieval.retrieve import retrieve
+
+MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
+CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)
+_EXAMPLES = 20
+
+
+@dataclass(slots=True)
+class Drift:
+    """What differs.
+
+    Attributes:
+        found: (table, cause) to the ids concerned; for ``type`` to the columns.
+        fields: (table, id) to the columns whose cells differ.
+        compared: Table to how many of its rows were compared.
+    """
+
+    found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    fields: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    compared: Counter[str] = field(default_factory=Counter)
+
+    def note(self, table: str, cause: str, ids: Iterable[str]) -> None:
+        """Add ids to a cause."""
+        if listed := list(ids):
+            self.found.setdefault((table, cause), []).extend(listed)
+
+    def facts(self) -> dict[str, Any]:
+        """Counts by cause, and some examples: names and ids, never values."""
+        counts: Counter[str] = Counter()
+        for (_, cause), ids in self.found.items():
+            counts[cause] += len(ids)
+        examples = [
+            {
+                "table": table,
+                "cause": cause,
+                "id": id_,
+                "columns": self.fields.get((table, id_), []),
+            }
+            for (table, cause), ids in sorted(self.found.items())
+            for id_ in ids[:_EXAMPLES]
+        ]
+        return {**{cause: counts[cause] for cause in CAUSES}, "examples": examples}
+
+
+def verify(run: Run) -> dict[str, Any]:
+    """Compare all tables with the org; nothing is written anywhere.
+
+    Returns:
+        The report of mode ``verify``; ``status`` is ``drift`` where anything differs.
+
+    Raises:
+        ConfigurationError: there was no run yet.
+    """
+    if not run.held.column_hints(run.target.table) and not run.held.column_hints(RELATIONS):
+        raise ConfigurationError(
+            f"nothing is held in {run.held.pipeline.dataset_name} yet, so there is nothing to"
+            " verify",
+            remedy="Sync first.",
+        )
+    drift = Drift()
+    _check_types(run, drift)
+    if run.holds_relations:
+        counts = _relations(run, drift)
+        _objects(run, drift, run.target.table, run.named_contacts.ids)
+        _objects(run, drift, TASKS, run.named_tasks.ids)
+        _objects(run, drift, USERS, id_array(run.named_users))
+    else:
+        counts = discovered(run)
+        _objects(run, drift, run.target.table, counts.ids)
+    _lives(run, drift, counts)
+    return {
+        "status": "drift" if drift.found else "done",
+        "mode": "verify",
+        "drift": drift.facts(),
+        "compared": dict(drift.compared),
+        "calls": {
+            "total": run.client.calls.total,
+            "by_kind": dict(sorted(run.client.calls.by_kind.items())),
+            "org_remaining": run.client.remaining,
+        },
+        "warnings": list(run.ledger.warnings),
+        "to_forget": {
+            f"{table}": ids
+            for (table, cause), ids in drift.found.items()
+            if cause in {STALE, ALTERED} and table != run.target.life_table
+        },
+    }
+
+
+def _check_types(run: Run, drift: Drift) -> None:
+    """Columns that somebody altered in the database, against the types that dlt knows of."""
+    with run.held.pipeline.destination_client() as client:
+        others = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
+        for table in (run.target.table, *others):
+            hints = run.held.column_hints(table)
+            stored: Any = client.get_storage_table(table)[1]  # type: ignore[attr-defined]
+            wrong = [
+                name
+                for name, hint in hints.items()
+                if name in stored and stored[name].get("data_type") != hint["data_type"]
+            ]
+            drift.note(table, TYPE, wrong)
+
+
+def _relations(run: Run, drift: Drift) -> IdCounts:
+    """Compare the relations; returns how many the org shows for each contact."""
+    columns = run.columns(RELATIONS)
+    counts, seen = Counting(), IdSet()
+    floor = run.settings.since if run.filters_by_stamp else None
+    for batch in pages.read(run.client, run.junction, columns, since=floor):
+        rows = kept(run.held, RELATIONS, columns, batch)
+        seen.update(one.record_id for one in batch.rejected if not one.field)
+        _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
+        seen.add(rows.column(columns.key.name))
+        who = rows.column("RelationId")
+        counts.add(who.filter(pc.starts_with(who, run.key_prefix)))
+        run.named_tasks.add(rows.column("TaskId"))
+        run.named_users.update(named_users(rows, columns))
+    found = counts.counts()
+    run.named_contacts.add(found.ids)
+    live = run.held.id_array(RELATIONS, columns.key.stored, "removed_at IS NULL")
+    drift.note(RELATIONS, EXTRA, minus(live, seen.ids).to_pylist())
+    return found
+
+
+def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> None:
+    target = run.target
+    if not run.shows(run.object_of(table)):
+        return
+    columns = run.columns(table)
+    held = run.held.id_array(table, columns.key.stored)
+    ids = union(held, named)
+    if not len(ids):
+        return
+    plan = plan_of(run, run.object_of(table), columns, len(ids))
+    explained = set()
+    if table == target.table:
+        gone = run.held.ids(target.life_table, target.life_key, "gone_reason IS NOT NULL")
+        explained = set(gone)
+    for answer in retrieve(run.client, plan, ids, columns):
+        _compare(run, drift, table, columns, kept(run.held, table, columns, answer.batch))
+        run.named_users.update(named_users(answer.batch.table, columns))
+        if table == target.table:
+            came = answer.batch.table.column(columns.key.name).to_pylist()
+            drift.note(target.life_table, STALE, sorted(explained & set(came)))
+            drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in explained])
+        if answer.last_rows is not None:
+            last = answer.last_rows.table
+            known = set(among(union(last.column(columns.key.name)), held).to_pylist())
+            _compare(run, drift, table, columns, last, only=known)
+
+
+def _compare(
+    run: Run,
+    drift: Drift,
+    table: str,
+    columns: Columns,
+    rows: pa.Table,
+    *,
+    live: str = "",
+    only: set[str] | None = None,
+) -> None:
+    """Compare the org's rows with the held ones, by content."""
+    rows = run.held.completed(table, columns, rows)
+    wrong = set(drift.found.get((table, TYPE), ()))
+    names = [c.name for c in columns.items if c.stored not in wrong]
+    keys = rows.column(columns.key.name).to_pylist()
+    if only is not None:
+        keys = [key for key in keys if key in only]
+    wanted = dict(zip(rows.column(columns.key.name).to_pylist(), _hashes(rows, names), strict=True))
+    for some in _parts(keys):
+        held = run.held.table_of(table, columns, some, but=wrong)
+        of_held = held.column(columns.key.name).to_pylist()
+        actual = dict(zip(of_held, _hashes(held, names), strict=True))
+        stored = dict(zip(of_held, held.column(ROW_HASH).to_pylist(), strict=True))
+        loaded = dict(zip(keys, rows.column(ROW_HASH).to_pylist(), strict=False))
+        dead = _dead(run, table, columns, live, some)
+        drift.compared[table] += len(some)
+        drift.note(table, MISSING, [key for key in some if key not in actual or key in dead])
+        differing = [key for key in some if key in actual and actual[key] != wanted[key]]
+        if not differing:
+            continue
+        by_cause: dict[str, list[str]] = {}
+        of_org = {key: row for key, row in zip(keys, rows.to_pylist(), strict=False)}  # noqa: C416
+        of_us = {row[columns.key.name]: row for row in held.to_pylist()}
+        for key in differing:
+            cause = ALTERED if stored[key] == loaded.get(key) else STALE
+            by_cause.setdefault(cause, []).append(key)
+            drift.fields[table, key] = [n for n in names if of_org[key][n] != of_us[key][n]]
+        for cause, ids in by_cause.items():
+            drift.note(table, cause, ids)
+
+
+def _dead(run: Run, table: str, columns: Columns, live: str, ids: Sequence[str]) -> set[str]:
+    """Ids that are held as removed although the org shows them."""
+    if not live:
+        return set()
+    rows = run.held.by_ids(table, columns.key.stored, ids, [live])
+    return {row[0] for row in rows if row[1] is not None}
+
+
+def _hashes(rows: pa.Table, names: Sequence[str]) -> list[str]:
+    hashed = add_row_hash(rows.select(list(names)))
+    return list(hashed.column(ROW_HASH).to_pylist())
+
+
+def _lives(run: Run, drift: Drift, shown: IdCounts) -> None:
+    """Compare what is said about records with the relations that the org shows."""
+    table, key = run.target.life_table, run.target.life_key
+    known = {
+        row[0]: (row[1], row[2])
+        for row in run.held.rows(table, [key, "is_active", "relation_count"])
+    }
+    counts = shown.between("", "~")
+    drift.compared[table] += len(known)
+    drift.note(table, MISSING, sorted(counts.keys() - known.keys()))
+    drift.note(
+        table,
+        STALE,
+        sorted(
+            who
+            for who, (is_active, count) in known.items()
+            if is_active != (who in counts) or count != counts.get(who, 0)
+        ),
+    )
+
+
+def _parts(keys: Sequence[str], size: int = 10_000) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
