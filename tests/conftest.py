@@ -22,7 +22,7 @@ from salesforce_targeted.settings import Scope
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome, sync
-from tests.script import Script, in_process, session_of
+from tests.support.script import Script, in_process, session_of
 
 
 @pytest.fixture(autouse=True)
@@ -195,7 +195,7 @@ def make_synced(
 @pytest.fixture
 def story(org: DemoOrg, synced: Synced) -> Any:
     """A story (see tests/story.py) that begins with a first run."""
-    from tests.story import Story
+    from tests.support.story import Story
 
     story = Story(org, synced)
     story.run()

@@ -19,7 +19,14 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.login import Door
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.transport import Transport
-from tests.scripted_server import Bytes, Scripted, Tokens, answer, listening, scripted_server
+from tests.support.scripted_server import (
+    Bytes,
+    Scripted,
+    Tokens,
+    answer,
+    listening,
+    scripted_server,
+)
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

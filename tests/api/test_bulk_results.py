@@ -8,7 +8,7 @@ import pytest
 
 from salesforce_targeted.api import bulk, errors
 from salesforce_targeted.api.models import Job
-from tests.api.threads import Most
+from tests.support.threads import Most
 
 CSV = {"Content-Type": "text/csv"}
 BASE = "/services/data/v64.0/jobs/query/750R0000000zlh9IAA"

@@ -24,15 +24,8 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.login import Door
 from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.api.transport import Transport
-from tests.api.fuzz import (
-    ANSWERS,
-    DEEP,
-    HEADERS,
-    JSON,
-    RESPONSES,
-    fuzzed,
-)
-from tests.scripted_server import Bytes, Tokens
+from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed
+from tests.support.scripted_server import Bytes, Tokens
 
 READERS = {
     "parsed": (readers.parsed, object),

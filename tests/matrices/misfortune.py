@@ -27,10 +27,10 @@ from salesforce_targeted.extract.resources import CALLS_IN_FLIGHT
 from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
-from tests.killing import happen
 from tests.matrices.calls import Kind
-from tests.oracle import Comparison, Held
-from tests.promises import part, whole
+from tests.support.killing import happen
+from tests.support.oracle import Comparison, Held
+from tests.support.promises import part, whole
 
 FOR_EVER = 10_000
 # A call that fails is tried five times; whoever then falls back asks for each part on its own.

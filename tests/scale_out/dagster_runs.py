@@ -19,8 +19,8 @@ import pytest
 
 from salesforce_targeted.demo_org.faults.latency import Latency
 from salesforce_targeted.demo_org.http.server import DemoServer
-from tests.killing import MOMENTS, SET_OR_NOT, Tables
-from tests.script import ROOT
+from tests.support.killing import MOMENTS, SET_OR_NOT, Tables
+from tests.support.script import ROOT
 
 DEFINITIONS = ROOT / "pipelines" / "dagster_definitions.py"
 # As the README has it, and nothing is sent to anybody.

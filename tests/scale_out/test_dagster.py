@@ -30,7 +30,7 @@ from tests.scale_out.dagster_runs import (  # noqa: E402
     signed_in,
     tables,
 )
-from tests.script import process, session_of  # noqa: E402
+from tests.support.script import process, session_of  # noqa: E402
 
 # Dagster's own, with the newest pydantic.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__.*__` attribute is deprecated")

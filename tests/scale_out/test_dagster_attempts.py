@@ -27,7 +27,7 @@ from tests.scale_out.dagster_runs import (
     said,
     waits,
 )
-from tests.script import session_of
+from tests.support.script import session_of
 
 # Dagster's own, with the newest pydantic.
 pytestmark = pytest.mark.filterwarnings("ignore:The `__.*__` attribute is deprecated")

@@ -1,0 +1,75 @@
+"""Which way to sign in is taken, and what is said of the settings."""
+
+import pytest
+
+from salesforce_targeted.api import credentials as ways
+from salesforce_targeted.api import errors
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.credentials.base import said
+from salesforce_targeted.api.login import Session
+from tests.support.signing_in import EVERYTHING, SECRETS
+
+
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [
+        ((), ways.SessionCredentials),
+        (("ACCESS_TOKEN",), ways.JwtCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY"), ways.RefreshTokenCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY", "REFRESH_TOKEN"), ways.PasswordCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY", "CLIENT_SECRET", "CLIENT_ID"), ways.SoapCredentials),
+        (("ACCESS_TOKEN", "PRIVATE_KEY", "REFRESH_TOKEN", "PASSWORD"), ways.ClientCredentials),
+    ],
+)
+def test_which_way_is_taken(without, expected):
+    """The first that is complete, in the design's order; it knows where each setting was found."""
+    environ = {k: v for k, v in EVERYTHING.items() if k.removeprefix("SALESFORCE_") not in without}
+    spec = resolution.from_environment(environ)
+    places = said(spec.origins)
+
+    assert expected is type(spec)
+    assert {n for n in expected.takes if f"SALESFORCE_{n.upper()}" in environ} == set(spec.origins)
+    assert places.startswith("the environment (SALESFORCE_")
+    assert not any(value in places for value in environ.values())
+
+
+def test_the_clis_org_comes_before_all_others():
+    """Whoever names an org of the Salesforce CLI means it, whatever else is set."""
+    spec = resolution.from_environment({**EVERYTHING, "SALESFORCE_SF_ORG": "uat"})
+
+    assert ("SfOrgCredentials", "uat") == (type(spec).__name__, spec.sf_org)
+
+
+@pytest.mark.parametrize(
+    ("environ", "lacks"),
+    [
+        ({}, "SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET"),
+        ({"SALESFORCE_USERNAME": "u"}, "SALESFORCE_PASSWORD"),
+        ({"SALESFORCE_CLIENT_ID": "i"}, "SALESFORCE_REFRESH_TOKEN"),
+        ({"SALESFORCE_CLIENT_SECRET": "i"}, "SALESFORCE_CLIENT_ID"),
+        ({"SALESFORCE_ACCESS_TOKEN": "i", "SALESFORCE_PASSWORD": " "}, "SALESFORCE_INSTANCE_URL"),
+    ],
+)
+def test_what_is_missing(environ, lacks):
+    """Incomplete settings: what the nearest way lacks, and where to set it."""
+    with pytest.raises(errors.ConfigurationError, match=lacks) as caught:
+        resolution.from_environment(environ)
+    assert ".dlt/secrets.toml" in str(caught.value)
+    assert lacks in resolution.what_is_missing(environ)
+
+
+def test_a_spec_made_by_hand_says_what_it_lacks(door):
+    """A spec with a hole isn't sent."""
+    with pytest.raises(errors.ConfigurationError, match="SALESFORCE_CLIENT_SECRET"):
+        ways.ClientCredentials(client_id="a").sign_in(door)
+
+
+@pytest.mark.parametrize("way", [*resolution.WAYS, resolution.EnvironmentCredentials])
+def test_no_spec_shows_a_secret(way):
+    """Neither repr nor str, nor in a list, nor in a format."""
+    spec = way()
+    for setting in way.takes:
+        setattr(spec, setting, EVERYTHING.get(f"SALESFORCE_{setting.upper()}", "other"))
+    shown = f"{spec!r} {spec} {[spec]} {Session('https://a', 'acc-ess-5')!r}"
+
+    assert not any(secret in shown for secret in SECRETS.values())

@@ -1,0 +1,178 @@
+"""Every way to sign in: what is sent where."""
+
+import json
+import subprocess
+import sys
+
+import jwt
+import pytest
+
+from salesforce_targeted.api import credentials, errors
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.login import Session
+from tests.support.signing_in import environ, form
+
+
+def test_client_credentials(door, server, granted):
+    """The app's id and secret, in the body."""
+    server.say(granted())
+    spec = resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+
+    assert Session(server.url, "00Dx!granted") == spec.sign_in(door)
+    assert {
+        "grant_type": "client_credentials",
+        "client_id": "3MVG9-app",
+        "client_secret": "sec-ret-3",
+    } == form(server.heard[0])
+
+
+@pytest.mark.parametrize("domain", ["login", "test", ""])
+def test_client_credentials_need_a_my_domain(domain, door):
+    """Refused here, before Salesforce refuses it with a riddle."""
+    spec = resolution.from_environment(
+        {"SALESFORCE_CLIENT_ID": "a", "SALESFORCE_CLIENT_SECRET": "b", "SALESFORCE_DOMAIN": domain}
+    )
+
+    with pytest.raises(errors.ConfigurationError, match="My Domain"):
+        spec.sign_in(door)
+    assert 0 == door.sign_ins
+
+
+@pytest.mark.parametrize("how", ["text", "one line", "file"])
+def test_jwt(how, door, server, granted, key, tmp_path):
+    """A signed claim: the app, the user, the audience, three minutes."""
+    made, pem = key
+    server.say(granted())
+    path = tmp_path / "key.pem"
+    path.write_text(pem)
+    given_as = {"text": {"SALESFORCE_PRIVATE_KEY": pem},
+                "one line": {"SALESFORCE_PRIVATE_KEY": pem.replace("\n", "\\n")},
+                "file": {"SALESFORCE_PRIVATE_KEY_FILE": str(path)}}[how]  # fmt: skip
+    resolution.from_environment(environ(server, "CLIENT_ID", "USERNAME", **given_as)).sign_in(door)
+    sent = form(server.heard[0])
+    claims = jwt.decode(sent["assertion"], made.public_key(), ["RS256"], audience=server.url)
+
+    assert "urn:ietf:params:oauth:grant-type:jwt-bearer" == sent["grant_type"]
+    assert ("3MVG9-app", "u@acme.example", server.url) == (
+        claims["iss"],
+        claims["sub"],
+        claims["aud"],
+    )
+    assert isinstance(claims["exp"], int)
+
+
+@pytest.mark.parametrize(
+    ("base", "audience"),
+    [
+        ("https://login.salesforce.com", "https://login.salesforce.com"),
+        ("https://test.salesforce.com", "https://test.salesforce.com"),
+        ("https://acme.my.salesforce.com", "https://login.salesforce.com"),
+        ("https://acme--uat.sandbox.my.salesforce.com", "https://test.salesforce.com"),
+        ("https://site.example.com", "https://site.example.com"),
+    ],
+)
+def test_whom_a_jwt_is_for(base, audience):
+    """Production, sandbox, or the site's own address."""
+    assert audience == credentials._audience(base)
+
+
+@pytest.mark.parametrize(
+    "text", ["pri-vate-6", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"]
+)
+def test_a_key_that_is_none(text, door, server):
+    """Said without repeating it; nothing is sent."""
+    spec = resolution.from_environment(
+        environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY=text)
+    )
+
+    with pytest.raises(errors.ConfigurationError, match="SALESFORCE_PRIVATE_KEY") as caught:
+        spec.sign_in(door)
+    assert text not in str(caught.value)
+    assert [] == server.heard
+
+
+def test_a_key_file_that_is_not_there(door, server):
+    """The path is wrong: said with the reason."""
+    spec = resolution.from_environment(
+        environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY_FILE="/nowhere/x")
+    )
+
+    with pytest.raises(errors.ConfigurationError, match="No such file"):
+        spec.sign_in(door)
+
+
+def test_oauth_password(door, server, granted):
+    """The security token follows the password."""
+    server.say(granted())
+    names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "SECURITY_TOKEN")
+    resolution.from_environment(environ(server, *names)).sign_in(door)
+
+    assert "pass-word-1tok-en-2" == form(server.heard[0])["password"]
+
+
+def test_soap(door, server, said, caplog):
+    """User, password and token in XML, escaped; the host is the one of serverUrl, '-api' and all."""
+    server.say(said("soap_login"))
+    odd = environ(server, "USERNAME", SALESFORCE_PASSWORD="a<&>b", SALESFORCE_SECURITY_TOKEN="t<k")
+    found = resolution.from_environment(odd).sign_in(door)
+
+    assert (
+        Session(
+            "https://acme-api.my.salesforce.com",
+            "00Dx0000000BV7z!AR8AQAxo9UfVkh8AlV0Gomt9Czx9LjHnSSpwBMm",
+        )
+        == found
+    )
+    assert ("POST", "/services/Soap/u/64.0") == (server.heard[0].method, server.heard[0].path)
+    assert b"<n1:password>a&lt;&amp;&gt;bt&lt;k</n1:password>" in server.heard[0].body
+    assert "Summer '27" in caplog.text
+
+
+def test_a_given_session(door):
+    """Nothing is asked."""
+    spec = resolution.from_environment(
+        {
+            "SALESFORCE_INSTANCE_URL": "https://acme.my.salesforce.com/",
+            "SALESFORCE_ACCESS_TOKEN": " 00Dx!a ",
+        }
+    )
+
+    assert Session("https://acme.my.salesforce.com", "00Dx!a") == spec.sign_in(door)
+
+
+def test_a_token_with_a_line_break(door):
+    """It would end the header: refused, not repeated."""
+    spec = resolution.from_environment(
+        {"SALESFORCE_INSTANCE_URL": "https://a", "SALESFORCE_ACCESS_TOKEN": "00Dx\r\nHost: b"}
+    )
+
+    with pytest.raises(errors.ConfigurationError, match="SALESFORCE_ACCESS_TOKEN"):
+        spec.sign_in(door)
+
+
+def test_a_whole_client_through_the_door(server, granted, answer):
+    """Sign in, ask, expire, sign in again by the same way."""
+    server.say(granted(), answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}]),
+               granted(access_token="00Dx!second"), answer(body={}))  # fmt: skip
+    client = SalesforceClient(
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+    )
+
+    assert {} == client.org_limits()
+    assert "Bearer 00Dx!second" == server.heard[-1].headers["authorization"]
+    assert (2, 2) == (client.sign_ins, client.calls.total)
+
+
+def test_the_start_stays_light():
+    """The client loads neither simple-salesforce nor cryptography nor dlt before they are needed."""
+    heavy = "{'simple_salesforce','zeep','jwt','cryptography','dlt','pyarrow'}"
+    code = f"import sys, salesforce_targeted.api.bulk; print(sorted({heavy} & set(sys.modules)))"
+    more = f"import sys, salesforce_targeted.api.sign_in_choice; print(sorted(({heavy} - {{'dlt'}}) & set(sys.modules)))"
+    found = [
+        subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout
+        for c in (code, more)
+    ]
+
+    assert ["[]\n", "[]\n"] == found
+    assert json.dumps(found)

@@ -1,0 +1,204 @@
+"""Sign-ins that fail: who is the likely culprit, what is tried again, and no secret in what is said."""
+
+import logging
+
+import pytest
+
+from salesforce_targeted.api import errors
+from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.login import refused_token
+from salesforce_targeted.api.models import Response
+from tests.support.signing_in import EVERYTHING, SECRETS, environ, form
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "description", "culprit"),
+    [
+        (400, "invalid_grant", "authentication failure", "The user, the password"),
+        (400, "invalid_grant", "request not supported on this domain", "Wrong domain"),
+        (400, "invalid_grant", "no client credentials user enabled", "Run As user"),
+        (400, "invalid_grant", "user hasn't approved this consumer", "pre-authorize"),
+        (400, "invalid_grant", "audience is invalid", "Wrong domain"),
+        (400, "invalid_grant", "invalid assertion", "The key"),
+        (400, "invalid_grant", "expired access/refresh token", "refresh token"),
+        (400, "invalid_grant", "inactive user", "inactive"),
+        (400, "invalid_client_id", "client identifier invalid", "SALESFORCE_CLIENT_ID"),
+        (401, "invalid_client", "invalid client credentials", "the secret has expired"),
+        (400, "unsupported_grant_type", "grant type not supported", "switched off"),
+    ],
+)
+def test_the_likely_culprit(status, code, description, culprit, door, server, answer):
+    """One row per refusal of the token endpoint: what to look at."""
+    server.say(answer(status, {"error": code, "error_description": description}))
+
+    assert culprit in refused(door, server)
+    assert 1 == len(server.heard)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(404, "<html><title>Not here</title></html>"), (302, "")]
+)
+def test_a_host_that_is_not_salesforce(status, body, door, server, answer):
+    """A page instead of a refusal: the address is the likely culprit."""
+    server.say(answer(status, body))
+
+    assert "is it a Salesforce host?" in refused(door, server)
+    assert 1 == len(server.heard)
+
+
+def refused(door, server) -> str:
+    """Sign in with user and password, in vain; what is said then."""
+    names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
+    with pytest.raises(errors.AuthenticationError) as caught:
+        resolution.from_environment(environ(server, *names)).sign_in(door)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "grant", ["refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:jwt-bearer"]
+)
+def test_an_unknown_reason_still_names_a_culprit(grant):
+    """Where Salesforce's words are new to us the way itself says what it could be."""
+    answer = Response(400, {}, b'{"error":"invalid_grant","error_description":"new words"}')
+
+    assert "new words" in str(refused_token(answer, grant))
+    assert refused_token(answer, grant).remedy != errors.AuthenticationError.default_remedy
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "culprit"),
+    [
+        ("INVALID_LOGIN", errors.AuthenticationError, "security token"),
+        ("LOGIN_MUST_USE_SECURITY_TOKEN", errors.AuthenticationError, "SALESFORCE_SECURITY_TOKEN"),
+        ("INVALID_OPERATION", errors.AuthenticationError, "switched off"),
+        ("UNSUPPORTED_API_VERSION", errors.AuthenticationError, "retired"),
+        ("API_DISABLED_FOR_ORG", errors.PermissionDeniedError, "API Enabled"),
+        ("SERVER_UNAVAILABLE", errors.UnavailableError, "status.salesforce.com"),
+        ("NEW_CODE", errors.AuthenticationError, "Check the user"),
+    ],
+)
+def test_soap_faults(code, kind, culprit, door, server, said):
+    """A fault is a 500 with an answer in it: not tried again, told with its culprit."""
+    fault = said("soap_fault")
+    fault.data = fault.data.replace(b"INVALID_LOGIN", code.encode()).replace(
+        fault.data[fault.data.index(b"Content-Length: ") : fault.data.index(b"\r\n\r\n")],
+        b"Content-Length: %d"
+        % len(fault.data.partition(b"\r\n\r\n")[2].replace(b"INVALID_LOGIN", code.encode())),
+    )
+    server.say(fault)
+    spec = resolution.from_environment(environ(server, "USERNAME", "PASSWORD", "SECURITY_TOKEN"))
+
+    with pytest.raises(kind) as caught:
+        spec.sign_in(door)
+    assert kind is type(caught.value)
+    assert culprit in str(caught.value)
+    assert code in str(caught.value)
+    assert 1 == len(server.heard)
+
+
+@pytest.mark.parametrize("body", ["<html><title>Wi-Fi</title></html>", "", "no XML at all"])
+def test_a_page_instead_of_a_soap_answer(body, door, server, answer):
+    """A captive portal says 200: our error, not one of an XML parser."""
+    server.say(answer(200, body, {"Content-Type": "text/html"}))
+
+    with pytest.raises(errors.SalesforceError):
+        resolution.from_environment(environ(server, "USERNAME", "PASSWORD")).sign_in(door)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["{}", '{"access_token":"x"}', '{"access_token":1,"instance_url":"https://a"}', "<html>", "[]"],
+)
+def test_a_token_answer_that_is_none(body, door, server, answer):
+    """A 200 without a token is no session."""
+    server.say(answer(200, body))
+
+    with pytest.raises(errors.SalesforceError):
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+
+
+def test_an_instance_without_tls(door, server, granted):
+    """The token isn't carried to a host without TLS, whoever names it."""
+    server.say(granted(instance_url="http://evil.example"))
+
+    with pytest.raises(errors.ConfigurationError, match="https"):
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+
+
+def test_an_outage_is_tried_again(door, server, answer, raw, granted, pauses):
+    """5xx pages and resets: three attempts in all."""
+    server.say(answer(503, "<html>"), raw(b"", "reset"), granted())
+    resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+    server.otherwise = lambda _: answer(503)
+
+    with pytest.raises(errors.UnavailableError, match="got no answer"):
+        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+    assert (6, 4) == (len(server.heard), len(pauses))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/services/data/v64.0/query",
+        "/services/oauth2/token/..",
+        "/services/oauth2/token?x",
+        "/services/oauth2/revoke",
+        "/",
+    ],
+)
+def test_the_door_opens_to_sign_in_only(path, door, server):
+    """Nothing else passes it."""
+    with pytest.raises(errors.ConfigurationError, match="only"):
+        door.post(server.url, path, b"", {})
+    assert [] == server.heard
+
+
+def test_a_failure_never_falls_back(door, server, answer):
+    """With settings for five ways the first is tried, and only that."""
+    server.otherwise = lambda _: answer(400, {"error": "invalid_grant", "error_description": "x"})
+    settings = {
+        k: v
+        for k, v in EVERYTHING.items()
+        if k not in ("SALESFORCE_ACCESS_TOKEN", "SALESFORCE_PRIVATE_KEY")
+    }
+
+    with pytest.raises(errors.AuthenticationError):
+        resolution.from_environment(
+            settings
+            | {"SALESFORCE_LOGIN_URL": server.url, "SALESFORCE_REFRESH_TOKEN_FILE": "/nowhere/x"}
+        ).sign_in(door)
+    assert ["refresh_token"] == [form(h)["grant_type"] for h in server.heard]
+
+
+@pytest.mark.parametrize("names", [("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "SECURITY_TOKEN"),
+                                   ("USERNAME", "PASSWORD", "SECURITY_TOKEN"), ("CLIENT_ID", "CLIENT_SECRET"),
+                                   ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN")])  # fmt: skip
+@pytest.mark.parametrize("echo", ["token", "soap"])
+def test_no_failure_shows_a_secret(names, echo, door, server, answer, caplog, tmp_path):
+    """A server that echoes all it was sent, as an error: nothing of it in the error or the log."""
+    caplog.set_level(logging.DEBUG)
+
+    def parrot(heard):
+        text = heard.body.decode()
+        if echo == "token":
+            return answer(
+                400,
+                {"error": "invalid_grant", "error_description": " ".join(SECRETS.values()) + text},
+            )
+        return answer(
+            500,
+            f"<sf:exceptionCode>INVALID_LOGIN</sf:exceptionCode><sf:exceptionMessage>{' '.join(SECRETS.values())}</sf:exceptionMessage>",
+        )
+
+    server.otherwise = parrot
+    spec = resolution.from_environment(
+        environ(server, *names, SALESFORCE_REFRESH_TOKEN_FILE=str(tmp_path / "x"))
+        if "REFRESH_TOKEN" in names
+        else environ(server, *names)
+    )
+    with pytest.raises(errors.SalesforceError) as caught:
+        spec.sign_in(door)
+    held = [SECRETS[f"SALESFORCE_{n}"] for n in names if f"SALESFORCE_{n}" in SECRETS]
+
+    assert not any(secret in f"{caught.value}{caught.value!r}{caplog.text}" for secret in held)
+    assert caught.value.__cause__ is None

@@ -1,0 +1,168 @@
+"""Results that are read page by page, several at once: never too many, and none after an error."""
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from salesforce_targeted.api import errors
+from salesforce_targeted.api.concurrency import as_they_come
+from tests.support.threads import WAIT, Most, until
+
+
+def numbered(source: int, pages: int, begun: list[int] | None = None) -> Iterator[tuple[int, int]]:
+    """Pages of a source; it says when it is begun."""
+    if begun is not None:
+        begun.append(source)
+    for page in range(pages):
+        yield source, page
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 50])
+@pytest.mark.parametrize("sizes", [[], [0], [5], [0, 0], [3, 0, 7], [1] * 20, [40, 1, 1]])
+def test_everything_that_is_read_comes_once(sizes, at_once):
+    """Of each source its pages in their order; the sources in any."""
+    found = list(as_they_come([numbered(n, size) for n, size in enumerate(sizes)], at_once))
+
+    assert sum(sizes) == len(found)
+    for source, size in enumerate(sizes):
+        assert [(source, page) for page in range(size)] == [
+            one for one in found if one[0] == source
+        ]
+
+
+def test_what_comes_first_is_yielded_first():
+    """A slow source does not hold back a quick one."""
+    go_on = threading.Event()
+
+    def slow() -> Iterator[str]:
+        assert go_on.wait(WAIT)
+        yield "slow"
+
+    found = as_they_come([slow(), iter(["quick"])], 2)
+
+    assert "quick" == next(found)
+    go_on.set()
+    assert ["slow"] == list(found)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_as_many_sources_at_once_as_may_be(at_once):
+    """All places are used, and never one more."""
+    inside, full = Most(), threading.Barrier(at_once)
+
+    def source() -> Iterator[int]:
+        for page in range(2):
+            with inside:
+                full.wait(WAIT)
+            yield page
+
+    assert 16 == len(list(as_they_come([source() for _ in range(8)], at_once)))
+    assert at_once == inside.most
+
+
+def test_a_single_source_is_read_ahead():
+    """The next page is on its way while this one is used."""
+    read: list[int] = []
+
+    def source() -> Iterator[int]:
+        for page in range(3):
+            read.append(page)
+            yield page
+
+    found = as_they_come([source()], 1)
+
+    assert 0 == next(found)
+    assert until(lambda: 1 in read)
+    assert [1, 2] == list(found)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_no_more_pages_wait_than_calls_may_be_in_flight(at_once):
+    """While one is used, as many wait as there are places, however slow the reader is."""
+    made = [0] * 6
+
+    def source(number: int) -> Iterator[int]:
+        for _ in range(20):
+            made[number] += 1
+            yield number
+
+    found = as_they_come([source(number) for number in range(6)], at_once)
+    for _ in range(3):
+        next(found)
+    # Long enough for whoever may read on to have done so.
+    time.sleep(0.3)
+    waiting = sum(made) - 3
+    found.close()
+
+    assert 1 <= waiting <= at_once
+
+
+def test_an_error_of_a_source_comes_out(in_flight_threads):
+    """The same error, from whichever source."""
+
+    def failing() -> Iterator[int]:
+        yield 1
+        raise errors.QueryError("broken")
+
+    with pytest.raises(errors.QueryError, match="broken"):
+        list(as_they_come([numbered(1, 3), failing(), numbered(2, 3)], 2))
+    assert not in_flight_threads()
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 4])
+def test_after_an_error_no_further_source_is_begun(at_once):
+    """What has not begun is never read, even where the reader notices the error late."""
+    begun: list[int] = []
+    go_on = threading.Event()
+
+    def failing() -> Iterator[int]:
+        begun.append(0)
+        yield 0
+        raise errors.QueryError("broken")
+
+    def holding(number: int) -> Iterator[int]:
+        begun.append(number)
+        go_on.wait(WAIT)
+        yield from ()
+
+    found = as_they_come([failing(), *(holding(number) for number in range(1, 9))], at_once)
+
+    assert 0 == next(found)
+    assert until(lambda: len(begun) >= at_once)
+    time.sleep(0.1)  # the error is there, and the reader is busy with something else
+    go_on.set()
+    with pytest.raises(errors.QueryError):
+        list(found)
+    assert list(range(at_once)) == sorted(begun)
+
+
+def test_a_failed_source_stops_the_others():
+    """A long result is not read to its end for nobody."""
+    read: list[int] = []
+
+    def long() -> Iterator[int]:
+        for page in range(10_000):
+            read.append(page)
+            yield page
+
+    def failing() -> Iterator[int]:
+        assert until(lambda: bool(read))
+        raise errors.QueryError("broken")
+        yield
+
+    with pytest.raises(errors.QueryError):
+        for _ in as_they_come([long(), failing()], 2):
+            time.sleep(0.001)
+
+    assert len(read) < 10_000
+
+
+def test_a_reader_that_leaves_ends_the_reading(in_flight_threads):
+    """No thread is left behind, though its queue is full and nobody empties it."""
+    found = as_they_come([numbered(n, 1_000) for n in range(4)], 2)
+    next(found)
+    found.close()
+
+    assert not in_flight_threads()

@@ -1,0 +1,249 @@
+"""Describe becomes columns: one type each, one name each, stable from run to run."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from salesforce_targeted.arrow.columns import (
+    ARROW_TYPES,
+    FIELD_HINT,
+    STORED_TYPES,
+    STRUCTURAL_FIELDS,
+    TIMESTAMP,
+    Column,
+    Columns,
+    columns,
+)
+from salesforce_targeted.demo_org import DemoOrg
+from tests.support.fields import columns_of, describe, entry, normalize
+
+TEXT_TYPES = (
+    "id", "reference", "string", "textarea", "phone", "email", "url", "picklist", "multipicklist",
+    "combobox", "encryptedstring", "anyType",
+)  # fmt: skip
+TYPES = {
+    **dict.fromkeys(TEXT_TYPES, pa.string()),
+    "boolean": pa.bool_(), "int": pa.int64(), "long": pa.int64(), "double": pa.float64(),
+    "currency": pa.float64(), "percent": pa.float64(), "date": pa.date32(), "datetime": TIMESTAMP,
+    "time": pa.time64("us"),
+}  # fmt: skip
+DATA_TYPES = {
+    pa.string(): "text", pa.bool_(): "bool", pa.int64(): "bigint", pa.float64(): "double",
+    pa.date32(): "date", TIMESTAMP: "timestamp", pa.time64("us"): "time",
+}  # fmt: skip
+
+
+def column(of: Columns, field: str) -> Column:
+    """The column of a field that has one."""
+    found = of.named(field)
+    assert found is not None
+    return found
+
+
+def stored_after(run: Columns) -> dict[str, dict[str, Any]]:
+    """Dlt's schema of the table once a run with these columns was loaded."""
+    return {
+        column.stored: {"data_type": DATA_TYPES[column.type], FIELD_HINT: column.field}
+        for column in run.items
+    }
+
+
+@pytest.mark.parametrize(("kind", "expected"), TYPES.items())
+def test_a_field_type_has_one_arrow_type(kind: str, expected: pa.DataType) -> None:
+    """Types come from describe: the table of design.md, section 8."""
+    found = columns_of(F=kind)
+
+    assert expected == column(found, "F").type
+    assert () == found.warnings
+
+
+def test_the_table_of_types_is_the_one_tested() -> None:
+    """A type added to the library has to be added here."""
+    assert TYPES == ARROW_TYPES
+    assert {name: kind for kind, name in DATA_TYPES.items()} == STORED_TYPES
+
+
+def test_an_unknown_type_lands_as_text() -> None:
+    """A type that Salesforce invents tomorrow is text, with a warning that names it."""
+    found = columns_of(F="hologram")
+
+    assert pa.string() == column(found, "F").type
+    assert ["'hologram'"] == [word for word in found.warnings[0].split() if "holo" in word]
+
+
+@pytest.mark.parametrize(
+    "left_out",
+    [
+        entry("MailingAddress", "address"),
+        entry("Geo__c", "location"),
+        entry("Body", "base64"),
+        entry("X", "complexvalue"),
+        entry("Y", "masterrecord"),
+        entry("TaskWhoIds", "string", soapType="urn:JunctionIdListNames"),
+        entry("Old__c", "string", deprecatedAndHidden=True),
+    ],
+    ids=lambda one: one["name"],
+)
+def test_what_is_no_column(left_out: dict[str, Any]) -> None:
+    """Compounds, files, junction lists and fields of uninstalled packages are never asked for."""
+    found = columns(describe(left_out, entry("Name")), normalize=normalize)
+
+    assert ["Id", "Name"] == found.fields
+
+
+def test_a_compound_of_text_is_a_column() -> None:
+    """``Name`` is what FirstName and LastName are parts of, and a plain string all the same."""
+    parts = [entry(name, compoundFieldName="Name") for name in ("FirstName", "LastName")]
+    found = columns(describe(entry("Name"), *parts), normalize=normalize)
+
+    assert ["Id", "Name", "FirstName", "LastName"] == found.fields
+
+
+def test_the_key_comes_first_and_is_never_null() -> None:
+    """Wherever describe has Id: it is the first column, called id, and the hash is the last."""
+    found = columns(
+        {"name": "Contact", "fields": [entry("NPI__c"), entry("Id", "id")]}, normalize=normalize
+    )
+
+    assert ("Id", "id", "id") == (found.key.field, found.key.name, found.key.stored)
+    assert ["id", "NPI__c", "row_hash"] == found.schema.names
+    assert [False, True, True] == [kind.nullable for kind in found.schema]
+
+
+def test_the_key_under_another_name() -> None:
+    """``id_column`` names Salesforce's Id where a table has an id of its own."""
+    found = columns(describe(), normalize=normalize, id_column="salesforce_id")
+
+    assert ("salesforce_id", "Id") == (found.key.stored, found.key.field)
+
+
+def test_labels_become_descriptions() -> None:
+    """A column says in words what its field is called."""
+    assert "The NPI__c" == column(columns_of(NPI__c="string"), "NPI__c").description
+
+
+def test_only_some_fields() -> None:
+    """An allow-list in any case; what tells a deleted record is always asked for."""
+    shown = [entry(name) for name in ("IsDeleted", "MasterRecordId", "SystemModstamp")]
+    found = columns(
+        describe(entry("Email"), entry("Phone"), *shown), normalize=normalize, only=["EMAIL"]
+    )
+
+    assert {*STRUCTURAL_FIELDS, "Email"} == set(found.fields)
+    assert () == found.warnings
+
+
+def test_fields_left_out_by_choice_keep_what_they_hold_without_a_word() -> None:
+    """A column that the allow-list no longer names is kept; that was the user's own decision."""
+    found = columns(
+        describe(entry("Email"), entry("Phone")), normalize=normalize, only=["Email"],
+        stored=stored_after(columns_of(Email="string", Phone="string")),
+    )  # fmt: skip
+
+    assert ("phone",) == found.kept
+    assert () == found.warnings
+
+
+def test_a_field_that_vanished_is_kept_with_a_warning() -> None:
+    """Hidden or deleted: its column isn't loaded, and the report says so. dlt's own are no fields."""
+    stored = stored_after(columns_of(Email="string", NPI__c="string"))
+    found = columns_of({**stored, "row_hash": {"data_type": "text"}, "_dlt_id": {}}, Email="string")
+
+    assert ("npi__c",) == found.kept
+    assert 1 == len(found.warnings)
+    assert "npi__c" in found.warnings[0]
+
+
+def test_a_field_that_is_new_is_said_to_be_added() -> None:
+    """The destination does not have it yet: somebody has to carry the column there."""
+    stored = stored_after(columns_of(Email="string"))
+
+    assert ("npi__c",) == columns_of(stored, Email="string", NPI__c="string").added
+    assert () == columns_of(stored, Email="string").added
+
+
+def test_names_that_fold_into_one_are_both_held() -> None:
+    """Three fields, one snake_case name: three columns, and each surprise is said."""
+    found = columns_of(FooBar__c="string", Foo_Bar__c="string", fooBar__c="string")
+
+    assert 4 == len({column.stored for column in found.items})
+    assert "foo_bar__c" == column(found, "FooBar__c").stored
+    assert ["Foo_Bar__c", "fooBar__c"] == [w.split(":")[0].split(".")[1] for w in found.warnings]
+
+
+def test_a_suffixed_name_is_the_same_in_every_run() -> None:
+    """The suffix is made of the field's name, not of its place."""
+    assert (
+        "Foo_Bar__c_d2ff7a"
+        == column(columns_of(FooBar__c="string", Foo_Bar__c="string"), "Foo_Bar__c").name
+    )
+
+
+def test_fields_that_collide_never_swap_their_columns() -> None:
+    """Whatever order describe has, and whoever comes or goes: a field stays where it landed."""
+    names = ["FooBar__c", "Foo_Bar__c", "fooBar__c", "Email", "Phone"]
+    stored: dict[str, dict[str, Any]] = {}
+    places: dict[str, str] = {}
+    rng = random.Random(7)
+    for _ in range(50):
+        shown = rng.sample(names, rng.randint(1, len(names)))
+        found = columns_of(stored, **dict.fromkeys(shown, "string"))
+        assert len(found.items) == len({column.stored for column in found.items})
+        for column in found.items:
+            assert places.setdefault(column.field, column.stored) == column.stored
+        stored |= stored_after(found)
+
+
+@pytest.mark.parametrize("taken", ["RowHash", "Removed_At"])
+def test_a_field_never_takes_a_column_of_ours(taken: str) -> None:
+    """A field called like the hash, or like a column that we add, lands beside it."""
+    found = columns(describe(entry(taken)), normalize=normalize, own=["removed_at"])
+
+    assert normalize(taken) != column(found, taken).stored
+    assert column(found, taken).stored.startswith(normalize(taken))
+
+
+def test_columns_of_our_own_are_not_fields_that_vanished() -> None:
+    """``removed_at`` was never Salesforce's."""
+    stored = {**stored_after(columns_of()), "removed_at": {"data_type": "timestamp"}}
+    found = columns(describe(), normalize=normalize, stored=stored, own=["removed_at"])
+
+    assert ((), ()) == (found.kept, found.warnings)
+
+
+@pytest.mark.parametrize("held", STORED_TYPES)
+@pytest.mark.parametrize("kind", ["string", "boolean", "int", "double", "date", "datetime", "time"])
+def test_a_stored_column_keeps_its_type(kind: str, held: str) -> None:
+    """The type that the destination has is the one that is loaded; a change is said."""
+    found = columns_of({"f": {"data_type": held}}, F=kind)
+
+    assert STORED_TYPES[held] == found.schema.field("F").type
+    assert ARROW_TYPES[kind] == column(found, "F").wire_type
+    assert (STORED_TYPES[held] != ARROW_TYPES[kind]) == (1 == len(found.warnings))
+
+
+@pytest.mark.parametrize("held", ["decimal", "json", "binary", "wei"])
+def test_a_stored_type_that_nothing_fits_is_left_alone(held: str) -> None:
+    """A column that somebody made of another type is kept as it is, instead of bytes of another."""
+    found = columns_of({"f": {"data_type": held}}, F="double")
+
+    assert ["Id"] == found.fields
+    assert ("f",) == found.kept
+    assert 1 == len(found.warnings)
+    assert f"column f holds {held}" in found.warnings[0]
+
+
+def test_the_contacts_of_an_org() -> None:
+    """Every field of a real-looking describe is a column, the compounds apart."""
+    org = DemoOrg.tiny()
+    found = columns({"name": "Contact", "fields": org.fields("Contact")}, normalize=normalize)
+    compounds = [e for e in org.fields("Contact") if e["type"] in {"address", "location"}]
+
+    assert 105 == len(found.items)
+    assert len(org.fields("Contact")) - len(compounds) == len(found.items)
+    assert () == found.warnings
+    assert found.named("Nothing__c") is None

@@ -1,0 +1,240 @@
+"""``--test``, line by line: what it finds in orgs and destinations in which something is amiss."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.support.script import DUCKDB_FILE, OTHER_ORG, Script
+
+LINES = [
+    "credentials", "sign-in", "API enabled", "API version", "Contact", "Task", "User",
+    "TaskWhoRelation", "Shared Activities", "View All Data", "relations", "API calls left",
+    "destination", "writable", "dataset", "disk",
+]  # fmt: skip
+
+
+def checked(script: Script, *argv: str) -> dict[str, dict[str, Any]]:
+    """The checks by name."""
+    return {check["name"]: check for check in script("--test", "--json", *argv).facts["checks"]}
+
+
+def test_every_line_is_there_in_order(script: Script) -> None:
+    """A healthy org and destination: sixteen lines, each passed, each with its time."""
+    found = checked(script)
+
+    assert LINES == list(found)
+    assert {(True, False)} == {(check["ok"], check["note"]) for check in found.values()}
+    assert all(0 <= check["seconds"] < 60 for check in found.values())
+    assert "108 fields visible" == found["Contact"]["detail"]
+    assert "as user0@demo.example" in found["sign-in"]["detail"]
+    assert "SALESFORCE_ACCESS_TOKEN" in found["credentials"]["detail"]
+    assert "of 15,000 in 24 hours" in found["API calls left"]["detail"]
+
+
+def test_the_same_as_text(script: Script) -> None:
+    """In a pipe each check is a line that begins with ok, note or FAIL, and nothing is coloured."""
+    ended = script("--test")
+    lines = ended.out.splitlines()
+
+    assert [f"ok   {name}" for name in LINES] == [line[:23].rstrip() for line in lines[:16]]
+    assert ["", "all in place (4 API calls)"] == lines[16:]
+    assert "\x1b" not in ended.out
+    assert all(line == line.rstrip() for line in lines)
+
+
+def test_what_a_failed_line_needs_to_be_mended_stands_beneath_it(
+    org: DemoOrg, script: Script
+) -> None:
+    """Hidden contacts: the line fails, the remedy follows, the verdict names it; exit 1."""
+    org.hidden_objects = {"Contact"}
+    ended = script("--test")
+    lines = ended.out.splitlines()
+    at = next(n for n, line in enumerate(lines) if line.startswith("FAIL Contact "))
+
+    assert 1 == ended.code
+    assert "NOT_FOUND" in lines[at]
+    assert lines[at + 1].lstrip().startswith("-> Ask a Salesforce admin to let this user read Cont")
+    assert "to mend: Contact (4 API calls)" == lines[-1]
+
+
+def test_what_a_sync_goes_on_without_is_a_note(org: DemoOrg, script: Script) -> None:
+    """Hidden tasks: a note with the remedy, exit 0, as the sync then ends, too."""
+    org.hidden_objects = {"Task"}
+    ended = script("--test")
+    found = checked(script)["Task"]
+    synced = script("--json")
+
+    assert (0, 0, "done") == (ended.code, synced.code, synced.facts["status"])
+    assert (True, True) == (found["ok"], found["note"])
+    assert "a sync goes on without its rows" in found["detail"]
+    assert any("Task was left out" in warning for warning in synced.facts["warnings"])
+
+
+def test_without_the_api_the_rest_of_the_org_is_not_asked(org: DemoOrg, script: Script) -> None:
+    """A user without API access is signed in, and one line says what to tick; exit 1."""
+    org.faults.add(Fault("*", "api_disabled_403", times=99))
+    found = checked(script)
+
+    assert (True, False) == (found["sign-in"]["ok"], found["API enabled"]["ok"])
+    assert "API Enabled" in found["API enabled"]["remedy"]
+    assert {"Contact", "View All Data", "relations"}.isdisjoint(found)
+    assert found["destination"]["ok"]
+
+
+@pytest.mark.parametrize(
+    ("says", "ok", "note", "words"),
+    [
+        (True, True, False, "yes"),
+        (False, True, True, "no: sharing decides"),
+        (None, True, True, "not known: the org does not tell this user (INVALID_TYPE)"),
+    ],
+)
+def test_view_all_data(
+    org: DemoOrg, script: Script, says: bool | None, ok: bool, note: bool, words: str
+) -> None:
+    """Seen, not seen, or honestly not known; none of the three is a failure."""
+    if says is None:
+        org.hidden_objects = {"UserPermissionAccess"}
+    org.tables["UserPermissionAccess"].update(0, {"PermissionsViewAllData": says})
+    found = checked(script)["View All Data"]
+
+    assert (ok, note) == (found["ok"], found["note"])
+    assert found["detail"].startswith(words)
+    assert note == bool(found["remedy"])
+
+
+def test_an_org_without_shared_activities(org: DemoOrg, script: Script) -> None:
+    """That it is off is a note: it may be meant so; exit 0."""
+    org.shared_activities = False
+    ended = script("--test")
+
+    assert 0 == ended.code
+    for line in ("note TaskWhoRelation", "note Shared Activities"):
+        assert line in ended.out
+    assert "all in place, 2 to note" in ended.out
+
+
+def test_calls_that_are_kept_for_others_fail(org: DemoOrg, script: Script) -> None:
+    """Fewer calls are left than daily_call_reserve keeps: a run would stop at once."""
+    org.daily_used = 14_000
+    found = checked(script)["API calls left"]
+
+    assert not found["ok"]
+    assert "daily_call_reserve" in found["detail"]
+    assert "Run again later" in found["remedy"]
+
+
+def test_a_new_duckdb_file_is_not_made(script: Script, tmp_path: Path) -> None:
+    """That it could be is found out beside it."""
+    found = checked(script)
+
+    assert not list(tmp_path.glob("*.duckdb*"))
+    assert "which the first run makes" in found["destination"]["detail"]
+    assert "empty, the first run reads everything" in found["dataset"]["detail"]
+
+
+def test_the_dataset_says_whose_it_is_and_when_it_was_filled(
+    org: DemoOrg, script: Script, tmp_path: Path
+) -> None:
+    """After a run: the org's host, the rows, the last run; and in the file nothing is changed."""
+    script()
+    before = (tmp_path / DUCKDB_FILE).read_bytes()
+    found = checked(script)
+    elsewhere = checked(script, "--pipelines-dir", "new")
+
+    for one in (found, elsewhere):
+        detail = one["dataset"]["detail"]
+        assert detail.startswith(
+            "salesforce: of 127.0.0.1 (00D5g0000008XYZ), 12 contacts, 30 relations; last run 20"
+        )
+        assert detail.endswith("incremental: done")
+    assert "yes: tried in salesforce and salesforce_staging_" in found["writable"]["detail"]
+    assert before == (tmp_path / DUCKDB_FILE).read_bytes()
+
+
+def test_the_dataset_of_another_org_fails(
+    org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Credentials of one org, rows of another: both are named, with the way out; exit 1."""
+    script()
+    org.org_id = OTHER_ORG
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", org.issue_token())
+    ended = script("--test")
+    found = checked(script)["dataset"]
+
+    assert 1 == ended.code
+    assert not found["ok"]
+    assert f"and the credentials are those of 127.0.0.1 ({OTHER_ORG[:15]})" in found["detail"]
+    assert "Choose another --dataset or --destination" in found["remedy"]
+
+
+@pytest.mark.postgres
+def test_nothing_is_left_behind_in_postgresql(
+    script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Schema and table of the trial are gone with its transaction, in both datasets."""
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
+    found = checked(script)
+    with psycopg2.connect(postgres) as held, held.cursor() as cursor:
+        cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'salesforce%'")
+        schemas = cursor.fetchall()
+    held.close()
+
+    assert "yes: tried in salesforce and salesforce_staging_" in found["writable"]["detail"]
+    assert [] == schemas
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("right", ["schema", "table"])
+def test_a_user_who_may_not_write_is_told_what_to_grant(
+    script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch, right: str
+) -> None:
+    """No right to make a schema, or a table in one that is there: FAIL with the GRANT to ask for."""
+    role = f"reader_{Path(postgres.split('?', maxsplit=1)[0]).name}"
+    with psycopg2.connect(postgres) as admin, admin.cursor() as cursor:
+        cursor.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'sesame'")
+        if right == "table":
+            cursor.execute(f"CREATE SCHEMA salesforce; GRANT USAGE ON SCHEMA salesforce TO {role}")
+    admin.close()
+    url = postgres.replace("postgres:trust@", f"{role}:sesame@")
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
+    try:
+        found = checked(script)
+    finally:
+        with psycopg2.connect(postgres) as admin, admin.cursor() as cursor:
+            cursor.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+        admin.close()
+
+    assert found["destination"]["ok"]
+    assert not found["writable"]["ok"]
+    assert "permission denied" in found["writable"]["detail"]
+    assert "GRANT the loading user CREATE" in found["writable"]["remedy"]
+    assert "sesame" not in json.dumps(found)
+
+
+def test_a_token_file_that_can_not_be_written_is_a_note(
+    org: DemoOrg, server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a rotated refresh token is lost, the checklist says that it would be."""
+    Path("taken").write_text("a file where a folder should be")
+    org.refresh_tokens = {"the-refresh-token"}
+    monkeypatch.delenv("SALESFORCE_ACCESS_TOKEN")
+    for name, value in {
+        "LOGIN_URL": server.url, "CLIENT_ID": org.client_id, "CLIENT_SECRET": org.client_secret,
+        "REFRESH_TOKEN": "the-refresh-token", "REFRESH_TOKEN_FILE": "taken/token.json",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"SALESFORCE_{name}", value)
+    found = checked(script)
+
+    assert (True, True) == (found["credentials"]["ok"], found["credentials"]["note"])
+    assert "taken/token.json can't be written" in found["credentials"]["detail"]
+    assert "refresh_token_file" in found["credentials"]["remedy"]
+    assert found["sign-in"]["ok"]

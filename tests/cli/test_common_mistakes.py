@@ -1,0 +1,181 @@
+"""Mistakes that many make: each ends in one paragraph that says what to do, with its exit code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.destination.errors import said_and_remedy
+from tests.support.script import (
+    DUCKDB_FILE,
+    ROOT,
+    SCRIPT,
+    WRONG_USER,
+    Ended,
+    Script,
+    ids,
+    in_process,
+    process,
+    python,
+    session_of,
+)
+
+
+def one_paragraph(ended: Ended) -> str:
+    """What a run that failed says of it: the report's error, or the one line on stderr."""
+    lines = [line for line in ended.out.splitlines() if line.startswith("error ")]
+    lines += [line for line in ended.err.splitlines() if line.startswith("targeted_contacts.py: ")]
+    assert 1 == len(lines), ended.out + ended.err
+    return lines[0]
+
+
+@pytest.mark.parametrize("argv", [[], ["--count"]], ids=["sync", "count"])
+def test_my_domain_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    """An app's id and secret without the org's address: exit 2, what to set, nothing was sent."""
+    monkeypatch.setenv("SALESFORCE_CLIENT_ID", "an-app")
+    monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", "its-secret")
+    ended = in_process(capsys)(*argv)
+    said = one_paragraph(ended)
+
+    assert 2 == ended.code
+    assert "refused at login and test.salesforce.com" in said
+    assert "Set SALESFORCE_DOMAIN to the org's My Domain" in said
+    assert "from the environment (SALESFORCE_CLIENT_ID, SALESFORCE_CLIENT_SECRET)" in said
+    assert "Asked was https://login.salesforce.com." in said
+
+
+@pytest.mark.parametrize("app", [False, True], ids=["SOAP", "OAuth"])
+def test_a_sandbox_user_at_login(
+    org: DemoOrg,
+    server: DemoServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    app: bool,
+) -> None:
+    """Salesforce does not know the user there: the domain is among the culprits, with its setting."""
+    settings = {**WRONG_USER, "SALESFORCE_LOGIN_URL": server.url}
+    if app:
+        settings["SALESFORCE_CLIENT_ID"] = org.client_id
+        settings["SALESFORCE_CLIENT_SECRET"] = org.client_secret
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    said = one_paragraph(in_process(capsys)("--count"))
+
+    assert "users of a sandbox sign in at test (SALESFORCE_DOMAIN)" in said
+    assert f"Asked was {server.url}." in said
+    assert "SALESFORCE_USERNAME, SALESFORCE_PASSWORD" in said
+
+
+def test_a_secret_that_has_expired(
+    org: DemoOrg,
+    server: DemoServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The app is known and its secret is not right any more: exit 1, where it is set."""
+    monkeypatch.setenv("SALESFORCE_LOGIN_URL", server.url)
+    monkeypatch.setenv("SALESFORCE_CLIENT_ID", org.client_id)
+    monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", "last-year's")
+    ended = in_process(capsys)()
+    said = one_paragraph(ended)
+
+    assert 1 == ended.code
+    assert "invalid_client: invalid client credentials." in said
+    assert "the secret has expired: copy it anew" in said
+    assert "from the environment (SALESFORCE_CLIENT_ID, SALESFORCE_CLIENT_SECRET" in said
+    assert "last-year" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("argv", [[], ["--plan"]], ids=["sync", "plan"])
+def test_a_user_without_api_access(org: DemoOrg, script: Script, argv: list[str]) -> None:
+    """Every call is refused: exit 1, what an admin must tick."""
+    org.faults.add(Fault("*", "api_disabled_403", times=99))
+    ended = script(*argv)
+
+    assert 1 == ended.code
+    assert "API_DISABLED_FOR_ORG" in one_paragraph(ended)
+    assert "Ask a Salesforce admin to tick API Enabled for this user" in one_paragraph(ended)
+
+
+def test_contacts_that_the_user_may_not_see(org: DemoOrg, script: Script) -> None:
+    """Without Contact there is nothing to sync: exit 1, whom to ask; without Task a warning."""
+    org.hidden_objects = {"Contact"}
+    ended = script()
+    org.hidden_objects = {"Task"}
+    without_tasks = script("--json")
+
+    assert 1 == ended.code
+    assert "sobjects/Contact/describe: NOT_FOUND" in one_paragraph(ended)
+    assert "Ask a Salesforce admin whether it exists and whether this user may see it" in (
+        one_paragraph(ended)
+    )
+    assert 0 == without_tasks.code
+    assert "Task was left out" in without_tasks.facts["warnings"][0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no limit of a file's size")
+@pytest.mark.parametrize("size", [0, 100_000])
+def test_a_disk_that_is_full(org: DemoOrg, server: DemoServer, tmp_path: Path, size: int) -> None:
+    """No byte more can be written, from the start or in mid-run: a paragraph, and the next run is fine."""
+    limited = (
+        "import resource, runpy, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        f"sys.path.insert(0, {str(ROOT)!r})\n"
+        f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
+    )
+    ended = python("-c", limited, cwd=tmp_path, environ=session_of(server))
+    said = one_paragraph(ended)
+    after = process("--json", cwd=tmp_path, environ=session_of(server))
+
+    assert ended.code in {1, 2}
+    assert "File too large" in said
+    assert "Make room" in said
+    assert 0 == after.code
+    assert set(org.active_ids()) == ids(tmp_path, "sf_contacts")
+
+
+def test_a_database_file_that_was_never_finished(script: Script) -> None:
+    """What a full disk leaves of a DuckDB file: said what it is and what to do, exit 1."""
+    Path(DUCKDB_FILE).write_bytes(b"\0" * 2_000)
+    ended = script()
+
+    assert 1 == ended.code
+    assert f"{DUCKDB_FILE}" in one_paragraph(ended)
+    assert "move it away and run again" in one_paragraph(ended)
+
+
+def test_a_folder_that_may_not_be_written(server: DemoServer, script: Script) -> None:
+    """The log can't be kept: that is said once, and the run goes on."""
+    Path("targeted_contact_sync.log").mkdir()
+    ended = script()
+
+    assert 0 == ended.code
+    assert 1 == ended.err.count("targeted_contact_sync.log can't be written: Is a directory")
+
+
+@pytest.mark.parametrize(
+    ("said", "shown", "remedy"),
+    [
+        ('IO Error: Could not set lock on file "/a/b.duckdb"', "/a/b.duckdb", "Another program"),
+        ('IO Error: Could not write file "/a/b.duckdb"', "/a/b.duckdb", "Make room"),
+        ('IO Error: The file "/a/b.duckdb" is not valid', "/a/b.duckdb", "move it away"),
+        ("Conversion Error: Could not convert string 'IO Error: Ada'", "", "Mend the destination"),
+        ('Constraint Error: Duplicate key "email: Could not write"', "", "Mend the destination"),
+    ],
+)
+def test_what_duckdb_says_of_its_file_and_of_values(said: str, shown: str, remedy: str) -> None:
+    """A file's name is shown and helps; a value is not, whatever words are in it."""
+    told, what = said_and_remedy(duckdb.Error(said))
+
+    assert shown in told
+    assert remedy in what
+    assert shown or "…" in told
+    assert not {"Ada", "email"} & set(told.replace("'", " ").replace('"', " ").split())

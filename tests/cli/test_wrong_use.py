@@ -1,0 +1,236 @@
+"""What the script says and exits with when it is used, configured or answered wrongly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import duckdb
+import psycopg2
+import pytest
+
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.support.script import (
+    DUCKDB_FILE,
+    WRONG_USER,
+    Script,
+    ids,
+    in_process,
+    process,
+    rows,
+    session_of,
+)
+
+STALE = "00D5g0000008XYZ!AQ7.999999.stale"
+
+
+@pytest.mark.parametrize("option", [(), ("--test",), ("--plan", "--json")])
+def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
+    tmp_path: Path, option: tuple[str, ...]
+) -> None:
+    """Neither credentials nor --demo: exit 2, with the names, the file and the way out."""
+    ended = process(*option, cwd=tmp_path)
+
+    assert (2, "") == (ended.code, ended.out)
+    for word in ("SALESFORCE_CLIENT_ID", ".dlt/secrets.toml", "--demo"):
+        assert word in ended.err
+    assert 1 == len(ended.err.strip().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["--nope"], "unrecognized arguments: --nope"),
+        (["--since", "nonsense"], "since = 'nonsense' is not a date. Write it as 2024-01-31"),
+        (["--since", ""], "is not a date"),
+        (["--incremental", "0"], "must be a whole number, 1 or more"),
+        (["--incremental", "-3"], "--incremental"),
+        (["--incremental", "soon"], "must be a whole number, 1 or more"),
+        (["--incremental", "99999999"], "must be 36,525 or less"),
+        (["--limit", "0"], "must be a whole number, 1 or more"),
+        (["--only", "foo"], "no resource foo. Choose some of task_who_relation, contact, task"),
+        (["--only", "contact,foo"], "no resource foo"),
+        (["--api", "soap"], "invalid choice: 'soap'"),
+        (["--mode", "never"], "invalid choice: 'never'"),
+        (["--mode", "custom"], "--mode custom needs --start-date"),
+        (["--mode", "custom", "--start-date", "31.12."], "is not a date"),
+        (["--full", "--since", "2026-01-01"], "not allowed with argument --full"),
+        (["--demo", "--sf-org", "uat"], "not allowed with argument --demo"),
+        (["--repair"], "--repair goes with --verify. Give both."),
+        (["--test", "--count"], "not allowed with argument --test"),
+        (["--days", "3"], "--days goes with --mode recent"),
+        (["--mode", "full", "--start-date", "2026-01-01"], "--start-date goes with --mode custom"),
+        (["--full", "--count"], "--count loads nothing: --full has no part in it"),
+        (["--plan", "--only", "contact"], "--plan loads nothing: --only has no part in it"),
+        (["--only", ""], "--only names nothing. Choose some of task_who_relation"),
+        (["--since", "2999-01-01"], "nothing was modified since 2999-01-01: that day is to come"),
+        (["--destination", "nosuch"], "dlt knows no destination nosuch. Choose one of"),
+        (["--destination", "postgress"], "no destination postgress (is postgres meant?)"),
+        (["--destination", "postgres"], "DESTINATION__POSTGRES__CREDENTIALS=postgresql://"),
+        (["--plan", "--destination", "postgres"], "DESTINATION__POSTGRES__CREDENTIALS="),
+        (["--dataset", "targeted_contacts"], "Choose another --dataset"),
+        (["--report-dir", "taken"], "--report-dir: taken can't be made"),
+        (["--log-records", "--report-dir", "taken"], "--report-dir: taken can't be made"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_exit_2_before_the_first_call(
+    org: DemoOrg, script: Script, argv: list[str], words: str
+) -> None:
+    """A value that can't be meant that way: a sentence on stderr, exit 2, and nothing was asked."""
+    Path("taken").write_text("a file")
+    ended = script(*argv)
+
+    assert 2 == ended.code
+    assert words in ended.err
+    assert "" == ended.out
+    assert 0 == org.billed
+    assert not Path("targeted_contacts.duckdb").exists()
+
+
+def test_a_wrong_database_url_is_wrong_configuration(
+    org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A URL that is none: exit 2, what one looks like, and nothing of the URL repeated."""
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", "sesame-99-open")
+    ended = script()
+
+    assert (2, "") == (ended.code, ended.out)
+    assert "postgresql://user:password@host:5432/database" in ended.err
+    assert "sesame" not in ended.err
+    assert 0 == org.billed
+
+
+def test_a_duckdb_file_in_a_folder_that_is_not_there(
+    script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """--test says that it can be made, and the sync makes it."""
+    file = tmp_path / "nowhere" / "yet" / "held.duckdb"
+    monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(file))
+    ended = [script("--test"), script()]
+
+    assert [0, 0] == [one.code for one in ended]
+    assert file.exists()
+
+
+def test_there_is_nothing_to_verify_before_the_first_run(org: DemoOrg, script: Script) -> None:
+    """--verify of nothing is wrong use, and not thousands of rows of drift; exit 2."""
+    ended = script("--verify")
+
+    assert (2, "") == (ended.code, ended.out)
+    assert (
+        "nothing is held in salesforce yet, so there is nothing to verify. Sync first" in ended.err
+    )
+    assert 0 == org.billed
+
+
+@pytest.mark.parametrize("argv", [[], ["--test"], ["--plan"]], ids=["sync", "test", "plan"])
+def test_a_database_that_does_not_answer_is_a_failure_said_plainly(
+    org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch, argv: list[str]
+) -> None:
+    """Nobody listens at the database's address: exit 1, the address, never the password."""
+    url = "postgresql://loader:sesame-99@127.0.0.1:9/analytics"
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
+    ended = script(*argv)
+
+    assert 1 == ended.code
+    assert 'connection to server at "127.0.0.1", port 9 failed' in ended.out + ended.err
+    if argv != ["--test"]:
+        assert "by DESTINATION__POSTGRES__CREDENTIALS of the environment" in ended.out + ended.err
+    assert ("FAIL destination" in ended.out) == (argv == ["--test"])
+    assert "sesame" not in ended.out + ended.err
+    assert "collections" not in org.calls
+
+
+@pytest.mark.postgres
+def test_a_row_that_the_database_refuses_is_not_shown(
+    org: DemoOrg, server: DemoServer, postgres: str, tmp_path: Path
+) -> None:
+    """A constraint refuses a row: exit 1 names the constraint; nobody's data is in the output."""
+    environ = {**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": postgres}
+    process(cwd=tmp_path, environ=environ)
+    with psycopg2.connect(postgres) as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER TABLE salesforce.sf_contacts ADD CONSTRAINT short CHECK (last_name <> 'Wallaby')"
+        )
+    connection.close()
+    org.edit("Contact", org.active_ids()[0], LastName="Wallaby")
+    ended = [process(cwd=tmp_path, environ=environ) for _ in range(2)]
+    said = "".join(one.out + one.err for one in ended)
+
+    assert [1, 1] == [one.code for one in ended]
+    assert 'violates check constraint "short"' in ended[0].out
+    assert "an earlier run left a package unloaded: finishing it first" in ended[1].err
+    assert "was given up" in ended[1].err
+    assert "Wallaby" not in said
+    assert "Failing row" not in said
+
+
+def test_what_could_not_be_loaded_never_lands_in_another_dataset(
+    org: DemoOrg, script: Script, tmp_path: Path
+) -> None:
+    """A package left by a failed load into one dataset is not loaded into the next one named."""
+    with duckdb.connect(DUCKDB_FILE) as held:
+        # No column can be added to a view: the load fails before its first table.
+        held.execute("CREATE SCHEMA one; CREATE VIEW one.sf_users AS SELECT '' AS id WHERE false")
+    failed = script("--dataset", "one")
+    ended = script("--dataset", "two")
+    runs = [row["status"] for row in rows(tmp_path, "sf_sync_runs", dataset="two")]
+
+    assert (1, 0) == (failed.code, ended.code)
+    assert ["done"] == runs
+    assert set(org.active_ids()) == ids(tmp_path, "sf_contacts", dataset="two")
+
+
+@pytest.mark.parametrize("argv", [[], ["--test"], ["--count"]], ids=["sync", "test", "count"])
+def test_a_wrong_password_names_the_likely_culprits(
+    server: DemoServer,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    argv: list[str],
+) -> None:
+    """Salesforce refuses the password: exit 1, its own code, what to look at, no secret."""
+    for name, value in {**WRONG_USER, "SALESFORCE_LOGIN_URL": server.url}.items():
+        monkeypatch.setenv(name, value)
+    ended = in_process(capsys)(*argv)
+
+    assert 1 == ended.code
+    assert "INVALID_LOGIN" in ended.out + ended.err
+    assert "the password or the security token" in ended.out + ended.err
+    assert "not-the-password" not in ended.out + ended.err
+    assert [] == rows(tmp_path, "sf_contacts")
+
+
+def test_an_expired_token_is_said_to_be_expired(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A session that can't be renewed: exit 1, what to set, and the token is not repeated."""
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", STALE)
+    ended = script("--json")
+
+    assert (1, "failed") == (ended.code, ended.facts["status"])
+    assert "Set a new SALESFORCE_ACCESS_TOKEN" in ended.facts["error"]
+    assert "999999" not in ended.out + ended.err
+
+
+def test_a_token_never_travels_in_the_clear(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """http:// to another machine is refused before anything is sent: exit 2."""
+    monkeypatch.setenv("SALESFORCE_INSTANCE_URL", "http://acme.my.salesforce.example")
+    ended = script()
+
+    assert 2 == ended.code
+    assert "must begin with https://" in ended.out
+
+
+def test_an_org_that_does_not_answer_is_a_failure_said_plainly(
+    server: DemoServer, script: Script
+) -> None:
+    """Nobody listens at the org's address: after its attempts the run ends with exit 1."""
+    server.close()
+    ended = script("--count")
+
+    assert 1 == ended.code
+    assert "the host refuses connections. Try again in some minutes" in ended.err

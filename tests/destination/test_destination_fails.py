@@ -1,0 +1,227 @@
+"""The destination fails: one paragraph that names the remedy, and the next run mends everything."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psycopg2
+import pytest
+
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.source import salesforce_targeted
+from salesforce_targeted.sync.runner import Outcome, sync
+from tests.conftest import BOTH, Synced
+from tests.support.mending import CONTACTS, at, failed_with, mended, something_happens, tell
+
+pytestmark = pytest.mark.postgres
+ON_POSTGRES = pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+STAGING = "salesforce_staging_synced"
+
+
+def impatient(synced: Synced, seconds: float) -> Outcome:
+    """A run that waits for locks no longer than so many seconds."""
+    ledger = Ledger()
+    source = salesforce_targeted(synced.credentials, ledger=ledger)
+    return sync(synced.pipeline, source, ledger, lock_patience_seconds=seconds)
+
+
+@ON_POSTGRES
+def test_a_full_disk(org: DemoOrg, synced: Synced, postgres: str) -> None:
+    """No room for the contacts: what to do, and once there is room everything comes."""
+    synced.ok()
+    something_happens(org)
+    tell(
+        postgres,
+        # What PostgreSQL says when write() fails with ENOSPC.
+        "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        " RAISE 'could not extend file \"base/5/16384\": No space left on device'"
+        " USING ERRCODE = 'disk_full', HINT = 'Check free disk space.'; END $$",
+        f"CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON {CONTACTS}"
+        " FOR EACH ROW EXECUTE FUNCTION full_disk()",
+    )
+    failed = synced.run()
+    tell(postgres, "DROP FUNCTION full_disk CASCADE")
+    facts = mended(org, synced)
+
+    failed_with(failed, "No space left on device", "Make room in the database", "run again")
+    assert "the leftover package is loaded" in facts["steps"]
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize(
+    ("spoil", "heal", "words"),
+    [
+        (
+            [f"ALTER TABLE {CONTACTS} ALTER last_name TYPE integer USING 1"],
+            [
+                f"ALTER TABLE {CONTACTS} ALTER last_name TYPE varchar USING NULL",
+                f"UPDATE {CONTACTS} SET row_hash = NULL",  # as --verify --repair does
+            ],
+            ['column "last_name" is of type integer', "give it back its name and type"],
+        ),
+        (
+            [
+                f"ALTER TABLE {CONTACTS} ADD mine text DEFAULT 'x' NOT NULL",
+                f"ALTER TABLE {CONTACTS} ALTER mine DROP DEFAULT",
+            ],
+            [f"ALTER TABLE {CONTACTS} ALTER mine DROP NOT NULL"],
+            ['null value in column "mine"', "Drop or relax the constraint"],
+        ),
+        (
+            ["ALTER DATABASE {} SET default_transaction_read_only = on"],
+            [
+                "SET default_transaction_read_only = off",
+                "ALTER DATABASE {} RESET default_transaction_read_only",
+            ],
+            ["in a read-only transaction", "Load into the primary"],
+        ),
+        (
+            ["ALTER DATABASE {} SET statement_timeout = 1"],
+            ["SET statement_timeout = 0", "ALTER DATABASE {} RESET statement_timeout"],
+            ["due to statement timeout", "Raise the limit for the loading user"],
+        ),
+    ],
+    ids=["altered column", "their NOT NULL", "read-only", "statement_timeout"],
+)
+def test_what_the_database_refuses_names_the_remedy(
+    org: DemoOrg, synced: Synced, postgres: str, spoil: list[str], heal: list[str], words: list[str]
+) -> None:
+    """The run fails with the remedy, twice if nobody acts; after the remedy the next one mends."""
+    database = urlsplit(postgres).path[1:]
+    synced.ok()
+    something_happens(org)
+    tell(postgres, *(statement.format(database) for statement in spoil))
+    failed, again = synced.run(), synced.run()
+    tell(postgres, *(statement.format(database) for statement in heal))
+    mended(org, synced)
+
+    failed_with(failed, *words)
+    failed_with(again, *words)
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("statement", "warning"),
+    [
+        ("ALTER TABLE salesforce.sf_contacts DROP COLUMN last_name", "had lost last_name"),
+        ("DROP TABLE salesforce.sf_contacts", "the table sf_contacts was gone"),
+        ("DROP TABLE salesforce.sf_taskwhorelations", "the table sf_taskwhorelations was gone"),
+        (f"DROP TABLE {STAGING}.sf_contacts", ""),
+    ],
+    ids=["column", "contacts", "relations", "staging"],
+)
+def test_what_somebody_dropped_is_made_anew_and_filled(
+    org: DemoOrg, synced: Synced, statement: str, warning: str
+) -> None:
+    """A dropped table or column is back after the next run, every cell true, and a warning says so."""
+    synced.ok()
+    something_happens(org)
+    synced.sql(statement)
+    facts = mended(org, synced)
+    again = synced.ok()
+
+    assert ([warning] if warning else []) == [
+        warning for one in facts["warnings"] if warning and warning in one
+    ]
+    assert [] == again["warnings"]
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize(
+    "held",
+    ["LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", "UPDATE {} SET last_name = last_name"],
+    ids=["table", "row"],
+)
+def test_a_lock_that_stays_ends_the_run_and_names_its_holder(
+    org: DemoOrg, synced: Synced, postgres: str, held: str
+) -> None:
+    """Somebody's open transaction is in the way for longer than the run waits: who, and how to end it."""
+    synced.ok()
+    something_happens(org)
+    with closing(psycopg2.connect(postgres, application_name="a console")) as console:
+        with console.cursor() as cursor:
+            cursor.execute(held.format(CONTACTS))
+        begun = time.monotonic()
+        failed = impatient(synced, 1.0)
+        seconds = time.monotonic() - begun
+        pid = console.info.backend_pid
+    mended(org, synced)
+
+    failed_with(
+        failed, f"held by process {pid}", "a console", "idle in transaction",
+        f"pg_terminate_backend({pid})",
+    )  # fmt: skip
+    assert 20 > seconds
+
+
+@ON_POSTGRES
+def test_a_lock_that_goes_away_costs_only_time(
+    org: DemoOrg,
+    synced: Synced,
+    postgres: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The run says who keeps it waiting, and goes on when the lock is given back."""
+    synced.ok()
+    something_happens(org)
+    with closing(psycopg2.connect(postgres, application_name="a console")) as console:
+        with console.cursor() as cursor:
+            cursor.execute(f"LOCK TABLE {CONTACTS} IN ACCESS EXCLUSIVE MODE")
+        release = threading.Timer(4.0, console.rollback)
+        release.start()
+        outcome = impatient(synced, 6.0)
+        release.join()
+
+    assert ("done", None) == (outcome.facts["status"], outcome.facts["error"])
+    assert "waiting: a lock on" in caplog.text
+    assert "PGAPPNAME" not in os.environ
+
+
+@pytest.fixture
+def loader(postgres: str) -> Iterator[str]:
+    """The URL of the database for a user who may do nothing."""
+    name = f"loader_{uuid.uuid4().hex[:8]}"
+    tell(postgres, f"CREATE ROLE {name} LOGIN PASSWORD 'trust'")
+    url = urlsplit(postgres)
+    address = url.netloc.rpartition("@")[2]
+    yield url._replace(netloc=f"{name}:trust@{address}").geturl()
+    tell(postgres, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
+
+
+def test_a_user_who_may_not_load(
+    org: DemoOrg,
+    postgres: str,
+    loader: str,
+    credentials: SessionCredentials,
+    tmp_path: Path,
+) -> None:
+    """No CREATE on the database, no INSERT, no SELECT on a table: the GRANT that helps, and it helps."""
+    synced = at(loader, tmp_path, credentials)
+    user = urlsplit(loader).username
+    may_not_create = synced.run()
+    tell(postgres, f"GRANT CREATE ON DATABASE {urlsplit(postgres).path[1:]} TO {user}")
+    mended(org, synced)
+    tell(postgres, f"REVOKE INSERT, UPDATE ON {CONTACTS} FROM {user}")
+    something_happens(org)
+    may_not_insert = synced.run()
+    tell(
+        postgres,
+        f"GRANT INSERT, UPDATE ON {CONTACTS} TO {user}",
+        f"REVOKE SELECT ON {CONTACTS} FROM {user}",
+    )
+    may_not_read = synced.run()
+    tell(postgres, f"GRANT SELECT ON {CONTACTS} TO {user}")
+    mended(org, synced)
+
+    failed_with(may_not_create, "permission denied for database", "GRANT", "CREATE on the")
+    for refused in (may_not_insert, may_not_read):
+        failed_with(refused, "permission denied for table sf_contacts", "GRANT")

@@ -1,0 +1,199 @@
+"""Where the tables can go: each destination holds what the org shows, or says why it can't."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.common.destination.exceptions import DestinationLoadingViaStagingNotSupported
+from dlt.destinations.sql_jobs import SqlMergeFollowupJob
+from sqlglot import exp, parse_one
+
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.demo_org import DemoOrg
+from tests.conftest import BOTH, Synced, make_synced
+from tests.support.plain_pipeline import (
+    DELETE_INSERT,
+    as_it_is,
+    changed,
+    everywhere,
+    into,
+    refused,
+    run,
+)
+
+TABLES = ("sf_contacts", "sf_taskwhorelations", "sf_activities", "sf_users")
+# Naming convention -> what some fields are called by it.
+NAMINGS = {
+    "snake_case": ("last_name", "npi__c", "system_modstamp"),
+    "direct": ("LastName", "NPI__c", "SystemModstamp"),
+    "sql_cs_v1": ("LastName", "NPI__c", "SystemModstamp"),
+    "sql_ci_v1": ("lastname", "npi__c", "systemmodstamp"),
+}
+
+
+@pytest.mark.postgres
+def test_duckdb_and_postgres_hold_the_same_rows(
+    request: pytest.FixtureRequest,
+    org: DemoOrg,
+    tmp_path: Path,
+    credentials: SessionCredentials,
+) -> None:
+    """Every value of every record table is equal, after a first run and after one with changes."""
+    here = make_synced(request, tmp_path, credentials, "duckdb", "here")
+    there = make_synced(request, tmp_path, credentials, "postgres", "there")
+    for _ in range(2):
+        here.ok()
+        there.ok()
+        changed(org)
+    for table in TABLES:
+        assert here.rows(table) == there.rows(table)
+
+    assert 13 == len(here.rows("sf_contacts"))
+
+
+@BOTH
+@pytest.mark.parametrize("naming", list(NAMINGS))
+def test_naming_conventions_name_columns_and_nothing_else(
+    org: DemoOrg, synced: Synced, naming: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever columns are called, a second run updates, inserts and leaves the rest alone."""
+    monkeypatch.setenv("SCHEMA__NAMING", naming)
+    last_name, npi, stamp = NAMINGS[naming]
+    synced.ok()
+    edited, fresh = changed(org)
+    facts = synced.ok()
+    held = synced.rows("sf_contacts")
+    shown = org.rows("Contact", ids=org.active_ids())
+
+    assert (1, 1, 11) == tuple(facts["contacts"][key] for key in ("new", "updated", "unchanged"))
+    assert ("Edited", "Fresh") == (held[edited][last_name], held[fresh][last_name])
+    assert {i: row["NPI__c"] for i, row in shown.items()} == {i: r[npi] for i, r in held.items()}
+    assert stamp in held[edited]
+
+
+def lake(tmp_path: Path, credentials: Any) -> Synced:
+    """A folder of parquet files."""
+    where = (tmp_path / "lake").as_uri()
+    return into(dlt.destinations.filesystem(where), tmp_path, credentials, "lake")
+
+
+def test_a_lake_of_parquet_holds_every_run_whole(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """With write_disposition="replace" the files hold what the org shows, once, after each run."""
+    held = lake(tmp_path, credentials)
+    run(held, write_disposition="replace")
+    edited, fresh = changed(org)
+    for _ in range(2):
+        run(held, write_disposition="replace")
+    contacts = held.rows("sf_contacts")
+
+    assert org.active_ids() == sorted(contacts)
+    assert ("Edited", "Fresh") == (contacts[edited]["last_name"], contacts[fresh]["last_name"])
+    assert [(13,)] == held.sql("SELECT COUNT(*) FROM sf_contacts")
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(held.rows("sf_taskwhorelations"))
+    assert [] != list((tmp_path / "lake" / "salesforce" / "sf_contacts").glob("*.parquet"))
+
+
+def test_a_lake_that_would_hold_records_twice_is_refused(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Where it can't merge, dlt appends and calls it done; here not even a call is made."""
+    said = refused(lake(tmp_path, credentials))
+
+    assert "the destination filesystem can't merge by upsert" in said
+    assert 'write_disposition="replace"' in said
+    assert 0 == len(org.requests)
+
+
+def test_a_destination_that_can_not_be_asked_is_refused(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Without SQL nothing held can be read back, and every run would start from nothing."""
+    said = refused(into(dlt.destinations.dummy(), tmp_path, credentials, "dummy"), as_it_is)
+
+    assert "the destination dummy can't be asked in SQL what it holds" in said
+    assert 0 == len(org.requests)
+
+
+@pytest.mark.filterwarnings("ignore:implicitly coercing SELECT object")  # dlt's merge
+def test_a_database_without_upsert_is_refused_and_works_with_delete_insert(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """SQLite by way of SQLAlchemy, as MySQL and others: what the refusal says makes it work."""
+    where = f"sqlite:///{(tmp_path / 'held.db').as_posix()}"
+    held = into(dlt.destinations.sqlalchemy(where), tmp_path, credentials, "by_sqlalchemy")
+    said = refused(held)
+    asked = len(org.requests)
+    instead = everywhere(write_disposition=DELETE_INSERT)
+    run(held, instead)
+    edited, fresh = changed(org)
+    for _ in range(2):
+        run(held, instead)
+    contacts = dict(held.sql("SELECT id, last_name FROM sf_contacts"))
+    relations = [row[0] for row in held.sql("SELECT id FROM sf_taskwhorelations")]
+
+    assert ("can't merge by upsert" in said, "delete-insert" in said, asked) == (True, True, 0)
+    assert org.active_ids() == sorted(contacts)
+    assert ("Edited", "Fresh") == (contacts[edited], contacts[fresh])
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(relations)
+
+
+def test_a_staging_bucket_is_refused_where_a_database_takes_none(
+    tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """DuckDB and PostgreSQL load files themselves: dlt says so before anything is read."""
+    bucket = dlt.destinations.filesystem((tmp_path / "bucket").as_uri())
+    with pytest.raises(DestinationLoadingViaStagingNotSupported, match="duckdb"):
+        dlt.pipeline("staged", destination="duckdb", staging=bucket)
+
+
+# dlt writes these for a warehouse without being connected to it; a parser of its dialect reads them.
+def warehouse(schema: dlt.Schema) -> Any:
+    """A client of a Snowflake account that does not exist."""
+    made = dlt.destinations.snowflake("snowflake://loader:secret@nowhere/analytics?warehouse=w")
+    return made.client(schema, made.spec()._bind_dataset_name("crm"))
+
+
+def test_snowflake_is_given_tables_and_merges_by_key(synced: Synced) -> None:
+    """By dry run: a CREATE TABLE with every column for each table, one MERGE by key, no DELETE."""
+    run(synced)
+    schema = synced.pipeline.default_schema
+    client = warehouse(schema)
+    keys = {"sf_active_contacts": "CONTACT_ID", "sf_sync_runs": "RUN_ID"}
+    for table in schema.data_table_names():
+        columns = schema.get_table_columns(table)
+        (made,) = client._get_table_update_sql(table, list(columns.values()), generate_alter=False)
+        merged = SqlMergeFollowupJob.generate_sql(
+            [client.prepare_load_table(table)], client.sql_client
+        )
+        created = parse_one(made, read="snowflake")
+        merge = parse_one(merged[0], read="snowflake")
+        assert {name.upper() for name in columns} == {
+            column.name for column in created.find_all(exp.ColumnDef)
+        }
+        assert (1, True) == (len(merged), isinstance(merge, exp.Merge))
+        assert keys.get(table, "") in merge.args["on"].sql()
+
+    types = {
+        name: client.type_mapper.to_destination_type(column, schema.tables["sf_contacts"])
+        for name, column in schema.get_table_columns("sf_contacts").items()
+    }
+    assert ("VARCHAR", "FLOAT", "BOOLEAN", "DATE") == tuple(
+        types[name] for name in ("npi__c", "score__c", "is_physician__c", "birthdate")
+    )
+
+
+def test_a_warehouses_staging_bucket_takes_our_files(synced: Synced) -> None:
+    """The parquet that our resources ask for is what Snowflake loads from a bucket."""
+    run(synced)
+    formats = {
+        table.get("file_format") for table in synced.pipeline.default_schema.data_tables()
+    } - {None}
+    taken = warehouse(synced.pipeline.default_schema).capabilities.supported_staging_file_formats
+
+    assert {"parquet"} == formats
+    assert formats <= set(taken)

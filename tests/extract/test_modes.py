@@ -1,0 +1,310 @@
+"""Runs of every mode in any order, beyond the budget, after a loss, and what they cost."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.limits import DOCUMENTED
+from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.settings import Scope
+from tests.conftest import BOTH, Synced
+from tests.support.oracle import KEYS
+from tests.support.story import COUNTED, FULL, Story
+
+ANYTHING = ("task_who_relation", "contact", "task", "user")
+
+
+@pytest.fixture
+def broad(synced: Synced) -> Iterator[Story]:
+    """An org with fifty active contacts, seen by one run into the same destination."""
+    org = DemoOrg(contacts=200, active=50, seed=3)
+    with serve(org) as server:
+        session = SessionCredentials(instance_url=server.url, access_token=server.token)
+        story = Story(org, Synced(synced.pipeline, session))
+        story.run()
+        yield story
+
+
+def something_happens(org: DemoOrg) -> None:
+    """A little of everything between two runs."""
+    active = org.active_ids()
+    new = min(org.rows("Contact").keys() - set(active))
+    org.log_task([new, active[0]])
+    org.edit("Contact", active[1], Title=f"after {org.now}")
+    org.set_silently("Contact", active[2], Full_Label__c=f"after {org.now}")
+    org.remove_relation(next(iter(org.rows("TaskWhoRelation"))))
+    org.delete_contact(active[3])
+
+
+# ---------------------------------------------------------------- any order
+
+
+MODES = ("full", "since", "limit", "contact", "task_who_relation", "task,user")
+
+
+def run_in(story: Story, mode: str) -> None:
+    """One run in a mode, after which nothing may be false."""
+    since = story.org.now - timedelta(seconds=3)
+    scopes = {"full": FULL, "since": Scope(since=since), "limit": Scope(limit=3)}
+    if mode in scopes:
+        story.run_part(scopes[mode])
+    else:
+        story.run_part(only=tuple(mode.split(",")))
+
+
+@pytest.mark.parametrize("modes", [MODES, MODES[::-1], MODES[2:] + MODES[:2]], ids="-".join)
+def test_modes_in_any_order_break_nothing(
+    org: DemoOrg, synced: Synced, modes: tuple[str, ...]
+) -> None:
+    """Starting from nothing, with changes in between; the default run after them makes all true."""
+    story = Story(org, synced)
+    for mode in modes:
+        run_in(story, mode)
+        something_happens(org)
+    story.run()
+
+
+def test_a_limit_never_moves_a_cursor_past_what_it_loaded(org: DemoOrg, synced: Synced) -> None:
+    """Trial after trial, then a default run that reads by stamps: no relation is skipped."""
+    story = Story(org, synced)
+    for limit in (1, 3, 7):
+        story.run_part(replace(COUNTED, limit=limit))
+    facts = story.run(COUNTED)
+
+    assert 30 == facts["relations"]["held"]
+
+
+def test_since_does_not_move_the_cursor(story: Story) -> None:
+    """What was logged before a --since run, and not read by it, is read by the next default one."""
+    story.org.log_task([story.org.active_ids()[0]])
+    story.org.advance(86_400)
+    story.org.log_task([story.org.active_ids()[1]])
+    since = story.org.now - timedelta(seconds=60)
+    before = cursor_of(story)
+    part = story.run_part(replace(COUNTED, since=since))
+    after = cursor_of(story)
+    facts = story.run(COUNTED)
+
+    assert before == after < cursor_of(story)
+    assert (1, 1) == (part["relations"]["new"], facts["relations"]["new"])
+
+
+def cursor_of(story: Story) -> Any:
+    """How far the stored state says that relations were read."""
+    sources: Any = story.synced.pipeline.state["sources"]
+    resource = sources["salesforce_targeted"]["resources"]["task_who_relation"]
+    return resource["incremental"]["SystemModstamp"]["last_value"]
+
+
+def test_since_does_not_move_the_cursor_of_contacts_either(story: Story) -> None:
+    """An edit that a --since run leaves out is found by the next one that reads by stamps."""
+    first, second = story.org.active_ids()[:2]
+    story.org.edit("Contact", first, Title="before")
+    story.org.advance(86_400)
+    story.org.edit("Contact", second, Title="after")
+    story.run_part(Scope(since=story.org.now - timedelta(seconds=60)))
+    story.run_part(refresh_call_budget=0)
+
+    assert ("before", "after") == (
+        story.contact(first)["title"], story.contact(second)["title"]
+    )  # fmt: skip
+
+
+# ---------------------------------------------------------------- the guard against a shrinking set
+
+
+def test_a_run_stops_when_nobody_is_active_any_more(story: Story) -> None:
+    """Nothing is marked, whichever resources run; --allow-shrink goes on and marks all."""
+    hidden = story.org.tables["TaskWhoRelation"].hidden
+    hidden.update(story.org.tables["TaskWhoRelation"].changed)
+    said = story.stops()
+    for scope, only in ((FULL, ()), (FULL, ANYTHING[:1]), (Scope(), ANYTHING[1:2])):
+        story.stops(scope, only)
+    story.run(Scope(allow_shrink=True))
+    left = story.held("sf_active_contacts").values()
+    hidden.clear()
+    facts = story.run()
+
+    assert "--allow-shrink" in said
+    assert {False} == {life["is_active"] for life in left}
+    assert (0, 12) == (facts["contacts"]["new"], facts["statistics"]["active"])
+
+
+@pytest.mark.parametrize(("keep", "stops"), [(24, True), (25, False)])
+def test_a_run_stops_when_fewer_than_half_are_active(broad: Story, keep: int, stops: bool) -> None:
+    """Fifty were active: with twenty-four the run stops, with twenty-five it goes on."""
+    table = broad.org.tables["TaskWhoRelation"]
+    kept = set(broad.org.active_ids()[:keep])
+    table.hidden.update(
+        ordinal for ordinal, row in table.changed.items() if row["RelationId"] not in kept
+    )
+    if stops:
+        assert "24 active contacts where 50 were active" in broad.stops()
+    else:
+        assert 25 == broad.run()["contacts"]["discovered"]
+
+
+def test_a_small_set_may_shrink(story: Story) -> None:
+    """Eleven of twelve left: under half, and not more than twenty."""
+    kept = story.org.active_ids()[0]
+    table = story.org.tables["TaskWhoRelation"]
+    table.hidden.update(n for n, row in table.changed.items() if row["RelationId"] != kept)
+
+    assert 1 == story.run()["contacts"]["discovered"]
+
+
+# ---------------------------------------------------------------- beyond the refresh budget
+
+
+def test_beyond_the_budget_what_was_modified_is_read(story: Story) -> None:
+    """New and modified contacts and tasks arrive; formulas wait for the next whole pass."""
+    org = story.org
+    first, second, third = org.active_ids()[:3]
+    org.edit("Contact", first, Title="modified")
+    org.delete_contact(second)
+    org.set_silently("Contact", third, Full_Label__c="moved")
+    org.log_task([sorted(org.rows("Contact").keys() - set(org.active_ids()))[5]])
+    facts = story.run_part(refresh_call_budget=0)
+    before = story.contact(third)["full_label__c"]
+    story.run(refresh_call_budget=0, full_refresh_days=0)
+
+    assert ("modified", "deleted") == (
+        story.contact(first)["title"], story.life(second)["gone_reason"]
+    )  # fmt: skip
+    assert (1, 13) == (facts["contacts"]["new"], facts["contacts"]["held"])
+    assert before != story.contact(third)["full_label__c"] == "moved"
+    assert any("Formula" in warning and "Contact" in warning for warning in facts["warnings"])
+
+
+def test_beyond_the_budget_late_edits_arrive(story: Story) -> None:
+    """An edit becomes visible with a stamp ten minutes older than the newest one that is held."""
+    org = story.org
+    first, second = org.active_ids()[:2]
+    org.edit("Contact", first, Title="in time")
+    story.run()
+    org.commit_late(lambda: org.edit("Contact", second, Title="late"), 600)
+    story.run_part(refresh_call_budget=0)
+
+    assert "late" == story.contact(second)["title"]
+
+
+def test_beyond_the_budget_a_hidden_contact_comes_back(story: Story) -> None:
+    """Being shown again moves no stamp; what is known as gone is asked for in every run."""
+    contact = story.org.active_ids()[0]
+    story.org.hide_contact(contact)
+    story.run()
+    story.org.show_contact(contact)
+    story.run_part(refresh_call_budget=0)
+
+    assert story.life(contact)["gone_reason"] is None
+
+
+def test_within_a_budget_of_one_call_everything_is_read(story: Story) -> None:
+    """Twelve contacts are one call: the budget is not exceeded."""
+    story.org.set_silently("Contact", story.org.active_ids()[0], Full_Label__c="moved")
+    story.run(refresh_call_budget=1)
+
+
+def test_a_bump_of_the_whole_org_costs_no_more_than_a_whole_pass(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Nine thousand modified contacts are not listed to find out about twelve."""
+    org = DemoOrg(contacts=9_000, active=12, relations=40)
+    with serve(org) as server:
+        session = SessionCredentials(instance_url=server.url, access_token=server.token)
+        story = Story(org, Synced(synced.pipeline, session))
+        story.run()
+        org.bump_stamps("Contact")
+        org.reset_calls()
+        story.run_part(refresh_call_budget=0)
+
+        assert org.calls["query_all"] + org.calls["query_more"] <= 6
+
+
+# ---------------------------------------------------------------- settings that change
+
+
+@BOTH
+def test_a_later_start_marks_nothing_as_removed(story: Story) -> None:
+    """Relations before ``since`` don't count any more, but the org still shows them."""
+    table = "sf_taskwhorelations"
+    before = story.held(table)
+    floor = sorted(row["system_modstamp"] for row in before.values())[20]
+    for _ in range(2):
+        facts = story.synced.ok(since=floor.isoformat())
+
+    assert before == story.held(table)
+    assert facts["statistics"]["active"] < 12
+    assert 12 == story.run()["statistics"]["active"]
+
+
+def test_fields_that_are_taken_again_are_true(story: Story) -> None:
+    """While the allow-list leaves a field out, its column keeps its values; then the org's count."""
+    contact = story.org.active_ids()[0]
+    story.org.edit("Contact", contact, Degree__c="Dr.")
+    story.run()
+    narrow = story.synced.ok(fields=["Title"])
+    story.org.edit("Contact", contact, Degree__c=None)
+    story.synced.ok(fields=["Title"])
+    kept = story.contact(contact)["degree__c"]
+    story.run()
+
+    assert (0, "Dr.") == (narrow["contacts"]["updated"], kept)
+    assert story.contact(contact)["degree__c"] is None
+
+
+# ---------------------------------------------------------------- after a loss
+
+
+@BOTH
+def test_a_lost_working_folder_is_restored_from_the_destination(
+    story: Story, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """The cursor, the columns' types and the names of colliding fields come back with it."""
+    story.org.add_field("Contact", "FooBar__c", "string", {story.org.active_ids()[0]: "first"})
+    story.org.add_field("Contact", "Foo_Bar__c", "string", {story.org.active_ids()[0]: "second"})
+    story.synced.ok()
+    before = story.held("sf_contacts")
+    lost = story.synced.pipeline
+    lost.deactivate()
+    shutil.rmtree(tmp_path / "pipelines")
+    story.synced.pipeline = dlt.pipeline(
+        lost.pipeline_name,
+        destination=lost.destination,
+        dataset_name=lost.dataset_name,
+        pipelines_dir=str(tmp_path / "pipelines"),
+    )
+    facts = story.synced.ok(COUNTED)
+
+    assert before == story.held("sf_contacts")
+    assert facts["relations"]["read"] < 30
+
+
+@pytest.mark.parametrize("table", sorted(KEYS))
+def test_rows_that_somebody_deleted_come_back(story: Story, table: str) -> None:
+    """A table is emptied behind our back: what the stored cursor would skip is read again."""
+    story.synced.sql(f"DELETE FROM {table}")
+    story.run(COUNTED)
+
+    assert story.held(table)
+
+
+@pytest.mark.parametrize("rows_per_page", [2, 5, 10, 25_000])
+def test_calls_of_bulk_are_foreseen_once_the_job_says_its_size(
+    org: DemoOrg, synced: Synced, rows_per_page: int
+) -> None:
+    """Archived and deleted tasks are counted in the org and asked for, and no job brings them."""
+    limits = replace(DOCUMENTED, bulk_rows_per_page=rows_per_page)
+    calls = synced.ok(Scope(limits=limits), api="bulk")["calls"]
+
+    assert 12 // rows_per_page <= calls["by_kind"]["bulk_results"]
+    assert org.billed == calls["total"] == calls["predicted"]

@@ -1,0 +1,146 @@
+"""Calls are scarce: a run never spends more than it may, loads what came, and the next one goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.api.limits import DOCUMENTED
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.settings import Scope
+from tests.conftest import Synced
+from tests.support.script import Script, in_process
+
+# What one call takes, so little that a run of the tiny org takes dozens.
+SMALL = replace(DOCUMENTED, rows_per_query_page=4, groups_per_query=4, ids_per_collection=3)
+TABLES = ("sf_taskwhorelations", "sf_contacts", "sf_activities", "sf_users")
+
+
+def held(synced: Synced) -> dict[str, dict[str, Any]]:
+    """Every table's rows but for what dlt and a run's time put into them."""
+    found: dict[str, dict[str, Any]] = {}
+    for table in (*TABLES, "sf_active_contacts"):
+        key = "contact_id" if table == "sf_active_contacts" else "id"
+        found[table] = {
+            id_: {
+                name: value
+                for name, value in row.items()
+                if not name.startswith("_dlt") and not name.endswith("seen_at")
+            }
+            for id_, row in synced.rows(table, key=key).items()
+        }
+    return found
+
+
+@pytest.fixture
+def script(capsys: pytest.CaptureFixture[str], credentials: Any, monkeypatch: Any) -> Script:
+    """The command line, signed in to the org by the environment."""
+    monkeypatch.setenv("SALESFORCE_INSTANCE_URL", credentials.instance_url)
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", str(credentials.access_token))
+    return in_process(capsys)
+
+
+@pytest.mark.parametrize("allowed", [1, 2, 3, 5, 8, 11, 13, 15, 17])
+def test_a_run_of_so_many_calls_and_then_a_free_one(
+    org: DemoOrg, synced: Synced, allowed: int
+) -> None:
+    """Wherever the calls end: none too many, no false row, and the next run completes the set."""
+    outcome = synced.run(Scope(limits=SMALL), calls_per_run=allowed, api="collections")
+    spent, partial = org.billed, held(synced)
+    synced.ok(Scope(limits=SMALL))
+    whole = held(synced)
+
+    assert allowed >= spent
+    assert isinstance(outcome.error, QuotaExceededError)
+    assert "partial" == outcome.facts["status"]
+    assert "The next run goes on" in outcome.facts["error"]
+    for table in TABLES:
+        assert partial[table].items() <= whole[table].items()
+    assert sorted(org.active_ids()) == sorted(whole["sf_contacts"])
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(whole["sf_taskwhorelations"])
+    assert {id_ for id_, row in whole["sf_active_contacts"].items() if row["is_active"]} == set(
+        org.active_ids()
+    )
+
+
+def test_what_came_before_the_calls_were_spent_is_loaded(org: DemoOrg, synced: Synced) -> None:
+    """The relations came whole: they are held after the run, and some of what they name."""
+    synced.run(Scope(limits=SMALL), calls_per_run=13, api="collections")
+
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
+    assert 0 < len(synced.rows("sf_contacts")) + len(synced.rows("sf_activities"))
+    assert sorted(org.active_ids()) != sorted(synced.rows("sf_contacts")) or (
+        len(synced.rows("sf_activities")) < len(org.rows("Task"))
+    )
+
+
+def test_small_steps_arrive(org: DemoOrg, synced: Synced) -> None:
+    """Runs of a few calls more each time end in what one run would have brought."""
+    for allowed in range(14, 60, 6):
+        if synced.run(Scope(limits=SMALL), calls_per_run=allowed, api="collections").error is None:
+            break
+    else:
+        pytest.fail("it never got to the end")
+
+    assert sorted(org.active_ids()) == sorted(synced.rows("sf_contacts"))
+
+
+def test_nothing_is_marked_as_gone_by_a_run_that_was_stopped(org: DemoOrg, synced: Synced) -> None:
+    """A relation vanished, and the run that could have seen it had no calls left for looking."""
+    synced.ok(Scope(limits=SMALL))
+    gone = min(org.rows("TaskWhoRelation"))
+    org.remove_relation(gone)
+    synced.run(Scope(limits=SMALL), calls_per_run=2)
+    marked_early = synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL")
+    synced.ok(Scope(limits=SMALL))
+
+    assert {} == marked_early
+    assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
+
+
+@pytest.mark.parametrize("skip", [0, 1, 3])
+def test_the_orgs_own_refusal_ends_like_ours(org: DemoOrg, synced: Synced, skip: int) -> None:
+    """TotalRequests: no more calls are tried, what came is loaded, and the next day completes."""
+    org.faults.add(Fault("*", "daily_403", nth=skip + 1, times=1_000))
+    outcome = synced.run(Scope(limits=SMALL))
+    calls = org.billed
+    org.faults.clear()
+    synced.ok(Scope(limits=SMALL))
+
+    assert isinstance(outcome.error, QuotaExceededError)
+    assert skip + 8 >= calls
+    assert sorted(org.active_ids()) == sorted(synced.rows("sf_contacts"))
+
+
+def test_the_reserve_of_others_is_not_touched(org: DemoOrg, synced: Synced) -> None:
+    """A tenth of the day is left to others, whatever is still to be read."""
+    org.daily_limit = 40
+    synced.run(Scope(limits=SMALL), daily_call_reserve=0.5)
+
+    assert 20 >= org.daily_used
+
+
+def test_the_command_line_says_what_is_left(org: DemoOrg, script: Script, tmp_path: Any) -> None:
+    """Exit code 3, one paragraph with the remedy; --max-calls counts every call."""
+    ended = script("--max-calls", "2", "--json")
+    later = script("--json")
+
+    assert (3, 0) == (ended.code, later.code)
+    assert 2 == ended.facts["calls"]["total"]
+    assert "may spend 2 calls" in ended.facts["error"]
+
+
+def test_a_pipeline_without_a_ledger_fails(org: DemoOrg, synced: Synced, credentials: Any) -> None:
+    """Nobody would read what was left: success with rows missing is no success."""
+    from dlt.pipeline.exceptions import PipelineStepFailed
+
+    from salesforce_targeted.source import salesforce_targeted
+
+    source = salesforce_targeted(credentials, calls_per_run=2)
+
+    with pytest.raises(PipelineStepFailed, match="may spend 2 calls"):
+        synced.pipeline.run(source)

@@ -1,0 +1,231 @@
+"""dlt's own ways work: references, selection, limits, contracts, its command line after a run."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import dlt
+import pytest
+from dlt.sources import SourceReference
+
+from salesforce_targeted import Scope, salesforce_targeted
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.limits import TINY
+from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.conftest import BOTH, Synced
+from tests.support.plain_pipeline import as_it_is, into, of_contacts, refused, run
+from tests.support.script import Ended, command, process, python, rows, session_of
+
+DLT = str(Path(sys.executable).with_name("dlt"))
+REFERENCE = "salesforce_targeted.salesforce_targeted"
+BY_REFERENCE = """\
+import dlt
+source = dlt.sources.SourceReference.from_reference("{reference}")
+pipeline = dlt.pipeline("crm", destination="duckdb", dataset_name="people")
+pipeline.run(source)
+print(pipeline.last_trace.last_normalize_info.row_counts["sf_contacts"])
+"""
+
+
+def test_another_project_names_the_source_by_a_reference(
+    server: DemoServer, tmp_path: Path
+) -> None:
+    """``package.source`` is found, configured and run; nothing of ours is imported by hand."""
+    (tmp_path / "crm.py").write_text(BY_REFERENCE.format(reference=REFERENCE))
+    ended = python("crm.py", cwd=tmp_path, environ=session_of(server))
+
+    assert (0, "12") == (ended.code, ended.out.strip())
+
+
+def test_a_reference_takes_arguments_and_another_name(org: DemoOrg, synced: Synced) -> None:
+    """from_reference passes the source's parameters and dlt's own, such as a schema contract."""
+    source = SourceReference.from_reference(
+        REFERENCE,
+        schema_contract={"data_type": "freeze"},
+        source_args=(synced.credentials,),
+        source_kwargs={"fields": ["LastName"], "id_column": "salesforce_id"},
+    )
+    synced.pipeline.run(source)
+    held = synced.rows("sf_contacts", "salesforce_id")
+
+    assert org.active_ids() == sorted(held)
+    assert "email" not in next(iter(held.values()))
+
+
+def test_the_registry_has_the_source_under_its_module() -> None:
+    """Imported, it is listed as dlt lists every decorated source, with its section and name."""
+    listed = SourceReference.SOURCES["salesforce_targeted.source.salesforce_targeted"]
+
+    assert ("salesforce_targeted", salesforce_targeted) == (listed.name, listed.factory)
+
+
+@BOTH
+def test_parallelize_changes_no_row(org: DemoOrg, synced: Synced) -> None:
+    """Resources in threads share one connection and one reading; they wait for one another."""
+    for last_name in ("Edited", "Edited again"):
+        run(synced, lambda source: source.parallelize())
+        org.edit("Contact", org.active_ids()[0], LastName=last_name)
+        org.log_task([org.add_contact(LastName="Fresh")])
+    run(synced, lambda source: source.parallelize())
+    held = synced.rows("sf_contacts")
+
+    assert org.active_ids() == sorted(held)
+    assert "Edited again" == held[org.active_ids()[0]]["last_name"]
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
+    assert org.active_ids() == sorted(synced.rows("sf_active_contacts", "contact_id"))
+
+
+def test_a_limited_run_loses_nothing_and_the_next_one_completes(tmp_path: Path) -> None:
+    """add_limit counts batches: part of the rows come, none is taken for gone, no cursor jumps."""
+    org = DemoOrg(12_000, 10_000, 21_000, leads=50)
+    with serve(org) as server:
+        credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
+        held = into(dlt.destinations.duckdb(str(tmp_path / "held.duckdb")), tmp_path, credentials)
+
+        def sample() -> dict[str, int]:
+            source = salesforce_targeted(credentials, fields=["LastName"])
+            chosen = source.with_resources("task_who_relation", "contact", "contact_life")
+            held.pipeline.run(chosen.add_limit(1) if limited else chosen)
+            counted = held.sql("SELECT COUNT(*), COUNT(removed_at) FROM sf_taskwhorelations")[0]
+            left = held.sql("SELECT COUNT(left_at) FROM sf_active_contacts")[0]
+            return dict(zip(("relations", "removed", "left"), (*counted, *left), strict=True))
+
+        limited = True
+        first = sample()
+        limited = False
+        last = sample()
+
+    assert 0 < first["relations"] < 21_000
+    assert (0, 0) == (first["removed"], first["left"])
+    assert {"relations": 21_000, "removed": 0, "left": 0} == last
+
+
+def test_frozen_columns_stop_the_run_until_they_are_released(org: DemoOrg, synced: Synced) -> None:
+    """A new field raises dlt's own error, names the column, leaves nothing pending and no row."""
+    run(synced)
+    fresh = org.add_contact(LastName="Fresh")
+    org.log_task([fresh])
+    org.add_field("Contact", "New__c", "double", {fresh: 1.5})
+    said = refused(synced, schema_contract={"columns": "freeze"})
+    before = synced.rows("sf_contacts")
+    run(synced)
+
+    assert "`new__c`" in said
+    assert fresh not in before
+    assert 1.5 == synced.rows("sf_contacts")[fresh]["new__c"]
+
+
+def test_discarded_columns_come_whole_when_the_contract_is_lifted(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """discard_value keeps a new field out; afterwards it is filled for every contact."""
+    run(synced)
+    values = {id_: number + 0.5 for number, id_ in enumerate(org.active_ids())}
+    org.add_field("Contact", "New__c", "double", values)
+    for _ in range(2):
+        run(synced, schema_contract={"columns": "discard_value"})
+    discarded = synced.rows("sf_contacts")
+    loaded = synced.pipeline.last_trace.last_normalize_info.row_counts
+    run(synced, schema_contract="evolve")
+
+    assert "new__c" not in next(iter(discarded.values()))
+    assert "sf_contacts" not in loaded
+    assert values == {id_: row["new__c"] for id_, row in synced.rows("sf_contacts").items()}
+
+
+@BOTH
+def test_the_dataset_is_read_as_dlt_reads_it(org: DemoOrg, synced: Synced) -> None:
+    """Relations, SQL and row counts of ``pipeline.dataset()``, on both databases."""
+    synced.ok()
+    dataset = synced.pipeline.dataset()
+    sql = "SELECT contact_id FROM sf_active_contacts WHERE is_active"
+
+    assert len(org.active_ids()) == len(dataset.sf_contacts.fetchall())
+    assert org.active_ids() == sorted(row[0] for row in dataset(sql).fetchall())
+    assert ("sf_contacts", 12) in [tuple(row) for row in dataset.row_counts().fetchall()]
+
+
+def test_hints_for_all_resources_and_descriptions_of_columns(synced: Synced) -> None:
+    """apply_hints adds what it is asked for: a column of the user's, a description, a table hint."""
+    run(
+        synced,
+        lambda source: source.contact.apply_hints(
+            columns={"last_name": {"description": "surname"}, "my_note": {"data_type": "text"}}
+        ),
+    )
+    columns = synced.pipeline.default_schema.tables["sf_contacts"]["columns"]
+
+    assert {None} == {row["my_note"] for row in synced.rows("sf_contacts").values()}
+    assert "text" == columns["my_note"]["data_type"]
+
+
+@pytest.mark.parametrize("parts", [("task_who_relation",), ("contact",), ("contact", "user")])
+def test_parts_load_their_own_tables(org: DemoOrg, synced: Synced, parts: tuple[str, ...]) -> None:
+    """with_resources loads those tables and no others."""
+    run(synced, lambda source: source.resources.select(*parts))
+    tables = {
+        "task_who_relation": "sf_taskwhorelations",
+        "contact": "sf_contacts",
+        "user": "sf_users",
+    }
+
+    assert {tables[part] for part in parts} == set(
+        synced.pipeline.default_schema.data_table_names()
+    )
+
+
+def test_small_batches_and_a_file_format_of_ones_own(org: DemoOrg, synced: Synced) -> None:
+    """A dozen rows across every limit of the API land the same; jsonl is as good as parquet."""
+    source = salesforce_targeted(synced.credentials, scope=Scope(limits=TINY))
+    of_contacts(file_format="jsonl")(source)
+    synced.pipeline.run(source)
+    run(synced, as_it_is)
+    kinds = {
+        row["last_name"]: type(row["created_date"]).__name__
+        for row in synced.rows("sf_contacts").values()
+    }
+
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+    assert {"datetime"} == set(kinds.values())
+
+
+def dlt_pipeline(folder: Path, *words: str) -> Ended:
+    """``dlt pipeline targeted_contacts …`` in a folder, every question answered with yes."""
+    return command(DLT, "-y", "pipeline", "targeted_contacts", *words, cwd=folder)
+
+
+def test_dlts_commands_that_change_something_are_survived(tmp_path: Path) -> None:
+    """After load-package, sync and drop the next run goes on: nothing anew but what was dropped."""
+
+    def demo() -> dict[str, Any]:
+        return process("--demo", "--json", cwd=tmp_path).facts
+
+    demo()
+    (package,) = [
+        line.split()[2]
+        for line in dlt_pipeline(tmp_path, "trace").out.splitlines()
+        if line.startswith("Load package") and "LOADED and" in line
+    ][:1]
+    shown = dlt_pipeline(tmp_path, "load-package", package)
+    restored = dlt_pipeline(tmp_path, "sync")
+    info = dlt_pipeline(tmp_path, "info")
+    goes_on = demo()
+    dropped = dlt_pipeline(tmp_path, "drop", "contact")
+    gone = rows(tmp_path, "sf_contacts", "salesforce_demo")
+    anew = demo()
+
+    assert "The package was LOADED" in shown.out
+    assert (0, 0, 0) == (restored.code, info.code, dropped.code)
+    assert "contact with 1 table(s)" in info.out
+    assert (0, 817, 0) == (
+        goes_on["contacts"]["new"],
+        goes_on["contacts"]["unchanged"],
+        goes_on["relations"]["new"],
+    )
+    assert [] == gone
+    assert (817, 0) == (anew["contacts"]["new"], anew["relations"]["new"])
+    assert 817 == len(rows(tmp_path, "sf_contacts", "salesforce_demo"))
+    assert 817 == len(rows(tmp_path, "sf_active_contacts", "salesforce_demo"))

@@ -1,0 +1,174 @@
+"""What the distribution is: its names, its files, its weight at the start."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import salesforce_targeted
+from salesforce_targeted import __version__
+from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.support.script import python, session_of
+
+ROOT = Path(__file__).parents[2]
+ALLOWED = {
+    "salesforce_targeted", "pipelines", "tests", "pyproject.toml", "README.md", "LICENSE",
+    "CHANGELOG.md",
+}  # fmt: skip
+DISTRIBUTION = "dlt_source_salesforce_targeted"
+BY_ONE_WORD = """\
+import dlt, pathlib, sys
+source = dlt.sources.SourceReference.from_reference("salesforce_targeted")
+pipeline = dlt.pipeline("crm", destination="duckdb", dataset_name="people")
+pipeline.run(source)
+loaded = pipeline.last_trace.last_normalize_info.row_counts["sf_contacts"]
+print(loaded, pathlib.Path(sys.modules["salesforce_targeted"].__file__).parent.parent)
+"""
+
+
+def test_public_names_exist() -> None:
+    """Every name of ``__all__`` can be imported, and a wrong one is an AttributeError."""
+    for name in salesforce_targeted.__all__:
+        assert getattr(salesforce_targeted, name) is not None
+
+    assert not hasattr(salesforce_targeted, "nonsense")
+
+
+def test_the_top_level_is_tidy() -> None:
+    """Beside the agreed entries only dot-entries stand at the top."""
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\n")
+    top = {line.split("/")[0] for line in listed if line}
+
+    assert {name for name in top if not name.startswith(".")} <= ALLOWED
+
+
+def test_the_demo_org_starts_without_dlt() -> None:
+    """Serving the demo org, or asking for help, does not wait for dlt to be imported."""
+    heavy = (
+        "import sys; from salesforce_targeted.demo_org import __main__; print('dlt' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", heavy], capture_output=True, text=True, check=True)
+
+    assert "False" == ran.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist, and with the wheel that was made from it."""
+    folder = tmp_path_factory.mktemp("built")
+    subprocess.run(
+        [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's content, as an environment has it; nothing of this tree."""
+    folder = tmp_path_factory.mktemp("installed")
+    (wheel,) = built.glob("*.whl")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--quiet",
+         "--target", str(folder), str(wheel)],
+        capture_output=True, check=True,
+    )  # fmt: skip
+    return folder
+
+
+def test_the_wheel_has_what_users_need_and_nothing_else(built: Path) -> None:
+    """Typed modules and the demo org, against which users test their own pipelines too."""
+    (wheel,) = built.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    top = {name.split("/")[0] for name in names}
+    kinds = {Path(name).suffix for name in names if name.startswith("salesforce_targeted/")}
+
+    assert {"salesforce_targeted/py.typed", "salesforce_targeted/demo_org/__main__.py"} <= names
+    assert {"salesforce_targeted", f"{DISTRIBUTION}-{__version__}.dist-info"} == top
+    assert kinds <= {".py", ".typed", ".css", ".svg"}
+
+
+def test_the_sdist_can_be_tested(built: Path) -> None:
+    """It has the tests and what they read, and no secret."""
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+
+    assert {"tests/conftest.py", ".ci/run", ".importlinter", ".dlt/secrets.toml.example"} <= names
+    assert {"pipelines/targeted_contacts.py", "pipelines/useful_queries.sql"} <= names
+    assert ".dlt/secrets.toml" not in names
+
+
+def test_an_index_would_take_and_render_it(built: Path) -> None:
+    """``twine check`` finds nothing in the metadata, nor in the README that is shown there."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *map(str, built.iterdir())],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert 0 == ran.returncode, ran.stdout + ran.stderr
+
+
+def test_an_installed_wheel_is_named_by_one_word(
+    installed: Path, server: DemoServer, tmp_path: Path
+) -> None:
+    """The entry point makes dlt find the source; a project needs neither a path nor an import."""
+    (tmp_path / "crm.py").write_text(BY_ONE_WORD)
+    environ = session_of(server) | {"PYTHONPATH": str(installed)}
+    ended = python("crm.py", cwd=tmp_path, environ=environ)
+
+    assert (0, f"12 {installed}") == (ended.code, ended.out.strip())
+
+
+def test_dlts_commands_start_without_our_weight(installed: Path, tmp_path: Path) -> None:
+    """What dlt imports of a plugin, at the start of every command, imports nothing itself."""
+    seen = "import sys, salesforce_targeted.sources; print('dlt' in sys.modules)"
+    ended = python("-c", seen, cwd=tmp_path, environ={"PYTHONPATH": str(installed)})
+
+    assert "False" == ended.out.strip()
+
+
+def test_the_version_is_semantic_and_in_the_changelog() -> None:
+    """Three numbers; the changelog has its entry, or collects what comes under Unreleased."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert re.fullmatch(r"\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?", __version__)
+    assert f"## [{__version__}]" in changelog or "## [Unreleased]" in changelog
+
+
+def test_every_dependency_has_a_reason() -> None:
+    """A comment above or beside each says what it is there for."""
+    lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    listed = [
+        (number, line.strip())
+        for number, line in enumerate(lines)
+        if re.match(r'\s+"[A-Za-z][\w.-]*(\[[\w,]+\])?([<>=~!].*)?",', line)
+    ]
+    dependencies = lines.index("dependencies = [")
+    without = [
+        line
+        for number, line in listed
+        if dependencies < number < lines.index("[dependency-groups]")
+        and "#" not in line
+        and not any(near.strip().startswith("#") for near in lines[number - 2 : number])
+    ]
+
+    assert [] == without
+    assert len(listed) > 10
+
+
+def test_extras_add_what_their_names_say() -> None:
+    """Each extra is told of in a comment; what the library needs itself is no extra."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert {"html", "dashboard"} <= set(project["optional-dependencies"])
+    assert [] == [name for name in project["dependencies"] if name.startswith("matplotlib")]

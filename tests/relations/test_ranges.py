@@ -1,0 +1,125 @@
+"""Relations in ranges of ids, side by side: nothing is lost between two or read in both."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import LocatorExpiredError
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.relations import pages
+from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
+from tests.support.relating import JUNCTIONS, columns_in, moment, pages_of, rows_in, shown, stamps
+
+
+@JUNCTIONS
+@pytest.mark.parametrize(("page_rows", "pieces"), [(1, 6), (2, 3), (3, 2), (4, 1), (2_000, 1)])
+def test_ranges_part_all_ids(
+    org: DemoOrg, client: SalesforceClient, junction: Junction, page_rows: int, pieces: int
+) -> None:
+    """One call where it gains something; they follow one another, open at both ends."""
+    found = pages.ranges(pages_of(client, page_rows), junction, 30)
+
+    assert pieces == len(found)
+    assert (None, None) == (found[0][0], found[-1][1])
+    assert [high for _, high in found[:-1]] == [low for low, _ in found[1:]]
+    assert sorted(low for low, _ in found[1:] if low) == [low for low, _ in found[1:]]
+    assert int(pieces > 1) == org.billed
+
+
+def test_no_more_ranges_than_gain_anything(org: DemoOrg, client: SalesforceClient) -> None:
+    """A million relations are not read in a thousand ranges: each may end in half a page."""
+    assert 24 == len(pages.ranges(client, SHARED_ACTIVITIES, 1_000_000))
+
+
+def test_the_ends_of_nothing(org: DemoOrg, client: SalesforceClient) -> None:
+    """Relations that are gone since they were counted part nothing."""
+    for id_ in shown(org, SHARED_ACTIVITIES):
+        org.remove_relation(id_)
+
+    assert [(None, None)] == pages.ranges(client, SHARED_ACTIVITIES, 100_000)
+
+
+def test_ends_that_are_refused(org: DemoOrg, client: SalesforceClient) -> None:
+    """An org that won't tell the ends is read in one range."""
+    org.shared_activities = False
+
+    assert [(None, None)] == pages.ranges(client, SHARED_ACTIVITIES, 100_000)
+
+
+@JUNCTIONS
+@pytest.mark.parametrize("page_rows", [1, 2, 3, 4])
+def test_ranges_together_hold_every_relation_once(
+    org: DemoOrg, client: SalesforceClient, junction: Junction, page_rows: int
+) -> None:
+    """Nothing is lost between two ranges or read in both, and each row is told its range."""
+    org.shared_activities = junction is SHARED_ACTIVITIES
+    org.page_rows = page_rows
+    rows = shown(org, junction)
+    some = pages.ranges(pages_of(client, page_rows), junction, 30)
+    found = list(pages.read_ranges(client, junction, columns_in(org, junction), some))
+
+    assert sorted(rows) == sorted(row["Id"] for _, batch in found for row in rows_in([batch]))
+    assert [] == [
+        (number, row["Id"])
+        for number, batch in found
+        for row in rows_in([batch])
+        if not (some[number][0] or "") <= row["Id"] < (some[number][1] or "z")
+    ]
+
+
+def test_the_ids_that_exist_may_be_the_bounds(org: DemoOrg, client: SalesforceClient) -> None:
+    """The first id of a range belongs to it and to no other."""
+    ids = sorted(shown(org, SHARED_ACTIVITIES))
+    bounds = [None, ids[0], ids[1], ids[7], ids[-1], None]
+    some = list(pairwise(bounds))
+    found = list(pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))
+    numbers = {row["Id"]: number for number, batch in found for row in rows_in([batch])}
+
+    assert ids == sorted(numbers)
+    assert [1, 2, 3, 4] == [numbers[ids[n]] for n in (0, 1, 7, -1)]
+
+
+def test_ranges_keep_to_what_was_modified_since(org: DemoOrg, client: SalesforceClient) -> None:
+    """A range is one more condition, not another one."""
+    rows = shown(org, SHARED_ACTIVITIES)
+    since, middle = stamps(rows)[len(rows) // 2], sorted(rows)[len(rows) // 2]
+    found = pages.read_ranges(
+        client, SHARED_ACTIVITIES, columns_in(org), [(None, middle), (middle, None)],
+        since=moment(since),
+    )  # fmt: skip
+
+    assert sorted(id_ for id_, row in rows.items() if str(row["SystemModstamp"]) >= since) == (
+        sorted(row["Id"] for _, batch in found for row in rows_in([batch]))
+    )
+
+
+@pytest.mark.parametrize("action", ["html_503", "bad_locator_400", "reset_midbody", "drop_rows"])
+def test_no_range_loses_a_relation_to_a_mishap(
+    org: DemoOrg, client: SalesforceClient, action: str
+) -> None:
+    """A range that falls apart is read again by itself; the others don't notice."""
+    org.page_rows = 2
+    some = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
+    fault = org.faults.add(Fault("query_more", action, nth=3))
+    found = pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some)
+
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(
+        row["Id"] for _, batch in found for row in rows_in([batch])
+    )
+    assert 1 == fault.done
+
+
+def test_a_range_that_falls_apart_every_time_is_an_error(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """One of several is enough: never most of the relations as if they were all."""
+    org.page_rows = 2
+    some = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
+    org.faults.add(Fault("query_more", "bad_locator_400", nth=4, times=1_000))
+
+    with pytest.raises(LocatorExpiredError):
+        list(pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))

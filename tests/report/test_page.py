@@ -1,0 +1,179 @@
+"""The page of ``--report-html``: headline first, nothing that was not checked, nobody's data."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import date
+from html import unescape
+from pathlib import Path
+
+from salesforce_targeted.arrow.batch import Rejected
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.report import html
+from salesforce_targeted.report.html.dataset_facts import Answers, TableFacts
+from salesforce_targeted.report.html.page import page
+from tests.conftest import Synced
+from tests.support.pages import SECRET, STARTED, facts, shown
+
+
+def test_the_headline_comes_first() -> None:
+    """Contacts, relations, calls predicted and counted, before any detail."""
+    ledger = Ledger(started_at=STARTED, org_remaining=14_993)
+    ledger.calls.by_kind.update(query=3, collections=1)
+    ledger.predict("query", 5)
+    found = facts(ledger)
+    found["contacts"]["held"], found["relations"]["held"] = 1_818, 2_385
+    text = shown(found, Answers(stages={"active": 1_800, "left": 18}))
+    head = text[: text.index("Relations per week")]
+
+    assert text.startswith("Targeted contact sync done 2026-11-20 12:00:00 UTC, incremental, 2.0 s")
+    assert "Contacts held 1,818 1,800 active" in head
+    assert "Relations held 2,385 not checked" in head
+    assert "API calls 4 5 predicted · 14,993 left today" in head
+
+
+def test_calls_by_kind_predicted_and_counted() -> None:
+    """Where a report has the predicted calls by kind, they stand beside the counted ones."""
+    ledger = Ledger(started_at=STARTED)
+    ledger.calls.by_kind.update(query=3, describe=2)
+    ledger.predict("query", 4)
+    found = facts(ledger)
+    with_both = shown(found)
+    del found["calls"]["predicted_by_kind"]  # as in the reports of older runs
+
+    assert "Kind Predicted Counted describe 0 2 query 4 3 All 4 5" in with_both
+    assert "Kind Counted describe 2 query 3 All 5" in shown(found)
+
+
+def test_a_failed_run_says_why_first() -> None:
+    """The error stands above all sections, and nothing is claimed that was not checked."""
+    text = shown(facts(status="failed", error="The org is away."))
+
+    assert "What needs attention Error The org is away. Relations per week" in text
+    assert "Contacts held – active: not known" in text
+
+
+def test_where_all_is_well_nothing_needs_attention() -> None:
+    """No heading without anything below it."""
+    assert "What needs attention" not in shown(facts(), Answers(stages={}, weeks=[], runs=[]))
+
+
+def test_rejected_rows_by_reason() -> None:
+    """Ids below their error; fifty of each, the rest counted; never the value."""
+    ledger = Ledger(started_at=STARTED)
+    for n in range(70):
+        ledger.reject(Rejected("Contact", f"003{n:03}", "Birthdate", "not a date", SECRET))
+    ledger.reject(Rejected("Task", "00T", "", "gone <away>", SECRET))
+    text = shown(facts(ledger), Answers(rejected=71))
+
+    assert "Contact.Birthdate · 70 not a date 003000 , 003001" in text
+    assert "003049 and 20 more" in text
+    assert "003050" not in text
+    assert "Task, whole record · 1 gone <away> 00T" in text
+    assert "71 listed in sf_rejected_records" in text
+    assert SECRET not in text
+
+
+def test_a_page_about_leads() -> None:
+    """What the run is about has its own name on the page."""
+    text = shown({**facts(), "object": "Lead"}, Answers(stages={"active": 1}))
+
+    assert text.startswith("Targeted Lead sync done")
+    assert "Lead records by life stage" in text
+    assert "Records Lead records Read 0" in text
+    assert not [word for word in ("ontact", "Relations", "Task", "User") if word in text]
+
+
+def test_without_matplotlib_the_numbers_are_open() -> None:
+    """No plot, and no click to see the numbers; the page says what would draw them."""
+    found = Answers(stages={"active": 817}, weeks=[(date(2026, 11, 16), 3)], runs=[])
+    with_plots = page(facts(), found, drawn=True)
+    without = page(facts(), found, drawn=False)
+
+    assert '<details open=""><summary>Numbers' in without
+    assert "pip install 'dlt-source-salesforce-targeted[html]'" in unescape(without)
+    assert "<svg" not in without
+    assert '<details open=""' not in with_plots
+    assert "[html]" not in with_plots
+
+
+# --- the file
+
+
+def test_the_page_is_for_the_user_alone(synced: Synced, tmp_path: Path) -> None:
+    """Mode 0600, also where a file of that name was open to others; what was in it is gone."""
+    run_facts = synced.ok()
+    path = tmp_path / "page.html"
+    path.write_text("x" * 1_000_000)
+    path.chmod(0o644)
+    with Held.of(synced.pipeline) as held:
+        html.write(run_facts, held, path)
+    text = path.read_text("utf-8")
+
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert text.startswith("<!doctype html>\n<html")
+    assert text.endswith("</html>\n")
+    assert len(text) < 150_000
+
+
+def test_nobodys_data_is_on_the_page(org: DemoOrg, synced: Synced, tmp_path: Path) -> None:
+    """Of what the contacts hold only ids of rejected rows are there."""
+    contact = org.active_ids()[0]
+    org.set_silently("Contact", contact, Birthdate=SECRET)
+    run_facts = synced.ok()
+    with Held.of(synced.pipeline) as held:
+        text = html.write(run_facts, held, tmp_path / "page.html").read_text("utf-8")
+    held_values = {
+        str(value)
+        for table_ in ("sf_contacts", "sf_activities", "sf_users")
+        for row in synced.rows(table_).values()
+        for name, value in row.items()
+        if isinstance(value, str) and len(value) > 6 and name != "row_hash"
+    }
+
+    assert SECRET not in text
+    assert {contact} == {value for value in held_values if value in text}
+
+
+def test_a_page_is_written_where_matplotlib_is_missing(tmp_path: Path) -> None:
+    """The same page with its numbers, in a process that can't import it."""
+    code = """
+import sys
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("matplotlib", "numpy"):
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Missing())
+from pathlib import Path
+import dlt
+from salesforce_targeted import report_html
+from salesforce_targeted.held import Held
+from salesforce_targeted.ledger import Ledger
+nowhere = dlt.destinations.duckdb("new.duckdb")
+pipeline = dlt.pipeline("new", destination=nowhere, dataset_name="d", pipelines_dir=".")
+with Held.of(pipeline) as held:
+    report_html.write(Ledger().facts("done"), held, Path("page.html"))
+print(report_html.available())
+"""
+    ran = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
+        timeout=120, check=False,
+    )  # fmt: skip
+
+    assert ("False\n", 0) == (ran.stdout, ran.returncode), ran.stderr
+    assert "Plots need matplotlib" in (tmp_path / "page.html").read_text("utf-8")
+    assert html.available()
+
+
+def test_coverage_counts_what_is_described() -> None:
+    """Filled, never filled and hidden fields, each in its column, and named."""
+    of = TableFacts("sf_contacts", 3, STARTED, 4, 3, ("Fax", "Title"), ("Phone",))
+    text = shown(facts(), Answers(tables=[of]))
+
+    assert "Described Filled Never filled Hidden sf_contacts 9 7 2 1" in text
+    assert "sf_contacts: 2 never filled Fax, Title" in text
+    assert "sf_contacts: 1 hidden Phone" in text
+    assert "sf_contacts 3 2 s 2026-11-20 12:00:00" in text.replace("\u00a0", " ")

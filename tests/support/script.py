@@ -1,0 +1,144 @@
+"""Run the pipeline script as its users do: in a process of its own, or quicker in this one."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipelines.targeted_contacts import main
+from salesforce_targeted.demo_org.http.server import DemoServer
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "pipelines" / "targeted_contacts.py"
+DUCKDB_FILE = "targeted_contacts.duckdb"
+# The id that a demo org takes where it plays another org than before.
+OTHER_ORG = "00D5g0000009ABCEA2"
+# Somebody the demo org knows, with a password that it does not.
+WRONG_USER = {
+    "SALESFORCE_USERNAME": "integration@demo.example",
+    "SALESFORCE_PASSWORD": "not-the-password",
+    "SALESFORCE_SECURITY_TOKEN": "SECURITYTOKEN",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run of the script ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What ``--json`` printed: one object on one line, nothing else."""
+        assert 1 == len(self.out.splitlines()), self.out + self.err
+        found: dict[str, Any] = json.loads(self.out)
+        return found
+
+
+Script = Callable[..., Ended]
+
+
+def in_process(capsys: pytest.CaptureFixture[str]) -> Script:
+    """A caller of ``main(argv)`` that never leaves a handler or a level behind."""
+
+    def run(*argv: str) -> Ended:
+        capsys.readouterr()
+        with _logging_as_it_was():
+            try:
+                code = main(argv)
+            except SystemExit as stopped:  # argparse ends this way
+                code = int(stopped.code or 0)
+        found = capsys.readouterr()
+        assert "Traceback" not in found.err, found.err
+        return Ended(code, found.out, found.err)
+
+    return run
+
+
+def process(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
+    """The script in a process of its own, with nobody's credentials but those given."""
+    return python(str(SCRIPT), *argv, cwd=cwd, environ=environ)
+
+
+def python(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
+    """Any Python process in a folder, with dlt's own folder inside it."""
+    return command(sys.executable, *argv, cwd=cwd, environ=environ)
+
+
+def command(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
+    """Any process in a folder, with dlt's own folder inside it."""
+    ours = ("SALESFORCE_", "SOURCES__", "DESTINATION__", "DESTINATION_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    found = subprocess.run(
+        argv,
+        cwd=cwd,
+        env={
+            **clean,
+            "PYTHONPATH": str(ROOT),  # this tree, whatever is installed
+            "DLT_DATA_DIR": str(cwd / "dlt"),
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            **(environ or {}),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in found.stderr, found.stderr
+    return Ended(found.returncode, found.stdout, found.stderr)
+
+
+def session_of(server: DemoServer, host: str = "127.0.0.1") -> dict[str, str]:
+    """The environment of somebody who has a session of the served org already."""
+    return {
+        "SALESFORCE_INSTANCE_URL": f"http://{host}:{server.port}",
+        "SALESFORCE_ACCESS_TOKEN": server.token,
+    }
+
+
+def rows(folder: Path, table: str, dataset: str = "salesforce") -> list[dict[str, Any]]:
+    """The rows of a table of the DuckDB file in a folder; none where there is no such table."""
+    if not (folder / DUCKDB_FILE).exists():
+        return []
+    with duckdb.connect(str(folder / DUCKDB_FILE)) as held:
+        try:
+            found = held.execute(f'SELECT * FROM "{dataset}"."{table}" ORDER BY 1')
+        except duckdb.CatalogException:
+            return []
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+
+
+def ids(folder: Path, table: str, dataset: str = "salesforce") -> set[str]:
+    """The Salesforce ids in such a table; none of them is there twice."""
+    found = [row["id"] for row in rows(folder, table, dataset)]
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+@contextmanager
+def _logging_as_it_was() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in ("salesforce_targeted", "dlt")]
+    before = [(one, list(one.handlers), one.level, one.propagate) for one in loggers]
+    try:
+        yield
+    finally:
+        for one, handlers, level, propagate in before:
+            for handler in set(one.handlers) - set(handlers):
+                handler.close()
+            one.handlers[:] = handlers
+            one.setLevel(level)
+            one.propagate = propagate

@@ -1,0 +1,138 @@
+"""``--verify`` finds every kind of drift, and nothing else; ``--repair`` mends just that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.sync.repair import repair
+from salesforce_targeted.sync.verify import CAUSES, verify
+from tests.conftest import BOTH, Synced
+from tests.support.script import DUCKDB_FILE, Script, rows
+
+
+def look(synced: Synced) -> dict[str, Any]:
+    """Verify what is held, without writing."""
+    run = Run(SalesforceClient(synced.credentials), Settings(), Scope(), Ledger(), synced.pipeline)
+    try:
+        return verify(run)
+    finally:
+        run.close()
+
+
+def causes(facts: dict[str, Any]) -> dict[str, int]:
+    """The causes that were found, with their counts."""
+    return {cause: facts["drift"][cause] for cause in CAUSES if facts["drift"][cause]}
+
+
+@BOTH
+def test_a_clean_dataset_has_no_drift(org: DemoOrg, synced: Synced) -> None:
+    """Right after a run nothing differs, and looking costs at most eight calls."""
+    synced.ok()
+    org.reset_calls()
+    facts = look(synced)
+
+    assert ("done", {}) == (facts["status"], causes(facts))
+    assert org.billed <= 8
+    assert len(org.active_ids()) == facts["compared"]["sf_contacts"]
+
+
+DAMAGES = {
+    "altered": "UPDATE sf_contacts SET last_name = 'x', row_hash = row_hash WHERE id = '{id}'",
+    "missing": "DELETE FROM sf_contacts WHERE id = '{id}'",
+    "stale": "UPDATE sf_active_contacts SET relation_count = 77 WHERE contact_id = '{id}'",
+    "extra": "INSERT INTO sf_taskwhorelations (id) VALUES ('0RT000000000001AAA')",
+}
+
+
+@BOTH
+@pytest.mark.parametrize("cause", DAMAGES)
+def test_damage_in_the_destination_is_found(synced: Synced, org: DemoOrg, cause: str) -> None:
+    """Each kind of damage is named by its cause, and only that one."""
+    synced.ok()
+    synced.sql(DAMAGES[cause].format(id=org.active_ids()[0]))
+    facts = look(synced)
+
+    assert ("drift", {cause: 1}) == (facts["status"], causes(facts))
+
+
+def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:
+    """A row that the org edited since is stale; the columns that differ are named, no values."""
+    synced.ok()
+    contact = org.active_ids()[0]
+    org.edit("Contact", contact, LastName="Moved on")
+    facts = look(synced)
+    example = next(one for one in facts["drift"]["examples"] if one["id"] == contact)
+
+    assert ("stale", 1) == (example["cause"], causes(facts)["stale"])
+    assert "LastName" in example["columns"]
+    assert "Moved on" not in str(facts)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+def test_an_altered_column_is_named(synced: Synced) -> None:
+    """A column that somebody gave another type is drift that a repair can't mend."""
+    synced.ok()
+    synced.sql(
+        "ALTER TABLE sf_contacts ALTER COLUMN department TYPE json USING to_json(department)"
+    )
+
+    assert {"type": 1} == causes(look(synced))
+
+
+@BOTH
+def test_repair_loads_what_drifted(synced: Synced, org: DemoOrg) -> None:
+    """All damage at once is mended; rows that had not drifted are not written."""
+    synced.ok()
+    before = synced.rows("sf_contacts")
+    altered, missing, *_ = org.active_ids()
+    synced.sql(DAMAGES["altered"].format(id=altered))
+    synced.sql(DAMAGES["missing"].format(id=missing))
+    synced.sql(DAMAGES["stale"].format(id=altered))
+    found = look(synced)
+    facts = repair(
+        synced.pipeline,
+        found,
+        synced.credentials,
+        Settings(),
+        lambda ledger: Run(
+            SalesforceClient(synced.credentials), Settings(), Scope(), ledger, synced.pipeline
+        ),
+    )
+
+    assert ("done", {}) == (facts["status"], causes(facts))
+    assert before == synced.rows("sf_contacts")
+    assert 3 == sum(facts["repaired"][cause] for cause in CAUSES)
+
+
+def test_the_command_finds_drift_and_mends_it_and_notes_both(
+    org: DemoOrg, script: Script, tmp_path: Path
+) -> None:
+    """--verify ends with 4 where rows differ, --repair with 0; each look is a row, without ids."""
+    altered = org.active_ids()[0]
+    script()
+    clean = script("--verify")
+    with duckdb.connect(DUCKDB_FILE) as held:
+        held.execute(f"UPDATE salesforce.sf_contacts SET last_name = 'x' WHERE id = '{altered}'")
+    found, repaired = script("--verify"), script("--verify", "--repair", "--json")
+    noted = [one for one in rows(tmp_path, "sf_sync_runs") if one["mode"] == "verify"]
+
+    assert (0, 4, 0) == (clean.code, found.code, repaired.code)
+    assert "no drift" in clean.out
+    assert "drift found; --verify --repair loads again exactly what drifted" in found.out
+    assert (1, 0) == (repaired.facts["repaired"]["altered"], repaired.facts["drift"]["altered"])
+    assert ["done", "drift", "drift", "done"] == [one["status"] for one in noted]
+    assert altered in found.out
+    assert not [one for one in noted if altered in one["report"]]
+    assert org.rows("Contact")[altered]["LastName"] in {
+        one["last_name"] for one in rows(tmp_path, "sf_contacts") if one["id"] == altered
+    }
