@@ -35,8 +35,8 @@ from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.cli.memory import frugal
-from salesforce_targeted.destination.errors import cause
+from salesforce_targeted.cli.memory import limit_memory
+from salesforce_targeted.destination.errors import unwrap
 from salesforce_targeted.destination.held_tables import CONTACTS
 from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.extract.run import Run
@@ -192,7 +192,7 @@ def _attempt(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
 
     Errors of dlt and of databases quote rows of people, so none is passed on as it is.
     """
-    frugal()
+    limit_memory()
     pipeline: dlt.Pipeline | None = None
     try:
         with orgs.pipeline_of(org, folder) as pipeline:
@@ -200,7 +200,7 @@ def _attempt(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
     except (dg.Failure, dg.RetryRequested):
         raise
     except Exception as raised:  # noqa: BLE001
-        error = cause(raised)
+        error = unwrap(raised)
     else:
         return
     _end(error, str(error) if pipeline is None else explained(error, pipeline))

@@ -36,12 +36,12 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.sources import DltSource
 
 from salesforce_targeted import salesforce_targeted
-from salesforce_targeted.api.credentials.resolution import EnvironmentCredentials
+from salesforce_targeted.api.credentials.resolution import AnyCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination.held_tables import SYNC_RUNS, Held
+from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.sync import configuration, run_lock
 from salesforce_targeted.sync.log_redaction import quotes_no_row
-from salesforce_targeted.sync.pending_packages import start_afresh
+from salesforce_targeted.sync.pending_packages import reset_working_folder
 
 # Not two underscores, which part the words of a variable's name; no capitals, which dlt folds.
 _NAME = pattern(r"[a-z][a-z0-9]*(_[a-z0-9]+)*\Z")
@@ -124,7 +124,7 @@ def forget_folder(pipeline: dlt.Pipeline) -> None:
         AnotherRunError: somebody is at work on the org.
     """
     with run_lock.alone(pipeline):
-        start_afresh(pipeline)
+        reset_working_folder(pipeline)
 
 
 def source_of(pipeline: dlt.Pipeline, **given: Any) -> DltSource:
@@ -145,7 +145,7 @@ def source_of(pipeline: dlt.Pipeline, **given: Any) -> DltSource:
 def credentials_of(pipeline: dlt.Pipeline) -> Any:
     """The org's own credentials, asked for where its section counts; see :func:`source_of`."""
     section = f"{pipeline.pipeline_name}.sources.salesforce_targeted.credentials"
-    if not any(dlt.secrets.get(f"{section}.{name}") for name in EnvironmentCredentials.takes):
+    if not any(dlt.secrets.get(f"{section}.{name}") for name in AnyCredentials.takes):
         raise ConfigurationError(
             f"the org has no credentials of its own: there is nothing in [{section}]",
             remedy="Set them there, in .dlt/secrets.toml, or in the environment as"
@@ -163,7 +163,7 @@ def newest(pipeline: dlt.Pipeline, column: str, where: str) -> datetime | None:
     """The latest moment in a column of ``sf_sync_runs``; None where there is none yet."""
     if pipeline.default_schema_name is None:
         return None
-    with Held.of(pipeline) as held:
+    with HeldTables.of(pipeline) as held:
         found = held.rows(SYNC_RUNS, [f"MAX({held.name(column)})"], where)
     moment: datetime | None = found[0][0] if found else None
     return moment

@@ -38,37 +38,37 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
     """
     args = arguments.parser(prog).parse_args(argv)
     from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
-    from salesforce_targeted.cli.memory import frugal
+    from salesforce_targeted.cli.memory import limit_memory
     from salesforce_targeted.cli.screen import Screen
 
     screen = Screen(prog)
     _log(args, screen)
-    frugal()
+    limit_memory()
     try:
         with ExitStack() as stack:
             return _dispatch(args, screen, stack)
     except SalesforceError as error:
-        screen.complain(str(error))
+        screen.error(str(error))
         return WRONG_USE if isinstance(error, ConfigurationError) else FAILED
     except Exception as raised:  # a user's mistake gets no traceback; --debug shows it
         from salesforce_targeted.destination.errors import (
-            cause,
             first_line,
             is_of_destination,
             named,
             of_disk,
             told,
+            unwrap,
         )
 
         logging.getLogger("salesforce_targeted").debug("failed", exc_info=True)
-        inner = cause(raised)
+        inner = unwrap(raised)
         said = of_disk(inner) or f"{type(inner).__name__}: {first_line(inner)}"
         if is_of_destination(inner):
             said = told(inner, named(args.destination or "as configured"))
-        screen.complain(said)
+        screen.error(said)
         return FAILED
     except KeyboardInterrupt:
-        screen.complain("interrupted; the next run goes on from here")
+        screen.error("interrupted; the next run goes on from here")
         return FAILED
 
 
@@ -188,7 +188,7 @@ def _sync(
 ) -> int:
     from salesforce_targeted.api.errors import ConfigurationError
     from salesforce_targeted.cli import selection
-    from salesforce_targeted.destination.held_tables import Held
+    from salesforce_targeted.destination.held_tables import HeldTables
     from salesforce_targeted.ledger import Ledger
     from salesforce_targeted.report import text
     from salesforce_targeted.source import salesforce_targeted
@@ -214,11 +214,11 @@ def _sync(
         if (args.report_html or args.demo) and not isinstance(outcome.error, AnotherRunError):
             from salesforce_targeted.report import html
 
-            with Held.of(pipeline) as held:
+            with HeldTables.of(pipeline) as held:
                 page = files[0].with_suffix(".html")
                 files.append(html.write(outcome.facts, held, page))
     except OSError as error:  # what happened is shown all the same
-        screen.complain(f"no report can be written in {args.report_dir}: {error.strerror}")
+        screen.error(f"no report can be written in {args.report_dir}: {error.strerror}")
     _print(args, outcome.facts, None if args.json else text.summary(outcome.facts, files), screen)
     if outcome.error is None:
         return DONE

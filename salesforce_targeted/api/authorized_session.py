@@ -1,4 +1,4 @@
-"""One question to an org and its answer: signed in, let through, tried again, counted.
+"""Send one request to an org and read its response: signed in, let through, retried, counted.
 
 Rules:
 1. Nothing leaves but what the allow-list lets through (read_only.py), to the origin of the session
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 from salesforce_targeted.api import error_responses, readers
 from salesforce_targeted.api.call_meter import CallMeter
@@ -28,12 +28,12 @@ from salesforce_targeted.api.errors import (
     TruncatedAnswerError,
     UnavailableError,
 )
-from salesforce_targeted.api.limits import Limits
+from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.login import (
     CERTIFICATE_REMEDY,
     STALE_REMEDY,
     Credentials,
-    Door,
+    LoginEndpoint,
     Session,
     origin,
 )
@@ -54,43 +54,51 @@ _LONGEST_PAUSE_SECONDS = 60.0
 _LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
-class Conversation:
-    """Asks one org. Safe to use from several threads.
+class AuthorizedSession:
+    """Send requests to one org. Safe to use from several threads.
 
     Args:
-        credentials: As ``SalesforceClient``, and so are the others.
-        meter: Lets the calls through and keeps the books of them.
+        credentials: A spec of ``api.credentials``, or what has ``sign_in(endpoint)``.
+        timeout_seconds: How long to wait for a connection or the next bytes of a response.
+        attempts: How often one request is tried in all.
+        sleep: Called with the seconds to pause between attempts.
+        max_in_flight: How many requests may be in flight at once; more wait.
+
+    Attributes:
+        meter: Counts the calls, and keeps the bounds of how many may be spent.
     """
 
     def __init__(
         self,
         credentials: Credentials,
-        meter: CallMeter,
         *,
-        limits: Limits,
-        connections: int,
-        timeout_seconds: float,
-        attempts: int,
-        sleep: Callable[[float], None],
+        limits: Limits = DOCUMENTED,
+        timeout_seconds: float = 150.0,
+        attempts: int = 5,
+        sleep: Callable[[float], None] = time.sleep,
+        max_in_flight: int = 4,
     ) -> None:
+        self.limits = limits
+        self.version = limits.api_version
+        self.max_in_flight = max(1, max_in_flight)
+        self.sleep = sleep
+        self.meter = CallMeter(self.max_in_flight)
         self._credentials = credentials
-        self._meter = meter
         self._attempts = max(1, attempts)
-        self._sleep = sleep
         self._transport = Transport(
-            connections=connections,
+            connections=self.max_in_flight,
             connect_seconds=min(timeout_seconds, 30.0),
             read_seconds=timeout_seconds,
             total_seconds=max(limits.call_seconds, timeout_seconds),
         )
-        self._door = Door(self._transport, limits=limits, sleep=sleep)
+        self._login = LoginEndpoint(self._transport, limits=limits, sleep=sleep)
         self._session: Session | None = None
         self._signing_in = threading.Lock()
 
     @property
     def sign_ins(self) -> int:
         """How many sign-in requests were sent."""
-        return self._door.sign_ins
+        return self._login.sign_ins
 
     @property
     def instance_url(self) -> str:
@@ -114,23 +122,47 @@ class Conversation:
         """A session other than the stale one; of several threads that ask, one signs in."""
         with self._signing_in:
             if self._session is None or self._session is stale:
-                found = self._credentials.sign_in(self._door)
+                found = self._credentials.sign_in(self._login)
                 # Whoever made the session: the token goes to https, or to this machine.
                 address = origin(found.instance_url, "SALESFORCE_INSTANCE_URL")
                 self._session = Session(address, found.access_token)
                 _log.debug("signed in")
             return self._session
 
-    def ask(
+    @overload
+    def send(self, request: Request, *, attempts_at_500: int | None = None) -> Response: ...
+    @overload
+    def send(
         self,
         request: Request,
         read: Callable[[Response], _T],
         *,
         attempts_at_500: int | None = None,
-    ) -> _T:
-        """Send one request and read its 2xx answer; one that reads as cut short is asked for again.
+    ) -> _T: ...
+    def send(
+        self,
+        request: Request,
+        read: Callable[[Response], Any] = readers.as_it_is,
+        *,
+        attempts_at_500: int | None = None,
+    ) -> Any:
+        """Send one request that only reads, and read its 2xx response.
 
-        Args and errors: as ``SalesforceClient.ask``, which is this.
+        A response that reads as cut short is asked for again.
+
+        Args:
+            request: Any that the allow-list lets through.
+            read: Makes a value of the response; raises TruncatedAnswerError where it isn't whole.
+                The default returns the :class:`Response` itself.
+            attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record
+                that was asked for may be the reason.
+
+        Raises:
+            ReadOnlyError: not on the allow-list; nothing was sent.
+            QuotaExceededError: it would cross ``meter.reserve_calls`` or ``meter.calls_allowed``;
+                nothing was sent.
+            SalesforceError: what Salesforce responded, by class; UnavailableError after all
+                attempts.
         """
         if reason := refusal(request):
             raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
@@ -148,7 +180,7 @@ class Conversation:
                     return read(response)
                 failure = _refused(response, request)
                 if error_responses.is_concurrency(response):
-                    self._meter.crowded()
+                    self.meter.throttle()
                 retry = isinstance(failure, UnavailableError) and response.status not in _FINAL
                 if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
                     most = min(most, attempts_at_500 or most)
@@ -161,7 +193,7 @@ class Conversation:
             if not retry or attempt >= most or pause > _LONGEST_RETRY_AFTER_SECONDS:
                 raise failure.without([session.access_token] if session else [])
             _log.debug("%s: attempt %d failed, pausing", request.call, attempt)
-            self._sleep(pause)
+            self.sleep(pause)
             attempt += 1
 
     def _attempt(self, request: Request, session: Session | None) -> Response:
@@ -169,7 +201,7 @@ class Conversation:
         headers = {"Accept": "application/json", **request.headers}
         if session is not None:
             headers["Authorization"] = f"Bearer {session.access_token}"
-        with self._meter.call(request.kind, request.call) as metered:
+        with self.meter.call(request.kind, request.call) as metered:
             try:
                 response = self._transport.exchange(
                     request.method, base.instance_url + request.path, headers, request.body

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from salesforce_targeted.api.concurrency import as_they_come, in_order
+from salesforce_targeted.api.concurrency import map_in_order, merge_as_completed
 from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages
 
 from . import bulk_readers, endpoints
@@ -58,7 +58,7 @@ def pages(
 ) -> Iterator[CsvPage]:
     """Run one query job and yield its result pages; pages without rows are left out.
 
-    Args: as ``pages_as``.
+    Args: as ``iter_pages``.
     """
     job = job_of(
         client,
@@ -104,7 +104,7 @@ def job_of(
     job = _resumed(client, resume) if resume else None
     if job is None:
         request = endpoints.bulk_create(client.version, soql, all_rows)
-        job = client.ask(request, bulk_readers.job)
+        job = client.send(request, bulk_readers.job)
         if created is not None:
             created(job.id)
     return _completed(client, job, expected_seconds, deadline_seconds, clock)
@@ -144,7 +144,7 @@ def results_as(
             return
     one_by_one = _results(client, job, size, read)
     # The next page is on its way while this one is used.
-    yield from as_they_come([one_by_one], 1) if several and at_once > 1 else one_by_one
+    yield from merge_as_completed([one_by_one], 1) if several and at_once > 1 else one_by_one
 
 
 def _version(client: SalesforceClient, job: Job) -> str:
@@ -155,7 +155,7 @@ def _resumed(client: SalesforceClient, job_id: str) -> Job | None:
     if not job_id.isascii() or not job_id.isalnum():
         raise ConfigurationError("that is no id of a Bulk job")
     try:
-        job = client.ask(endpoints.bulk_status(client.version, job_id), bulk_readers.job)
+        job = client.send(endpoints.bulk_status(client.version, job_id), bulk_readers.job)
     except NotFoundError:
         _log.info("the earlier Bulk job %s is gone: a new one is created", job_id)
         return None
@@ -190,7 +190,7 @@ def _completed(
         elif job.state != _COMPLETE:
             break
         job, asked = (
-            client.ask(endpoints.bulk_status(_version(client, job), job.id), bulk_readers.job),
+            client.send(endpoints.bulk_status(_version(client, job), job.id), bulk_readers.job),
             True,
         )
     if job.state != _COMPLETE:
@@ -219,11 +219,11 @@ def _results(
     while True:
         request = endpoints.bulk_results(_version(client, job), job.id, locator, max_records)
         try:
-            count, found, locator = client.ask(request, read_page)
+            count, found, locator = client.send(request, read_page)
         except NotFoundError as error:
             raise _lost(job, error) from error
         rows += count
-        client.add_rows("bulk_results", count)
+        client.meter.add_rows("bulk_results", count)
         if found is not None:
             yield found
         if locator is None:
@@ -235,7 +235,7 @@ def _results(
 
 def _addresses(client: SalesforceClient, job: Job, max_records: int) -> ResultPages:
     request = endpoints.bulk_result_pages(_version(client, job), job.id, max_records)
-    return client.ask(request, bulk_readers.result_pages)
+    return client.send(request, bulk_readers.result_pages)
 
 
 def _parallel_results(
@@ -255,7 +255,7 @@ def _parallel_results(
             if named.next.path in asked:
                 raise BulkJobError(f"Bulk job {job.id} names the same result pages twice")
             asked.add(named.next.path)
-            named = client.ask(named.next, bulk_readers.result_pages)
+            named = client.send(named.next, bulk_readers.result_pages)
             yield from named.pages
 
     def read_page(response: Response) -> tuple[int, T | None]:
@@ -264,13 +264,13 @@ def _parallel_results(
 
     def fetch(request: Request) -> tuple[int, T | None]:
         try:
-            return client.ask(request, read_page)
+            return client.send(request, read_page)
         except NotFoundError as error:
             raise _lost(job, error) from error
 
-    for count, found in in_order(fetch, addresses(), at_once):
+    for count, found in map_in_order(fetch, addresses(), at_once):
         rows += count
-        client.add_rows("bulk_results", count)
+        client.meter.add_rows("bulk_results", count)
         if found is not None:
             yield found
     if rows != job.rows:

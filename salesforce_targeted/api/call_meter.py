@@ -41,7 +41,7 @@ class CallLedger:
 
 
 @dataclass(slots=True)
-class Metered:
+class CallOutcome:
     """What became of one call; filled in by whoever sent it."""
 
     reached: bool = True
@@ -49,10 +49,17 @@ class Metered:
 
 
 class CallMeter:
-    """Lets calls through one by one, at most ``max_in_flight`` at once, and keeps the books."""
+    """Let calls through one by one, at most ``max_in_flight`` at once, and count them.
+
+    Attributes:
+        calls: The calls so far, by kind; sign-in and versions are not billed and not counted.
+        usage: (used, maximum) of the org's calls in 24 hours, as it last said; None before.
+        reserve_calls: Calls of the org's 24 hours that are left to others; the next one is refused.
+        calls_allowed: How many calls may be spent in all; None for no bound.
+    """
 
     def __init__(self, max_in_flight: int) -> None:
-        self.ledger = CallLedger()
+        self.calls = CallLedger()
         self.usage: tuple[int, int] | None = None
         self.reserve_calls = 0
         self.calls_allowed: int | None = None
@@ -66,7 +73,7 @@ class CallMeter:
         self._changed = threading.Condition()
 
     @contextmanager
-    def call(self, kind: str, name: str) -> Iterator[Metered]:
+    def call(self, kind: str, name: str) -> Iterator[CallOutcome]:
         """Wait for a free place, check the bounds, and book what happens inside.
 
         Raises:
@@ -85,14 +92,14 @@ class CallMeter:
             self._in_flight += 1
             self._clock += 1
             started = self._clock
-        metered, begun = Metered(), time.monotonic()
+        metered, begun = CallOutcome(), time.monotonic()
         try:
             yield metered
         finally:
             with self._changed:
                 self._in_flight -= 1
                 if billed and metered.reached:
-                    self.ledger.by_kind[kind] += 1
+                    self.calls.by_kind[kind] += 1
                     # Whole microseconds: a Counter of floats would not type, and nobody needs more.
                     self._seconds[kind] += int((time.monotonic() - begun) * 1e6)
                 if metered.usage is not None:
@@ -101,11 +108,16 @@ class CallMeter:
                 self._changed.notify_all()
 
     @property
-    def at_once(self) -> int:
-        """How many calls may be on the way now."""
+    def concurrency(self) -> int:
+        """Count the calls that may be in flight now; the org's responses decide."""
         return int(self._room)
 
-    def crowded(self) -> None:
+    @property
+    def remaining(self) -> int | None:
+        """Count the calls that the org still allows in these 24 hours; None before it said so."""
+        return None if self.usage is None else max(0, self.usage[1] - self.usage[0])
+
+    def throttle(self) -> None:
         """The org refused a call because too many were running: send half as many at once."""
         with self._changed:
             self._room = max(1.0, self._room / 2)
@@ -118,7 +130,7 @@ class CallMeter:
 
     def _check(self, name: str) -> None:
         if self.calls_allowed is not None and (
-            self.ledger.total + self._in_flight >= self.calls_allowed
+            self.calls.total + self._in_flight >= self.calls_allowed
         ):
             raise QuotaExceededError(
                 f"this run may spend {self.calls_allowed} calls and has spent them",
@@ -153,5 +165,5 @@ class CallMeter:
         with self._changed:
             return {
                 kind: (calls, self._seconds[kind] / 1e6, self._rows[kind])
-                for kind, calls in self.ledger.by_kind.items()
+                for kind, calls in self.calls.by_kind.items()
             }

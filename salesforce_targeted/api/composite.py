@@ -6,11 +6,12 @@ Source: REST API Developer Guide, "Composite".
 import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from salesforce_targeted.api import endpoints, error_responses, readers
 from salesforce_targeted.api.models import Request, Response
 
+from .authorized_session import AuthorizedSession
 from .errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -20,7 +21,6 @@ from .errors import (
     TruncatedAnswerError,
     is_of_records,
 )
-from .limits import Limits
 
 _log = logging.getLogger(__name__)
 # What is refused together may be answered alone; and alone it is an answer like any other.
@@ -29,43 +29,24 @@ _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
 T = TypeVar("T")
 
 
-class Asker(Protocol):
-    """What is needed of a client here, and by those who read the pages of a query."""
-
-    version: str
-    limits: Limits
-
-    def ask(
-        self,
-        request: Request,
-        read: Callable[[Response], T],
-        *,
-        attempts_at_500: int | None = None,
-    ) -> T:
-        """Send one request and read its answer."""
-
-    def add_rows(self, kind: str, rows: int) -> None:
-        """Book rows that calls of this kind brought."""
-
-
-def together(
-    client: Asker, requests: Sequence[Request], attempts_at_500: int | None = None
+def composite(
+    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None = None
 ) -> list[Response | SalesforceError]:
     """Ask several things for one billed call each 25, as ``SalesforceClient.together``."""
     found: list[Response | SalesforceError] = []
-    size = client.limits.composite_subrequests
+    size = session.limits.composite_subrequests
     for start in range(0, len(requests), size):
-        found += _bundle(client, requests[start : start + size], attempts_at_500)
+        found += _bundle(session, requests[start : start + size], attempts_at_500)
     return found
 
 
 def _bundle(
-    client: Asker, requests: Sequence[Request], attempts_at_500: int | None
+    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:
     # A single one, too: whoever compares how several fare must not ask the last another way.
     try:
-        return client.ask(
-            endpoints.composite(client.version, requests),
+        return session.send(
+            endpoints.composite(session.version, requests),
             lambda response: _parts(response, requests),
         )
     except _REFUSED:
@@ -73,7 +54,7 @@ def _bundle(
     found: list[Response | SalesforceError] = []
     for request in requests:
         try:
-            found.append(client.ask(request, readers.as_it_is, attempts_at_500=attempts_at_500))
+            found.append(session.send(request, readers.as_it_is, attempts_at_500=attempts_at_500))
         except SalesforceError as error:
             if not (isinstance(error, _REFUSED) or is_of_records(error)):
                 raise
@@ -95,7 +76,7 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
     ]
 
 
-def ask_in_a_body(client: Asker, request: Request, read: Callable[[Response], T]) -> T:
+def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[Response], T]) -> T:
     """Ask one thing for one call, its address in the body; read and refused as if asked alone."""
 
     def read_part(response: Response) -> T:
@@ -105,4 +86,4 @@ def ask_in_a_body(client: Asker, request: Request, read: Callable[[Response], T]
             raise error_responses.error_from(inner, request.call, request.kind)
         return read(inner)
 
-    return client.ask(endpoints.composite(client.version, [request]), read_part)
+    return session.send(endpoints.composite(session.version, [request]), read_part)

@@ -19,7 +19,7 @@ Q = TypeVar("Q")
 T = TypeVar("T")
 
 
-def in_order(ask: Callable[[Q], T], questions: Iterable[Q], at_once: int) -> Iterator[T]:
+def map_in_order(ask: Callable[[Q], T], questions: Iterable[Q], at_once: int) -> Iterator[T]:
     """Ask, several at once, and yield the answers in the order of the questions."""
     waiting: deque[Future[T]] = deque()
     failed = threading.Event()
@@ -47,7 +47,7 @@ def in_order(ask: Callable[[Q], T], questions: Iterable[Q], at_once: int) -> Ite
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def as_they_come(sources: Sequence[Iterator[T]], at_once: int) -> Iterator[T]:
+def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator[T]:
     """Read iterators in threads, so many at once, and yield what they yield.
 
     The order is that of arrival. A single one is read ahead while its items are used.

@@ -60,7 +60,7 @@ class Session:
 class Credentials(Protocol):
     """What ``SalesforceClient`` needs of credentials."""
 
-    def sign_in(self, door: "Door") -> Session:
+    def sign_in(self, door: "LoginEndpoint") -> Session:
         """Get a session, through the door or without it."""
 
 
@@ -120,7 +120,7 @@ def login_origin(login_url: str | None, domain: str | None) -> str:
     return f"https://{name}.salesforce.com"
 
 
-class Door:
+class LoginEndpoint:
     """Posts a sign-in and hands back the answer, retried where trying again can help."""
 
     def __init__(

@@ -9,37 +9,38 @@ from typing import TypeVar
 from salesforce_targeted.api import endpoints, json_lines
 from salesforce_targeted.api.models import JsonRows, Page, Request, Response
 
-from .composite import Asker, ask_in_a_body
+from .authorized_session import AuthorizedSession
+from .composite import send_in_body
 from .errors import TruncatedAnswerError
 
 S = TypeVar("S", bound=Sized)
 
 
-def pages_as(
-    client: Asker,
+def iter_pages(
+    session: AuthorizedSession,
     soql: str,
     read: Callable[[JsonRows], S],
     all_rows: bool = False,
     attempts_at_500: int | None = None,
 ) -> Iterator[S]:
-    """Run a query and yield the rows of its pages, as ``SalesforceClient.pages_as``."""
-    first = endpoints.query(client.version, soql, all_rows)
-    current = _first(client, first, lambda response: _read_first(response, read), attempts_at_500)
-    yield from _from(client, first, current, read)
+    """Run a query and yield the rows of its pages, as ``SalesforceClient.iter_pages``."""
+    first = endpoints.query(session.version, soql, all_rows)
+    current = _first(session, first, lambda response: _read_first(response, read), attempts_at_500)
+    yield from _from(session, first, current, read)
 
 
 def pages_after(
-    client: Asker, first: Request, response: Response, read: Callable[[JsonRows], S]
+    session: AuthorizedSession, first: Request, response: Response, read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
     """The rows of a query whose first page is here already, that page's included.
 
     Args:
-        client: Asks for the pages that follow.
+        session: Asks for the pages that follow.
         first: The query.
         response: Its answer, which may have come in a composite one.
-        read: As for :func:`pages_as`.
+        read: As for :func:`iter_pages`.
     """
-    yield from _from(client, first, _read_first(response, read), read)
+    yield from _from(session, first, _read_first(response, read), read)
 
 
 def _read_page(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
@@ -57,13 +58,13 @@ def _read_first(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
 
 
 def _from(
-    client: Asker, first: Request, current: Page[S], read: Callable[[JsonRows], S]
+    session: AuthorizedSession, first: Request, current: Page[S], read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
     promised, seen = current.total, 0
     addresses = set()
     while True:
         seen += len(current.records)
-        client.add_rows(first.kind, len(current.records))
+        session.meter.add_rows(first.kind, len(current.records))
         if len(current.records):
             yield current.records
         if current.next is None:
@@ -71,7 +72,7 @@ def _from(
         if current.next.path in addresses:
             raise TruncatedAnswerError("the pages of a query go round in a circle")
         addresses.add(current.next.path)
-        current = client.ask(current.next, lambda response: _read_page(response, read))
+        current = session.send(current.next, lambda response: _read_page(response, read))
     if seen != promised:
         raise TruncatedAnswerError(
             f"a query promised {promised} rows and gave {seen}",
@@ -81,12 +82,12 @@ def _from(
 
 
 def _first(
-    client: Asker,
+    session: AuthorizedSession,
     request: Request,
     read: Callable[[Response], Page[S]],
     attempts_at_500: int | None,
 ) -> Page[S]:
     """The first page. Source: help article 000386264 (414 and 431: too long for a URI)."""
-    if len(request.path) <= client.limits.uri_bytes - client.limits.header_bytes:
-        return client.ask(request, read, attempts_at_500=attempts_at_500)
-    return ask_in_a_body(client, request, read)
+    if len(request.path) <= session.limits.uri_bytes - session.limits.header_bytes:
+        return session.send(request, read, attempts_at_500=attempts_at_500)
+    return send_in_body(session, request, read)

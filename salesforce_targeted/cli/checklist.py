@@ -18,7 +18,7 @@ from rich.text import Text
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
-from salesforce_targeted.api.credentials.base import Way
+from salesforce_targeted.api.credentials.base import SignInCredentials
 from salesforce_targeted.api.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -30,10 +30,10 @@ from salesforce_targeted.cli import sign_in
 from salesforce_targeted.cli.destination_checklist import Finding, Look, destination_checks
 from salesforce_targeted.cli.screen import Screen, mark
 from salesforce_targeted.destination.errors import (
-    cause,
     first_line,
     is_of_destination,
     said_and_remedy,
+    unwrap,
 )
 from salesforce_targeted.destination.org_identity import Org, org_of
 from salesforce_targeted.extract.run import Run
@@ -92,7 +92,7 @@ class Checklist:
 
         The caller makes each check before it asks for the next.
         """
-        if isinstance(self.credentials, Way):
+        if isinstance(self.credentials, SignInCredentials):
             yield "credentials", self._credentials
         yield "sign-in", self._sign_in
         if self.org is not None:
@@ -122,7 +122,7 @@ class Checklist:
     def _sign_in(self) -> str:
         url = self.run.client.instance_url
         try:
-            user = sign_in.whom(self.run.client)["user"]
+            user = sign_in.user_info(self.run.client)["user"]
         except PermissionDeniedError:
             user = None  # signed in, and the next check says what is not allowed
         self.org = org_of(self.run.client)
@@ -196,13 +196,13 @@ class Checklist:
 
     def _calls_left(self) -> str | Finding:
         of_day = self._limits.get("DailyApiRequests") or {}
-        left, most = self.run.client.remaining, of_day.get("Max")
+        left, most = self.run.client.meter.remaining, of_day.get("Max")
         if left is None:
             return Finding("the org does not say")
         said = f"{left:,}" + (f" of {most:,} in 24 hours" if isinstance(most, int) else "")
-        if left <= self.run.client.reserve_calls:
+        if left <= self.run.client.meter.reserve_calls:
             raise QuotaExceededError(
-                f"{said}, and {self.run.client.reserve_calls:,} are kept for others"
+                f"{said}, and {self.run.client.meter.reserve_calls:,} are kept for others"
                 " (daily_call_reserve)"
             )
         return said
@@ -231,7 +231,10 @@ def checks(
         "status": "done" if all(check.ok for check in found) else "failed",
         "mode": "test",
         "checks": [asdict(check) for check in found],
-        "calls": {"total": run.client.calls.total, "by_kind": dict(run.client.calls.by_kind)},
+        "calls": {
+            "total": run.client.meter.calls.total,
+            "by_kind": dict(run.client.meter.calls.by_kind),
+        },
         "warnings": list(run.ledger.warnings),
     }
 
@@ -276,7 +279,7 @@ def checked(name: str, look: Look) -> Check:
     except SalesforceError as error:
         detail, remedy, ok = error.what, error.remedy, False
     except Exception as raised:  # noqa: BLE001  # whatever a database's driver raises
-        inner = cause(raised)
+        inner = unwrap(raised)
         detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _MEND_DESTINATION
         if is_of_destination(inner):
             detail, remedy = said_and_remedy(inner)

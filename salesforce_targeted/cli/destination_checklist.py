@@ -25,7 +25,7 @@ from salesforce_targeted.destination.held_tables import (
     RELATIONS,
     SCHEMA_NAME,
     SYNC_RUNS,
-    Held,
+    HeldTables,
 )
 from salesforce_targeted.destination.org_identity import Org, held_org
 from salesforce_targeted.extract.run import OtherOrgError
@@ -129,7 +129,7 @@ def _dataset(pipeline: dlt.Pipeline, org: Org | None) -> str | Finding:
         return f"{name}: empty, the first run reads everything"
     if pipeline.default_schema_name is None:
         pipeline.sync_destination()  # a new working folder: what the dataset says of itself
-    with Held.of(pipeline) as held:
+    with HeldTables.of(pipeline) as held:
         contacts, relations = held.count(CONTACTS), held.count(RELATIONS)
         if not contacts and not relations:
             return f"{name}: empty, the first run reads everything"
@@ -144,7 +144,7 @@ def _dataset(pipeline: dlt.Pipeline, org: Org | None) -> str | Finding:
     return f"{name}: {f'of {of}, ' if of else ''}{rows}; {last}"
 
 
-def _last_run(held: Held) -> str:
+def _last_run(held: HeldTables) -> str:
     key = held.name("run_id")
     newest = held.rows(SYNC_RUNS, [f"MAX({key})"])
     if not newest or newest[0][0] is None:

@@ -16,7 +16,7 @@ import os
 _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # malloc.h
 
 
-def frugal() -> None:
+def limit_memory() -> None:
     """Make this process give memory back; what the user has set himself stays."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if "MALLOC_ARENA_MAX" in os.environ or os.name != "posix":

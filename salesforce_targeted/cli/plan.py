@@ -168,9 +168,9 @@ def _named_tasks(run: Run) -> int:
 
 def _calls(run: Run) -> dict[str, Any]:
     return {
-        "total": run.client.calls.total,
-        "by_kind": dict(sorted(run.client.calls.by_kind.items())),
-        "org_remaining": run.client.remaining,
+        "total": run.client.meter.calls.total,
+        "by_kind": dict(sorted(run.client.meter.calls.by_kind.items())),
+        "org_remaining": run.client.meter.remaining,
     }
 
 

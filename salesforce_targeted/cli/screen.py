@@ -61,7 +61,7 @@ class Screen:
         else:
             print(as_text(result), file=self._out)
 
-    def complain(self, sentence: str) -> None:
+    def error(self, sentence: str) -> None:
         """Say on stderr what went wrong: one paragraph."""
         from rich.text import Text
 

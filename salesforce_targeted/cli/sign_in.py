@@ -17,8 +17,14 @@ from dlt.common.configuration.utils import get_resolved_traces
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
-from salesforce_targeted.api.credentials.base import ENVIRONMENT, THE_ENVIRONMENT, Found, Way, said
-from salesforce_targeted.api.credentials.resolution import EnvironmentCredentials
+from salesforce_targeted.api.credentials.base import (
+    ENVIRONMENT,
+    THE_ENVIRONMENT,
+    Found,
+    SignInCredentials,
+    said,
+)
+from salesforce_targeted.api.credentials.resolution import AnyCredentials
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     NotFoundError,
@@ -60,7 +66,7 @@ class Choice:
         )
 
 
-def choice(credentials: Way) -> Choice:
+def choice(credentials: SignInCredentials) -> Choice:
     """The way that these credentials take.
 
     Raises:
@@ -82,18 +88,18 @@ def choice(credentials: Way) -> Choice:
     return Choice(way.way, _because(credentials, used), used, unused)
 
 
-def _because(credentials: Way, used: Mapping[str, Found]) -> str:
+def _because(credentials: SignInCredentials, used: Mapping[str, Found]) -> str:
     places = {found.place for found in used.values()}
     if not places:
         return "the program gave it"
     if THE_COMMAND_LINE in places:
         return "the command line asks for it"
-    if isinstance(credentials, EnvironmentCredentials):
+    if isinstance(credentials, AnyCredentials):
         return "it uses most of what is set"
     return "it is complete in dlt's configuration, which wins over SALESFORCE_* variables"
 
 
-def _why_not(setting: str, way: Way, used: Mapping[str, Found]) -> str:
+def _why_not(setting: str, way: SignInCredentials, used: Mapping[str, Found]) -> str:
     same = {**_OVERRULED, **{by: of for of, by in _OVERRULED.items()}}
     if setting in used:
         return f"{used[setting].name} of {used[setting].place} wins"
@@ -121,7 +127,7 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
         session it is or what stopped it.
     """
     facts: dict[str, Any] = {"status": "failed", "mode": "sign-in", "warnings": []}
-    if isinstance(credentials, Way):
+    if isinstance(credentials, SignInCredentials):
         found = choice(credentials)
         facts |= {
             "way": found.way,
@@ -138,16 +144,16 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
             _note_token_file(credentials.taken, facts)
     begun = time.monotonic()
     try:
-        facts |= {"org": client.instance_url, **whom(client)}
+        facts |= {"org": client.instance_url, **user_info(client)}
         client.org_limits()  # whether the API answers this user
-        facts |= {"org_remaining": client.remaining, "status": "done"}
+        facts |= {"org_remaining": client.meter.remaining, "status": "done"}
     except SalesforceError as error:
         facts |= {"error": error.what, "remedy": error.remedy}
     facts["seconds"] = round(time.monotonic() - begun, 3)
     return facts
 
 
-def whom(client: SalesforceClient) -> dict[str, str | None]:
+def user_info(client: SalesforceClient) -> dict[str, str | None]:
     """Whose session it is: ``user`` and ``org_id``, each None where Salesforce does not tell.
 
     Source: Salesforce Help, "UserInfo endpoint" (a session by SOAP login, or without the scope
@@ -157,7 +163,7 @@ def whom(client: SalesforceClient) -> dict[str, str | None]:
         SalesforceError: the session is no good.
     """
     try:
-        answer = client.ask(endpoints.user_info(), readers.json_object)
+        answer = client.send(endpoints.user_info(), readers.json_object)
     except (AuthenticationError, NotFoundError, PermissionDeniedError, TruncatedAnswerError):
         client.org_limits()  # what the API answers shows whether the session is good
         return {"user": None, "org_id": None}

@@ -6,10 +6,10 @@ import pyarrow as pa
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, add_row_hash
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
-from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.destination.held_tables import HeldTables
 
 
-def kept(held: Held, table: str, columns: Columns, batch: Batch) -> pa.Table:
+def kept(held: HeldTables, table: str, columns: Columns, batch: Batch) -> pa.Table:
     """A batch's rows with the held values in the place of those that could not be read.
 
     A value that came and could not be converted is another matter: it stays null.

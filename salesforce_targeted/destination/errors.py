@@ -98,7 +98,7 @@ _QUOTING = {"22"}
 _QUOTED = re.compile(r"""["'].*(?:["']|$)""")
 
 
-def cause(error: BaseException) -> Exception:
+def unwrap(error: BaseException) -> Exception:
     """The error that dlt wrapped: ours, else the load's, else a database's, else the outermost."""
     chain: list[BaseException] = [error]
     while (inner := chain[-1].__cause__ or chain[-1].__context__) and inner not in chain:

@@ -51,7 +51,7 @@ class Changes:
     unchanged: int
 
 
-class Held:
+class HeldTables:
     """The tables of one dataset, as they are before this run's load."""
 
     def __init__(
@@ -70,7 +70,7 @@ class Held:
         self._client_in_use: SqlClientBase[Any] | None = None
 
     @classmethod
-    def of(cls, pipeline: dlt.Pipeline) -> Held:
+    def of(cls, pipeline: dlt.Pipeline) -> HeldTables:
         """What a pipeline that is not running holds."""
         known: Any = pipeline.default_schema_name
         return cls(pipeline, pipeline.default_schema if known else dlt.Schema(SCHEMA_NAME))

@@ -45,7 +45,7 @@ _MEETING_BY_KEY = ("upsert", "delete-insert")
 
 
 @dataclass(frozen=True, slots=True)
-class LoadTerms:
+class LoadOptions:
     """What is to be known of a load before its rows are chosen.
 
     Attributes:
@@ -59,13 +59,13 @@ class LoadTerms:
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
-def load_terms(
+def load_options(
     source: DltSource,
     pipeline: dlt.Pipeline,
     package_state: Mapping[str, Any],
     target: Target = CONTACT,
     id_column: str = "id",
-) -> LoadTerms:
+) -> LoadOptions:
     """The terms of the load that an extraction is for.
 
     Args:
@@ -114,7 +114,7 @@ def load_terms(
             for name, column in hints["columns"].items()
             if "data_type" in column
         }
-    return LoadTerms(frozenset(anew), frozenset(closed), types)
+    return LoadOptions(frozenset(anew), frozenset(closed), types)
 
 
 def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from salesforce_targeted.arrow.columns import TIMESTAMP
-from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, Held
+from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, HeldTables
 from salesforce_targeted.ledger import Ledger
 
 WHOLE_RECORD = "*"
@@ -37,7 +37,7 @@ KEY_AND_HINTS: tuple[Sequence[str], Any] = (
 )
 
 
-def to_table(held: Held, ledger: Ledger) -> pa.Table:
+def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
     """This run's rejections, with when each was first seen, and those held that came right."""
     names = [held.name(name) for name in SCHEMA.names[:-1]]
     known = {row[:3]: row for row in held.rows(REJECTED_RECORDS, names)}

@@ -57,7 +57,7 @@ def descriptions(target: Target) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class RecordLifecycle:
     """A row of ``sf_active_contacts``, in the order of :func:`schema`."""
 
     record_id: str
@@ -72,7 +72,7 @@ class Life:
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """What a run saw.
 
     Attributes:
@@ -96,7 +96,9 @@ class Sighting:
     before: datetime | None
 
 
-def changed(known: Mapping[str, Life], held: Iterable[str], seen: Sighting) -> list[Life]:
+def changed(
+    known: Mapping[str, RecordLifecycle], held: Iterable[str], seen: Observation
+) -> list[RecordLifecycle]:
     """The lives that a run changed or began.
 
     Args:
@@ -106,7 +108,9 @@ def changed(known: Mapping[str, Life], held: Iterable[str], seen: Sighting) -> l
     return changed_among(sorted({*known, *held, *seen.counts, *seen.gone}), known, seen)
 
 
-def changed_among(ids: Iterable[str], known: Mapping[str, Life], seen: Sighting) -> list[Life]:
+def changed_among(
+    ids: Iterable[str], known: Mapping[str, RecordLifecycle], seen: Observation
+) -> list[RecordLifecycle]:
     """Those of some contacts' lives that a run changed or began."""
     found = []
     for record_id in ids:
@@ -119,18 +123,18 @@ def changed_among(ids: Iterable[str], known: Mapping[str, Life], seen: Sighting)
     return found
 
 
-def to_table(lives: Iterable[Life], key: str) -> pa.Table:
+def to_table(lives: Iterable[RecordLifecycle], key: str) -> pa.Table:
     """Lives as Arrow rows, the id in the column of that name."""
     made, some = schema(key), list(lives)
     arrays = [
         pa.array([getattr(life, one.name) for life in some], column.type)
-        for one, column in zip(fields(Life), made, strict=True)
+        for one, column in zip(fields(RecordLifecycle), made, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=made)
 
 
-def _born(record_id: str, seen: Sighting) -> Life:
-    return Life(
+def _born(record_id: str, seen: Observation) -> RecordLifecycle:
+    return RecordLifecycle(
         record_id,
         is_active=record_id in seen.counts,
         relation_count=seen.counts.get(record_id, 0),
@@ -141,7 +145,7 @@ def _born(record_id: str, seen: Sighting) -> Life:
     )
 
 
-def _lived(life: Life, seen: Sighting) -> Life:
+def _lived(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
     life = _returned(life, seen)
     if life.record_id in seen.counts:
         count = seen.counts[life.record_id]
@@ -161,7 +165,7 @@ def _lived(life: Life, seen: Sighting) -> Life:
     return replace(life, left_reason=reason) if reason and not life.is_active else life
 
 
-def _returned(life: Life, seen: Sighting) -> Life:
+def _returned(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
     """The life with why the org does not return the contact, or that it does."""
     gone = seen.gone.get(life.record_id)
     if gone is None:

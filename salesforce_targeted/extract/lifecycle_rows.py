@@ -13,7 +13,7 @@ from salesforce_targeted.arrow.id_set import id_array, span, union
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.discovery import discovered
-from salesforce_targeted.extract.lifecycle import Life, Sighting
+from salesforce_targeted.extract.lifecycle import Observation, RecordLifecycle
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval.results import MERGED, Gone, Refreshed
 
@@ -36,7 +36,10 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
     )
     for start in range(0, len(ids), _LIVES_AT_ONCE):
         some = ids[start : start + _LIVES_AT_ONCE].to_pylist()
-        known = {row[0]: Life(*row) for row in held.by_ids(target.life_table, key, some, others)}
+        known = {
+            row[0]: RecordLifecycle(*row)
+            for row in held.by_ids(target.life_table, key, some, others)
+        }
         first, last = span(run.asked, some[0], some[-1])
         seen = replace(
             seen,
@@ -49,7 +52,7 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
             yield lifecycle.to_table(lives, target.life_key)
 
 
-def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Sighting]:
+def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Observation]:
     """How many relations each active record has, and all else that the run saw."""
     before = run.state.get("discovered_at")
     if run.scope.complete:
@@ -62,7 +65,7 @@ def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Sighting]:
         held, changes = run.held_relations, run.relation_changes
         numbers = [held[who] + changes[who] for who in named.to_pylist()]
         counts = IdCounts(pa.table({"id": named, "count": pa.array(numbers, pa.int64())}))
-    return counts, Sighting(
+    return counts, Observation(
         counts={},
         complete=run.scope.complete,
         gone=_with_known_winners(run, books.gone),
@@ -74,7 +77,9 @@ def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Sighting]:
     )
 
 
-def _reasons_held(run: Run, known: Mapping[str, Life], seen: Sighting) -> dict[str, str]:
+def _reasons_held(
+    run: Run, known: Mapping[str, RecordLifecycle], seen: Observation
+) -> dict[str, str]:
     """Why records that leave now left, where an earlier run marked their relations.
 
     It may have been stopped after it had loaded the relations and before the lives.

@@ -57,7 +57,7 @@ def opening(client: SalesforceClient, target: Target, *, discovery: bool) -> Ope
         groups = relations.groups_statement(junction, per_call, target.first_id)
         counted = relations.count_statement(junction)
         requests += [endpoints.query(client.version, statement) for statement in (groups, counted)]
-    answers = client.together(requests)
+    answers = client.composite(requests)
     describes = {
         name: readers.described(answer) for name, answer in zip(names, answers, strict=False)
     }

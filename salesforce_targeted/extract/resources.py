@@ -64,7 +64,7 @@ class Runs:
             client = SalesforceClient(
                 self._credentials, limits=self._scope.limits, max_in_flight=CALLS_IN_FLIGHT
             )
-            client.calls_allowed = self._settings.calls_per_run
+            client.meter.calls_allowed = self._settings.calls_per_run
             ledger = self._ledger if self._ledger is not None else Ledger()
             self._run = Run(
                 client,

@@ -32,13 +32,13 @@ from salesforce_targeted.destination.held_tables import (
     SCHEMA_NAME,
     TASKS,
     USERS,
-    Held,
+    HeldTables,
 )
-from salesforce_targeted.destination.load_options import LoadTerms, load_terms
+from salesforce_targeted.destination.load_options import LoadOptions, load_options
 from salesforce_targeted.destination.org_identity import held_org, note, org_of
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.org import Opening, opening
-from salesforce_targeted.extract.stages import Turns
+from salesforce_targeted.extract.stages import Stages
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
@@ -77,14 +77,14 @@ class Run:
     ) -> None:
         self.target = target
         ledger.target = target
-        self.turns = Turns()
+        self.turns = Stages()
         self._loads_what_came = loads_what_came
         self._pipeline = pipeline
         self.client = client
         self.settings = settings
         self.scope = scope
         self.ledger = ledger
-        ledger.calls = client.calls
+        ledger.calls = client.meter.calls
         ledger.mode = scope.mode
         ledger.scope_complete = scope.complete
         ledger.api_version = client.version
@@ -115,7 +115,7 @@ class Run:
                 self.close()
                 raise
             # The org may have refused it: what comes after is refused here, without a call.
-            self.client.calls_allowed = self.client.calls.total
+            self.client.meter.calls_allowed = self.client.meter.calls.total
             self.turns.break_promises()
             self.ledger.stop(error)
         except BaseException:
@@ -131,22 +131,24 @@ class Run:
             self.held.close()
 
     @cached_property
-    def held(self) -> Held:
+    def held(self) -> HeldTables:
         """The destination's tables, of the pipeline that runs the source or that is looked at."""
         if self._pipeline is None:
-            return Held(dlt.current.pipeline(), dlt.current.source_schema(), anew=self.terms.anew)
-        return Held.of(self._pipeline)
+            return HeldTables(
+                dlt.current.pipeline(), dlt.current.source_schema(), anew=self.terms.anew
+            )
+        return HeldTables.of(self._pipeline)
 
     @cached_property
-    def terms(self) -> LoadTerms:
+    def terms(self) -> LoadOptions:
         """On what terms the load of this run writes; none where nothing is loaded.
 
         Raises:
             ConfigurationError: rows would be lost or doubled.
         """
         if self._pipeline is not None:
-            return LoadTerms()
-        return load_terms(
+            return LoadOptions()
+        return load_options(
             dlt.current.source(),
             dlt.current.pipeline(),
             dlt.current.load_package_state()["state"],
@@ -182,10 +184,10 @@ class Run:
             self.state.clear()
         note(org, self.state)
         self.state["held_in"] = where
-        if self.client.usage is not None:
+        if self.client.meter.usage is not None:
             # Known from the first answer on: so many of the org's daily calls are for others.
             share = self.settings.daily_call_reserve
-            self.client.reserve_calls = int(self.client.usage[1] * share)
+            self.client.meter.reserve_calls = int(self.client.meter.usage[1] * share)
         return found
 
     @cached_property
@@ -331,16 +333,18 @@ class Run:
     @property
     def latency(self) -> Latency:
         """How quick the org is, as far as this run has met it."""
-        return Latency(calls_in_flight=self.client.at_once).measured(self.client.request_timings)
+        return Latency(calls_in_flight=self.client.meter.concurrency).measured(
+            self.client.meter.timings()
+        )
 
     @property
     def calls_left(self) -> int | None:
         """How many calls the run may still spend; None for as many as it likes."""
-        spent = self.client.calls.total
-        allowed = self.client.calls_allowed
+        spent = self.client.meter.calls.total
+        allowed = self.client.meter.calls_allowed
         bounds = [] if allowed is None else [allowed - spent]
-        if self.client.remaining is not None:
-            bounds.append(self.client.remaining - self.client.reserve_calls)
+        if self.client.meter.remaining is not None:
+            bounds.append(self.client.meter.remaining - self.client.meter.reserve_calls)
         return max(0, min(bounds)) if bounds else None
 
     def held_values(self, table: str, field: str, like: str = "") -> pa.Array:
@@ -369,6 +373,6 @@ class Run:
 
     def facts(self, status: str) -> dict[str, Any]:
         """The run's facts so far."""
-        self.ledger.org_remaining = self.client.remaining
+        self.ledger.org_remaining = self.client.meter.remaining
         facts = self.ledger.facts(status)
         return {**facts, "versions": sync_runs.versions(self.client.version)}

@@ -43,7 +43,7 @@ def one_at_a_time(stage: Callable[P, Iterator[Any]]) -> Callable[P, Iterator[Any
     return alone
 
 
-class Turns:
+class Stages:
     """The stages of one extraction."""
 
     def __init__(self) -> None:

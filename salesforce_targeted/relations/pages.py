@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import as_they_come, in_order
+from salesforce_targeted.api.concurrency import map_in_order, merge_as_completed
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     SalesforceError,
@@ -30,7 +30,7 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet
 from salesforce_targeted.relations.queries import as_task_fields, where
-from salesforce_targeted.relations.requests import AskingRelations, id_range
+from salesforce_targeted.relations.requests import PartialRelationsReader, id_range
 from salesforce_targeted.retrieval.isolation import Isolation
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
@@ -77,13 +77,13 @@ def read(
         None if low is None else soql.ge("Id", low),
         None if high is None else soql.lt("Id", high),
     )
-    asking = AskingRelations(client, junction, columns, condition)
+    asking = PartialRelationsReader(client, junction, columns, condition)
     order = () if limit is None else ("SystemModstamp", "Id")
     statement = asking.statement(ids, columns.fields, order, limit)
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
         try:
-            for page in client.pages_as(statement, asking.read):
+            for page in client.iter_pages(statement, asking.read):
                 key = page.table.column(columns.key.name)
                 new = pc.invert(pc.is_in(key, value_set=came.ids)) if attempt > 1 else None
                 came.add(key)
@@ -103,7 +103,7 @@ def read(
 def _readable(
     client: SalesforceClient,
     columns: Columns,
-    asking: AskingRelations,
+    asking: PartialRelationsReader,
     ids: Sequence[str] | None,
     came: IdSet,
     error: SalesforceError,
@@ -143,7 +143,7 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
         soql.select(["Id"], junction.object_name, order_by=[order], limit=1)
         for order in ("Id", soql.descending("Id"))
     ]
-    answers = client.together([endpoints.query(client.version, one) for one in statements])
+    answers = client.composite([endpoints.query(client.version, one) for one in statements])
     for answer in answers:
         if isinstance(answer, SalesforceError):
             return [(None, None)]
@@ -174,7 +174,7 @@ def read_ranges(
         pages = read(client, junction, columns, since=since, limit=limit, within=some[number])
         return ((number, batch) for batch in pages)
 
-    return as_they_come([of(number) for number in range(len(some))], client.max_in_flight)
+    return merge_as_completed([of(number) for number in range(len(some))], client.max_in_flight)
 
 
 def read_by_ids(
@@ -187,7 +187,7 @@ def read_by_ids(
         return list(read(client, junction, columns, ids=some))
 
     parts = (ids[start : start + per_call] for start in range(0, len(ids), per_call))
-    yield from chain.from_iterable(in_order(ask, parts, client.max_in_flight))
+    yield from chain.from_iterable(map_in_order(ask, parts, client.max_in_flight))
 
 
 def ids_per_call(junction: Junction, columns: Columns) -> int:

@@ -18,7 +18,7 @@ import pyarrow as pa
 from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import as_they_come
+from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
 Record = dict[str, Any]
@@ -125,7 +125,7 @@ def active(
         begin = first[-1][junction.who]
     lows = [begin, *cuts]
     sources = [of(low, high) for low, high in zip(lows, [*cuts, None], strict=True)]
-    for rows in as_they_come(sources, client.max_in_flight):
+    for rows in merge_as_completed(sources, client.max_in_flight):
         yield _table(rows)
 
 

@@ -24,7 +24,7 @@ from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 T = TypeVar("T")
 
 
-class AskingRelations:
+class PartialRelationsReader:
     """Some fields of some relations, part by part; see ``isolation.Asking``.
 
     Args:
@@ -106,7 +106,7 @@ class AskingRelations:
         version = self.client.version
         requests = [endpoints.query(version, self.statement(*part)) for part in parts]
         found: list[T | SalesforceError] = []
-        answers = self.client.together(requests, attempts_at_500=1)
+        answers = self.client.composite(requests, attempts_at_500=1)
         for part, request, answer in zip(parts, requests, answers, strict=True):
             try:
                 if isinstance(answer, SalesforceError):
@@ -119,7 +119,7 @@ class AskingRelations:
         return found
 
 
-def id_range(client: SalesforceClient, asking: AskingRelations) -> IdRange | None:
+def id_range(client: SalesforceClient, asking: PartialRelationsReader) -> IdRange | None:
     """What could be the ids of the relations asked for, from the first to the last; None if none.
 
     By sorting, and where the first or the last can't be read by ``MIN`` and ``MAX``, which read no
@@ -132,7 +132,7 @@ def id_range(client: SalesforceClient, asking: AskingRelations) -> IdRange | Non
     ]
     least, most = soql.aggregate("MIN", "Id", "least"), soql.aggregate("MAX", "Id", "most")
     statements = [*ends, soql.select([least, most], name, condition)]
-    answers = client.together(
+    answers = client.composite(
         [endpoints.query(client.version, one) for one in statements], attempts_at_500=1
     )
     found: list[Any] = []

@@ -25,7 +25,7 @@ def joined(parts: Sequence[Part]) -> list[Part]:
     return [[item for part in parts for item in part]] if parts else []
 
 
-def culprits(
+def find_failing(
     items: Part,
     ask: Callable[[Sequence[Part]], Sequence[Failure | None]],
     parts_per_call: int,

@@ -24,7 +24,7 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
-from salesforce_targeted.retrieval.bisection import culprits
+from salesforce_targeted.retrieval.bisection import find_failing
 from salesforce_targeted.retrieval.results import Answer
 
 # Names of fields, and why each can't be read.
@@ -37,7 +37,7 @@ Record = dict[str, Any]
 ATTEMPTS = 2
 
 
-class Asking(Protocol):
+class PartialReader(Protocol):
     """How some fields of some ids are asked for: several parts at once, each answered for itself.
 
     Attributes:
@@ -63,7 +63,7 @@ class Isolation:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
     """
 
-    def __init__(self, client: SalesforceClient, columns: Columns, asking: Asking) -> None:
+    def __init__(self, client: SalesforceClient, columns: Columns, asking: PartialReader) -> None:
         self.client, self.columns, self.asking = client, columns, asking
         self.unreadable: Fields = {}
         self._one_at_a_time = threading.Lock()
@@ -117,7 +117,7 @@ class _Search:
 
     client: SalesforceClient
     columns: Columns
-    asking: Asking
+    asking: PartialReader
     ids: Sequence[str]
     error: SalesforceError
     unreadable: Fields
@@ -129,13 +129,13 @@ class _Search:
             return [(self.ids[0], self.error)]
         width = self.client.limits.composite_queries
         try:
-            return culprits(self.ids, self._ask, width, self.asking.join)
+            return find_failing(self.ids, self._ask, width, self.asking.join)
         except _NobodyAnswersError:
             found = self._unreadable_of_all()
             self.unreadable = {**self.unreadable, **found}
             if found and self.answers_whole():
                 return []
-            return culprits(self.ids, self._ask, width, self.asking.join)
+            return find_failing(self.ids, self._ask, width, self.asking.join)
 
     def answers_whole(self) -> bool:
         """Whether all of the ids can be read at once, without the fields that can't."""
@@ -155,7 +155,7 @@ class _Search:
                 failures.append(answer)
             else:
                 failures.append(None)
-                self.client.add_rows("composite", len(answer[0]))
+                self.client.meter.add_rows("composite", len(answer[0]))
                 self.answers.append(answer)
         if not self.answers and self._calls == 1 and len(parts) > 1:
             raise _NobodyAnswersError
@@ -193,7 +193,7 @@ class _Record:
 
     client: SalesforceClient
     columns: Columns
-    asking: Asking
+    asking: PartialReader
     id: str
     values: dict[str, Any] = field(default_factory=dict)
     absent: bool = False
@@ -202,7 +202,7 @@ class _Record:
         """The fields that it can't be read with; none if it can't be read at all."""
         names = [name for name in names if name != self.columns.key.field]
         try:
-            return culprits(names, self._ask_first, self.client.limits.composite_queries)
+            return find_failing(names, self._ask_first, self.client.limits.composite_queries)
         except _NobodyAnswersError:
             return []
 

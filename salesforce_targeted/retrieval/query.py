@@ -12,23 +12,23 @@ import pyarrow as pa
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import in_order
+from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.api.models import JsonRows
 from salesforce_targeted.arrow.batch import Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.bisection import culprits
+from salesforce_targeted.retrieval.bisection import find_failing
 from salesforce_targeted.retrieval.results import Answer
-from salesforce_targeted.retrieval.sobject_collections import Collecting
+from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
 
 Record = dict[str, Any]
 
 
 def by_query(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
     """Several statements in flight; one that fails for good is left to Collections."""
-    collecting = Collecting(client, columns)
+    collecting = CollectionsReader(client, columns)
 
     def ask(some: Sequence[str]) -> list[Answer]:
         try:
@@ -40,11 +40,11 @@ def by_query(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Itera
             return [answer for part in parts for answer in collecting.answers(part, attempts=1)]
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    for answers in in_order(ask, in_batches(Texts(ids), per_call), client.max_in_flight):
+    for answers in map_in_order(ask, in_batches(Texts(ids), per_call), client.max_in_flight):
         yield from answers
 
 
-def _queried(collecting: Collecting, ids: Sequence[str]) -> list[Answer]:
+def _queried(collecting: CollectionsReader, ids: Sequence[str]) -> list[Answer]:
     client, columns = collecting.client, collecting.columns
     fields, without = collecting.readable()
 
@@ -53,7 +53,7 @@ def _queried(collecting: Collecting, ids: Sequence[str]) -> list[Answer]:
 
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.
-    pages = list(client.pages_as(statement, read, attempts_at_500=1))
+    pages = list(client.iter_pages(statement, read, attempts_at_500=1))
     found = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
     missed = from_records([], columns), [id_ for id_ in ids if id_ not in found]
     return [*(collecting.isolation.noted((page, []), without) for page in pages), missed]
@@ -85,11 +85,11 @@ def shown_by_query_all(
         return [ask(part) for part in parts]
 
     batches = list(in_batches(ids, per_call))
-    failures = in_order(ask, batches, client.max_in_flight)
+    failures = map_in_order(ask, batches, client.max_in_flight)
     for batch, failure in zip(batches, failures, strict=True):
         if failure is None:
             continue
-        bad = culprits(batch, ask_each, 1) if len(batch) > 1 else [(batch[0], failure)]
+        bad = find_failing(batch, ask_each, 1) if len(batch) > 1 else [(batch[0], failure)]
         if len(bad) == len(batch) > 1:
             raise failure
         rejected += [Rejected(columns.object_name, id_, "", str(why), "") for id_, why in bad]

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from salesforce_targeted.api import json_lines, models, readers
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import in_order
+from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError, is_of_records
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
@@ -26,27 +26,27 @@ T = TypeVar("T")
 
 def by_collections(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
     """A call for each 2,000 ids, several in flight; answers in the order of the ids."""
-    collecting = Collecting(client, columns)
+    collecting = CollectionsReader(client, columns)
     batches = in_batches(Texts(ids), client.limits.ids_per_collection)
-    for answers in in_order(collecting.answers, batches, client.max_in_flight):
+    for answers in map_in_order(collecting.answers, batches, client.max_in_flight):
         yield from answers
 
 
 def by_composite(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
     """Collections, five to a billed call; one to a call where the org refuses ``composite``."""
     size, together = client.limits.ids_per_collection, client.limits.composite_queries
-    collecting = Collecting(client, columns)
+    collecting = CollectionsReader(client, columns)
     batches = in_batches(Texts(ids), size * together)
-    for answers in in_order(collecting.bundled, batches, client.max_in_flight):
+    for answers in map_in_order(collecting.bundled, batches, client.max_in_flight):
         yield from answers
 
 
-class Collecting:
+class CollectionsReader:
     """Reads records of one object; what makes a call fail is isolated, and the rest comes."""
 
     def __init__(self, client: SalesforceClient, columns: Columns) -> None:
         self.client, self.columns = client, columns
-        self.isolation = Isolation(client, columns, AskingCollections(client, columns))
+        self.isolation = Isolation(client, columns, PartialCollectionsReader(client, columns))
 
     def answers(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Answer]:
         """Ask for what one call may ask for.
@@ -63,19 +63,19 @@ class Collecting:
             return read_rows(response, asked, self.columns)
 
         try:
-            answer = self.client.ask(request, read, attempts_at_500=attempts)
+            answer = self.client.send(request, read, attempts_at_500=attempts)
         except SalesforceError as error:
             if not is_of_records(error):
                 raise
             return self.isolation.answers(asked, without, error)
-        self.client.add_rows("collections", len(answer[0]))
+        self.client.meter.add_rows("collections", len(answer[0]))
         return [self.isolation.noted(answer, without)]
 
     def bundled(self, ids: Sequence[str]) -> list[Answer]:
         """Ask for five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
         requests = [self._request(part) for part in parts]
-        came = self.client.together([request for request, _, _ in requests], attempts_at_500=1)
+        came = self.client.composite([request for request, _, _ in requests], attempts_at_500=1)
         answers: list[Answer] = []
         for response, part, (_, asked, without) in zip(came, parts, requests, strict=True):
             try:
@@ -87,7 +87,7 @@ class Collecting:
                     raise
                 answers += self.answers(part, attempts=1)
             else:
-                self.client.add_rows("composite", len(answer[0]))
+                self.client.meter.add_rows("composite", len(answer[0]))
                 answers.append(self.isolation.noted(answer, without))
         return answers
 
@@ -118,7 +118,7 @@ def read_rows(response: models.Response, asked: list[str], columns: Columns) -> 
     return batch, [id_ for id_ in asked if id_ not in found]
 
 
-class AskingCollections:
+class PartialCollectionsReader:
     """Some fields of some ids, part by part, in one call where the org lets us; see ``Asking``."""
 
     hopeless_calls = 3
@@ -150,7 +150,7 @@ class AskingCollections:
         read: Callable[[models.Response, list[str]], T],
     ) -> list[T | SalesforceError]:
         asked = [self.client.collection_request(self.columns.object_name, *part) for part in parts]
-        answers = self.client.together([request for request, _ in asked], attempts_at_500=1)
+        answers = self.client.composite([request for request, _ in asked], attempts_at_500=1)
         found: list[T | SalesforceError] = []
         for answer, (_, ids) in zip(answers, asked, strict=True):
             try:

@@ -22,8 +22,8 @@ import dlt
 from dlt.common.destination.client import WithStateSync
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from salesforce_targeted.destination.errors import cause, first_line
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME, Held
+from salesforce_targeted.destination.errors import first_line, unwrap
+from salesforce_targeted.destination.held_tables import SCHEMA_NAME, HeldTables
 from salesforce_targeted.ledger import Ledger
 
 logger = logging.getLogger("salesforce_targeted")
@@ -47,17 +47,17 @@ def forget_other_datasets(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
             "this dataset's first run from here: going on from what it holds (dlt's working folder"
             f" was that of {known})"
         )
-        start_afresh(pipeline)
+        reset_working_folder(pipeline)
 
 
 def other_dataset(pipeline: dlt.Pipeline) -> str | None:
     """Where the dataset is that the working folder belongs to, if that is not the pipeline's."""
     sources: Any = pipeline.state.get("sources", {})
     known: str | None = sources.get(SCHEMA_NAME, {}).get("held_in")
-    return known if known and known != Held.of(pipeline).location else None
+    return known if known and known != HeldTables.of(pipeline).location else None
 
 
-def start_afresh(pipeline: dlt.Pipeline) -> None:
+def reset_working_folder(pipeline: dlt.Pipeline) -> None:
     """Forget the working folder: dlt goes on from what the destination holds."""
     pipeline.drop()
     # It is made anew for everybody to read; rows of people are kept there until they are loaded.
@@ -72,7 +72,7 @@ def finish_leftovers(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
         if _was_killed_while_loading(pipeline):
             ledger.step("an earlier run was killed while it loaded: its rows are read again")
             _give_up(pipeline, ledger)
-        elif _was_overtaken(pipeline):
+        elif _superseded_by_another_machine(pipeline):
             ledger.step("another machine has synced since an earlier run: its rows are read again")
             _give_up(pipeline, ledger)
         else:
@@ -90,7 +90,7 @@ def _finish(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
         _give_up(pipeline, ledger)
         ledger.warn(
             "a package that an earlier run left behind could not be loaded and was given up; this"
-            f" run reads its rows again from the org ({first_line(cause(error))})"
+            f" run reads its rows again from the org ({first_line(unwrap(error))})"
         )
 
 
@@ -104,7 +104,7 @@ def _was_killed_while_loading(pipeline: dlt.Pipeline) -> bool:
     )
 
 
-def _was_overtaken(pipeline: dlt.Pipeline) -> bool:
+def _superseded_by_another_machine(pipeline: dlt.Pipeline) -> bool:
     """Whether the destination's state is as new as the one that the package would bring."""
     client = pipeline.destination_client()
     if not isinstance(client, WithStateSync):
@@ -130,7 +130,7 @@ def _give_up(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     except PipelineStepFailed:
         logger.debug("the leftover package could not be aborted", exc_info=True)
         ledger.step("the working folder is in disorder: starting from what the dataset holds")
-        start_afresh(pipeline)
+        reset_working_folder(pipeline)
 
 
 def _sweep(folder: Path) -> None:

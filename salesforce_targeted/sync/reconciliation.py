@@ -20,7 +20,7 @@ from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
     TASKS,
-    Held,
+    HeldTables,
 )
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.target import CONTACT
@@ -52,7 +52,7 @@ class Findings:
 
 
 def reconcile(
-    held: Held, ledger: Ledger, id_column: str, statistics: Mapping[str, str] | None = None
+    held: HeldTables, ledger: Ledger, id_column: str, statistics: Mapping[str, str] | None = None
 ) -> Findings:
     """Check the promises of a run that looked at everything.
 
@@ -77,7 +77,7 @@ def reconcile(
     return found
 
 
-def _unexplained(held: Held, ledger: Ledger, id_column: str) -> list[str]:
+def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     """Held relations with a task or a contact that is not held and that has no reason."""
     key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
     live = "removed_at IS NULL"
@@ -101,7 +101,7 @@ def _unexplained(held: Held, ledger: Ledger, id_column: str) -> list[str]:
     return union(*found).to_pylist()  # type: ignore[no-any-return]
 
 
-def _statistics(held: Held, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
+def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
     """Counts over the records; one whose column does not exist is left out with a warning."""
     table, life_table = ledger.target.table, ledger.target.life_table
     found = {"total": held.count(table)}

@@ -11,7 +11,7 @@ from typing import Any
 
 import dlt
 
-from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings
@@ -37,7 +37,7 @@ def repair(
     Returns:
         The report of the second look, with the first one's drift under ``repaired``.
     """
-    with Held.of(pipeline) as held:
+    with HeldTables.of(pipeline) as held:
         for table, ids in found["to_forget"].items():
             held.forget(table, held.name(settings.id_column), ids)
     ledger = Ledger()

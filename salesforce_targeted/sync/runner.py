@@ -17,14 +17,14 @@ from dlt.sources import DltSource
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.destination import sync_runs
 from salesforce_targeted.destination.errors import (
-    cause,
     first_line,
     is_of_destination,
     named,
     of_disk,
     told,
+    unwrap,
 )
-from salesforce_targeted.destination.held_tables import SYNC_RUNS, Held
+from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.extract.run import OtherOrgError, Run
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify
@@ -32,7 +32,7 @@ from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockWaits
 from salesforce_targeted.sync.pending_packages import (
     finish_leftovers,
     forget_other_datasets,
-    start_afresh,
+    reset_working_folder,
 )
 from salesforce_targeted.sync.run_lock import AnotherRunError
 
@@ -78,7 +78,7 @@ def sync(
             _keep(pipeline, outcome.facts)
     except Exception as raised:  # another run is at work, or there is no destination to lock
         logger.debug("the run did not begin", exc_info=True)
-        outcome = _failed(pipeline, ledger, cause(raised))
+        outcome = _failed(pipeline, ledger, unwrap(raised))
         outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
     return outcome
 
@@ -114,11 +114,11 @@ def _sync_alone(
         dropped_tables.make_anew(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
-        with Held.of(pipeline) as held:
+        with HeldTables.of(pipeline) as held:
             found = reconciliation.reconcile(held, ledger, id_column, statistics)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)
-        return _failed(pipeline, ledger, waits.gave_up or cause(raised))
+        return _failed(pipeline, ledger, waits.gave_up or unwrap(raised))
     facts = reconciliation.finished(ledger.facts("done"), found)
     error: Exception | None = ledger.stopped
     if found.failures:
@@ -153,10 +153,10 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
     try:
         return pipeline.run(source)
     except PipelineStepFailed as error:
-        if not isinstance(cause(error), OtherOrgError):
+        if not isinstance(unwrap(error), OtherOrgError):
             raise
     ledger.step("the working folder is another org's: starting from what the destination holds")
-    start_afresh(pipeline)
+    reset_working_folder(pipeline)
     return pipeline.run(source)
 
 
@@ -180,7 +180,7 @@ def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
     if pipeline.default_schema_name is None:
         return
     try:
-        with Held.of(pipeline) as held:
+        with HeldTables.of(pipeline) as held:
             if held.column_hints(SYNC_RUNS):
                 held.replace(SYNC_RUNS, "run_id", row)
     except Exception:  # the report says it all; the row is a copy

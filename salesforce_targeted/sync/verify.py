@@ -102,9 +102,9 @@ def verify(run: Run) -> dict[str, Any]:
         "drift": drift.facts(),
         "compared": dict(drift.compared),
         "calls": {
-            "total": run.client.calls.total,
-            "by_kind": dict(sorted(run.client.calls.by_kind.items())),
-            "org_remaining": run.client.remaining,
+            "total": run.client.meter.calls.total,
+            "by_kind": dict(sorted(run.client.meter.calls.by_kind.items())),
+            "org_remaining": run.client.meter.remaining,
         },
         "warnings": list(run.ledger.warnings),
         "to_forget": {

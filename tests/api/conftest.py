@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.login import Door
+from salesforce_targeted.api.login import LoginEndpoint
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.transport import Transport
 from tests.support.scripted_server import (
@@ -131,10 +131,10 @@ def raw_fixture():
 
 
 @pytest.fixture
-def door(pauses) -> Iterator[Door]:
+def door(pauses) -> Iterator[LoginEndpoint]:
     """The door for sign-in, without real pauses."""
     transport = Transport(connections=1, connect_seconds=2, read_seconds=2, total_seconds=10)
-    yield Door(transport, sleep=pauses.append)
+    yield LoginEndpoint(transport, sleep=pauses.append)
     transport.close()
 
 

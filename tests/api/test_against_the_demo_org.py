@@ -89,8 +89,8 @@ def test_the_same_rows_every_way(org, signed_in):
         == found["collections"]
     )
     assert len(shown) == found["bulk"]
-    assert org.calls == signed_in.calls.by_kind
-    assert (org.billed, org.daily_limit) == (signed_in.usage[0], signed_in.usage[1])
+    assert org.calls == signed_in.meter.calls.by_kind
+    assert (org.billed, org.daily_limit) == (signed_in.meter.usage[0], signed_in.meter.usage[1])
 
 
 @pytest.mark.parametrize("kind", KINDS)

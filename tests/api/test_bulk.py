@@ -27,7 +27,7 @@ def test_a_job_from_beginning_to_end(client, server, said, answer, pauses):
 
     assert [2, 1] == [page.rows for page in pages]
     assert ["750R0000000zlh9IAA"] == told
-    assert {"bulk_create": 1, "bulk_poll": 3, "bulk_results": 2} == dict(client.calls.by_kind)
+    assert {"bulk_create": 1, "bulk_poll": 3, "bulk_results": 2} == dict(client.meter.calls.by_kind)
     assert sorted(pauses) == pauses == [0.2, pytest.approx(0.3), pytest.approx(0.45)]
     assert ["maxRecords=2", "maxRecords=2&locator=MTAwMDA"] == [
         h.path.split("?")[1] for h in server.heard[-2:]
@@ -93,7 +93,7 @@ def test_a_stuck_job_ends_at_the_deadline(client, server, answer, pauses):
 
     assert 450 < sum(pauses) <= 600
     assert 20.0 == max(pauses)
-    assert client.calls.total < 50
+    assert client.meter.calls.total < 50
 
 
 def test_results_that_are_gone(client, server, answer, said):
@@ -155,7 +155,7 @@ def test_a_page_that_stays_short(page, client, server, answer):
     with pytest.raises(errors.TruncatedAnswerError):
         list(bulk.pages(client, SELECT))
 
-    assert 5 == client.calls.by_kind["bulk_results"]
+    assert 5 == client.meter.calls.by_kind["bulk_results"]
 
 
 def test_pages_that_lack_records_together(client, server, answer):
@@ -202,7 +202,7 @@ def test_a_job_is_resumed(state, client, server, answer):
         p.rows for p in bulk.pages(client, SELECT, resume="750R0000000zlh9IAA", created=told.append)
     ]
     assert [] == told
-    assert 0 == client.calls.by_kind["bulk_create"]
+    assert 0 == client.meter.calls.by_kind["bulk_create"]
 
 
 @pytest.mark.parametrize("earlier", ["not_found", "Failed"])
@@ -212,7 +212,7 @@ def test_a_job_that_cannot_be_resumed(earlier, client, server, answer, said):
     server.say(answer(body=JOB), answer(body=DONE), answer(body=ONE, headers=CSV))
 
     assert [1] == [page.rows for page in bulk.pages(client, SELECT, resume="750R0000000zlh8IAA")]
-    assert 1 == client.calls.by_kind["bulk_create"]
+    assert 1 == client.meter.calls.by_kind["bulk_create"]
 
 
 def test_no_job_id(client, server):
@@ -257,7 +257,7 @@ def test_a_job_is_not_asked_about_before_it_can_be_complete(
 
     assert ("JobComplete", 1) == (job.state, job.rows)
     assert pytest.approx(pauses_made) == pauses
-    assert questions == client.calls.by_kind["bulk_poll"]
+    assert questions == client.meter.calls.by_kind["bulk_poll"]
 
 
 def test_a_job_that_is_expected_to_last_is_asked_about_before_the_deadline(

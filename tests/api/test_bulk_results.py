@@ -63,9 +63,9 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
     found = bulk.results_as(client, complete(2 * pages), first_id, max_records=2, at_once=at_once)
 
     assert [f"{n}-1" for n in range(pages)] == list(found)
-    assert {"bulk_pages": named, "bulk_results": pages} == dict(client.calls.by_kind)
+    assert {"bulk_pages": named, "bulk_results": pages} == dict(client.meter.calls.by_kind)
     assert 2 <= org.inside.most <= at_once
-    assert 2 * pages == client.request_timings["bulk_results"][2]
+    assert 2 * pages == client.meter.timings()["bulk_results"][2]
 
 
 def test_pages_are_drawn_as_they_are_used(client, server, answer):
@@ -76,7 +76,7 @@ def test_pages_are_drawn_as_they_are_used(client, server, answer):
         next(found)
         time.sleep(0.03)
 
-        assert client.calls.by_kind["bulk_results"] <= used - 1 + 3
+        assert client.meter.calls.by_kind["bulk_results"] <= used - 1 + 3
     found.close()
 
 
@@ -97,7 +97,7 @@ def test_pages_one_after_the_other(rows, at_once, version, client, server, answe
     )
 
     assert [f"{n}-1" for n in range((rows or 4) // 2)] == list(found)
-    assert {"bulk_results": (rows or 4) // 2} == dict(client.calls.by_kind)
+    assert {"bulk_results": (rows or 4) // 2} == dict(client.meter.calls.by_kind)
 
 
 def test_the_version_of_the_client_counts_where_the_job_says_none(client, server, answer):
@@ -107,7 +107,7 @@ def test_the_version_of_the_client_counts_where_the_job_says_none(client, server
     pages = list(bulk.results_as(client, job, first_id, max_records=2, at_once=2))
 
     assert ["0-1", "1-1"] == pages
-    assert 1 == client.calls.by_kind["bulk_pages"]
+    assert 1 == client.meter.calls.by_kind["bulk_pages"]
 
 
 @pytest.mark.parametrize("refusal", [404, 400, 405])
@@ -119,7 +119,7 @@ def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, clie
     found = bulk.results_as(client, complete(6), first_id, max_records=2, at_once=3)
 
     assert ["0-1", "1-1", "2-1"] == list(found)
-    assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.calls.by_kind)
+    assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.meter.calls.by_kind)
 
 
 def test_the_next_page_is_on_its_way_while_one_is_used(client, server, answer):
@@ -129,10 +129,10 @@ def test_the_next_page_is_on_its_way_while_one_is_used(client, server, answer):
 
     assert "0-1" == next(found)
     for _ in range(200):
-        if client.calls.by_kind["bulk_results"] > 1:
+        if client.meter.calls.by_kind["bulk_results"] > 1:
             break
         time.sleep(0.01)
-    assert 2 <= client.calls.by_kind["bulk_results"]
+    assert 2 <= client.meter.calls.by_kind["bulk_results"]
     assert ["1-1", "2-1", "3-1"] == list(found)
 
 
@@ -184,7 +184,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(version, client, 
     found = list(bulk.results_as(client, job, read, max_records=2, at_once=2))
 
     assert ["0-1", "1-1", "2-1"] == found
-    assert 4 == client.calls.by_kind["bulk_results"]
+    assert 4 == client.meter.calls.by_kind["bulk_results"]
 
 
 def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server, answer):

@@ -9,7 +9,7 @@ import pytest
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import in_order
+from salesforce_targeted.api.concurrency import map_in_order
 from tests.support.answered import ID, OK, SELECT, rows
 from tests.support.threads import Most
 
@@ -26,9 +26,9 @@ def test_calls_are_counted_by_kind(client, server, answer):
     client.org_limits()
     client.records(SELECT)
 
-    assert {"limits": 1, "query": 1} == dict(client.calls.by_kind)
+    assert {"limits": 1, "query": 1} == dict(client.meter.calls.by_kind)
     assert "authorization" not in server.heard[0].headers
-    assert (1, 1) == (client.request_timings["query"][0], client.request_timings["query"][2])
+    assert (1, 1) == (client.meter.timings()["query"][0], client.meter.timings()["query"][2])
 
 
 def test_usage_is_what_the_org_last_said(client, server, answer):
@@ -36,7 +36,7 @@ def test_usage_is_what_the_org_last_said(client, server, answer):
     server.say(answer(body=OK, headers={"Sforce-Limit-Info": "api-usage=18/5000"}))
     client.org_limits()
 
-    assert ((18, 5000), 4982) == (client.usage, client.remaining)
+    assert ((18, 5000), 4982) == (client.meter.usage, client.meter.remaining)
 
 
 def test_the_reserve_is_not_touched(client, server, answer):
@@ -45,7 +45,7 @@ def test_the_reserve_is_not_touched(client, server, answer):
     server.otherwise = lambda _: answer(
         body=OK, headers={"Sforce-Limit-Info": f"api-usage={next(used)}/1000"}
     )
-    client.reserve_calls = 100
+    client.meter.reserve_calls = 100
 
     for _ in range(3):
         client.org_limits()
@@ -53,7 +53,7 @@ def test_the_reserve_is_not_touched(client, server, answer):
         client.org_limits()
 
     assert 3 == len(server.heard)
-    assert (900, 1000) == client.usage
+    assert (900, 1000) == client.meter.usage
 
 
 def test_threads_together_keep_the_reserve(server, tokens, answer):
@@ -69,7 +69,7 @@ def test_threads_together_keep_the_reserve(server, tokens, answer):
 
     server.otherwise = count
     client = SalesforceClient(tokens, max_in_flight=4)
-    client.reserve_calls = 5
+    client.meter.reserve_calls = 5
 
     def ask(_):
         try:
@@ -87,20 +87,20 @@ def test_threads_together_keep_the_reserve(server, tokens, answer):
 def test_a_run_spends_what_it_may(client, server, answer):
     """The bound counts attempts: a retry that would cross it isn't made either."""
     server.say(answer(503), answer(body=OK), answer(503), answer(body=OK))
-    client.calls_allowed = 3
+    client.meter.calls_allowed = 3
     client.org_limits()
 
     with pytest.raises(errors.QuotaExceededError, match="may spend 3 calls"):
         client.org_limits()
 
-    assert 3 == len(server.heard) == client.calls.total
+    assert 3 == len(server.heard) == client.meter.calls.total
 
 
 def test_the_bounds_can_be_read(client):
     """What was set is what is kept."""
-    client.reserve_calls, client.calls_allowed = 5, 7
+    client.meter.reserve_calls, client.meter.calls_allowed = 5, 7
 
-    assert (5, 7) == (client.reserve_calls, client.calls_allowed)
+    assert (5, 7) == (client.meter.reserve_calls, client.meter.calls_allowed)
 
 
 # --- how many may be on the way
@@ -131,16 +131,16 @@ def quick_calls(meter: CallMeter, number: int = 1) -> None:
 
 def test_all_places_are_free_at_first():
     """An org that was never asked is asked by as many as may be."""
-    assert 8 == CallMeter(8).at_once
-    assert 1 == CallMeter(0).at_once
+    assert 8 == CallMeter(8).concurrency
+    assert 1 == CallMeter(0).concurrency
 
 
 def test_half_as_many_after_each_refusal():
     """Down to one, and never to none."""
     meter, found = CallMeter(8), []
     for _ in range(5):
-        meter.crowded()
-        found.append(meter.at_once)
+        meter.throttle()
+        found.append(meter.concurrency)
 
     assert [4, 2, 1, 1, 1] == found
 
@@ -148,16 +148,16 @@ def test_half_as_many_after_each_refusal():
 def test_one_more_for_every_round_that_goes_well():
     """As many good answers as there are places make one more place, up to what is allowed."""
     meter = CallMeter(4)
-    meter.crowded()
-    meter.crowded()
+    meter.throttle()
+    meter.throttle()
     found = []
     for _ in range(12):
         quick_calls(meter)
-        found.append(meter.at_once)
+        found.append(meter.concurrency)
 
     assert [2, 2, 2, 3] == found[:4]
     assert sorted(found) == found
-    assert 4 == found[-1] == meter.at_once
+    assert 4 == found[-1] == meter.concurrency
 
 
 @pytest.mark.parametrize(("before", "after"), [(8, 4), (4, 4), (3, 3), (1, 1)])
@@ -166,9 +166,9 @@ def test_few_at_once_while_answers_are_slow(before, after):
     meter = CallMeter(before)
     meter._adapt(10.0)
 
-    assert after == meter.at_once
+    assert after == meter.concurrency
     meter._adapt(9.9)
-    assert min(before, after) <= meter.at_once <= before
+    assert min(before, after) <= meter.concurrency <= before
 
 
 def test_quick_answers_after_slow_ones_make_room_again():
@@ -177,7 +177,7 @@ def test_quick_answers_after_slow_ones_make_room_again():
     meter._adapt(15.0)
     quick_calls(meter, 40)
 
-    assert 8 == meter.at_once
+    assert 8 == meter.concurrency
 
 
 def test_a_place_less_is_kept_to(server, tokens, answer):
@@ -197,13 +197,13 @@ def test_a_place_less_is_kept_to(server, tokens, answer):
     server.otherwise = org
     client = SalesforceClient(tokens, max_in_flight=4, sleep=lambda _: None)
     client.org_limits()
-    after_one = client.at_once
-    list(in_order(lambda _: client.org_limits(), range(3), 8))
+    after_one = client.meter.concurrency
+    list(map_in_order(lambda _: client.org_limits(), range(3), 8))
     client.close()
 
     assert 2 == after_one
     assert inside.most <= 3
-    assert 5 == client.calls.total
+    assert 5 == client.meter.calls.total
 
 
 @pytest.mark.parametrize("refusal", ["daily_limit", "api_disabled", "not_found"])
@@ -215,4 +215,4 @@ def test_other_refusals_leave_the_places_alone(refusal, server, tokens, said):
         client.org_limits()
     client.close()
 
-    assert 4 == client.at_once
+    assert 4 == client.meter.concurrency

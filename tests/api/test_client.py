@@ -18,7 +18,7 @@ def test_several_describes_are_one_call(client, server, said):
 
     assert {"name": "Contact", "fields": [{"name": "Id", "type": "id"}]} == found["Contact"]
     assert isinstance(found["Nope"], errors.NotFoundError)
-    assert {"composite": 1} == dict(client.calls.by_kind)
+    assert {"composite": 1} == dict(client.meter.calls.by_kind)
 
 
 def test_describes_without_composite(client, server, answer, said):
@@ -28,7 +28,7 @@ def test_describes_without_composite(client, server, answer, said):
 
     assert {"name": "A", "fields": []} == found["A"]
     assert isinstance(found["B"], errors.NotFoundError)
-    assert {"composite": 1, "describe": 2} == dict(client.calls.by_kind)
+    assert {"composite": 1, "describe": 2} == dict(client.meter.calls.by_kind)
 
 
 def test_describes_in_batches(tokens, server, answer):
@@ -44,7 +44,7 @@ def test_describes_in_batches(tokens, server, answer):
     client = SalesforceClient(tokens, limits=TINY)
 
     assert list("ABCD") == list(client.describes(list("ABCD")))
-    assert {"composite": 2} == dict(client.calls.by_kind)
+    assert {"composite": 2} == dict(client.meter.calls.by_kind)
 
 
 def test_a_describe_without_fields(client, server, answer):
@@ -132,12 +132,12 @@ def test_collections_five_to_a_call(tokens, server, answer):
     server.otherwise = parts
     client = SalesforceClient(tokens)
     requests_made = [client.collection_request("Contact", [i], ["A"])[0] for i in (ID, OTHER, ID)]
-    one, none, other = client.together(requests_made)
-    (alone,) = client.together(requests_made[:1])  # asked the same way, or it fares otherwise
+    one, none, other = client.composite(requests_made)
+    (alone,) = client.composite(requests_made[:1])  # asked the same way, or it fares otherwise
 
     assert isinstance(none, errors.NotFoundError)
     assert [[{"Id": ID}]] * 3 == [readers.collection(found, 1) for found in (one, other, alone)]
-    assert {"composite": 2} == dict(client.calls.by_kind)
+    assert {"composite": 2} == dict(client.meter.calls.by_kind)
 
 
 def test_record_counts(client, server, answer):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.concurrency import as_they_come
+from salesforce_targeted.api.concurrency import merge_as_completed
 from tests.support.threads import WAIT, Most, until
 
 
@@ -23,7 +23,7 @@ def numbered(source: int, pages: int, begun: list[int] | None = None) -> Iterato
 @pytest.mark.parametrize("sizes", [[], [0], [5], [0, 0], [3, 0, 7], [1] * 20, [40, 1, 1]])
 def test_everything_that_is_read_comes_once(sizes, at_once):
     """Of each source its pages in their order; the sources in any."""
-    found = list(as_they_come([numbered(n, size) for n, size in enumerate(sizes)], at_once))
+    found = list(merge_as_completed([numbered(n, size) for n, size in enumerate(sizes)], at_once))
 
     assert sum(sizes) == len(found)
     for source, size in enumerate(sizes):
@@ -40,7 +40,7 @@ def test_what_comes_first_is_yielded_first():
         assert go_on.wait(WAIT)
         yield "slow"
 
-    found = as_they_come([slow(), iter(["quick"])], 2)
+    found = merge_as_completed([slow(), iter(["quick"])], 2)
 
     assert "quick" == next(found)
     go_on.set()
@@ -58,7 +58,7 @@ def test_as_many_sources_at_once_as_may_be(at_once):
                 full.wait(WAIT)
             yield page
 
-    assert 16 == len(list(as_they_come([source() for _ in range(8)], at_once)))
+    assert 16 == len(list(merge_as_completed([source() for _ in range(8)], at_once)))
     assert at_once == inside.most
 
 
@@ -71,7 +71,7 @@ def test_a_single_source_is_read_ahead():
             read.append(page)
             yield page
 
-    found = as_they_come([source()], 1)
+    found = merge_as_completed([source()], 1)
 
     assert 0 == next(found)
     assert until(lambda: 1 in read)
@@ -88,7 +88,7 @@ def test_no_more_pages_wait_than_calls_may_be_in_flight(at_once):
             made[number] += 1
             yield number
 
-    found = as_they_come([source(number) for number in range(6)], at_once)
+    found = merge_as_completed([source(number) for number in range(6)], at_once)
     for _ in range(3):
         next(found)
     # Long enough for whoever may read on to have done so.
@@ -107,7 +107,7 @@ def test_an_error_of_a_source_comes_out(in_flight_threads):
         raise errors.QueryError("broken")
 
     with pytest.raises(errors.QueryError, match="broken"):
-        list(as_they_come([numbered(1, 3), failing(), numbered(2, 3)], 2))
+        list(merge_as_completed([numbered(1, 3), failing(), numbered(2, 3)], 2))
     assert not in_flight_threads()
 
 
@@ -127,7 +127,7 @@ def test_after_an_error_no_further_source_is_begun(at_once):
         go_on.wait(WAIT)
         yield from ()
 
-    found = as_they_come([failing(), *(holding(number) for number in range(1, 9))], at_once)
+    found = merge_as_completed([failing(), *(holding(number) for number in range(1, 9))], at_once)
 
     assert 0 == next(found)
     assert until(lambda: len(begun) >= at_once)
@@ -153,7 +153,7 @@ def test_a_failed_source_stops_the_others():
         yield
 
     with pytest.raises(errors.QueryError):
-        for _ in as_they_come([long(), failing()], 2):
+        for _ in merge_as_completed([long(), failing()], 2):
             time.sleep(0.001)
 
     assert len(read) < 10_000
@@ -161,7 +161,7 @@ def test_a_failed_source_stops_the_others():
 
 def test_a_reader_that_leaves_ends_the_reading(in_flight_threads):
     """No thread is left behind, though its queue is full and nobody empties it."""
-    found = as_they_come([numbered(n, 1_000) for n in range(4)], 2)
+    found = merge_as_completed([numbered(n, 1_000) for n in range(4)], 2)
     next(found)
     found.close()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.concurrency import in_order
+from salesforce_targeted.api.concurrency import map_in_order
 from tests.support.threads import WAIT, Most, until
 
 
@@ -20,7 +20,7 @@ def test_answers_come_in_the_order_of_the_questions(number, at_once):
         time.sleep(0.001 * (question * 7 % 5))
         return question * 2
 
-    assert [n * 2 for n in range(number)] == list(in_order(ask, range(number), at_once))
+    assert [n * 2 for n in range(number)] == list(map_in_order(ask, range(number), at_once))
 
 
 def test_a_slow_answer_holds_back_the_later_ones():
@@ -34,7 +34,7 @@ def test_a_slow_answer_holds_back_the_later_ones():
             second.set()
         return question
 
-    assert [0, 1] == list(in_order(ask, [0, 1], 2))
+    assert [0, 1] == list(map_in_order(ask, [0, 1], 2))
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
@@ -46,7 +46,7 @@ def test_as_many_questions_at_once_as_may_be(at_once):
         with inside:
             full.wait(WAIT)
 
-    assert [None] * 8 == list(in_order(ask, range(8), at_once))
+    assert [None] * 8 == list(map_in_order(ask, range(8), at_once))
     assert at_once == inside.most
 
 
@@ -60,7 +60,7 @@ def test_no_more_answers_wait_than_calls_may_be_in_flight(at_once):
             drawn.append(number)
             yield number
 
-    for used, _ in enumerate(in_order(lambda n: n, questions(), at_once), start=1):
+    for used, _ in enumerate(map_in_order(lambda n: n, questions(), at_once), start=1):
         assert len(drawn) <= used - 1 + at_once
 
 
@@ -68,7 +68,7 @@ def test_an_error_comes_out_in_its_turn():
     """What was answered before it is used first."""
     found: list[int] = []
     with pytest.raises(errors.QueryError, match="third"):
-        for answer in in_order(failing_at(2, "third"), range(9), 2):
+        for answer in map_in_order(failing_at(2, "third"), range(9), 2):
             found.append(answer)
 
     assert [0, 1] == found
@@ -92,7 +92,7 @@ def test_after_an_error_no_question_is_asked(at_once):
     """Those that wait are never sent."""
     asked: list[int] = []
     with pytest.raises(errors.QueryError):
-        list(in_order(failing_at(0, "no", asked), range(50), at_once))
+        list(map_in_order(failing_at(0, "no", asked), range(50), at_once))
 
     assert len(asked) <= at_once
 
@@ -100,7 +100,7 @@ def test_after_an_error_no_question_is_asked(at_once):
 def test_after_an_error_behind_another_answer_no_question_is_asked():
     """The error is known as soon as it is there, not when its turn comes."""
     asked: list[int] = []
-    answers = in_order(failing_at(3, "no", asked), range(50), 4)
+    answers = map_in_order(failing_at(3, "no", asked), range(50), 4)
 
     assert 0 == next(answers)
     assert until(lambda: 3 in asked)
@@ -118,13 +118,13 @@ def test_an_error_of_the_questions_themselves_comes_out():
         raise errors.BulkJobError("gone")
 
     with pytest.raises(errors.BulkJobError, match="gone"):
-        list(in_order(lambda n: n, questions(), 4))
+        list(map_in_order(lambda n: n, questions(), 4))
 
 
 def test_a_reader_that_leaves_ends_the_asking(in_flight_threads):
     """No thread is left behind, and nothing more is asked."""
     asked: list[int] = []
-    answers = in_order(failing_at(-1, "", asked), range(50), 3)
+    answers = map_in_order(failing_at(-1, "", asked), range(50), 3)
     next(answers)
     answers.close()
     before = len(asked)

@@ -21,7 +21,7 @@ from salesforce_targeted.api import (
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import soap
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.api.login import Door
+from salesforce_targeted.api.login import LoginEndpoint
 from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.api.transport import Transport
 from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed
@@ -165,7 +165,7 @@ ASKED = {
     "versions": lambda client: client.versions(),
     "bulk": lambda client: list(bulk.pages(client, "SELECT Id FROM Contact", deadline_seconds=0.1)),
     "resumed bulk": lambda client: list(bulk.pages(client, "SELECT Id FROM Contact", resume="750R", deadline_seconds=0.1)),
-    "result pages": lambda client: client.ask(endpoints.bulk_result_pages("64.0", "750R"), bulk_readers.result_pages),
+    "result pages": lambda client: client.send(endpoints.bulk_result_pages("64.0", "750R"), bulk_readers.result_pages),
 }  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
     """The same at the other door."""
     server.otherwise = lambda _: Bytes(raw, then="close")
     transport = Transport(connections=1, connect_seconds=2, read_seconds=2, total_seconds=4)
-    door = Door(transport, sleep=lambda _: None, attempts=2)
+    door = LoginEndpoint(transport, sleep=lambda _: None, attempts=2)
     with contextlib.suppress(SalesforceError):
         if way == "token":
             login.session_of(door.token(server.url, {"grant_type": "password"}, ["secret"]))

@@ -16,7 +16,7 @@ def test_all_pages_are_read(client, server, said):
     server.say(said("query_page_first"), said("query_page_last"))
 
     assert ["Gonzalez", "O'Brien", "Dürr 😀"] == [row["LastName"] for row in client.records(SELECT)]
-    assert {"query": 1, "query_more": 1} == dict(client.calls.by_kind)
+    assert {"query": 1, "query_more": 1} == dict(client.meter.calls.by_kind)
 
 
 def test_pages_that_hold_less_than_promised(client, server, answer):
@@ -63,10 +63,10 @@ def test_pages_as_whatever_a_reader_makes_of_them(client, server, answer):
         seen.append(found.lines)
         return [record["Id"] for record in found.parsed()]
 
-    assert [[ID], [OTHER]] == list(client.pages_as(SELECT, read))
+    assert [[ID], [OTHER]] == list(client.iter_pages(SELECT, read))
     assert [f'{{"attributes":{{}},"Id":"{ID}"}}'.encode(), b"",
             f'{{"attributes":{{}},"Id":"{OTHER}"}}'.encode()] == seen  # fmt: skip
-    assert (1, 2) == (client.request_timings["query"][0], client.request_timings["query"][2])
+    assert (1, 2) == (client.meter.timings()["query"][0], client.meter.timings()["query"][2])
 
 
 def compact(value):
@@ -97,8 +97,8 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
             raise errors.TruncatedAnswerError("unreadable")
         return ids
 
-    assert [[ID], [OTHER]] == list(client.pages_as(SELECT, read))
-    assert 3 == client.calls.total == len(server.heard)
+    assert [[ID], [OTHER]] == list(client.iter_pages(SELECT, read))
+    assert 3 == client.meter.calls.total == len(server.heard)
 
 
 def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
@@ -106,7 +106,7 @@ def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
     server.otherwise = lambda _: answer(body=rows(ID, OTHER))
 
     with pytest.raises(errors.TruncatedAnswerError, match="promised 2 rows and gave 1"):
-        list(client.pages_as(SELECT, lambda found: found.parsed()[:1]))
+        list(client.iter_pages(SELECT, lambda found: found.parsed()[:1]))
 
 
 def test_a_long_statement_is_read_the_same_way(tokens, server, answer):
@@ -115,7 +115,7 @@ def test_a_long_statement_is_read_the_same_way(tokens, server, answer):
     part = {"referenceId": "r0", "httpStatusCode": 200, "body": rows(ID, OTHER)}
     server.say(answer(body={"compositeResponse": [part]}))
     client = SalesforceClient(tokens, limits=TINY)
-    seen = list(client.pages_as(statement, lambda found: found.parsed()))
+    seen = list(client.iter_pages(statement, lambda found: found.parsed()))
 
     assert [[{"Id": ID}, {"Id": OTHER}]] == seen
 
@@ -187,7 +187,7 @@ def test_a_long_statement_travels_in_a_body(tokens, server, answer):
     (part,) = json.loads(server.heard[0].body)["compositeRequest"]
     assert [statement] == parse_qs(urlsplit(part["url"]).query)["q"]
     assert "/queryAll?" in part["url"]
-    assert {"composite": 1, "query_more": 1} == dict(client.calls.by_kind)
+    assert {"composite": 1, "query_more": 1} == dict(client.meter.calls.by_kind)
 
 
 def test_a_long_statement_that_is_refused(tokens, server, answer, sample):

@@ -62,7 +62,7 @@ def test_a_misfortune_is_tried_again(misfortune, client, server, answer, raw, pa
     server.say(CUT[misfortune](answer, raw), CUT[misfortune](answer, raw), answer(body=OK))
 
     assert OK == client.org_limits()
-    assert 3 == len(server.heard) == client.calls.total
+    assert 3 == len(server.heard) == client.meter.calls.total
     assert 2 == len(pauses)
 
 
@@ -74,7 +74,7 @@ def test_a_lasting_misfortune_ends(misfortune, client, server, answer, raw, paus
     with pytest.raises(errors.UnavailableError) as caught:
         client.org_limits()
 
-    assert 5 == len(server.heard) == client.calls.by_kind["limits"]
+    assert 5 == len(server.heard) == client.meter.calls.by_kind["limits"]
     assert 4 == len(pauses)
     assert all(0.25 * 2**n <= pause <= 0.5 * 2**n for n, pause in enumerate(pauses))
     assert "GET /services/data/v64.0/limits" in str(caught.value)
@@ -134,7 +134,7 @@ def test_a_hang_ends(tokens, server, answer, pauses):
     with pytest.raises(errors.UnavailableError, match="in time"):
         client.org_limits()
 
-    assert 2 == client.calls.total
+    assert 2 == client.meter.calls.total
 
 
 def test_a_drip_ends(tokens, server, answer, pauses):
@@ -156,4 +156,4 @@ def test_nobody_there(tokens, pauses):
     with pytest.raises(errors.UnavailableError, match="refuses connections"):
         client.org_limits()
 
-    assert (0, 4) == (client.calls.total, len(pauses))
+    assert (0, 4) == (client.meter.calls.total, len(pauses))

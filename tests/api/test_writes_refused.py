@@ -173,7 +173,7 @@ def watched_door() -> Iterator[tuple[SalesforceClient, Callable[[], int]]]:
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0)
 
-    class Held:
+    class HeldTables:
         def sign_in(self, door):
             return Session(
                 f"http://127.0.0.1:{listener.getsockname()[1]}", "00D000000000001!secret"
@@ -187,7 +187,7 @@ def watched_door() -> Iterator[tuple[SalesforceClient, Callable[[], int]]]:
                 count += 1
         return count
 
-    client = SalesforceClient(Held(), attempts=1, timeout_seconds=0.2)
+    client = SalesforceClient(HeldTables(), attempts=1, timeout_seconds=0.2)
     yield client, connections
     client.close()
     listener.close()
@@ -246,7 +246,7 @@ def test_no_write_of_simple_salesforce_leaves(name, recorded, door):
         for request in disguises(sent):
             with pytest.raises(ReadOnlyError):
                 client.send(request)
-    assert (0, 0, 0) == (connections(), client.calls.total, client.sign_ins)
+    assert (0, 0, 0) == (connections(), client.meter.calls.total, client.sign_ins)
 
 
 def test_what_reads_does_leave(door):

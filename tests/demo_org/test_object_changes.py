@@ -295,13 +295,13 @@ def happen(org, rng, step):
     known = {n: [org.tables[n].numbering.id_of(o) for o in org.tables[n].ordinals()]
              for n in (*DELETED, "EventWhoRelation")}  # fmt: skip
     live = {n: list(org.rows(n)) for n in ("Lead", "Contact", "Account")}
-    id_, whom = rng.choice(known[name]), rng.choice([*live["Lead"], *live["Contact"]])
+    id_, user_info = rng.choice(known[name]), rng.choice([*live["Lead"], *live["Contact"]])
     event, relation = rng.choice(known["Event"]), rng.choice(known["EventWhoRelation"])
     winner, loser = rng.sample(live[rng.choice(["Lead", "Contact", "Account"])], k=2)
     changes = [
         lambda: org.create(rng.choice(["Lead", "Account", "Opportunity", "Visit__c"])),
-        lambda: org.log_event(who=[whom], WhatId=rng.choice(live["Account"])),
-        lambda: org.relate(event, whom), lambda: org.remove_relation(relation),
+        lambda: org.log_event(who=[user_info], WhatId=rng.choice(live["Account"])),
+        lambda: org.relate(event, user_info), lambda: org.remove_relation(relation),
         lambda: org.delete(name, id_), lambda: org.delete(name, id_),
         lambda: org.undelete(name, id_), lambda: org.undelete(name, id_),
         lambda: org.purge(name, id_), lambda: org.hide(name, id_), lambda: org.show(name, id_),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.report.html import write
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
@@ -30,7 +30,7 @@ def test_a_rejected_value_is_listed_until_it_comes_right(org: DemoOrg, synced: S
 def test_the_page_fetches_nothing(synced: Synced, tmp_path: Path) -> None:
     """--report-html: one file for its owner alone, with plots inside and no address to fetch."""
     facts = synced.ok()
-    with Held.of(synced.pipeline) as held:
+    with HeldTables.of(synced.pipeline) as held:
         path = write(facts, held, tmp_path / "page.html")
     page = path.read_text()
 

@@ -37,9 +37,13 @@ def test_a_quiet_run_finds_that_nothing_was_removed_for_free(counted: Story) -> 
 def test_counting_finds_what_vanished_and_what_came_back(counted: Story, whose: str) -> None:
     """Relations of contacts, which discovery counts, and others, which only the sum tells."""
     org = counted.org
-    whom = {"contact": org.active_ids()[0], "lead": next(iter(org.rows("Lead"))), "nobody": None}
+    user_info = {
+        "contact": org.active_ids()[0],
+        "lead": next(iter(org.rows("Lead"))),
+        "nobody": None,
+    }
     task = org.log_task([])
-    org.relate(task, whom[whose])
+    org.relate(task, user_info[whose])
     org.log_task([org.active_ids()[1]])
     org.advance(86_400)
     counted.run(COUNTED)

@@ -9,27 +9,27 @@ from typing import Any
 import pytest
 
 from salesforce_targeted.extract import lifecycle
-from salesforce_targeted.extract.lifecycle import Life, Sighting
+from salesforce_targeted.extract.lifecycle import Observation, RecordLifecycle
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
 from salesforce_targeted.target import CONTACT
 
 BORN, BEFORE, NOW = (datetime(2026, 11, day, tzinfo=UTC) for day in (1, 19, 20))
 ADA, BOB, EVE = "003A", "003B", "003E"
 
-ACTIVE = Life(ADA, is_active=True, relation_count=2, gone_reason=None, merged_into=None,
+ACTIVE = RecordLifecycle(ADA, is_active=True, relation_count=2, gone_reason=None, merged_into=None,
               first_seen_at=BORN, last_seen_at=BORN)  # fmt: skip
 LEFT = replace(ACTIVE, is_active=False, relation_count=0, left_at=BEFORE, left_reason="task_deleted",
                last_seen_at=BEFORE)  # fmt: skip
 
 
-def seen(counts: dict[str, int] | None = None, **what: Any) -> Sighting:
+def seen(counts: dict[str, int] | None = None, **what: Any) -> Observation:
     """A default run that asked for whom it saw; *what* else it saw."""
     counts = {ADA: 2} if counts is None else counts
     found: dict[str, Any] = {
         "complete": True, "gone": {}, "rejected": frozenset(), "asked": frozenset({*counts, ADA}),
         "left_reasons": {}, "now": NOW, "before": BEFORE,
     }  # fmt: skip
-    return Sighting(counts=counts, **(found | what))
+    return Observation(counts=counts, **(found | what))
 
 
 def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
@@ -37,7 +37,7 @@ def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
     return {ADA: Gone(ADA, reason, into)}
 
 
-def after(before: Life | None, what: Sighting) -> Life | None:
+def after(before: RecordLifecycle | None, what: Observation) -> RecordLifecycle | None:
     """Ada's life after the run; None if nothing is written."""
     known = {} if before is None else {ADA: before}
     found = [one for one in lifecycle.changed(known, {ADA}, what) if one.record_id == ADA]
@@ -99,7 +99,7 @@ def test_everyone_has_a_life_in_the_order_of_ids() -> None:
     ],
     ids=["active", "active, partial look", "left", "deleted", "merged", "rejected", "left, hidden"],
 )
-def test_a_quiet_run_writes_nothing(before: Life, what: Sighting) -> None:
+def test_a_quiet_run_writes_nothing(before: RecordLifecycle, what: Observation) -> None:
     """Nothing about the contact changed, so no row does: last_seen_at is no heartbeat."""
     assert after(before, what) is None
 
@@ -181,7 +181,7 @@ def test_another_relation() -> None:
 
 @pytest.mark.parametrize("before", [ACTIVE, LEFT], ids=["active", "left"])
 @pytest.mark.parametrize(("reason", "into"), [(DELETED, None), (MERGED, BOB), (HIDDEN, None)])
-def test_a_contact_is_gone(before: Life, reason: str, into: str | None) -> None:
+def test_a_contact_is_gone(before: RecordLifecycle, reason: str, into: str | None) -> None:
     """Why, and into whom; whether it is active is another matter."""
     counts = {ADA: 2} if before.is_active else {}
     expected = replace(before, gone_reason=reason, merged_into=into)
@@ -289,7 +289,9 @@ SIGHTS = [
 
 @pytest.mark.parametrize("before", [None, *STATES])
 @pytest.mark.parametrize("what", SIGHTS)
-def test_every_transition_keeps_the_rules(before: Life | None, what: Sighting) -> None:
+def test_every_transition_keeps_the_rules(
+    before: RecordLifecycle | None, what: Observation
+) -> None:
     """Left is the opposite of active, merged has a winner, birth is for ever; a repeat is quiet.
 
     A run that looks at less begins no life of a contact that it did not see.

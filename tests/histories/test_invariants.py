@@ -30,7 +30,7 @@ from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync.configuration import load_settings
 from tests.conftest import Synced
 from tests.support.happenings import Happenings
-from tests.support.oracle import KEYS, Held
+from tests.support.oracle import KEYS, HeldTables
 from tests.support.story import Story
 
 EXAMPLES = int(os.environ.get("INVARIANTS_EXAMPLES", "0"))
@@ -145,7 +145,7 @@ class Histories(Happenings):
 
     @rule(table=st.sampled_from(sorted(KEYS)), some=st.booleans())
     def held_rows_lost(self, table: str, some: bool) -> None:
-        if not (held := sorted(Held.read(self.synced.pipeline).tables[table])):
+        if not (held := sorted(HeldTables.read(self.synced.pipeline).tables[table])):
             return
         ids = held[::3] if some else held
         note(f"somebody deletes {len(ids)} of {len(held)} rows of {table} from the destination")
@@ -169,10 +169,10 @@ class Histories(Happenings):
             hidden = self.limits is SMALL and self.story.counts_hide()
             sentence = "a last run, full if counts would not tell"
             self._run(sentence, self.scope(full=hidden, allow_shrink=True), self.story.run)
-            last = Held.read(self.synced.pipeline)
+            last = HeldTables.read(self.synced.pipeline)
             self._run("and another one", self.scope(allow_shrink=True), self.story.run)
 
-            assert last == Held.read(self.synced.pipeline)
+            assert last == HeldTables.read(self.synced.pipeline)
             assert ([], []) == (self.org.unexpected, self.org.writes_attempted)
         finally:
             self.synced.pipeline.deactivate()

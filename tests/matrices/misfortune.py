@@ -29,7 +29,7 @@ from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
 from tests.matrices.calls import Kind
 from tests.support.killing import happen
-from tests.support.oracle import Comparison, Held
+from tests.support.oracle import Comparison, HeldTables
 from tests.support.promises import part, whole
 
 FOR_EVER = 10_000
@@ -165,7 +165,7 @@ class Ground:
     def _run(self, *, passes: bool, unbilled: int = 0) -> tuple[Outcome, list[str]]:
         """Run once; how it ended, and the promises that it broke."""
         synced = self._synced()
-        before = Held.read(synced.pipeline)
+        before = HeldTables.read(synced.pipeline)
         with _jobs_going_on(self.org) if passes else _as_it_is():
             outcome = synced.run(self.kind.scope, **self.kind.settings)
         counted = outcome.facts["calls"]["total"]

@@ -10,7 +10,7 @@ from typing import Any
 import dlt
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report import html
@@ -125,7 +125,7 @@ def test_a_database_that_is_away_is_asked_once(tmp_path: Path) -> None:
     away = dlt.destinations.postgres("postgresql://u:top_secret@127.0.0.1:1/nowhere")
     pipeline = dlt.pipeline("away", destination=away, dataset_name="d", pipelines_dir=str(tmp_path))
     began = time.monotonic()
-    with Held.of(pipeline) as held:
+    with HeldTables.of(pipeline) as held:
         written = html.write(facts(status="failed"), held, tmp_path / "page.html")
     text = written.read_text("utf-8")
 
@@ -141,7 +141,7 @@ def test_nothing_is_held_yet(tmp_path: Path) -> None:
     pipeline = dlt.pipeline(
         "new", destination=nowhere, dataset_name="d", pipelines_dir=str(tmp_path)
     )
-    with Held.of(pipeline) as held:
+    with HeldTables.of(pipeline) as held:
         found = answers(held, facts())
     text = shown(facts(), found)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report import html
 from salesforce_targeted.report.html.dataset_facts import Answers, TableFacts
@@ -109,7 +109,7 @@ def test_the_page_is_for_the_user_alone(synced: Synced, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     path.write_text("x" * 1_000_000)
     path.chmod(0o644)
-    with Held.of(synced.pipeline) as held:
+    with HeldTables.of(synced.pipeline) as held:
         html.write(run_facts, held, path)
     text = path.read_text("utf-8")
 
@@ -124,7 +124,7 @@ def test_nobodys_data_is_on_the_page(org: DemoOrg, synced: Synced, tmp_path: Pat
     contact = org.active_ids()[0]
     org.set_silently("Contact", contact, Birthdate=SECRET)
     run_facts = synced.ok()
-    with Held.of(synced.pipeline) as held:
+    with HeldTables.of(synced.pipeline) as held:
         text = html.write(run_facts, held, tmp_path / "page.html").read_text("utf-8")
     held_values = {
         str(value)

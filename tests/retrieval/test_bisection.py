@@ -8,7 +8,7 @@ from math import ceil, log2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.retrieval.bisection import culprits
+from salesforce_targeted.retrieval.bisection import find_failing
 
 
 class Asked:
@@ -44,7 +44,7 @@ def test_each_culprit_is_found_and_all_others_answer_once(
     """
     bad = set(named([place % size for place in places]))
     items, asked = named(range(size)), Asked(bad)
-    found = culprits(items, asked, width)
+    found = find_failing(items, asked, width)
 
     assert [(one, one) for one in sorted(bad)] == sorted(found)
     assert sorted(set(items) - bad) == sorted(asked.answered)
@@ -55,7 +55,7 @@ def test_one_of_two_thousand_takes_six_calls_of_five_parts() -> None:
     """Wherever it is."""
     for place in range(0, 2_000, 37):
         asked = Asked(set(named([place])))
-        culprits(named(range(2_000)), asked, 5)
+        find_failing(named(range(2_000)), asked, 5)
 
         assert 6 >= asked.calls
 
@@ -64,5 +64,5 @@ def test_an_error_that_has_passed_blames_nobody() -> None:
     """A call failed once, and every part of it answers."""
     asked = Asked(set())
 
-    assert [] == culprits(named(range(50)), asked, 5)
+    assert [] == find_failing(named(range(50)), asked, 5)
     assert named(range(50)) == sorted(asked.answered)

@@ -257,7 +257,7 @@ def calls_for(
         answers = list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of))
 
         assert sorted(ids) == sorted(ids_of(answers))
-        assert org.billed == client.calls.total
+        assert org.billed == client.meter.calls.total
     return plan.calls, org.billed
 
 
@@ -279,7 +279,7 @@ def test_rows_are_booked_with_the_calls_that_brought_them(
     )
     with client_of(credentials, TINY) as client:
         list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of))
-        timings = client.request_timings
+        timings = client.meter.timings()
 
     assert len(ids) == sum(rows for _, _, rows in timings.values())
 

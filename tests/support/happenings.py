@@ -93,9 +93,9 @@ class Happenings(RuleBasedStateMachine):
     @rule(pick=PICK, lead=st.booleans(), late=LATE)
     def lead_or_nobody_related(self, pick: int, lead: bool, late: int) -> None:
         task = self.one_of(self.live("Task"), pick)
-        whom = self.one_of(self.live("Lead"), pick) if lead else None
+        who = self.one_of(self.live("Lead"), pick) if lead else None
         if task and (lead or self.org.shared_activities):
-            self.do(f"{whom} is related to {task}", lambda: self.org.relate(task, whom), late)
+            self.do(f"{who} is related to {task}", lambda: self.org.relate(task, who), late)
 
     @rule(pick=PICK)
     def relation_removed(self, pick: int) -> None:

@@ -13,7 +13,7 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
-from tests.support.oracle import Comparison, Held
+from tests.support.oracle import Comparison, HeldTables
 from tests.support.promises import whole
 
 CONTACTS = "salesforce.sf_contacts"
@@ -59,7 +59,7 @@ def failed_with(outcome: Outcome, *words: str) -> None:
 
 def mended(org: DemoOrg, synced: Synced) -> dict[str, Any]:
     """The next run succeeds, and then every cell of every table is the org's; its report."""
-    before = Held.read(synced.pipeline)
+    before = HeldTables.read(synced.pipeline)
     facts = synced.ok()
     found = whole(Comparison(synced.pipeline, org, before), facts)
 

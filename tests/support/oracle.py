@@ -110,7 +110,7 @@ def same_value(wanted: Any, got: Any) -> bool:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldTables:
     """The destination's rows at one moment, and dlt's types of its columns."""
 
     tables: dict[str, Rows]
@@ -118,7 +118,7 @@ class Held:
     doubled: tuple[str, ...]
 
     @classmethod
-    def read(cls, pipeline: dlt.Pipeline) -> Held:
+    def read(cls, pipeline: dlt.Pipeline) -> HeldTables:
         """Read all tables; those that do not exist are empty."""
         tables: dict[str, Rows] = {table: {} for table in KEYS}
         doubled: list[str] = []
@@ -161,8 +161,8 @@ class Shown:
         else:
             self._relations_of_tasks()
         self.live["TaskWhoRelation"] = self.all["TaskWhoRelation"] = self.relations
-        whom = [row["RelationId"] for row in self.relations.values()]
-        self.active = Counter(id_ for id_ in whom if id_ and id_.startswith("003"))
+        user_info = [row["RelationId"] for row in self.relations.values()]
+        self.active = Counter(id_ for id_ in user_info if id_ and id_.startswith("003"))
 
     def _relations_of_tasks(self) -> None:
         entries = self.entries["Task"]
@@ -206,10 +206,10 @@ class Shown:
 class Comparison:
     """The destination before and after a run against what the org shows."""
 
-    def __init__(self, pipeline: dlt.Pipeline, org: DemoOrg, before: Held) -> None:
+    def __init__(self, pipeline: dlt.Pipeline, org: DemoOrg, before: HeldTables) -> None:
         self.shown = Shown(org)
         self.before = before.tables
-        self.held = Held.read(pipeline)
+        self.held = HeldTables.read(pipeline)
         self.after = self.held.tables
         self.normalize = pipeline.default_schema.naming.normalize_path
 

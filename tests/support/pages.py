@@ -8,7 +8,7 @@ from html import unescape
 from typing import Any
 
 from salesforce_targeted.destination import sync_runs
-from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report.html.dataset_facts import Answers, answers
 from salesforce_targeted.report.html.page import page
@@ -32,5 +32,5 @@ def shown(facts: dict[str, Any], found: Answers | None = None, *, drawn: bool = 
 
 def asked(synced: Synced, facts: dict[str, Any]) -> Answers:
     """What the tables of a pipeline say."""
-    with Held.of(synced.pipeline) as held:
+    with HeldTables.of(synced.pipeline) as held:
         return answers(held, facts)

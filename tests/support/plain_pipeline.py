@@ -14,7 +14,7 @@ from dlt.sources import DltSource
 
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.destination.errors import cause
+from salesforce_targeted.destination.errors import unwrap
 from tests.conftest import Synced
 
 DELETE_INSERT = {"disposition": "merge", "strategy": "delete-insert"}
@@ -51,7 +51,7 @@ def refused(held: Synced, change: Change = as_it_is, **run_options: Any) -> str:
     """What a run that must be refused says."""
     with pytest.raises(PipelineStepFailed) as caught:
         run(held, change, **run_options)
-    return str(cause(caught.value))
+    return str(unwrap(caught.value))
 
 
 def into(destination: Any, folder: Path, credentials: Any, name: str = "plain") -> Synced:

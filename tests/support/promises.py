@@ -15,14 +15,14 @@ from tests.support.oracle import (
     SHRINK_CONTACTS,
     SHRINK_SHARE,
     Comparison,
-    Held,
+    HeldTables,
     Row,
     Shown,
     users_named_by,
 )
 
 
-def must_stop(before: Held, shown: Shown) -> bool:
+def must_stop(before: HeldTables, shown: Shown) -> bool:
     """Whether the org shows so few active contacts that a run may not go on."""
     active = sum(1 for row in before.tables["sf_active_contacts"].values() if row["is_active"])
     found = len(shown.active)
@@ -30,7 +30,7 @@ def must_stop(before: Held, shown: Shown) -> bool:
     return bool(active) and (found == 0 or few)
 
 
-def counts_hide(before: Held, shown: Shown) -> bool:
+def counts_hide(before: HeldTables, shown: Shown) -> bool:
     """Whether as many relations of somebody may have vanished as came back: only ids tell that."""
     held: dict[str, set[str]] = {}
     now: dict[str, set[str]] = {}

@@ -10,7 +10,7 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
-from tests.support.oracle import Comparison, Held, Row, Rows, Shown
+from tests.support.oracle import Comparison, HeldTables, Row, Rows, Shown
 from tests.support.promises import counts_hide, must_stop, part, whole
 
 DEFAULT = Scope()
@@ -42,26 +42,26 @@ class Story:
 
     def stops(self, scope: Scope = DEFAULT, only: tuple[str, ...] = ()) -> str:
         """Run, which must stop before it changes anything; what it says."""
-        before = Held.read(self.synced.pipeline)
+        before = HeldTables.read(self.synced.pipeline)
         outcome = self.synced.run(scope, only)
 
         assert isinstance(outcome.error, ShrinkError), outcome.facts["error"]
-        assert before.tables == Held.read(self.synced.pipeline).tables
+        assert before.tables == HeldTables.read(self.synced.pipeline).tables
         return str(outcome.facts["error"])
 
     def must_stop(self, scope: Scope) -> bool:
         """Whether a run may not go on, for the org shows hardly any active contact."""
         if not scope.complete or scope.allow_shrink:
             return False
-        return must_stop(Held.read(self.synced.pipeline), Shown(self.org))
+        return must_stop(HeldTables.read(self.synced.pipeline), Shown(self.org))
 
     def counts_hide(self) -> bool:
         """Whether relations may have changed in a way that counting them does not tell."""
-        return counts_hide(Held.read(self.synced.pipeline), Shown(self.org))
+        return counts_hide(HeldTables.read(self.synced.pipeline), Shown(self.org))
 
     def held(self, table: str) -> Rows:
         """The rows of a table, by key."""
-        return Held.read(self.synced.pipeline).tables[table]
+        return HeldTables.read(self.synced.pipeline).tables[table]
 
     def contact(self, id_: str) -> Row:
         """A row of ``sf_contacts``."""
@@ -95,7 +95,7 @@ class Story:
     def _compared(
         self, scope: Scope, only: tuple[str, ...], options: dict[str, Any]
     ) -> tuple[Comparison, dict[str, Any]]:
-        before = Held.read(self.synced.pipeline)
+        before = HeldTables.read(self.synced.pipeline)
         outcome = self.synced.run(scope, only, **options)
 
         assert outcome.error is None, outcome.facts["error"]

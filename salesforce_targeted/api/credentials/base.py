@@ -16,7 +16,7 @@ from dlt.common.configuration.specs import CredentialsConfiguration, configspec
 from dlt.common.configuration.utils import get_resolved_traces
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
-from salesforce_targeted.api.login import STALE_REMEDY, Door, Session, login_origin
+from salesforce_targeted.api.login import STALE_REMEDY, LoginEndpoint, Session, login_origin
 
 # setting -> environment name
 ENVIRONMENT = {
@@ -51,7 +51,7 @@ def said(origins: Mapping[str, Found]) -> str:
     return ", ".join(f"{place} ({', '.join(names)})" for place, names in places.items())
 
 
-class Way(CredentialsConfiguration):
+class SignInCredentials(CredentialsConfiguration):
     """One way to sign in, as a dlt configspec.
 
     Attributes:
@@ -95,7 +95,7 @@ class Way(CredentialsConfiguration):
                     self.note(trace.key, Found(trace.key, place))
 
     @property
-    def taken(self) -> "Way":
+    def taken(self) -> "SignInCredentials":
         """The way that signs in: this one, or the one that it has chosen."""
         return self
 
@@ -127,7 +127,7 @@ class Way(CredentialsConfiguration):
         }
         return [*more, *(v for n in self.takes if n not in open_ and (v := getattr(self, n, None)))]
 
-    def sign_in(self, door: Door) -> Session:
+    def sign_in(self, door: LoginEndpoint) -> Session:
         """Get a session.
 
         Raises:
@@ -147,7 +147,7 @@ class Way(CredentialsConfiguration):
         found = self.origins
         return f"{remedy} The settings are from {said(found)}.".lstrip() if found else remedy
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         raise AssertionError(f"{type(self).__name__} has no way to sign in with {door}")
 
     def on_resolved(self) -> None:
@@ -164,7 +164,7 @@ class Way(CredentialsConfiguration):
 
 
 @configspec
-class LoginWay(Way):
+class LoginHostCredentials(SignInCredentials):
     """A way that signs in at an address of its own choice: a login host or the org's My Domain."""
 
     # By name only: in each way its own settings come first.

@@ -19,16 +19,16 @@ from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
 from salesforce_targeted.api.credentials import soap
-from salesforce_targeted.api.credentials.base import LoginWay, Way
+from salesforce_targeted.api.credentials.base import LoginHostCredentials, SignInCredentials
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.login import Door, Session, origin, session_of
+from salesforce_targeted.api.login import LoginEndpoint, Session, origin, session_of
 
 _log = logging.getLogger(__name__)
 
 
 @configspec
-class SessionCredentials(Way):
+class SessionCredentials(SignInCredentials):
     """A session that already exists; it can't be renewed when it expires."""
 
     instance_url: str = None  # type: ignore[assignment]  # dlt's way to say: required
@@ -38,7 +38,7 @@ class SessionCredentials(Way):
     needs: ClassVar[tuple[str, ...]] = ("instance_url", "access_token")
     takes: ClassVar[tuple[str, ...]] = needs
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         del door  # nothing to ask
         token = self.access_token.strip()
         if not token.isascii() or not token.isprintable() or " " in token:
@@ -47,7 +47,7 @@ class SessionCredentials(Way):
 
 
 @configspec
-class JwtCredentials(LoginWay):
+class JwtCredentials(LoginHostCredentials):
     """OAuth JWT bearer: an app's certificate speaks for a user.
 
     Source: "OAuth 2.0 JWT Bearer Flow".
@@ -69,13 +69,13 @@ class JwtCredentials(LoginWay):
             if not self.is_partial():
                 self.resolve()
 
-    def sign_in(self, door: Door) -> Session:
+    def sign_in(self, door: LoginEndpoint) -> Session:
         """As in every way; the key file is read now if no key is set."""
         if not self.private_key and self.private_key_file:
             self.private_key = _key_in(self.private_key_file)
         return super().sign_in(door)
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         base = self._origin()
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
@@ -105,7 +105,7 @@ class JwtCredentials(LoginWay):
 
 
 @configspec
-class RefreshTokenCredentials(LoginWay):
+class RefreshTokenCredentials(LoginHostCredentials):
     """OAuth refresh token; a rotated one is stored before it is used (see rotation.py).
 
     ``store_refresh_token`` is called with each new token; without it, and beside it, the token is
@@ -125,7 +125,7 @@ class RefreshTokenCredentials(LoginWay):
         *needs, "client_secret", "refresh_token_file", "login_url", "domain",
     )  # fmt: skip
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         base = self._origin()
         file = self.kept_in()
         if self.store_refresh_token is None:
@@ -172,7 +172,7 @@ class RefreshTokenCredentials(LoginWay):
 
 
 @configspec
-class PasswordCredentials(LoginWay):
+class PasswordCredentials(LoginHostCredentials):
     """OAuth username-password; blocked in orgs made since Summer '23 unless an admin allows it.
 
     Source: "OAuth 2.0 Username-Password Flow".
@@ -188,7 +188,7 @@ class PasswordCredentials(LoginWay):
     needs: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "username", "password")
     takes: ClassVar[tuple[str, ...]] = (*needs, "security_token", "login_url", "domain")
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         form = {
             "grant_type": "password",
             "client_id": self.client_id,
@@ -201,7 +201,7 @@ class PasswordCredentials(LoginWay):
 
 
 @configspec
-class SoapCredentials(LoginWay):
+class SoapCredentials(LoginHostCredentials):
     """SOAP login with user, password and security token; retired by Salesforce in Summer '27."""
 
     username: str = None  # type: ignore[assignment]
@@ -212,7 +212,7 @@ class SoapCredentials(LoginWay):
     needs: ClassVar[tuple[str, ...]] = ("username", "password")
     takes: ClassVar[tuple[str, ...]] = (*needs, "security_token", "login_url", "domain")
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         _log.warning(
             "SOAP login is retired by Salesforce in Summer '27 (June 2027): move to OAuth client "
             "credentials or JWT (SALESFORCE_CLIENT_ID and a secret or a key)"
@@ -222,7 +222,7 @@ class SoapCredentials(LoginWay):
 
 
 @configspec
-class ClientCredentials(LoginWay):
+class ClientCredentials(LoginHostCredentials):
     """OAuth client credentials: the app signs in as its Run As user, at the org's My Domain.
 
     Source: "OAuth 2.0 Client Credentials Flow".
@@ -235,7 +235,7 @@ class ClientCredentials(LoginWay):
     needs: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
     takes: ClassVar[tuple[str, ...]] = (*needs, "login_url", "domain")
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         base = self._origin()
         if base in ("https://login.salesforce.com", "https://test.salesforce.com"):
             raise ConfigurationError(

@@ -14,7 +14,12 @@ from typing import Any, ClassVar, Optional, Union
 from dlt.common.configuration.specs import configspec
 from dlt.common.typing import TSecretStrValue
 
-from salesforce_targeted.api.credentials.base import ENVIRONMENT, THE_ENVIRONMENT, Found, Way
+from salesforce_targeted.api.credentials.base import (
+    ENVIRONMENT,
+    THE_ENVIRONMENT,
+    Found,
+    SignInCredentials,
+)
 from salesforce_targeted.api.credentials.oauth import (
     ClientCredentials,
     JwtCredentials,
@@ -25,11 +30,11 @@ from salesforce_targeted.api.credentials.oauth import (
 )
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.login import Door, Session
+from salesforce_targeted.api.login import LoginEndpoint, Session
 
 # In the order in which they are taken: the first that is complete uses most of what is set. The
 # CLI's org comes first: whoever names it asks for nothing else with that.
-WAYS: tuple[type[Way], ...] = (
+WAYS: tuple[type[SignInCredentials], ...] = (
     SfOrgCredentials,
     SessionCredentials,
     JwtCredentials,
@@ -45,7 +50,7 @@ class IncompleteCredentialsError(ConfigurationError):
 
 
 @configspec
-class EnvironmentCredentials(Way):
+class AnyCredentials(SignInCredentials):
     """Whatever is set in dlt's configuration and in ``SALESFORCE_*`` taken together.
 
     The last of the union: it is tried when no way is complete in dlt's configuration alone.
@@ -86,9 +91,9 @@ class EnvironmentCredentials(Way):
         return {n: v for n in self.takes if (v := getattr(self, n, None))}
 
     @property
-    def taken(self) -> Way:
+    def taken(self) -> SignInCredentials:
         """The way that is complete; always the same spec, for one may hold a rotated token."""
-        found: Way | None = self.__dict__.get("_spec")
+        found: SignInCredentials | None = self.__dict__.get("_spec")
         if found is None:
             found = self.__dict__["_spec"] = _spec(self._settings(), self.origins)
         return found
@@ -98,7 +103,7 @@ class EnvironmentCredentials(Way):
         """As in every way: that of the one that is taken."""
         return self.taken.stale_remedy
 
-    def sign_in(self, door: Door) -> Session:
+    def sign_in(self, door: LoginEndpoint) -> Session:
         """As in every way, by the one that is taken."""
         return self.taken.sign_in(door)
 
@@ -111,11 +116,11 @@ SalesforceCredentials = Union[
     PasswordCredentials,
     SoapCredentials,
     ClientCredentials,
-    EnvironmentCredentials,
+    AnyCredentials,
 ]
 
 
-def from_environment(environ: Mapping[str, str]) -> Way:
+def from_environment(environ: Mapping[str, str]) -> SignInCredentials:
     """The credentials that ``SALESFORCE_*`` describe.
 
     Raises:
@@ -135,17 +140,17 @@ def _set_in(environ: Mapping[str, str]) -> dict[str, str]:
     return {n: value for n, name in ENVIRONMENT.items() if (value := environ.get(name, "").strip())}
 
 
-def _missing(way: type[Way], settings: Mapping[str, str]) -> list[str]:
+def _missing(way: type[SignInCredentials], settings: Mapping[str, str]) -> list[str]:
     if way is JwtCredentials and "private_key_file" in settings:
         settings = {**settings, "private_key": ""}
     return [n for n in way.needs if n not in settings]
 
 
-def _choose(settings: Mapping[str, str]) -> type[Way] | None:
+def _choose(settings: Mapping[str, str]) -> type[SignInCredentials] | None:
     return next((way for way in WAYS if not _missing(way, settings)), None)
 
 
-def _spec(settings: Mapping[str, str], origins: Mapping[str, Found]) -> Way:
+def _spec(settings: Mapping[str, str], origins: Mapping[str, Found]) -> SignInCredentials:
     chosen = _choose(settings)
     if chosen is None:
         raise IncompleteCredentialsError(
@@ -159,7 +164,7 @@ def _spec(settings: Mapping[str, str], origins: Mapping[str, Found]) -> Way:
             setattr(spec, setting, settings[setting])
         if setting in origins:
             spec.note(setting, origins[setting])
-    result: Way = spec
+    result: SignInCredentials = spec
     return result
 
 

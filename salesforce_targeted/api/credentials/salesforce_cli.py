@@ -23,14 +23,14 @@ from typing import Any, ClassVar
 
 from dlt.common.configuration.specs import configspec
 
-from salesforce_targeted.api.credentials.base import Way
+from salesforce_targeted.api.credentials.base import SignInCredentials
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     ConfigurationError,
     SalesforceError,
     UnavailableError,
 )
-from salesforce_targeted.api.login import Door, Session, origin
+from salesforce_targeted.api.login import LoginEndpoint, Session, origin
 
 _log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ _REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
 
 
 @configspec
-class SfOrgCredentials(Way):
+class SfOrgCredentials(SignInCredentials):
     """The session that the Salesforce CLI has of an org: by alias, user name or ``default``."""
 
     sf_org: str = None  # type: ignore[assignment]  # dlt's way to say: required
@@ -65,7 +65,7 @@ class SfOrgCredentials(Way):
         """What to do once the CLI itself can't renew the session."""
         return self._pointed(_log_in_anew(self.sf_org))
 
-    def _sign_in(self, door: Door) -> Session:
+    def _sign_in(self, door: LoginEndpoint) -> Session:
         del door  # the CLI asks Salesforce itself
         name = self.sf_org.strip()
         if not _NAME.match(name):

@@ -20,7 +20,7 @@ from salesforce_targeted.api.errors import (
     TruncatedAnswerError,
     UnavailableError,
 )
-from salesforce_targeted.api.login import Door, Session, origin
+from salesforce_targeted.api.login import LoginEndpoint, Session, origin
 from salesforce_targeted.api.models import Response
 
 # SOAP API Developer Guide, "ExceptionCode"; what INVALID_OPERATION means here is from memory.
@@ -77,7 +77,7 @@ class _Answer:
 class _LoginSession:
     """What simple-salesforce calls its session: ``post`` alone, and that through the door."""
 
-    def __init__(self, door: Door, origin_url: str) -> None:
+    def __init__(self, door: LoginEndpoint, origin_url: str) -> None:
         self.response: Response | None = None
         self._door = door
         self._origin_url = origin_url
@@ -89,7 +89,7 @@ class _LoginSession:
 
 
 def login(
-    door: Door, origin_url: str, username: str, password: str, security_token: str
+    door: LoginEndpoint, origin_url: str, username: str, password: str, security_token: str
 ) -> Session:
     """Sign in with user, password and security token ("" from a trusted network).
 

@@ -165,8 +165,8 @@ def _aggregate(
     enough = None
     if keyset(table, query):
         enough = query.offset + (query.limit or 0)
-        in_order = from_key(table, query)
-        found = org.visible(table, all_rows=all_rows, ordinals=in_order, keep=keep)
+        map_in_order = from_key(table, query)
+        found = org.visible(table, all_rows=all_rows, ordinals=map_in_order, keep=keep)
     for ordinal in found:
         whole = table.row(ordinal) or {}
         row = {name: whole.get(name) for name in needed}  # the rest would fill the memory

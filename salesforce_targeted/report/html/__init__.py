@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from salesforce_targeted.destination.held_tables import Held
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.report.html.dataset_facts import answers
 from salesforce_targeted.report.html.page import page
 from salesforce_targeted.report.html.svg import available
@@ -20,7 +20,7 @@ from salesforce_targeted.report.html.svg import available
 __all__ = ["available", "write"]
 
 
-def write(facts: Mapping[str, Any], held: Held, path: Path) -> Path:
+def write(facts: Mapping[str, Any], held: HeldTables, path: Path) -> Path:
     """Write the page, for the user alone (mode 0600); returns its path.
 
     A database that can't be asked costs the parts that it would fill, and the page says so.

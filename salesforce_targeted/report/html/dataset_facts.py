@@ -17,8 +17,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from salesforce_targeted.arrow.columns import FIELD_HINT
-from salesforce_targeted.destination.errors import cause, first_line, is_of_destination, told
-from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, RELATIONS, SYNC_RUNS, Held
+from salesforce_targeted.destination.errors import first_line, is_of_destination, told, unwrap
+from salesforce_targeted.destination.held_tables import (
+    REJECTED_RECORDS,
+    RELATIONS,
+    SYNC_RUNS,
+    HeldTables,
+)
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.extract.run import OBJECTS
 
@@ -111,7 +116,7 @@ class Answers:
     away: bool = False
 
 
-def answers(held: Held, facts: Mapping[str, Any]) -> Answers:
+def answers(held: HeldTables, facts: Mapping[str, Any]) -> Answers:
     """Ask the tables.
 
     Args:
@@ -142,7 +147,7 @@ def answers(held: Held, facts: Mapping[str, Any]) -> Answers:
         found.runs = runs[:RUNS_SHOWN]
         if verified := [run for run in runs if run.mode == VERIFY]:
             found.verified = ask("Drift", _verification, verified[0])
-    found.rejected = ask("Rejected rows", Held.count, REJECTED_RECORDS)
+    found.rejected = ask("Rejected rows", HeldTables.count, REJECTED_RECORDS)
     return found
 
 
@@ -160,25 +165,27 @@ def weeks(days: Mapping[date, int]) -> tuple[list[tuple[date, int]], int]:
     return listed, by_week.total() - sum(count for _, count in listed)
 
 
-def _asked(found: Answers, held: Held, what: str, question: Callable[[], Answer]) -> Answer | None:
+def _asked(
+    found: Answers, held: HeldTables, what: str, question: Callable[[], Answer]
+) -> Answer | None:
     try:
         return question()
     except Exception as raised:  # a page with a gap is worth more than no page
         logger.debug("the page: %s could not be asked", what, exc_info=True)
-        error = cause(raised)
+        error = unwrap(raised)
         name = str(held.pipeline.destination.destination_name)
         said = told(error, name) if is_of_destination(error) else first_line(error)
         found.unanswered.append(f"{what}: {said}" if what else said)
         return None
 
 
-def _reached(held: Held) -> bool:
+def _reached(held: HeldTables) -> bool:
     """Whether the database answers at all; if not, one question is enough to wait for."""
     held.count(SYNC_RUNS, "1 = 0")
     return True
 
 
-def _stages(held: Held) -> dict[str, int]:
+def _stages(held: HeldTables) -> dict[str, int]:
     """Of the one table whose rows are lives; it is called after the object."""
     tables = [
         name for name in held.schema.data_table_names() if {*held.column_hints(name)} >= _LIFE
@@ -193,7 +200,7 @@ def _stages(held: Held) -> dict[str, int]:
     return {str(name): int(count) for name, count in sorted(counted, key=lambda row: -row[1])}
 
 
-def _days(held: Held) -> dict[date, int]:
+def _days(held: HeldTables) -> dict[date, int]:
     """Live relations by the day on which they were made, as the database's session counts days."""
     made = held.name("CreatedDate")
     if made not in held.column_hints(RELATIONS):
@@ -205,7 +212,7 @@ def _days(held: Held) -> dict[date, int]:
     return {_date(made_on): int(count) for made_on, count in counted}
 
 
-def _of_salesforce(held: Held) -> list[str]:
+def _of_salesforce(held: HeldTables) -> list[str]:
     """The tables whose columns are fields of Salesforce."""
     return [
         table
@@ -220,7 +227,7 @@ def _hidden(warnings: Sequence[str], object_name: str) -> set[str]:
     return {column for name, column in named if name == object_name}
 
 
-def _table(held: Held, table: str, hidden: Collection[str]) -> TableFacts:
+def _table(held: HeldTables, table: str, hidden: Collection[str]) -> TableFacts:
     """Rows, newest stamp and filled fields, in one pass over the table."""
     quoted = _quoting(held)
     hints = held.column_hints(table)
@@ -247,7 +254,7 @@ def _table(held: Held, table: str, hidden: Collection[str]) -> TableFacts:
     )
 
 
-def _runs(held: Held) -> list[PastRun]:
+def _runs(held: HeldTables) -> list[PastRun]:
     names = (
         "run_id", "started_at", "mode", "status", "seconds", "calls_total", "contacts_held",
         "contacts_new", "contacts_updated", "relations_new", "warning_count", "error",
@@ -257,7 +264,7 @@ def _runs(held: Held) -> list[PastRun]:
     return sorted(listed, key=lambda run: run.started_at, reverse=True)
 
 
-def _verification(held: Held, run: PastRun) -> Verification | None:
+def _verification(held: HeldTables, run: PastRun) -> Verification | None:
     if not _RUN_ID.match(run.run_id):
         return None
     rows = held.rows(SYNC_RUNS, [held.name("report")], f"run_id = '{run.run_id}'")
@@ -266,7 +273,7 @@ def _verification(held: Held, run: PastRun) -> Verification | None:
     return Verification(run.started_at, drift, dict(facts.get("compared", {})))
 
 
-def _quoting(held: Held) -> Callable[[str], str]:
+def _quoting(held: HeldTables) -> Callable[[str], str]:
     """How this destination quotes the name of a column; no connection is made."""
     return held.pipeline.sql_client().escape_column_name
 

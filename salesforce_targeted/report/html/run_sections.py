@@ -257,7 +257,7 @@ def _prices(plan: Mapping[str, Any]) -> Html:
         ]
         for api, of in plan["price"].items()
     ]  # fmt: skip
-    head = ["Way", "Calls", "Rows", "MB", "Seconds"]
+    head = ["SignInCredentials", "Calls", "Rows", "MB", "Seconds"]
     return details(
         f"Why they were fetched by {plan['api']}", table("What each way would cost", head, rows)
     )

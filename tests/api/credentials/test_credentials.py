@@ -82,7 +82,7 @@ def test_the_environment_alone(settings):
     )
     found = resolved()
 
-    assert (resolution.EnvironmentCredentials, "PasswordCredentials") == (
+    assert (resolution.AnyCredentials, "PasswordCredentials") == (
         type(found),
         found.chosen,
     )

@@ -190,7 +190,7 @@ def test_processes_that_start_together_all_sign_in(tmp_path):
 
 SIGN_IN = """
 import os
-from salesforce_targeted.api import sign_in_choice
+from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.client import SalesforceClient
-SalesforceClient(sign_in_choice.from_environment(os.environ)).org_limits()
+SalesforceClient(resolution.from_environment(os.environ)).org_limits()
 """

@@ -64,7 +64,7 @@ def test_a_spec_made_by_hand_says_what_it_lacks(door):
         ways.ClientCredentials(client_id="a").sign_in(door)
 
 
-@pytest.mark.parametrize("way", [*resolution.WAYS, resolution.EnvironmentCredentials])
+@pytest.mark.parametrize("way", [*resolution.WAYS, resolution.AnyCredentials])
 def test_no_spec_shows_a_secret(way):
     """Neither repr nor str, nor in a list, nor in a format."""
     spec = way()

@@ -13,7 +13,7 @@ from tests.support.answered import OK
 def test_nothing_is_asked_before_it_is_needed(client, tokens):
     """A client that is made but not used signs in nowhere."""
     assert 0 == tokens.asked
-    assert client.usage is None
+    assert client.meter.usage is None
 
 
 @pytest.mark.parametrize("case", ["expired_session", "invalid_auth_header"])

@@ -7,9 +7,9 @@ import sys
 import jwt
 import pytest
 
-from salesforce_targeted.api import credentials, errors
+from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import resolution
+from salesforce_targeted.api.credentials import oauth, resolution
 from salesforce_targeted.api.login import Session
 from tests.support.signing_in import environ, form
 
@@ -74,7 +74,7 @@ def test_jwt(how, door, server, granted, key, tmp_path):
 )
 def test_whom_a_jwt_is_for(base, audience):
     """Production, sandbox, or the site's own address."""
-    assert audience == credentials._audience(base)
+    assert audience == oauth._audience(base)
 
 
 @pytest.mark.parametrize(
@@ -161,14 +161,14 @@ def test_a_whole_client_through_the_door(server, granted, answer):
 
     assert {} == client.org_limits()
     assert "Bearer 00Dx!second" == server.heard[-1].headers["authorization"]
-    assert (2, 2) == (client.sign_ins, client.calls.total)
+    assert (2, 2) == (client.sign_ins, client.meter.calls.total)
 
 
 def test_the_start_stays_light():
     """The client loads neither simple-salesforce nor cryptography nor dlt before they are needed."""
     heavy = "{'simple_salesforce','zeep','jwt','cryptography','dlt','pyarrow'}"
     code = f"import sys, salesforce_targeted.api.bulk; print(sorted({heavy} & set(sys.modules)))"
-    more = f"import sys, salesforce_targeted.api.sign_in_choice; print(sorted(({heavy} - {{'dlt'}}) & set(sys.modules)))"
+    more = f"import sys, salesforce_targeted.api.credentials.resolution; print(sorted(({heavy} - {{'dlt'}}) & set(sys.modules)))"
     found = [
         subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout
         for c in (code, more)
