@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api import endpoints, readers, soql
@@ -77,33 +78,92 @@ def read(
         None if low is None else soql.ge("Id", low),
         None if high is None else soql.lt("Id", high),
     )
-    asking = PartialRelationsReader(client, junction, columns, condition)
+    reader = PartialRelationsReader(client, junction, columns, condition)
     order = () if limit is None else ("SystemModstamp", "Id")
-    statement = asking.statement(ids, columns.fields, order, limit)
+    statement = reader.statement(ids, columns.fields, order, limit)
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
+        if attempt == 1 or limit is not None or ids is not None:
+            pages = client.iter_pages(statement, reader.read)
+        else:
+            pages = _in_order_of_ids(client, reader, columns)
         try:
-            for page in client.iter_pages(statement, asking.read):
-                key = page.table.column(columns.key.name)
-                new = pc.invert(pc.is_in(key, value_set=came.ids)) if attempt > 1 else None
-                came.add(key)
-                yield page if new is None else page.of_rows(new, columns)
+            yield from _rows_once(pages, came, columns)
         except SalesforceError as error:
-            # A locator expires, and rows that are deleted while a long result is read drop out of
-            # it, which can't be told from an answer that was cut.
+            # A locator expires, rows move from page to page while they are read, and rows that are
+            # deleted meanwhile drop out, which can't be told from a response that was cut.
             fell_apart = isinstance(error, LocatorExpiredError | TruncatedAnswerError)
             if fell_apart and attempt < _READINGS:
                 continue
             if limit is not None or not is_of_records(error):
                 raise
-            yield from _readable(client, columns, asking, ids, came, error)
+            yield from _readable(client, columns, reader, ids, came, error)
         return
+
+
+def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterator[Batch]:
+    """Yield each row once, whatever pages it comes on.
+
+    Args:
+        came: Ids that earlier pages showed; those of these pages are added.
+
+    Raises:
+        TruncatedAnswerError: a row came on two pages. As many rows as promised came all the same,
+            so as many others are missing.
+    """
+    reading, rows = IdSet(), 0
+    for page in pages:
+        rows += len(page)
+        page_ids = page.table.column(columns.key.name)
+        new = _first_of_each(page_ids, came)
+        reading.add(page_ids)
+        came.add(page_ids)
+        if page.rejected or pc.any(new, min_count=0).as_py():
+            yield page.of_rows(new, columns)
+    if len(reading) < rows:
+        raise TruncatedAnswerError(
+            f"{rows - len(reading):,} rows of a query came on two pages, and as many on none"
+        )
+
+
+def _in_order_of_ids(
+    client: SalesforceClient, reader: PartialRelationsReader, columns: Columns
+) -> Iterator[Batch]:
+    """Yield the rows in the order of their ids, a query of its own for each page.
+
+    No locator is used, so that rows which move while they are read come on one page all the same.
+    """
+    size = client.limits.rows_per_query_page
+    condition = reader.condition
+    while True:
+        statement = reader.statement(None, columns.fields, ("Id",), size, condition)
+        rows = 0
+        for page in client.iter_pages(statement, reader.read):
+            rows += len(page)
+            after = page.table.column(columns.key.name)[-1].as_py()
+            yield page
+        if rows < size:
+            return
+        condition = soql.and_(reader.condition, soql.gt("Id", after))
+
+
+def _first_of_each(ids: pa.ChunkedArray, known: IdSet) -> pa.Array:
+    """Mark the rows whose id comes for the first time."""
+    marks = []
+    new = pc.invert(pc.is_in(ids, value_set=known.ids)).to_pylist()
+    if all(new) and len(pc.unique(ids)) == len(ids):
+        return pa.array(new, pa.bool_())
+    seen: set[str] = set()
+    for id_, is_new in zip(ids.to_pylist(), new, strict=True):
+        marks.append(is_new and id_ not in seen)
+        seen.add(id_)
+    return pa.array(marks, pa.bool_())
 
 
 def _readable(
     client: SalesforceClient,
     columns: Columns,
-    asking: PartialRelationsReader,
+    reader: PartialRelationsReader,
     ids: Sequence[str] | None,
     came: IdSet,
     error: SalesforceError,
@@ -113,10 +173,10 @@ def _readable(
     Raises:
         SalesforceError: the one given, where no relation is to blame for it.
     """
-    some = ids if ids is not None else id_range(client, asking)
+    some = ids if ids is not None else id_range(client, reader)
     if not some:
         raise error
-    for batch, absent in Isolation(client, columns, asking).answers(some, {}, error):
+    for batch, absent in Isolation(client, columns, reader).answers(some, {}, error):
         if absent and ids is None:
             # An org that sorts ids in another order than their digits': a range of one id answered
             # for others, and which of them can't be read is not known.

@@ -54,11 +54,13 @@ class PartialRelationsReader:
         fields: Iterable[str],
         order: Sequence[str] = (),
         limit: int | None = None,
+        condition: soql.Condition | None = None,
     ) -> soql.Soql:
-        """The query for some fields of some relations.
+        """Write the query for some fields of some relations.
 
         Args:
             ids: A list, or a range of what could be ids; None for all.
+            condition: Instead of the one that all of the relations fulfil.
         """
         shared = self.junction is SHARED_ACTIVITIES
         asked = list(dict.fromkeys(["Id", *fields])) if shared else as_task_fields(fields)
@@ -67,7 +69,7 @@ class PartialRelationsReader:
             named = soql.and_(soql.ge("Id", ids[0]), soql.le("Id", ids[-1]))
         elif ids is not None:
             named = soql.id_in(ids)
-        condition = soql.and_(self.condition, named)
+        condition = soql.and_(condition or self.condition, named)
         return soql.select(asked, self.junction.object_name, condition, order_by=order, limit=limit)
 
     def read(self, rows: JsonRows) -> Batch:

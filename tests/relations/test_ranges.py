@@ -113,13 +113,27 @@ def test_no_range_loses_a_relation_to_a_mishap(
     assert 1 == fault.done
 
 
-def test_a_range_that_falls_apart_every_time_is_an_error(
+def test_a_range_that_falls_apart_every_time_is_read_in_the_order_of_its_ids(
     org: DemoOrg, client: SalesforceClient
 ) -> None:
-    """One of several is enough: never most of the relations as if they were all."""
+    """No locator ever holds: a query of its own for each page needs none."""
+    small = pages_of(client, 2)
+    some = pages.ranges(small, SHARED_ACTIVITIES, 30)
     org.page_rows = 2
-    some = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
+    org.faults.add(Fault("query_more", "bad_locator_400", nth=4, times=1_000))
+    found = pages.read_ranges(small, SHARED_ACTIVITIES, columns_in(org), some)
+
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(
+        row["Id"] for _, batch in found for row in rows_in([batch])
+    )
+
+
+def test_a_query_whose_first_pages_fail_every_time_is_an_error(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """Never some of the relations as if they were all."""
+    org.page_rows = 2
     org.faults.add(Fault("query_more", "bad_locator_400", nth=4, times=1_000))
 
     with pytest.raises(LocatorExpiredError):
-        list(pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))
+        list(pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
