@@ -21,7 +21,7 @@ from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.destination.comparison import kept
-from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
+from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.extract.discovery import discovered
 from salesforce_targeted.extract.record_refresh import named_users, plan_of
 from salesforce_targeted.extract.run import Run
@@ -79,7 +79,7 @@ def verify(run: Run) -> dict[str, Any]:
     Raises:
         ConfigurationError: there was no run yet.
     """
-    if not run.held.column_hints(run.target.table) and not run.held.column_hints(RELATIONS):
+    if not run.held.column_hints(SYNC_RUNS):
         raise ConfigurationError(
             f"nothing is held in {run.held.pipeline.dataset_name} yet, so there is nothing to"
             " verify",

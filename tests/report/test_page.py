@@ -149,14 +149,14 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 from pathlib import Path
 import dlt
-from salesforce_targeted import report_html
-from salesforce_targeted.held import Held
+from salesforce_targeted.report import html
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
 nowhere = dlt.destinations.duckdb("new.duckdb")
 pipeline = dlt.pipeline("new", destination=nowhere, dataset_name="d", pipelines_dir=".")
-with Held.of(pipeline) as held:
-    report_html.write(Ledger().facts("done"), held, Path("page.html"))
-print(report_html.available())
+with HeldTables.of(pipeline) as held:
+    html.write(Ledger().facts("done"), held, Path("page.html"))
+print(html.available())
 """
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
