@@ -14,6 +14,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, overload
@@ -38,6 +39,7 @@ from salesforce_targeted.api.login import (
     origin,
 )
 from salesforce_targeted.api.models import Request, Response, refusal
+from salesforce_targeted.api.org_clock import OrgClock
 from salesforce_targeted.api.transport import Transport, TransportError
 
 _log = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ class AuthorizedSession:
         self.max_in_flight = max(1, max_in_flight)
         self.sleep = sleep
         self.meter = CallMeter(self.max_in_flight)
+        self._org_clock = OrgClock()
         self._credentials = credentials
         self._attempts = max(1, attempts)
         self._transport = Transport(
@@ -109,6 +112,18 @@ class AuthorizedSession:
     def org_id(self) -> str | None:
         """The org's id, where the session tells it; signs in if that hasn't happened yet."""
         return self._current().org_id
+
+    @property
+    def first_response_at(self) -> datetime | None:
+        """Return the org's time of the first billed response, in UTC and whole seconds.
+
+        None before that response, or where it had no ``Date``.
+        """
+        return self._org_clock.first
+
+    def clock(self) -> datetime:
+        """Return the org's time as its latest response had it; this machine's before the first."""
+        return self._org_clock.now()
 
     def close(self) -> None:
         """Close the connections."""
@@ -211,6 +226,7 @@ class AuthorizedSession:
                 raise
             metered.reached = True
             metered.usage = readers.usage(response)
+        self._org_clock.note(response, billed=metered.billed)
         _log.debug("%s: HTTP %d, %d bytes", request.call, response.status, len(response.body))
         return response
 

@@ -42,8 +42,15 @@ class CallLedger:
 
 @dataclass(slots=True)
 class CallOutcome:
-    """What became of one call; filled in by whoever sent it."""
+    """Hold what became of one call; ``send`` fills it in.
 
+    Attributes:
+        billed: Whether Salesforce bills such a call.
+        reached: Whether the org may have seen it.
+        usage: (used, maximum) of the org's calls in 24 hours, as the response has it.
+    """
+
+    billed: bool = True
     reached: bool = True
     usage: tuple[int, int] | None = None
 
@@ -92,7 +99,7 @@ class CallMeter:
             self._in_flight += 1
             self._clock += 1
             started = self._clock
-        metered, begun = CallOutcome(), time.monotonic()
+        metered, begun = CallOutcome(billed), time.monotonic()
         try:
             yield metered
         finally:

@@ -1,0 +1,48 @@
+"""Tell the org's time, which its responses carry: this machine's clock may be off.
+
+Source: RFC 9110, 6.6.1 ("Date"): whole seconds, GMT.
+"""
+
+import threading
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from salesforce_targeted.api.models import Response
+
+
+class OrgClock:
+    """Remember the ``Date`` headers of responses. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first: datetime | None = None
+        self._latest: datetime | None = None
+
+    def note(self, response: Response, *, billed: bool) -> None:
+        """Read the ``Date`` of a response; one that is absent or no date changes nothing."""
+        moment = _date(response)
+        if moment is None:
+            return
+        with self._lock:
+            if billed and self._first is None:
+                self._first = moment
+            # Responses overtake each other; time doesn't go back.
+            self._latest = moment if self._latest is None else max(self._latest, moment)
+
+    @property
+    def first(self) -> datetime | None:
+        """Return the ``Date`` of the first billed response, with its zone; None before it."""
+        return self._first
+
+    def now(self) -> datetime:
+        """Return the latest ``Date`` so far, or this machine's time where no response had one."""
+        return self._latest or datetime.now(UTC)
+
+
+def _date(response: Response) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(response.headers.get("Date", ""))
+        # "-0000" makes a time without a zone of it; HTTP knows GMT alone.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
