@@ -7,7 +7,7 @@ It refuses what Salesforce refuses, with its codes and words, and bends for no c
         ...  # server.url, server.token; org.calls, org.edit(…), org.faults.add(Fault(…))
 
 How faithful it is. *Modelled* is documented or recorded; *assumed* is [K] of the project's
-reference of Salesforce behaviour: a guess, where a client must survive either answer.
+reference of Salesforce behaviour: a guess: a client must survive either behaviour.
 
 =====================  =========================================================================
 modelled               sign-in by password, client credentials, JWT bearer (RS256), refresh token
@@ -48,7 +48,7 @@ assumed [K]            relations of an archived task are hidden from query; rela
                        INVALIDLOCATOR, VERSION_MISMATCH, GONE, filters that a field does not allow,
                        writes (403 INSUFFICIENT_ACCESS_OR_READONLY), statements too long; SOAP
                        login after v64.0 (UNSUPPORTED_API_VERSION); the figures of ``Latency``
-                       a record that can't be read costs an answer all the others (``poisons``)
+                       a record that can't be read costs a response all the others (``poisons``)
                        date literals are in UTC, as if that were the user's time zone; texts sort
                        by code point without case, not by locale
 not modelled           writes of any kind; Bulk 1.0; child subqueries, TYPEOF, semi-joins that are

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=7, metavar="N",
                         help="everything in the org follows from it, its id too")  # fmt: skip
     parser.add_argument("--latency", choices=("none", "realistic"), default="none",
-                        help="how long answers take; realistic: as Salesforce's do")  # fmt: skip
+                        help="how long responses take; realistic: as Salesforce's do")  # fmt: skip
     parser.add_argument("--page-rows", type=int, default=2000, metavar="N",
                         help="most rows of a query page")  # fmt: skip
     chosen = parser.parse_args(argv)
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             f"#     SALESFORCE_SECURITY_TOKEN={org.security_token}",
             f"# or: SALESFORCE_INSTANCE_URL={server.url} SALESFORCE_ACCESS_TOKEN='{server.token}'",
         ]), flush=True)  # fmt: skip
-        # A shell's & leaves it ignored, and whoever stops the server sends it.
+        # A shell's & leaves it ignored, and stopping the server sends it.
         signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             threading.Event().wait()

@@ -34,7 +34,7 @@ def to_18(id15: str) -> str:
 
 
 def normal(text: str) -> str | None:
-    """The 18-character form of *text*, or None if no id has that form."""
+    """Return the 18-character form of *text*, or None if no id has that form."""
     if not _ID.match(text):
         return None
     full = to_18(text[:15])
@@ -50,7 +50,7 @@ class Numbering:
         self._mid = "".join(SUFFIXES[_capitals(self._head[at : at + 5])] for at in (0, 5))
 
     def id_of(self, ordinal: int) -> str:
-        """The id of the record that was made as number *ordinal*."""
+        """Return the id of the record that was made as number *ordinal*."""
         rest, last = divmod(ordinal + FIRST_NUMBER, 62)
         high, low = divmod(rest, 3844)
         (first, first_mask), (second, second_mask) = _PAIRS[high], _PAIRS[low]
@@ -58,7 +58,7 @@ class Numbering:
         return f"{self._head}{first}{second}{DIGITS[last]}{self._mid}{suffix}"
 
     def ordinal_of(self, id18: str) -> int | None:
-        """The number behind *id18*, or None if no record of this object can have that id."""
+        """Return the number behind *id18*, or None if no record of this object can have that id."""
         if len(id18) != 18 or not id18.startswith(self._head):
             return None
         high, low, last = id18[10:12], id18[12:14], id18[14]

@@ -24,7 +24,7 @@ class DemoOrg(OrgChanges):
         relations: How many TaskWhoRelation rows there are in all, the leads' and one null included.
         seed: Everything in the org follows from it.
         opportunities: How many there are; two in five are open.
-        events: How many there are; a fifth is with leads, one in ten with nobody.
+        events: How many there are; a fifth is with leads, one in ten with no person.
         visits: How many Visit__c there are; a quarter names no contact, half of those no account.
     """
 
@@ -59,12 +59,12 @@ class DemoOrg(OrgChanges):
 
     @classmethod
     def tiny(cls, seed: int = 7) -> DemoOrg:
-        """40 contacts, 12 of them active, 30 relations with 3 leads' and a null among them."""
+        """Make an org of 40 contacts, 12 of them active, and 30 relations: 3 of leads, one null."""
         return cls(40, 12, 30, seed, leads=8, lead_relations=3, accounts=5, users=4)
 
     @classmethod
     def varied(cls, seed: int = 7) -> DemoOrg:
-        """A small org with some of every object, and a hostile record of most (``hostile_ids``).
+        """Make a small org with some of every object, most with a hostile record.
 
         40 contacts (12 active by tasks), 12 leads (3 of them by tasks), 10 accounts, 15
         opportunities of which 6 are open (one without an account), 20 events with 25 relations

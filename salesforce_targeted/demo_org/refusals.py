@@ -1,4 +1,4 @@
-"""Refusals: what Salesforce says when it does not do what it was asked, as an exception.
+"""Refusals: what Salesforce responds when it does not do as requested, as an exception.
 
 Source: REST API Developer Guide, "Status Codes and Error Responses".
 """
@@ -15,12 +15,12 @@ class Refused(Exception):  # noqa: N818 - what the org does, not an error of our
 
 
 def malformed(message: str) -> Refused:
-    """A statement that is no SOQL, or SOQL that the org does not run."""
+    """Refuse a statement that is no SOQL, or SOQL that the org does not run."""
     return Refused(400, "MALFORMED_QUERY", message)
 
 
 def no_such_field(name: str, entity: str) -> Refused:
-    """A field that does not exist or that field-level security hides: the same answer."""
+    """Refuse a field that does not exist or that field-level security hides, in one way."""
     return Refused(
         400,
         "INVALID_FIELD",
@@ -32,7 +32,7 @@ def no_such_field(name: str, entity: str) -> Refused:
 
 
 def no_such_object(name: str) -> Refused:
-    """An object that does not exist or that our user may not see."""
+    """Refuse an object that does not exist or that our user may not see."""
     return Refused(
         400,
         "INVALID_TYPE",
@@ -44,5 +44,5 @@ def no_such_object(name: str) -> Refused:
 
 
 def not_found() -> Refused:
-    """A path, version or describe that is not there."""
+    """Refuse a path, version or describe that is not there."""
     return Refused(404, "NOT_FOUND", "The requested resource does not exist")

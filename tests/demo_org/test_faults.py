@@ -225,8 +225,8 @@ def test_a_pattern_or_a_star_strike_by_path(org, rest):
 def test_every_action_is_described_and_strikes_known_kinds(org, rest):
     """A fault of an unknown name is a mistake of the test that adds it."""
     assert {kind for action in ACTIONS.values() for kind in action.kinds} <= {"*", *KINDS}
-    assert all(action.says for action in ACTIONS.values())
-    with pytest.raises(ValueError, match="no misfortune"):
+    assert all(action.description for action in ACTIONS.values())
+    with pytest.raises(ValueError, match="no fault"):
         Fault("query", "nonsense")
 
 

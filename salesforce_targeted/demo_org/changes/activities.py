@@ -1,7 +1,7 @@
 """Tasks and events are logged, related to people, archived; relations follow them.
 
 Rules:
-- A relation is told from a task's or an event's id: ``relate`` and ``remove_relation`` take both.
+- A relation's kind follows from the id: ``relate`` and ``remove_relation`` take both.
 - Without Shared Activities relations are kept all the same; no API shows them.
 """
 
@@ -64,7 +64,7 @@ class ActivityChanges(RowChanges):
         return self._new(self.tables[kind.relations], row, stamp)
 
     def relate(self, activity_id: str, who_id: str | None) -> str:
-        """Add somebody (or nobody: a null RelationId) to a task or an event; the relation's id."""
+        """Add a person (None: a null RelationId) to an activity; return the relation's id."""
         with self.lock:
             kind = activity_of(activity_id)
             table = self.tables[kind.name]
@@ -76,7 +76,7 @@ class ActivityChanges(RowChanges):
             return relation_id
 
     def remove_relation(self, id: str) -> None:
-        """Take somebody off a task or an event: the row is gone, nothing reports it."""
+        """Take a person off a task or an event: the row is gone, nothing reports it."""
         with self.lock:
             kind = activity_of(id)
             relations = self.tables[kind.relations]
@@ -96,7 +96,7 @@ class ActivityChanges(RowChanges):
         first = row["WhoId"] if row["WhoId"] in named else (named[0] if named else None)
         self._touch(table, ordinal, self._stamp(), WhoId=first, WhoCount=len(named))
 
-    # ---------------------------------------------------------------- whoever an activity names
+    # ---------------------------------------------------------------- people that an activity names
     def _relations_move(self, kind: Activity, old: str, new: str, stamp: str) -> None:
         """Let every relation to *old* name *new*; where one does already, the other goes."""
         relations = self.tables[kind.relations]

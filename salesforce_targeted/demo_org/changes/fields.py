@@ -25,7 +25,7 @@ class FieldChanges(RowChanges):
         self, object: str, name: str, type: str = "string", values: Row | None = None,
         **attributes: Any,
     ) -> None:  # fmt: skip
-        """A new field, with *values* by record id; null elsewhere. No stamp moves."""
+        """Add a field, with *values* by record id; null elsewhere. No stamp moves."""
         with self.lock:
             table = self.tables[object]
             table.entries[name] = field(name, type, **attributes)

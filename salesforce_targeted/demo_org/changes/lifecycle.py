@@ -45,7 +45,7 @@ class LifeChanges(ActivityChanges):
 
     # ---------------------------------------------------------------- the recycle bin
     def delete(self, object: str, id: str) -> None:
-        """Into the recycle bin: queryAll shows it with IsDeleted true; relations vanish with it.
+        """Move a record into the recycle bin: queryAll shows it as deleted; its relations vanish.
 
         Raises:
             ValueError: records of that object are never deleted; relations are removed.
@@ -72,15 +72,15 @@ class LifeChanges(ActivityChanges):
                         self._delete(child, other, stamp)
                         swept.append((child, other, None))
                 elif not self.lookups_outlive_parents:
-                    # [K] a lookup that is cleared moves SystemModstamp, and nobody modified it.
+                    # [K] a lookup that is cleared moves SystemModstamp and no other stamp.
                     child.update(other, {name: None, "SystemModstamp": stamp})
                     swept.append((child, other, name))
 
     def _children(self, table: Table, ordinal: int) -> Iterator[tuple[Table, str, list[int]]]:
         """Child objects, the lookup, and which rows name the record in it."""
         id_ = table.numbering.id_of(ordinal)
-        for object, name in CHILDREN:
-            child = self.tables[object]
+        for child_name, name in CHILDREN:
+            child = self.tables[child_name]
             entry = child.entries.get(name)
             if entry is not None and table.name in entry["referenceTo"]:
                 yield child, name, self._naming(child, name, id_)
@@ -97,7 +97,7 @@ class LifeChanges(ActivityChanges):
         return sorted([*plain, *changed])
 
     def undelete(self, object: str, id: str) -> None:
-        """Out of the recycle bin, with what went with it; relations keep the stamps they had."""
+        """Restore a record with what went with it; relations keep the stamps they had."""
         with self.lock:
             table = self._deletable(object)
             self._undelete(table, self._at(table, id), self._stamp())
@@ -138,20 +138,20 @@ class LifeChanges(ActivityChanges):
 
     # ---------------------------------------------------------------- who may see what
     def hide(self, object: str, id: str) -> None:
-        """Our user may no longer see the record; what names it goes on naming it."""
+        """Hide the record from our user; what names it goes on naming it."""
         with self.lock:
             table = self.tables[object]
             table.hidden.add(self._at(table, id))
 
     def show(self, object: str, id: str) -> None:
-        """Our user may see the record again."""
+        """Show the record to our user again."""
         with self.lock:
             table = self.tables[object]
             table.hidden.discard(self._at(table, id))
 
     # ---------------------------------------------------------------- merges and conversions
     def merge(self, winner: str, losers: Iterable[str]) -> None:
-        """Merge contacts, leads or accounts, told apart by their ids.
+        """Merge contacts, leads or accounts, by the prefix of their ids.
 
         Losers are deleted with MasterRecordId set; relations and lookups move to the winner.
         """

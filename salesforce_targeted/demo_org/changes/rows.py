@@ -95,7 +95,7 @@ class RowChanges(OrgState):
         return table.numbering.id_of(ordinal)
 
     def create(self, object: str, **values: Any) -> str:
-        """A new record with what it needs to be one; its id.
+        """Create a record with the fields that it needs; return its id.
 
         Raises:
             ValueError: for tasks, events and their relations, which are logged and related.
@@ -116,11 +116,11 @@ class RowChanges(OrgState):
             return self._new(table, {**needed.get(object, {}), **values}, self._stamp())
 
     def add_contact(self, **values: Any) -> str:
-        """A new contact; its id."""
+        """Create a contact; return its id."""
         return self.create("Contact", **values)
 
     def edit(self, object: str, id: str, **values: Any) -> None:
-        """A user edits a record: values change, stamps move."""
+        """Edit a record as a user does: values change, stamps move."""
         with self.lock:
             table = self.tables[object]
             ordinal = self._at(table, id)
@@ -129,7 +129,7 @@ class RowChanges(OrgState):
             self._show_tier(table, ordinal, values)
 
     def set_silently(self, object: str, id: str, **values: Any) -> None:
-        """A formula or cross-object value moves; no stamp does."""
+        """Move a formula or cross-object value; no stamp moves."""
         with self.lock:
             table = self.tables[object]
             ordinal = self._at(table, id)

@@ -1,7 +1,7 @@
-"""Misfortunes, on any call: what breaks, on which call, how often.
+"""Faults on any call: what breaks, on which call, how often.
 
 ``org.faults.add(Fault("collections", "html_503"))`` strikes the next sObject Collections call.
-:data:`ACTIONS` names every misfortune and the kinds of call that it makes sense for.
+:data:`ACTIONS` names every fault and the kinds of call that it makes sense for.
 
 Source: REST API Developer Guide, "Status Codes and Error Responses"; Bulk API 2.0 Developer Guide,
 "Get Information About a Query Job"; for the transport, what public clients have reported.
@@ -27,18 +27,18 @@ ANY = ("*",)
 
 @dataclass(frozen=True)
 class Action:
-    """What a misfortune does and the kinds of call that it can befall; ``*`` is any."""
+    """What a fault does and the kinds of call that it can strike; ``*`` is any."""
 
-    says: str
+    description: str
     kinds: tuple[str, ...] = ANY
 
 
 ACTIONS: dict[str, Action] = {
-    "html_503": Action("the edge answers 503 with an HTML page"),
-    "text_503": Action("the edge answers 503 with a line of text"),
-    "bad_gateway_502": Action("the edge answers 502 with an HTML page"),
-    "gateway_timeout_504": Action("the edge answers 504 with an HTML page"),
-    "no_route_420": Action("the edge answers 420: it does not know where the org is"),
+    "html_503": Action("the edge sends 503 with an HTML page"),
+    "text_503": Action("the edge sends 503 with a line of text"),
+    "bad_gateway_502": Action("the edge sends 502 with an HTML page"),
+    "gateway_timeout_504": Action("the edge sends 504 with an HTML page"),
+    "no_route_420": Action("the edge sends 420: it does not know where the org is"),
     "maintenance_200_html": Action("a maintenance page in HTML, with status 200"),
     "unavailable_503": Action("503 SERVER_UNAVAILABLE as JSON"),
     "unknown_500": Action("500 UNKNOWN_EXCEPTION"),
@@ -59,7 +59,7 @@ ACTIONS: dict[str, Action] = {
     "version_gone_410": Action("410: the API version is no longer served"),
     "uri_414": Action("414 as HTML: the URI is too long", QUERIES),
     "headers_431": Action("431 as HTML: URI and headers are too long", QUERIES),
-    "reset_before": Action("the connection is reset before any answer"),
+    "reset_before": Action("the connection is reset before any response"),
     "reset_midbody": Action("the connection is reset in the middle of the body"),
     "short_body": Action("the body ends before its Content-Length"),
     "cut_gzip": Action("the compressed body is cut, the framing around it is whole"),
@@ -96,14 +96,14 @@ JOB_ENDS = {"bulk_failed": "Failed", "bulk_silent": "Failed", "bulk_aborted": "A
 
 @dataclass
 class Fault:
-    """One misfortune.
+    """One fault.
 
     Attributes:
         match: A kind of call ("collections", "query" …), ``*`` for any that is billed, else a
             pattern searched in the path.
         action: A name of :data:`ACTIONS`.
-        nth: The first matching call that it befalls, from 1.
-        times: How many calls in a row it befalls.
+        nth: The first matching call that it strikes, from 1.
+        times: How many calls in a row it strikes.
         argument: What the action needs: seconds, a field's name.
     """
 
@@ -117,10 +117,10 @@ class Fault:
 
     def __post_init__(self) -> None:
         if self.action not in ACTIONS:
-            raise ValueError(f"no misfortune is called {self.action!r}; see ACTIONS")
+            raise ValueError(f"no fault is called {self.action!r}; see ACTIONS")
 
-    def befalls(self, kind: str, path: str, *, billed: bool) -> bool:
-        """Count a call; True if this one is struck."""
+    def strikes(self, kind: str, path: str, *, billed: bool) -> bool:
+        """Count a call; return True if the fault strikes it."""
         if self.match == "*":
             matches = billed
         elif self.match in KINDS:
@@ -134,33 +134,33 @@ class Fault:
         self.done += struck
         return struck
 
-    def seconds(self, otherwise: float) -> float:
-        """The argument as seconds."""
-        return otherwise if self.argument is None else float(self.argument)
+    def seconds(self, default: float) -> float:
+        """Return the argument as seconds."""
+        return default if self.argument is None else float(self.argument)
 
 
 class Faults:
-    """The misfortunes that wait in an org."""
+    """Hold the faults that wait in an org."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self.waiting: list[Fault] = []
 
     def add(self, fault: Fault) -> Fault:
-        """Let *fault* happen; its ``done`` counts how often it has."""
+        """Add *fault*; its ``done`` counts how often it struck."""
         with self._lock:
             self.waiting.append(fault)
         return fault
 
     def clear(self) -> None:
-        """No more misfortunes."""
+        """Remove all faults."""
         with self._lock:
             self.waiting.clear()
 
     def next_for(self, kind: str, path: str, *, billed: bool) -> Fault | None:
-        """The fault that strikes this call, if any; counts the call for all of them."""
+        """Return the fault that strikes this call, if any; count the call for all of them."""
         if not self.waiting:
             return None
         with self._lock:
-            struck = [f for f in self.waiting if f.befalls(kind, path, billed=billed)]
+            struck = [f for f in self.waiting if f.strikes(kind, path, billed=billed)]
         return struck[0] if struck else None

@@ -1,4 +1,4 @@
-"""How long a real org takes to answer: a model from public measurements, with a seeded spread.
+"""How long a real org takes to respond: a model from public measurements, with a seeded spread.
 
 Source: the project's own collection of public figures; every number here is [K], a fair guess.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Latency:
-    """Seconds by kind of call and rows answered; one call in a hundred takes five times as long."""
+    """Seconds by kind of call and rows returned; one call in a hundred takes five times as long."""
 
     call_seconds: float = 0.15
     narrow_row_seconds: float = 0.000_25
@@ -26,11 +26,11 @@ class Latency:
 
     @classmethod
     def realistic(cls) -> Latency:
-        """The model of the public figures."""
+        """Return the model of the public figures."""
         return cls()
 
     def seconds(self, kind: str, rows: int = 0, *, columns: int = 5) -> float:
-        """How long a call of *kind* takes that answers with so many rows."""
+        """Return the seconds that a call of *kind* takes which returns so many rows."""
         if kind == "describe":
             wait = self.describe_seconds
         elif kind in ("token", "soap"):
@@ -43,5 +43,5 @@ class Latency:
         return wait * (self.slow_factor if self.rng.random() < self.slow_share else 1.0)
 
     def job_seconds(self, rows: int) -> float:
-        """How long a Bulk query job needs until it is complete."""
+        """Return the seconds that a Bulk query job needs until it is complete."""
         return self.bulk_job_seconds + rows / self.bulk_rows_per_second

@@ -25,7 +25,7 @@ from salesforce_targeted.demo_org.refusals import Refused, malformed, not_found
 from salesforce_targeted.demo_org.schema.fields import COMPOUND_TYPES
 from salesforce_targeted.demo_org.soql import parser
 from salesforce_targeted.demo_org.soql.conditions import resolve
-from salesforce_targeted.demo_org.soql.evaluation import Answer, Selection, run
+from salesforce_targeted.demo_org.soql.evaluation import QueryResult, Selection, run
 from salesforce_targeted.demo_org.storage.state import OBJECTS_WITHOUT_BULK, OrgState
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ class Job:
     line_end: str
     seconds: float
     started: float = field(default_factory=time.monotonic)
-    forced: str | None = None  # the state that a misfortune or an abort left it in
+    forced: str | None = None  # the state that a fault or an abort left it in
     message: str | None = None
 
     @property
     def state(self) -> str:
-        """Where the job stands."""
+        """Return the job's state."""
         if self.forced is not None:
             return self.forced
         elapsed = time.monotonic() - self.started
@@ -69,7 +69,7 @@ class Job:
         return "UploadComplete" if elapsed < self.seconds / 5 else "InProgress"
 
     def described(self, org: OrgState) -> dict[str, Any]:
-        """What the create call answers."""
+        """Return what the create call responds."""
         return {
             "id": self.id, "operation": self.operation, "object": self.selection.table.name,
             "createdById": org.tables["User"].numbering.id_of(0), "createdDate": self.created,
@@ -80,7 +80,7 @@ class Job:
         }  # fmt: skip
 
     def status(self, org: OrgState) -> dict[str, Any]:
-        """What a poll answers."""
+        """Return what a poll responds."""
         state = self.state
         done = len(self.selection.ordinals) if state == "JobComplete" else 0
         more = {"state": state, "jobType": "V2Query", "numberRecordsProcessed": done, "retries": 0,
@@ -92,7 +92,7 @@ class Job:
 
 
 def route(org: OrgState, request: Request, version: str, parts: list[str]) -> Reply:
-    """A resource below ``jobs/query``.
+    """Respond to a request below ``jobs/query``.
 
     Raises:
         Refused: 404 for a job that is not there, 405 for a method that has no meaning here.
@@ -143,9 +143,9 @@ def _create(org: OrgState, request: Request, version: str) -> Reply:
         raise Refused(400, "INVALIDJOB", "Unknown columnDelimiter or lineEnding")
     query = parser.parse(text)
     _allowed(org, query)
-    answer: Answer = run(org, query, all_rows=operation == "queryAll")
-    assert answer.selection is not None
-    found = answer.selection
+    result: QueryResult = run(org, query, all_rows=operation == "queryAll")
+    assert result.selection is not None
+    found = result.selection
     selection = Selection(found.table.frozen(), found.paths, found.ordinals)
     seconds = org.bulk_seconds
     if org.latency is not None:

@@ -66,7 +66,7 @@ def _value(made: Reply) -> Any:
     return orjson.Fragment(made.body) if isinstance(made.body, bytes) and made.body else None
 
 
-def composite(org: OrgState, request: Request, version: str, resource: Resource) -> Reply:
+def composite(org: OrgState, request: Request, resource: Resource) -> Reply:
     """``POST composite``."""
     body, parts = _parts(request, "compositeRequest")
     urls = [str(part["url"]) for part in parts]
@@ -93,7 +93,7 @@ def composite(org: OrgState, request: Request, version: str, resource: Resource)
     return reply({"compositeResponse": responses}, rows=rows, columns=columns)
 
 
-def batch(org: OrgState, request: Request, version: str, resource: Resource) -> Reply:
+def batch(org: OrgState, request: Request, resource: Resource) -> Reply:
     """``POST composite/batch``."""
     body, parts = _parts(request, "batchRequests")
     results: list[dict[str, Any]] = []

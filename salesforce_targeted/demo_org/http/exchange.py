@@ -1,4 +1,4 @@
-"""One HTTP request and its reply as values; what a route gets and gives."""
+"""One HTTP request and its response as values; what a route takes and returns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Request:
 
 @dataclass
 class Reply:
-    """A reply; a body that is an iterator is sent as it is made."""
+    """A response; a body that is an iterator is sent as it is made."""
 
     status: int = 200
     body: bytes | Iterator[bytes] = b""
@@ -43,19 +43,19 @@ class Reply:
     kind: str = "other"
     rows: int = 0
     columns: int = 0
-    fault: Any = None  # the misfortune that befalls the sending, see ``faults``
+    fault: Any = None  # strikes while the response is sent, see ``faults``
 
 
 def reply(value: Any, status: int = 200, **details: Any) -> Reply:
-    """A reply that carries *value* as JSON."""
+    """Return a response that carries *value* as JSON."""
     return Reply(status, dumps(value), **details)
 
 
 def refusal(error: Refused) -> Reply:
-    """Salesforce's error list."""
+    """Return Salesforce's error list as a response."""
     return reply([{"message": error.message, "errorCode": error.code}], error.status)
 
 
 def html(status: int, body: str) -> Reply:
-    """What the edge answers before Salesforce proper has seen the request."""
+    """Return what the edge sends before Salesforce proper has seen the request."""
     return Reply(status, body.encode(), "text/html;charset=utf-8")

@@ -1,4 +1,4 @@
-"""What a misfortune answers in the org's place, or does to the org's answer.
+"""What a fault sends instead of the org, or does to the org's response.
 
 Source: REST API Developer Guide, "Status Codes and Error Responses".
 """
@@ -85,7 +85,7 @@ _PARTS = {"part_500": "unknown_500", "part_timeout_400": "query_timeout_400"}
 
 
 def instead(fault: Fault) -> Reply | None:
-    """The answer that takes the place of the org's, if this misfortune has one."""
+    """Return the response that replaces the org's, or None if this fault has none."""
     if fault.action in _PAGES:
         return html(*_PAGES[fault.action])
     if fault.action == "text_503":
@@ -106,7 +106,7 @@ def instead(fault: Fault) -> Reply | None:
 
 
 def altered(made: Reply, fault: Fault) -> Reply:
-    """The org's reply as this misfortune leaves it."""
+    """Return the org's response as this fault leaves it."""
     if fault.action == "drop_rows":
         return _one_row_short(made)
     if fault.action in _PARTS:
@@ -126,15 +126,15 @@ def _one_part_refused(made: Reply, error: Refused) -> Reply:
 
 
 def _one_row_short(made: Reply) -> Reply:
-    """The reply without its last row; all that counts rows still counts it."""
+    """Remove the last row of a response; its headers and totals still count the row."""
     body = made.body if isinstance(made.body, bytes) else b"".join(made.body)
     if made.content_type == "text/csv":
         made.body = _csv_short(body)
         return made
     value: Any = orjson.loads(body)
     parts = value.get("compositeResponse") if isinstance(value, dict) else None
-    answers = [value] if parts is None else [part["body"] for part in reversed(parts)]
-    found = (one.get("records") if isinstance(one, dict) else one for one in answers)
+    bodies = [value] if parts is None else [part["body"] for part in reversed(parts)]
+    found = (one.get("records") if isinstance(one, dict) else one for one in bodies)
     records = next((rows for rows in found if isinstance(rows, list) and rows), [])
     del records[-1:]
     made.body = dumps(value)

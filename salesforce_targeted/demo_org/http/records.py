@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def java_double(value: float) -> str:
-    """A double as Java writes it: ``300.0``, ``1.0E7``, ``1.2345678901234568E17``."""
+    """Write a double as Java does: ``300.0``, ``1.0E7``, ``1.2345678901234568E17``."""
     if value == 0 or 1e-3 <= abs(value) < 1e7:
         text = format(Decimal(repr(value)), "f")
         return text if "." in text else text + ".0"
@@ -44,7 +44,7 @@ def _json_ready(value: Any) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """JSON; lone surrogates, which UTF-8 cannot carry, as ``\\ud800`` escapes."""
+    """Write JSON; lone surrogates, which UTF-8 cannot carry, become escapes."""
     try:
         return orjson.dumps(value, default=_plain)
     except (TypeError, ValueError):
@@ -58,7 +58,7 @@ def _plain(value: Any) -> Any:
 
 
 def attributes(table: Table, row: Row, version: str) -> Row:
-    """The ``attributes`` of a record."""
+    """Return the ``attributes`` of a record as JSON."""
     url = f"/services/data/v{version}/sobjects/{table.name}/{row['Id']}"
     return {"type": table.name, "url": url}
 

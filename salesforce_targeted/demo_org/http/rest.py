@@ -3,7 +3,7 @@
 Rules:
 - Whatever arrives at a billed path is billed once, also when it is then refused [K].
 - A request that would write is refused and kept in ``org.writes_attempted``; one for a path that
-  the org does not know is answered 404 and kept in ``org.unexpected``.
+  the org does not know is refused with 404 and kept in ``org.unexpected``.
 
 Source: REST API Developer Guide, "REST Resources", "Status Codes and Error Responses".
 """
@@ -39,7 +39,7 @@ _ALLOWED = {
 
 
 def kind_of(request: Request) -> str:
-    """What kind of call this is, by its path."""
+    """Return the kind of a call, by its path."""
     path = request.path
     if path.rstrip("/") == "/services/data":
         return "versions"
@@ -52,15 +52,15 @@ def kind_of(request: Request) -> str:
 
 
 def kind_of_path(path: str) -> str:
-    """The same, of what follows ``/services/data/vXX.X/``."""
+    """Return the kind of a call, by what follows ``/services/data/vXX.X/`` in its path."""
     for pattern, kind in _KINDS:
         if re.fullmatch(pattern, path):
             return kind
     return "other"
 
 
-def answer(org: OrgState, request: Request) -> Reply:
-    """The org's answer; refusals are answers too."""
+def respond(org: OrgState, request: Request) -> Reply:
+    """Return the org's response; a refusal is one too."""
     with org.lock:
         org.arrived.append((request.method, request.target))
         kind = kind_of(request)
@@ -71,7 +71,7 @@ def answer(org: OrgState, request: Request) -> Reply:
                              "Large</pre>")  # fmt: skip
         fault = org.faults.next_for(kind, request.path, billed=kind not in NOT_BILLED)
         made = _struck(org, request, kind, fault) if fault else None
-        made = made or _answered(org, request, kind)
+        made = made or _response(org, request, kind)
         if fault is not None:
             made = altered(made, fault)
             made.fault = fault
@@ -81,7 +81,7 @@ def answer(org: OrgState, request: Request) -> Reply:
         return made
 
 
-def _answered(org: OrgState, request: Request, kind: str) -> Reply:
+def _response(org: OrgState, request: Request, kind: str) -> Reply:
     try:
         return _outside(org, request, kind) or _inside(org, request, kind)
     except Refused as error:
@@ -92,7 +92,7 @@ def _answered(org: OrgState, request: Request, kind: str) -> Reply:
 
 
 def _struck(org: OrgState, request: Request, kind: str, fault: Fault) -> Reply | None:
-    """What the misfortune answers in the org's place, if it is one that answers."""
+    """Return the response that the fault sends instead of the org's, if it sends one."""
     if fault.action in JOB_ENDS:
         job = org.jobs.get(request.path.rstrip("/").rsplit("/", 1)[-1])
         if job is not None:
@@ -109,7 +109,7 @@ def _struck(org: OrgState, request: Request, kind: str, fault: Fault) -> Reply |
 
 
 def _outside(org: OrgState, request: Request, kind: str) -> Reply | None:
-    """What needs no session."""
+    """Respond to what needs no session; None for all else."""
     if kind == "versions":
         return describes.versions()
     if kind == "token":
@@ -141,7 +141,7 @@ def _inside(org: OrgState, request: Request, kind: str) -> Reply:
 
 
 def resource(org: OrgState, request: Request, version: str, path: str) -> Reply:
-    """A resource below ``/services/data/vXX.X/``.
+    """Respond to a request below ``/services/data/vXX.X/``.
 
     Raises:
         Refused: for all that Salesforce refuses.
@@ -154,9 +154,9 @@ def resource(org: OrgState, request: Request, version: str, path: str) -> Reply:
     if parts[:2] == ["composite", "sobjects"] and len(parts) == 3 and method in ("GET", "POST"):
         return queries.collections(org, request, version, parts[2])
     if parts == ["composite"] and method == "POST":
-        return composite.composite(org, request, version, _inner)
+        return composite.composite(org, request, _inner)
     if parts == ["composite", "batch"] and method == "POST":
-        return composite.batch(org, request, version, _inner)
+        return composite.batch(org, request, _inner)
     if method not in ("GET", "HEAD"):
         raise _write_refused(method, parts)
     if head in ("query", "queryAll"):
@@ -190,13 +190,13 @@ def _sobjects(org: OrgState, request: Request, version: str, parts: list[str]) -
 
 
 def _inner(org: OrgState, request: Request, version: str, path: str) -> Reply:
-    """A subrequest of composite."""
+    """Respond to a subrequest of composite."""
     _note_write(org, request, path)
     return resource(org, request, version, path)
 
 
 def _note_write(org: OrgState, request: Request, path: str | None) -> None:
-    """Keep in mind what would have written, before anything else can refuse it."""
+    """Record a request that would write, before anything else can refuse it."""
     method = _method(request)
     harmless = method in ("GET", "HEAD") or (
         path is not None and method in _ALLOWED.get(kind_of_path(path), ())

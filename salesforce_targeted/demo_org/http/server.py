@@ -1,8 +1,8 @@
-"""HTTP/1.1 on 127.0.0.1: reads requests, lets the org answer, sends replies, plays misfortunes.
+"""HTTP/1.1 on 127.0.0.1: reads requests, lets the org respond, plays faults.
 
 Rules:
 - Loopback only; keep-alive; a thread per connection; gzip (level 1) when the client takes it.
-- JSON answers are chunked, as Salesforce sends them.
+- JSON responses are chunked, as Salesforce sends them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from salesforce_targeted.demo_org.faults.faults import TRANSPORT, Fault
 from salesforce_targeted.demo_org.http.exchange import Reply, Request, refusal
-from salesforce_targeted.demo_org.http.rest import answer
+from salesforce_targeted.demo_org.http.rest import respond
 from salesforce_targeted.demo_org.refusals import Refused
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ class _Connection(socketserver.StreamRequestHandler):
             pass
 
     def _serve(self, request: Request) -> bool:
-        """Answer one request; False if the connection must not be used again."""
+        """Respond to one request; return False if the connection must not be used again."""
         org = self.server.org
         try:
-            reply = answer(org, request)
-        except Exception as error:
-            # A bug of the demo org itself: the test that met it shall hear of it.
+            reply = respond(org, request)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a response
+            # A bug of the demo org itself: the test that met it must fail.
             org.unexpected.append(f"{request.method} {request.path}: {error!r}")
             reply = refusal(Refused(500, "UNKNOWN_EXCEPTION", "An unexpected error occurred"))
         if org.latency is not None:
@@ -123,7 +123,7 @@ class _Connection(socketserver.StreamRequestHandler):
             self.wfile.write(b"0\r\n\r\n")
 
     def _mishap(self, request: Request, reply: Reply, fault: Fault) -> bool:
-        """Send the reply as the misfortune has it."""
+        """Send the response as the fault has it."""
         if fault.action == "hang":
             self.server.closing.wait(fault.seconds(5.0))
             return False
@@ -190,7 +190,7 @@ class _Listener(socketserver.ThreadingTCPServer):
     def __init__(self, org: DemoOrg, port: int) -> None:
         self.org = org
         self.open: set[socket.socket] = set()
-        self.closing = threading.Event()  # wakes whatever sleeps on purpose
+        self.closing = threading.Event()  # ends every deliberate wait
         super().__init__(("127.0.0.1", port), _Connection)
 
     def process_request(self, request: Any, client_address: Any) -> None:

@@ -1,4 +1,4 @@
-"""Whole pages of contacts that nobody has changed, written by filling in prepared text.
+"""Whole pages of unchanged contacts, written by filling in prepared text.
 
 Rules:
 - A template is a row of the crowd as the writers of ``records`` write it, with holes where its own
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _HOLE = "\ue000{}\ue001"
 _HOLES = re.compile("\ue000(\\d+)\ue001")
-MAX_SELECTIONS = 32  # templates of 251 variants each; the oldest selections are prepared anew
+MAX_SELECTIONS = 32  # templates of 251 variants each; the oldest selections are dropped
 
 Template = tuple[str, Callable[[Any], Any]]
 
@@ -42,7 +42,7 @@ def _template(text: str) -> Template:
 
 
 def _usable(table: Table) -> bool:
-    """Whether rows may be filled in: nothing is patched, no own value needs escaping."""
+    """Return whether rows may be filled in: nothing is patched, no own value needs escaping."""
     if not isinstance(table, ContactTable) or table.patches:
         return False
     return all(isinstance(tier, str) and tier.isalnum() for tier in table.crowd.tiers.values())
@@ -82,7 +82,7 @@ def _prepared(table: Table, key: tuple[Any, ...]) -> list[Template | None]:
 
 
 def json_records(writer: JsonWriter, ordinals: Iterable[int]) -> Iterator[bytes]:
-    """JSON records of those rows."""
+    """Yield JSON records of those rows."""
     table = writer.table
     if not writer.flat or not _usable(table):
         for ordinal in ordinals:
@@ -96,7 +96,7 @@ def json_records(writer: JsonWriter, ordinals: Iterable[int]) -> Iterator[bytes]
 
 
 def csv_lines(writer: CsvWriter, ordinals: Iterable[int]) -> Iterator[str]:
-    """CSV lines of those rows."""
+    """Yield CSV lines of those rows."""
     if not writer.flat:
         for ordinal in ordinals:
             row = writer.table.row(ordinal)

@@ -1,7 +1,7 @@
 """Which fields tasks, events and their relations have; data, no behaviour.
 
-Source: Object Reference, "Task", "Event", "TaskWhoRelation", "EventWhoRelation"; the audit fields of
-the relations exist though undocumented.
+Source: Object Reference, "Task", "Event", "TaskWhoRelation", "EventWhoRelation"; the audit fields
+of the relations exist though undocumented.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ EVENT_SUBJECTS = ("Call", "Email", "Meeting", "Send Letter/Quote", "Other")
 
 
 def task() -> list[Entry]:
-    """Tasks, with the flags that hide them: IsArchived, IsDeleted."""
+    """Return the fields of tasks, with the flags that hide them: IsArchived, IsDeleted."""
     return [
         field("Id", "id", nillable=False),
         field("WhoId", "reference", refers="Contact Lead"),
@@ -47,7 +47,7 @@ def task() -> list[Entry]:
 
 
 def task_who_relation() -> list[Entry]:
-    """One row per contact (or lead) of a task."""
+    """Return the fields of relations: one row per contact (or lead) of a task."""
     return [
         field("Id", "id", nillable=False),
         system("RelationId", "reference", refers="Contact Lead", relationshipName="Relation"),
@@ -58,7 +58,7 @@ def task_who_relation() -> list[Entry]:
 
 
 def event() -> list[Entry]:
-    """Events: as tasks they hide by IsArchived and IsDeleted; they are never closed."""
+    """Return the fields of events; IsArchived and IsDeleted hide them, they are never closed."""
     return [
         field("Id", "id", nillable=False),
         field("WhoId", "reference", refers="Contact Lead"),
@@ -86,7 +86,7 @@ def event() -> list[Entry]:
 
 
 def event_who_relation() -> list[Entry]:
-    """One row per contact (or lead) of an event; invitees and child events have none."""
+    """Return the fields of relations: one row per contact (or lead) of an event."""
     return [
         field("Id", "id", nillable=False),
         system("RelationId", "reference", refers="Contact Lead", relationshipName="Relation"),

@@ -28,7 +28,7 @@ BY_RELATIONS = {kind.relations: kind for kind in ACTIVITIES}
 
 
 def activity_of(id_: str) -> Activity:
-    """The kind of an activity, by its own id or by that of one of its relations.
+    """Return the kind of an activity, by its own id or by that of one of its relations.
 
     Raises:
         KeyError: the id is of neither.

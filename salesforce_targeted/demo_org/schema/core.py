@@ -1,6 +1,6 @@
 """Which fields contacts, accounts and users have, and what other objects share; data, no behaviour.
 
-Contact has exactly 105 fields beside the compound ones, as the org that the project grew from.
+Contact has exactly 105 fields without the compound ones, as the org that the project grew from.
 Source: Object Reference, "Contact", "User", "Account".
 """
 
@@ -12,11 +12,12 @@ REGIONS = ("North", "South", "East", "West", "Überregional")
 SPECIALTIES = ("Cardiology", "Oncology", "Neurology", "Pädiatrie", "Radiology", "Surgery")
 SOURCES = ("Web", "Phone Inquiry", "Partner Referral", "Purchased List", "Other")
 SALUTATIONS = ("Mr.", "Ms.", "Mrs.", "Dr.", "Prof.")
+LANGUAGES = ("English", "Deutsch", "Français", "日本語")
 TIERS = ("Gold", "Silver", "Bronze", "Platinum")
 
 
 def person_name() -> list[Entry]:
-    """LastName, FirstName, Salutation and the Name that is made of them."""
+    """Return LastName, FirstName, Salutation and the Name that is made of them."""
     return [
         field("LastName", length=80, nillable=False, compoundFieldName="Name"),
         field("FirstName", length=40, compoundFieldName="Name"),
@@ -27,7 +28,7 @@ def person_name() -> list[Entry]:
 
 
 def address(kind: str) -> list[Entry]:
-    """The parts of an address and the compound field; *kind* is empty for a lead's only one."""
+    """Return an address's parts and its compound field; *kind* is empty for a lead's."""
     whole = f"{kind}Address"
     return [
         field(f"{kind}Street", "textarea", compoundFieldName=whole),
@@ -42,7 +43,7 @@ def address(kind: str) -> list[Entry]:
 
 
 def contact() -> list[Entry]:
-    """105 fields and three compound ones: MailingAddress, OtherAddress, Clinic_Location__c."""
+    """Return 105 fields and three compound ones: two addresses and Clinic_Location__c."""
     made = [field("Id", "id", nillable=False), system("IsDeleted", "boolean"),
             system("MasterRecordId", "reference", refers="Contact"),
             field("AccountId", "reference", refers="Account"), *person_name()]  # fmt: skip
@@ -85,7 +86,7 @@ def _contact_custom() -> list[Entry]:
         field("Region__c", "picklist", picklist=REGIONS),
         field("Specialty__c", "picklist", picklist=SPECIALTIES),
         field("Interests__c", "multipicklist", picklist=SPECIALTIES),
-        field("Languages__c", "multipicklist", picklist=("English", "Deutsch", "Français", "日本語")),
+        field("Languages__c", "multipicklist", picklist=LANGUAGES),
         field("Degree__c", length=40),
         field("Practice_Name__c", length=255),
         field("Notes__c", "textarea", 131_072),
@@ -129,7 +130,7 @@ def _contact_custom() -> list[Entry]:
 
 
 def account() -> list[Entry]:
-    """Accounts: parents for AccountId, with the tier that a contact's formula shows."""
+    """Return the fields of accounts, with the tier that a contact's formula shows."""
     return [
         field("Id", "id", nillable=False), system("IsDeleted", "boolean"),
         system("MasterRecordId", "reference", refers="Account"),
@@ -146,7 +147,7 @@ def account() -> list[Entry]:
 
 
 def user() -> list[Entry]:
-    """Users: never deleted, so no IsDeleted."""
+    """Return the fields of users; they are never deleted, so no IsDeleted."""
     return [
         field("Id", "id", nillable=False),
         field("Username", length=80, nillable=False, unique=True, idLookup=True),
@@ -165,7 +166,7 @@ def user() -> list[Entry]:
 
 
 def user_permission_access() -> list[Entry]:
-    """What our user may, in one row; a real org has a field for each of some 400 permissions."""
+    """Return two of the some 400 permissions that a real org names here."""
     return [
         field("Id", "id", nillable=False),
         system("PermissionsApiEnabled", "boolean"), system("PermissionsViewAllData", "boolean"),

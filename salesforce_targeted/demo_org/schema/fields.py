@@ -63,7 +63,7 @@ _NOT_AGGREGATABLE = _NOT_SORTABLE | {"boolean"}
 
 
 def label_of(name: str) -> str:
-    """What the user interface would call a field of that name."""
+    """Return what the user interface would call a field of that name."""
     bare = name.removesuffix("__c").removesuffix("__s").replace("__", " ").replace("_", " ")
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", bare).strip()
 
@@ -171,12 +171,12 @@ def fields(names: str, kind: str, length: int | None = None, **attributes: Any) 
 
 
 def system(name: str, kind: str, **attributes: Any) -> Entry:
-    """An entry that no user writes: audit fields and their like."""
+    """Return an entry that no user writes: audit fields and their like."""
     return field(name, kind, createable=False, updateable=False, **attributes)
 
 
 def audit(*, deletable: bool = True) -> list[Entry]:
-    """The audit fields that close nearly every object's describe."""
+    """Return the audit fields that close nearly every object's describe."""
     made = [
         system("CreatedDate", "datetime", nillable=False, defaultedOnCreate=True),
         system("CreatedById", "reference", refers="User", nillable=False),

@@ -88,7 +88,7 @@ def opportunity() -> list[Entry]:
 
 
 def visit() -> list[Entry]:
-    """A custom object: visits to contacts and accounts, two lookups that may be empty."""
+    """Return a custom object's fields: visits, with two lookups that may be empty."""
     return [
         field("Id", "id", nillable=False),
         field("OwnerId", "reference", refers="Group User", nillable=False),

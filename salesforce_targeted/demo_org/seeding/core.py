@@ -40,7 +40,7 @@ def audit(when: int, user: str, stamp: str | None = None) -> Row:
 
 
 def blank(entries: dict[str, Entry]) -> Row:
-    """A row of nothing: false where a field cannot be null; what is absent is null."""
+    """Return an empty row: false where a field cannot be null; what is absent is null."""
     return {name: False for name, entry in entries.items() if entry["type"] == "boolean"}
 
 
@@ -131,7 +131,7 @@ def groups(whos: list[str], rng: random.Random) -> list[list[str]]:
 
 
 def task_row(org: OrgState, number: int, whos: list[str], owner: str, rng: random.Random) -> Row:
-    """A task about those people, logged in the last year."""
+    """Return a task about those people, logged in the last year."""
     when = NOON_OF_THE_END - 3600 - rng.randrange(300 * 86_400)
     closed = rng.random() < 0.8
     entries = org.tables["Task"].entries
@@ -139,7 +139,7 @@ def task_row(org: OrgState, number: int, whos: list[str], owner: str, rng: rando
     return {
         **blank(entries), **audit(when, owner), "OwnerId": owner,
         "WhoId": whos[0] if whos else None, "WhoCount": len(whos), "WhatCount": 0,
-        "Subject": rng.choice(("Call", "Email", "Besprechung – Überblick", "Send Letter")),
+        "Subject": rng.choice(("Call", "Email", "Besprechung \u2013 Überblick", "Send Letter")),
         "ActivityDate": day_text(when // 86_400), "Priority": priority, "IsClosed": closed,
         "Status": "Completed" if closed else rng.choice(("Not Started", "In Progress")),
         "IsHighPriority": priority == "High", "TaskSubtype": "Task",
@@ -151,7 +151,7 @@ def task_row(org: OrgState, number: int, whos: list[str], owner: str, rng: rando
 
 
 def account_of(org: OrgState, who: str) -> str | None:
-    """The account of a contact; a lead has none."""
+    """Return the account of a contact; a lead has none."""
     ordinal = org.contacts.numbering.ordinal_of(who)
     if ordinal is None or ordinal not in org.contacts:
         return None
@@ -162,7 +162,7 @@ def account_of(org: OrgState, who: str) -> str | None:
 
 
 def relation_row(org: OrgState, activity_id: str, who: str | None, when: Row) -> Row:
-    """One relation of a task or an event, with the audit values *when*."""
+    """Return one relation of a task or an event, with the audit values *when*."""
     kind = None if who is None else "Lead" if who.startswith("00Q") else "Contact"
     return {
         "RelationId": who, activity_of(activity_id).reference: activity_id, "Type": kind,
@@ -176,9 +176,8 @@ def activities(
     """Log tasks until there are exactly *relations* relations, one of them with a null target."""
     rng = random.Random(f"{org.seed}/activities")
     ids = [org.contacts.numbering.id_of(ordinal) for ordinal in active]
-    whos = list(ids)
-    for _ in range(relations - len(active) - len(lead_ids) - 1):
-        whos.append(ids[int(len(ids) * rng.random() ** 2)])
+    more = relations - len(active) - len(lead_ids) - 1
+    whos = ids + [ids[int(len(ids) * rng.random() ** 2)] for _ in range(more)]
     rng.shuffle(whos)
     logged: list[list[str | None]] = [list(group) for group in groups(whos, rng)]
     logged += [[lead_id] for lead_id in lead_ids]

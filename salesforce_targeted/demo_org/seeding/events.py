@@ -1,10 +1,10 @@
 """Fills a new org with events and their relations; everything follows from the org's seed.
 
 Rules:
-- Of ten events two are with a lead, one with nobody, two with several contacts, five with one.
+- Of ten events two are with a lead, one with no person, two with several contacts, five with one.
 - Two in three of the events' contacts are met for the first time: the hostile and the empty one,
   active by tasks, are the first; the others are any of the org's.
-- The first event with nobody has a relation all the same, with a null RelationId.
+- The first event with no person has a relation all the same, with a null RelationId.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 SIZES = (1, 1, 1, 0, 3, 1, 1, 0, 2, 0)  # contacts by the last digit of the event's number
 WITH_LEAD = (3, 7)
-NOBODY = 9
+WITH_NO_PERSON = 9
 LENGTHS = (15, 30, 60, 90)
 
 
 def _contacts(org: OrgState, count: int, rng: random.Random) -> Iterator[str]:
-    """First each of so many contacts, then any of them for ever."""
+    """Yield first each of so many contacts, then any of them for ever."""
     numbering, total = org.contacts.numbering, org.crowd.count
     known = [org.hostile_id, org.empty_id]
     sampled = [numbering.id_of(o) for o in rng.sample(range(total), min(total, count))]
@@ -47,7 +47,7 @@ def _contacts(org: OrgState, count: int, rng: random.Random) -> Iterator[str]:
 def _groups(
     org: OrgState, count: int, lead_ids: list[str], rng: random.Random
 ) -> Iterator[list[str]]:  # fmt: skip
-    """Who meets in each event; nobody twice."""
+    """Yield who meets in each event; no person twice."""
     contacts, met = _contacts(org, count * 3 // 5, rng), 0
     for number in range(count):
         if number % 10 in WITH_LEAD and lead_ids:
@@ -82,7 +82,7 @@ def events(org: OrgState, count: int, lead_ids: list[str], owners: list[str]) ->
             "AccountId": account_of(org, whos[0]) if whos else None,
         }  # fmt: skip
         table.add(number, row | computed("Event", table.entries, row, {"StartDateTime"}))
-        named: list[str | None] = [None] if number == NOBODY else [*whos]
+        named: list[str | None] = [None] if number == WITH_NO_PERSON else [*whos]
         for who in named:
             relation = relation_row(org, table.numbering.id_of(number), who, when)
             relations.add(relations.next_ordinal(), relation)

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 AWKWARD = (
     'a "quoted" word', "back\\slash at the end\\", "comma, semicolon; pipe|", "line\nfeed",
-    "carriage\r\nreturn", "tab\there", "emoji 😈 and 👩\u200d👩\u200d👧", "astral 𝒳𐍈", "u2028\u2028u2029\u2029",
+    "carriage\r\nreturn", "tab\there", "emoji 😈 and 👩\u200d👩\u200d👧", "astral 𝒳𐍈",
+    "u2028\u2028u2029\u2029",
     "nel\x85vt\x0bff\x0c", "fs\x1cgs\x1drs\x1e", "rtl \u202eabc\u202c עברית", "null", "NA", "N/A",
     "None", "\\N", "\\.", "  leading", "trailing  ", '"quoted"', "nul\x00inside", "true", "0123",
     "1e5", "'; DROP TABLE x; --", "NaN", "-", "=1+1", "e\u0301 combining", "\ufeffbom",
@@ -20,7 +21,7 @@ DATES = ("1700-01-01", "4000-12-31", "1970-01-01", "2024-02-29")
 
 
 def hostile(entries: dict[str, Entry]) -> Row:
-    """Values for every field that a user may write, each awkward in its own way."""
+    """Return values for every field that a user may write, each awkward in its own way."""
     row: Row = {}
     texts = numbers = dates = flags = 0
     for name, entry in entries.items():
@@ -56,7 +57,7 @@ def hostile(entries: dict[str, Entry]) -> Row:
 
 
 def empty(entries: dict[str, Entry]) -> Row:
-    """Null in every field that may be null."""
+    """Return null for every field that may be null."""
     return {
         name: None
         for name, entry in entries.items()

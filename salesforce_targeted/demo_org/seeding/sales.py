@@ -21,7 +21,7 @@ TODAY = NOON_OF_THE_END // 86_400
 
 
 def opportunities(org: OrgState, count: int, owners: list[str]) -> None:
-    """Make so many: the first and the third of each five are open, each thirteenth has no account."""
+    """Make so many: the first and third of each five are open, each thirteenth has no account."""
     rng = random.Random(f"{org.seed}/opportunities")
     table, accounts = org.tables["Opportunity"], org.tables["Account"]
     made = people.plausible(table.entries.values(), f"{org.seed}/opportunity rows", count)
@@ -31,7 +31,8 @@ def opportunities(org: OrgState, count: int, owners: list[str]) -> None:
         age, contact = rng.randrange(20, 400), rng.randrange(org.crowd.count)
         row = {
             **made[number % len(made)], **audit(NOON_OF_THE_END - age * 86_400 + number, owner),
-            "OwnerId": owner, "Name": f"{rng.choice(people.LAST_NAMES)} – Ausstattung {number}",
+            "OwnerId": owner,
+            "Name": f"{rng.choice(people.LAST_NAMES)} \u2013 Ausstattung {number}",
             "AccountId": None if number % 13 == 12 else accounts.numbering.id_of(account),
             "ContactId": org.contacts.numbering.id_of(contact) if number % 2 else None,
             "StageName": rng.choice(OPEN if is_open else CLOSED),
@@ -42,7 +43,7 @@ def opportunities(org: OrgState, count: int, owners: list[str]) -> None:
 
 
 def visits(org: OrgState, count: int, owners: list[str]) -> None:
-    """Make so many: of each seven, the sixth names no contact and the seventh nobody at all."""
+    """Make so many: of each seven, the sixth names no contact, the seventh no account either."""
     rng = random.Random(f"{org.seed}/visits")
     table, accounts = org.tables["Visit__c"], org.tables["Account"]
     made = people.plausible(table.entries.values(), f"{org.seed}/visit rows", count)
@@ -68,13 +69,13 @@ def hostile_records(org: OrgState) -> None:
     The lead is one that tasks and events name, the account one of an open opportunity.
     """
     kept = {"StageName", "Probability", "CloseDate", "Status__c", "Tier__c", "Minutes__c"}
-    for object, number in (("Lead", 0), ("Account", 0), ("Opportunity", 1), ("Visit__c", 1)):
-        table = org.tables[object]
+    for name, number in (("Lead", 0), ("Account", 0), ("Opportunity", 1), ("Visit__c", 1)):
+        table = org.tables[name]
         row = hostile(table.entries)
-        values = {name: value for name, value in row.items() if name not in kept}
+        values = {field: value for field, value in row.items() if field not in kept}
         # Few text fields: the longest holds all that others would have to be there for.
         long = "Description" if "Description" in table.entries else "Notes__c"
         values[long] = ("\r\n".join(AWKWARD) * 100)[:32_000]
         old = table.row(number) or {}
-        table.update(number, values | computed(object, table.entries, {**old, **values}, values))
-        org.hostile_ids[object] = table.numbering.id_of(number)
+        table.update(number, values | computed(name, table.entries, {**old, **values}, values))
+        org.hostile_ids[name] = table.numbering.id_of(number)

@@ -78,7 +78,7 @@ def _canonical(entries: dict[str, Entry], name: str) -> str | None:
 
 
 def reader(org: OrgState, table: Table, name: str) -> Read:
-    """How to read the field *name* of a row."""
+    """Return a function that reads the field *name* of a row."""
     if table.entries[name]["type"] in ("address", "location"):
         return lambda row: org.value(table, row, name)
     return lambda row: row.get(name)
@@ -114,7 +114,7 @@ def _resolve_parent(
 
 # -------------------------------------------------------------------- literals
 def comparable(path: Path, literal: Literal, now: datetime) -> Any:
-    """The literal as a value of the field's type; a range literal as a pair of texts."""
+    """Return the literal as a value of the field's type; a range literal as a pair of texts."""
     kind, name = path.entry["type"], path.names[-1]
     if literal.kind == "null":
         return None
@@ -144,7 +144,7 @@ def comparable(path: Path, literal: Literal, now: datetime) -> Any:
 
 
 def _wrong_type(name: str, kind: str, *, quoted: bool = False) -> Refused:
-    # Source: recorded answers; INVALID_FIELD whichever way the quotes are wrong.
+    # Source: recorded responses; INVALID_FIELD whichever way the quotes are wrong.
     wanted = "should be enclosed in quotes" if quoted else "should not be enclosed in quotes"
     message = f"value of filter criterion for field '{name}' must be of type {kind} and {wanted}"
     return Refused(400, "INVALID_FIELD", message)
@@ -163,7 +163,7 @@ def _moment(kind: str, name: str, literal: Literal, now: datetime) -> Any:
 
 
 def span(kind: str, literal: Literal, now: datetime) -> tuple[str, str]:
-    """First instant (day) of a range literal and the first one after it, in UTC."""
+    """Return the first instant (day) of a range literal and the first one after it, in UTC."""
     word, count = literal.value
     today = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     day = timedelta(days=1)
@@ -194,7 +194,7 @@ def _filterable(path: Path) -> None:
 
 
 def predicate(org: OrgState, table: Table, condition: Condition) -> Keep:
-    """The condition as a function of a row.
+    """Turn a condition into a function of a row.
 
     Raises:
         Refused: for what Salesforce would not run.
@@ -241,7 +241,7 @@ def _folded(path: Path) -> Read:
 
 
 def comparison(path: Path, operator: str, literal: Literal, now: datetime) -> Keep:
-    """One comparison; a null never satisfies an ordering."""
+    """Turn a comparison into a function of a row; a null never satisfies an ordering."""
     if operator == "LIKE":
         return _like(path, literal)
     value, read = comparable(path, literal, now), _folded(path)

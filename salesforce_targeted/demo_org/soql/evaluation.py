@@ -1,4 +1,4 @@
-"""Runs a parsed query over the org: which rows, in which order, or which groups.
+"""Run a parsed query over the org: which rows, in which order, or which groups.
 
 Source: SOQL and SOSL Reference, "GROUP BY", "ORDER BY", "OFFSET"; rules of aggregates measured on
 real orgs, see the project's reference of Salesforce behaviour.
@@ -40,15 +40,15 @@ class Selection:
 
 
 @dataclass
-class Answer:
-    """What a query came to: a count, groups, or a selection of rows."""
+class QueryResult:
+    """The result of a query: a count, groups, or a selection of rows."""
 
     total: int
     groups: list[Row] | None = None
     selection: Selection | None = None
 
 
-def run(org: OrgState, query: Query, *, all_rows: bool) -> Answer:
+def run(org: OrgState, query: Query, *, all_rows: bool) -> QueryResult:
     """Evaluate *query*.
 
     Raises:
@@ -78,11 +78,11 @@ def run(org: OrgState, query: Query, *, all_rows: bool) -> Answer:
         ordered = _ordered(table, list(found), order, query)
         stop = None if query.limit is None else query.offset + query.limit
         ordinals = array("q", ordered[query.offset : stop])
-    return Answer(len(ordinals), selection=Selection(table, paths, ordinals))
+    return QueryResult(len(ordinals), selection=Selection(table, paths, ordinals))
 
 
 def selected(org: OrgState, table: Table, query: Query) -> list[Path]:
-    """The fields of the SELECT list, FIELDS() written out."""
+    """Return the fields of the SELECT list, FIELDS() written out."""
     paths = [resolve(org, table, item) for item in query.select if isinstance(item, str)]
     if query.fields_group is not None:
         if query.fields_group not in ("ALL", "CUSTOM", "STANDARD"):
@@ -146,7 +146,7 @@ def _ordered(table: Table, ordinals: list[int], order: list[Path], query: Query)
 # -------------------------------------------------------------------- groups
 def _aggregate(
     org: OrgState, table: Table, query: Query, keep: Keep | None, *, all_rows: bool
-) -> Answer:  # fmt: skip
+) -> QueryResult:  # fmt: skip
     found = org.visible(
         table, all_rows=all_rows, ordinals=candidates(org, table, query.where), keep=keep
     )
@@ -154,7 +154,7 @@ def _aggregate(
         if query.order_by:
             raise malformed("Order by not allowed with COUNT()")
         total = sum(1 for _ in found) if keep or table.hidden else _size(org, table, all_rows)
-        return Answer(total if query.limit is None else min(total, query.limit))
+        return QueryResult(total if query.limit is None else min(total, query.limit))
     if query.limit is not None and not query.group_by:
         raise malformed("Non-grouped query that uses overall aggregate functions cannot also use "
                         "LIMIT")  # fmt: skip
@@ -191,11 +191,11 @@ def _aggregate(
         | {name: value(key, rows) for name, value in columns.items()}
         for key, rows in groups
     ]
-    return Answer(len(made), groups=made)
+    return QueryResult(len(made), groups=made)
 
 
 def _mentioned(query: Query) -> set[str]:
-    """Every field that the groups of a query are made of, ordered by or chosen by."""
+    """Return every field that the groups of a query are made of, ordered by or chosen by."""
     subjects: list[str | Aggregate] = [*query.select, *query.group_by]
     subjects += [term.subject for term in query.order_by]
     conditions = [query.having] if query.having else []
@@ -212,7 +212,7 @@ def _mentioned(query: Query) -> set[str]:
 
 
 def _size(org: OrgState, table: Table, all_rows: bool) -> int:
-    """How many rows our user sees; only changed rows can be out of sight."""
+    """Count the rows that our user sees; only changed rows can be out of sight."""
     if table.name in BY_RELATIONS:
         return sum(1 for _ in org.visible(table, all_rows=all_rows))
     unseen = 0

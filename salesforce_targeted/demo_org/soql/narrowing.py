@@ -34,7 +34,7 @@ def candidates(org: OrgState, table: Table, condition: Condition | None) -> Iter
 
 
 def _narrowed(org: OrgState, table: Table, condition: Condition | None) -> Iterable[int] | None:
-    """The same; but one side of an id is a range of numbers, not every one of which is a row's."""
+    """Narrow as above; one side of an id is a range of numbers, some of which have no row."""
     if isinstance(condition, parser.Junction) and condition.operator == "AND":
         found = [_narrowed(org, table, part) for part in condition.parts]
         lists = [f for f in found if isinstance(f, list)]
@@ -96,7 +96,7 @@ def _chain(first: Iterable[int], then: Iterable[int]) -> Iterable[int]:
 
 # -------------------------------------------------------------------- keyset over groups
 def keyset(table: Table, query: parser.Query) -> bool:
-    """Whether groups can be read in their order from an index, as far as the limit goes.
+    """Return whether groups can be read in their order from an index, as far as the limit goes.
 
     That is ``… GROUP BY RelationId ORDER BY RelationId LIMIT n``: without it, each of fifty such
     calls would group all 300,000 relations of a big org.
@@ -112,7 +112,7 @@ def keyset(table: Table, query: parser.Query) -> bool:
 
 
 def from_key(table: Table, query: parser.Query) -> Iterable[int]:
-    """Ordinals in the order of the grouped field, from what the condition starts after."""
+    """Return ordinals in the order of the grouped field, from what the condition starts after."""
     pairs, name = table.index(query.group_by[0]), query.group_by[0]
     parts = [query.where]
     if isinstance(query.where, parser.Junction) and query.where.operator == "AND":

@@ -113,12 +113,12 @@ class Query:
 
     @property
     def aggregates(self) -> list[Aggregate]:
-        """The aggregate functions of the SELECT list."""
+        """Return the aggregate functions of the SELECT list."""
         return [item for item in self.select if isinstance(item, Aggregate)]
 
     @property
     def counts_all(self) -> bool:
-        """Whether this is ``SELECT COUNT() FROM …``."""
+        """Return whether this is ``SELECT COUNT() FROM …``."""
         return self.select == [Aggregate("COUNT", "")]
 
 
@@ -161,7 +161,7 @@ class _Parser:
         return self._context(at, f"unexpected token: '{token}'")
 
     def _word(self) -> str:
-        """The next token in capitals if it is a word or a mark, else empty."""
+        """Return the next token in capitals if it is a word or a mark, else an empty text."""
         if self.at < len(self.tokens) and self.tokens[self.at][0] in ("word", "mark"):
             return self.tokens[self.at][1].upper()
         return ""

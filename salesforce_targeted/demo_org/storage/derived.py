@@ -1,8 +1,8 @@
 """What an org computes from a stored row's other fields: names, stages, formulas.
 
 Rules:
-- A computed value moves when a field that it is made of is written; whoever writes the computed
-  field itself, has it his way: tests set what no user could.
+- A computed value moves when a field that it is made of is written; a change that writes the
+  computed field itself wins: tests set what no user could.
 - Contacts are not stored whole and compute theirs when read: see ``people.derive``.
 
 Source: Object Reference, "Lead", "Opportunity", "Event".
@@ -30,7 +30,7 @@ def _name(row: Row) -> Row:
 
 
 def _stage(row: Row) -> Row:
-    """A stage of the org's own (none in ``STAGES``) is an open one."""
+    """Derive from the stage; one of the org's own (not in ``STAGES``) is open."""
     closed, won, percent, category = STAGES.get(row["StageName"], (False, False, 50, "Pipeline"))
     return {
         "IsClosed": closed, "IsWon": won, "Probability": float(percent),
@@ -80,7 +80,7 @@ RULES: dict[str, tuple[tuple[frozenset[str], Callable[[Row], Row]], ...]] = {
 
 
 def computed(object: str, entries: dict[str, Entry], row: Row, written: Iterable[str]) -> Row:
-    """What follows in *row*, the new values already in it, from the fields that were written."""
+    """Return what follows from the fields written; *row* holds the new values already."""
     given = set(written)
     made: Row = {}
     for sources, rule in RULES.get(object, ()):

@@ -37,7 +37,8 @@ FIRST_NAMES = (
 LAST_NAMES = (
     "Abbott", "Bauer", "Castillo", "Dupont", "Eriksen", "Fischer", "García", "Horváth", "Ivanova",
     "Jansen", "Kowalski", "Lindqvist", "Müller", "Nakamura", "O'Brien", "Petrov", "Quispe", "Rossi",
-    "Schäfer", "Tanaka", "Urquhart", "Vargas", "Weiß", "Xu", "Yılmaz", "Zimmermann", "de la Cruz",
+    "Schäfer", "Tanaka", "Urquhart", "Vargas", "Weiß", "Xu", "Y\u0131lmaz", "Zimmermann",
+    "de la Cruz",
 )  # fmt: skip
 OWN = (
     "Id", "LastName", "Name", "Email", "Phone", "AccountId", "OwnerId", "CreatedDate",
@@ -64,7 +65,7 @@ _WORDS = [
 
 
 def invented(entry: Entry, rng: random.Random) -> Any:
-    """A plausible value of the field's type; null as often as real orgs leave things empty."""
+    """Return a plausible value of the field's type; null as often as real orgs leave it empty."""
     kind, name, length = entry["type"], entry["name"], entry["length"]
     if kind == "boolean":
         return rng.random() < 0.3
@@ -102,14 +103,14 @@ def invented(entry: Entry, rng: random.Random) -> Any:
 
 
 def plausible(entries: Iterable[Entry], seed: str, count: int) -> list[Row]:
-    """Invented rows to vary *count* records by, a few dozen at most; no compound fields."""
+    """Return invented rows to vary *count* records by, a few dozen at most; no compound fields."""
     rng = random.Random(seed)
     plain = [entry for entry in entries if entry["type"] not in COMPOUND_TYPES]
     return [{e["name"]: invented(e, rng) for e in plain} for _ in range(min(count, PLAUSIBLE))]
 
 
 class Crowd:
-    """The contacts that nobody has changed yet."""
+    """The contacts that are unchanged so far."""
 
     def __init__(
         self, seed: int, count: int, accounts: Sequence[str], users: Sequence[str],
@@ -124,7 +125,7 @@ class Crowd:
         self._variants: list[Row | None] = [None] * VARIANTS
 
     def variant(self, number: int) -> Row:
-        """All values but the own ones; an own name stands here only where it is null."""
+        """Return all values but the own ones; an own name stands here only where it is null."""
         made = self._variants[number]
         if made is None:
             rng = random.Random(f"{self.seed}/{number}")
@@ -144,19 +145,19 @@ class Crowd:
         return made
 
     def created(self, ordinal: int) -> int:
-        """Seconds since 1970 at which contact *ordinal* was created."""
+        """Return the seconds since 1970 at which contact *ordinal* was created."""
         return int(FIRST_CREATED + ordinal * self._step)
 
     def first_possible(self, seconds: int) -> int:
-        """The lowest ordinal whose SystemModstamp can be *seconds* or later."""
+        """Return the lowest ordinal whose SystemModstamp can be *seconds* or later."""
         return max(0, int((seconds - STAMP_SPREAD - FIRST_CREATED) / self._step) - 1)
 
     def account_of(self, ordinal: int) -> str:
-        """The account that contact *ordinal* belongs to."""
+        """Return the account that contact *ordinal* belongs to."""
         return self._accounts[ordinal * 7919 % len(self._accounts)]
 
     def own(self, ordinal: int) -> tuple[str, ...]:
-        """The values of the fields ``OWN``, in that order; instants without their offset."""
+        """Return the values of the fields ``OWN``, in that order; instants without their offset."""
         id_ = self.numbering.id_of(ordinal)
         variant = self.variant(ordinal % VARIANTS)
         round_ = ordinal // VARIANTS
@@ -175,7 +176,7 @@ class Crowd:
         )  # fmt: skip
 
     def row(self, ordinal: int) -> Row:
-        """Contact *ordinal*, every field but the compound ones."""
+        """Return contact *ordinal*, every field but the compound ones."""
         own = dict(zip(OWN, self.own(ordinal), strict=True))
         for name in INSTANTS:
             own[name] += "+0000"
@@ -183,7 +184,7 @@ class Crowd:
 
 
 def derive(row: Row, tiers: dict[str, Any]) -> Row:
-    """What the org computes from a contact's other fields: its name and its formulas."""
+    """Compute a contact's name and formulas from its other fields."""
     visits = row.get("Visits__c")
     return {
         "Name": " ".join(filter(None, (row.get("FirstName"), row.get("LastName")))),

@@ -61,14 +61,14 @@ class OrgState:
         self.my_domain = True  # False: this host is login.salesforce.com
         self.rotate_refresh_tokens = False
         self.users_by_name = {"integration@demo.example": "demo-password"}
-        self.security_token = "SECURITYTOKEN"
+        self.security_token = "SECURITYTOKEN"  # noqa: S105 - known to all
         self.client_id, self.client_secret = "demo-client-id", "demo-client-secret"
         self.client_credentials_user = True
         self.jwt_public_key: bytes | None = None  # PEM; None: signatures are not checked
         self.refresh_tokens: set[str] = {"demo-refresh-token"}
         self.sessions: set[str] = set()
         self._sessions_made = 0
-        self.token_secret = "demoSession"  # the end of every session's token
+        self.token_secret = "demoSession"  # noqa: S105 - the end of every session's token
         self.page_rows = 2000
         self.bulk_seconds = 0.0
         self.bulk_page_rows = 50_000
@@ -88,7 +88,7 @@ class OrgState:
 
     # ---------------------------------------------------------------- sessions and counters
     def issue_token(self) -> str:
-        """Sign somebody in: a new valid access token."""
+        """Sign in: return a new valid access token."""
         with self.lock:
             self._sessions_made += 1
             token = f"{self.org_id[:15]}!AQ{self.seed}.{self._sessions_made:06}.{self.token_secret}"
@@ -96,13 +96,13 @@ class OrgState:
             return token
 
     def expire_sessions(self) -> None:
-        """End every session: the next call of each is answered 401."""
+        """End every session: the next call of each gets 401."""
         with self.lock:
             self.sessions.clear()
 
     @property
     def billed(self) -> int:
-        """Calls that count against the daily limit, since the start or :meth:`reset_calls`."""
+        """Return the calls billed since the start or :meth:`reset_calls`."""
         return sum(self.calls.values())
 
     def reset_calls(self) -> None:
@@ -129,30 +129,30 @@ class OrgState:
 
     @property
     def now_text(self) -> str:
-        """The clock as JSON would carry it."""
+        """Return the clock as JSON carries it."""
         return text_of(self.now)
 
     @property
     def requests(self) -> list[tuple[str, str]]:
-        """The last 100,000 requests as (method, path with its query), oldest first."""
+        """Return the last 100,000 requests as (method, path with its query), oldest first."""
         with self.lock:
             return list(self.arrived)
 
     # ---------------------------------------------------------------- objects and rows
     @property
     def contacts(self) -> ContactTable:
-        """The contacts."""
+        """Return the table of contacts."""
         table = self.tables["Contact"]
         assert isinstance(table, ContactTable)
         return table
 
     @property
     def crowd(self) -> Crowd:
-        """Those contacts that are made by number."""
+        """Return the contacts that are made by number."""
         return self.contacts.crowd
 
     def object(self, name: str) -> Table | None:
-        """The table of an object by its name in any case, or None if our user has no such one."""
+        """Return an object's table by its name in any case; None if our user has no such object."""
         for table in self.tables.values():
             if table.name.lower() == name.lower():
                 absent = table.name in BY_RELATIONS and not self.shared_activities
@@ -160,13 +160,13 @@ class OrgState:
         return None
 
     def find(self, table: Table, id_: str) -> int | None:
-        """The ordinal of an existing row, whatever its state; None if there is none."""
+        """Return the ordinal of an existing row in any state; None if there is none."""
         full = normal(id_)
         ordinal = None if full is None else table.numbering.ordinal_of(full)
         return ordinal if ordinal is not None and ordinal in table else None
 
     def shows(self, table: Table, ordinal: int, row: Row, *, all_rows: bool) -> bool:
-        """Whether ``query`` (or ``queryAll``) returns the row to our user."""
+        """Return whether ``query`` (or ``queryAll``) returns the row to our user."""
         if ordinal in table.hidden:
             return False
         if table.name in BY_RELATIONS:
@@ -199,7 +199,7 @@ class OrgState:
         self, table: Table, *, all_rows: bool, ordinals: Iterable[int] | None = None,
         keep: Callable[[Row], bool] | None = None,
     ) -> Iterator[int]:  # fmt: skip
-        """Ordinals of the rows that our user sees, of *ordinals* or of all, in that order."""
+        """Yield ordinals of the rows that our user sees, of *ordinals* or of all, in that order."""
         plain = isinstance(table, ContactTable)
         for ordinal in table.ordinals() if ordinals is None else ordinals:
             untouched = plain and ordinal not in table.changed and ordinal not in table.hidden
@@ -214,13 +214,13 @@ class OrgState:
                 yield ordinal
 
     def value(self, table: Table, row: Row, name: str) -> Any:
-        """A field's value in a row; compound ones are put together."""
+        """Return a field's value in a row; compound ones are put together."""
         if table.entries[name]["type"] in ("address", "location"):
             return compound(row, name)
         return row.get(name)
 
     def parent(self, id_: str | None) -> tuple[Table, Row] | None:
-        """The row that a reference points at, if our user may see it."""
+        """Return the row that a reference points at, if our user may see it."""
         if not id_:
             return None
         for table in self.tables.values():
@@ -236,7 +236,7 @@ class OrgState:
     def rows(
         self, object: str, all_rows: bool = False, ids: Iterable[str] | None = None
     ) -> dict[str, Row]:
-        """What ``query`` (``queryAll``) would show our user: every visible field of every row."""
+        """Return what ``query`` (``queryAll``) shows our user: each visible field of each row."""
         with self.lock:
             table = self.object(object)
             if table is None:
@@ -254,13 +254,13 @@ class OrgState:
             return made
 
     def fields(self, object: str) -> list[Entry]:
-        """The describe entries that our user sees; none if the object is not there."""
+        """Return the describe entries that our user sees; none if the object is not there."""
         with self.lock:
             table = self.object(object)
             return [] if table is None else [dict(e) for e in table.visible_entries().values()]
 
     def active_ids(self) -> list[str]:
-        """Ids of the contacts that some visible relation (or Task.WhoId) points at, ascending."""
+        """Return ids of contacts that a visible relation (or Task.WhoId) names, ascending."""
         source = TASK.relations if self.shared_activities else TASK.name
         return self.named_ids(source, "RelationId" if self.shared_activities else "WhoId")
 
@@ -268,7 +268,7 @@ class OrgState:
         self, by: str, field: str, object: str = "Contact",
         keep: Callable[[Row], bool] | None = None,
     ) -> list[str]:  # fmt: skip
-        """Ids of an object that *field* of visible rows of *by* names, ascending.
+        """Return ids of an object that *field* of visible rows of *by* names, ascending.
 
         Args:
             keep: Which rows of *by* count; all, if it is not given.
@@ -283,7 +283,7 @@ class OrgState:
 
 
 def new_tables() -> list[Table]:
-    """The stored objects, empty; contacts need a crowd and are made by the seeding."""
+    """Return the stored objects, empty; contacts need a crowd and are made by the seeding."""
     return [
         Table("Account", "001", core.account()),
         Table("User", "005", core.user()),

@@ -25,7 +25,7 @@ PARTS = ("city", "country", "geocodeAccuracy", "latitude", "longitude", "postalC
 
 
 def compound(row: Row, name: str) -> Row | None:
-    """The address or location *name*, or None where all of its parts are null."""
+    """Return the address or location *name*, or None where all of its parts are null."""
     if name.endswith("__c"):
         stem = name.removesuffix("__c")
         parts = {part: row.get(f"{stem}__{part.title()}__s") for part in ("latitude", "longitude")}
@@ -53,14 +53,14 @@ class Table:
         self.prepared: dict[Any, Any] = {}  # see ``templates``; shared with frozen views
 
     def frozen(self) -> Self:
-        """The table as it is now, whatever is done to it later."""
+        """Return a copy of the table that later changes leave as it is."""
         view = copy.copy(self)
         view.changed, view.hidden = dict(self.changed), set(self.hidden)
         view.entries, view.unseen = dict(self.entries), set(self.unseen)
         return view
 
     def visible_entries(self) -> dict[str, Entry]:
-        """Describe entries that our user sees, by name."""
+        """Return the describe entries that our user sees, by name."""
         return {name: e for name, e in self.entries.items() if name not in self.unseen}
 
     def __contains__(self, ordinal: int) -> bool:
@@ -70,15 +70,15 @@ class Table:
         return len(self.changed)
 
     def ordinals(self, start: int = 0) -> Iterator[int]:
-        """Every row's ordinal from *start*, ascending; deleted rows too."""
+        """Yield every row's ordinal from *start*, ascending; deleted rows too."""
         return (o for o in list(self.changed) if o >= start)
 
     def row(self, ordinal: int) -> Row | None:
-        """The row, or None if there is none."""
+        """Return the row, or None if there is none."""
         return self.changed.get(ordinal)
 
     def next_ordinal(self) -> int:
-        """The number of the next new row."""
+        """Return the number of the next new row."""
         return self._next
 
     def add(self, ordinal: int, row: Row) -> None:
@@ -98,7 +98,7 @@ class Table:
         self.revision += 1
 
     def index(self, name: str) -> list[tuple[str, int]]:
-        """(value, ordinal) of every stored row in ascending order, nulls first as empty texts."""
+        """Return (value, ordinal) of every stored row, ascending; nulls are empty texts."""
         held = self._indexes.get(name)
         if held is None or held[0] != self.revision:
             pairs = [(row.get(name) or "", ordinal) for ordinal, row in self.changed.items()]
@@ -123,7 +123,7 @@ class ContactTable(Table):
         self.patches: dict[str, list[Callable[[Row], Any]]] = {}
 
     def frozen(self) -> Self:
-        """As :meth:`Table.frozen`; account tiers, which a formula shows, are kept as well."""
+        """Copy as :meth:`Table.frozen`, with the account tiers that a formula shows."""
         view = super().frozen()
         view.purged = set(self.purged)
         view.patches = {name: list(steps) for name, steps in self.patches.items()}
@@ -141,7 +141,7 @@ class ContactTable(Table):
         return self.crowd.count + newer - sum(1 for o in self.purged if o < self.crowd.count)
 
     def ordinals(self, start: int = 0) -> Iterator[int]:
-        """As :meth:`Table.ordinals`."""
+        """Yield as :meth:`Table.ordinals` does."""
         for ordinal in range(start, self.crowd.count):
             if ordinal not in self.purged:
                 yield ordinal
@@ -149,7 +149,7 @@ class ContactTable(Table):
         yield from sorted(o for o in list(self.changed) if o >= first_new)
 
     def row(self, ordinal: int) -> Row | None:
-        """The row as it stands: crowd, patches, changes, then what the org computes."""
+        """Return the row as it stands: crowd, patches, changes, then what the org computes."""
         if ordinal not in self:
             return None
         row = self.crowd.row(ordinal) if ordinal < self.crowd.count else {}
@@ -167,16 +167,16 @@ class ContactTable(Table):
         return row
 
     def update(self, ordinal: int, changes: Row) -> None:
-        """As :meth:`Table.update`; only the difference is kept."""
+        """Update as :meth:`Table.update`; only the difference is kept."""
         self.changed[ordinal] = {**self.changed.get(ordinal, {}), **changes}
 
     def remove(self, ordinal: int) -> None:
-        """As :meth:`Table.remove`."""
+        """Remove as :meth:`Table.remove` does."""
         self.changed.pop(ordinal, None)
         self.purged.add(ordinal)
 
     def patch(self, name: str, value: Callable[[Row], Any]) -> None:
-        """As :meth:`Table.patch`, without making 600,000 rows."""
+        """Patch as :meth:`Table.patch`, without making 600,000 rows."""
         for ordinal, changes in list(self.changed.items()):
             if name in changes:
                 self.changed[ordinal] = {**changes, name: value(changes)}

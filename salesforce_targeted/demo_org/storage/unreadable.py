@@ -1,10 +1,10 @@
-"""Records and fields that can't be read: an answer that would hold one is refused as a whole.
+"""Records and fields that can't be read: a response that would hold one is refused as a whole.
 
 ``org.poisons.add("Contact", id)`` makes every read of that record fail, with ``field`` only reads
 of that field, without an id reads of the field of any record. ``org.poisons.clear()`` cures all.
 
 Source: REST API Developer Guide, "Status Codes and Error Responses" (500 UNKNOWN_EXCEPTION). That
-one record can cost an answer all the others is [K]: recorded of formula fields, not documented.
+one record can cost a response all the others is [K]: recorded of formula fields, not documented.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Poisons:
 
     def __init__(self, find: Callable[[str, str], int | None]) -> None:
         self._find = find
-        # Object to field or ANY, to rows (None: all of them) and what is answered.
+        # Object to field or ANY, to rows (None: all of them) and the refusal.
         self._of: dict[str, list[tuple[str, int | None, Refused]]] = {}
 
     def add(
@@ -46,11 +46,11 @@ class Poisons:
         self._of.setdefault(object, []).append((field, ordinal, refused))
 
     def clear(self) -> None:
-        """Everything can be read again."""
+        """Make everything readable again."""
         self._of.clear()
 
     def check(self, object: str, fields: Iterable[str], ordinals: Sequence[int]) -> None:
-        """Refuse to answer with those fields of those rows if one of them can't be read."""
+        """Refuse to return those fields of those rows if one of them can't be read."""
         if object not in self._of or not ordinals:
             return
         read, rows = set(fields), set(ordinals)
