@@ -77,7 +77,6 @@ class Ledger:
         mode: ``incremental`` (the default run), ``full``, ``since``, ``limit``.
         tallies: Object name to its tally.
         plans: Object name to the plan that was carried out.
-        predicted: Calls that the plans foresaw, by kind.
         tasks_missing: Why a task that a held relation names is not shown by a plain read:
             ``archived`` (held all the same, read through queryAll), ``deleted``, ``hidden``.
         contacts_gone: Contact id to why the org does not return it.
@@ -93,7 +92,6 @@ class Ledger:
     relations: RelationTally = field(default_factory=RelationTally)
     tallies: dict[str, Tally] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
-    predicted: Counter[str] = field(default_factory=Counter)
     tasks_missing: dict[str, list[str]] = field(
         default_factory=lambda: {"archived": [], DELETED: [], HIDDEN: []}
     )
@@ -134,10 +132,6 @@ class Ledger:
             self.stopped = error
             self.scope_complete = False
             self.step(f"stopping: {error}")
-
-    def predict(self, kind: str, calls: int) -> None:
-        """Note calls that a step will need, as soon as what it depends on is known."""
-        self.predicted[kind] += calls
 
     def reject(self, rejected: Rejected) -> None:
         """Note a record or value that could not be fetched or loaded, once."""
@@ -192,8 +186,6 @@ class Ledger:
             "calls": {
                 "total": self.calls.total,
                 "by_kind": dict(sorted(self.calls.by_kind.items())),
-                "predicted": self.predicted.total(),
-                "predicted_by_kind": dict(sorted((+self.predicted).items())),
                 "org_remaining": self.org_remaining,
             },
             "plan": plan.facts() if plan else {"api": None, "price": {}},

@@ -34,7 +34,6 @@ SCHEMA = pa.schema(
         pa.field("seconds", pa.float64()),
         pa.field("cursor", TIMESTAMP),
         pa.field("calls_total", pa.int64()),
-        pa.field("calls_predicted", pa.int64()),
         *(
             pa.field(f"{part}_{name}", pa.int64())
             for part, names in _COUNTED.items()
@@ -68,7 +67,6 @@ def row(facts: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": facts["seconds"],
         "cursor": facts["cursor"],
         "calls_total": facts["calls"]["total"],
-        "calls_predicted": facts["calls"]["predicted"],
         **counts,
         "relations_explained_pct": facts["closure"]["relations_explained_pct"],
         "warning_count": len(facts["warnings"]),

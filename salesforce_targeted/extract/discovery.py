@@ -42,9 +42,8 @@ def discovered(run: Run) -> IdCounts:
 
 def _discover(run: Run) -> IdCounts:
     since = run.scope.since or run.settings.since
-    first, per_call = run.first_groups, run.client.limits.groups_per_query
+    first = run.first_groups
     begin = first[-1][run.junction.who] if first else run.target.first_id or ""
-    cuts = _cuts(run, begin)
     batches = queries.active(
         run.client,
         run.junction,
@@ -52,19 +51,12 @@ def _discover(run: Run) -> IdCounts:
         since=since if run.filters_by_stamp else None,
         after=run.target.first_id,
         first=first,
-        cuts=cuts,
+        cuts=_cuts(run, begin),
     )
     rows = pa.concat_tables(batches)
     # An org that sorts ids in another order than ours may answer one in two ranges.
     once = rows.group_by("id").aggregate([("count", "max")]).rename_columns(["id", "count"])
-    found = IdCounts(once)
-    if first is None or not queries.is_last(first, run.junction, run.key_prefix, per_call):
-        # A range ends with a batch that is not full; the last contacts with one of other objects.
-        starts = [span(found.ids, "", low)[1] for low in (begin, *cuts)]
-        ends = [*starts[1:], len(found)]
-        in_ranges = [end - start for start, end in zip(starts, ends, strict=True)]
-        run.ledger.predict("query", sum(many // per_call + 1 for many in in_ranges))
-    return found
+    return IdCounts(once)
 
 
 def _cuts(run: Run, begin: str) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from math import ceil
 from typing import Any
 
@@ -107,18 +106,14 @@ def refresh(run: Run, table: str, chosen: Pass, books: Refreshed) -> Iterator[pa
     if len(chosen.ids):
         plan = plan_of(run, object_name, columns, len(chosen.ids))
         run.ledger.plans[object_name] = plan
-        run.ledger.predict(plan.api.value, plan.calls)
 
         def otherwise(left: int, error: BulkJobError) -> Plan:
             run.ledger.warn(f"{error} The {left:,} records that it left were read otherwise")
-            other = plan_of(run, object_name, columns, left, but=Api.BULK)
-            run.ledger.predict(other.api.value, other.calls)
-            return other
+            return plan_of(run, object_name, columns, left, but=Api.BULK)
 
         answers = retrieve(
             run.client, plan, chosen.ids, columns, run.bulk_jobs,
             otherwise=None if plan.forced else otherwise,
-            foresee=partial(run.ledger.predict, plan.api.value),
         )  # fmt: skip
         try:
             yield from rebatch.tables(
@@ -183,9 +178,6 @@ def _note(run: Run, answer: Retrieved, columns: Columns, books: Refreshed) -> No
             newest = pc.max(batch.table.column(stamp.name)).as_py()
             if isinstance(newest, datetime):
                 books.newest = max(books.newest or newest, newest)
-    if answer.followed_up:
-        per_call = soql.ids_that_fit(columns.fields, columns.object_name, run.client.limits)
-        run.ledger.predict("query_all", ceil(answer.followed_up / per_call))
     books.gone.update({gone.id: gone for gone in answer.gone})
     books.archived.extend(answer.archived)
 
@@ -241,7 +233,6 @@ def _modified(run: Run, object_name: str, since: datetime, some: pa.Array) -> pa
     try:
         for read, page in enumerate(pages, start=1):
             found.update(record["Id"] for record in page)
-            run.ledger.predict("query_all" if read == 1 else "query_more", 1)
             if read > enough:
                 return some
     except SalesforceError as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from math import ceil
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -77,19 +76,14 @@ class RelationRefresh:
         known = run.opening.relations
         if self.whole and since is None and known is not None:
             some = relation_pages.ranges(run.client, run.junction, known)
-            run.ledger.predict("composite", int(len(some) > 1))
-        rows = [0] * len(some)
         ours = True
         for number, batch in relation_pages.read_ranges(
             run.client, run.junction, self.columns, some, since=since, limit=run.scope.limit
         ):
-            rows[number] += len(batch)
             ours = ours and _within(batch, some[number])
             new = batch if ours else self._not_yet(batch)
             self._seen(new)
             yield new
-        per_page = run.client.limits.rows_per_query_page
-        run.ledger.predict("query", sum(max(1, ceil(many / per_page)) for many in rows))
 
     def _seen(self, batch: Batch) -> None:
         self.read_ids.add(batch.table.column(self.columns.key.name))
@@ -103,8 +97,6 @@ class RelationRefresh:
 
     def read_again(self, ids: pa.Array) -> Iterator[pa.Table]:
         """Read some relations again and yield those to load."""
-        per_call = relation_pages.ids_per_call(self.run.junction, self.columns)
-        self.run.ledger.predict("query", ceil(len(ids) / per_call))
         pages = relation_pages.read_by_ids(
             self.run.client, self.run.junction, self.columns, ids.to_pylist()
         )
@@ -156,7 +148,6 @@ class RelationRefresh:
             )
             pages.append(pa.table({"id": ids, "who": who_of}))
             self.unread.update(one.record_id for one in page.rejected if not one.field)
-            run.ledger.predict("query", 1)
         shown = pa.concat_tables(pages).group_by("id").aggregate([("who", "max")])
         live = self._live(self.who, who)
         both = shown.join(live, keys="id", join_type="left outer")
@@ -304,7 +295,6 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
     fields = ["Id", "IsDeleted", "IsArchived"]
     reasons = dict.fromkeys(tasks, TASK_DELETED)
     per_call = soql.ids_that_fit(fields, "Task", run.client.limits)
-    run.ledger.predict("query_all", ceil(len(tasks) / per_call))
     for start in range(0, len(tasks), per_call):
         some = soql.id_in(tasks[start : start + per_call])
         for record in run.client.records(soql.select(fields, "Task", some), all_rows=True):

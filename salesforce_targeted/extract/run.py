@@ -173,7 +173,6 @@ class Run:
         """
         where = self.held.location  # refuses, before a call, a load that would lose rows
         plain = self.scope.complete and self.settings.since is None
-        self.ledger.predict("composite", 1)
         found = opening(self.client, self.target, discovery=plain)
         org, held = org_of(self.client), held_org(self.state)
         if held is not None and org.is_another_than(held):
@@ -222,7 +221,6 @@ class Run:
         if self.junction is self.target.discovered_by and self.opening.relations is not None:
             return self.opening.relations
         floor = self.settings.since if self.filters_by_stamp else None
-        self.ledger.predict("query", 1)
         return queries.count(self.client, self.junction, floor)
 
     @cached_property
@@ -303,7 +301,6 @@ class Run:
         """About how many records the org has; 0 where so few are wanted that it doesn't matter."""
         if ids <= _CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
             return 0
-        self.ledger.predict("record_count", 1)
         return self.client.record_counts([object_name]).get(object_name, 0)
 
     def shows(self, object_name: str) -> bool:

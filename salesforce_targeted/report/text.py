@@ -167,7 +167,7 @@ def _summary(facts: Mapping[str, Any]) -> str:
          f"{contacts['new']:,} / {contacts['updated']:,} / {contacts['unchanged']:,}"),
         ("Contacts per second", f"{rate:,.0f}"),
         ("Contacts held", _number(contacts["held"])),
-        ("API calls", f"{calls['total']} (foreseen {calls['predicted']}){_left(calls)}"),
+        ("API calls", f"{calls['total']}{_left(calls)}"),
         *((f"Contacts: {name}", f"{n:,}") for name, n in facts["statistics"].items()),
     ]  # fmt: skip
     if facts.get("error"):

@@ -6,7 +6,7 @@ Source: Bulk API 2.0 Developer Guide, "Query Jobs".
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 import pyarrow as pa
@@ -21,12 +21,9 @@ from salesforce_targeted.arrow.from_csv import from_csv
 from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
-from salesforce_targeted.retrieval.planner import Plan, calls_of_job, ids_per_bulk_job
+from salesforce_targeted.retrieval.planner import Plan, ids_per_bulk_job
 from salesforce_targeted.retrieval.results import Answer
-from salesforce_targeted.settings import Api
 
-# Told how many calls more (or fewer) than planned are to come.
-Foresee = Callable[[int], None]
 # Result pages in memory at once: each holds tens of thousands of whole records.
 _PAGES_AT_ONCE = 3
 
@@ -37,21 +34,16 @@ def by_bulk(
     ids: pa.Array,
     columns: Columns,
     jobs: BulkJobs | None,
-    foresee: Foresee,
 ) -> Iterator[Answer]:
     """One job after the other; the rows of a whole object are chosen here.
-
-    Args:
-        foresee: Told how many calls more than planned a job takes, once its size is known: an
-            object's record count has archived records that no job brings.
 
     Raises:
         BulkJobError: Salesforce failed a job. What came before stands.
     """
-    wheres: list[tuple[soql.Condition | None, int]] = [(None, plan.price[Api.BULK].rows)]
+    wheres: list[soql.Condition | None] = [None]
     if plan.bulk_by_ids:
         per_job = ids_per_bulk_job(columns.fields, client.limits)
-        wheres = [(soql.id_in(some), len(some)) for some in in_batches(Texts(ids), per_job)]
+        wheres = [soql.id_in(some) for some in in_batches(Texts(ids), per_job)]
     unseen, key = ids, columns.key.name
     converting = threading.Lock()
 
@@ -63,7 +55,7 @@ def by_bulk(
         except pa.ArrowException:
             raise TruncatedAnswerError("a Bulk result that is no CSV of these fields") from None
 
-    for where, rows in wheres:
+    for where in wheres:
         statement = soql.select(columns.fields, columns.object_name, where)
         job = bulk.job_of(
             client,
@@ -72,9 +64,6 @@ def by_bulk(
             resume=jobs.resumable(statement) if jobs else None,
             created=partial(jobs.created, statement) if jobs else None,
         )
-        if job.rows is not None:
-            planned = calls_of_job(rows, client.limits)
-            foresee(calls_of_job(job.rows, client.limits) - planned)
         for page in bulk.results_as(client, job, read, at_once=_PAGES_AT_ONCE):
             # A job that Salesforce retried may answer a row twice; the first one is as good.
             batch = page.of_rows(_first_of_each(page.table.column(key), unseen), columns)

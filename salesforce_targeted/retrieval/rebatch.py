@@ -27,8 +27,8 @@ def answers(parts: Iterator[Retrieved]) -> Iterator[Retrieved]:
         return some[0] if len(some) == 1 else Retrieved(together([one.batch for one in some]))
 
     def alike(one: Retrieved, other: Retrieved) -> bool:
-        said_more = one.followed_up or other.followed_up
-        return not said_more and _unread(one.batch) == _unread(other.batch)
+        more = any(each.gone or each.archived or each.last_rows for each in (one, other))
+        return not more and _unread(one.batch) == _unread(other.batch)
 
     return _gathered(parts, joined, alike)
 

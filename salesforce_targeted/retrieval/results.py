@@ -36,14 +36,12 @@ class Retrieved:
         batch: The rows of records that are there.
         last_rows: Rows of deleted and merged records, as the org still shows them.
         archived: Ids in ``batch`` that only the archive shows.
-        followed_up: Ids that were asked for a second time, through ``queryAll``.
     """
 
     batch: Batch
     last_rows: Batch | None = None
     gone: list[Gone] = field(default_factory=list)
     archived: list[str] = field(default_factory=list)
-    followed_up: int = 0
 
     def __len__(self) -> int:
         return len(self.batch)

@@ -18,7 +18,7 @@ from salesforce_targeted.api.errors import BulkJobError
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import IdSet, in_batches, minus
-from salesforce_targeted.retrieval.bulk import Foresee, by_bulk
+from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
 from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.planner import Plan
@@ -40,7 +40,6 @@ def retrieve(
     columns: Columns,
     jobs: BulkJobs | None = None,
     otherwise: Otherwise | None = None,
-    foresee: Foresee = lambda _calls: None,
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
@@ -48,14 +47,13 @@ def retrieve(
         ids: 18-character ids of one object, as an array of ``id_set``.
         jobs: Where Bulk jobs are remembered until they have been read.
         otherwise: Plans anew for what a failed Bulk job left. None: its error is raised.
-        foresee: Told how many calls more than planned there will be, once a Bulk job says its size.
 
     Yields:
         Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a
         plain read did not return.
     """
     absent: list[str] = []
-    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise, foresee):
+    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise):
         absent.extend(missed)
         if batch.table.num_rows or batch.rejected:
             yield Retrieved(batch)
@@ -70,7 +68,6 @@ def _answers(
     columns: Columns,
     jobs: BulkJobs | None,
     otherwise: Otherwise | None,
-    foresee: Foresee,
 ) -> Iterator[Answer]:
     if plan.api is not Api.BULK:
         fetch = {
@@ -82,7 +79,7 @@ def _answers(
         return
     came = IdSet()
     try:
-        for batch, missed in by_bulk(client, plan, ids, columns, jobs, foresee):
+        for batch, missed in by_bulk(client, plan, ids, columns, jobs):
             came.add(batch.table.column(columns.key.name))
             yield batch, missed
     except BulkJobError as error:
@@ -90,7 +87,7 @@ def _answers(
             raise
         left = minus(ids, came.ids)
         other = otherwise(len(left), error)
-        yield from _answers(client, other, left, columns, None, None, foresee)
+        yield from _answers(client, other, left, columns, None, None)
 
 
 def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> Retrieved:
@@ -118,4 +115,4 @@ def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) ->
     batch = from_records(there, columns)
     batch.rejected += rejected
     last_rows = from_records(last, columns) if last else None
-    return Retrieved(batch, last_rows, gone, archived, len(ids))
+    return Retrieved(batch, last_rows, gone, archived)

@@ -18,7 +18,7 @@ from tests.support.script import DUCKDB_FILE, Script, ids, process, rows, sessio
 
 YESTERDAY = f"{datetime.now(UTC) - timedelta(days=1):%Y-%m-%d}"
 DESIGNED = {  # design section 8: part of the report -> its keys
-    "calls": {"total", "by_kind", "predicted", "org_remaining"},
+    "calls": {"total", "by_kind", "org_remaining"},
     "plan": {"api", "price"},
     "relations": {"read", "new", "updated", "removed", "held"},
     "contacts": {

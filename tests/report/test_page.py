@@ -20,10 +20,9 @@ from tests.support.pages import SECRET, STARTED, facts, shown
 
 
 def test_the_headline_comes_first() -> None:
-    """Contacts, relations, calls predicted and counted, before any detail."""
+    """Contacts, relations and calls, before any detail."""
     ledger = Ledger(started_at=STARTED, org_remaining=14_993)
     ledger.calls.by_kind.update(query=3, collections=1)
-    ledger.predict("query", 5)
     found = facts(ledger)
     found["contacts"]["held"], found["relations"]["held"] = 1_818, 2_385
     text = shown(found, Answers(stages={"active": 1_800, "left": 18}))
@@ -32,20 +31,15 @@ def test_the_headline_comes_first() -> None:
     assert text.startswith("Targeted contact sync done 2026-11-20 12:00:00 UTC, incremental, 2.0 s")
     assert "Contacts held 1,818 1,800 active" in head
     assert "Relations held 2,385 not checked" in head
-    assert "API calls 4 5 predicted · 14,993 left today" in head
+    assert "API calls 4 14,993 left today" in head
 
 
-def test_calls_by_kind_predicted_and_counted() -> None:
-    """Where a report has the predicted calls by kind, they stand beside the counted ones."""
+def test_calls_by_kind() -> None:
+    """The numbers of the plot stand in a table too, and their sum below them."""
     ledger = Ledger(started_at=STARTED)
     ledger.calls.by_kind.update(query=3, describe=2)
-    ledger.predict("query", 4)
-    found = facts(ledger)
-    with_both = shown(found)
-    del found["calls"]["predicted_by_kind"]  # as in the reports of older runs
 
-    assert "Kind Predicted Counted describe 0 2 query 4 3 All 4 5" in with_both
-    assert "Kind Counted describe 2 query 3 All 5" in shown(found)
+    assert "Kind Calls describe 2 query 3 All 5" in shown(facts(ledger))
 
 
 def test_a_failed_run_says_why_first() -> None:

@@ -33,7 +33,6 @@ def ledger() -> Ledger:
         gone=2, rejected=1,
     )  # fmt: skip
     found.plans["Contact"] = cheapest("Contact", ["Id"], 1_820)
-    found.predicted["collections"] = 3
     found.calls.by_kind.update(query=3, collections=1, describe=2)
     found.contacts_gone = {"003a": DELETED, "003b": HIDDEN}
     found.reject(Rejected("Contact", "003c", "Birthdate", "ValueError: not a date", f'"{SECRET}"'))
@@ -143,8 +142,8 @@ def test_the_facts_of_a_run() -> None:
     assert ("done", "incremental", 1.94) == (found["status"], found["mode"], found["seconds"])
     assert "20261120T120000.123456Z" == found["run_id"]
     assert {
-        "total": 6, "by_kind": {"collections": 1, "describe": 2, "query": 3}, "predicted": 3,
-        "predicted_by_kind": {"collections": 3}, "org_remaining": 14_994,
+        "total": 6, "by_kind": {"collections": 1, "describe": 2, "query": 3},
+        "org_remaining": 14_994,
     } == found["calls"]  # fmt: skip
     assert "collections" == found["plan"]["api"]
     assert (2_392, 7) == (found["relations"]["read"], found["relations"]["removed"])
@@ -257,7 +256,7 @@ def test_the_report_as_markdown() -> None:
     assert "- **Contacts**: 1,820 asked = 1,817 retrieved + 2 gone + 1 rejected\n" in shown
     assert "- **New / updated / unchanged**: 800 / 17 / 1,000\n" in shown
     assert "- **Contacts per second**: 937\n" in shown
-    assert "- **API calls**: 6 (foreseen 3), 14,994 left in the org's day\n" in shown
+    assert "- **API calls**: 6, 14,994 left in the org's day\n" in shown
     assert "| collections | 1 |\n| describe | 2 |\n| query | 3 |" in shown
     assert "- Contact: 1,820 of 1,820\n" in shown
     assert "- Contact.Birthdate: ValueError: not a date: 1 (003c)\n" in shown
@@ -353,11 +352,10 @@ def test_the_row_of_a_run() -> None:
         found[f"contacts_{name}"]
         for name in ("discovered", "asked", "retrieved", "gone", "rejected", "held")
     )
-    assert (6, 3, 99.96, 1, None) == tuple(
+    assert (6, 99.96, 1, None) == tuple(
         found[name]
         for name in (
             "calls_total",
-            "calls_predicted",
             "relations_explained_pct",
             "warning_count",
             "error",

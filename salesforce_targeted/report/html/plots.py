@@ -25,23 +25,14 @@ _APART_FOR_TWO_LABELS = 290
 _LABEL_CHARACTERS = 24
 
 
-def bars(
-    series: Sequence[tuple[str, float]], about: str, beside: Sequence[float | None] = ()
-) -> Html:
-    """Horizontal bars, each with its number.
-
-    Args:
-        beside: Other values of the same bars, drawn thin below them; None where there is none.
-    """
+def bars(series: Sequence[tuple[str, float]], about: str) -> Html:
+    """Draw horizontal bars, each with its number."""
     with drawing(SLIM, 20 + 28 * len(series)) as sheet:
         axes = sheet.axes
         values = [value for _, value in series]
         drawn = axes.barh(
             range(len(series)), values, height=0.6, color=COLOURS["accent"], clip_on=False
         )
-        for at, value in enumerate(beside):
-            if value is not None:
-                axes.barh(at + 0.37, value, height=0.14, color=COLOURS["empty"], clip_on=False)
         labels = [_label(name) for name, _ in series]
         axes.set_yticks(range(len(series)), labels, color=COLOURS["ink"])
         axes.bar_label(drawn, [_number(value) for value in values], padding=4)

@@ -76,8 +76,8 @@ def headline(facts: Mapping[str, Any], found: Answers) -> Html:
         _tile(f"{records(facts)} held", facts["contacts"]["held"],
               "active: not known" if stages is None else f"{stages.get('active', 0):,} active"),
         *([relations] if of_contacts(facts) else []),
-        _tile("API calls", calls["total"], f"{calls['predicted']:,} predicted"
-              + ("" if left is None else f" · {left:,} left today")),
+        _tile("API calls", calls["total"],
+              "left today: not known" if left is None else f"{left:,} left today"),
         _newest(facts, found),
         _tile("Rejected", rejected, "values or records in this run",
               "warn" if rejected else ""),
@@ -133,34 +133,20 @@ def work(facts: Mapping[str, Any]) -> Html:
 
 
 def calls(facts: Mapping[str, Any], *, drawn: bool) -> Html:
-    """Calls predicted and counted, by kind, and why the records were fetched as they were."""
+    """Show the calls by kind, and why the records were fetched as they were."""
     counted = facts["calls"]
     kinds = counted["by_kind"]
-    predicted: Mapping[str, int] = counted.get("predicted_by_kind", {})
-    names = sorted({*kinds, *predicted})
-    if predicted:
-        head = ["Kind", "Predicted", "Counted"]
-        rows: list[list[Content]] = [[n, predicted.get(n, 0), kinds.get(n, 0)] for n in names]
-        rows.append(["All", counted["predicted"], counted["total"]])
-    else:
-        head = ["Kind", "Counted"]
-        rows = [*([n, kinds[n]] for n in names), ["All", counted["total"]]]
-    sentence = f"{counted['total']:,} counted, {counted['predicted']:,} predicted."
+    rows = [*([kind, number] for kind, number in kinds.items()), ["All", counted["total"]]]
     plot = ""
     if drawn and kinds:
         series = [("all", counted["total"]), *kinds.items()]
-        foreseen = [counted["predicted"], *(predicted.get(name) for name in kinds)]
-        plot = tag(
-            "figure",
-            plots.bars(series, "API calls, counted", beside=foreseen),
-            plots.key({"counted": "accent", "predicted": "empty"}),
-        )
+        plot = tag("figure", plots.bars(series, "API calls"))
     return section(
         "calls",
         "API calls",
-        tag("p", sentence, " Sign-in is not billed and not counted.", class_="muted"),
+        tag("p", "Sign-in is not billed and not counted.", class_="muted"),
         plot,
-        details("Numbers", table("API calls, by kind", head, rows), opened=not drawn),
+        details("Numbers", table("API calls, by kind", ["Kind", "Calls"], rows), opened=not drawn),
         _prices(facts["plan"]),
     )
 
