@@ -23,24 +23,29 @@ BENCHMARKS = {
 }
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run them one after the other; 1 if one of them broke."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     names = "\n".join(f"  {name:12} {what}" for name, what in BENCHMARKS.items())
-    parser = argparse.ArgumentParser(
+    options = argparse.ArgumentParser(
         prog="python -m tests.benchmarks",
         description=f"{__doc__}\n\n{names}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
-    parser.add_argument("--quick", action="store_true", help="small sizes, one round, 2 minutes")
-    parser.add_argument("--report", type=Path, metavar="DIR", help="tables and plot as files")
-    parser.add_argument(
+    options.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
+    options.add_argument("--quick", action="store_true", help="small sizes, one round, 2 minutes")
+    options.add_argument("--report", type=Path, metavar="DIR", help="tables and plot as files")
+    options.add_argument(
         "--largest", type=int, default=300_000, metavar="N", help="leave out more active contacts"
     )
-    parser.add_argument("--rounds", type=int, metavar="N", help="take turns so often, not thrice")
-    chosen = parser.parse_args(argv)
+    options.add_argument("--rounds", type=int, metavar="N", help="take turns so often, not thrice")
+    return options
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the benchmarks that are named, one after the other; 1 if one of them broke."""
+    chosen = parser().parse_args(argv)
     if unknown := set(chosen.names) - set(BENCHMARKS):
-        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
+        parser().error(f"there is no benchmark {', '.join(sorted(unknown))}")
     # Stopped by whatever signal, no server stays behind; a shell's & leaves SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -19,22 +19,13 @@ import pytest
 
 from salesforce_targeted.demo_org.faults.latency import Latency
 from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.support.documents import PIPELINES, blocks
 from tests.support.killing import MOMENTS, SET_OR_NOT, Tables
 from tests.support.script import ROOT
 
 DEFINITIONS = ROOT / "pipelines" / "dagster_definitions.py"
-# As the README has it, and nothing is sent to anybody.
-INSTANCE = """\
-concurrency:
-  pools: {default_limit: 4}
-  runs:
-    tag_concurrency_limits:
-      - {key: dagster/partition, value: {applyLimitPerUniqueValue: true}, limit: 1}
-      - {key: dagster/partition/org, value: {applyLimitPerUniqueValue: true}, limit: 1}
-run_monitoring: {enabled: true}
-run_retries: {enabled: true, max_retries: 3}
-telemetry: {enabled: false}
-"""
+# As documented, and nothing is sent to anybody.
+INSTANCE = blocks(PIPELINES, "yaml")[0] + "telemetry: {enabled: false}\n"
 DATABASE = "held_by_dagster.duckdb"
 
 
