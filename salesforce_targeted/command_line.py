@@ -100,7 +100,7 @@ def _demo(stack: ExitStack) -> Any:
     from salesforce_targeted.sync import configuration
 
     server = stack.enter_context(serve(DemoOrg()))
-    return configuration.session(server.url, server.token, option="--demo")
+    return configuration.session(server.url, server.token)
 
 
 def _sign_in(args: argparse.Namespace, credentials: Any, screen: Screen, stack: ExitStack) -> int:

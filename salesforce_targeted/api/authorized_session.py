@@ -100,17 +100,17 @@ class AuthorizedSession:
 
     @property
     def sign_ins(self) -> int:
-        """How many sign-in requests were sent."""
+        """Count the sign-in requests that were sent."""
         return self._login.sign_ins
 
     @property
     def instance_url(self) -> str:
-        """The org's origin; signs in if that hasn't happened yet."""
+        """Return the org's origin; signs in if that hasn't happened yet."""
         return self._current().instance_url
 
     @property
     def org_id(self) -> str | None:
-        """The org's id, where the session tells it; signs in if that hasn't happened yet."""
+        """Return the org's id, where the session tells it; signs in if that hasn't happened yet."""
         return self._current().org_id
 
     @property
@@ -134,7 +134,7 @@ class AuthorizedSession:
         return session if session is not None else self._renewed(None)
 
     def _renewed(self, stale: Session | None) -> Session:
-        """A session other than the stale one; of several threads that ask, one signs in."""
+        """Return a session other than the stale one; of several threads one signs in."""
         with self._signing_in:
             if self._session is None or self._session is stale:
                 found = self._credentials.sign_in(self._login)
@@ -273,7 +273,7 @@ def _backoff(attempt: int) -> float:
 
 
 def _retry_after(response: Response) -> float | None:
-    """The pause that the server asks for, in seconds or as a date. Source: RFC 9110, 10.2.3."""
+    """Read the pause that the server asks for, in seconds. Source: RFC 9110, 10.2.3."""
     text = response.headers.get("Retry-After", "").strip()
     if text.isdecimal():
         return float(min(int(text[:9]), 86_400))

@@ -44,35 +44,6 @@ _FIRST_WITH_RESULT_PAGES = 58.0
 T = TypeVar("T")
 
 
-def pages(
-    client: SalesforceClient,
-    soql: str,
-    *,
-    all_rows: bool = False,
-    max_records: int | None = None,
-    expected_seconds: float = 0.0,
-    deadline_seconds: float = 3_600.0,
-    resume: str | None = None,
-    created: Callable[[str], None] | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[CsvPage]:
-    """Run one query job and yield its result pages; pages without rows are left out.
-
-    Args: as ``iter_pages``.
-    """
-    job = job_of(
-        client,
-        soql,
-        all_rows=all_rows,
-        expected_seconds=expected_seconds,
-        deadline_seconds=deadline_seconds,
-        resume=resume,
-        created=created,
-        clock=clock,
-    )
-    return results_as(client, job, lambda page: page, max_records=max_records)
-
-
 def job_of(
     client: SalesforceClient,
     soql: str,

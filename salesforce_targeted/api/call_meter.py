@@ -36,7 +36,7 @@ class CallLedger:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Count all of them."""
         return sum(self.by_kind.values())
 
 
@@ -81,7 +81,7 @@ class CallMeter:
 
     @contextmanager
     def call(self, kind: str, name: str) -> Iterator[CallOutcome]:
-        """Wait for a free place, check the bounds, and book what happens inside.
+        """Wait for a free place, check the bounds, and count what happens inside.
 
         Raises:
             QuotaExceededError: this call would cross a bound; nothing may be sent.
@@ -107,7 +107,7 @@ class CallMeter:
                 self._in_flight -= 1
                 if billed and metered.reached:
                     self.calls.by_kind[kind] += 1
-                    # Whole microseconds: a Counter of floats would not type, and nobody needs more.
+                    # Whole microseconds: a Counter of floats would not type.
                     self._seconds[kind] += int((time.monotonic() - begun) * 1e6)
                 if metered.usage is not None:
                     self._note(metered.usage, started)
@@ -125,7 +125,7 @@ class CallMeter:
         return None if self.usage is None else max(0, self.usage[1] - self.usage[0])
 
     def throttle(self) -> None:
-        """The org refused a call because too many were running: send half as many at once."""
+        """Halve the calls in flight: the org refused one because too many were running."""
         with self._changed:
             self._room = max(1.0, self._room / 2)
 
@@ -163,12 +163,12 @@ class CallMeter:
         self._usage_clock = self._clock
 
     def add_rows(self, kind: str, rows: int) -> None:
-        """Book rows that a call of this kind brought."""
+        """Count rows that a call of this kind brought."""
         with self._changed:
             self._rows[kind] += rows
 
     def timings(self) -> dict[str, tuple[int, float, int]]:
-        """Kind -> (calls, seconds, rows)."""
+        """Return kind -> (calls, seconds, rows)."""
         with self._changed:
             return {
                 kind: (calls, self._seconds[kind] / 1e6, self._rows[kind])

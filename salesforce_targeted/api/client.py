@@ -1,4 +1,4 @@
-"""Ask one org for queries, records and metadata; ``send`` is the only door out.
+"""Read queries, records and metadata of one org; ``send`` is the only way out.
 
 Rules: those of authorized_session.py, through which everything goes.
 """
@@ -25,13 +25,13 @@ _S = TypeVar("_S", bound=Sized)
 
 
 class SalesforceClient(AuthorizedSession):
-    """Ask one org. Safe to use from several threads; see :class:`AuthorizedSession`."""
+    """Read one org. Safe to use from several threads; see :class:`AuthorizedSession`."""
 
     # --- queries
     # ------------------------------------------------------------------------------------
 
     def pages(self, soql: str, all_rows: bool = False) -> Iterator[list[Record]]:
-        """The rows of a query, page by page; ``all_rows`` adds deleted, merged and archived ones.
+        """Yield a query's rows by page; ``all_rows`` adds deleted, merged and archived ones.
 
         Raises: as ``iter_pages``.
         """
@@ -45,12 +45,12 @@ class SalesforceClient(AuthorizedSession):
         *,
         attempts_at_500: int | None = None,
     ) -> Iterator[_S]:
-        """The rows of a query, page by page, as whatever a reader makes of them.
+        """Yield a query's rows by page, as whatever a reader makes of them.
 
         Args:
             soql: The query.
-            read: Makes of one answer's records something that has as many rows; raises
-                TruncatedAnswerError where they can't be read, and the page is asked for again.
+            read: Makes of one response's records something that has as many rows; raises
+                TruncatedAnswerError where they can't be read, and the page is requested again.
             all_rows: Deleted, merged and archived records as well.
             attempts_at_500: Of the first page, as for ``send``.
 
@@ -63,18 +63,18 @@ class SalesforceClient(AuthorizedSession):
     def pages_after(
         self, first: Request, response: Response, read: Callable[[JsonRows], _S]
     ) -> Iterator[_S]:
-        """The rows of a query whose first page came with others, in ``composite``; all pages.
+        """Yield all pages of a query whose first one came with others, in ``composite``.
 
         Raises: as ``iter_pages``.
         """
         return query_pages.pages_after(self, first, response, read)
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
-        """All rows of a query; read a second time if the first reading fell apart."""
+        """List all rows of a query; read a second time if the first reading fell apart."""
         return self.read_twice(lambda: [row for page in self.pages(soql, all_rows) for row in page])
 
     def read_twice(self, read: Callable[[], _T]) -> _T:
-        """What a reading of whole queries gives; of a second one if the first fell apart."""
+        """Return what a reading of whole queries gives; of a second one if the first fell apart."""
         try:
             return read()
         except (LocatorExpiredError, TruncatedAnswerError):
@@ -82,7 +82,7 @@ class SalesforceClient(AuthorizedSession):
             return read()
 
     def count(self, soql: str) -> int:
-        """What a ``SELECT COUNT()`` gives. Source: SOQL and SOSL Reference, "COUNT()"."""
+        """Return what a ``SELECT COUNT()`` gives. Source: SOQL and SOSL Reference, "COUNT()"."""
         if not soql.upper().startswith("SELECT COUNT() "):
             raise ConfigurationError("count() takes SELECT COUNT() only")
         return self.send(endpoints.query(self.version, soql), readers.page).total
@@ -102,21 +102,21 @@ class SalesforceClient(AuthorizedSession):
     def composite(
         self, requests: Sequence[Request], *, attempts_at_500: int | None = None
     ) -> list[Response | SalesforceError]:
-        """Several reading requests for one billed call each 25; each is answered for itself.
+        """Send several reading requests, 25 for one billed call; each has a response of its own.
 
-        An org that refuses ``composite`` is asked one by one, a call each.
+        An org that refuses ``composite`` gets them one by one, a call each.
 
         Args:
             requests: At most five of each 25 may be queries or Collections.
-            attempts_at_500: As for ``ask``, where they are asked one by one.
+            attempts_at_500: As for ``send``, where they are sent one by one.
 
         Returns:
-            The answers in the order of the requests, an error where one was refused or failed.
+            The responses in the order of the requests, an error where one was refused or failed.
         """
         return composite.composite(self, requests, attempts_at_500)
 
     def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
-        """Several describes for one call per 25 names; an error takes the place of its describe."""
+        """Describe several objects, 25 for one call; an error where one was refused."""
         distinct = list(dict.fromkeys(names))
         requests = [endpoints.describe(self.version, soql_text.name(name)) for name in distinct]
         found = self.composite(requests)
@@ -130,12 +130,12 @@ class SalesforceClient(AuthorizedSession):
         ids: Sequence[str],
         fields: Sequence[str],
     ) -> list[Record | None]:
-        """The records with these ids, in their order; None for one that Salesforce doesn't show.
+        """Read the records with these ids, in their order; None for one that isn't shown.
 
         Args:
             object_name: Its API name.
             ids: At most ``limits.ids_per_collection``; either form.
-            fields: Field names; ``Id`` is always among the answer's.
+            fields: Field names; ``Id`` is always among the record's.
 
         Raises:
             ValueError: too many ids, or one that is none.
@@ -151,7 +151,7 @@ class SalesforceClient(AuthorizedSession):
     def collection_request(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str]
     ) -> tuple[Request, list[str]]:
-        """What ``collections`` sends, to be sent by ``send`` or ``composite``; and the ids in it.
+        """Build what ``collections`` sends, for ``send`` or ``composite``; and the ids in it.
 
         Raises: ValueError, as ``collections``.
         """
@@ -167,16 +167,16 @@ class SalesforceClient(AuthorizedSession):
     # ------------------------------------------------------------------------------------
 
     def org_limits(self) -> Record:
-        """The org's allocations, as ``{"DailyApiRequests": {"Max": …, "Remaining": …}, …}``."""
+        """Read the org's allocations: ``{"DailyApiRequests": {"Max": …, "Remaining": …}, …}``."""
         return self.send(endpoints.limits(self.version), readers.json_object)
 
     def record_counts(self, names: Sequence[str]) -> dict[str, int]:
-        """Approximate row counts by object name, of those that Salesforce answers."""
+        """Read approximate row counts by object name, of those that Salesforce counts."""
         request = endpoints.record_count(self.version, [soql_text.name(name) for name in names])
         return self.send(request, readers.record_counts)
 
     def versions(self) -> list[str]:
-        """The API versions that the org serves, oldest first, as "64.0"; not billed."""
+        """List the API versions that the org serves, oldest first, as "64.0"; not billed."""
         return self.send(endpoints.versions(), readers.versions)
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""What can be asked of an org: one function for each request that is ever sent to it.
+"""Build requests: one function for each that is ever sent to an org.
 
 Rules:
-1. Every request is built here or named by an answer (the next page), and no builder writes.
+1. Every request is built here or named by a response (the next page), and no builder writes.
 2. Each names the page of Salesforce's documentation that it follows.
 """
 
@@ -22,24 +22,22 @@ def versions() -> Request:
 
 
 def user_info() -> Request:
-    """Whose session it is. Source: Salesforce Help, "UserInfo endpoint"."""
+    """Ask for the session's user. Source: Salesforce Help, "UserInfo endpoint"."""
     return Request("GET", "/services/oauth2/userinfo", kind="userinfo")
 
 
-def query(version: str, soql: str, all_rows: bool = False, page_rows: int | None = None) -> Request:
+def query(version: str, soql: str, all_rows: bool = False) -> Request:
     """Run a query; ``all_rows`` adds deleted, merged and archived rows.
 
     Source: REST API, "Query", "QueryAll".
     """
     resource = "queryAll" if all_rows else "query"
-    # The page size is a wish; Salesforce allows 200 to 2,000. "Query Options Header".
-    headers = {"Sforce-Query-Options": f"batchSize={page_rows}"} if page_rows else {}
     path = f"/services/data/v{version}/{resource}?q={quote_plus(soql)}"
-    return Request("GET", path, None, headers, "query_all" if all_rows else "query")
+    return Request("GET", path, kind="query_all" if all_rows else "query")
 
 
 def query_more(path: str) -> Request:
-    """The next page, by the ``nextRecordsUrl`` of the page before."""
+    """Read the next page, by the ``nextRecordsUrl`` of the page before."""
     return Request("GET", path, kind="query_more")
 
 
@@ -53,16 +51,16 @@ def collections(
 
 
 def describe(version: str, object_name: str) -> Request:
-    """An object's fields. Source: "sObject Describe"."""
+    """Describe an object's fields. Source: "sObject Describe"."""
     return Request(
         "GET", f"/services/data/v{version}/sobjects/{object_name}/describe", kind="describe"
     )
 
 
 def composite(version: str, parts: Sequence[Request]) -> Request:
-    """Several requests as one call. Source: "Composite".
+    """Send several requests as one call. Source: "Composite".
 
-    At most 25 (5 of them queries or collections); each is answered for itself, in order.
+    At most 25 (5 of them queries or collections); each has a response of its own, in order.
     """
     subrequests: list[dict[str, Any]] = []
     for n, part in enumerate(parts):
@@ -75,12 +73,12 @@ def composite(version: str, parts: Sequence[Request]) -> Request:
 
 
 def limits(version: str) -> Request:
-    """The org's allocations and what is left of them. Source: "Limits"."""
+    """Read the org's allocations and what is left of them. Source: "Limits"."""
     return Request("GET", f"/services/data/v{version}/limits", kind="limits")
 
 
 def record_count(version: str, objects: Sequence[str]) -> Request:
-    """Approximate row counts, from Salesforce's own statistics. Source: "Record Count"."""
+    """Read approximate row counts, from Salesforce's own statistics. Source: "Record Count"."""
     names = ",".join(quote(name, safe="") for name in objects)
     path = f"/services/data/v{version}/limits/recordCount?sObjects={names}"
     return Request("GET", path, kind="record_count")
@@ -100,18 +98,18 @@ def bulk_create(version: str, soql: str, all_rows: bool = False) -> Request:
 
 
 def bulk_status(version: str, job_id: str) -> Request:
-    """How a job is doing. Source: Bulk API 2.0, "Get Information About a Query Job"."""
+    """Read how a job is doing. Source: Bulk API 2.0, "Get Information About a Query Job"."""
     return Request("GET", f"/services/data/v{version}/jobs/query/{job_id}", kind="bulk_poll")
 
 
 def bulk_results(version: str, job_id: str, locator: str | None, max_records: int) -> Request:
-    """One page of results. Source: Bulk API 2.0, "Get Results for a Query Job"."""
+    """Read one page of results. Source: Bulk API 2.0, "Get Results for a Query Job"."""
     place = f"&locator={quote(locator, safe='')}" if locator else ""
     path = f"/services/data/v{version}/jobs/query/{job_id}/results?maxRecords={max_records}{place}"
     return Request("GET", path, None, {"Accept": "text/csv"}, "bulk_results")
 
 
 def bulk_result_pages(version: str, job_id: str, max_records: int = 50_000) -> Request:
-    """The addresses of up to five result pages, from v58.0. Source: "Get Parallel Results …"."""
+    """Read the addresses of up to five pages, from v58.0. Source: "Get Parallel Results …"."""
     path = f"/services/data/v{version}/jobs/query/{job_id}/resultPages?maxRecords={max_records}"
     return Request("GET", path, kind="bulk_pages")

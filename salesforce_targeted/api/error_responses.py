@@ -9,7 +9,7 @@ from salesforce_targeted.api.readers import html_title, parsed
 
 
 def error_codes(response: Response) -> list[str]:
-    """The ``errorCode`` of each error in the body; none if it isn't Salesforce's list of errors."""
+    """List the ``errorCode`` of each error in a body; none if it isn't a list of errors."""
     return [code for code, _, _ in _errors_in(response)]
 
 
@@ -34,7 +34,7 @@ def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
 
 
 def error_from(response: Response, call: str, kind: str = "other") -> SalesforceError:
-    """The error that an answer stands for; chosen by Salesforce's code, else by the HTTP status.
+    """Make the error that a response stands for, by Salesforce's code, else by the HTTP status.
 
     Source: REST API Developer Guide, "Status Codes and Error Responses".
     """

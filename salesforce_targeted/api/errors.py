@@ -38,7 +38,7 @@ _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
-    """The text on one line, cut, without session tokens and the given secrets."""
+    """Put the text on one line, cut, without session tokens and the given secrets."""
     # The longest first: of a password with its security token neither half may be left.
     for secret in sorted(secrets, key=len, reverse=True):
         # A one-letter "secret" would blank half the sentence and protect nothing.
@@ -56,7 +56,7 @@ class SalesforceError(Exception):
         remedy: What the reader can do, a sentence.
         call: Which request it was, as "GET /services/data/v64.0/query"; no query string.
         error_code: Salesforce's ``errorCode``, or "".
-        status: The HTTP status, or None where no answer came.
+        status: The HTTP status, or None where no response came.
         fields: The field names that Salesforce blamed, if it named any.
     """
 
@@ -76,13 +76,13 @@ class SalesforceError(Exception):
         super().__init__(self.message)
         self.remedy = remedy or self.default_remedy
         self.call = call
-        # A code is a word; whatever else an answer has in its place may be an echo of our request.
+        # A code is a word; anything else there may be an echo of our request.
         self.error_code = error_code if _CODE.match(error_code) else ""
         self.status = status
         self.fields = fields
 
     def without(self, secrets: Iterable[str]) -> Self:
-        """The same error, its text without these secrets, should an answer have echoed them."""
+        """Remove these secrets, which a response may have echoed, and return the error."""
         secrets = list(secrets)
         self.message = scrub(self.message, secrets)
         self.error_code = scrub(self.error_code, secrets)
@@ -92,7 +92,7 @@ class SalesforceError(Exception):
 
     @property
     def what(self) -> str:
-        """What happened, a sentence without the remedy."""
+        """Say what happened, a sentence without the remedy."""
         where = f"{self.call}: " if self.call else ""
         code = f"{self.error_code}: " if self.error_code else ""
         what = self.message.rstrip()
@@ -203,7 +203,7 @@ class TruncatedAnswerError(UnavailableError):
 
 
 def is_of_records(error: SalesforceError) -> bool:
-    """Whether one of the records or fields asked for may be what makes a call fail."""
+    """Tell whether one of the requested records or fields may be what makes a call fail."""
     if isinstance(error, UnavailableError):
         return error.status == 500 or isinstance(error, TruncatedAnswerError)  # noqa: PLR2004
     return isinstance(error, QueryError | TooLargeError) and not isinstance(

@@ -1,4 +1,4 @@
-"""Salesforce record ids: 15 characters, or 18 with a checksum.
+"""Read Salesforce record ids: 15 characters, or 18 with a checksum.
 
 Rules: ids are case-sensitive, always. Two records can have ids that differ only by case; the three
 characters of the checksum say which letters of the first fifteen are capitals.
@@ -17,7 +17,7 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"
 
 
 def _checksum(fifteen: str) -> str:
-    """One character per five: bit n is set where character n is a capital letter."""
+    """Make one character per five: bit n is set where character n is a capital letter."""
     return "".join(
         _ALPHABET[sum(1 << n for n, char in enumerate(fifteen[i : i + 5]) if "A" <= char <= "Z")]
         for i in (0, 5, 10)
@@ -25,7 +25,7 @@ def _checksum(fifteen: str) -> str:
 
 
 def to_18(record_id: str) -> str:  # the word that Salesforce and its users have for it
-    """The 18-character form, which is unique even where case is ignored.
+    """Return the 18-character form, which is unique even where case is ignored.
 
     Raises:
         ValueError: it is no id: wrong length, other characters, or a checksum that doesn't fit
@@ -38,19 +38,8 @@ def to_18(record_id: str) -> str:  # the word that Salesforce and its users have
     raise ValueError("not a Salesforce id: 15 letters and digits, or 18 with a fitting checksum")
 
 
-def is_id(text: object) -> bool:
-    """Whether this is the text of an id, in either form, checksum included."""
-    if not isinstance(text, str):
-        return False
-    try:
-        to_18(text)
-    except ValueError:
-        return False
-    return True
-
-
 def key_prefix(record_id: str) -> str:  # see to_18
-    """The three characters that name the object: "003" a Contact, "00Q" a Lead.
+    """Return the three characters that name the object: "003" a Contact, "00Q" a Lead.
 
     Raises:
         ValueError: it is no id.
@@ -62,9 +51,9 @@ _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 def evenly_between(first: str, last: str, pieces: int) -> list[str]:
-    """Ids that part the way from one to another into pieces of about the same length.
+    """List ids that part the way from one to another into pieces of about the same length.
 
-    They need not be anybody's ids: Salesforce compares by the order of the digits, 0-9, A-Z, a-z.
+    They need not be ids of records: Salesforce compares by the order of the digits, 0-9, A-Z, a-z.
     None where the two are closer together than that, or of two objects.
     """
     if first[:3] != last[:3]:
@@ -75,7 +64,7 @@ def evenly_between(first: str, last: str, pieces: int) -> list[str]:
 
 
 class IdRange(Sequence[str]):
-    """All that could be ids from one to another, both included: a billion take no room.
+    """Be all that could be ids from one to another, both included: a billion take no room.
 
     In the order of the digits. A slice is a range, too.
     """
@@ -85,7 +74,7 @@ class IdRange(Sequence[str]):
 
     @classmethod
     def between(cls, first: str, last: str) -> IdRange:
-        """From one id to another of the same object."""
+        """Make the range from one id to another of the same object."""
         return cls(first[:3], range(_number(first), _number(last) + 1))
 
     def __len__(self) -> int:

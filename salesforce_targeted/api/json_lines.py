@@ -1,4 +1,4 @@
-"""The records of an answer, not read but cut into lines, for a faster reader of JSON.
+"""Cut the records of a response into lines, unread, for a faster reader of JSON.
 
 Rule: what isn't written the way Salesforce writes it is left to the readers of readers.py, which
 take any JSON; the same rows come of both.
@@ -46,7 +46,7 @@ def raw_page(response: Response) -> Page[JsonRows]:
 
 
 def raw_collection(response: Response, asked: int) -> JsonRows:
-    """The entries of a Collections answer, left to a faster reader; see ``readers.collection``."""
+    """Leave the entries of a Collections response to a faster reader; see ``readers``."""
     lines, nulls = json_lines(response.body) or (None, 0)
     if lines is not None and asked != nulls + lines.count(b"\n") + bool(lines):
         # Spaces between some of the records, or not as many as asked for: no line for each.
@@ -55,7 +55,7 @@ def raw_collection(response: Response, asked: int) -> JsonRows:
 
 
 def json_lines(array: bytes) -> tuple[bytes, int] | None:
-    """A JSON array of records as one record a line, and how many of its entries were null.
+    """Write a JSON array of records as one record a line; also count its null entries.
 
     None where it is not written the way Salesforce writes it: without spaces between the records,
     each of which begins with its ``attributes``.

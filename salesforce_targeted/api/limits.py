@@ -1,4 +1,4 @@
-"""Every number that Salesforce documents, with its page, and a small profile for tests.
+"""Hold every number that Salesforce documents, with its page, and a small profile for tests.
 
 Rule: limits are facts about Salesforce, not preferences, so they are code and not configuration.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may ask and what one answer may hold; see DOCUMENTED for the sources."""
+    """Bound what one request and one response may hold; see DOCUMENTED for the sources."""
 
     api_version: str
     ids_per_collection: int
@@ -23,13 +23,8 @@ class Limits:
     composite_queries: int
     bulk_rows_per_page: int
     bulk_result_pages: int
-    bulk_jobs_per_day: int
-    bulk_results_kept_days: int
-    locator_hours: int
-    session_seconds: int
     jwt_seconds: int
     call_seconds: int
-    query_seconds: int
     newest_soap_login: str
 
 
@@ -64,21 +59,12 @@ DOCUMENTED = Limits(
     # "Get Results for a Query Job", Bulk API 2.0: maxRecords is ours to choose. 20,000 rows of a
     # hundred fields are about 20 MB of CSV, and some pages are in memory at once.
     bulk_rows_per_page=20_000,
-    # "Get Parallel Results for a Query Job": at most five result links in an answer.
+    # "Get Parallel Results for a Query Job": at most five result links in a response.
     bulk_result_pages=5,
-    # "Bulk API and Bulk API 2.0 Limits and Allocations".
-    bulk_jobs_per_day=10_000,
-    bulk_results_kept_days=7,
-    # "API Query Cursor Limits": two days since Winter '23.
-    locator_hours=48,
-    # Session Settings, default timeout. Only a hint: the org's setting is unknown until a 401.
-    session_seconds=7_200,
     # "OAuth 2.0 JWT Bearer Flow": exp at most three minutes ahead.
     jwt_seconds=180,
-    # "API Request Limits and Allocations": a REST call is cut after ten minutes …
+    # "API Request Limits and Allocations": a REST call is cut after ten minutes.
     call_seconds=600,
-    # … and a query after two.
-    query_seconds=120,
     # Help article 005132110.
     newest_soap_login="64.0",
 )

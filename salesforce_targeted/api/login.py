@@ -1,4 +1,4 @@
-"""The door for sign-in: the only place that sends requests with a password in them.
+"""Send sign-ins: the only place that sends requests with a password in them.
 
 Rules:
 1. It posts to ``/services/oauth2/token`` and ``/services/Soap/u/NN.0`` of one origin and nowhere
@@ -45,7 +45,7 @@ _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in session: where the org is and the token for it."""
+    """Hold a session: where the org is and the token for it."""
 
     instance_url: str
     access_token: str = field(repr=False)
@@ -58,14 +58,14 @@ class Session:
 
 
 class Credentials(Protocol):
-    """What ``SalesforceClient`` needs of credentials."""
+    """Be what ``SalesforceClient`` needs of credentials."""
 
-    def sign_in(self, door: "LoginEndpoint") -> Session:
-        """Get a session, through the door or without it."""
+    def sign_in(self, endpoint: "LoginEndpoint") -> Session:
+        """Get a session, through the endpoint or without it."""
 
 
 def origin(url: str, setting: str) -> str:
-    """The URL as scheme, host and port; anything else in it is refused rather than dropped.
+    """Reduce the URL to scheme, host and port; anything else in it is refused rather than dropped.
 
     Raises:
         ConfigurationError: no https (http only on loopback), a path, a user, a query.
@@ -96,7 +96,7 @@ def origin(url: str, setting: str) -> str:
 
 
 def login_origin(login_url: str | None, domain: str | None) -> str:
-    """Where to sign in: SALESFORCE_LOGIN_URL if set, else what SALESFORCE_DOMAIN stands for.
+    """Return where to sign in: SALESFORCE_LOGIN_URL if set, else what SALESFORCE_DOMAIN means.
 
     "login" (the default) and "test" are Salesforce's own hosts; any other name is a My Domain:
     "acme", "acme.my", "acme--uat.sandbox.my".
@@ -121,7 +121,7 @@ def login_origin(login_url: str | None, domain: str | None) -> str:
 
 
 class LoginEndpoint:
-    """Posts a sign-in and hands back the answer, retried where trying again can help."""
+    """Post a sign-in and return the response, retried where that can help."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class LoginEndpoint:
 
         Raises:
             ConfigurationError: the origin or the path isn't one that signs in.
-            UnavailableError: no answer, or none but 5xx pages, after several attempts.
+            UnavailableError: no response, or only 5xx pages, after several attempts.
         """
         if not _PATH.match(path):
             raise ConfigurationError("sign-in is sent to the token or the SOAP endpoint only")
@@ -173,7 +173,7 @@ class LoginEndpoint:
     def token(
         self, origin_url: str, form: Mapping[str, str], secrets: Iterable[str]
     ) -> dict[str, object]:
-        """Ask the token endpoint; returns its JSON, with access_token and instance_url checked.
+        """Post to the token endpoint; return its JSON, with access_token and instance_url checked.
 
         Source: "OAuth Authorization Flows", Salesforce Help.
         """
@@ -197,7 +197,7 @@ class LoginEndpoint:
 
 
 def session_of(answer: Mapping[str, object]) -> Session:
-    """The session in a token answer, at the org's own host and not the login host."""
+    """Return the session of a token response, at the org's own host and not the login host."""
     url = origin(str(answer["instance_url"]), "the instance_url that Salesforce sent")
     return Session(url, str(answer["access_token"]))
 
@@ -286,7 +286,7 @@ _BY_GRANT = {
 
 
 def refused_token(response: Response, grant: str, secrets: Iterable[str] = ()) -> SalesforceError:
-    """The error for a refusal of the token endpoint, with the likely culprit as its remedy."""
+    """Make the error of a refusal by the token endpoint; its remedy is the likely culprit."""
     try:
         answer = json_object(response)
     except SalesforceError:

@@ -32,7 +32,7 @@ def iter_pages(
 def pages_after(
     session: AuthorizedSession, first: Request, response: Response, read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
-    """The rows of a query whose first page is here already, that page's included.
+    """Yield the rows of a query whose first page is here already, that page's included.
 
     Args:
         session: Asks for the pages that follow.
@@ -87,7 +87,7 @@ def _first(
     read: Callable[[Response], Page[S]],
     attempts_at_500: int | None,
 ) -> Page[S]:
-    """The first page. Source: help article 000386264 (414 and 431: too long for a URI)."""
+    """Read the first page. Source: help article 000386264 (414 and 431: too long for a URI)."""
     if len(request.path) <= session.limits.uri_bytes - session.limits.header_bytes:
         return session.send(request, read, attempts_at_500=attempts_at_500)
     return send_in_body(session, request, read)

@@ -1,11 +1,10 @@
-"""The allow-list: which requests may leave the process. Everything else is refused.
+"""Check requests against the allow-list: everything else may not leave the process.
 
 Rules:
 1. Pure: (method, path, headers, body) in, the reason of a refusal out. ``client.send`` asks it each
    time.
-2. It lists what is allowed and never what is forbidden: a trick nobody thought of is refused as
-   well.
-3. Sign-in isn't here: the token endpoint and SOAP login have a door of their own (sign_in.py).
+2. It lists what is allowed and never what is forbidden: a new trick is refused as well.
+3. Sign-in isn't here: it has an endpoint of its own (login.py).
 """
 
 import json
@@ -23,19 +22,12 @@ _KEY = r"[A-Za-z0-9_-]+"
 _GET: tuple[tuple[re.Pattern[str], frozenset[str], frozenset[str]], ...] = tuple(
     (re.compile(path + r"\Z", re.ASCII), frozenset(may.split()), frozenset(must.split()))
     for path, may, must in (
-        (r"/services/data/?", "", ""),
-        (rf"{_VERSION}/query(All)?/?", "q", "q"),
+        (r"/services/data", "", ""),
+        (rf"{_VERSION}/query(All)?", "q", "q"),
         (rf"{_VERSION}/query(All)?/{_KEY}", "", ""),
-        (rf"{_VERSION}/sobjects/?", "", ""),
-        (rf"{_VERSION}/sobjects/{_OBJECT}(/describe)?", "", ""),
-        (rf"{_VERSION}/composite/sobjects/{_OBJECT}", "ids fields", "ids fields"),
+        (rf"{_VERSION}/sobjects/{_OBJECT}/describe", "", ""),
         (rf"{_VERSION}/limits", "", ""),
         (rf"{_VERSION}/limits/recordCount", "sObjects", ""),
-        (
-            rf"{_VERSION}/jobs/query",
-            "isPkChunkingEnabled jobType concurrencyMode queryLocator",
-            "",
-        ),
         (rf"{_VERSION}/jobs/query/{_KEY}", "", ""),
         (rf"{_VERSION}/jobs/query/{_KEY}/results", "locator maxRecords", ""),
         (rf"{_VERSION}/jobs/query/{_KEY}/resultPages", "locator maxRecords", ""),
@@ -51,7 +43,7 @@ _POST_COMPOSITE = re.compile(rf"{_VERSION}/composite\Z", re.ASCII)
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+/?\Z", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~%+=&,:/@!$'()*-]*\Z", re.ASCII)
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_.]+\Z", re.ASCII)
-_HEADERS = {"accept", "content-type", "sforce-query-options", "if-modified-since"}
+_HEADERS = {"accept", "content-type"}
 _JOB_KEYS = {"operation", "query", "contentType", "columnDelimiter", "lineEnding"}
 _QUOTED = re.compile(r"'(?:[^'\\]|\\.)*'", re.DOTALL)
 # Outside of literals a statement is printable ASCII: what we take for part of a word, a reader that
@@ -67,7 +59,7 @@ _WRITING = re.compile(
 
 
 def refusal(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> str | None:
-    """Why this request may not leave, in words that hold nothing of its body; None if it may."""
+    """Say why this request may not leave, with nothing of its body; None if it may."""
     if reason := _bad_headers(headers):
         return reason
     if method == "GET":

@@ -25,7 +25,7 @@ _HTML_TITLE = re.compile(rb"<(title|h1)[^>]*>(.{1,200}?)</\1>", re.IGNORECASE | 
 
 
 def parsed(response: Response) -> Any:
-    """The JSON of a body; a lone surrogate in a text becomes U+FFFD.
+    """Parse the JSON of a body; a lone surrogate in a text becomes U+FFFD.
 
     Raises:
         TruncatedAnswerError: empty, HTML, or no JSON. It holds nothing of the body but an HTML
@@ -63,13 +63,13 @@ def _without_surrogates(value: Any) -> Any:
 
 
 def html_title(body: bytes) -> str:
-    """What to add to an error about a web page: its title; "" for any other body."""
+    """Say what to add to an error about a web page: its title; "" for any other body."""
     found = _HTML_TITLE.search(body[:4096])
     return f" but a page titled {found[2].decode('utf-8', 'replace')!r}" if found else ""
 
 
 def json_object(response: Response) -> dict[str, Any]:
-    """The body as one JSON object (describe, limits, a job).
+    """Read the body as one JSON object (describe, limits, a job).
 
     Raises:
         TruncatedAnswerError: it is something else.
@@ -130,7 +130,7 @@ def _plain_rows(records: list[Record]) -> list[Record]:
 
 
 def _plain(record: Record) -> Record:
-    """The record without ``attributes``, nested records and child rows included."""
+    """Return the record without ``attributes``, nested records and child rows included."""
     record.pop("attributes", None)
     for key, value in record.items():
         if type(value) is dict:
@@ -200,7 +200,7 @@ def composite_results(response: Response, asked: int | None = None) -> list[tupl
 
 
 def part(status: int, body: Any) -> Response:
-    """A composite subrequest's answer as if it had come alone, for the readers above."""
+    """Make a composite subrequest's response one that came alone, for the readers above."""
     try:
         return Response(status, {}, orjson.dumps(body))
     except TypeError:
@@ -224,7 +224,7 @@ def description(response: Response) -> Record:
 
 
 def described(answer: Response | SalesforceError) -> Record | SalesforceError:
-    """A describe out of a bundle of answers, or why there is none."""
+    """Read a describe out of a composite response, or why there is none."""
     if isinstance(answer, SalesforceError):
         return answer
     try:
@@ -258,6 +258,6 @@ def versions(response: Response) -> list[str]:
 
 
 def usage(response: Response) -> tuple[int, int] | None:
-    """(calls used, calls allowed) in the org's last 24 hours. Source: "Limit Info Header"."""
+    """Read (calls used, calls allowed) of 24 hours. Source: "Limit Info Header"."""
     found = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))
     return (int(found[1]), int(found[2])) if found else None

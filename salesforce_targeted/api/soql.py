@@ -67,7 +67,7 @@ def literal(  # noqa: PLR0911  # one return per type
     value: Value,
     limits: Limits = DOCUMENTED,
 ) -> str:
-    """The value as SOQL spells it; text in quotes, everything else without.
+    """Spell the value as SOQL does; text in quotes, everything else without.
 
     Raises:
         ValueError: a time without zone or outside of the calendar, a number that isn't finite, text
@@ -106,7 +106,7 @@ def _moment(value: datetime) -> str:
 
 
 def name(identifier: str) -> str:
-    """The name of an object, a field or a path of fields ("Owner.Name"), checked.
+    """Check the name of an object, a field or a path of fields ("Owner.Name").
 
     Raises:
         ConfigurationError: it isn't a name, so it can't be one of the org's either.
@@ -128,7 +128,7 @@ def aggregate(function: str, field: str = "", alias: str = "") -> Expression:
 
 
 def descending(field: str) -> Expression:
-    """A sort order for ``order_by``, largest first."""
+    """Make a sort order for ``order_by``, largest first."""
     return Expression(f"{name(field)} DESC")
 
 

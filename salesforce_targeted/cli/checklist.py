@@ -109,12 +109,14 @@ class Checklist:
         yield from destination_checks(self.pipeline, self.org)
 
     def _credentials(self) -> str | Finding:
-        way = self.credentials.taken
+        resolved = self.credentials.resolved
         found = sign_in.choice(self.credentials).sentence
-        trouble = way.kept_in().trouble() if isinstance(way, RefreshTokenCredentials) else ""
+        trouble = ""
+        if isinstance(resolved, RefreshTokenCredentials):
+            trouble = resolved.token_file().trouble()
         if trouble:
             return Finding(
-                f"{found}; {way.kept_in().path} can't be written: {trouble}",
+                f"{found}; {resolved.token_file().path} can't be written: {trouble}",
                 "Set refresh_token_file to a path that can be written: a rotated token is lost.",
             )
         return found

@@ -1,6 +1,6 @@
-"""``--sign-in``: which way is taken and why, where each setting was found, and whether it works.
+"""Show how the script signs in, with which settings, and whether it works: ``--sign-in``.
 
-Rule: names and places, never a value; whose session it is, is Salesforce's answer.
+Rule: names of settings, never a value; the user and the org are those that Salesforce names.
 """
 
 from __future__ import annotations
@@ -8,23 +8,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import dlt
-from dlt.common.configuration.utils import get_resolved_traces
 
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
-from salesforce_targeted.api.credentials.base import (
-    ENVIRONMENT,
-    THE_ENVIRONMENT,
-    Found,
-    SignInCredentials,
-    said,
-)
-from salesforce_targeted.api.credentials.resolution import AnyCredentials
+from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     NotFoundError,
@@ -33,115 +25,65 @@ from salesforce_targeted.api.errors import (
     TruncatedAnswerError,
 )
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
-from salesforce_targeted.sync.configuration import THE_COMMAND_LINE
-
-# Of two that say the same, the first is obeyed.
-_OVERRULED = {"domain": "login_url", "private_key_file": "private_key"}
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which way to sign in is taken.
+class SignInChoice:
+    """Hold the method that is used, and the settings.
 
     Attributes:
-        way: What it is called.
-        because: Why it and no other.
-        used: Setting -> where it was found.
-        unused: What is set and has no part in it, and why.
+        method: What it is called.
+        settings: Those that it uses, by name.
+        unused: Those that are set and have no part in it, as they are called where they are set.
     """
 
-    way: str
-    because: str
-    used: Mapping[str, Found]
-    unused: list[tuple[Found, str]] = field(default_factory=list)
+    method: str
+    settings: list[str]
+    unused: list[str] = field(default_factory=list)
 
     @property
     def sentence(self) -> str:
-        """The choice in a line."""
-        idle = ", ".join(found.name for found, _ in self.unused)
+        """Say it in a line."""
         return (
-            self.way
-            + (f", from {said(self.used)}" if self.used else "")
-            + (f"; set, but not used: {idle}" if idle else "")
+            self.method
+            + (f", with {', '.join(self.settings)}" if self.settings else "")
+            + (f"; set, but not used: {', '.join(self.unused)}" if self.unused else "")
         )
 
 
-def choice(credentials: SignInCredentials) -> Choice:
-    """The way that these credentials take.
+def choice(credentials: SignInCredentials) -> SignInChoice:
+    """Find out how these credentials sign in.
 
     Raises:
-        ConfigurationError: none is complete.
+        ConfigurationError: no method is complete.
     """
-    way, origins = credentials.taken, dict(credentials.taken.origins)
+    resolved = credentials.resolved
+    used = {setting: getattr(resolved, setting).strip() for setting in resolved.given}
+    if "login_url" in used:
+        used.pop("domain", None)  # the URL wins
     unused = []
-    for setting, by in _OVERRULED.items():
-        if setting in origins and by in origins and setting != "private_key_file":
-            unused.append((origins.pop(setting), f"{origins[by].name} says it already"))
-    used = dict(origins)
     for setting, variable in ENVIRONMENT.items():
-        in_dlt = _in_dlt(setting) if setting not in used else None
-        if in_dlt is not None and in_dlt not in [found for found, _ in unused]:
-            unused.append((in_dlt, _why_not(setting, way, used)))
-        of_environment = Found(variable, THE_ENVIRONMENT)
-        if os.environ.get(variable) and used.get(setting) != of_environment:
-            unused.append((of_environment, _why_not(setting, way, used)))
-    return Choice(way.way, _because(credentials, used), used, unused)
-
-
-def _because(credentials: SignInCredentials, used: Mapping[str, Found]) -> str:
-    places = {found.place for found in used.values()}
-    if not places:
-        return "the program gave it"
-    if THE_COMMAND_LINE in places:
-        return "the command line asks for it"
-    if isinstance(credentials, AnyCredentials):
-        return "it uses most of what is set"
-    return "it is complete in dlt's configuration, which wins over SALESFORCE_* variables"
-
-
-def _why_not(setting: str, way: SignInCredentials, used: Mapping[str, Found]) -> str:
-    same = {**_OVERRULED, **{by: of for of, by in _OVERRULED.items()}}
-    if setting in used:
-        return f"{used[setting].name} of {used[setting].place} wins"
-    if same.get(setting) in used:
-        return f"{used[same[setting]].name} says it already"
-    return f"{way.way} has no use for it"
-
-
-def _in_dlt(setting: str) -> Found | None:
-    """Where dlt's configuration has a setting of ours, if it has."""
-    traces = get_resolved_traces()
-    known = len(traces.resolved_traces)
-    if not dlt.secrets.get(f"sources.{SCHEMA_NAME}.credentials.{setting}"):
-        return None
-    found = traces.resolved_traces[known:]
-    place = found[-1].provider_location or found[-1].provider_name if found else "dlt"
-    return Found(setting, THE_ENVIRONMENT if place.startswith("Environment") else place)
+        if setting not in used and dlt.secrets.get(
+            f"sources.{SCHEMA_NAME}.credentials.{setting}", str
+        ):
+            unused.append(setting)
+        if (value := os.environ.get(variable, "").strip()) and used.get(setting) != value:
+            unused.append(variable)
+    return SignInChoice(resolved.method, list(used), unused)
 
 
 def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
-    """Sign in once and ask whose session it is; nothing is loaded.
+    """Sign in once and ask for the session's user; nothing is loaded.
 
     Returns:
-        The report of mode ``sign-in``: ``status`` ``done`` or ``failed``, the choice, and whose
-        session it is or what stopped it.
+        The report of mode ``sign-in``: ``status`` ``done`` or ``failed``, the choice, and the user
+        and the org or what stopped it.
     """
     facts: dict[str, Any] = {"status": "failed", "mode": "sign-in", "warnings": []}
     if isinstance(credentials, SignInCredentials):
-        found = choice(credentials)
-        facts |= {
-            "way": found.way,
-            "because": found.because,
-            "settings": [
-                {"setting": setting, "name": one.name, "place": one.place}
-                for setting, one in found.used.items()
-            ],
-            "unused": [
-                {"name": one.name, "place": one.place, "why": why} for one, why in found.unused
-            ],
-        }
-        if isinstance(credentials.taken, RefreshTokenCredentials):
-            _note_token_file(credentials.taken, facts)
+        facts |= asdict(choice(credentials))
+        if isinstance(credentials.resolved, RefreshTokenCredentials):
+            _note_token_file(credentials.resolved, facts)
     begun = time.monotonic()
     try:
         facts |= {"org": client.instance_url, **user_info(client)}
@@ -154,7 +96,7 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
 
 
 def user_info(client: SalesforceClient) -> dict[str, str | None]:
-    """Whose session it is: ``user`` and ``org_id``, each None where Salesforce does not tell.
+    """Ask for the session's ``user`` and ``org_id``, each None where Salesforce does not tell.
 
     Source: Salesforce Help, "UserInfo endpoint" (a session by SOAP login, or without the scope
     ``openid`` or ``id``, may be refused it).
@@ -171,9 +113,9 @@ def user_info(client: SalesforceClient) -> dict[str, str | None]:
     return {"user": str(user) if user else None, "org_id": str(org_id) if org_id else None}
 
 
-def _note_token_file(way: RefreshTokenCredentials, facts: dict[str, Any]) -> None:
+def _note_token_file(credentials: RefreshTokenCredentials, facts: dict[str, Any]) -> None:
     try:
-        file = way.kept_in()
+        file = credentials.token_file()
     except SalesforceError:
         return  # the address is no address: signing in says so
     facts["refresh_token_file"] = str(file.path)
@@ -185,22 +127,22 @@ def _note_token_file(way: RefreshTokenCredentials, facts: dict[str, Any]) -> Non
 
 
 def sign_in_shown(facts: Mapping[str, Any]) -> Any:
-    """``--sign-in`` for a terminal."""
+    """Show ``--sign-in`` on a terminal."""
     from rich.text import Text
 
-    from salesforce_targeted.report.rich_text import notes, paragraphs, table
+    from salesforce_targeted.report.rich_text import notes, paragraphs
 
-    used = [(one["name"], one["place"]) for one in facts.get("settings", ())]
-    idle = [(one["name"], one["place"], one["why"]) for one in facts.get("unused", ())]
-    head = None
-    if "way" in facts:
-        head = Text.assemble("signing in by ", (facts["way"], "bold"), f": {facts['because']}")
-    kept = facts.get("refresh_token_file")
+    settings = None
+    if "method" in facts:
+        settings = Text.assemble("signing in by ", (facts["method"], "bold"))
+        if facts["settings"]:
+            settings.append(f", with {', '.join(facts['settings'])}")
+        if facts["unused"]:
+            settings.append(f"\nset, but not used: {', '.join(facts['unused'])}")
+    file = facts.get("refresh_token_file")
     return paragraphs(
-        head,
-        table(("setting", "found in"), used, texts=2) if used else None,
-        table(("set, but not used", "in", "because"), idle, texts=3) if idle else None,
-        Text(f"a rotated refresh token is kept in {kept}") if kept else None,
+        settings,
+        Text(f"a rotated refresh token is kept in {file}") if file else None,
         notes(facts),
         _outcome(facts),
     )

@@ -15,18 +15,17 @@ from dlt.common.configuration.exceptions import ConfigurationException
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.credentials.base import ENVIRONMENT, Found
+from salesforce_targeted.api.credentials.base import ENVIRONMENT
 from salesforce_targeted.api.credentials.resolution import (
     IncompleteCredentialsError,
     SalesforceCredentials,
-    what_is_missing,
+    missing_settings,
 )
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
 from salesforce_targeted.settings import Settings, settings_of
 
-THE_COMMAND_LINE = "the command line"
 DUCKDB_FILE = "targeted_contacts.duckdb"
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
@@ -42,7 +41,7 @@ def credentials() -> SalesforceCredentials:
     try:
         return _credentials()
     except (ConfigurationException, IncompleteCredentialsError) as error:
-        missing = _what_is_missing()
+        missing = _missing_settings()
         raise ConfigurationError(
             f"the Salesforce credentials are not complete: {missing}"
             if missing
@@ -57,28 +56,25 @@ def credentials() -> SalesforceCredentials:
 
 
 def sf_org(name: str) -> SfOrgCredentials:
-    """The session of the Salesforce CLI, asked for on the command line."""
-    made = SfOrgCredentials(sf_org=name)
-    made.note("sf_org", Found("--sf-org", THE_COMMAND_LINE))
-    return made
+    """Make credentials of the Salesforce CLI's org that the command line names."""
+    return SfOrgCredentials(sf_org=name)
 
 
-def session(instance_url: str, access_token: str, *, option: str) -> SessionCredentials:
-    """A session that an option of the command line brings with it."""
-    made = SessionCredentials(instance_url=instance_url, access_token=access_token)
-    made.note("access_token", Found(option, THE_COMMAND_LINE))
-    return made
+def session(instance_url: str, access_token: str) -> SessionCredentials:
+    """Make credentials of a session that already exists."""
+    return SessionCredentials(instance_url=instance_url, access_token=access_token)
 
 
-def _what_is_missing() -> str:
-    """What the nearest way to sign in lacks, and what is set; empty where nothing is."""
-    held = {}
-    for setting, variable in ENVIRONMENT.items():
-        if os.environ.get(variable) or _has(f"{_SECTION}.credentials.{setting}"):
-            held[variable] = "set"
+def _missing_settings() -> str:
+    """Say what the nearest method of signing in lacks, and what is set; "" where nothing is."""
+    held = [
+        setting
+        for setting, variable in ENVIRONMENT.items()
+        if os.environ.get(variable, "").strip() or _has(f"{_SECTION}.credentials.{setting}")
+    ]
     if not held:
         return ""
-    return f"{what_is_missing(held)} (set: {', '.join(held)})"
+    return f"{missing_settings(held)} (set: {', '.join(ENVIRONMENT[n] for n in held)})"
 
 
 @with_config(sections=("sources", SCHEMA_NAME))

@@ -1,4 +1,4 @@
-"""The scripted server, samples of real answers, a client and a door for both."""
+"""The scripted server, samples of real answers, a client and an endpoint for both."""
 
 import json
 import socket
@@ -131,8 +131,8 @@ def raw_fixture():
 
 
 @pytest.fixture
-def door(pauses) -> Iterator[LoginEndpoint]:
-    """The door for sign-in, without real pauses."""
+def endpoint(pauses) -> Iterator[LoginEndpoint]:
+    """The endpoint for sign-in, without real pauses."""
     transport = Transport(connections=1, connect_seconds=2, read_seconds=2, total_seconds=10)
     yield LoginEndpoint(transport, sleep=pauses.append)
     transport.close()

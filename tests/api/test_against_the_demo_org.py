@@ -2,11 +2,12 @@
 
 import pytest
 
-from salesforce_targeted.api import bulk, credentials, errors, soql
+from salesforce_targeted.api import credentials, errors, soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
+from tests.support import signing_in
+from tests.support.bulk_pages import bulk_pages
 
 FIELDS = ["Id", "LastName", "Email"]
 CONTACTS = soql.select(FIELDS, "Contact")
@@ -59,7 +60,7 @@ def answers(client, ids) -> dict:
         "collections": {r["Id"]: r for r in client.collections("Contact", ids, FIELDS) if r},
         "bulk": sum(
             page.rows
-            for page in bulk.pages(
+            for page in bulk_pages(
                 client, CONTACTS, max_records=9, deadline_seconds=2, clock=Clock()
             )
         ),
@@ -141,7 +142,7 @@ def test_every_way_to_sign_in(way, org, pauses, tmp_path):
             "SOAP": person, "JWT": {"SALESFORCE_CLIENT_ID": org.client_id, "SALESFORCE_USERNAME": user, "SALESFORCE_PRIVATE_KEY": new_key()},
             "session": {"SALESFORCE_INSTANCE_URL": server.url, "SALESFORCE_ACCESS_TOKEN": server.token},
         }[way]  # fmt: skip
-        client = SalesforceClient(resolution.from_environment(environ), sleep=pauses.append)
+        client = SalesforceClient(signing_in.credentials(environ), sleep=pauses.append)
         before = client.count(soql.select([soql.aggregate("COUNT")], "Contact"))
         if way != "session":
             org.expire_sessions()

@@ -3,6 +3,7 @@
 import pytest
 
 from salesforce_targeted.api import bulk, errors, soql
+from tests.support.bulk_pages import bulk_pages
 
 SELECT = soql.select(["Id", "Name", "Description"], "Account")
 JOB = {
@@ -23,7 +24,7 @@ def test_a_job_from_beginning_to_end(client, server, said, answer, pauses):
         said("bulk_complete"), said("bulk_results"), said("bulk_results_last"),
     )  # fmt: skip
     told = []
-    pages = list(bulk.pages(client, SELECT, max_records=2, created=told.append))
+    pages = list(bulk_pages(client, SELECT, max_records=2, created=told.append))
 
     assert [2, 1] == [page.rows for page in pages]
     assert ["750R0000000zlh9IAA"] == told
@@ -40,7 +41,7 @@ def test_a_job_without_rows(client, server, answer):
     for body in (b'"Id"\n', b""):
         server.say(answer(body=JOB), answer(body=empty), answer(body=body, headers=CSV))
 
-        assert [] == list(bulk.pages(client, SELECT))
+        assert [] == list(bulk_pages(client, SELECT))
 
 
 def test_a_job_complete_at_once(client, server, answer):
@@ -51,7 +52,7 @@ def test_a_job_complete_at_once(client, server, answer):
         answer(body=ONE, headers=CSV),
     )
 
-    assert [1] == [page.rows for page in bulk.pages(client, SELECT)]
+    assert [1] == [page.rows for page in bulk_pages(client, SELECT)]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_a_job_that_ends_otherwise(status, says, client, server, answer):
     server.say(answer(body=JOB), answer(body={**JOB, **status}))
 
     with pytest.raises(errors.BulkJobError, match=says) as caught:
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
     assert "750R0000000zlh9IAA" in str(caught.value)
 
@@ -81,7 +82,7 @@ def test_a_job_that_fails_at_once(client, server, answer):
     server.say(answer(body={**JOB, "state": "Failed"}))
 
     with pytest.raises(errors.BulkJobError, match="is Failed"):
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
 
 def test_a_stuck_job_ends_at_the_deadline(client, server, answer, pauses):
@@ -89,7 +90,7 @@ def test_a_stuck_job_ends_at_the_deadline(client, server, answer, pauses):
     server.otherwise = lambda _: answer(body={**JOB, "state": "InProgress"})
 
     with pytest.raises(errors.BulkJobError, match="still InProgress after 600 s"):
-        list(bulk.pages(client, SELECT, deadline_seconds=600, clock=lambda: sum(pauses)))
+        list(bulk_pages(client, SELECT, deadline_seconds=600, clock=lambda: sum(pauses)))
 
     assert 450 < sum(pauses) <= 600
     assert 20.0 == max(pauses)
@@ -101,7 +102,7 @@ def test_results_that_are_gone(client, server, answer, said):
     server.say(answer(body=JOB), answer(body=DONE), said("not_found"))
 
     with pytest.raises(errors.BulkJobError, match="are gone"):
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
 
 def test_results_of_another_version(client, server, answer):
@@ -113,7 +114,7 @@ def test_results_of_another_version(client, server, answer):
     )
 
     with pytest.raises(errors.BulkJobError, match="409"):
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
 
 def test_the_version_of_the_job_is_used(client, server, answer):
@@ -123,7 +124,7 @@ def test_the_version_of_the_job_is_used(client, server, answer):
         answer(body={**DONE, "apiVersion": 61.0}),
         answer(body=ONE, headers=CSV),
     )
-    list(bulk.pages(client, SELECT, resume="750R0000000zlh9IAA"))
+    list(bulk_pages(client, SELECT, resume="750R0000000zlh9IAA"))
 
     assert ["v64.0", "v61.0", "v61.0"] == [h.path.split("/")[3] for h in server.heard]
 
@@ -136,7 +137,7 @@ def test_a_page_that_lacks_records_is_asked_for_again(client, server, answer):
     )
     server.say(answer(body=JOB), answer(body={**DONE, "numberRecordsProcessed": 2}), short, whole)
 
-    assert [2] == [page.rows for page in bulk.pages(client, SELECT)]
+    assert [2] == [page.rows for page in bulk_pages(client, SELECT)]
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_a_page_that_stays_short(page, client, server, answer):
     server.otherwise = lambda _: answer(200, *page)
 
     with pytest.raises(errors.TruncatedAnswerError):
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
     assert 5 == client.meter.calls.by_kind["bulk_results"]
 
@@ -166,7 +167,7 @@ def test_pages_that_lack_records_together(client, server, answer):
     with pytest.raises(
         errors.TruncatedAnswerError, match="processed 7 records and its results hold 1"
     ):
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
 
 def test_the_same_locator_twice(client, server, answer):
@@ -175,7 +176,7 @@ def test_the_same_locator_twice(client, server, answer):
     server.otherwise = lambda _: answer(body=ONE, headers={**CSV, "Sforce-Locator": "MTAw"})
 
     with pytest.raises(errors.BulkJobError, match="twice"):
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
 
 def test_an_empty_answer_is_not_the_end(client, server, answer):
@@ -187,7 +188,7 @@ def test_an_empty_answer_is_not_the_end(client, server, answer):
         answer(body=ONE, headers=CSV),
     )
 
-    assert [1] == [page.rows for page in bulk.pages(client, SELECT)]
+    assert [1] == [page.rows for page in bulk_pages(client, SELECT)]
 
 
 @pytest.mark.parametrize("state", ["JobComplete", "InProgress"])
@@ -199,7 +200,7 @@ def test_a_job_is_resumed(state, client, server, answer):
     told = []
 
     assert [1] == [
-        p.rows for p in bulk.pages(client, SELECT, resume="750R0000000zlh9IAA", created=told.append)
+        p.rows for p in bulk_pages(client, SELECT, resume="750R0000000zlh9IAA", created=told.append)
     ]
     assert [] == told
     assert 0 == client.meter.calls.by_kind["bulk_create"]
@@ -211,14 +212,14 @@ def test_a_job_that_cannot_be_resumed(earlier, client, server, answer, said):
     server.say(said(earlier) if earlier == "not_found" else answer(body={**JOB, "state": earlier}))
     server.say(answer(body=JOB), answer(body=DONE), answer(body=ONE, headers=CSV))
 
-    assert [1] == [page.rows for page in bulk.pages(client, SELECT, resume="750R0000000zlh8IAA")]
+    assert [1] == [page.rows for page in bulk_pages(client, SELECT, resume="750R0000000zlh8IAA")]
     assert 1 == client.meter.calls.by_kind["bulk_create"]
 
 
 def test_no_job_id(client, server):
     """What is no id isn't put into a path."""
     with pytest.raises(errors.ConfigurationError):
-        list(bulk.pages(client, SELECT, resume="../x"))
+        list(bulk_pages(client, SELECT, resume="../x"))
 
     assert [] == server.heard
 
@@ -228,7 +229,7 @@ def test_an_object_that_bulk_lacks(client, server, said):
     server.say(said("bulk_unsupported"))
 
     with pytest.raises(errors.UnsupportedObjectError, match="another API"):
-        list(bulk.pages(client, SELECT))
+        list(bulk_pages(client, SELECT))
 
 
 # --- how long a job is left alone

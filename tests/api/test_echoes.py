@@ -8,9 +8,9 @@ import pytest
 
 from salesforce_targeted.api import errors, soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.errors import SalesforceError
 from tests.support.answered import ID, rows
+from tests.support.signing_in import credentials
 
 SECRET = "k9Vx2mQ7bTz4"
 # Where an answer can hold a text: every member that some API of Salesforce has, and a page's title.
@@ -65,7 +65,7 @@ def test_no_answer_brings_the_password_into_an_error(way, body, status, server, 
         if way == "oauth"
         else {}
     )
-    spec = resolution.from_environment(
+    spec = credentials(
         {
             **app,
             "SALESFORCE_USERNAME": "user",

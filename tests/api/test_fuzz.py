@@ -9,7 +9,6 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from salesforce_targeted.api import (
-    bulk,
     bulk_readers,
     endpoints,
     error_responses,
@@ -24,6 +23,7 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.login import LoginEndpoint
 from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.api.transport import Transport
+from tests.support.bulk_pages import bulk_pages
 from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed
 from tests.support.scripted_server import Bytes, Tokens
 
@@ -163,8 +163,8 @@ ASKED = {
     "org_limits": lambda client: client.org_limits(),
     "record_counts": lambda client: client.record_counts(["Contact"]),
     "versions": lambda client: client.versions(),
-    "bulk": lambda client: list(bulk.pages(client, "SELECT Id FROM Contact", deadline_seconds=0.1)),
-    "resumed bulk": lambda client: list(bulk.pages(client, "SELECT Id FROM Contact", resume="750R", deadline_seconds=0.1)),
+    "bulk": lambda client: list(bulk_pages(client, "SELECT Id FROM Contact", deadline_seconds=0.1)),
+    "resumed bulk": lambda client: list(bulk_pages(client, "SELECT Id FROM Contact", resume="750R", deadline_seconds=0.1)),
     "result pages": lambda client: client.send(endpoints.bulk_result_pages("64.0", "750R"), bulk_readers.result_pages),
 }  # fmt: skip
 
@@ -212,15 +212,15 @@ def test_a_client_answers_or_raises_our_errors(name, server, answers):
 @given(RAW)
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n[{}]")
 def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
-    """The same at the other door."""
+    """The same at the other endpoint."""
     server.otherwise = lambda _: Bytes(raw, then="close")
     transport = Transport(connections=1, connect_seconds=2, read_seconds=2, total_seconds=4)
-    door = LoginEndpoint(transport, sleep=lambda _: None, attempts=2)
+    endpoint = LoginEndpoint(transport, sleep=lambda _: None, attempts=2)
     with contextlib.suppress(SalesforceError):
         if way == "token":
-            login.session_of(door.token(server.url, {"grant_type": "password"}, ["secret"]))
+            login.session_of(endpoint.token(server.url, {"grant_type": "password"}, ["secret"]))
         else:
-            soap.login(door, server.url, "user", "secret", "token")
+            soap.login(endpoint, server.url, "user", "secret", "token")
     transport.close()
 
 

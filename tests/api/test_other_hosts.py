@@ -10,11 +10,12 @@ import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import bulk, endpoints, models
+from salesforce_targeted.api import endpoints, models
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.errors import ReadOnlyError, SalesforceError
 from salesforce_targeted.api.models import Request
+from tests.support.bulk_pages import bulk_pages
+from tests.support.signing_in import credentials
 
 DATA = "/services/data/v64.0"
 ID = "003D000000QOMyqIAH"
@@ -96,7 +97,7 @@ def test_no_redirect_takes_the_password_along(way, status, server, answer, bysta
     server.otherwise = lambda heard: answer(
         status, headers={"Location": bystander.url + heard.path}
     )
-    spec = resolution.from_environment({**SIGN_INS[way], "SALESFORCE_LOGIN_URL": server.url})
+    spec = credentials({**SIGN_INS[way], "SALESFORCE_LOGIN_URL": server.url})
     with pytest.raises(SalesforceError):
         SalesforceClient(spec, sleep=pauses.append).org_limits()
 
@@ -144,10 +145,10 @@ def test_no_locator_or_job_leads_elsewhere(n, client, server, answer, bystander)
 
     server.otherwise = say
     with pytest.raises(SalesforceError):
-        list(bulk.pages(client, "SELECT Id FROM Contact"))
+        list(bulk_pages(client, "SELECT Id FROM Contact"))
     job["id"] = address
     with pytest.raises(SalesforceError):
-        list(bulk.pages(client, "SELECT Id FROM Contact"))
+        list(bulk_pages(client, "SELECT Id FROM Contact"))
 
     assert all(heard.path.startswith(f"{DATA}/jobs/query") for heard in server.heard)
     assert {server.url.removeprefix("http://")} == {heard.headers["host"] for heard in server.heard}
@@ -179,7 +180,7 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=40))
 @example("/services/data/v64.0/limits")
 def test_whatever_passes_stays_at_the_org(path):
-    """What the door lets through is, as requests prepares it, the same path at the same host."""
+    """What the endpoint lets through is, as requests prepares it, the same path at the same host."""
     if models.refusal(Request("GET", path)) is not None:
         return
     made = requests.Request("GET", "https://acme.my.salesforce.com" + path).prepare().url

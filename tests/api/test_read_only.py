@@ -35,9 +35,7 @@ def part(method="GET", url=f"{DATA}/limits", **more):
 ALLOWED = [
     endpoints.versions(),
     endpoints.query("64.0", SELECT),
-    endpoints.query(
-        "64.0", "SELECT Id FROM Contact WHERE Name = 'FOR UPDATE'", all_rows=True, page_rows=200
-    ),
+    endpoints.query("64.0", "SELECT Id FROM Contact WHERE Name = 'FOR UPDATE'", all_rows=True),
     endpoints.query_more(f"{DATA}/query/01gRO0000016PIAYA2-500"),
     endpoints.collections("64.0", "Contact", [ID], ["Id"]),
     endpoints.describe("64.0", "Contact"),
@@ -52,8 +50,6 @@ ALLOWED = [
     endpoints.bulk_results("64.0", "750R0000000zlh9IAA", "MTAw+/=", 50_000),
     endpoints.bulk_result_pages("64.0", "750R0000000zlh9IAA"),
     Request("GET", "/services/oauth2/userinfo"),
-    Request("GET", f"{COLLECTION}?ids={ID}&fields=Id"),
-    Request("GET", f"{DATA}/sobjects"),
 ]
 
 
@@ -118,6 +114,12 @@ REFUSED = {
     "a semicolon between parameters": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A;_HttpMethod=DELETE"),
     "braces": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A+WHERE+B={{c}}"),
     "no query": Request("GET", f"{DATA}/query"),
+    # what reads, and that we have no use for
+    "all objects": Request("GET", f"{DATA}/sobjects"),
+    "an object": Request("GET", f"{DATA}/sobjects/Contact"),
+    "records by id, in the address": Request("GET", f"{COLLECTION}?ids={ID}&fields=Id"),
+    "all jobs": Request("GET", f"{DATA}/jobs/query?jobType=V2Query"),
+    "an option of the query": Request("GET", f"{DATA}/query?q=SELECT+Id+FROM+A", None, {"Sforce-Query-Options": "batchSize=200"}),
     # SOQL that writes
     "for update": endpoints.query("64.0", f"{SELECT} LIMIT 1 FOR UPDATE"),
     "for view": endpoints.query("64.0", f"{SELECT} for\n view"),

@@ -35,7 +35,7 @@ def test_every_line_is_there_in_order(script: Script) -> None:
     assert all(0 <= check["seconds"] < 60 for check in found.values())
     assert "108 fields visible" == found["Contact"]["detail"]
     assert "as user0@demo.example" in found["sign-in"]["detail"]
-    assert "SALESFORCE_ACCESS_TOKEN" in found["credentials"]["detail"]
+    assert "an existing session, with instance_url, access_token" == found["credentials"]["detail"]
     assert "of 15,000 in 24 hours" in found["API calls left"]["detail"]
 
 

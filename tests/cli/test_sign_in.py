@@ -35,82 +35,65 @@ def environment(monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         monkeypatch.setenv(f"SALESFORCE_{name}", value)
 
 
-def test_it_says_which_way_and_where_each_setting_is(
+def test_it_names_the_method_and_the_settings(
     org: DemoOrg,
     server: DemoServer,
     script: Script,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """The environment alone: the way that uses most of it, whose session it is; nothing is loaded."""
+    """The environment alone: the method that uses most of it, the user; nothing is loaded."""
     environment(monkeypatch, LOGIN_URL=server.url, CLIENT_ID=org.client_id,
-                CLIENT_SECRET=org.client_secret, USERNAME="somebody")  # fmt: skip
+                CLIENT_SECRET=org.client_secret, USERNAME="somebody", DOMAIN="acme")  # fmt: skip
     ended = script("--sign-in")
     facts = script("--sign-in", "--json").facts
 
     assert 0 == ended.code
-    assert "signing in by OAuth client credentials: it uses most of what is set" in ended.out
-    assert "SALESFORCE_CLIENT_SECRET  the environment" in ended.out
-    assert "SALESFORCE_USERNAME  the environment  OAuth client credentials has no use" in ended.out
+    used = "signing in by OAuth client credentials, with client_id, client_secret, login_url"
+    assert used in ended.out
+    assert "set, but not used: SALESFORCE_DOMAIN, SALESFORCE_USERNAME" in ended.out
     assert f"signed in to {server.url} (org {org.org_id})\nas user0@demo.example" in ended.out
     assert ("done", "sign-in", "user0@demo.example") == (
         facts["status"], facts["mode"], facts["user"]
     )  # fmt: skip
-    assert {"client_id", "client_secret", "login_url"} == {
-        one["setting"] for one in facts["settings"]
-    }
+    assert ["client_id", "client_secret", "login_url"] == facts["settings"]
     assert org.client_secret not in ended.out + ended.err + str(facts)
     assert [] == [path.name for path in tmp_path.iterdir() if path.suffix != ".log"]
     assert 2 == org.billed  # one cheap call each time
 
 
-def test_dlt_wins_and_what_it_overrules_is_said(
-    org: DemoOrg, server: DemoServer, tmp_path: Path
-) -> None:
-    """secrets.toml, config.toml and the environment: each setting with its place and its rival."""
+def test_what_dlt_overrules_is_named(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:
+    """secrets.toml, config.toml and the environment: what is set in vain, as it is called there."""
     toml(tmp_path, client_id=org.client_id, client_secret=org.client_secret, username="somebody")
     toml(tmp_path, "config.toml", login_url=server.url)
-    rivals = {"CLIENT_ID": "another", "ACCESS_TOKEN": "00Dx!a", "DOMAIN": "acme"}
+    rivals = {"CLIENT_ID": "another", "ACCESS_TOKEN": "00Dx!a", "CLIENT_SECRET": org.client_secret}
     environ = {f"SALESFORCE_{name}": value for name, value in rivals.items()}
     ended = process("--sign-in", "--json", cwd=tmp_path, environ=environ)
     facts = ended.facts
-    places = {one["setting"]: one["place"] for one in facts["settings"]}
-    unused = {(one["name"], one["place"]): one["why"] for one in facts["unused"]}
 
     assert 0 == ended.code
-    assert "which wins over SALESFORCE_* variables" in facts["because"]
-    assert {
-        "client_id": "secrets.toml", "client_secret": "secrets.toml", "login_url": "config.toml"
-    } == places  # fmt: skip
-    assert "client_id of secrets.toml wins" == unused["SALESFORCE_CLIENT_ID", "the environment"]
-    assert "login_url says it already" == unused["SALESFORCE_DOMAIN", "the environment"]
-    assert "OAuth client credentials has no use for it" == unused["username", "secrets.toml"]
-    assert ("SALESFORCE_ACCESS_TOKEN", "the environment") in unused
+    assert ["client_id", "client_secret", "login_url"] == facts["settings"]
+    # A secret that is the same in both places is not set in vain.
+    assert ["SALESFORCE_CLIENT_ID", "username", "SALESFORCE_ACCESS_TOKEN"] == facts["unused"]
 
 
 def test_one_half_here_and_one_there(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:
-    """Settings of three places that are one way together are told apart."""
+    """Settings of three places are one method together."""
     toml(tmp_path, client_id=org.client_id)
     environ = {
-        "SALESFORCE_CLIENT_SECRET": org.client_secret,
+        "SALESFORCE_CLIENT_SECRET": f"{org.client_secret}\n",
         "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__LOGIN_URL": server.url,
     }
     facts = process("--sign-in", "--json", cwd=tmp_path, environ=environ).facts
 
-    assert {
-        "client_id": ("client_id", "secrets.toml"),
-        "client_secret": ("SALESFORCE_CLIENT_SECRET", "the environment"),
-        "login_url": (
-            "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__LOGIN_URL", "the environment"
-        ),
-    } == {one["setting"]: (one["name"], one["place"]) for one in facts["settings"]}  # fmt: skip
+    assert ["client_id", "client_secret", "login_url"] == facts["settings"]
     assert ("done", []) == (facts["status"], facts["unused"])
 
 
 def test_a_sign_in_that_fails_says_where_to_look(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:
-    """A wrong secret in secrets.toml: exit 1, the likely culprit, the file and the address."""
+    """A wrong secret: exit 1, the likely culprit, the settings and the address."""
     toml(tmp_path, client_id=org.client_id, client_secret="an-old-secret", login_url=server.url)
     ended = process("--sign-in", cwd=tmp_path)
     run = process("--count", cwd=tmp_path)
@@ -119,8 +102,7 @@ def test_a_sign_in_that_fails_says_where_to_look(
         assert 1 == code
         assert "invalid client credentials" in said
         assert "the secret has expired" in said
-        assert "from secrets.toml (client_id, client_secret, login_url)" in said
-        assert f"Asked was {server.url}." in said
+        assert f"credentials (client_id, client_secret, login_url) at {server.url}." in said
         assert "an-old-secret" not in said
     assert 0 == org.billed
 
@@ -186,7 +168,7 @@ def test_a_sync_with_the_clis_session(
     left = [path for path in tmp_path.rglob("*") if path.is_file() and "bin" not in path.parts]
 
     assert 0 == ended.code
-    assert ("the Salesforce CLI's org", "done") == (facts["way"], facts["status"])
+    assert ("the Salesforce CLI's org", "done") == (facts["method"], facts["status"])
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts")
     assert ["--target-org", "uat"] == sf.calls[0][-2:]
     assert "of.the.CLI" not in ended.out + ended.err
@@ -196,15 +178,13 @@ def test_a_sync_with_the_clis_session(
 def test_the_option_wins_over_everything(
     server: DemoServer, script: Script, sf: Sf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--sf-org is the way, whatever is set; what is set is listed as not used."""
+    """--sf-org is the method, whatever is set; what is set is listed as not used."""
     sf.has(server.url, TOKEN)
     environment(monkeypatch, INSTANCE_URL=server.url, ACCESS_TOKEN="00Dx!a")
     facts = script("--sign-in", "--json", "--sf-org", "default").facts
 
-    assert "the command line asks for it" == facts["because"]
-    assert {"SALESFORCE_INSTANCE_URL", "SALESFORCE_ACCESS_TOKEN"} == {
-        one["name"] for one in facts["unused"]
-    }
+    assert ("the Salesforce CLI's org", ["sf_org"]) == (facts["method"], facts["settings"])
+    assert ["SALESFORCE_INSTANCE_URL", "SALESFORCE_ACCESS_TOKEN"] == facts["unused"]
 
 
 def test_a_session_that_ends_in_mid_run_is_renewed_by_the_cli(
@@ -236,4 +216,4 @@ def test_an_unknown_alias_is_wrong_configuration(script: Script, sf: Sf) -> None
 
     assert 2 == ended.code
     assert "No such alias: nope. sf org list shows the names it knows" in ended.err
-    assert "The settings are from the command line (--sf-org)." in ended.err
+    assert "Sign-in was by the Salesforce CLI's org (sf_org)." in ended.err

@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from pipelines.targeted_contacts import main
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
@@ -34,6 +33,7 @@ from salesforce_targeted.report import text as report
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import configuration
 from tests.conftest import Synced
+from tests.support import signing_in
 from tests.support.script import command
 
 # Around each secret's recognisable core: what quoting, escaping and encoding trip over.
@@ -359,7 +359,7 @@ def test_nothing_that_can_be_printed_holds_a_secret(
         outcomes.append(synced.run())
         org.faults.clear()
         wrong(org, given)
-        spec = resolution.from_environment(given.environ)
+        spec = signing_in.credentials(given.environ)
         with pytest.raises(Exception) as caught:
             SalesforceClient(spec).org_limits()
         errors = [*(outcome.error for outcome in outcomes if outcome.error), caught.value]

@@ -1,6 +1,10 @@
 """Settings that sign in at the scripted server, and the form that arrives there."""
 
+from collections.abc import Mapping
 from urllib.parse import parse_qs
+
+from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials
+from salesforce_targeted.api.credentials.resolution import AnyCredentials
 
 SECRETS = {
     "SALESFORCE_PASSWORD": "pass-word-1", "SALESFORCE_SECURITY_TOKEN": "tok-en-2",
@@ -18,6 +22,13 @@ def environ(server, *names, **values):
         | {f"SALESFORCE_{n}": EVERYTHING[f"SALESFORCE_{n}"] for n in names}
         | values
     )
+
+
+def credentials(environ: Mapping[str, str]) -> SignInCredentials:
+    """Make the credentials that these ``SALESFORCE_*`` settings are complete for."""
+    return AnyCredentials(
+        **{setting: environ[name] for setting, name in ENVIRONMENT.items() if name in environ}
+    ).resolved
 
 
 def form(heard) -> dict[str, str]:

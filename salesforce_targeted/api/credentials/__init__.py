@@ -1,4 +1,4 @@
-"""The ways to sign in: one dlt configspec for each, and the choice among them."""
+"""Offer the methods of signing in: one dlt configspec for each, and the choice among them."""
 
 from salesforce_targeted.api.credentials.oauth import (
     ClientCredentials,

@@ -1,10 +1,10 @@
-"""The ways to sign in: one dlt configspec for each.
+"""Sign in: one dlt configspec for each method.
 
 Rules:
-1. A sign-in that fails never falls back to another way.
-2. A secret never shows in ``repr``, ``str``, an error or a log line (see way.py).
+1. A sign-in that fails never falls back to another method.
+2. A secret never shows in ``repr``, ``str``, an error or a log line (see base.py).
 
-Sources: Salesforce Help, "OAuth Authorization Flows"; each way names its page.
+Sources: Salesforce Help, "OAuth Authorization Flows"; each method names its page.
 """
 
 import hashlib
@@ -29,17 +29,17 @@ _log = logging.getLogger(__name__)
 
 @configspec
 class SessionCredentials(SignInCredentials):
-    """A session that already exists; it can't be renewed when it expires."""
+    """Use a session that already exists; it can't be renewed when it expires."""
 
     instance_url: str = None  # type: ignore[assignment]  # dlt's way to say: required
     access_token: TSecretStrValue = None  # type: ignore[assignment]
 
-    way: ClassVar[str] = "an existing session"
-    needs: ClassVar[tuple[str, ...]] = ("instance_url", "access_token")
-    takes: ClassVar[tuple[str, ...]] = needs
+    method: ClassVar[str] = "an existing session"
+    required: ClassVar[tuple[str, ...]] = ("instance_url", "access_token")
+    accepted: ClassVar[tuple[str, ...]] = required
 
-    def _sign_in(self, door: LoginEndpoint) -> Session:
-        del door  # nothing to ask
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
+        del endpoint  # nothing to send
         token = self.access_token.strip()
         if not token.isascii() or not token.isprintable() or " " in token:
             raise ConfigurationError("SALESFORCE_ACCESS_TOKEN holds characters that no token has")
@@ -48,7 +48,7 @@ class SessionCredentials(SignInCredentials):
 
 @configspec
 class JwtCredentials(LoginHostCredentials):
-    """OAuth JWT bearer: an app's certificate speaks for a user.
+    """Sign in by OAuth JWT bearer: an app's certificate speaks for a user.
 
     Source: "OAuth 2.0 JWT Bearer Flow".
     """
@@ -58,33 +58,33 @@ class JwtCredentials(LoginHostCredentials):
     private_key: TSecretStrValue = None  # type: ignore[assignment]
     private_key_file: Optional[str] = None
 
-    way: ClassVar[str] = "OAuth JWT bearer"
-    needs: ClassVar[tuple[str, ...]] = ("client_id", "username", "private_key")
-    takes: ClassVar[tuple[str, ...]] = (*needs, "private_key_file", "login_url", "domain")
+    method: ClassVar[str] = "OAuth JWT bearer"
+    required: ClassVar[tuple[str, ...]] = ("client_id", "username", "private_key")
+    accepted: ClassVar[tuple[str, ...]] = (*required, "private_key_file", "login_url", "domain")
 
     def on_partial(self) -> None:
-        """A key in a file is as good as one in the settings (dlt calls this)."""
+        """Read the key from its file, if that is set (dlt calls this)."""
         if not self.private_key and self.private_key_file:
             self.private_key = _key_in(self.private_key_file)
             if not self.is_partial():
                 self.resolve()
 
-    def sign_in(self, door: LoginEndpoint) -> Session:
-        """As in every way; the key file is read now if no key is set."""
+    def sign_in(self, endpoint: LoginEndpoint) -> Session:
+        """Sign in; the key file is read now if no key is set."""
         if not self.private_key and self.private_key_file:
             self.private_key = _key_in(self.private_key_file)
-        return super().sign_in(door)
+        return super().sign_in(endpoint)
 
-    def _sign_in(self, door: LoginEndpoint) -> Session:
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": self._assertion(_audience(base), door.limits.jwt_seconds),
+            "assertion": self._assertion(_audience(base), endpoint.limits.jwt_seconds),
         }
-        return session_of(door.token(base, form, self._secrets(form["assertion"])))
+        return session_of(endpoint.token(base, form, self._secrets(form["assertion"])))
 
     def _assertion(self, audience: str, lifetime_seconds: int) -> str:
-        import jwt  # brings cryptography: slow to start, and only this way needs it
+        import jwt  # brings cryptography: slow to start, and only this method needs it
 
         claims = {
             "iss": self.client_id,
@@ -106,9 +106,9 @@ class JwtCredentials(LoginHostCredentials):
 
 @configspec
 class RefreshTokenCredentials(LoginHostCredentials):
-    """OAuth refresh token; a rotated one is stored before it is used (see rotation.py).
+    """Sign in by OAuth refresh token; a rotated one is stored before it is used (token_file.py).
 
-    ``store_refresh_token`` is called with each new token; without it, and beside it, the token is
+    ``store_refresh_token`` is called with each new token; with it or without it, the token is
     kept in ``refresh_token_file`` (default: in dlt's own folder, ``DLT_DATA_DIR`` or ``~/.dlt``).
     Source: "OAuth 2.0 Refresh Token Flow".
     """
@@ -119,18 +119,18 @@ class RefreshTokenCredentials(LoginHostCredentials):
     refresh_token_file: Optional[str] = None
     store_refresh_token: Annotated[Optional[Callable[[str], None]], NotResolved()] = None
 
-    way: ClassVar[str] = "OAuth refresh token"
-    needs: ClassVar[tuple[str, ...]] = ("client_id", "refresh_token")
-    takes: ClassVar[tuple[str, ...]] = (
-        *needs, "client_secret", "refresh_token_file", "login_url", "domain",
+    method: ClassVar[str] = "OAuth refresh token"
+    required: ClassVar[tuple[str, ...]] = ("client_id", "refresh_token")
+    accepted: ClassVar[tuple[str, ...]] = (
+        *required, "client_secret", "refresh_token_file", "login_url", "domain",
     )  # fmt: skip
 
-    def _sign_in(self, door: LoginEndpoint) -> Session:
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
-        file = self.kept_in()
+        file = self.token_file()
         if self.store_refresh_token is None:
             file.warn_if_unwritable()
-        with file.alone():
+        with file.exclusive():
             # What the file holds is newest, unless what we hold could not be written to it.
             current = self._unwritten or file.newest(self.refresh_token)
             form = {
@@ -140,7 +140,7 @@ class RefreshTokenCredentials(LoginHostCredentials):
             }
             if self.client_secret:
                 form["client_secret"] = self.client_secret
-            answer = door.token(base, form, self._secrets(current))
+            answer = endpoint.token(base, form, self._secrets(current))
             fresh = answer.get("refresh_token")
             if isinstance(fresh, str) and fresh and fresh != current:
                 written = file.keep(self.refresh_token, fresh)
@@ -150,8 +150,8 @@ class RefreshTokenCredentials(LoginHostCredentials):
                 _log.info("the refresh token was rotated")
         return session_of(answer)
 
-    def kept_in(self) -> TokenFile:
-        """Where a rotated token is kept, for this app at this origin.
+    def token_file(self) -> TokenFile:
+        """Return the file for a rotated token of this app at this origin.
 
         Raises:
             ConfigurationError: the origin is none.
@@ -173,7 +173,7 @@ class RefreshTokenCredentials(LoginHostCredentials):
 
 @configspec
 class PasswordCredentials(LoginHostCredentials):
-    """OAuth username-password; blocked in orgs made since Summer '23 unless an admin allows it.
+    """Sign in by OAuth username-password; new orgs block it (since Summer '23).
 
     Source: "OAuth 2.0 Username-Password Flow".
     """
@@ -184,11 +184,11 @@ class PasswordCredentials(LoginHostCredentials):
     password: TSecretStrValue = None  # type: ignore[assignment]
     security_token: Optional[TSecretStrValue] = None
 
-    way: ClassVar[str] = "OAuth username-password"
-    needs: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "username", "password")
-    takes: ClassVar[tuple[str, ...]] = (*needs, "security_token", "login_url", "domain")
+    method: ClassVar[str] = "OAuth username-password"
+    required: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "username", "password")
+    accepted: ClassVar[tuple[str, ...]] = (*required, "security_token", "login_url", "domain")
 
-    def _sign_in(self, door: LoginEndpoint) -> Session:
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         form = {
             "grant_type": "password",
             "client_id": self.client_id,
@@ -197,33 +197,33 @@ class PasswordCredentials(LoginHostCredentials):
             # There is no field for the security token: it follows the password.
             "password": self.password + (self.security_token or ""),
         }
-        return session_of(door.token(self._origin(), form, self._secrets()))
+        return session_of(endpoint.token(self._origin(), form, self._secrets()))
 
 
 @configspec
 class SoapCredentials(LoginHostCredentials):
-    """SOAP login with user, password and security token; retired by Salesforce in Summer '27."""
+    """Sign in by SOAP login, with user and password; retired by Salesforce in Summer '27."""
 
     username: str = None  # type: ignore[assignment]
     password: TSecretStrValue = None  # type: ignore[assignment]
     security_token: Optional[TSecretStrValue] = None
 
-    way: ClassVar[str] = "SOAP login"
-    needs: ClassVar[tuple[str, ...]] = ("username", "password")
-    takes: ClassVar[tuple[str, ...]] = (*needs, "security_token", "login_url", "domain")
+    method: ClassVar[str] = "SOAP login"
+    required: ClassVar[tuple[str, ...]] = ("username", "password")
+    accepted: ClassVar[tuple[str, ...]] = (*required, "security_token", "login_url", "domain")
 
-    def _sign_in(self, door: LoginEndpoint) -> Session:
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         _log.warning(
             "SOAP login is retired by Salesforce in Summer '27 (June 2027): move to OAuth client "
             "credentials or JWT (SALESFORCE_CLIENT_ID and a secret or a key)"
         )
         token = self.security_token or ""
-        return soap.login(door, self._origin(), self.username, self.password, token)
+        return soap.login(endpoint, self._origin(), self.username, self.password, token)
 
 
 @configspec
 class ClientCredentials(LoginHostCredentials):
-    """OAuth client credentials: the app signs in as its Run As user, at the org's My Domain.
+    """Sign in by OAuth client credentials, as the app's Run As user, at the org's My Domain.
 
     Source: "OAuth 2.0 Client Credentials Flow".
     """
@@ -231,11 +231,11 @@ class ClientCredentials(LoginHostCredentials):
     client_id: str = None  # type: ignore[assignment]
     client_secret: TSecretStrValue = None  # type: ignore[assignment]
 
-    way: ClassVar[str] = "OAuth client credentials"
-    needs: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
-    takes: ClassVar[tuple[str, ...]] = (*needs, "login_url", "domain")
+    method: ClassVar[str] = "OAuth client credentials"
+    required: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
+    accepted: ClassVar[tuple[str, ...]] = (*required, "login_url", "domain")
 
-    def _sign_in(self, door: LoginEndpoint) -> Session:
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
         if base in ("https://login.salesforce.com", "https://test.salesforce.com"):
             raise ConfigurationError(
@@ -248,7 +248,7 @@ class ClientCredentials(LoginHostCredentials):
             "client_id": self.client_id,
             "client_secret": self.client_secret,
         }
-        return session_of(door.token(base, form, self._secrets()))
+        return session_of(endpoint.token(base, form, self._secrets()))
 
 
 def _key_in(path: str) -> str:
@@ -262,7 +262,7 @@ def _key_in(path: str) -> str:
 
 
 def _audience(base: str) -> str:
-    """Whom a JWT is for. Production and sandbox are each one audience, whatever My Domain is asked.
+    """Return the audience of a JWT: one for production, one for sandboxes, whatever My Domain.
 
     Source: "OAuth 2.0 JWT Bearer Flow": login, test, or an Experience Cloud site's own address.
     """

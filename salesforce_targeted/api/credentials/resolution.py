@@ -1,23 +1,21 @@
-"""Which way to sign in is taken, of what dlt's configuration and the environment hold.
+"""Choose the method of signing in, of what dlt's configuration and the environment hold.
 
 Rules:
-1. dlt configuration wins. A way that is complete in it is taken whatever the environment holds.
-2. Where several ways are possible the one that uses most of what is set is taken; see WAYS.
+1. dlt configuration wins. A method that is complete in it is used whatever the environment holds.
+2. Where several are possible the one that uses most of what is set is used; see METHODS.
 
 Source: the design of this project, section 8.
 """
 
 import os
-from collections.abc import Mapping
-from typing import Any, ClassVar, Optional, Union
+from collections.abc import Collection, Mapping
+from typing import ClassVar, Optional, Union
 
 from dlt.common.configuration.specs import configspec
 from dlt.common.typing import TSecretStrValue
 
 from salesforce_targeted.api.credentials.base import (
     ENVIRONMENT,
-    THE_ENVIRONMENT,
-    Found,
     SignInCredentials,
 )
 from salesforce_targeted.api.credentials.oauth import (
@@ -32,9 +30,9 @@ from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.login import LoginEndpoint, Session
 
-# In the order in which they are taken: the first that is complete uses most of what is set. The
-# CLI's org comes first: whoever names it asks for nothing else with that.
-WAYS: tuple[type[SignInCredentials], ...] = (
+# In this order: the first that is complete uses most of what is set. The CLI's org comes first:
+# who names it asks for nothing else.
+METHODS: tuple[type[SignInCredentials], ...] = (
     SfOrgCredentials,
     SessionCredentials,
     JwtCredentials,
@@ -46,17 +44,17 @@ WAYS: tuple[type[SignInCredentials], ...] = (
 
 
 class IncompleteCredentialsError(ConfigurationError):
-    """No way to sign in has all that it needs."""
+    """No method of signing in has all that it needs."""
 
 
 @configspec
 class AnyCredentials(SignInCredentials):
-    """Whatever is set in dlt's configuration and in ``SALESFORCE_*`` taken together.
+    """Take whatever is set in dlt's configuration and in ``SALESFORCE_*`` together.
 
-    The last of the union: it is tried when no way is complete in dlt's configuration alone.
+    The last of the union: it is tried when no method is complete in dlt's configuration alone.
     """
 
-    chosen: str = None  # type: ignore[assignment]  # the class's name; set once a way is complete
+    chosen: str = None  # type: ignore[assignment]  # the class's name; set once one is complete
     login_url: Optional[str] = None
     domain: Optional[str] = None
     client_id: Optional[str] = None
@@ -72,40 +70,41 @@ class AnyCredentials(SignInCredentials):
     access_token: Optional[TSecretStrValue] = None
     sf_org: Optional[str] = None
 
-    way: ClassVar[str] = "whatever is set"
-    takes: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
+    method: ClassVar[str] = "whatever is set"
+    accepted: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
 
     def on_partial(self) -> None:
-        """Choose a way from what is there (dlt calls this).
+        """Choose a method from what is there (dlt calls this).
 
         Raises:
-            IncompleteCredentialsError: no way is complete.
+            IncompleteCredentialsError: none is complete.
         """
-        self._note_what_dlt_found()
-        self._fill(os.environ, self.takes)
-        # dlt's own error would list every setting of every way: some 240 lines.
-        self.chosen = type(self.taken).__name__
+        self._fill(os.environ, self.accepted)
+        # dlt's own error would list every setting of every method: some 240 lines.
+        self.chosen = type(self.resolved).__name__
         self.resolve()
 
-    def _settings(self) -> dict[str, str]:
-        return {n: v for n in self.takes if (v := getattr(self, n, None))}
-
     @property
-    def taken(self) -> SignInCredentials:
-        """The way that is complete; always the same spec, for one may hold a rotated token."""
-        found: SignInCredentials | None = self.__dict__.get("_spec")
+    def resolved(self) -> SignInCredentials:
+        """Return the complete credentials; always the same, which may hold a rotated token.
+
+        Raises:
+            IncompleteCredentialsError: no method is complete; says what the nearest one lacks.
+        """
+        found: SignInCredentials | None = self.__dict__.get("_resolved")
         if found is None:
-            found = self.__dict__["_spec"] = _spec(self._settings(), self.origins)
+            settings = {n: getattr(self, n) for n in self.given}
+            found = self.__dict__["_resolved"] = _credentials(settings)
         return found
 
     @property
     def stale_remedy(self) -> str:
-        """As in every way: that of the one that is taken."""
-        return self.taken.stale_remedy
+        """Return that of the credentials that sign in."""
+        return self.resolved.stale_remedy
 
-    def sign_in(self, door: LoginEndpoint) -> Session:
-        """As in every way, by the one that is taken."""
-        return self.taken.sign_in(door)
+    def sign_in(self, endpoint: LoginEndpoint) -> Session:
+        """Sign in by the chosen method, as it does."""
+        return self.resolved.sign_in(endpoint)
 
 
 SalesforceCredentials = Union[
@@ -120,37 +119,21 @@ SalesforceCredentials = Union[
 ]
 
 
-def from_environment(environ: Mapping[str, str]) -> SignInCredentials:
-    """The credentials that ``SALESFORCE_*`` describe.
-
-    Raises:
-        IncompleteCredentialsError: no way is complete; says what is missing for the nearest one.
-    """
-    settings = _set_in(environ)
-    return _spec(settings, {n: Found(ENVIRONMENT[n], THE_ENVIRONMENT) for n in settings})
-
-
-def what_is_missing(environ: Mapping[str, str]) -> str:
-    """What the nearest way lacks of what ``SALESFORCE_*`` hold; empty where one is complete."""
-    settings = _set_in(environ)
+def missing_settings(settings: Collection[str]) -> str:
+    """Say what the nearest method lacks of these settings, by name; "" where one is complete."""
     return "" if _choose(settings) else _nearest(settings)
 
 
-def _set_in(environ: Mapping[str, str]) -> dict[str, str]:
-    return {n: value for n, name in ENVIRONMENT.items() if (value := environ.get(name, "").strip())}
+def _missing(kind: type[SignInCredentials], settings: Collection[str]) -> list[str]:
+    in_file = kind is JwtCredentials and "private_key_file" in settings
+    return [n for n in kind.required if n not in settings and not (in_file and n == "private_key")]
 
 
-def _missing(way: type[SignInCredentials], settings: Mapping[str, str]) -> list[str]:
-    if way is JwtCredentials and "private_key_file" in settings:
-        settings = {**settings, "private_key": ""}
-    return [n for n in way.needs if n not in settings]
+def _choose(settings: Collection[str]) -> type[SignInCredentials] | None:
+    return next((kind for kind in METHODS if not _missing(kind, settings)), None)
 
 
-def _choose(settings: Mapping[str, str]) -> type[SignInCredentials] | None:
-    return next((way for way in WAYS if not _missing(way, settings)), None)
-
-
-def _spec(settings: Mapping[str, str], origins: Mapping[str, Found]) -> SignInCredentials:
+def _credentials(settings: Mapping[str, str]) -> SignInCredentials:
     chosen = _choose(settings)
     if chosen is None:
         raise IncompleteCredentialsError(
@@ -158,22 +141,15 @@ def _spec(settings: Mapping[str, str], origins: Mapping[str, Found]) -> SignInCr
             remedy="Set them in the environment, or the same names without the prefix under "
             "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
         )
-    spec: Any = chosen()
-    for setting in chosen.takes:
-        if setting in settings:
-            setattr(spec, setting, settings[setting])
-        if setting in origins:
-            spec.note(setting, origins[setting])
-    result: SignInCredentials = spec
-    return result
+    return chosen(**{n: value for n, value in settings.items() if n in chosen.accepted})
 
 
-def _nearest(settings: Mapping[str, str]) -> str:
-    """What the ways that lack least still lack."""
-    begun = [way for way in WAYS if set(way.needs) & set(settings)] or [ClientCredentials]
-    least = min(len(_missing(way, settings)) for way in begun)
+def _nearest(settings: Collection[str]) -> str:
+    """Say what the methods that lack least still lack."""
+    begun = [kind for kind in METHODS if set(kind.required) & set(settings)] or [ClientCredentials]
+    least = min(len(_missing(kind, settings)) for kind in begun)
     return "; ".join(
-        f"{way.way} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
-        for way in begun
-        if len(missing := _missing(way, settings)) == least
+        f"{kind.method} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
+        for kind in begun
+        if len(missing := _missing(kind, settings)) == least
     )

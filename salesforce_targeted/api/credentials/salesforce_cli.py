@@ -1,13 +1,13 @@
-"""The Salesforce CLI's org as a way to sign in: ``sf`` keeps the login, we borrow its session.
+"""Sign in with the Salesforce CLI's org: ``sf`` holds the login, we borrow its session.
 
 Rules:
 1. ``sf`` is run without a shell, and only to show an org and that org's access token.
-2. Its answer holds a token: nothing of it is logged or repeated but the message of its own error,
+2. Its output holds a token: nothing of it is logged or repeated but the message of its own error,
    without what looks like a token.
-3. Every sign-in asks it anew, for it renews a session that has expired.
+3. Every sign-in runs it again, for it renews a session that has expired.
 
 Source: Salesforce CLI Command Reference, "org display", "org auth show-access-token" (from CLI
-2.136.8 on, "org display" shows ``[REDACTED]`` in the place of the token).
+2.136.8 on, "org display" shows ``[REDACTED]`` instead of the token).
 """
 
 import json
@@ -50,56 +50,56 @@ _REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
 
 @configspec
 class SfOrgCredentials(SignInCredentials):
-    """The session that the Salesforce CLI has of an org: by alias, user name or ``default``."""
+    """Use the session that the Salesforce CLI has of an org: by alias, user name or ``default``."""
 
     sf_org: str = None  # type: ignore[assignment]  # dlt's way to say: required
     # A Node program that may first look for updates and then renews the session over the network.
     timeout_seconds: float = 90.0
 
-    way: ClassVar[str] = "the Salesforce CLI's org"
-    needs: ClassVar[tuple[str, ...]] = ("sf_org",)
-    takes: ClassVar[tuple[str, ...]] = needs
+    method: ClassVar[str] = "the Salesforce CLI's org"
+    required: ClassVar[tuple[str, ...]] = ("sf_org",)
+    accepted: ClassVar[tuple[str, ...]] = required
 
     @property
     def stale_remedy(self) -> str:
-        """What to do once the CLI itself can't renew the session."""
-        return self._pointed(_log_in_anew(self.sf_org))
+        """Say what to do once the CLI itself can't renew the session."""
+        return self._located(_log_in_again(self.sf_org))
 
-    def _sign_in(self, door: LoginEndpoint) -> Session:
-        del door  # the CLI asks Salesforce itself
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
+        del endpoint  # the CLI talks to Salesforce itself
         name = self.sf_org.strip()
         if not _NAME.match(name):
             raise ConfigurationError(
                 "the name of the Salesforce CLI's org has characters that no alias has",
                 remedy="sf org list shows the names it knows.",
             )
-        shown = _asked(["org", "display"], name, self.timeout_seconds)
+        shown = _result(["org", "display"], name, self.timeout_seconds)
         connected = shown.get("connectedStatus")
         if isinstance(connected, str) and connected not in ("", "Connected", "Unknown"):
             raise AuthenticationError(
                 f"the Salesforce CLI is not connected to {name}: {connected}",
-                remedy=_log_in_anew(name),
+                remedy=_log_in_again(name),
             )
         token = shown.get("accessToken")
         if not _is_token(token):
             command = ["org", "auth", "show-access-token"]
-            token = _asked(command, name, self.timeout_seconds).get("accessToken")
+            token = _result(command, name, self.timeout_seconds).get("accessToken")
         if not _is_token(token) or not isinstance(shown.get("instanceUrl"), str):
             raise AuthenticationError(
                 f"the Salesforce CLI gives no session of {name}",
-                remedy=_log_in_anew(name),
+                remedy=_log_in_again(name),
             )
         _log.debug("the Salesforce CLI gave a session")
         return Session(origin(shown["instanceUrl"], "the CLI's instanceUrl"), str(token))
 
 
-def _log_in_anew(name: str) -> str:
+def _log_in_again(name: str) -> str:
     alias = "" if name == DEFAULT else f" --alias {name}"
-    return f"Log in anew: sf org login web{alias}."
+    return f"Log in again: sf org login web{alias}."
 
 
 def _is_token(value: object) -> bool:
-    """Whether this can be a token: one word, and not a note in its place."""
+    """Tell whether this can be a token: one word, and not a note instead of it."""
     return (
         isinstance(value, str)
         and bool(value)
@@ -109,46 +109,46 @@ def _is_token(value: object) -> bool:
     )
 
 
-def _asked(command: list[str], name: str, timeout_seconds: float) -> dict[str, Any]:
-    """What an ``sf`` command answers as JSON: its ``result``.
+def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, Any]:
+    """Run an ``sf`` command and return the ``result`` of its JSON.
 
     Raises:
         ConfigurationError: there is no CLI, or it does not know such an org.
         AuthenticationError: it refuses for another reason.
-        UnavailableError: it does not end, or says something that is no JSON.
+        UnavailableError: it does not end, or writes something that is no JSON.
     """
     target = [] if name == DEFAULT else ["--target-org", name]
     words = " ".join(["sf", *command])
     code, out = _run([*command, "--json", *target], words, timeout_seconds)
     start = out.find("{")
     try:
-        answer = json.JSONDecoder().raw_decode(out[start:])[0] if start >= 0 else None
+        output = json.JSONDecoder().raw_decode(out[start:])[0] if start >= 0 else None
     except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
+        output = None
+    if not isinstance(output, dict):
         raise UnavailableError(
-            f"{words} ended with exit code {code} and said nothing that is JSON",
+            f"{words} ended with exit code {code} and wrote nothing that is JSON",
             remedy=f"Run {words} by hand, and mend what it says.",
         )
-    result = answer.get("result")
+    result = output.get("result")
     if code == 0 and isinstance(result, dict):
         return result
-    kind, said = str(answer.get("name") or ""), str(answer.get("message") or f"exit code {code}")
+    kind, message = str(output.get("name") or ""), str(output.get("message") or f"exit code {code}")
     for part, error, remedy in _REMEDIES:
         if part.lower() in kind.lower():
-            raise error(f"the Salesforce CLI refuses: {said}", remedy=remedy.format(name=name))
+            raise error(f"the Salesforce CLI refuses: {message}", remedy=remedy.format(name=name))
     raise AuthenticationError(
-        f"the Salesforce CLI refuses ({words}): {said}",
-        remedy=_log_in_anew(name),
+        f"the Salesforce CLI refuses ({words}): {message}",
+        remedy=_log_in_again(name),
     )
 
 
 def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]:
-    """Run ``sf``; its exit code and what it wrote on stdout."""
+    """Run ``sf``; return its exit code and what it wrote on stdout."""
     program = shutil.which("sf")
     if program is None:
         raise ConfigurationError(
-            "an org of the Salesforce CLI is asked for, and there is no sf on the PATH",
+            "an org of the Salesforce CLI is wanted, and there is no sf on the PATH",
             remedy="Install it (npm install --global @salesforce/cli) and log in with"
             " sf org login web, or sign in another way.",
         )
@@ -161,7 +161,7 @@ def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]
     try:
         process = subprocess.Popen(  # noqa: S603  # no shell; the name was looked at
             [program, *argv],
-            stdin=subprocess.DEVNULL,  # it asks nothing
+            stdin=subprocess.DEVNULL,  # it reads nothing
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env={**left, "NO_COLOR": "1"},
@@ -176,7 +176,7 @@ def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]
     except subprocess.TimeoutExpired:
         _kill(process)
         raise UnavailableError(
-            f"{words} did not answer within {timeout_seconds:g} seconds",
+            f"{words} did not end within {timeout_seconds:g} seconds",
             remedy=f"Run {words} by hand: it may wait for the network.",
         ) from None
     except BaseException:

@@ -1,7 +1,6 @@
-"""SOAP login(), by simple-salesforce, through our door.
+"""Sign in by SOAP login(), with simple-salesforce, through our endpoint.
 
-Salesforce retires it in Summer '27 and it is off in new orgs: it is here for those who still have
-it.
+Salesforce retires it in Summer '27 and it is off in new orgs.
 Sources: SOAP API Developer Guide, "login()"; help article 005132110.
 """
 
@@ -43,11 +42,11 @@ _FAULTS: dict[str, tuple[type[SalesforceError], str]] = {
     ),
     "INVALID_OPERATION": (
         AuthenticationError,
-        "This org has SOAP login switched off: use an OAuth way (client credentials or JWT).",
+        "This org has SOAP login switched off: use OAuth (client credentials or JWT).",
     ),
     "UNSUPPORTED_API_VERSION": (
         AuthenticationError,
-        "SOAP login is retired here: use an OAuth way (client credentials or JWT).",
+        "SOAP login is retired here: use OAuth (client credentials or JWT).",
     ),
     "LOGIN_DURING_RESTRICTED_DOMAIN": (
         AuthenticationError,
@@ -75,21 +74,21 @@ class _Answer:
 
 
 class _LoginSession:
-    """What simple-salesforce calls its session: ``post`` alone, and that through the door."""
+    """Be what simple-salesforce calls its session: ``post`` alone, through our endpoint."""
 
-    def __init__(self, door: LoginEndpoint, origin_url: str) -> None:
+    def __init__(self, endpoint: LoginEndpoint, origin_url: str) -> None:
         self.response: Response | None = None
-        self._door = door
+        self._endpoint = endpoint
         self._origin_url = origin_url
 
     def post(self, url: str, data: str, headers: Mapping[str, str], proxies: Any) -> _Answer:  # noqa: ARG002  # their signature
         path = urlsplit(url).path
-        self.response = self._door.post(self._origin_url, path, data.encode(), headers)
+        self.response = self._endpoint.post(self._origin_url, path, data.encode(), headers)
         return _Answer(self.response.status, self.response.body)
 
 
 def login(
-    door: LoginEndpoint, origin_url: str, username: str, password: str, security_token: str
+    endpoint: LoginEndpoint, origin_url: str, username: str, password: str, security_token: str
 ) -> Session:
     """Sign in with user, password and security token ("" from a trusted network).
 
@@ -100,7 +99,7 @@ def login(
     from simple_salesforce.exceptions import SalesforceError as Refused
     from simple_salesforce.login import SalesforceLogin
 
-    session: Any = _LoginSession(door, origin_url)
+    session: Any = _LoginSession(endpoint, origin_url)
     try:
         token, _ = SalesforceLogin(
             username=username,
@@ -108,7 +107,7 @@ def login(
             # It escapes the user and the password for XML, but not the token.
             security_token=html.escape(security_token),
             session=session,
-            sf_version=door.limits.newest_soap_login,
+            sf_version=endpoint.limits.newest_soap_login,
             scratch_url=origin_url,
         )
     except SalesforceError:
@@ -116,7 +115,7 @@ def login(
     except Refused:
         raise _refused(session.response, (username, password, security_token)) from None
     except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
-        raise TruncatedAnswerError("the answer to the SOAP login can't be read") from None
+        raise TruncatedAnswerError("the response to the SOAP login can't be read") from None
     return Session(_instance(session.response), token)
 
 

@@ -1,13 +1,13 @@
-"""Where a rotated refresh token survives a crash: one small file that only its owner can read.
+"""Keep a rotated refresh token over a crash: one small file that only its owner can read.
 
 Rules:
-1. With rotation each refresh token works once. The new one is on disk before the old one's answer
-   is used.
-2. A token that the user sets anew wins over the file: the file says which configured token it
+1. With rotation each refresh token works once. The new one is on disk before the response
+   that brought it is used.
+2. A new token that the user sets wins over the file: the file says which configured token it
    follows (as a hash), and counts for that one only.
 3. Of several processes with one token one signs in at a time, and the next one uses what that one
    was given. They wait for each other: a sign-in takes a second.
-4. That a new token can't be kept is said before the old one is spent.
+4. A warning that a new token can't be kept comes before the old one is spent.
 
 Source: Salesforce Help, "Refresh Token Rotation".
 """
@@ -26,13 +26,13 @@ _log = logging.getLogger(__name__)
 
 
 class TokenFile:
-    """The file of one app at one org."""
+    """Be the file of one app at one org."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Hold off other processes: two of them with one single-use token lock each other out.
 
         Where the folder offers no lock this does nothing.
@@ -51,7 +51,7 @@ class TokenFile:
             os.close(handle)
 
     def warn_if_unwritable(self) -> None:
-        """Say it while the token that is held still works: a rotated one would be lost."""
+        """Warn while the configured token still works: a rotated one would be lost."""
         if trouble := self.trouble():
             _log.warning(
                 "a new refresh token can't be stored at %s (%s): should Salesforce rotate it, it is"
@@ -61,7 +61,7 @@ class TokenFile:
             )
 
     def trouble(self) -> str:
-        """Why a new token can't be written, in the system's words; empty where it can."""
+        """Say why a new token can't be written, in the system's words; "" where it can."""
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path.parent):
@@ -70,7 +70,7 @@ class TokenFile:
             return error.strerror or type(error).__name__
 
     def newest(self, configured: str) -> str:
-        """The token that follows the configured one, or that one itself."""
+        """Return the token that follows the configured one, or that one itself."""
         try:
             held = json.loads(self.path.read_text("utf-8"))
             follows, token = held["follows"], held["refresh_token"]
@@ -82,7 +82,7 @@ class TokenFile:
         return token if follows == _hash(configured) and isinstance(token, str) else configured
 
     def keep(self, configured: str, token: str) -> bool:
-        """Write the new token, all or nothing; False (and a warning) where that is impossible."""
+        """Write the new token, all or nothing; return False (and warn) where it can't be."""
         content = json.dumps({"follows": _hash(configured), "refresh_token": token})
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -116,7 +116,7 @@ if sys.platform == "win32":
         msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # gives up after ten seconds
 
     def _settle(folder: Path) -> None:
-        """Windows can't open a folder, and writes the move down itself."""
+        """Do nothing: Windows can't open a folder, and writes the move down itself."""
 
 else:
     import fcntl

@@ -7,34 +7,31 @@ import threading
 
 import pytest
 
-from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.demo_org import DemoOrg, serve
 from tests.support.script import ROOT
-from tests.support.signing_in import EVERYTHING, environ, form
+from tests.support.signing_in import EVERYTHING, credentials, environ, form
 
 
 def refreshing(server, tmp_path, **more):
     """Make refresh-token credentials with a file of their own."""
-    spec = resolution.from_environment(
-        environ(server, "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", **more)
-    )
+    spec = credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN", **more))
     spec.refresh_token_file = str(tmp_path / "deep" / "token.json")
     return spec
 
 
-def test_a_refresh_token_that_stays(door, server, granted, tmp_path):
+def test_a_refresh_token_that_stays(endpoint, server, granted, tmp_path):
     """Without rotation nothing is stored."""
     server.otherwise = lambda _: granted()
     spec = refreshing(server, tmp_path)
-    spec.sign_in(door)
-    spec.sign_in(door)
+    spec.sign_in(endpoint)
+    spec.sign_in(endpoint)
 
     assert ["ref-resh-4"] * 2 == [form(h)["refresh_token"] for h in server.heard]
     assert not (tmp_path / "deep" / "token.json").exists()
 
 
-def test_a_rotated_refresh_token_survives_a_crash(door, server, granted, tmp_path):
+def test_a_rotated_refresh_token_survives_a_crash(endpoint, server, granted, tmp_path):
     """The new token is on disk, mode 0600, and a new process with the old setting uses it."""
     server.say(
         granted(refresh_token="rotated-1"),
@@ -44,9 +41,9 @@ def test_a_rotated_refresh_token_survives_a_crash(door, server, granted, tmp_pat
     told = []
     spec = refreshing(server, tmp_path)
     spec.store_refresh_token = told.append
-    spec.sign_in(door)
-    spec.sign_in(door)
-    refreshing(server, tmp_path).sign_in(door)
+    spec.sign_in(endpoint)
+    spec.sign_in(endpoint)
+    refreshing(server, tmp_path).sign_in(endpoint)
     file = tmp_path / "deep" / "token.json"
 
     assert ["ref-resh-4", "rotated-1", "rotated-2"] == [
@@ -58,33 +55,33 @@ def test_a_rotated_refresh_token_survives_a_crash(door, server, granted, tmp_pat
     assert ["token.json", "token.json.lock"] == sorted(p.name for p in file.parent.iterdir())
 
 
-def test_a_token_set_anew_wins_over_the_file(door, server, granted, tmp_path):
+def test_a_token_set_anew_wins_over_the_file(endpoint, server, granted, tmp_path):
     """The file follows the old setting; a new setting begins anew."""
     server.say(granted(refresh_token="rotated-1"), granted())
-    refreshing(server, tmp_path).sign_in(door)
-    refreshing(server, tmp_path, SALESFORCE_REFRESH_TOKEN="brand-new").sign_in(door)
+    refreshing(server, tmp_path).sign_in(endpoint)
+    refreshing(server, tmp_path, SALESFORCE_REFRESH_TOKEN="brand-new").sign_in(endpoint)
 
     assert "brand-new" == form(server.heard[1])["refresh_token"]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", "\x00", '{"follows": 1, "refresh_token": 2}'])
-def test_a_broken_token_file(content, door, server, granted, tmp_path):
+def test_a_broken_token_file(content, endpoint, server, granted, tmp_path):
     """The configured token is used."""
     server.say(granted())
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "token.json").write_text(content)
-    refreshing(server, tmp_path).sign_in(door)
+    refreshing(server, tmp_path).sign_in(endpoint)
 
     assert "ref-resh-4" == form(server.heard[0])["refresh_token"]
 
 
-def test_a_token_that_can_not_be_stored(door, server, granted, tmp_path, caplog):
+def test_a_token_that_can_not_be_stored(endpoint, server, granted, tmp_path, caplog):
     """Where nothing can be written the new token is kept in memory, with a warning without it."""
     (tmp_path / "deep").write_text("a file where a folder should be")
     server.say(granted(refresh_token="rotated-1"), granted())
     spec = refreshing(server, tmp_path)
-    spec.sign_in(door)
-    spec.sign_in(door)
+    spec.sign_in(endpoint)
+    spec.sign_in(endpoint)
 
     assert "rotated-1" == form(server.heard[1])["refresh_token"]
     assert "can't be stored" in caplog.text
@@ -94,7 +91,7 @@ def test_a_token_that_can_not_be_stored(door, server, granted, tmp_path, caplog)
 def test_the_default_file_is_one_per_app_and_org(tmp_path, monkeypatch):
     """It lies in dlt's own folder, and its name tells nothing."""
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path))
-    spec = resolution.from_environment(
+    spec = credentials(
         {n: EVERYTHING[n] for n in ("SALESFORCE_CLIENT_ID", "SALESFORCE_REFRESH_TOKEN")}
     )
     one, other = spec._default_file("https://a"), spec._default_file("https://b")
@@ -105,7 +102,7 @@ def test_the_default_file_is_one_per_app_and_org(tmp_path, monkeypatch):
     assert "3MVG9" not in one.name
 
 
-def test_what_is_lost_is_said_before_it_is(door, server, granted, tmp_path, caplog):
+def test_what_is_lost_is_said_before_it_is(endpoint, server, granted, tmp_path, caplog):
     """That a rotated token could not be kept stands in the log before the old one is spent."""
     (tmp_path / "deep").write_text("a file where a folder should be")
 
@@ -115,33 +112,33 @@ def test_what_is_lost_is_said_before_it_is(door, server, granted, tmp_path, capl
 
     told: list[str] = []
     server.otherwise = refuse
-    refreshing(server, tmp_path).sign_in(door)
+    refreshing(server, tmp_path).sign_in(endpoint)
 
     assert "should Salesforce rotate it" in told[0]
     assert "ref-resh-4" not in caplog.text
 
 
-def test_who_stores_it_himself_is_not_warned(door, server, granted, tmp_path, caplog):
+def test_who_stores_it_himself_is_not_warned(endpoint, server, granted, tmp_path, caplog):
     """With ``store_refresh_token`` the file is only a second place."""
     (tmp_path / "deep").write_text("a file where a folder should be")
     server.say(granted())
     spec = refreshing(server, tmp_path)
     spec.store_refresh_token = print
-    spec.sign_in(door)
+    spec.sign_in(endpoint)
 
     assert "should Salesforce rotate it" not in caplog.text
 
 
-def test_a_file_that_others_could_read_is_closed_to_them(door, server, granted, tmp_path):
+def test_a_file_that_others_could_read_is_closed_to_them(endpoint, server, granted, tmp_path):
     """Mode 0600, whatever the file's mode was before; the folder that is made is 0700."""
     server.say(granted(refresh_token="rotated-1"))
     spec = refreshing(server, tmp_path)
     spec.refresh_token_file = str(tmp_path / "token.json")
     (tmp_path / "token.json").write_text("{}")
     (tmp_path / "token.json").chmod(0o644)
-    spec.sign_in(door)
+    spec.sign_in(endpoint)
     server.say(granted(refresh_token="rotated-2"))
-    refreshing(server, tmp_path).sign_in(door)
+    refreshing(server, tmp_path).sign_in(endpoint)
 
     assert 0o600 == (tmp_path / "token.json").stat().st_mode & 0o777
     assert 0o700 == (tmp_path / "deep").stat().st_mode & 0o777
@@ -190,7 +187,8 @@ def test_processes_that_start_together_all_sign_in(tmp_path):
 
 SIGN_IN = """
 import os
-from salesforce_targeted.api.credentials import resolution
+from dlt.common.configuration.resolve import resolve_configuration
 from salesforce_targeted.api.client import SalesforceClient
-SalesforceClient(resolution.from_environment(os.environ)).org_limits()
+from salesforce_targeted.api.credentials.resolution import AnyCredentials
+SalesforceClient(resolve_configuration(AnyCredentials())).org_limits()
 """

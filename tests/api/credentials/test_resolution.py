@@ -5,9 +5,8 @@ import pytest
 from salesforce_targeted.api import credentials as ways
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.credentials import resolution
-from salesforce_targeted.api.credentials.base import said
 from salesforce_targeted.api.login import Session
-from tests.support.signing_in import EVERYTHING, SECRETS
+from tests.support.signing_in import EVERYTHING, SECRETS, credentials
 
 
 @pytest.mark.parametrize(
@@ -22,20 +21,17 @@ from tests.support.signing_in import EVERYTHING, SECRETS
     ],
 )
 def test_which_way_is_taken(without, expected):
-    """The first that is complete, in the design's order; it knows where each setting was found."""
+    """The first that is complete, in the design's order, with all that it has a use for."""
     environ = {k: v for k, v in EVERYTHING.items() if k.removeprefix("SALESFORCE_") not in without}
-    spec = resolution.from_environment(environ)
-    places = said(spec.origins)
+    spec = credentials(environ)
 
     assert expected is type(spec)
-    assert {n for n in expected.takes if f"SALESFORCE_{n.upper()}" in environ} == set(spec.origins)
-    assert places.startswith("the environment (SALESFORCE_")
-    assert not any(value in places for value in environ.values())
+    assert [n for n in expected.accepted if f"SALESFORCE_{n.upper()}" in environ] == spec.given
 
 
 def test_the_clis_org_comes_before_all_others():
     """Whoever names an org of the Salesforce CLI means it, whatever else is set."""
-    spec = resolution.from_environment({**EVERYTHING, "SALESFORCE_SF_ORG": "uat"})
+    spec = credentials({**EVERYTHING, "SALESFORCE_SF_ORG": "uat"})
 
     assert ("SfOrgCredentials", "uat") == (type(spec).__name__, spec.sf_org)
 
@@ -45,6 +41,7 @@ def test_the_clis_org_comes_before_all_others():
     [
         ({}, "SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET"),
         ({"SALESFORCE_USERNAME": "u"}, "SALESFORCE_PASSWORD"),
+        ({"SALESFORCE_USERNAME": "u", "SALESFORCE_PASSWORD": "\n"}, "SALESFORCE_PASSWORD"),
         ({"SALESFORCE_CLIENT_ID": "i"}, "SALESFORCE_REFRESH_TOKEN"),
         ({"SALESFORCE_CLIENT_SECRET": "i"}, "SALESFORCE_CLIENT_ID"),
         ({"SALESFORCE_ACCESS_TOKEN": "i", "SALESFORCE_PASSWORD": " "}, "SALESFORCE_INSTANCE_URL"),
@@ -53,22 +50,23 @@ def test_the_clis_org_comes_before_all_others():
 def test_what_is_missing(environ, lacks):
     """Incomplete settings: what the nearest way lacks, and where to set it."""
     with pytest.raises(errors.ConfigurationError, match=lacks) as caught:
-        resolution.from_environment(environ)
+        credentials(environ)
     assert ".dlt/secrets.toml" in str(caught.value)
-    assert lacks in resolution.what_is_missing(environ)
+    held = [name.removeprefix("SALESFORCE_").lower() for name in environ if environ[name].strip()]
+    assert lacks in resolution.missing_settings(held)
 
 
-def test_a_spec_made_by_hand_says_what_it_lacks(door):
+def test_a_spec_made_by_hand_says_what_it_lacks(endpoint):
     """A spec with a hole isn't sent."""
     with pytest.raises(errors.ConfigurationError, match="SALESFORCE_CLIENT_SECRET"):
-        ways.ClientCredentials(client_id="a").sign_in(door)
+        ways.ClientCredentials(client_id="a").sign_in(endpoint)
 
 
-@pytest.mark.parametrize("way", [*resolution.WAYS, resolution.AnyCredentials])
+@pytest.mark.parametrize("way", [*resolution.METHODS, resolution.AnyCredentials])
 def test_no_spec_shows_a_secret(way):
     """Neither repr nor str, nor in a list, nor in a format."""
     spec = way()
-    for setting in way.takes:
+    for setting in way.accepted:
         setattr(spec, setting, EVERYTHING.get(f"SALESFORCE_{setting.upper()}", "other"))
     shown = f"{spec!r} {spec} {[spec]} {Session('https://a', 'acc-ess-5')!r}"
 

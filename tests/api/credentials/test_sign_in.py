@@ -9,17 +9,17 @@ import pytest
 
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import oauth, resolution
+from salesforce_targeted.api.credentials import oauth
 from salesforce_targeted.api.login import Session
-from tests.support.signing_in import environ, form
+from tests.support.signing_in import credentials, environ, form
 
 
-def test_client_credentials(door, server, granted):
+def test_client_credentials(endpoint, server, granted):
     """The app's id and secret, in the body."""
     server.say(granted())
-    spec = resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+    spec = credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
 
-    assert Session(server.url, "00Dx!granted") == spec.sign_in(door)
+    assert Session(server.url, "00Dx!granted") == spec.sign_in(endpoint)
     assert {
         "grant_type": "client_credentials",
         "client_id": "3MVG9-app",
@@ -27,20 +27,32 @@ def test_client_credentials(door, server, granted):
     } == form(server.heard[0])
 
 
+def test_a_line_end_is_no_part_of_a_secret(endpoint, server, granted):
+    """What was pasted or read from a file brings one along; the credentials are sent without it."""
+    server.say(granted())
+    spec = oauth.ClientCredentials(
+        client_id=" 3MVG9-app", client_secret="sec-ret-3\r\n", login_url=f"{server.url}\n"
+    )
+    spec.sign_in(endpoint)
+    sent = form(server.heard[0])
+
+    assert ("3MVG9-app", "sec-ret-3") == (sent["client_id"], sent["client_secret"])
+
+
 @pytest.mark.parametrize("domain", ["login", "test", ""])
-def test_client_credentials_need_a_my_domain(domain, door):
+def test_client_credentials_need_a_my_domain(domain, endpoint):
     """Refused here, before Salesforce refuses it with a riddle."""
-    spec = resolution.from_environment(
+    spec = credentials(
         {"SALESFORCE_CLIENT_ID": "a", "SALESFORCE_CLIENT_SECRET": "b", "SALESFORCE_DOMAIN": domain}
     )
 
     with pytest.raises(errors.ConfigurationError, match="My Domain"):
-        spec.sign_in(door)
-    assert 0 == door.sign_ins
+        spec.sign_in(endpoint)
+    assert 0 == endpoint.sign_ins
 
 
 @pytest.mark.parametrize("how", ["text", "one line", "file"])
-def test_jwt(how, door, server, granted, key, tmp_path):
+def test_jwt(how, endpoint, server, granted, key, tmp_path):
     """A signed claim: the app, the user, the audience, three minutes."""
     made, pem = key
     server.say(granted())
@@ -49,7 +61,7 @@ def test_jwt(how, door, server, granted, key, tmp_path):
     given_as = {"text": {"SALESFORCE_PRIVATE_KEY": pem},
                 "one line": {"SALESFORCE_PRIVATE_KEY": pem.replace("\n", "\\n")},
                 "file": {"SALESFORCE_PRIVATE_KEY_FILE": str(path)}}[how]  # fmt: skip
-    resolution.from_environment(environ(server, "CLIENT_ID", "USERNAME", **given_as)).sign_in(door)
+    credentials(environ(server, "CLIENT_ID", "USERNAME", **given_as)).sign_in(endpoint)
     sent = form(server.heard[0])
     claims = jwt.decode(sent["assertion"], made.public_key(), ["RS256"], audience=server.url)
 
@@ -80,42 +92,40 @@ def test_whom_a_jwt_is_for(base, audience):
 @pytest.mark.parametrize(
     "text", ["pri-vate-6", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"]
 )
-def test_a_key_that_is_none(text, door, server):
+def test_a_key_that_is_none(text, endpoint, server):
     """Said without repeating it; nothing is sent."""
-    spec = resolution.from_environment(
-        environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY=text)
-    )
+    spec = credentials(environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY=text))
 
     with pytest.raises(errors.ConfigurationError, match="SALESFORCE_PRIVATE_KEY") as caught:
-        spec.sign_in(door)
+        spec.sign_in(endpoint)
     assert text not in str(caught.value)
     assert [] == server.heard
 
 
-def test_a_key_file_that_is_not_there(door, server):
+def test_a_key_file_that_is_not_there(endpoint, server):
     """The path is wrong: said with the reason."""
-    spec = resolution.from_environment(
+    spec = credentials(
         environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY_FILE="/nowhere/x")
     )
 
     with pytest.raises(errors.ConfigurationError, match="No such file"):
-        spec.sign_in(door)
+        spec.sign_in(endpoint)
 
 
-def test_oauth_password(door, server, granted):
+def test_oauth_password(endpoint, server, granted):
     """The security token follows the password."""
     server.say(granted())
     names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD", "SECURITY_TOKEN")
-    resolution.from_environment(environ(server, *names)).sign_in(door)
+    credentials(environ(server, *names)).sign_in(endpoint)
 
     assert "pass-word-1tok-en-2" == form(server.heard[0])["password"]
 
 
-def test_soap(door, server, said, caplog):
+def test_soap(endpoint, server, said, caplog):
     """User, password and token in XML, escaped; the host is the one of serverUrl, '-api' and all."""
     server.say(said("soap_login"))
     odd = environ(server, "USERNAME", SALESFORCE_PASSWORD="a<&>b", SALESFORCE_SECURITY_TOKEN="t<k")
-    found = resolution.from_environment(odd).sign_in(door)
+    found = credentials(odd).sign_in(endpoint)
 
     assert (
         Session(
@@ -129,35 +139,33 @@ def test_soap(door, server, said, caplog):
     assert "Summer '27" in caplog.text
 
 
-def test_a_given_session(door):
+def test_a_given_session(endpoint):
     """Nothing is asked."""
-    spec = resolution.from_environment(
+    spec = credentials(
         {
             "SALESFORCE_INSTANCE_URL": "https://acme.my.salesforce.com/",
             "SALESFORCE_ACCESS_TOKEN": " 00Dx!a ",
         }
     )
 
-    assert Session("https://acme.my.salesforce.com", "00Dx!a") == spec.sign_in(door)
+    assert Session("https://acme.my.salesforce.com", "00Dx!a") == spec.sign_in(endpoint)
 
 
-def test_a_token_with_a_line_break(door):
+def test_a_token_with_a_line_break(endpoint):
     """It would end the header: refused, not repeated."""
-    spec = resolution.from_environment(
+    spec = credentials(
         {"SALESFORCE_INSTANCE_URL": "https://a", "SALESFORCE_ACCESS_TOKEN": "00Dx\r\nHost: b"}
     )
 
     with pytest.raises(errors.ConfigurationError, match="SALESFORCE_ACCESS_TOKEN"):
-        spec.sign_in(door)
+        spec.sign_in(endpoint)
 
 
 def test_a_whole_client_through_the_door(server, granted, answer):
     """Sign in, ask, expire, sign in again by the same way."""
     server.say(granted(), answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}]),
                granted(access_token="00Dx!second"), answer(body={}))  # fmt: skip
-    client = SalesforceClient(
-        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
-    )
+    client = SalesforceClient(credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")))
 
     assert {} == client.org_limits()
     assert "Bearer 00Dx!second" == server.heard[-1].headers["authorization"]

@@ -5,10 +5,9 @@ import logging
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.login import refused_token
 from salesforce_targeted.api.models import Response
-from tests.support.signing_in import EVERYTHING, SECRETS, environ, form
+from tests.support.signing_in import EVERYTHING, SECRETS, credentials, environ, form
 
 
 @pytest.mark.parametrize(
@@ -27,30 +26,30 @@ from tests.support.signing_in import EVERYTHING, SECRETS, environ, form
         (400, "unsupported_grant_type", "grant type not supported", "switched off"),
     ],
 )
-def test_the_likely_culprit(status, code, description, culprit, door, server, answer):
+def test_the_likely_culprit(status, code, description, culprit, endpoint, server, answer):
     """One row per refusal of the token endpoint: what to look at."""
     server.say(answer(status, {"error": code, "error_description": description}))
 
-    assert culprit in refused(door, server)
+    assert culprit in refused(endpoint, server)
     assert 1 == len(server.heard)
 
 
 @pytest.mark.parametrize(
     ("status", "body"), [(404, "<html><title>Not here</title></html>"), (302, "")]
 )
-def test_a_host_that_is_not_salesforce(status, body, door, server, answer):
+def test_a_host_that_is_not_salesforce(status, body, endpoint, server, answer):
     """A page instead of a refusal: the address is the likely culprit."""
     server.say(answer(status, body))
 
-    assert "is it a Salesforce host?" in refused(door, server)
+    assert "is it a Salesforce host?" in refused(endpoint, server)
     assert 1 == len(server.heard)
 
 
-def refused(door, server) -> str:
+def refused(endpoint, server) -> str:
     """Sign in with user and password, in vain; what is said then."""
     names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME", "PASSWORD")
     with pytest.raises(errors.AuthenticationError) as caught:
-        resolution.from_environment(environ(server, *names)).sign_in(door)
+        credentials(environ(server, *names)).sign_in(endpoint)
     return str(caught.value)
 
 
@@ -77,7 +76,7 @@ def test_an_unknown_reason_still_names_a_culprit(grant):
         ("NEW_CODE", errors.AuthenticationError, "Check the user"),
     ],
 )
-def test_soap_faults(code, kind, culprit, door, server, said):
+def test_soap_faults(code, kind, culprit, endpoint, server, said):
     """A fault is a 500 with an answer in it: not tried again, told with its culprit."""
     fault = said("soap_fault")
     fault.data = fault.data.replace(b"INVALID_LOGIN", code.encode()).replace(
@@ -86,10 +85,10 @@ def test_soap_faults(code, kind, culprit, door, server, said):
         % len(fault.data.partition(b"\r\n\r\n")[2].replace(b"INVALID_LOGIN", code.encode())),
     )
     server.say(fault)
-    spec = resolution.from_environment(environ(server, "USERNAME", "PASSWORD", "SECURITY_TOKEN"))
+    spec = credentials(environ(server, "USERNAME", "PASSWORD", "SECURITY_TOKEN"))
 
     with pytest.raises(kind) as caught:
-        spec.sign_in(door)
+        spec.sign_in(endpoint)
     assert kind is type(caught.value)
     assert culprit in str(caught.value)
     assert code in str(caught.value)
@@ -97,42 +96,42 @@ def test_soap_faults(code, kind, culprit, door, server, said):
 
 
 @pytest.mark.parametrize("body", ["<html><title>Wi-Fi</title></html>", "", "no XML at all"])
-def test_a_page_instead_of_a_soap_answer(body, door, server, answer):
+def test_a_page_instead_of_a_soap_answer(body, endpoint, server, answer):
     """A captive portal says 200: our error, not one of an XML parser."""
     server.say(answer(200, body, {"Content-Type": "text/html"}))
 
     with pytest.raises(errors.SalesforceError):
-        resolution.from_environment(environ(server, "USERNAME", "PASSWORD")).sign_in(door)
+        credentials(environ(server, "USERNAME", "PASSWORD")).sign_in(endpoint)
 
 
 @pytest.mark.parametrize(
     "body",
     ["{}", '{"access_token":"x"}', '{"access_token":1,"instance_url":"https://a"}', "<html>", "[]"],
 )
-def test_a_token_answer_that_is_none(body, door, server, answer):
+def test_a_token_answer_that_is_none(body, endpoint, server, answer):
     """A 200 without a token is no session."""
     server.say(answer(200, body))
 
     with pytest.raises(errors.SalesforceError):
-        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+        credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
 
 
-def test_an_instance_without_tls(door, server, granted):
+def test_an_instance_without_tls(endpoint, server, granted):
     """The token isn't carried to a host without TLS, whoever names it."""
     server.say(granted(instance_url="http://evil.example"))
 
     with pytest.raises(errors.ConfigurationError, match="https"):
-        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+        credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
 
 
-def test_an_outage_is_tried_again(door, server, answer, raw, granted, pauses):
+def test_an_outage_is_tried_again(endpoint, server, answer, raw, granted, pauses):
     """5xx pages and resets: three attempts in all."""
     server.say(answer(503, "<html>"), raw(b"", "reset"), granted())
-    resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+    credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
     server.otherwise = lambda _: answer(503)
 
     with pytest.raises(errors.UnavailableError, match="got no answer"):
-        resolution.from_environment(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(door)
+        credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
     assert (6, 4) == (len(server.heard), len(pauses))
 
 
@@ -146,14 +145,14 @@ def test_an_outage_is_tried_again(door, server, answer, raw, granted, pauses):
         "/",
     ],
 )
-def test_the_door_opens_to_sign_in_only(path, door, server):
+def test_the_door_opens_to_sign_in_only(path, endpoint, server):
     """Nothing else passes it."""
     with pytest.raises(errors.ConfigurationError, match="only"):
-        door.post(server.url, path, b"", {})
+        endpoint.post(server.url, path, b"", {})
     assert [] == server.heard
 
 
-def test_a_failure_never_falls_back(door, server, answer):
+def test_a_failure_never_falls_back(endpoint, server, answer):
     """With settings for five ways the first is tried, and only that."""
     server.otherwise = lambda _: answer(400, {"error": "invalid_grant", "error_description": "x"})
     settings = {
@@ -163,10 +162,10 @@ def test_a_failure_never_falls_back(door, server, answer):
     }
 
     with pytest.raises(errors.AuthenticationError):
-        resolution.from_environment(
+        credentials(
             settings
             | {"SALESFORCE_LOGIN_URL": server.url, "SALESFORCE_REFRESH_TOKEN_FILE": "/nowhere/x"}
-        ).sign_in(door)
+        ).sign_in(endpoint)
     assert ["refresh_token"] == [form(h)["grant_type"] for h in server.heard]
 
 
@@ -174,7 +173,7 @@ def test_a_failure_never_falls_back(door, server, answer):
                                    ("USERNAME", "PASSWORD", "SECURITY_TOKEN"), ("CLIENT_ID", "CLIENT_SECRET"),
                                    ("CLIENT_ID", "CLIENT_SECRET", "REFRESH_TOKEN")])  # fmt: skip
 @pytest.mark.parametrize("echo", ["token", "soap"])
-def test_no_failure_shows_a_secret(names, echo, door, server, answer, caplog, tmp_path):
+def test_no_failure_shows_a_secret(names, echo, endpoint, server, answer, caplog, tmp_path):
     """A server that echoes all it was sent, as an error: nothing of it in the error or the log."""
     caplog.set_level(logging.DEBUG)
 
@@ -191,13 +190,13 @@ def test_no_failure_shows_a_secret(names, echo, door, server, answer, caplog, tm
         )
 
     server.otherwise = parrot
-    spec = resolution.from_environment(
+    spec = credentials(
         environ(server, *names, SALESFORCE_REFRESH_TOKEN_FILE=str(tmp_path / "x"))
         if "REFRESH_TOKEN" in names
         else environ(server, *names)
     )
     with pytest.raises(errors.SalesforceError) as caught:
-        spec.sign_in(door)
+        spec.sign_in(endpoint)
     held = [SECRETS[f"SALESFORCE_{n}"] for n in names if f"SALESFORCE_{n}" in SECRETS]
 
     assert not any(secret in f"{caught.value}{caught.value!r}{caplog.text}" for secret in held)

@@ -1,0 +1,16 @@
+"""One Bulk job from its creation to its last page."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from salesforce_targeted.api import bulk
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.models import CsvPage
+
+
+def bulk_pages(
+    client: SalesforceClient, soql: str, *, max_records: int | None = None, **job: Any
+) -> Iterator[CsvPage]:
+    """Run a job and yield its result pages, the empty ones not."""
+    complete = bulk.job_of(client, soql, **job)
+    yield from bulk.results_as(client, complete, lambda page: page, max_records=max_records)
