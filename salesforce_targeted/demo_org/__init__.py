@@ -18,7 +18,8 @@ modelled               sign-in by password, client credentials, JWT bearer (RS25
                        aggregates; refusal of more than 2,000 groups, of semi-joins on activities,
                        of OFFSET over 2,000, of quoted dates; 414 and 431 in HTML
                        sObject Collections by POST and GET, composite, composite/batch, describe,
-                       limits, recordCount, one record by id, Sforce-Limit-Info, gzip, chunks
+                       limits, recordCount, one record by id, Sforce-Limit-Info, gzip, chunks,
+                       Date by the org's own clock
                        Bulk 2.0 query jobs, results by locator, resultPages, abort, delete; 409 for
                        another version; TaskWhoRelation and EventWhoRelation refused, and absent
                        without Shared Activities
@@ -28,6 +29,9 @@ modelled               sign-in by password, client credentials, JWT bearer (RS25
                        rows share, late commits, silent formulas
                        contacts, leads, accounts, users, tasks, events and their relations,
                        opportunities (closed and won by their stage), a custom object (Visit__c)
+off by default         an org that moves between calls, parts and pages (``moves``), [K]: pages of
+                       one cursor that overlap or leave gaps; every version of every row is kept
+                       (``versions``) once it does
 assumed [K]            relations of an archived task are hidden from query; relations of a hidden
                        task are not (as the project's first org showed), those of a deleted
                        contact are (``relations_outlive_contacts`` turns that round)

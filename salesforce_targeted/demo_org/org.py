@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from salesforce_targeted.demo_org.changes.moves import Moves
+from salesforce_targeted.demo_org.changes.org_changes import OrgChanges
 from salesforce_targeted.demo_org.schema import core
 from salesforce_targeted.demo_org.seeding import core as records
 from salesforce_targeted.demo_org.seeding import events as event_seeding
@@ -11,8 +13,6 @@ from salesforce_targeted.demo_org.seeding import sales
 from salesforce_targeted.demo_org.storage.people import Crowd
 from salesforce_targeted.demo_org.storage.state import new_tables
 from salesforce_targeted.demo_org.storage.tables import ContactTable
-
-from .changes import OrgChanges
 
 
 class DemoOrg(OrgChanges):
@@ -48,6 +48,8 @@ class DemoOrg(OrgChanges):
         lead_ids = records.leads(lead, leads, owners, rng, seed)
         crowd = Crowd(seed, contacts, list(tiers), owners, tiers)
         super().__init__([ContactTable(core.contact(), crowd), *stored], seed)
+        self.moves = Moves(self)
+        self.before_calls.insert(0, self.moves.begin_call)  # what it does is kept as history
         permissions = {"PermissionsApiEnabled": True, "PermissionsViewAllData": True}
         self.tables["UserPermissionAccess"].add(0, permissions)
         chosen = records.active_ordinals(contacts, active, rng)

@@ -14,7 +14,7 @@ from salesforce_targeted.demo_org.instants import text_of
 from salesforce_targeted.demo_org.schema.activity_kinds import BY_NAME, BY_RELATIONS
 from salesforce_targeted.demo_org.seeding.core import blank
 from salesforce_targeted.demo_org.storage.derived import computed
-from salesforce_targeted.demo_org.storage.state import OrgState
+from salesforce_targeted.demo_org.storage.history import OrgHistory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from salesforce_targeted.demo_org.storage.tables import Table
 
 
-class RowChanges(OrgState):
+class RowChanges(OrgHistory):
     """An org whose records are made and edited."""
 
     _late = timedelta(0)

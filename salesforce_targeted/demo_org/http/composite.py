@@ -53,6 +53,7 @@ def _run(org: OrgState, part: dict[str, Any], resource: Resource, body_name: str
         {k.lower(): str(v) for k, v in (part.get("httpHeaders") or {}).items()},
         b"" if content is None else orjson.dumps(content),
     )  # fmt: skip
+    org.begin_call("part")
     try:
         path = _INNER.match(inner.path)
         if found is None or path is None:

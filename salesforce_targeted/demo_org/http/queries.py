@@ -42,6 +42,7 @@ class Cursor:
     version: str
     all_rows: bool
     made: datetime
+    shift: int = 0  # rows that each page repeats (or, negative, leaves out), see ``Moves``
 
 
 def query(org: OrgState, request: Request, version: str, *, all_rows: bool) -> Reply:
@@ -79,8 +80,13 @@ def _page(
     asked = _BATCH_SIZE.search(request.headers.get("sforce-query-options", ""))
     size = min(org.page_rows, max(200, min(2000, int(asked[1]))) if asked else 2000)
     selection, total = cursor.selection, len(cursor.selection.ordinals)
-    ordinals = selection.ordinals[offset : offset + size]
     table = selection.table
+    if cursor_id is None and offset + size < total and org.page_shifts.get(table.name):
+        cursor.shift = org.page_shifts[table.name].pop(0)
+    start = max(0, offset - offset // size * cursor.shift)
+    ordinals = selection.ordinals[start : start + size]
+    if offset + size >= total:
+        ordinals = selection.ordinals[start : start + total - offset]
     records = _records(org, table, selection.paths, cursor.version, [
         ordinal for ordinal in ordinals if _still_there(org, table, ordinal, cursor.all_rows)
     ])  # fmt: skip

@@ -11,6 +11,7 @@ Source: REST API Developer Guide, "REST Resources", "Status Codes and Error Resp
 from __future__ import annotations
 
 import re
+from email.utils import format_datetime
 
 from salesforce_targeted.demo_org.faults.faults import JOB_ENDS, Fault
 from salesforce_targeted.demo_org.http import bulk_jobs, composite, describes, queries, sign_in
@@ -64,21 +65,34 @@ def respond(org: OrgState, request: Request) -> Reply:
     with org.lock:
         org.arrived.append((request.method, request.target))
         kind = kind_of(request)
-        if len(request.target) > MAX_URI:
-            return html(414, "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>")
-        if sum(len(k) + len(v) for k, v in request.headers.items()) + len(request.target) > MAX_URI:
-            return html(431, "<h1>Bad Message 431</h1><pre>reason: Request Header Fields Too "
-                             "Large</pre>")  # fmt: skip
-        fault = org.faults.next_for(kind, request.path, billed=kind not in NOT_BILLED)
-        made = _struck(org, request, kind, fault) if fault else None
-        made = made or _response(org, request, kind)
-        if fault is not None:
-            made = altered(made, fault)
-            made.fault = fault
-        made.kind = kind
-        if kind not in NOT_BILLED and not made.content_type.startswith("text/html"):
-            made.headers["Sforce-Limit-Info"] = f"api-usage={org.daily_used}/{org.daily_limit}"
+        org.begin_call(kind)
+        made = _edge(request) or _org_response(org, request, kind)
+        # Source: RFC 9110, "Date".
+        made.headers["Date"] = format_datetime(org.now, usegmt=True)
         return made
+
+
+def _edge(request: Request) -> Reply | None:
+    """Return what the edge refuses by itself, unbilled."""
+    if len(request.target) > MAX_URI:
+        return html(414, "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>")
+    if sum(len(k) + len(v) for k, v in request.headers.items()) + len(request.target) > MAX_URI:
+        return html(431, "<h1>Bad Message 431</h1><pre>reason: Request Header Fields Too "
+                         "Large</pre>")  # fmt: skip
+    return None
+
+
+def _org_response(org: OrgState, request: Request, kind: str) -> Reply:
+    fault = org.faults.next_for(kind, request.path, billed=kind not in NOT_BILLED)
+    made = _struck(org, request, kind, fault) if fault else None
+    made = made or _response(org, request, kind)
+    if fault is not None:
+        made = altered(made, fault)
+        made.fault = fault
+    made.kind = kind
+    if kind not in NOT_BILLED and not made.content_type.startswith("text/html"):
+        made.headers["Sforce-Limit-Info"] = f"api-usage={org.daily_used}/{org.daily_limit}"
+    return made
 
 
 def _response(org: OrgState, request: Request, kind: str) -> Reply:

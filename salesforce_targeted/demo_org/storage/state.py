@@ -84,6 +84,9 @@ class OrgState:
         self.writes_attempted: list[str] = []
         self.cursors: dict[str, Any] = {}
         self.jobs: dict[str, Any] = {}
+        # Called with the kind of each call and part of a composite before it is answered.
+        self.before_calls: list[Callable[..., object]] = []
+        self.page_shifts: dict[str, list[int]] = {}  # by object; see ``Moves.shift_pages``
         self.org_id = to_18(f"00D5g0000{(seed + 1) % 1000:03}XYZ")
 
     # ---------------------------------------------------------------- sessions and counters
@@ -126,6 +129,11 @@ class OrgState:
         """Let time go by."""
         with self.lock:
             self.now += timedelta(seconds=seconds)
+
+    def begin_call(self, kind: str) -> None:
+        """Let what waits for a call of that kind happen."""
+        for prepare in self.before_calls:
+            prepare(kind, billed=kind not in NOT_BILLED)
 
     @property
     def now_text(self) -> str:
