@@ -63,8 +63,6 @@ class RelationTally:
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
-    returned: int = 0
-    rejected: int = 0
     leads: int = 0
     without_who: int = 0
 
@@ -80,7 +78,6 @@ class Ledger:
         tasks_missing: Why a task that a held relation names is not shown by a plain read:
             ``archived`` (held all the same, read through queryAll), ``deleted``, ``hidden``.
         contacts_gone: Contact id to why the org does not return it.
-        refresh: Which refresh policy was used and what it can't see.
         answered: Object name to those of the ids rejected before that the org said something about
             now; ``EVERY_RECORD`` among them where it was asked about all that are held.
         target: What the run is about; the facts' ``contacts`` count its records.
@@ -98,7 +95,6 @@ class Ledger:
     contacts_gone: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    refresh: str = ""
     cursor: datetime | None = None
     nuls_removed: int = 0
     steps: list[str] = field(default_factory=list)
