@@ -13,13 +13,14 @@ from salesforce_targeted.cli import options as arguments
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import dlt
 
     from salesforce_targeted.cli.screen import Screen
     from salesforce_targeted.extract.run import Run
     from salesforce_targeted.settings import Scope
+    from salesforce_targeted.sync.verify import VerifyFacts
 
 PIPELINE_NAME = "targeted_contacts"
 LOG_FILE = "targeted_contact_sync.log"
@@ -135,6 +136,7 @@ def _look(
     settings = configuration.settings(**selection.given(args))
     run = Run(SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
+    facts: Mapping[str, Any]
     if args.test:
         facts = checklist.checks(run, credentials, pipeline, None if args.json else screen)
         _print(args, facts, checklist.verdict(facts), screen)
@@ -148,7 +150,7 @@ def _look(
             facts = plan.plan(run)
         else:
             facts = _verify(args, credentials, pipeline, run)
-    shown: dict[str, Callable[[dict[str, Any]], Any]] = {
+    shown: dict[str, Callable[[Any], Any]] = {
         "count": plan.count_shown,
         "plan": plan.plan_shown,
         "verify": verify.summary,
@@ -159,7 +161,7 @@ def _look(
 
 def _verify(
     args: argparse.Namespace, credentials: Any, pipeline: dlt.Pipeline, run: Run
-) -> dict[str, Any]:
+) -> VerifyFacts:
     from salesforce_targeted.cli import selection
     from salesforce_targeted.extract.run import Run
     from salesforce_targeted.sync import configuration, repair, runner
@@ -283,7 +285,9 @@ def _log(args: argparse.Namespace, screen: Screen) -> None:
     ours.propagate = False
 
 
-def _print(args: argparse.Namespace, facts: dict[str, Any], shown: Any, screen: Screen) -> None:
+def _print(
+    args: argparse.Namespace, facts: Mapping[str, object], shown: Any, screen: Screen
+) -> None:
     from salesforce_targeted.destination.sync_runs import as_json
 
     if args.json:

@@ -5,19 +5,129 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from importlib.metadata import version
+from typing import Any, Literal, TypedDict
 
-from salesforce_targeted.api.call_meter import CallLedger
+from salesforce_targeted.api.call_meter import CallLedger, CallMeter
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.arrow.id_set import IdSet
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN
 from salesforce_targeted.target import CONTACT, Target
+from salesforce_targeted.version import __version__
 
 logger = logging.getLogger("salesforce_targeted")
+
+# ``loaded`` belongs to a run that ended between its load and the check of what is held.
+Status = Literal["loaded", "done", "partial", "failed", "drift"]
+
+
+class CallFacts(TypedDict):
+    """Count the billed calls of a run; ``org_remaining`` is None where the org did not tell."""
+
+    total: int
+    by_kind: dict[str, int]
+    org_remaining: int | None
+
+
+def call_facts(meter: CallMeter) -> CallFacts:
+    """Return the calls that a client has spent."""
+    return {
+        "total": meter.calls.total,
+        "by_kind": dict(sorted(meter.calls.by_kind.items())),
+        "org_remaining": meter.remaining,
+    }
+
+
+class RelationFacts(TypedDict):
+    """Count relation rows; ``held`` is None until the destination was asked."""
+
+    read: int
+    new: int
+    updated: int
+    unchanged: int
+    removed: int
+    leads: int
+    without_who: int
+    held: int | None
+
+
+class RecordFacts(TypedDict):
+    """Count the records of one object, as :class:`Tally` does."""
+
+    discovered: int
+    asked: int
+    retrieved: int
+    new: int
+    updated: int
+    unchanged: int
+    gone: int
+    rejected: int
+    left: int
+
+
+class HeldRecordFacts(RecordFacts):
+    """Count the records of one object, and how many are held; None until that was asked."""
+
+    held: int | None
+
+
+class ClosureFacts(TypedDict):
+    """Explain the parents of held relations that the org does not plainly show.
+
+    ``tasks_missing`` and ``contacts_missing`` count by reason, ``task_ids`` names the tasks. The
+    last two are None until the destination was asked.
+    """
+
+    tasks_missing: dict[str, int]
+    task_ids: dict[str, list[str]]
+    contacts_missing: dict[str, int]
+    relations_explained_pct: float | None
+    relations_unexplained: int | None
+
+
+class RejectedFacts(TypedDict):
+    """Name a record or a value that did not load; ``field`` is empty for a whole record."""
+
+    object: str
+    record_id: str
+    field: str
+    error: str
+
+
+class RunFacts(TypedDict):
+    """The report of a run: what ``--json`` prints, ``sf_sync_runs`` keeps, people read as text.
+
+    ``contacts`` counts the records of ``object``. ``hidden_fields`` maps an object to the columns
+    whose fields the org no longer shows to our user; they keep their last values. ``error`` is
+    None where nothing stopped the run.
+    """
+
+    status: Status
+    mode: str
+    object: str
+    run_id: str
+    started_at: datetime
+    seconds: float
+    cursor: datetime | None
+    calls: CallFacts
+    plan: dict[str, Any]
+    relations: RelationFacts
+    contacts: HeldRecordFacts
+    tasks: RecordFacts
+    users: RecordFacts
+    closure: ClosureFacts
+    statistics: dict[str, int]
+    nuls_removed: int
+    hidden_fields: dict[str, list[str]]
+    warnings: list[str]
+    rejected: list[RejectedFacts]
+    error: str | None
+    versions: dict[str, str]
+    steps: list[str]
 
 
 @dataclass(slots=True)
@@ -53,6 +163,20 @@ class Tally:
             + (f" + {self.left} left for the next run" if self.left else "")
         )
 
+    def facts(self) -> RecordFacts:
+        """Return the counts as the report has them."""
+        return {
+            "discovered": self.discovered,
+            "asked": self.asked,
+            "retrieved": self.retrieved,
+            "new": self.new,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "gone": self.gone,
+            "rejected": self.rejected,
+            "left": self.left,
+        }
+
 
 @dataclass(slots=True)
 class RelationTally:
@@ -63,10 +187,21 @@ class RelationTally:
     updated: int = 0
     unchanged: int = 0
     removed: int = 0
-    returned: int = 0
-    rejected: int = 0
     leads: int = 0
     without_who: int = 0
+
+    def facts(self) -> RelationFacts:
+        """Return the counts as the report has them, before the destination was asked."""
+        return {
+            "read": self.read,
+            "new": self.new,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "removed": self.removed,
+            "leads": self.leads,
+            "without_who": self.without_who,
+            "held": None,
+        }
 
 
 @dataclass(slots=True)
@@ -80,7 +215,7 @@ class Ledger:
         tasks_missing: Why a task that a held relation names is not shown by a plain read:
             ``archived`` (held all the same, read through queryAll), ``deleted``, ``hidden``.
         contacts_gone: Contact id to why the org does not return it.
-        refresh: Which refresh policy was used and what it can't see.
+        hidden_fields: Object name to the columns whose fields the org no longer shows.
         answered: Object name to those of the ids rejected before that the org said something about
             now; ``EVERY_RECORD`` among them where it was asked about all that are held.
         target: What the run is about; the facts' ``contacts`` count its records.
@@ -98,9 +233,9 @@ class Ledger:
     contacts_gone: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
-    refresh: str = ""
     cursor: datetime | None = None
     nuls_removed: int = 0
+    hidden_fields: dict[str, list[str]] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
     calls: CallLedger = field(default_factory=CallLedger)
     org_remaining: int | None = None
@@ -166,11 +301,11 @@ class Ledger:
         """Whether every id that was asked for, of any object, is accounted for."""
         return all(tally.conserved for tally in self.tallies.values())
 
-    def facts(self, status: str, seconds: float | None = None) -> dict[str, Any]:
-        """The report as a value: what ``--json`` prints and ``sf_sync_runs`` keeps.
+    def facts(self, status: Status, seconds: float | None = None) -> RunFacts:
+        """Return the report as a value.
 
-        What only the destination can say (``held``, the share explained) is None until it was asked
-        (``reconciliation.finished``): a run that failed before has not checked it.
+        What only the destination can tell (``held``, the share explained) is None until it was
+        asked (``reconciliation.finished``): a run that failed before has not checked it.
         """
         now = datetime.now(UTC)
         contacts = self.tallies.get(self.target.object_name, Tally())
@@ -189,21 +324,29 @@ class Ledger:
                 "org_remaining": self.org_remaining,
             },
             "plan": plan.facts() if plan else {"api": None, "price": {}},
-            "relations": {**asdict(self.relations), "held": None},
-            "contacts": {**asdict(contacts), "held": None},
-            "tasks": asdict(self.tallies.get("Task", Tally())),
-            "users": asdict(self.tallies.get("User", Tally())),
+            "relations": self.relations.facts(),
+            "contacts": {**contacts.facts(), "held": None},
+            "tasks": self.tallies.get("Task", Tally()).facts(),
+            "users": self.tallies.get("User", Tally()).facts(),
             "closure": self.closure(),
             "statistics": {},
             "nuls_removed": self.nuls_removed,
+            "hidden_fields": {name: list(of) for name, of in self.hidden_fields.items()},
             "warnings": list(self.warnings),
             "rejected": [
                 {"object": r.object, "record_id": r.record_id, "field": r.field, "error": r.error}
                 for r in self.rejected
             ],
+            "error": None,
+            "versions": {
+                "library": __version__,
+                "dlt": version("dlt"),
+                "api": self.api_version,
+            },
+            "steps": list(self.steps),
         }
 
-    def closure(self) -> dict[str, Any]:
+    def closure(self) -> ClosureFacts:
         """Why parents of held relations are not plainly there."""
         missing = Counter(self.contacts_gone.values())
         return {

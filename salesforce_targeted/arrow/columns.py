@@ -13,9 +13,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from typing import Any
 
 import pyarrow as pa
+
+from salesforce_targeted.api.errors import ConfigurationError
 
 TIMESTAMP = pa.timestamp("us", tz="UTC")
 ROW_HASH = "row_hash"
@@ -101,7 +104,8 @@ class Columns:
 
     Attributes:
         key: The column of Salesforce's ``Id``.
-        kept: Stored names of columns that describe no longer shows; they keep what they hold.
+        kept: Stored names of columns that are not read; they keep what they hold.
+        hidden: Those of them whose fields describe no longer shows.
         added: Stored names that the destination does not have yet.
         warnings: One sentence each, for the report.
     """
@@ -109,6 +113,7 @@ class Columns:
     object_name: str
     items: tuple[Column, ...]
     kept: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
     added: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -126,7 +131,7 @@ class Columns:
         """The key and the columns of some fields."""
         wanted = set(fields)
         items = [column for column in self.items[1:] if column.field in wanted]
-        return replace(self, items=(self.key, *items), kept=(), added=(), warnings=())
+        return replace(self, items=(self.key, *items), kept=(), hidden=(), added=(), warnings=())
 
     @property
     def schema(self) -> pa.Schema:
@@ -166,8 +171,13 @@ def columns(
 
     Returns:
         The columns in describe's order, ``Id`` first.
+
+    Raises:
+        ConfigurationError: ``only`` has a name that is no field; the remedy names the nearest one.
     """
     stored, asked = stored or {}, asked or {}
+    loadable = {str(entry["name"]) for entry in describe["fields"] if not _left_out(entry)}
+    _check_known(only or (), loadable, stored, str(describe["name"]))
     wanted = None if only is None else {name.lower() for name in (*STRUCTURAL_FIELDS, *only)}
     warnings: list[str] = []
     taken = {normalize(name) for name in (ROW_HASH, *own, *_SYSTEM_COLUMNS)}
@@ -209,15 +219,45 @@ def columns(
         )
     known = {column.stored for column in items} | {normalize(name) for name in (ROW_HASH, *own)}
     kept = tuple(name for name in stored if name not in known and not name.startswith("_dlt"))
-    if wanted is None:
-        warnings.extend(
-            f"{describe['name']}: Salesforce no longer shows the field of column {name} to our"
-            " user (hidden or deleted); the column keeps its last values"
-            for name in kept
-            if name not in unloadable
+    unread = [name for name in kept if name not in unloadable]
+    hidden = tuple(name for name in unread if stored[name].get(FIELD_HINT) not in loadable)
+    warnings.extend(
+        f"{describe['name']}: Salesforce no longer shows the field of column {name} to our"
+        " user (hidden or deleted); the column keeps its last values"
+        for name in hidden
+    )
+    if narrowed := [name for name in unread if name not in hidden]:
+        warnings.append(
+            f"{describe['name']}: the setting fields leaves out {', '.join(narrowed)}, which"
+            " earlier runs read; these columns keep their last values"
         )
     added = tuple(c.stored for c in items if c.stored not in stored)
-    return Columns(str(describe["name"]), tuple(items), kept, added, tuple(warnings))
+    return Columns(str(describe["name"]), tuple(items), kept, hidden, added, tuple(warnings))
+
+
+def _check_known(
+    only: Iterable[str],
+    loadable: Iterable[str],
+    stored: Mapping[str, Mapping[str, Any]],
+    object_name: str,
+) -> None:
+    """Refuse names that are no field; one that has a column is a field that was hidden since."""
+    names = {name.lower(): name for name in loadable}
+    columns_of = {str(hints.get(FIELD_HINT, "")).lower() for hints in stored.values()}
+    unknown = [name for name in only if name.lower() not in {*names, *columns_of}]
+    if not unknown:
+        return
+    nearest = [
+        f"{names[near]} for {name}"
+        for name in unknown
+        for near in get_close_matches(name.lower(), names, 1)
+    ]
+    meant = f"Perhaps {', '.join(nearest)}? " if nearest else ""
+    raise ConfigurationError(
+        f"fields names {', '.join(unknown)}: {object_name} shows our user no such field that can"
+        " be a column",
+        remedy=f"{meant}Give API names; the parts of an address are fields, the address is none.",
+    )
 
 
 def _left_out(entry: Mapping[str, Any]) -> bool:

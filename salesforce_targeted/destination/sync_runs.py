@@ -15,9 +15,9 @@ import orjson
 import pyarrow as pa
 
 from salesforce_targeted.arrow.columns import TIMESTAMP
+from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.version import __version__
 
-LOADED = "loaded"
 _COUNTED = {
     "relations": ("read", "new", "updated", "removed", "held"),
     "contacts": (
@@ -50,14 +50,14 @@ SCHEMA = pa.schema(
 )
 
 
-def row(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The row of a run, by column.
-
-    Args:
-        facts: As :func:`salesforce_targeted.ledger.Ledger.facts` gives them.
-    """
+def row(facts: RunFacts) -> dict[str, Any]:
+    """Return the row of a run, by column."""
+    counted: dict[str, Mapping[str, Any]] = {
+        "relations": facts["relations"],
+        "contacts": facts["contacts"],
+    }
     counts = {
-        f"{part}_{name}": facts[part][name] for part, names in _COUNTED.items() for name in names
+        f"{part}_{name}": counted[part][name] for part, names in _COUNTED.items() for name in names
     }
     return {
         "run_id": facts["run_id"],
@@ -70,7 +70,7 @@ def row(facts: Mapping[str, Any]) -> dict[str, Any]:
         **counts,
         "relations_explained_pct": facts["closure"]["relations_explained_pct"],
         "warning_count": len(facts["warnings"]),
-        "error": facts.get("error"),
+        "error": facts["error"],
         "api_version": facts["versions"]["api"],
         "library_version": facts["versions"]["library"],
         "dlt_version": facts["versions"]["dlt"],
@@ -102,20 +102,11 @@ def verification_row(
     }
 
 
-def to_table(facts: Mapping[str, Any]) -> pa.Table:
-    """The row as Arrow."""
+def to_table(facts: RunFacts) -> pa.Table:
+    """Return the row of a run as Arrow."""
     return pa.Table.from_pylist([row(facts)], schema=SCHEMA)
 
 
-def as_json(facts: Mapping[str, Any]) -> str:
-    """The facts as one JSON object; instants as ISO 8601 in UTC."""
+def as_json(facts: Mapping[str, object]) -> str:
+    """Write facts as one JSON object; instants as ISO 8601 in UTC."""
     return orjson.dumps(facts, option=orjson.OPT_UTC_Z).decode()
-
-
-def versions(api: str) -> dict[str, str]:
-    """What ran: our version, dlt's, and the org's API version."""
-    return {
-        "library": __version__,
-        "dlt": version("dlt"),
-        "api": api,
-    }

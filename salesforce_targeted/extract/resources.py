@@ -160,7 +160,7 @@ def sync_run(runs: Runs) -> Iterator[Any]:
     run = runs.of("sync_run")
     with run.stage("sync_run"):
         yield from run.turns.after(RELATIONS_STAGE, RECORDS_STAGE, "task", "user", LIVES_STAGE)
-        yield sync_runs.to_table(run.facts(sync_runs.LOADED))
+        yield sync_runs.to_table(run.facts("loaded"))
 
 
 def described(run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Any]:

@@ -25,7 +25,6 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, id_array, union
-from salesforce_targeted.destination import sync_runs
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     RELATIONS,
@@ -39,7 +38,7 @@ from salesforce_targeted.destination.org_identity import held_org, note, org_of
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.org import Opening, opening
 from salesforce_targeted.extract.stages import Stages
-from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
 from salesforce_targeted.retrieval.planner import Latency
@@ -281,6 +280,8 @@ class Run:
             )
             for warning in found.warnings:
                 self.ledger.warn(warning)
+            if found.hidden:
+                self.ledger.hidden_fields[found.object_name] = list(found.hidden)
             self._columns[table] = found
         return self._columns[table]
 
@@ -368,8 +369,7 @@ class Run:
         if self.scope.record_log is not None:
             record_log.append(self.scope.record_log, table, rows)
 
-    def facts(self, status: str) -> dict[str, Any]:
+    def facts(self, status: Status) -> RunFacts:
         """The run's facts so far."""
         self.ledger.org_remaining = self.client.meter.remaining
-        facts = self.ledger.facts(status)
-        return {**facts, "versions": sync_runs.versions(self.client.version)}
+        return self.ledger.facts(status)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from salesforce_targeted.destination.sync_runs import as_json
+from salesforce_targeted.ledger import RecordFacts, RunFacts
 from salesforce_targeted.report.rich_text import api_calls, as_text, paragraphs, table
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ _ENDINGS = {
 }
 
 
-def summary(facts: Mapping[str, Any], files: Sequence[Path] = ()) -> Group:
+def summary(facts: RunFacts, files: Sequence[Path] = ()) -> Group:
     """The report as a terminal shows it.
 
     Args:
@@ -40,12 +41,12 @@ def summary(facts: Mapping[str, Any], files: Sequence[Path] = ()) -> Group:
     )
 
 
-def text(facts: Mapping[str, Any]) -> str:
+def text(facts: RunFacts) -> str:
     """The report as a log shows it: the same without colour, nothing wrapped."""
     return as_text(summary(facts))
 
 
-def _ending(facts: Mapping[str, Any]) -> Text:
+def _ending(facts: RunFacts) -> Text:
     from rich.text import Text
 
     word, style = _ENDINGS.get(facts["status"], (facts["status"], "bold"))
@@ -54,14 +55,14 @@ def _ending(facts: Mapping[str, Any]) -> Text:
     return Text.assemble((word, style), f" in {facts['seconds']:.1f} s ({facts['mode']}), {spent}")
 
 
-def _asked_anything(facts: Mapping[str, Any]) -> bool:
+def _asked_anything(facts: RunFacts) -> bool:
     """A run that failed before it read anything has no numbers to show."""
     return bool(
         facts["status"] != "failed" or facts["relations"]["read"] or facts["contacts"]["asked"]
     )
 
 
-def _moved(facts: Mapping[str, Any]) -> Table:
+def _moved(facts: RunFacts) -> Table:
     relations = facts["relations"]
     rows: list[tuple[Any, ...]] = [
         (
@@ -76,7 +77,7 @@ def _moved(facts: Mapping[str, Any]) -> Table:
     return table(("", "read", "new", "updated", "unchanged", "gone", "held"), rows)
 
 
-def _named_lines(facts: Mapping[str, Any], files: Sequence[Path]) -> Table:
+def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
     """Named lines: a name on the left, what there is to say about it on the right."""
     from rich.table import Table
     from rich.text import Text
@@ -92,14 +93,14 @@ def _named_lines(facts: Mapping[str, Any], files: Sequence[Path]) -> Table:
         made.add_row("closure", explained)
         if any(closure["tasks_missing"].values()):
             made.add_row("", f"tasks not plainly shown: {_counts(closure['tasks_missing'])}")
-    if facts.get("statistics"):
+    if facts["statistics"]:
         made.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:
         made.add_row(Text("warning", "yellow"), Text(warning))
     if facts["rejected"]:
         many = f"{len(facts['rejected'])} values or records: sf_rejected_records"
         made.add_row(Text("rejected", "yellow"), many)
-    if facts.get("error"):
+    if facts["error"]:
         made.add_row(Text("error", "red"), Text(facts["error"]))
     for file in files:
         made.add_row("page" if file.suffix == ".html" else "report", str(file))
@@ -110,14 +111,14 @@ def _counts(values: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {value:,}" for name, value in values.items())
 
 
-def markdown(facts: Mapping[str, Any]) -> str:
+def markdown(facts: RunFacts) -> str:
     """The report as a file: summary, progress, failures with their ids, error analysis."""
     started = f"{facts['started_at']:%Y-%m-%d %H:%M:%S} UTC"
     parts = [
         f"# Targeted contact sync - {started}",
         _summary(facts),
         _table("Calls", ("kind", "calls"), facts["calls"]["by_kind"].items()),
-        _section("Progress by batch", facts.get("steps", ())),
+        _section("Progress by batch", facts["steps"]),
         _section("Warnings", facts["warnings"]),
         _failed(facts),
         _missing(facts["closure"]),
@@ -125,7 +126,7 @@ def markdown(facts: Mapping[str, Any]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def write(facts: Mapping[str, Any], folder: Path) -> Path:
+def write(facts: RunFacts, folder: Path) -> Path:
     """Write the report as Markdown and as JSON; returns the Markdown file.
 
     Both are for the user alone (mode 0600): ids of people are in them.
@@ -140,17 +141,17 @@ def write(facts: Mapping[str, Any], folder: Path) -> Path:
     return path
 
 
-def conservation(contacts: Mapping[str, int]) -> str:
+def conservation(contacts: RecordFacts) -> str:
     """The sum that must close, spelled out."""
     asked, came = contacts["asked"], contacts["retrieved"]
-    gone, rejected, left = contacts["gone"], contacts["rejected"], contacts.get("left", 0)
+    gone, rejected, left = contacts["gone"], contacts["rejected"], contacts["left"]
     parts = f"{came:,} retrieved + {gone:,} gone + {rejected:,} rejected"
     parts += f" + {left:,} left for the next run" if left else ""
     closes = "" if asked == came + gone + rejected + left else "   DOES NOT ADD UP"
     return f"{asked:,} asked = {parts}{closes}"
 
 
-def _summary(facts: Mapping[str, Any]) -> str:
+def _summary(facts: RunFacts) -> str:
     relations, contacts, calls = facts["relations"], facts["contacts"], facts["calls"]
     retrieved = contacts["retrieved"]
     rate = retrieved / facts["seconds"] if facts["seconds"] else 0.0
@@ -170,12 +171,12 @@ def _summary(facts: Mapping[str, Any]) -> str:
         ("API calls", f"{calls['total']}{_left(calls)}"),
         *((f"Contacts: {name}", f"{n:,}") for name, n in facts["statistics"].items()),
     ]  # fmt: skip
-    if facts.get("error"):
+    if facts["error"]:
         rows.append(("Error", facts["error"]))
     return "## Summary\n" + "\n".join(f"- **{name}**: {value}" for name, value in rows)
 
 
-def _failed(facts: Mapping[str, Any]) -> str:
+def _failed(facts: RunFacts) -> str:
     rejected = facts["rejected"]
     if not rejected:
         return ""

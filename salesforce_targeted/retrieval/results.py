@@ -7,7 +7,7 @@ from datetime import datetime
 
 from salesforce_targeted.arrow.batch import Batch
 
-DELETED, MERGED, HIDDEN, REJECTED = "deleted", "merged", "hidden", "rejected"
+DELETED, MERGED, HIDDEN = "deleted", "merged", "hidden"
 # Rows, and the ids that a plain read does not show.
 Answer = tuple[Batch, list[str]]
 

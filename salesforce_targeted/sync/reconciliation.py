@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import floor
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,7 +21,7 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     HeldTables,
 )
-from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.target import CONTACT
 
 
@@ -121,7 +120,7 @@ def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> d
     return found
 
 
-def finished(facts: dict[str, Any], found: Findings) -> dict[str, Any]:
+def finished(facts: RunFacts, found: Findings) -> RunFacts:
     """The run's facts with what the destination says."""
     facts["relations"]["held"] = found.relations_held
     facts["contacts"]["held"] = found.contacts_held

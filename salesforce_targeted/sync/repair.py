@@ -17,20 +17,21 @@ from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync.runner import sync, verified
+from salesforce_targeted.sync.verify import VerifyFacts
 
 
 def repair(
     pipeline: dlt.Pipeline,
-    found: dict[str, Any],
+    found: VerifyFacts,
     credentials: Any,
     settings: Settings,
     look_again: Callable[[Ledger], Run],
     **given: Any,
-) -> dict[str, Any]:
+) -> VerifyFacts:
     """Repair what a verification found.
 
     Args:
-        found: The report of :func:`salesforce_targeted.verify.verify`.
+        found: The report of the verification.
         look_again: Makes the run that verifies the repaired state.
         given: Source parameters beside those that are configured.
 

@@ -26,7 +26,7 @@ from salesforce_targeted.destination.errors import (
 )
 from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.extract.run import OtherOrgError, Run
-from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify
 from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockWaits
 from salesforce_targeted.sync.pending_packages import (
@@ -35,6 +35,7 @@ from salesforce_targeted.sync.pending_packages import (
     reset_working_folder,
 )
 from salesforce_targeted.sync.run_lock import AnotherRunError
+from salesforce_targeted.sync.verify import VerifyFacts
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -44,11 +45,11 @@ class Outcome:
     """How a run ended.
 
     Attributes:
-        facts: The report; see :meth:`salesforce_targeted.ledger.Ledger.facts`.
+        facts: The report.
         error: What stopped it, if anything did.
     """
 
-    facts: dict[str, Any]
+    facts: RunFacts
     error: Exception | None = None
     load_info: LoadInfo | None = field(default=None, repr=False)
 
@@ -83,7 +84,7 @@ def sync(
     return outcome
 
 
-def verified(pipeline: dlt.Pipeline, run: Run) -> dict[str, Any]:
+def verified(pipeline: dlt.Pipeline, run: Run) -> VerifyFacts:
     """Compare what is held with the org, and keep how that ended in ``sf_sync_runs``.
 
     Returns:
@@ -131,16 +132,13 @@ def _failed(pipeline: dlt.Pipeline, ledger: Ledger, error: Exception) -> Outcome
 
 
 def _with_ending(
-    pipeline: dlt.Pipeline, ledger: Ledger, facts: dict[str, Any], error: Exception | None
-) -> dict[str, Any]:
+    pipeline: dlt.Pipeline, ledger: Ledger, facts: RunFacts, error: Exception | None
+) -> RunFacts:
     if error is not None:
         stopped = isinstance(error, QuotaExceededError | AnotherRunError)
         facts["status"] = "partial" if stopped else "failed"
-    facts["error"] = explained(error, pipeline) if error else None
-    if error is not None and error is ledger.stopped:
-        facts["error"] += f" {ledger.left_over}"
-    facts["versions"] = sync_runs.versions(ledger.api_version)
-    facts["steps"] = ledger.steps
+        said = explained(error, pipeline)
+        facts["error"] = f"{said} {ledger.left_over}" if error is ledger.stopped else said
     return facts
 
 
@@ -171,7 +169,7 @@ def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
     return f"{type(error).__name__}: {first_line(error)}"
 
 
-def _keep(pipeline: dlt.Pipeline, facts: dict[str, Any]) -> None:
+def _keep(pipeline: dlt.Pipeline, facts: RunFacts) -> None:
     """Write the run's final facts over its row, or beside the others if it has none yet."""
     _keep_row(pipeline, sync_runs.row(facts))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,12 +25,50 @@ from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TA
 from salesforce_targeted.extract.discovery import discovered
 from salesforce_targeted.extract.record_refresh import named_users, plan_of
 from salesforce_targeted.extract.run import Run
+from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import pages
 from salesforce_targeted.retrieval.retrieve import retrieve
 
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
 CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)
 _EXAMPLES = 20
+
+
+class DriftExample(TypedDict):
+    """Name one row that drifted, and the columns whose cells differ; never a value."""
+
+    table: str
+    cause: str
+    id: str
+    columns: list[str]
+
+
+class DriftFacts(TypedDict):
+    """Count what drifted, by cause, with some examples of each."""
+
+    missing: int
+    extra: int
+    stale: int
+    altered: int
+    type: int
+    examples: list[DriftExample]
+
+
+class VerifyFacts(TypedDict):
+    """The report of mode ``verify``.
+
+    ``compared`` maps a table to how many of its rows were compared, ``to_forget`` a table to the
+    ids whose row hashes a repair clears. ``repaired`` is the drift before a repair.
+    """
+
+    status: Literal["done", "drift"]
+    mode: Literal["verify"]
+    drift: DriftFacts
+    compared: dict[str, int]
+    calls: CallFacts
+    warnings: list[str]
+    to_forget: dict[str, list[str]]
+    repaired: NotRequired[DriftFacts]
 
 
 @dataclass(slots=True)
@@ -52,12 +90,12 @@ class Drift:
         if listed := list(ids):
             self.found.setdefault((table, cause), []).extend(listed)
 
-    def facts(self) -> dict[str, Any]:
-        """Counts by cause, and some examples: names and ids, never values."""
+    def facts(self) -> DriftFacts:
+        """Count by cause, with some examples."""
         counts: Counter[str] = Counter()
         for (_, cause), ids in self.found.items():
             counts[cause] += len(ids)
-        examples = [
+        examples: list[DriftExample] = [
             {
                 "table": table,
                 "cause": cause,
@@ -67,10 +105,17 @@ class Drift:
             for (table, cause), ids in sorted(self.found.items())
             for id_ in ids[:_EXAMPLES]
         ]
-        return {**{cause: counts[cause] for cause in CAUSES}, "examples": examples}
+        return {
+            "missing": counts[MISSING],
+            "extra": counts[EXTRA],
+            "stale": counts[STALE],
+            "altered": counts[ALTERED],
+            "type": counts[TYPE],
+            "examples": examples,
+        }
 
 
-def verify(run: Run) -> dict[str, Any]:
+def verify(run: Run) -> VerifyFacts:
     """Compare all tables with the org; nothing is written anywhere.
 
     Returns:
@@ -101,11 +146,7 @@ def verify(run: Run) -> dict[str, Any]:
         "mode": "verify",
         "drift": drift.facts(),
         "compared": dict(drift.compared),
-        "calls": {
-            "total": run.client.meter.calls.total,
-            "by_kind": dict(sorted(run.client.meter.calls.by_kind.items())),
-            "org_remaining": run.client.meter.remaining,
-        },
+        "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
         "to_forget": {
             f"{table}": ids

@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import (
     ARROW_TYPES,
     FIELD_HINT,
@@ -137,15 +138,38 @@ def test_only_some_fields() -> None:
     assert () == found.warnings
 
 
-def test_fields_left_out_by_choice_keep_what_they_hold_without_a_word() -> None:
-    """A column that the allow-list no longer names is kept; that was the user's own decision."""
+def test_fields_left_out_by_choice_keep_what_they_hold() -> None:
+    """Columns that the allow-list no longer names are kept and named, in one sentence for all."""
+    before = columns_of(Email="string", Phone="string", Fax="string")
     found = columns(
-        describe(entry("Email"), entry("Phone")), normalize=normalize, only=["Email"],
-        stored=stored_after(columns_of(Email="string", Phone="string")),
+        describe(entry("Email"), entry("Phone"), entry("Fax")), normalize=normalize,
+        only=["Email"], stored=stored_after(before),
     )  # fmt: skip
 
-    assert ("phone",) == found.kept
-    assert () == found.warnings
+    assert ({"phone", "fax"}, ()) == (set(found.kept), found.hidden)
+    assert 1 == len(found.warnings)
+    assert "phone, fax" in found.warnings[0]
+
+
+def test_a_name_that_is_no_field_is_refused_with_the_nearest() -> None:
+    """A slip in the allow-list would leave a column out for good; a compound is no column."""
+    shown = describe(entry("Email"), entry("FirstName"), entry("MailingAddress", "address"))
+    with pytest.raises(ConfigurationError) as refused:
+        columns(shown, normalize=normalize, only=["firstname", "Emial", "MailingAddress"])
+
+    assert "names Emial, MailingAddress: Contact " in refused.value.what
+    assert "Perhaps Email for Emial?" in refused.value.remedy
+
+
+def test_a_field_of_the_allow_list_that_was_hidden_since_is_kept() -> None:
+    """It has a column: somebody took a permission away, which must not stop every run."""
+    stored = stored_after(columns_of(Email="string", Phone="string"))
+    found = columns(
+        describe(entry("Email")), normalize=normalize, only=["Email", "Phone"], stored=stored
+    )
+
+    assert ("phone",) == found.hidden
+    assert "no longer shows the field of column phone" in found.warnings[0]
 
 
 def test_a_field_that_vanished_is_kept_with_a_warning() -> None:
@@ -153,7 +177,7 @@ def test_a_field_that_vanished_is_kept_with_a_warning() -> None:
     stored = stored_after(columns_of(Email="string", NPI__c="string"))
     found = columns_of({**stored, "row_hash": {"data_type": "text"}, "_dlt_id": {}}, Email="string")
 
-    assert ("npi__c",) == found.kept
+    assert ("npi__c",) == found.kept == found.hidden
     assert 1 == len(found.warnings)
     assert "npi__c" in found.warnings[0]
 

@@ -13,6 +13,7 @@ import dlt
 import pytest
 
 from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
@@ -258,7 +259,18 @@ def test_fields_that_are_taken_again_are_true(story: Story) -> None:
     story.run()
 
     assert (0, "Dr.") == (narrow["contacts"]["updated"], kept)
+    assert 1 == len([warning for warning in narrow["warnings"] if " degree__c, " in warning])
     assert story.contact(contact)["degree__c"] is None
+
+
+def test_a_name_that_is_no_field_stops_the_run(story: Story) -> None:
+    """No contact is read, and the report says which field was perhaps meant."""
+    story.synced.ok()
+    outcome = story.synced.run(fields=["FirstName", "Emial"])
+
+    assert isinstance(outcome.error, ConfigurationError)
+    assert 0 == outcome.facts["contacts"]["asked"]
+    assert "Perhaps Email for Emial?" in str(outcome.facts["error"])
 
 
 # ---------------------------------------------------------------- after a loss

@@ -50,13 +50,7 @@ def facts(of: Ledger | None = None, status: str = "done", **more: Any) -> dict[s
     found["relations"]["held"], found["contacts"]["held"] = 2_385, 1_818
     found["closure"] |= {"relations_explained_pct": 99.96, "relations_unexplained": 1}
     found["statistics"] = {"total": 1_818, "with_email": 640}
-    return {
-        **found,
-        "versions": sync_runs.versions("64.0"),
-        "steps": of.steps,
-        "error": None,
-        **more,
-    }
+    return {**found, **more}
 
 
 # --- the ledger
@@ -238,7 +232,8 @@ def test_a_run_that_failed_at_once_shows_no_table_of_nothing() -> None:
 )
 def test_a_sum_that_does_not_close_is_shouted(asked: int, closes: bool) -> None:
     """The user sees it without adding up."""
-    shown = text.conservation({"asked": asked, "retrieved": 1_817, "gone": 2, "rejected": 1})
+    tally = Tally(asked=asked, retrieved=1_817, gone=2, rejected=1)
+    shown = text.conservation(tally.facts())
 
     assert closes == (not shown.endswith("DOES NOT ADD UP"))
 
@@ -367,8 +362,7 @@ def test_the_row_of_a_run() -> None:
 
 def test_the_row_as_arrow() -> None:
     """One row in the one schema; what is not known is null."""
-    failed = {**Ledger(started_at=STARTED).facts("failed"), "versions": sync_runs.versions("")}
-    table = sync_runs.to_table(failed)
+    table = sync_runs.to_table(Ledger(started_at=STARTED).facts("failed"))
 
     assert sync_runs.SCHEMA == table.schema
     assert [(None, None, None)] == list(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from html import unescape
 from typing import Any
 
-from salesforce_targeted.destination import sync_runs
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report.html.dataset_facts import Answers, answers
@@ -20,8 +19,7 @@ SECRET = "Ada Lovelace"
 
 def facts(ledger: Ledger | None = None, status: str = "done", **more: Any) -> dict[str, Any]:
     """A run's facts, as :func:`salesforce_targeted.sync.sync` reports them."""
-    found = (ledger or Ledger(started_at=STARTED)).facts(status, 2.0)
-    return {**found, "error": None, "versions": sync_runs.versions("64.0"), **more}
+    return {**(ledger or Ledger(started_at=STARTED)).facts(status, 2.0), **more}
 
 
 def shown(facts: dict[str, Any], found: Answers | None = None, *, drawn: bool = False) -> str:

@@ -8,11 +8,10 @@ tables and fields, and the ids and errors of rejected rows, as in the report bes
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.report.html.dataset_facts import answers
 from salesforce_targeted.report.html.page import page
 from salesforce_targeted.report.html.svg import available
@@ -20,13 +19,10 @@ from salesforce_targeted.report.html.svg import available
 __all__ = ["available", "write"]
 
 
-def write(facts: Mapping[str, Any], held: HeldTables, path: Path) -> Path:
+def write(facts: RunFacts, held: HeldTables, path: Path) -> Path:
     """Write the page, for the user alone (mode 0600); returns its path.
 
     A database that can't be asked costs the parts that it would fill, and the page says so.
-
-    Args:
-        facts: As :func:`salesforce_targeted.sync.sync` reports them.
     """
     content = page(facts, answers(held, facts), drawn=available())
     opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -10,7 +10,7 @@ import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -26,6 +26,7 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.extract.run import OBJECTS
+from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -33,8 +34,6 @@ Answer = TypeVar("Answer")
 WEEKS_SHOWN, RUNS_SHOWN = 52, 20
 VERIFY = "verify"
 _LIFE = {"is_active", "relation_count", "gone_reason"}
-# How a run warns of a field that describe no longer shows (salesforce_targeted.columns).
-_HIDDEN = re.compile(r"(\w+): Salesforce no longer shows the field of column (\S+) to our user")
 _RUN_ID = re.compile(r"[0-9A-Z.]+\Z")
 
 
@@ -116,11 +115,11 @@ class Answers:
     away: bool = False
 
 
-def answers(held: HeldTables, facts: Mapping[str, Any]) -> Answers:
+def answers(held: HeldTables, facts: RunFacts) -> Answers:
     """Ask the tables.
 
     Args:
-        facts: The run's: its warnings name the fields that the org no longer shows.
+        facts: The run's: they name the fields that the org no longer shows.
     """
     org = held_org(held.pipeline.state.get("sources", {}).get(held.schema.name, {}))
     found = Answers(
@@ -139,7 +138,7 @@ def answers(held: HeldTables, facts: Mapping[str, Any]) -> Answers:
     if days is not None:
         found.weeks, found.before = weeks(days)
     for table in _of_salesforce(held):
-        hidden = _hidden(facts["warnings"], OBJECTS.get(table, facts["object"]))
+        hidden = facts["hidden_fields"].get(OBJECTS.get(table, facts["object"]), [])
         said = ask(table, _table, table, hidden)
         found.tables.extend([said] if said is not None else [])
     runs = ask("Last runs", _runs)
@@ -219,12 +218,6 @@ def _of_salesforce(held: HeldTables) -> list[str]:
         for table in held.schema.data_table_names()
         if any(FIELD_HINT in hints for hints in held.column_hints(table).values())
     ]
-
-
-def _hidden(warnings: Sequence[str], object_name: str) -> set[str]:
-    """Stored names of the columns whose fields the org no longer shows to our user."""
-    named = [found for warning in warnings for found in _HIDDEN.findall(warning)]
-    return {column for name, column in named if name == object_name}
 
 
 def _table(held: HeldTables, table: str, hidden: Collection[str]) -> TableFacts:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.report.html import run_sections, table_sections
 from salesforce_targeted.report.html.dataset_facts import Answers
 from salesforce_targeted.report.html.markup import Html, joined, tag
@@ -14,11 +14,10 @@ from salesforce_targeted.report.html.style import POLICY, STYLE
 _HEADING = re.compile(r'<h2 id="(\w+)">(.*?)</h2>')
 
 
-def page(facts: Mapping[str, Any], found: Answers, *, drawn: bool) -> str:
+def page(facts: RunFacts, found: Answers, *, drawn: bool) -> str:
     """The page's HTML: one file that needs nothing else.
 
     Args:
-        facts: As :func:`salesforce_targeted.sync.sync` reports them.
         drawn: Whether there are plots, or the numbers alone.
     """
     ended, records = run_sections.ended(facts), run_sections.records(facts)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from salesforce_targeted.ledger import RecordFacts, RunFacts
 from salesforce_targeted.report.html import plots
 from salesforce_targeted.report.html.dataset_facts import Answers
 from salesforce_targeted.report.html.markup import (
@@ -30,18 +31,14 @@ _STATUS = {
     "failed": "the run failed; what was held before is still there",
     "drift": "what is held differs from the org",
 }
-# What became of records -> what the facts call it, of relations or of objects.
-_WHAT_BECAME = {
-    "Read": ("read", "retrieved"), "New": ("new",), "Updated": ("updated",),
-    "Unchanged": ("unchanged",), "Gone": ("removed", "gone"), "Rejected whole": ("rejected",),
-}  # fmt: skip
+_OUTCOMES = ("Read", "New", "Updated", "Unchanged", "Gone", "Rejected whole")
 # Where the extra is missing, the same numbers stand in tables.
 _PLOTS = "pip install 'dlt-source-salesforce-targeted[html]'"
 _GROUPS_SHOWN = 50
 _IDS_SHOWN = 50
 
 
-def header(facts: Mapping[str, Any], found: Answers) -> Html:
+def header(facts: RunFacts, found: Answers) -> Html:
     """What was run, when, from where to where, and how it ended."""
     status = str(facts["status"])
     kind = status if status in _STATUS else "unknown"
@@ -61,7 +58,7 @@ def header(facts: Mapping[str, Any], found: Answers) -> Html:
     )
 
 
-def headline(facts: Mapping[str, Any], found: Answers) -> Html:
+def headline(facts: RunFacts, found: Answers) -> Html:
     """The numbers to look at first."""
     share = facts["closure"]["relations_explained_pct"]
     calls, rejected = facts["calls"], len(facts["rejected"])
@@ -87,9 +84,9 @@ def headline(facts: Mapping[str, Any], found: Answers) -> Html:
     return tag("section", tag("dl", *tiles, class_="tiles"), class_="head", aria_label="Headline")
 
 
-def attention(facts: Mapping[str, Any], found: Answers) -> Html:
+def attention(facts: RunFacts, found: Answers) -> Html:
     """The error, the warnings, and what this page could not find out; nothing where all is well."""
-    error = facts.get("error")
+    error = facts["error"]
     parts: list[Content] = []
     if error:
         parts += [tag("h3", "Error"), tag("p", foreign(error, MOST_OF_A_SENTENCE), class_="failed")]
@@ -105,16 +102,15 @@ def attention(facts: Mapping[str, Any], found: Answers) -> Html:
     return section("attention", "What needs attention", *parts, kind=kind)
 
 
-def work(facts: Mapping[str, Any]) -> Html:
+def work(facts: RunFacts) -> Html:
     """What was read, and what of it was new."""
-    named = {records(facts): facts["contacts"]}
+    counted = {records(facts): _outcomes(facts["contacts"])}
     if of_contacts(facts):
-        named = {"Relations": facts["relations"], **named}
-        named |= {"Tasks": facts["tasks"], "Users": facts["users"]}
-    rows: list[Sequence[Content]] = [
-        [name, *(next((of[key] for key in keys if key in of), None) for of in named.values())]
-        for name, keys in _WHAT_BECAME.items()
-    ]
+        of = facts["relations"]
+        counts = [of["read"], of["new"], of["updated"], of["unchanged"], of["removed"], None]
+        counted = {"Relations": counts, **counted}
+        counted |= {"Tasks": _outcomes(facts["tasks"]), "Users": _outcomes(facts["users"])}
+    rows = zip(_OUTCOMES, *counted.values(), strict=True)
     closure = facts["closure"]
     missing = {
         **{f"tasks {reason}": n for reason, n in closure["tasks_missing"].items()},
@@ -126,17 +122,17 @@ def work(facts: Mapping[str, Any]) -> Html:
     return section(
         "run",
         "This run",
-        table("Records of the run", ["Records", *named], rows),
+        table("Records of the run", ["Records", *counted], rows),
         tag("p", f"{records(facts)}: {conservation(facts['contacts'])}."),
         tag("p", "Not plainly shown by the org: ", _counted(missing), ".", class_="muted"),
     )
 
 
-def calls(facts: Mapping[str, Any], *, drawn: bool) -> Html:
+def calls(facts: RunFacts, *, drawn: bool) -> Html:
     """Show the calls by kind, and why the records were fetched as they were."""
     counted = facts["calls"]
     kinds = counted["by_kind"]
-    rows = [*([kind, number] for kind, number in kinds.items()), ["All", counted["total"]]]
+    rows: list[Sequence[Content]] = [*kinds.items(), ("All", counted["total"])]
     plot = ""
     if drawn and kinds:
         series = [("all", counted["total"]), *kinds.items()]
@@ -151,7 +147,7 @@ def calls(facts: Mapping[str, Any], *, drawn: bool) -> Html:
     )
 
 
-def rejected(facts: Mapping[str, Any], found: Answers) -> Html:
+def rejected(facts: RunFacts, found: Answers) -> Html:
     """What could not be read or loaded, by reason: ids and errors, never a value."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for one in facts["rejected"]:
@@ -174,9 +170,9 @@ def rejected(facts: Mapping[str, Any], found: Answers) -> Html:
     return section("rejected", "Rejected rows", *parts)
 
 
-def footer(facts: Mapping[str, Any], *, drawn: bool) -> Html:
+def footer(facts: RunFacts, *, drawn: bool) -> Html:
     """Which run this was, and where the same is said in other forms."""
-    versions = facts.get("versions") or {}
+    versions = facts["versions"]
     said = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
     no_plots = (
         "" if drawn
@@ -191,23 +187,23 @@ def footer(facts: Mapping[str, Any], *, drawn: bool) -> Html:
     )  # fmt: skip
 
 
-def records(facts: Mapping[str, Any]) -> str:
+def records(facts: RunFacts) -> str:
     """What the run is about, in the plural."""
     return "Contacts" if of_contacts(facts) else f"{facts['object']} records"
 
 
-def of_contacts(facts: Mapping[str, Any]) -> bool:
+def of_contacts(facts: RunFacts) -> bool:
     """Whether the run holds relations, tasks and users too, as one about contacts does."""
     return bool(facts["object"] == "Contact")
 
 
-def title(facts: Mapping[str, Any]) -> str:
+def title(facts: RunFacts) -> str:
     """What the page is about."""
     about = "contact" if of_contacts(facts) else facts["object"]
     return f"Targeted {about} sync"
 
 
-def ended(facts: Mapping[str, Any]) -> datetime:
+def ended(facts: RunFacts) -> datetime:
     """When the run ended."""
     started: datetime = facts["started_at"]
     return started + timedelta(seconds=facts["seconds"])
@@ -220,12 +216,18 @@ def _tile(name: str, value: Content, beside: Content, kind: str = "") -> Html:
     )  # fmt: skip
 
 
-def _newest(facts: Mapping[str, Any], found: Answers) -> Html:
+def _newest(facts: RunFacts, found: Answers) -> Html:
     stamps = [of.newest for of in found.tables if of.newest is not None]
     if not stamps:
         return _tile("Newest change", None, "not known")
     age = ended(facts) - max(stamps)
     return _tile("Newest change", lasting(age), "before the run ended")
+
+
+def _outcomes(of: RecordFacts) -> list[int | None]:
+    """Return the counts of one object, in the order of ``_OUTCOMES``."""
+    counts = of["retrieved"], of["new"], of["updated"], of["unchanged"], of["gone"], of["rejected"]
+    return list(counts)
 
 
 def _counted(values: Mapping[str, int]) -> str:
