@@ -42,7 +42,7 @@ class Bystander:
 
 @pytest.fixture
 def bystander():
-    """The second host; the test fails if anybody connects to it."""
+    """Provide the second host; the test fails if anybody connects to it."""
     made = Bystander()
     yield made
     count = made.connections()

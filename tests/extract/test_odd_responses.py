@@ -63,14 +63,14 @@ class Org:
 
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
-    """A server on loopback that says what a test tells it to."""
+    """Provide a server on loopback that sends what a test tells it to."""
     with scripted_server() as made:
         yield made
 
 
 @pytest.fixture
 def asking(scripted: Scripted) -> Iterator[SalesforceClient]:
-    """A client of a scripted server."""
+    """Provide a client of a scripted server."""
     client = SalesforceClient(Tokens(scripted.url), limits=TINY, sleep=lambda _seconds: None)
     yield client
     client.close()

@@ -82,7 +82,7 @@ def test_relations_by_their_ids(
 
 
 def _removed(org: DemoOrg) -> str:
-    """The id of a relation (or task) that is no more."""
+    """Return the id of a relation (or task) that is no more."""
     task = org.log_task([org.hostile_id])
     (relation,) = [
         row["Id"] for row in org.tables["TaskWhoRelation"].changed.values() if row["TaskId"] == task

@@ -66,7 +66,7 @@ class Happenings(RuleBasedStateMachine):
         return list(self.org.rows(name))
 
     def who(self, pick: int) -> str:
-        """A contact that our user sees; every other pick is an active one."""
+        """Return a contact that our user sees; every other pick is an active one."""
         live = self.live("Contact")
         active = set(self.org.active_ids()) & set(live)
         return str(self.one_of(active if pick % 2 and active else live, pick // 2))

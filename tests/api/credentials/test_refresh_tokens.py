@@ -163,6 +163,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     assert ["token.json"] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.deep
 def test_processes_that_start_together_all_sign_in(tmp_path):
     """Six processes with one single-use token: each uses what the one before it was given."""
     org = DemoOrg.tiny()
