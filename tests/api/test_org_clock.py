@@ -6,7 +6,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from tests.support.answered import OK
+from tests.support.responses import OK
 
 NOON = datetime(2031, 5, 17, 12, 0, 0, tzinfo=UTC)
 

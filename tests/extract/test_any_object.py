@@ -22,7 +22,7 @@ from salesforce_targeted.sync.runner import sync
 from salesforce_targeted.sync.verify import verify
 from salesforce_targeted.target import target_of
 from tests.conftest import BOTH, Synced
-from tests.support.targeting import RECIPES, Recipe, Targeted, cells
+from tests.support.recipes import RECIPES, Recipe, Targeted, cells
 
 LEADS = RECIPES["leads"]
 SOME = ("leads", "contacts_of_events", "accounts", "visits")

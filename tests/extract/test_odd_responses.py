@@ -18,7 +18,7 @@ from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
 from salesforce_targeted.settings import Api
 from tests.support.fields import columns_of
-from tests.support.retrieving import gone_of, ids_of
+from tests.support.retrieval import gone_of, ids_of
 from tests.support.scripted_server import Bytes, Heard, Scripted, Tokens, answer, scripted_server
 
 IDS = [to_18(f"003D00000{n:06}") for n in range(6)]

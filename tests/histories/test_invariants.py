@@ -29,8 +29,8 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync.configuration import load_settings
 from tests.conftest import Synced
-from tests.support.happenings import Happenings
 from tests.support.oracle import KEYS, HeldTables
+from tests.support.org_changes import Happenings
 from tests.support.story import Story
 
 EXAMPLES = int(os.environ.get("INVARIANTS_EXAMPLES", "0"))

@@ -24,7 +24,7 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.exchange import Request
 from salesforce_targeted.demo_org.http.rest import kind_of
 from tests.matrices.table import Findings, Table
-from tests.support.killing import Call, Field, Instant, Outcome, Statement, Step
+from tests.support.kills import Call, Field, Instant, Outcome, Statement, Step
 
 _STAGING = "salesforce_staging_targeted_contacts"
 # What PostgreSQL does in a load, in its order. The mode is what the statement can't share.

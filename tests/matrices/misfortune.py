@@ -28,7 +28,7 @@ from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
 from tests.matrices.calls import Kind
-from tests.support.killing import happen
+from tests.support.kills import happen
 from tests.support.oracle import Comparison, HeldTables
 from tests.support.promises import part, whole
 

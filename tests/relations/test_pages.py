@@ -16,7 +16,7 @@ from salesforce_targeted.relations import pages as relation_pages
 from salesforce_targeted.relations import queries
 from salesforce_targeted.target import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from tests.support.fields import normalize
-from tests.support.relating import JUNCTIONS, columns_in, moment, rows_in, shown, stamps
+from tests.support.relation_rows import JUNCTIONS, columns_in, moment, rows_in, shown, stamps
 
 
 @JUNCTIONS

@@ -20,7 +20,7 @@ from salesforce_targeted.retrieval.planner import cheapest, ids_per_bulk_job
 from salesforce_targeted.settings import Api
 from tests.support.fields import normalize
 from tests.support.held_values import as_held
-from tests.support.retrieving import (
+from tests.support.retrieval import (
     BOTH_LIMITS,
     BULK_SCAN,
     EVERY_WAY,

@@ -20,7 +20,7 @@ import pytest
 from salesforce_targeted.demo_org.faults.latency import Latency
 from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.support.documents import PIPELINES, blocks
-from tests.support.killing import MOMENTS, SET_OR_NOT, Tables
+from tests.support.kills import MOMENTS, SET_OR_NOT, Tables
 from tests.support.script import ROOT
 
 DEFINITIONS = ROOT / "pipelines" / "dagster_definitions.py"

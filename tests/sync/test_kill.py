@@ -14,7 +14,7 @@ from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.source import salesforce_targeted
 from tests.conftest import Synced
 from tests.matrices.kills import STATEMENTS
-from tests.support.killing import Call, Field, Instant, Step
+from tests.support.kills import Call, Field, Instant, Step
 
 # The rows are in the staging table, and dlt has not noted it yet.
 STAGED = Step("^rename .* to .*/.pending_transitions/sf_contacts.*parquet")

@@ -11,7 +11,7 @@ from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.demo_org import DemoOrg, serve
 from tests.support.script import ROOT
-from tests.support.signing_in import EVERYTHING, environ, form
+from tests.support.sign_in import EVERYTHING, environ, form
 
 
 def refreshing(server, tmp_path, **more):

@@ -7,7 +7,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.credentials.base import said
 from salesforce_targeted.api.login import Session
-from tests.support.signing_in import EVERYTHING, SECRETS
+from tests.support.sign_in import EVERYTHING, SECRETS
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.login import refused_token
 from salesforce_targeted.api.models import Response
-from tests.support.signing_in import EVERYTHING, SECRETS, environ, form
+from tests.support.sign_in import EVERYTHING, SECRETS, environ, form
 
 
 @pytest.mark.parametrize(

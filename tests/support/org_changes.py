@@ -1,4 +1,4 @@
-"""What can happen in an org between two runs, as rules of a state machine; each says a sentence.
+"""What can happen in an org between two runs, as rules of a state machine; each writes a sentence.
 
 Every row of the table "What an org does" is a rule here. ``pick`` chooses among what the org has at
 that moment; ``late`` commits the change with stamps that far in the past, up to the lag.
