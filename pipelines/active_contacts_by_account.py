@@ -33,7 +33,7 @@ LIMIT {most}
 def accounts(
     pipeline: dlt.Pipeline, label: str = "account_id", most: int = 20, key: str = "id"
 ) -> list[tuple[str, int]]:
-    """The accounts with the most active contacts, the fullest first.
+    """Return the accounts with the most active contacts, the fullest first.
 
     Args:
         label: The column of ``sf_contacts`` that tells what an account is called.

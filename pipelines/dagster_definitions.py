@@ -6,7 +6,7 @@ in to one when its partition runs; ``orgs.py`` says where both stand.
 Rules:
 - One org, one partition, one pipeline, one dataset. Orgs run side by side, on as many machines as
   the executor has.
-- Two runs never work on one org at once: whoever comes second waits and tries again.
+- Two runs never work on one org at once: the second one waits and tries again.
 - An attempt starts from what the dataset holds: a step that was killed is tried again wherever the
   executor likes, and ends as if nothing had happened.
 - What waiting can't mend (settings, sign-in, permissions, an org that shrank) is not retried: a
@@ -86,7 +86,7 @@ class Tables(DagsterDltTranslator):
     """Assets are called as the tables are."""
 
     def get_asset_spec(self, data: DltResourceTranslatorData) -> dg.AssetSpec:
-        """The asset of a resource."""
+        """Return the asset of a resource."""
         spec = super().get_asset_spec(data)
         key = dg.AssetKey([GROUP, str(data.resource.table_name)])
         return spec.replace_attributes(key=key, deps=[])
@@ -130,7 +130,7 @@ def targeted_contacts(
     pool=POOL,
 )  # fmt: skip
 def first_load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
-    """The relations of one org stamped before a month's end, with all that they name.
+    """Load the relations of one org stamped before a month's end, with all that they name.
 
     For a first load that is too large for one run or one day's calls; sync the org afterwards.
     """
@@ -157,7 +157,7 @@ def first_load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
 # No pool: that nothing has been synced for long must be told when all places are taken, too.
 @dg.asset_check(asset=_CONTACTS, partitions_def=BY_ORG, retry_policy=RETRY)
 def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-    """The newest complete sync of the org is as young as ``fresh_hours`` says; costs no call."""
+    """Check the age of the org's newest complete sync against ``fresh_hours``; costs no call."""
     with _looking(context.partition_key) as pipeline:
         whole = "status = 'done' AND mode IN ('incremental', 'full')"
         newest = orgs.newest(pipeline, "started_at", whole)
@@ -188,7 +188,7 @@ def true(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
 
 @contextmanager
 def _attempt(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
-    """An org's pipeline; what goes wrong ends the attempt as :func:`_end` says.
+    """Provide an org's pipeline; what goes wrong ends the attempt as :func:`_end` says.
 
     Errors of dlt and of databases quote rows of people, so none is passed on as it is.
     """
@@ -208,7 +208,7 @@ def _attempt(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
 
 @contextmanager
 def _looking(org: str) -> Iterator[dlt.Pipeline]:
-    """An org's pipeline as its dataset knows it, out of the way of a run that is at work."""
+    """Provide an org's pipeline as its dataset knows it, apart from a run that is at work."""
     with tempfile.TemporaryDirectory() as folder, _attempt(org, folder) as pipeline:
         pipeline.sync_destination()
         yield pipeline
@@ -240,7 +240,7 @@ def _synced(
 
 
 def _end(error: BaseException, told: str) -> NoReturn:
-    """End an attempt as its error asks: try again, later, or not before somebody mended it."""
+    """End an attempt as its error asks: try again, later, or not before a person mended it."""
     failure = dg.Failure(told, allow_retries=not isinstance(error, _MENDED_BY_PEOPLE))
     if isinstance(error, errors.QuotaExceededError):
         raise dg.RetryRequested(_QUOTA_RETRIES, ORGS.quota_seconds) from failure
@@ -250,13 +250,13 @@ def _end(error: BaseException, told: str) -> NoReturn:
 
 
 def _told(facts: RunFacts) -> dict[str, Any]:
-    """What an asset's page shows of the report: counts, never a value."""
+    """Return what an asset's page shows of the report: counts, never a value."""
     parts = ("seconds", "run_id", "contacts", "relations", "calls", "warnings")
     return {name: facts[name] for name in parts}  # type: ignore[literal-required]
 
 
 def _for_each_org(job: Any, name: str, cron: str) -> dg.ScheduleDefinition:
-    """A schedule, stopped until somebody starts it, that runs a job once for every org."""
+    """Return a schedule, stopped until it is switched on, that runs a job once for every org."""
 
     @dg.schedule(job=job, name=name, cron_schedule=cron)
     def each() -> list[dg.RunRequest]:

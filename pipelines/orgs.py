@@ -72,7 +72,7 @@ class Orgs(BaseConfiguration):
 
 
 def configured() -> Orgs:
-    """What ``[orgs]`` says.
+    """Return the orgs that ``[orgs]`` names.
 
     Raises:
         ConfigurationError: an org has a name that would be folded into another's, or is unusable.
@@ -89,7 +89,7 @@ def configured() -> Orgs:
 
 @contextmanager
 def pipeline_of(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
-    """An org's pipeline; within the block the org's own section of the configuration counts.
+    """Provide an org's pipeline; within the block the org's own settings count.
 
     Args:
         folder: Where the working folder is; dlt's own place by default.
@@ -121,19 +121,19 @@ def forget_folder(pipeline: dlt.Pipeline) -> None:
     here would undo it.
 
     Raises:
-        AnotherRunError: somebody is at work on the org.
+        AnotherRunError: another run is at work on the org.
     """
     with run_lock.alone(pipeline):
         reset_working_folder(pipeline)
 
 
 def source_of(pipeline: dlt.Pipeline, **given: Any) -> DltSource:
-    """The source as the org's own section has it, signed in with the org's own credentials.
+    """Return the source as the org's own section has it, signed in with the org's own credentials.
 
     Those of all orgs, or of the environment, would fill its dataset with another org's rows.
 
     Args:
-        given: Parameters of the source beside those that are configured.
+        given: Parameters of the source that are not configured.
 
     Raises:
         ConfigurationError: nothing in the org's section says how to sign in.
@@ -143,7 +143,7 @@ def source_of(pipeline: dlt.Pipeline, **given: Any) -> DltSource:
 
 
 def credentials_of(pipeline: dlt.Pipeline) -> Any:
-    """The org's own credentials, asked for where its section counts; see :func:`source_of`."""
+    """Return the org's own credentials, resolved in its own section; see :func:`source_of`."""
     section = f"{pipeline.pipeline_name}.sources.salesforce_targeted.credentials"
     if not any(dlt.secrets.get(f"{section}.{name}") for name in AnyCredentials.accepted):
         raise ConfigurationError(
@@ -155,12 +155,12 @@ def credentials_of(pipeline: dlt.Pipeline) -> Any:
 
 
 def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
-    """A block in which a pipeline's own section of the configuration counts before the others."""
+    """Return a block in which a pipeline's own section comes before the other settings."""
     return inject_section(ConfigSectionContext(pipeline_name=pipeline_name))
 
 
 def newest(pipeline: dlt.Pipeline, column: str, where: str) -> datetime | None:
-    """The latest moment in a column of ``sf_sync_runs``; None where there is none yet."""
+    """Return the latest moment in a column of ``sf_sync_runs``; None where there is none yet."""
     if pipeline.default_schema_name is None:
         return None
     with HeldTables.of(pipeline) as held:

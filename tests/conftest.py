@@ -22,7 +22,21 @@ from salesforce_targeted.settings import Scope
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome, sync
+from tests.support.depth import mark_repetitions
 from tests.support.script import Script, in_process, session_of
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not select
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its depth."""
+    mark_repetitions(items)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what is deep as a whole and dear to import: Dagster takes seconds, in each worker."""
+    if collection_path.name == "scale_out" and config.option.markexpr == "not deep":
+        return True
+    return None
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +52,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def org() -> Iterator[DemoOrg]:
-    """A small org with a hostile contact; the test fails if anything unknown or writing was asked."""
+    """Provide a small org with a hostile contact; the test fails if anything unknown or writing was asked."""
     org = DemoOrg.tiny()
     yield org
 
@@ -48,20 +62,20 @@ def org() -> Iterator[DemoOrg]:
 
 @pytest.fixture
 def server(org: DemoOrg) -> Iterator[DemoServer]:
-    """The org, served on a free port of this machine."""
+    """Provide the org, served on a free port of this machine."""
     with serve(org) as server:
         yield server
 
 
 @pytest.fixture
 def credentials(server: DemoServer) -> SessionCredentials:
-    """A session of the org."""
+    """Provide a session of the org."""
     return SessionCredentials(instance_url=server.url, access_token=server.token)
 
 
 @pytest.fixture
 def client(credentials: SessionCredentials) -> Iterator[SalesforceClient]:
-    """A client of the org that does not wait between attempts."""
+    """Provide a client of the org that does not wait between attempts."""
     client = SalesforceClient(credentials, sleep=lambda _seconds: None)
     yield client
     client.close()
@@ -69,7 +83,7 @@ def client(credentials: SessionCredentials) -> Iterator[SalesforceClient]:
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server: TEST_POSTGRES_URL, or one that a wheel brings."""
+    """Provide the URL of a PostgreSQL server: TEST_POSTGRES_URL, or one that a wheel brings."""
     if url := os.environ.get("TEST_POSTGRES_URL"):
         yield url
         return
@@ -91,7 +105,7 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
-    """The URL of an empty database."""
+    """Provide the URL of an empty database."""
     import psycopg2
 
     name = f"test_{uuid.uuid4().hex[:12]}"
@@ -109,7 +123,7 @@ def postgres(postgres_server: str) -> Iterator[str]:
 def script(
     server: DemoServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Script:
-    """The script for somebody whose environment has a session of the served org."""
+    """Provide the script, with a session of the served org in its environment."""
     for name, value in session_of(server).items():
         monkeypatch.setenv(name, value)
     return in_process(capsys)
@@ -165,7 +179,7 @@ class Synced:
 def synced(
     request: pytest.FixtureRequest, tmp_path: Path, credentials: SessionCredentials
 ) -> Synced:
-    """A pipeline into DuckDB, or into PostgreSQL where a test is parametrised with "postgres"."""
+    """Provide a pipeline into DuckDB, or into PostgreSQL where a test is parametrised with "postgres"."""
     kind = getattr(request, "param", "duckdb")
     return make_synced(request, tmp_path, credentials, kind)
 
@@ -177,7 +191,7 @@ def make_synced(
     kind: str,
     name: str = "synced",
 ) -> Synced:
-    """A pipeline with a name, a working folder and a database of its own."""
+    """Return a pipeline with a name, a working folder and a database of its own."""
     load_settings(name)
     if kind == "postgres":
         destination: Any = dlt.destinations.postgres(request.getfixturevalue("postgres"))
@@ -194,7 +208,7 @@ def make_synced(
 
 @pytest.fixture
 def story(org: DemoOrg, synced: Synced) -> Any:
-    """A story (see tests/story.py) that begins with a first run."""
+    """Provide a story (see tests/support/story.py) that begins with a first run."""
     from tests.support.story import Story
 
     story = Story(org, synced)
@@ -202,9 +216,13 @@ def story(org: DemoOrg, synced: Synced) -> Any:
     return story
 
 
+# PostgreSQL each time, DuckDB when there is time: what has no such parameter runs on DuckDB anyway.
 BOTH = pytest.mark.parametrize(
     "synced",
-    ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)],
+    [
+        pytest.param("duckdb", marks=pytest.mark.deep),
+        pytest.param("postgres", marks=pytest.mark.postgres),
+    ],
     indirect=True,
 )
 

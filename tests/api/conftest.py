@@ -33,14 +33,14 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 
 @pytest.fixture
 def server() -> Iterator[Scripted]:
-    """A server on loopback that says what a test queues."""
+    """Provide a server on loopback that sends what a test queues."""
     with scripted_server() as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def key() -> tuple[rsa.RSAPrivateKey, str]:
-    """An RSA key, as an object and as PEM."""
+    """Provide an RSA key, as an object and as PEM."""
     made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = made.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -82,13 +82,13 @@ def tokens(server) -> Tokens:
 
 @pytest.fixture
 def pauses() -> list[float]:
-    """The pauses that the client asked for; none of them is really made."""
+    """Provide the pauses that the client asked for; none of them is really made."""
     return []
 
 
 @pytest.fixture
 def client(tokens, pauses) -> Iterator[SalesforceClient]:
-    """A client of the scripted server."""
+    """Provide a client of the scripted server."""
     made = SalesforceClient(tokens, sleep=pauses.append, timeout_seconds=5)
     yield made
     made.close()
@@ -109,7 +109,7 @@ def load_sample(case: str) -> Response:
 
 @pytest.fixture
 def said(sample) -> Callable[[str], Bytes]:
-    """A sample as an answer of the scripted server."""
+    """Provide samples as responses of the scripted server."""
 
     def say(case: str) -> Bytes:
         found = sample(case)
@@ -132,7 +132,7 @@ def raw_fixture():
 
 @pytest.fixture
 def endpoint(pauses) -> Iterator[LoginEndpoint]:
-    """The endpoint for sign-in, without real pauses."""
+    """Provide the endpoint for sign-in, without real pauses."""
     transport = Transport(connections=1, connect_seconds=2, read_seconds=2, total_seconds=10)
     yield LoginEndpoint(transport, sleep=pauses.append)
     transport.close()
@@ -140,7 +140,7 @@ def endpoint(pauses) -> Iterator[LoginEndpoint]:
 
 @pytest.fixture
 def granted(server) -> Callable[..., Bytes]:
-    """A token answer of the scripted server, with more members if wanted."""
+    """Provide a token response of the scripted server, with more members if wanted."""
     return lambda **more: answer(
         body={"access_token": "00Dx!granted", "instance_url": server.url, **more}
     )
@@ -148,7 +148,7 @@ def granted(server) -> Callable[..., Bytes]:
 
 @pytest.fixture
 def in_flight_threads() -> Callable[[], set[threading.Thread]]:
-    """The threads that read or ask now; those that an earlier test may have left are not counted."""
+    """Provide the threads that read or ask now; those that an earlier test may have left are not counted."""
 
     def reading() -> set[threading.Thread]:
         return {one for one in threading.enumerate() if one.name.startswith("in-flight")}

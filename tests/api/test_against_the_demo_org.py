@@ -31,7 +31,7 @@ KINDS = (
 
 @pytest.fixture
 def org():
-    """A small org whose query pages are small; nothing but reading may have been tried in it."""
+    """Provide a small org whose query pages are small; nothing but reading may have been tried in it."""
     org = DemoOrg.tiny()
     org.page_rows = 7
     yield org
@@ -42,7 +42,7 @@ def org():
 
 @pytest.fixture
 def signed_in(org, pauses):
-    """A client of it; its pauses are not really made."""
+    """Provide a client of it; its pauses are not really made."""
     with serve(org, port=0) as server:
         spec = credentials.PasswordCredentials(
             client_id=org.client_id, client_secret=org.client_secret, username=(user := next(iter(org.users_by_name))),
@@ -94,6 +94,7 @@ def test_the_same_rows_every_way(org, signed_in):
     assert (org.billed, org.daily_limit) == (signed_in.meter.usage[0], signed_in.meter.usage[1])
 
 
+@pytest.mark.brief(60)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_no_misfortune_costs_a_row(action, kind, org, signed_in):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from salesforce_targeted.api import bulk_readers, errors, models
 from salesforce_targeted.api.errors import TruncatedAnswerError
 from salesforce_targeted.api.models import Response
-from tests.support.answered import answered
+from tests.support.responses import answered
 
 CSV = {"Content-Type": "text/csv"}
 

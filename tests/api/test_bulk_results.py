@@ -45,7 +45,7 @@ class Pages:
 
 
 def complete(rows, version="64.0"):
-    """What Salesforce says of a job that is complete."""
+    """Return what Salesforce says of a job that is complete."""
     return Job("750R0000000zlh9IAA", "JobComplete", rows, "", "Account", version)
 
 

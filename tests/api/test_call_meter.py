@@ -10,7 +10,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
-from tests.support.answered import ID, OK, SELECT, rows
+from tests.support.responses import ID, OK, SELECT, rows
 from tests.support.threads import Most
 
 

@@ -8,7 +8,7 @@ from salesforce_targeted.api import errors, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.api.limits import TINY
-from tests.support.answered import ID, OTHER
+from tests.support.responses import ID, OTHER
 
 
 def test_several_describes_are_one_call(client, server, said):

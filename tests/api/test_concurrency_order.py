@@ -75,7 +75,7 @@ def test_an_error_comes_out_in_its_turn():
 
 
 def failing_at(number: int, says: str, asked: list[int] | None = None) -> Callable[[int], int]:
-    """A question of that number is refused."""
+    """Refuse the request of that number."""
 
     def ask(question: int) -> int:
         if asked is not None:

@@ -9,8 +9,8 @@ import pytest
 from salesforce_targeted.api import errors, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError
-from tests.support.answered import ID, rows
-from tests.support.signing_in import credentials
+from tests.support.responses import ID, rows
+from tests.support.sign_in import credentials
 
 SECRET = "k9Vx2mQ7bTz4"
 # Where an answer can hold a text: every member that some API of Salesforce has, and a page's title.

@@ -4,7 +4,7 @@ import pytest
 
 from salesforce_targeted.api import error_responses, errors
 from salesforce_targeted.api.models import Response
-from tests.support.answered import answered
+from tests.support.responses import answered
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,13 @@ from email.utils import format_datetime
 
 import pytest
 
-from tests.support.answered import OK
+from tests.support.responses import OK
 
 NOON = datetime(2031, 5, 17, 12, 0, 0, tzinfo=UTC)
 
 
 def dated(answer, moment, status=200, body=OK):
-    """A response of that moment."""
+    """Return a response of that moment."""
     text = moment if isinstance(moment, str) else format_datetime(moment, usegmt=True)
     return answer(status, body, {"Date": text})
 

@@ -9,13 +9,13 @@ import pytest
 import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support.signing_in import credentials
 
 from salesforce_targeted.api import endpoints, models
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ReadOnlyError, SalesforceError
 from salesforce_targeted.api.models import Request
 from tests.support.bulk_pages import bulk_pages
-from tests.support.signing_in import credentials
 
 DATA = "/services/data/v64.0"
 ID = "003D000000QOMyqIAH"
@@ -43,7 +43,7 @@ class Bystander:
 
 @pytest.fixture
 def bystander():
-    """The second host; the test fails if anybody connects to it."""
+    """Provide the second host; the test fails if anybody connects to it."""
     made = Bystander()
     yield made
     count = made.connections()

@@ -8,7 +8,7 @@ import pytest
 from salesforce_targeted.api import errors, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.limits import TINY
-from tests.support.answered import ID, OTHER, SELECT, rows
+from tests.support.responses import ID, OTHER, SELECT, rows
 
 
 def test_all_pages_are_read(client, server, said):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from salesforce_targeted.api import bulk_readers, error_responses, json_lines, models, readers
 from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
 from salesforce_targeted.api.models import Response
-from tests.support.answered import answered
+from tests.support.responses import answered
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 

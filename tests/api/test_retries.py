@@ -9,7 +9,7 @@ import pytest
 from salesforce_targeted.api import endpoints, errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.limits import TINY
-from tests.support.answered import OK
+from tests.support.responses import OK
 
 
 def test_a_cut_gzip_that_reads_well_is_noticed(client, server, answer, raw):

@@ -17,7 +17,7 @@ ID = "003D000000QOMyqIAH"
 
 
 def unquoted(written: str) -> str:
-    """What a reader of SOQL makes of a literal; raises if it doesn't end where the text ends."""
+    """Return what a reader of SOQL makes of a literal; raises if it doesn't end where the text ends."""
     back = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
     assert written[0] == written[-1] == "'"
     found, rest = [], iter(written[1:-1])

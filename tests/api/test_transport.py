@@ -6,7 +6,7 @@ import requests
 from salesforce_targeted.api import credentials, errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.transport import Transport
-from tests.support.answered import OK
+from tests.support.responses import OK
 
 
 def test_what_a_request_carries(client, server, answer):

@@ -30,7 +30,7 @@ INSERT, QUERY = bulk2.Operation.insert, bulk2.Operation.query
 
 
 def bulk2_client(org):
-    """The part of it that sends the requests of Bulk 2.0."""
+    """Return the part of it that sends the requests of Bulk 2.0."""
     return org.bulk2.Contact._client
 
 
@@ -148,7 +148,7 @@ class Recorder(HTTPAdapter):
 
 
 def recordings(file: Path) -> dict[str, list[Sent]]:
-    """What each writing method sent to the demo org, which refused it; *file* is one to upload."""
+    """Return what each writing method sent to the demo org, which refused it; *file* is one to upload."""
     demo, found = DemoOrg.tiny(), {}
     with serve(demo) as server, requests.Session() as session:
         session.trust_env = False
@@ -169,7 +169,7 @@ def recordings(file: Path) -> dict[str, list[Sent]]:
 
 @contextlib.contextmanager
 def watched_door() -> Iterator[tuple[SalesforceClient, Callable[[], int]]]:
-    """A client of a host that listens and never answers, and how many connections it got."""
+    """Provide a client of a host that listens and never answers, and how many connections it got."""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(0)
 
@@ -195,7 +195,7 @@ def watched_door() -> Iterator[tuple[SalesforceClient, Callable[[], int]]]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory) -> dict[str, list[Sent]]:
-    """What each writing method sent."""
+    """Provide what each writing method sent."""
     file = tmp_path_factory.mktemp("upload") / "file"
     file.write_text("x")
     return recordings(file)
@@ -209,7 +209,7 @@ def door():
 
 
 def disguises(sent: Sent) -> Iterator[Request]:
-    """The request as it was sent, and in each dress in which the door might let it pass."""
+    """Yield the request as it was sent, and in each dress in which the door might let it pass."""
     body = sent.body
     json_only = {"Content-Type": "application/json"}
     plain = sent.target.partition("?")[0]

@@ -39,7 +39,7 @@ DATA_TYPES = {
 
 
 def column(of: Columns, field: str) -> Column:
-    """The column of a field that has one."""
+    """Return the column of a field that has one."""
     found = of.named(field)
     assert found is not None
     return found

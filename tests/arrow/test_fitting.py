@@ -11,7 +11,7 @@ from tests.support.fields import Number, values
 
 
 def at(value: str) -> datetime:
-    """An instant in UTC."""
+    """Return an instant in UTC."""
     return datetime.fromisoformat(value).replace(tzinfo=UTC)
 
 

@@ -70,7 +70,7 @@ def written(
 
 
 def both(rows: JsonRows, of: Any = ONE_OF_EACH) -> tuple[Batch | str, Batch | str]:
-    """What the quick way makes of an answer, and what the slow one does."""
+    """Return what the quick way makes of a response, and what the slow one does."""
 
     def told(read: Any) -> Batch | str:
         try:

@@ -27,7 +27,7 @@ some_texts = st.lists(texts, max_size=8)
 
 
 def column(ids: list[str | None], *cuts: int) -> pa.ChunkedArray:
-    """A column in several chunks, the empty ones too."""
+    """Return a column in several chunks, the empty ones too."""
     bounds = [0, *sorted(min(cut, len(ids)) for cut in cuts), len(ids)]
     return pa.chunked_array(
         [pa.array(ids[a:b], pa.string()) for a, b in pairwise(bounds)],

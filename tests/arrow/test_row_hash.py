@@ -13,7 +13,7 @@ from tests.support.fields import ONE_OF_EACH, Number, as_csv, as_json, columns_o
 
 
 def hash_of(columns: Columns = ONE_OF_EACH, **row: Any) -> str:
-    """The hash of one row."""
+    """Return the hash of one row."""
     (found,) = as_json([{"Id": "003", **row}], columns).table.column("row_hash").to_pylist()
     return str(found)
 

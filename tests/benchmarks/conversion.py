@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 def run(bench: Workbench) -> None:
-    """The same contacts as Collections answers and as a page of Bulk results."""
+    """Time the same contacts as a response of Collections and as a page of Bulk results."""
     rows = QUICK_ROWS if bench.quick else ROWS
     with bench.org(rows, rows) as org:
         client = SalesforceClient(SessionCredentials(instance_url=org.url, access_token=org.token))

@@ -20,7 +20,7 @@ INSTALL_SECONDS = 600
 
 
 def python_of(bench: Workbench, name: str, requirements: Sequence[str]) -> Path | None:
-    """The Python of an environment with some packages, made once and found again by later runs.
+    """Return the Python of an environment with some packages, made once and found again by later runs.
 
     Returns:
         None where it can't be made, which is said.

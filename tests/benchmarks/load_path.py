@@ -96,7 +96,7 @@ def _floor(org: ServedOrg, database: str, spec: Path, latency: str) -> Ran:
 
 
 def _spec(org: ServedOrg, held: str) -> list[dict[str, Any]]:
-    """What the floor is told: the ids that a sync found, and where each field goes."""
+    """Return the floor's input: the ids that a sync found, and where each field goes."""
     client = SalesforceClient(SessionCredentials(instance_url=org.url, access_token=org.token))
     table, name = RELATIONS
     columns = all_columns(client, name)
@@ -118,7 +118,7 @@ def _spec(org: ServedOrg, held: str) -> list[dict[str, Any]]:
 
 
 def _make_tables(held: str, database: str) -> None:
-    """The floor's empty tables, with the columns and unique keys that a sync made."""
+    """Make the floor's empty tables, with the columns and unique keys that a sync made."""
     source, target = psycopg2.connect(held), psycopg2.connect(database)
     with target, target.cursor() as made, source.cursor() as known:
         made.execute("CREATE SCHEMA floor")

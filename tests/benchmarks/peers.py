@@ -130,7 +130,7 @@ def _simple(bench: Workbench, org: ServedOrg, python: Path, ids: Path | None = N
 
 
 def _airbyte(org: ServedOrg, room: Path, python: Path) -> dict[str, Contender]:
-    """The connector as it is by default, and told to use Bulk."""
+    """Return the contenders: the connector as it is by default, and set to use Bulk."""
     made: dict[str, Contender] = {}
     start = [str(python), str(PROGRAMS / "start_airbyte.py"), org.url, org.token]
     for name, bulk in (("airbyte, REST → a file", False), ("airbyte, Bulk → a file", True)):

@@ -41,7 +41,7 @@ def dump(database: str, folder: Path, dataset: str = "salesforce") -> dict[str, 
 
 
 def _plain(rows: pa.Table) -> pa.Table:
-    """The rows with json and other extension types as the text that they hold."""
+    """Return the rows with json and other extension types as the text that they hold."""
     for position, kind in enumerate(rows.schema):
         if isinstance(kind.type, pa.ExtensionType | pa.BaseExtensionType):
             text = pa.chunked_array([c.storage for c in rows.column(position).chunks], pa.string())

@@ -94,7 +94,7 @@ def _fetch(org: ServedOrg, ids: list[str], latency: str, api: Api) -> Callable[[
 
 
 def all_columns(client: SalesforceClient, object_name: str = "Contact") -> Columns:
-    """The columns of all fields, as a first run makes them."""
+    """Return the columns of all fields, as a first run makes them."""
     import dlt
 
     naming = dlt.Schema("benchmark").naming

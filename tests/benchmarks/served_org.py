@@ -56,11 +56,11 @@ class ServedOrg:
         self._told(f"reset {latency}")
 
     def counted(self) -> Counted:
-        """What it saw since the last reset."""
+        """Return what it saw since the last reset."""
         return Counted(**self._told("calls"))
 
     def ids(self) -> list[str]:
-        """The active contacts."""
+        """Return the active contacts."""
         found: list[str] = self._told("ids")["ids"]
         return found
 

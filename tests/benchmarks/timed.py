@@ -38,7 +38,7 @@ class Ran:
 
 
 def environment(more: Mapping[str, str] | None = None, *, library: bool = True) -> dict[str, str]:
-    """This process's environment with nobody's credentials.
+    """Return this process's environment without any credentials.
 
     Args:
         library: Whether this tree comes first on the path; a peer lives in an environment of its
@@ -98,5 +98,5 @@ def seconds_of(what: Callable[[], object]) -> tuple[float, float]:
 
 
 def median(values: Sequence[float]) -> float:
-    """The middle one: a noisy neighbour spoils a mean."""
+    """Return the middle one: a noisy neighbour spoils a mean."""
     return statistics.median(values)

@@ -89,13 +89,13 @@ class Workbench:
 
     @contextmanager
     def org(self, contacts: int, active: int) -> Iterator[ServedOrg]:
-        """A demo org of these sizes in a process of its own."""
+        """Provide a demo org of these sizes in a process of its own."""
         with ServedOrg(contacts, active) as org:
             yield org
 
     @contextmanager
     def room(self) -> Iterator[Path]:
-        """An empty folder."""
+        """Provide an empty folder."""
         folder = self.folder / uuid.uuid4().hex[:8]
         folder.mkdir()
         yield folder
@@ -121,7 +121,7 @@ class Workbench:
 
     @contextmanager
     def database(self) -> Iterator[str]:
-        """The URL of an empty database."""
+        """Provide the URL of an empty database."""
         name = f"bench_{uuid.uuid4().hex[:12]}"
         self._administer(f"CREATE DATABASE {name}")
         try:

@@ -22,7 +22,7 @@ LINES = [
 
 
 def checked(script: Script, *argv: str) -> dict[str, dict[str, Any]]:
-    """The checks by name."""
+    """Return the checks by name."""
     return {check["name"]: check for check in script("--test", "--json", *argv).facts["checks"]}
 
 

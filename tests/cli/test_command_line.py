@@ -148,6 +148,7 @@ def test_plan_prints_each_way_and_its_price(script: Script) -> None:
     assert re.search(r"^foreseen +\d+$", text, re.MULTILINE)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("spelling", [["--full"], ["--mode", "full"]])
 def test_full_reads_everything_anew(org: DemoOrg, script: Script, spelling: list[str]) -> None:
     """--full, or the seed's --mode full, reads all relations again and changes no true row."""
@@ -159,6 +160,7 @@ def test_full_reads_everything_anew(org: DemoOrg, script: Script, spelling: list
     assert (0, 0) == (facts["contacts"]["new"], facts["contacts"]["updated"])
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -219,6 +221,7 @@ def test_only_takes_some_of_the_resources(org: DemoOrg, script: Script, tmp_path
     ]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("only", ["contact", "task_who_relation"])
 def test_only_does_not_judge_what_it_left_out(script: Script, only: str) -> None:
     """A part of the resources says nothing of the closure of the others: no warning."""
@@ -247,6 +250,7 @@ def test_what_only_left_out_comes_with_the_next_run(
     )
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("api", "kind"), [("collections", "collections"), ("query", "query"), ("bulk", "bulk_results")]
 )
@@ -317,6 +321,7 @@ def test_postgresql_is_taken_when_it_is_configured(
     assert not Path(DUCKDB_FILE).exists()
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("wordy", ["-v", "--debug"])
 def test_more_logging_never_shows_a_secret_or_a_value(
     server: DemoServer, tmp_path: Path, wordy: str

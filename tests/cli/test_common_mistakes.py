@@ -28,7 +28,7 @@ from tests.support.script import (
 
 
 def one_paragraph(ended: Ended) -> str:
-    """What a run that failed says of it: the report's error, or the one line on stderr."""
+    """Return what a run that failed says of it: the report's error, or the one line on stderr."""
     lines = [line for line in ended.out.splitlines() if line.startswith("error ")]
     lines += [line for line in ended.err.splitlines() if line.startswith("targeted_contacts.py: ")]
     assert 1 == len(lines), ended.out + ended.err
@@ -120,6 +120,7 @@ def test_contacts_that_the_user_may_not_see(org: DemoOrg, script: Script) -> Non
     assert "Task was left out" in without_tasks.facts["warnings"][0]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no limit of a file's size")
 @pytest.mark.parametrize("size", [0, 100_000])
 def test_a_disk_that_is_full(org: DemoOrg, server: DemoServer, tmp_path: Path, size: int) -> None:

@@ -92,6 +92,7 @@ def test_the_demo_needs_and_leaves_one_folder(demo: Demo) -> None:
     } == left
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("words", list(INSPECTIONS))
 def test_dlts_command_line_works_on_the_pipeline(demo: Demo, words: str) -> None:
     """info, trace, schema and failed-jobs show resources, cursor and row counts after a run."""
@@ -101,6 +102,7 @@ def test_dlts_command_line_works_on_the_pipeline(demo: Demo, words: str) -> None
     assert [] == [word for word in INSPECTIONS[words] if word not in ended.out], ended.out
 
 
+@pytest.mark.deep
 def test_a_demo_disturbs_no_real_org_afterwards(tmp_path: Path, demo: Demo) -> None:
     """The working folder of a demo is not taken for the org that credentials then point at."""
     org = DemoOrg.tiny()
@@ -120,6 +122,7 @@ def test_a_demo_disturbs_no_real_org_afterwards(tmp_path: Path, demo: Demo) -> N
     assert 817 == len(ids(demo.folder, "sf_contacts", DATASET))
 
 
+@pytest.mark.deep
 def test_a_demo_in_another_folder_starts_anew(tmp_path: Path, demo: Demo) -> None:
     """The working folder of dlt is shared by folders; the file is the current one's."""
     (tmp_path / "dlt").symlink_to(demo.folder / "dlt")

@@ -23,7 +23,7 @@ OPTIONS = {
 
 @pytest.fixture
 def shown(tmp_path: Path) -> str:
-    """What ``--help`` prints on a terminal of 80 columns."""
+    """Provide what ``--help`` prints on a terminal of 80 columns."""
     ended = process("--help", cwd=tmp_path, environ={"COLUMNS": "80"})
     assert (0, "") == (ended.code, ended.err)
     return ended.out

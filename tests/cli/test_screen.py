@@ -25,7 +25,7 @@ Watched = Callable[..., str]
 
 @pytest.fixture
 def watched(server: DemoServer, tmp_path: Path) -> Watched:
-    """The script on a real terminal of 80 columns; all that was written to it."""
+    """Provide the script on a real terminal of 80 columns; all that was written to it."""
     import fcntl
     import pty
     import struct
@@ -59,7 +59,7 @@ def watched(server: DemoServer, tmp_path: Path) -> Watched:
 
 
 def lines(shown: str) -> list[str]:
-    """The lines of an output without the sequences that colour it or move the cursor."""
+    """Return the lines of an output without the sequences that colour it or move the cursor."""
     return re.split(r"[\r\n]+", SEQUENCE.sub("", shown))
 
 
@@ -86,6 +86,7 @@ def test_a_checklist_on_a_terminal(watched: Watched) -> None:
     assert all(len(line) <= 80 for line in lines(shown))
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("argv", [(), ("--test",)], ids=str)
 def test_no_color_is_honoured(watched: Watched, argv: tuple[str, ...]) -> None:
     """NO_COLOR on a terminal: not one colour."""
@@ -113,6 +114,7 @@ def test_json_on_a_terminal_is_json(watched: Watched) -> None:
     assert 1 == sum(line.startswith("{") for line in lines(shown))
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("argv", [(), ("--plan",)], ids=str)
 def test_a_pipe_gets_neither_colour_nor_live_lines(
     server: DemoServer, tmp_path: Path, argv: tuple[str, ...]
@@ -135,6 +137,7 @@ def test_force_color_colours_a_pipe(server: DemoServer, tmp_path: Path) -> None:
     assert COLOUR.search(tested.out)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_stream_that_can_not_say_it_all(
     server: DemoServer, tmp_path: Path, encoding: str

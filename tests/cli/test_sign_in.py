@@ -17,7 +17,7 @@ TOKEN = "00D5g0000008XYZ!AQ7.of.the.CLI"
 
 @pytest.fixture
 def script(capsys: pytest.CaptureFixture[str]) -> Script:
-    """The script for somebody who has configured nothing yet."""
+    """Provide the script where nothing is configured yet."""
     return in_process(capsys)
 
 
@@ -148,7 +148,7 @@ def test_incomplete_settings_are_named(script: Script, monkeypatch: pytest.Monke
 
 @pytest.fixture
 def sf(org: DemoOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sf:
-    """A Salesforce CLI on the PATH, whose session the org knows."""
+    """Provide a Salesforce CLI on the PATH, whose session the org knows."""
     org.sessions.add(TOKEN)
     return Sf(tmp_path / "bin", monkeypatch)
 

@@ -49,20 +49,20 @@ class Rest:
 
 @pytest.fixture
 def org() -> DemoOrg:
-    """An org small enough to look at."""
+    """Provide an org small enough to look at."""
     return DemoOrg.tiny()
 
 
 @pytest.fixture
 def server(org: DemoOrg) -> Iterator[DemoServer]:
-    """The same, listening."""
+    """Provide the same, listening."""
     with serve(org) as server:
         yield server
 
 
 @pytest.fixture
 def rest(server: DemoServer) -> Iterator[Rest]:
-    """A client of it."""
+    """Provide a client of it."""
     rest = Rest(server)
     yield rest
     rest.session.close()

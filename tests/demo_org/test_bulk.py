@@ -14,7 +14,7 @@ def job(rest, query, **more):
 
 
 def lines(response):
-    """The page as lists of texts, its header first."""
+    """Return the page as lists of texts, its header first."""
     return list(csv.reader(io.StringIO(response.content.decode(), newline="")))
 
 

@@ -18,7 +18,7 @@ def contact(org, id_, *, all_rows=False):
 
 @pytest.fixture
 def plain(org):
-    """An active contact with relations of shown tasks only, and nothing special about it."""
+    """Provide an active contact with relations of shown tasks only, and nothing special about it."""
     shown = org.rows("Task")
     for id_ in org.active_ids():
         tasks = {

@@ -144,6 +144,7 @@ def _jsforce() -> str | None:
     return None
 
 
+@pytest.mark.deep
 def test_jsforce_reads(org, server, tmp_path):
     """describe, pages followed, Bulk 2.0 (where null is empty text), an error code."""
     place = _jsforce()

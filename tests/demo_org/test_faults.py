@@ -14,7 +14,7 @@ from salesforce_targeted.demo_org.faults.faults import ACTIONS, KINDS
 
 
 def struck(org, rest, action, **more):
-    """The answer to a Collections call that *action* befalls."""
+    """Return the response to a Collections call that *action* befalls."""
     org.faults.add(Fault("collections", action, **more))
     ids = list(org.rows("Contact"))
     names = [entry["name"] for entry in org.fields("Contact")]

@@ -14,7 +14,7 @@ from .conftest import Rest
 
 
 def some(org, rng, name):
-    """A record of an object, in whatever state, or None if there is none left."""
+    """Return a record of an object, in whatever state, or None if there is none left."""
     table = org.tables[name]
     ordinals = list(table.ordinals())
     return table.numbering.id_of(rng.choice(ordinals)) if ordinals else None

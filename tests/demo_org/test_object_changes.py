@@ -15,7 +15,7 @@ DELETED = ("Lead", "Account", "Opportunity", "Event", "Task", "Contact", "Visit_
 
 @pytest.fixture
 def org():
-    """Some of everything."""
+    """Provide some of everything."""
     return DemoOrg.varied()
 
 
@@ -25,12 +25,12 @@ def row_of(org, name, id_, *, all_rows=False):
 
 
 def first(org, name, keep=lambda _row: True):
-    """The first record that is wanted."""
+    """Return the first record that is wanted."""
     return next(id_ for id_, row in org.rows(name).items() if keep(row))
 
 
 def met(org, who):
-    """The relations of events to somebody."""
+    """Return the relations of events to one person."""
     return [id_ for id_, r in org.rows("EventWhoRelation").items() if r["RelationId"] == who]
 
 

@@ -30,12 +30,12 @@ DISCOVERIES = [
 
 @pytest.fixture
 def org():
-    """Some of everything."""
+    """Provide some of everything."""
     return DemoOrg.varied()
 
 
 def plain_names(org, name):
-    """The fields that Bulk takes."""
+    """Return the fields that Bulk takes."""
     return [e["name"] for e in org.fields(name) if e["type"] not in ("address", "location")]
 
 

@@ -25,7 +25,7 @@ def token(server, headers=None, **form):
 
 
 def assertion(key, **changes):
-    """A signed JWT with the claims that Salesforce wants, but for *changes*."""
+    """Return a signed JWT with the claims that Salesforce wants, but for *changes*."""
     claims = {"iss": "demo-client-id", "sub": USER, "aud": "https://login.salesforce.com",
               "exp": str(int(time.time()) + 120)} | changes  # fmt: skip
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=")

@@ -20,7 +20,7 @@ from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync.runner import Outcome, sync
 from tests.conftest import BOTH, Synced
-from tests.support.mending import CONTACTS, at, failed_with, mended, something_happens, tell
+from tests.support.recovery import CONTACTS, at, failed_with, mended, something_happens, tell
 
 pytestmark = pytest.mark.postgres
 ON_POSTGRES = pytest.mark.parametrize("synced", ["postgres"], indirect=True)
@@ -28,7 +28,7 @@ STAGING = "salesforce_staging_synced"
 
 
 def impatient(synced: Synced, seconds: float) -> Outcome:
-    """A run that waits for locks no longer than so many seconds."""
+    """Run once, and wait for locks no longer than so many seconds."""
     ledger = Ledger()
     source = salesforce_targeted(synced.credentials, ledger=ledger)
     return sync(synced.pipeline, source, ledger, lock_patience_seconds=seconds)
@@ -56,6 +56,7 @@ def test_a_full_disk(org: DemoOrg, synced: Synced, postgres: str) -> None:
     assert "the leftover package is loaded" in facts["steps"]
 
 
+@pytest.mark.brief(2)
 @ON_POSTGRES
 @pytest.mark.parametrize(
     ("spoil", "heal", "words"),
@@ -108,6 +109,7 @@ def test_what_the_database_refuses_names_the_remedy(
     failed_with(again, *words)
 
 
+@pytest.mark.brief(2)
 @BOTH
 @pytest.mark.parametrize(
     ("statement", "warning"),
@@ -135,6 +137,7 @@ def test_what_somebody_dropped_is_made_anew_and_filled(
     assert [] == again["warnings"]
 
 
+@pytest.mark.brief(1)
 @ON_POSTGRES
 @pytest.mark.parametrize(
     "held",
@@ -188,7 +191,7 @@ def test_a_lock_that_goes_away_costs_only_time(
 
 @pytest.fixture
 def loader(postgres: str) -> Iterator[str]:
-    """The URL of the database for a user who may do nothing."""
+    """Provide the URL of the database for a user who may do nothing."""
     name = f"loader_{uuid.uuid4().hex[:8]}"
     tell(postgres, f"CREATE ROLE {name} LOGIN PASSWORD 'trust'")
     url = urlsplit(postgres)

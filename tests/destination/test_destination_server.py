@@ -19,7 +19,7 @@ import pytest
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
-from tests.support.mending import CONTACTS, at, failed_with, mended, something_happens, tell
+from tests.support.recovery import CONTACTS, at, failed_with, mended, something_happens, tell
 from tests.support.script import process, session_of
 
 pytestmark = pytest.mark.postgres
@@ -56,7 +56,7 @@ class Server:
 
 @pytest.fixture
 def own_server() -> Iterator[Server]:
-    """A server of the test's own; its socket's path must be short."""
+    """Provide a server of the test's own; its socket's path must be short."""
     folder = Path("/tmp") / f"pg-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     server = Server(folder)
@@ -65,6 +65,7 @@ def own_server() -> Iterator[Server]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.deep
 def test_a_server_that_is_away_or_dies_in_mid_load(
     org: DemoOrg,
     server: DemoServer,
@@ -151,7 +152,7 @@ def test_a_server_without_merge_is_refused_before_anything_is_asked(
 
 @contextmanager
 def _says_it_is(version: str) -> Iterator[int]:
-    """A door that greets as a PostgreSQL server of some version does; its port.
+    """Provide a door that greets as a PostgreSQL server of some version does; its port.
 
     Source: PostgreSQL Documentation, "Message Formats" (StartupMessage, AuthenticationOk,
     ParameterStatus, ReadyForQuery).

@@ -54,6 +54,7 @@ def test_duckdb_and_postgres_hold_the_same_rows(
     assert 13 == len(here.rows("sf_contacts"))
 
 
+@pytest.mark.brief(2)
 @BOTH
 @pytest.mark.parametrize("naming", list(NAMINGS))
 def test_naming_conventions_name_columns_and_nothing_else(
@@ -75,7 +76,7 @@ def test_naming_conventions_name_columns_and_nothing_else(
 
 
 def lake(tmp_path: Path, credentials: Any) -> Synced:
-    """A folder of parquet files."""
+    """Return a folder of parquet files."""
     where = (tmp_path / "lake").as_uri()
     return into(dlt.destinations.filesystem(where), tmp_path, credentials, "lake")
 
@@ -153,7 +154,7 @@ def test_a_staging_bucket_is_refused_where_a_database_takes_none(
 
 # dlt writes these for a warehouse without being connected to it; a parser of its dialect reads them.
 def warehouse(schema: dlt.Schema) -> Any:
-    """A client of a Snowflake account that does not exist."""
+    """Return a client of a Snowflake account that does not exist."""
     made = dlt.destinations.snowflake("snowflake://loader:secret@nowhere/analytics?warehouse=w")
     return made.client(schema, made.spec()._bind_dataset_name("crm"))
 

@@ -11,6 +11,7 @@ from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.support.script import OTHER_ORG, Script, ids, rows
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("other", ["id", "host"])
 def test_the_dataset_of_another_org_is_refused(
     org: DemoOrg,

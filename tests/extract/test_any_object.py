@@ -22,7 +22,7 @@ from salesforce_targeted.sync.runner import sync
 from salesforce_targeted.sync.verify import verify
 from salesforce_targeted.target import target_of
 from tests.conftest import BOTH, Synced
-from tests.support.targeting import RECIPES, Recipe, Targeted, cells
+from tests.support.recipes import RECIPES, Recipe, Targeted, cells
 
 LEADS = RECIPES["leads"]
 SOME = ("leads", "contacts_of_events", "accounts", "visits")
@@ -31,7 +31,7 @@ EACH = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 
 @pytest.fixture
 def org() -> Iterator[DemoOrg]:
-    """Some of everything; nothing unknown or writing may be asked."""
+    """Provide some of everything; nothing unknown or writing may be asked."""
     org = DemoOrg.varied()
     some = sorted(org.rows("Opportunity"))[:3] + sorted(org.rows("Visit__c"))[:4]
     for id_ in (*some, some[0]):
@@ -47,6 +47,7 @@ def held(synced: Synced) -> Targeted:
     return Targeted(synced.pipeline, synced.credentials)
 
 
+@pytest.mark.brief(2)
 @EACH
 def test_a_record_is_held_whole_while_somebody_names_it(
     org: DemoOrg, held: Targeted, recipe: Recipe
@@ -70,6 +71,7 @@ def test_a_record_is_held_whole_while_somebody_names_it(
     assert {life["relation_count"] for life in held.lives(recipe).values()} >= {1}
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("recipe", [RECIPES[name] for name in SOME], ids=SOME)
 def test_nobody_names_it_any_more(org: DemoOrg, held: Targeted, recipe: Recipe) -> None:
     """It has left, its row stays; named again, it is back."""
@@ -101,6 +103,7 @@ def test_nobody_names_it_any_more(org: DemoOrg, held: Targeted, recipe: Recipe) 
     assert held.lives(recipe)[gone]["left_at"] is None
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("recipe", [RECIPES[name] for name in SOME], ids=SOME)
 def test_what_becomes_of_a_record(org: DemoOrg, held: Targeted, recipe: Recipe) -> None:
     """Edited, deleted, hidden: the row says it, or the life why it can't."""
@@ -125,6 +128,7 @@ def test_what_becomes_of_a_record(org: DemoOrg, held: Targeted, recipe: Recipe) 
     assert {deleted, hidden} <= set(held.rows(recipe.table))
 
 
+@pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize("recipe", [LEADS, RECIPES["accounts"]], ids=["leads", "accounts"])
 def test_a_merged_record_names_its_winner(org: DemoOrg, synced: Synced, recipe: Recipe) -> None:
@@ -184,6 +188,7 @@ def test_without_shared_activities(
     assert [text for text in facts["warnings"] if f"WhoId of each {activity}" in text]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("api", ["collections", "composite", "query", "bulk"])
 def test_every_api_brings_the_same_rows(org: DemoOrg, held: Targeted, api: str) -> None:
     """The planner's ways are open to any object."""
@@ -197,6 +202,7 @@ def test_every_api_brings_the_same_rows(org: DemoOrg, held: Targeted, api: str) 
     }
 
 
+@pytest.mark.deep
 def test_a_lead_that_cant_be_read_costs_itself_alone(org: DemoOrg, held: Targeted) -> None:
     """And is there as soon as it can be."""
     bad, *others = LEADS.named(org)

@@ -14,7 +14,7 @@ from tests.support.story import COUNTED, Story
 
 @pytest.fixture
 def counted(org: DemoOrg, synced: Synced) -> Story:
-    """An org that a run has seen, whose relations are more than a page."""
+    """Provide an org that a run has seen, whose relations are more than a page."""
     story = Story(org, synced)
     story.run(COUNTED)
     return story
@@ -33,6 +33,7 @@ def test_a_quiet_run_finds_that_nothing_was_removed_for_free(counted: Story) -> 
     assert quiet["query"] <= 3  # the relations, and two more batches of discovery
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("whose", ["contact", "lead", "nobody"])
 def test_counting_finds_what_vanished_and_what_came_back(counted: Story, whose: str) -> None:
     """Relations of contacts, which discovery counts, and others, which only the sum tells."""
@@ -59,6 +60,7 @@ def test_counting_finds_what_vanished_and_what_came_back(counted: Story, whose: 
     assert (0, 31 + 1) == (facts["relations"]["removed"], facts["relations"]["held"])
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("scope", [replace(COUNTED, full=True), COUNTED], ids=["full", "due"])
 def test_what_counts_cannot_tell_is_found_by_ids(counted: Story, scope: Scope) -> None:
     """One relation removed and one back: a full run compares ids, as one does now and then."""

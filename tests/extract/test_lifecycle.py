@@ -23,7 +23,7 @@ LEFT = replace(ACTIVE, is_active=False, relation_count=0, left_at=BEFORE, left_r
 
 
 def seen(counts: dict[str, int] | None = None, **what: Any) -> Observation:
-    """A default run that asked for whom it saw; *what* else it saw."""
+    """Return what a default run saw; *what* is the rest of it."""
     counts = {ADA: 2} if counts is None else counts
     found: dict[str, Any] = {
         "complete": True, "gone": {}, "rejected": frozenset(), "asked": frozenset({*counts, ADA}),

@@ -25,7 +25,7 @@ ANYTHING = ("task_who_relation", "contact", "task", "user")
 
 @pytest.fixture
 def broad(synced: Synced) -> Iterator[Story]:
-    """An org with fifty active contacts, seen by one run into the same destination."""
+    """Provide an org with fifty active contacts, seen by one run into the same destination."""
     org = DemoOrg(contacts=200, active=50, seed=3)
     with serve(org) as server:
         session = SessionCredentials(instance_url=server.url, access_token=server.token)
@@ -35,7 +35,7 @@ def broad(synced: Synced) -> Iterator[Story]:
 
 
 def something_happens(org: DemoOrg) -> None:
-    """A little of everything between two runs."""
+    """Change a little of everything between two runs."""
     active = org.active_ids()
     new = min(org.rows("Contact").keys() - set(active))
     org.log_task([new, active[0]])
@@ -61,6 +61,7 @@ def run_in(story: Story, mode: str) -> None:
         story.run_part(only=tuple(mode.split(",")))
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("modes", [MODES, MODES[::-1], MODES[2:] + MODES[:2]], ids="-".join)
 def test_modes_in_any_order_break_nothing(
     org: DemoOrg, synced: Synced, modes: tuple[str, ...]
@@ -214,6 +215,7 @@ def test_within_a_budget_of_one_call_everything_is_read(story: Story) -> None:
     story.run(refresh_call_budget=1)
 
 
+@pytest.mark.deep
 def test_a_bump_of_the_whole_org_costs_no_more_than_a_whole_pass(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -300,6 +302,7 @@ def test_a_lost_working_folder_is_restored_from_the_destination(
     assert facts["relations"]["read"] < 30
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize("table", sorted(KEYS))
 def test_rows_that_somebody_deleted_come_back(story: Story, table: str) -> None:
     """A table is emptied behind our back: what the stored cursor would skip is read again."""

@@ -18,7 +18,7 @@ from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
 from salesforce_targeted.settings import Api
 from tests.support.fields import columns_of
-from tests.support.retrieving import gone_of, ids_of
+from tests.support.retrieval import gone_of, ids_of
 from tests.support.scripted_server import Bytes, Heard, Scripted, Tokens, answer, scripted_server
 
 IDS = [to_18(f"003D00000{n:06}") for n in range(6)]
@@ -63,14 +63,14 @@ class Org:
 
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
-    """A server on loopback that says what a test tells it to."""
+    """Provide a server on loopback that sends what a test tells it to."""
     with scripted_server() as made:
         yield made
 
 
 @pytest.fixture
 def asking(scripted: Scripted) -> Iterator[SalesforceClient]:
-    """A client of a scripted server."""
+    """Provide a client of a scripted server."""
     client = SalesforceClient(Tokens(scripted.url), limits=TINY, sleep=lambda _seconds: None)
     yield client
     client.close()

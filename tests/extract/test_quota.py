@@ -38,12 +38,13 @@ def held(synced: Synced) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def script(capsys: pytest.CaptureFixture[str], credentials: Any, monkeypatch: Any) -> Script:
-    """The command line, signed in to the org by the environment."""
+    """Provide the command line, signed in to the org by the environment."""
     monkeypatch.setenv("SALESFORCE_INSTANCE_URL", credentials.instance_url)
     monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", str(credentials.access_token))
     return in_process(capsys)
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize("allowed", [1, 2, 3, 5, 8, 11, 13, 15, 17])
 def test_a_run_of_so_many_calls_and_then_a_free_one(
     org: DemoOrg, synced: Synced, allowed: int
@@ -102,6 +103,7 @@ def test_nothing_is_marked_as_gone_by_a_run_that_was_stopped(org: DemoOrg, synce
     assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("skip", [0, 1, 3])
 def test_the_orgs_own_refusal_ends_like_ours(org: DemoOrg, synced: Synced, skip: int) -> None:
     """TotalRequests: no more calls are tried, what came is loaded, and the next day completes."""

@@ -98,6 +98,7 @@ def _merge(life: Row) -> tuple[Any, Any, Any]:
     return life["gone_reason"], life["merged_into"], life["left_reason"]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("between", [False, True], ids=["in one go", "with a run between"])
 def test_a_chain_of_merges_resolves_to_the_last_winner(story: Story, between: bool) -> None:
     """Also when the middle of the chain, or its beginning, is purged afterwards."""

@@ -110,6 +110,7 @@ def test_names_that_fold_into_one(org: DemoOrg, synced: Synced) -> None:
     assert 2 == sum("column name is taken" in warning for warning in facts["warnings"])
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("synced", "api"),
     [
@@ -217,6 +218,7 @@ def write_numbers(org: DemoOrg) -> None:
         org.log_task([extra], CallDurationInSeconds=2_147_483_647)
 
 
+@pytest.mark.brief(1)
 @WAYS
 def test_values_of_any_kind(org: DemoOrg, synced: Synced, api: str) -> None:
     """Texts but for their NULs, days from 0001 to 4000, every bit of a double; --verify agrees."""

@@ -29,8 +29,8 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync.configuration import load_settings
 from tests.conftest import Synced
-from tests.support.happenings import Happenings
 from tests.support.oracle import KEYS, HeldTables
+from tests.support.org_changes import Happenings
 from tests.support.story import Story
 
 EXAMPLES = int(os.environ.get("INVARIANTS_EXAMPLES", "0"))
@@ -91,7 +91,7 @@ class Histories(Happenings):
     # ------------------------------------------------------------ runs
 
     def scope(self, **given: Any) -> Scope:
-        """What a run looks at, in calls of this history's size."""
+        """Return what a run looks at, in calls of this history's size."""
         return Scope(limits=self.limits, **given)
 
     def _run(self, sentence: str, scope: Scope, run: Callable[..., Any], **options: Any) -> None:
@@ -196,11 +196,13 @@ def check(folder: Path, postgres: str | None, examples: int) -> None:
     )
 
 
+@pytest.mark.deep
 def test_every_history_ends_in_what_the_oracle_says(tmp_path: Path) -> None:
     """Whatever happens in an org and in whatever mode runs, DuckDB holds what the org shows."""
     check(tmp_path / "histories", None, 12)
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_every_history_ends_so_in_postgres_too(tmp_path: Path, postgres: str) -> None:
     """The same histories into PostgreSQL."""

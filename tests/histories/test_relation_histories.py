@@ -152,6 +152,7 @@ def test_a_user_whom_nothing_names_any_more_stays_true(story: Story) -> None:
     assert "still true" == story.held("sf_users")[users[-1]]["department"]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("late", [300, 900])
 def test_rows_that_commit_late_are_loaded(story: Story, late: int) -> None:
     """A task, an edit, a merge and a deletion, with stamps up to the lag in the past."""

@@ -89,6 +89,7 @@ def test_a_field_that_goes_away_keeps_its_values(story: Story, gone: str) -> Non
     assert story.contact(other)["title"] == story.org.rows("Contact")[other]["Title"]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("name", ["Contact", "Task", "TaskWhoRelation"])
 def test_a_field_that_comes_back_empty_is_empty(story: Story, name: str) -> None:
     """What was kept while the field was hidden does not outlive its return."""
@@ -128,6 +129,7 @@ TYPE_CHANGES: list[tuple[str, str, Callable[[Any], Any]]] = [
 ]
 
 
+@pytest.mark.brief(3)
 @BOTH
 @pytest.mark.parametrize(("field", "kind", "convert"), TYPE_CHANGES, ids=lambda x: str(x)[:18])
 def test_a_field_that_changes_type_stops_nothing(

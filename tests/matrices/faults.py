@@ -52,7 +52,7 @@ def findings(every: int, tell: Callable[[str], None]) -> Findings:
 
 
 def played(bundles: Iterable[Bundle]) -> Iterator[list[Verdict]]:
-    """What became of each bundle of trials, as they end; in processes where pauses cost nothing."""
+    """Yield what became of each bundle of trials, as they end; in processes where pauses cost nothing."""
     context = multiprocessing.get_context("spawn")  # a fork would copy the servers' locks
     workers = (os.cpu_count() or 1) + 1  # one of them waits, as a rule
     with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_quietly) as pool:

@@ -24,7 +24,7 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.exchange import Request
 from salesforce_targeted.demo_org.http.rest import kind_of
 from tests.matrices.table import Findings, Table
-from tests.support.killing import Call, Field, Instant, Outcome, Statement, Step
+from tests.support.kills import Call, Field, Instant, Outcome, Statement, Step
 
 _STAGING = "salesforce_staging_targeted_contacts"
 # What PostgreSQL does in a load, in its order. The mode is what the statement can't share.
@@ -127,7 +127,7 @@ def _played(
 
 
 def _row_of(step: str) -> str:
-    """What dlt is at, by the folder that it changes: ``3 open load/new/17.../x`` is normalize."""
+    """Return the step of dlt, by the folder that it changes: ``3 open load/new/17.../x`` is normalize."""
     path = step.split(" ", 2)[2]
     for row, pattern in _STEPS.items():
         if re.match(pattern, path):
@@ -187,7 +187,7 @@ def _new_database(server: str, name: str) -> str:
 
 @contextmanager
 def _server() -> Iterator[str]:
-    """The URL of a PostgreSQL server: TEST_POSTGRES_URL, or one that a wheel brings."""
+    """Provide the URL of a PostgreSQL server: TEST_POSTGRES_URL, or one that a wheel brings."""
     if url := os.environ.get("TEST_POSTGRES_URL"):
         yield url
         return

@@ -28,7 +28,7 @@ from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
 from tests.matrices.calls import Kind
-from tests.support.killing import happen
+from tests.support.kills import happen
 from tests.support.oracle import Comparison, HeldTables
 from tests.support.promises import part, whole
 
@@ -188,7 +188,7 @@ class Ground:
         return outcome, broken + found
 
     def _next(self) -> list[str]:
-        """What the next run leaves undone once the misfortune is over."""
+        """Return what the next run leaves undone once the misfortune is over."""
         self.org.faults.clear()
         self.kind.prepare(self.org)
         for job in self.org.jobs.values():
@@ -204,7 +204,7 @@ class Ground:
 
 
 def exit_code(outcome: Outcome) -> int:
-    """What the script ends with after such a run."""
+    """Return the script's exit code after such a run."""
     if outcome.error is None:
         return DONE
     if isinstance(outcome.error, ConfigurationError):
@@ -213,7 +213,7 @@ def exit_code(outcome: Outcome) -> int:
 
 
 def without_remedy(outcome: Outcome) -> list[str]:
-    """What is wrong with the words of a run that stopped; nothing, as a rule."""
+    """Return what is wrong with the message of a run that stopped; nothing, as a rule."""
     said, error = outcome.facts["error"] or "", outcome.error
     if not isinstance(error, SalesforceError):
         return [f"stopped by {type(error).__name__}, which names no remedy: {said}"]
@@ -237,7 +237,7 @@ def _as_it_is() -> Iterator[None]:
 
 @contextmanager
 def _jobs_going_on(org: DemoOrg) -> Iterator[None]:
-    """A job that is stuck goes on after a moment, as far as the trouble is one that passes."""
+    """Let a stuck job go on after a moment, as far as the trouble is one that passes."""
     over = threading.Event()
 
     def watch() -> None:

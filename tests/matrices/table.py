@@ -27,7 +27,7 @@ class Table:
         return "\n".join([self.title, "", *shown])
 
     def markdown(self) -> str:
-        """A heading and a table."""
+        """Return a heading and a table."""
         lines = [[self.corner, *self.columns], ["---"] * (len(self.columns) + 1), *self._cells()]
         return "\n".join([f"## {self.title}", "", *(f"| {' | '.join(line)} |" for line in lines)])
 
@@ -61,7 +61,7 @@ class Findings:
         return "\n\n".join([*shown, self.legend, *self._list_of_broken(), self.totals])
 
     def markdown(self) -> str:
-        """The same as a page."""
+        """Return the same as a page."""
         shown = [table.markdown() for table in self.tables]
         return "\n\n".join(
             [

@@ -78,6 +78,7 @@ def test_parallelize_changes_no_row(org: DemoOrg, synced: Synced) -> None:
     assert org.active_ids() == sorted(synced.rows("sf_active_contacts", "contact_id"))
 
 
+@pytest.mark.deep
 def test_a_limited_run_loses_nothing_and_the_next_one_completes(tmp_path: Path) -> None:
     """add_limit counts batches: part of the rows come, none is taken for gone, no cursor jumps."""
     org = DemoOrg(12_000, 10_000, 21_000, leads=50)
@@ -197,6 +198,7 @@ def dlt_pipeline(folder: Path, *words: str) -> Ended:
     return command(DLT, "-y", "pipeline", "targeted_contacts", *words, cwd=folder)
 
 
+@pytest.mark.deep
 def test_dlts_commands_that_change_something_are_survived(tmp_path: Path) -> None:
     """After load-package, sync and drop the next run goes on: nothing anew but what was dropped."""
 

@@ -23,7 +23,7 @@ Rows = list[tuple[Any, ...]]
 
 
 def queries() -> dict[int, str]:
-    """The statements of useful_queries.sql by the number of their question."""
+    """Return the statements of useful_queries.sql by the number of their question."""
     text = (PIPELINES / "useful_queries.sql").read_text(encoding="utf-8")
     starts = [(int(found[1]), found.start()) for found in QUESTION.finditer(text)]
     ends = [start for _, start in starts[1:]] + [len(text)]
@@ -150,12 +150,13 @@ def _months(synced: Synced) -> Rows:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which ``--demo`` was run: the first of the two commands."""
+    """Provide a folder in which ``--demo`` was run: the first of the two commands."""
     folder = tmp_path_factory.mktemp("examples")
     assert 0 == process("--demo", "--json", cwd=folder).code
     return folder
 
 
+@pytest.mark.deep
 def test_two_commands_end_in_a_chart(demo: Path) -> None:
     """The second command prints the fullest accounts and draws a bar for each."""
     drawn = python(CHART, "--label", "practice_name__c", "--most", "12", cwd=demo)

@@ -39,7 +39,7 @@ Pipelines = Callable[..., dlt.Pipeline]
 
 @pytest.fixture
 def pipelines(tmp_path: Path) -> Pipelines:
-    """Makes pipelines of any name and dataset into one DuckDB file."""
+    """Make pipelines of any name and dataset into one DuckDB file."""
 
     def made(name: str, dataset: str) -> dlt.Pipeline:
         return dlt.pipeline(
@@ -54,7 +54,7 @@ def pipelines(tmp_path: Path) -> Pipelines:
 
 @pytest.fixture
 def database(postgres: str) -> Iterator[Callable[[str], list[Any]]]:
-    """Runs a statement of the database's owner, apart from dlt; the rows, if it gives any."""
+    """Run a statement of the database's owner, apart from dlt; the rows, if it gives any."""
     connection = psycopg2.connect(postgres)
     connection.autocommit = True
 
@@ -68,12 +68,13 @@ def database(postgres: str) -> Iterator[Callable[[str], list[Any]]]:
 
 
 def held_ids(pipeline: dlt.Pipeline, table: str = "sf_contacts", key: str = "id") -> list[str]:
-    """The keys in a pipeline's table, ascending."""
+    """Return the keys in a pipeline's table, ascending."""
     with pipeline.sql_client() as client:
         found = client.execute_sql(f"SELECT {key} FROM {client.make_qualified_table_name(table)}")
     return sorted(row[0] for row in found or ())
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("suffix", "contacts", "relations"),
     [("", 12, 30), ('.with_resources("contact")', 12, None), (".add_limit(1)", None, None)],

@@ -63,7 +63,7 @@ def test_the_demo_org_starts_without_dlt() -> None:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the sdist, and with the wheel that was made from it."""
+    """Provide a folder with the sdist, and with the wheel that was made from it."""
     folder = tmp_path_factory.mktemp("built")
     subprocess.run(
         [sys.executable, "-m", "build", "--outdir", str(folder), str(ROOT)],
@@ -74,7 +74,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel's content, as an environment has it; nothing of this tree."""
+    """Provide a folder with the wheel's content, as an environment has it; nothing of this tree."""
     folder = tmp_path_factory.mktemp("installed")
     (wheel,) = built.glob("*.whl")
     subprocess.run(
@@ -85,6 +85,7 @@ def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.deep
 def test_the_wheel_has_what_users_need_and_nothing_else(built: Path) -> None:
     """Typed modules and the demo org, against which users test their own pipelines too."""
     (wheel,) = built.glob("*.whl")
@@ -97,6 +98,7 @@ def test_the_wheel_has_what_users_need_and_nothing_else(built: Path) -> None:
     assert kinds <= {".py", ".typed", ".css", ".svg"}
 
 
+@pytest.mark.deep
 def test_the_sdist_can_be_tested(built: Path) -> None:
     """It has the tests and what they read, and no secret."""
     (sdist,) = built.glob("*.tar.gz")
@@ -108,6 +110,7 @@ def test_the_sdist_can_be_tested(built: Path) -> None:
     assert ".dlt/secrets.toml" not in names
 
 
+@pytest.mark.deep
 def test_an_index_would_take_and_render_it(built: Path) -> None:
     """``twine check`` finds nothing in the metadata, nor in the README that is shown there."""
     ran = subprocess.run(
@@ -118,6 +121,7 @@ def test_an_index_would_take_and_render_it(built: Path) -> None:
     assert 0 == ran.returncode, ran.stdout + ran.stderr
 
 
+@pytest.mark.deep
 def test_an_installed_wheel_is_named_by_one_word(
     installed: Path, server: DemoServer, tmp_path: Path
 ) -> None:
@@ -129,6 +133,7 @@ def test_an_installed_wheel_is_named_by_one_word(
     assert (0, f"12 {installed}") == (ended.code, ended.out.strip())
 
 
+@pytest.mark.deep
 def test_dlts_commands_start_without_our_weight(installed: Path, tmp_path: Path) -> None:
     """What dlt imports of a plugin, at the start of every command, imports nothing itself."""
     seen = "import sys, salesforce_targeted.sources; print('dlt' in sys.modules)"

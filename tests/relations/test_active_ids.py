@@ -12,7 +12,7 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.relations import queries
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
-from tests.support.relating import JUNCTIONS, counts_in, groups_of, moment, shown, stamps
+from tests.support.relation_rows import JUNCTIONS, counts_in, groups_of, moment, shown, stamps
 
 
 @JUNCTIONS

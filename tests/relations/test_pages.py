@@ -16,7 +16,7 @@ from salesforce_targeted.relations import pages as relation_pages
 from salesforce_targeted.relations import queries
 from salesforce_targeted.target import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from tests.support.fields import normalize
-from tests.support.relating import JUNCTIONS, columns_in, moment, rows_in, shown, stamps
+from tests.support.relation_rows import JUNCTIONS, columns_in, moment, rows_in, shown, stamps
 
 
 @JUNCTIONS
@@ -82,7 +82,7 @@ def test_relations_by_their_ids(
 
 
 def _removed(org: DemoOrg) -> str:
-    """The id of a relation (or task) that is no more."""
+    """Return the id of a relation (or task) that is no more."""
     task = org.log_task([org.hostile_id])
     (relation,) = [
         row["Id"] for row in org.tables["TaskWhoRelation"].changed.values() if row["TaskId"] == task

@@ -12,7 +12,15 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.relations import pages
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
-from tests.support.relating import JUNCTIONS, columns_in, moment, pages_of, rows_in, shown, stamps
+from tests.support.relation_rows import (
+    JUNCTIONS,
+    columns_in,
+    moment,
+    pages_of,
+    rows_in,
+    shown,
+    stamps,
+)
 
 
 @JUNCTIONS

@@ -17,7 +17,7 @@ from salesforce_targeted.relations import pages
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 from tests.conftest import BOTH, Synced
-from tests.support.relating import JUNCTIONS, columns_in, rows_in, shown
+from tests.support.relation_rows import JUNCTIONS, columns_in, rows_in, shown
 
 LISTED = "SELECT object, record_id, field FROM sf_rejected_records ORDER BY 1, 2, 3"
 REMOVED = "SELECT id FROM sf_taskwhorelations WHERE removed_at IS NOT NULL"

@@ -17,7 +17,7 @@ from salesforce_targeted.report.html.page import page
 from tests.support.browser import NEEDS_CHROMIUM, PHONE, SCREENS, Browser, Screen, chromium
 from tests.support.script import process
 
-pytestmark = NEEDS_CHROMIUM
+pytestmark = [pytest.mark.deep, NEEDS_CHROMIUM]
 
 HEADINGS = [
     "Relations per week", "Contacts by life stage", "This run", "Freshness", "Drift", "API calls",
@@ -88,7 +88,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of the second of two demo runs, as the command line writes it."""
+    """Provide the page of the second of two demo runs, as the command line writes it."""
     folder = tmp_path_factory.mktemp("real")
     for _ in range(2):
         ended = process("--demo", "--report-html", cwd=folder)
@@ -98,14 +98,14 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page of which every value was made to break it."""
+    """Provide a page of which every value was made to break it."""
     path = tmp_path_factory.mktemp("hostile") / "page.html"
     path.write_text(page(hostile_facts(), hostile_answers(), drawn=True), "utf-8")
     return path
 
 
 def hostile_facts() -> dict[str, object]:
-    """A failed run of an org whose every name and error means harm."""
+    """Return a failed run of an org whose every name and error means harm."""
     ledger = Ledger(started_at=datetime(2026, 11, 20, 12, tzinfo=UTC), mode=HOSTILE)
     ledger.calls.by_kind.update({HOSTILE: 3, "$a$ $b": 2})
     for n in range(60):

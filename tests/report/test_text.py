@@ -24,7 +24,7 @@ SECRET = "Ada Lovelace"
 
 
 def ledger() -> Ledger:
-    """A run in which something of everything happened."""
+    """Return a run in which something of everything happened."""
     found = Ledger(started_at=STARTED, api_version="64.0", org_remaining=14_994)
     found.cursor = datetime(2026, 11, 20, 11, 59, 59, tzinfo=UTC)
     found.relations = RelationTally(read=2_392, new=2_000, updated=300, unchanged=92, removed=7)
@@ -44,7 +44,7 @@ def ledger() -> Ledger:
 
 
 def facts(of: Ledger | None = None, status: str = "done", **more: Any) -> dict[str, Any]:
-    """The report as a finished run has it."""
+    """Return the report as a finished run has it."""
     of = of or ledger()
     found = of.facts(status, 1.94)
     found["relations"]["held"], found["contacts"]["held"] = 2_385, 1_818

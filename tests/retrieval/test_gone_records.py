@@ -13,7 +13,7 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.retrieval import retrieve as retrieval
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
 from salesforce_targeted.settings import Api
-from tests.support.retrieving import (
+from tests.support.retrieval import (
     BOTH_LIMITS,
     EVERY_WAY,
     WAYS,

@@ -30,7 +30,7 @@ LISTED = "SELECT object, record_id, field FROM sf_rejected_records ORDER BY 1, 2
 
 
 def listed(synced: Synced) -> list[tuple[Any, ...]]:
-    """What is in sf_rejected_records."""
+    """Return what is in sf_rejected_records."""
     return [tuple(row) for row in synced.sql(LISTED)]
 
 
@@ -68,6 +68,7 @@ def test_a_record_that_cant_be_read_costs_itself_alone(org: DemoOrg, synced: Syn
     ]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("object_name", "table"), [("Contact", "sf_contacts"), ("Task", "sf_activities")]
 )
@@ -147,6 +148,7 @@ def test_a_field_that_goes_away_in_mid_run_keeps_what_is_held(org: DemoOrg, sync
     assert any(before.values())
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("field", ["*", "LastName"])
 def test_where_only_changes_are_read_what_was_rejected_is_tried_in_every_run(
     org: DemoOrg, synced: Synced, field: str
@@ -188,6 +190,7 @@ def test_a_deleted_record_that_cant_be_read_is_not_called_hidden(
     assert ("rejected", "deleted") == (reasons[bad], reasons[other])
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("poison", [{}, REFUSED], ids=["500", "400"])
 def test_an_org_that_answers_nothing_is_an_error_and_nothing_is_rejected(
     org: DemoOrg, synced: Synced, poison: dict[str, Any]
@@ -233,7 +236,7 @@ class Many:
         self.ids = sorted(org.active_ids())
 
     def retrieved(self, api: Api, otherwise: Any = None) -> tuple[list[Retrieved], int]:
-        """The answers about all of them, and the calls beyond those planned."""
+        """Retrieve all of them; the batches, and the calls beyond those planned."""
         count, limits = len(self.ids), self.client.limits
         plan = cheapest("Contact", self.of.fields, count, count, limits=limits, force=api)
         self.org.reset_calls()
@@ -259,6 +262,7 @@ def many(two_thousand: Many) -> Iterator[Many]:
     two_thousand.client.limits = DOCUMENTED
 
 
+@pytest.mark.brief(4)
 @pytest.mark.parametrize("api", BY_ID)
 @pytest.mark.parametrize("field", ["*", "Birthdate"])
 @pytest.mark.parametrize("poison", [{}, REFUSED], ids=["500", "400"])

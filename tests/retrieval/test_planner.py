@@ -11,7 +11,16 @@ from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org.ids import Numbering
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest, ids_per_bulk_job
 from salesforce_targeted.settings import Api
-from tests.support.planning import BULK_IDS, CSV_BYTES, FIELDS, HERE, JSON_BYTES, PLAIN, WIDE, tiny
+from tests.support.planner_inputs import (
+    BULK_IDS,
+    CSV_BYTES,
+    FIELDS,
+    HERE,
+    JSON_BYTES,
+    PLAIN,
+    WIDE,
+    tiny,
+)
 
 MANY = 100_000  # collections: 50 calls; composite: 10; Bulk by ids: 66
 

@@ -13,7 +13,16 @@ from salesforce_targeted.api import soql
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.retrieval.planner import Latency, cheapest
 from salesforce_targeted.settings import Api
-from tests.support.planning import BULK_IDS, CSV_BYTES, FIELDS, HERE, JSON_BYTES, PLAIN, WIDE, tiny
+from tests.support.planner_inputs import (
+    BULK_IDS,
+    CSV_BYTES,
+    FIELDS,
+    HERE,
+    JSON_BYTES,
+    PLAIN,
+    WIDE,
+    tiny,
+)
 
 PAGE = DOCUMENTED.bulk_rows_per_page
 

@@ -20,7 +20,7 @@ from salesforce_targeted.retrieval.planner import cheapest, ids_per_bulk_job
 from salesforce_targeted.settings import Api
 from tests.support.fields import normalize
 from tests.support.held_values import as_held
-from tests.support.retrieving import (
+from tests.support.retrieval import (
     BOTH_LIMITS,
     BULK_SCAN,
     EVERY_WAY,
@@ -170,7 +170,7 @@ def test_calls(
 
 
 def narrow(org: DemoOrg) -> Columns:
-    """A few columns, so that statements take ids and rows are quick."""
+    """Return a few columns, so that statements take ids and rows are quick."""
     described = {"name": "Contact", "fields": org.fields("Contact")}
     return columns(described, normalize=normalize, only=["LastName"])
 
@@ -180,6 +180,7 @@ def narrow(org: DemoOrg) -> Columns:
 SMALL = replace(TINY, bulk_result_pages=5, soql_chars=680)
 
 
+@pytest.mark.brief(25)
 @EVERY_WAY
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 4, 5, 6, 7, 12, 13, 20, 21, 24, 25, 28, 29, 40])
 def test_foreseen_calls_are_the_calls_made(
@@ -204,7 +205,7 @@ def test_foreseen_calls_where_a_statement_takes_one_id(
 
 @pytest.fixture(scope="module")
 def large() -> Iterator[tuple[DemoOrg, SessionCredentials]]:
-    """An org of 12,000 contacts, served for several tests; none of them changes it."""
+    """Provide an org of 12,000 contacts, served for several tests; none of them changes it."""
     org = DemoOrg(contacts=12_000, active=10, relations=20)
     with serve(org) as server:
         yield org, SessionCredentials(instance_url=server.url, access_token=server.token)
@@ -216,6 +217,7 @@ def large() -> Iterator[tuple[DemoOrg, SessionCredentials]]:
 PAGED = replace(DOCUMENTED, bulk_rows_per_page=900)
 
 
+@pytest.mark.deep
 @EVERY_WAY
 @pytest.mark.parametrize(
     ("number", "limits"),
@@ -242,7 +244,7 @@ def calls_for(
     number: int,
     of: Columns | None = None,
 ) -> tuple[int, int]:
-    """The calls that a plan foresees for so many contacts, and those that the org counts."""
+    """Return the calls that a plan foresees for so many contacts, and those that the org counts."""
     of, scan = of or narrow(org), way == BULK_SCAN
     plan = cheapest(
         "Contact", of.fields, number, len(org.contacts) if scan else 0, limits=limits,

@@ -26,7 +26,7 @@ def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Platfo
 
 @pytest.fixture
 def emea(platform: Platform, server: DemoServer) -> Platform:
-    """The tiny org is there to be signed in to as ``emea``."""
+    """Provide the tiny org, to be signed in to as ``emea``."""
     from tests.scale_out.dagster_runs import signed_in
 
     for name, value in signed_in("emea", server).items():

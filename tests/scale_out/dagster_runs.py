@@ -20,7 +20,7 @@ import pytest
 from salesforce_targeted.demo_org.faults.latency import Latency
 from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.support.documents import PIPELINES, blocks
-from tests.support.killing import MOMENTS, SET_OR_NOT, Tables
+from tests.support.kills import MOMENTS, SET_OR_NOT, Tables
 from tests.support.script import ROOT
 
 DEFINITIONS = ROOT / "pipelines" / "dagster_definitions.py"
@@ -78,7 +78,7 @@ class Platform:
         return importlib.reload(importlib.import_module("pipelines.dagster_definitions"))
 
     def run(self, what: str, partition: str = "emea") -> Any:
-        """A run, in this process: of a job, or of a table or check by its name."""
+        """Run in this process: a job, or a table or check by its name."""
         defs = self.module.defs
         if what in {"sync", "verify", "freshness"}:
             # As the schedules and the command line say which partition.
@@ -97,7 +97,7 @@ class Platform:
         }
 
     def held(self, dataset: str = "salesforce_emea") -> Any:
-        """What the DuckDB file holds of an org."""
+        """Return what the DuckDB file holds of an org."""
         with duckdb.connect(str(self.folder / DATABASE)) as connection:
             return tables(connection, dataset)
 
@@ -108,13 +108,13 @@ class Platform:
 
 
 def signed_in(org: str, server: DemoServer) -> dict[str, str]:
-    """The environment that has a session of the org, as the org's own section."""
+    """Return the org's own section, with a session, as environment."""
     section = f"TARGETED_CONTACTS_{org.upper()}__SOURCES__SALESFORCE_TARGETED__CREDENTIALS"
     return {f"{section}__INSTANCE_URL": server.url, f"{section}__ACCESS_TOKEN": server.token}
 
 
 def launched(job: str, org: str, home: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
-    """A run of a job for one org, with the executor that the definitions have: multiprocess."""
+    """Start a job for one org, with the executor that the definitions have: multiprocess."""
     argv = ["job", "execute", "-f", str(DEFINITIONS), "-j", job, "-d", str(ROOT)]
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "dagster", *argv, "--tags",
@@ -151,7 +151,7 @@ def attempts(instance: dg.DagsterInstance, run_id: str, step: str = "targeted_co
 
 
 def waits(instance: dg.DagsterInstance, run_id: str) -> list[float | None]:
-    """The seconds before each retry of a run's steps, as the attempt that failed asked for them."""
+    """Return the seconds before each retry of a run's steps, as the attempt that failed asked for them."""
     return [
         entry.dagster_event.step_retry_data.seconds_to_wait
         for entry in instance.all_logs(run_id, dg.DagsterEventType.STEP_UP_FOR_RETRY)
@@ -160,7 +160,7 @@ def waits(instance: dg.DagsterInstance, run_id: str) -> list[float | None]:
 
 
 def tables(connection: Any, dataset: str) -> Tables:
-    """What a dataset holds, but for the moments of runs, the runs themselves, and dlt's tables."""
+    """Return what a dataset holds, but for the moments of runs, the runs themselves, and dlt's tables."""
     cursor = connection.cursor()
     cursor.execute(
         f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}'"

@@ -33,7 +33,10 @@ from tests.scale_out.dagster_runs import (  # noqa: E402
 from tests.support.script import process, session_of  # noqa: E402
 
 # Dagster's own, with the newest pydantic.
-pytestmark = pytest.mark.filterwarnings("ignore:The `__.*__` attribute is deprecated")
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.filterwarnings("ignore:The `__.*__` attribute is deprecated"),
+]
 TABLES = {
     "sf_contacts", "sf_taskwhorelations", "sf_activities", "sf_users", "sf_active_contacts",
     "sf_rejected_records", "sf_sync_runs",

@@ -30,7 +30,10 @@ from tests.scale_out.dagster_runs import (
 from tests.support.script import session_of
 
 # Dagster's own, with the newest pydantic.
-pytestmark = pytest.mark.filterwarnings("ignore:The `__.*__` attribute is deprecated")
+pytestmark = [
+    pytest.mark.deep,
+    pytest.mark.filterwarnings("ignore:The `__.*__` attribute is deprecated"),
+]
 
 
 def test_spent_calls_are_waited_for(emea: Platform, org: DemoOrg) -> None:

@@ -49,13 +49,13 @@ def unloadable(org: DemoOrg, marked: Marked, sql: Callable[[str], Any]) -> None:
 
 
 def checked(org: DemoOrg, marked: Marked, sql: Callable[[str], Any]) -> None:
-    """A constraint of the user's that refuses a row: PostgreSQL quotes the whole row."""
+    """Add a constraint that refuses a row: PostgreSQL quotes the whole row."""
     sql("ALTER TABLE salesforce.sf_contacts ADD CONSTRAINT short CHECK (length(last_name) < 70)")
     org.edit("Contact", org.active_ids()[0], LastName=marked.make("refused").ljust(80, "x"))
 
 
 def unique(org: DemoOrg, marked: Marked, sql: Callable[[str], Any]) -> None:
-    """A unique index of the user's: the database quotes the value that is there already."""
+    """Add a unique index: the database quotes the value that is there already."""
     sql("CREATE UNIQUE INDEX once ON salesforce.sf_contacts (email)")
     email = marked.make("twice")
     for id_ in org.active_ids()[:2]:
@@ -63,7 +63,7 @@ def unique(org: DemoOrg, marked: Marked, sql: Callable[[str], Any]) -> None:
 
 
 def retyped(org: DemoOrg, marked: Marked, sql: Callable[[str], Any]) -> None:
-    """A column that the user made a number: the database quotes the text that is none."""
+    """Make a column a number: the database quotes the text that is none."""
     sql(
         "ALTER TABLE salesforce.sf_contacts ALTER COLUMN department TYPE INTEGER USING length(department)"
     )
@@ -97,7 +97,7 @@ CASES = pytest.mark.parametrize(
 def database(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], Any]:
-    """The script's destination; runs a statement of its owner there."""
+    """Provide the script's destination; runs a statement of its owner there."""
     if request.param == "duckdb":
 
         def sql(statement: str) -> Any:
@@ -120,6 +120,7 @@ def database(
     return sql_of_postgres
 
 
+@pytest.mark.brief(3)
 @CASES
 def test_nobodys_data_is_found_after_a_run(
     mishap: Callable[..., None], org: DemoOrg, server: DemoServer, database: Callable[[str], Any], tmp_path: Path,

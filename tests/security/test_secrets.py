@@ -58,7 +58,7 @@ class Marked:
         self._random = random.Random(self.seed)
 
     def make(self, name: str, around: bool = True) -> str:
-        """A new value with a core of its own."""
+        """Return a new value with a core of its own."""
         core = "".join(self._random.choices(string.ascii_letters + string.digits, k=24))
         self.cores[name] = core
         edge = self._random.choice(AROUND) if around else ""
@@ -86,7 +86,7 @@ def files_below(*folders: Path) -> Iterator[tuple[Path, str]]:
 
 
 def content(path: Path) -> str:
-    """A file's bytes as text, and beside them what a compressed format hides."""
+    """Return a file's bytes as text, and what a compressed format hides."""
     raw = path.read_bytes()
     texts = [raw.decode("utf-8", "replace"), raw.decode("utf-16-le", "replace")]
     if raw[:2] == b"\x1f\x8b":
@@ -128,7 +128,7 @@ class Listener(logging.Handler):
 
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    """A handler on the root and on each logger that keeps its lines to itself, all at DEBUG."""
+    """Provide a handler on the root and on each logger that keeps its lines to itself, all at DEBUG."""
     made = Listener()
     names = [
         "",
@@ -220,7 +220,7 @@ WAYS = ["session", "jwt", "refresh", "password", "soap", "app"]
 
 
 def wrong(org: DemoOrg, given: SignIn) -> None:
-    """The org knows other secrets than we do."""
+    """Give the org other secrets than ours."""
     org.client_secret, org.security_token = "another", "another"
     org.refresh_tokens, org.sessions = {"another"}, set()
     org.users_by_name = {}
@@ -232,12 +232,12 @@ def expired(org: DemoOrg, given: SignIn) -> None:
 
 
 def refused(org: DemoOrg, given: SignIn) -> None:
-    """The org refuses a query."""
+    """Let the org refuse a query."""
     org.faults.add(Fault("*", "query_timeout_400", nth=2, times=99))
 
 
 def spent(org: DemoOrg, given: SignIn) -> None:
-    """The day's calls are spent in the middle of the run."""
+    """Spend the day's calls in the middle of the run."""
     org.faults.add(Fault("*", "daily_403", nth=2, times=99))
 
 
@@ -249,7 +249,7 @@ def away(org: DemoOrg, given: SignIn) -> None:
 
 
 def no_destination(org: DemoOrg, given: SignIn) -> None:
-    """The database doesn't answer, and its URL holds a password."""
+    """Name a database that does not respond, by a URL that holds a password."""
     password = given.marked.make("destination password", around=False)
     given.environ["DESTINATION__POSTGRES__CREDENTIALS"] = (
         f"postgresql://loader:{password}@127.0.0.1:9/crm"
@@ -292,6 +292,7 @@ def run(
     os.umask(before)
 
 
+@pytest.mark.brief(7)
 @pytest.mark.parametrize(
     ("way", "ending", "code"), ENDINGS, ids=lambda one: getattr(one, "__name__", str(one))
 )
@@ -376,6 +377,7 @@ def test_nothing_that_can_be_printed_holds_a_secret(
         assert set() == given.marked.within(said), way
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("way", ["password", "jwt"])
 def test_dlts_own_commands_show_no_secret(
     way: str, org: DemoOrg, server: DemoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -61,15 +61,15 @@ class Browser:
         self._driver.get(page.as_uri())
 
     def ask(self, expression: str) -> Any:
-        """What a piece of JavaScript returns; the page's own policy does not bind it."""
+        """Run a piece of JavaScript and return its value; the page's own policy does not bind it."""
         return self._driver.execute_script(expression)
 
     def console(self) -> list[str]:
-        """What the page made the browser complain of."""
+        """Return the browser's complaints about the page."""
         return [entry["message"] for entry in self._told("browser")]
 
     def requests(self) -> list[str]:
-        """The addresses that the page asked for, its own among them.
+        """Return the addresses that the page requested, its own among them.
 
         Those of the browser's own pages (its first tab) are not the page's.
         """
@@ -82,7 +82,7 @@ class Browser:
         return [url for url in asked if not url.startswith(("chrome:", "chrome-untrusted:"))]
 
     def picture(self, path: Path) -> None:
-        """The whole page as a PNG."""
+        """Write the whole page as a PNG."""
         import base64
 
         shot = self._do("Page.captureScreenshot", captureBeyondViewport=True, format="png")
@@ -97,7 +97,7 @@ class Browser:
 
 @contextmanager
 def chromium(profile: Path) -> Iterator[Browser]:
-    """A Chromium with a profile of its own, ended afterwards."""
+    """Provide a Chromium with a profile of its own, ended afterwards."""
     from selenium import webdriver
     from selenium.webdriver.chrome.service import Service
 

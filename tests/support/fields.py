@@ -35,7 +35,7 @@ def entry(name: str, kind: str = "string", **attributes: Any) -> dict[str, Any]:
 
 
 def columns_of(stored: Mapping[str, Mapping[str, Any]] | None = None, **types: str) -> Columns:
-    """The columns of ``Id`` and of fields given by name and type."""
+    """Return the columns of ``Id`` and of fields given by name and type."""
     return columns(describe(**types), normalize=normalize, stored=stored)
 
 
@@ -49,7 +49,7 @@ class Number(float):
 
 
 def as_json(rows: list[dict[str, Any]], columns: Columns) -> Batch:
-    """The rows as Collections answers them, read as the client reads them."""
+    """Return the rows as Collections sends them, read as the client reads them."""
     body = json.dumps([{"attributes": {"type": "Contact"}, **row} for row in rows])
     for number in {v for row in rows for v in row.values() if isinstance(v, Number)}:
         body = body.replace(float.__repr__(number), str(number))
@@ -58,7 +58,7 @@ def as_json(rows: list[dict[str, Any]], columns: Columns) -> Batch:
 
 
 def as_csv(rows: list[dict[str, Any]], columns: Columns, among: pa.Array | None = None) -> Batch:
-    """The rows as Bulk answers them: every value quoted, null as nothing; all, or those of some ids."""
+    """Return the rows as Bulk sends them: every value quoted, null as nothing; all, or those of some ids."""
     lines = [columns.fields, *([_text(row.get(name)) for name in columns.fields] for row in rows)]
     quoted = [",".join('"' + value.replace('"', '""') + '"' for value in line) for line in lines]
     return from_csv(("\n".join(quoted) + "\n").encode(), columns, among)
@@ -73,7 +73,7 @@ def _text(value: Any) -> str:
 def values(
     kind: str, given_values: list[Any], stored: str = ""
 ) -> tuple[list[Any], list[Rejected]]:
-    """What a column of that type holds of the values, the same by either way; and the rejected."""
+    """Return the values as a column of that type holds them, the same from JSON and CSV; and the rejected."""
     columns = columns_of({"f": {"data_type": stored}} if stored else None, F=kind)
     rows = [{"Id": f"{n:018}", "F": value} for n, value in enumerate(given_values)]
     one, other = as_json(rows, columns), as_csv(rows, columns)
@@ -82,7 +82,7 @@ def values(
 
 
 def assert_same(one: Batch, other: Batch) -> None:
-    """The same rows, the same hashes, the same rejections; only raw payloads may be spelled apart."""
+    """Assert the same rows, hashes and rejections; only raw payloads may be spelled apart."""
     assert one.table.schema == other.table.schema
     assert one.table.equals(other.table), (one.table.to_pylist(), other.table.to_pylist())
     assert one.nuls_removed == other.nuls_removed

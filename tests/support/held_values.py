@@ -7,7 +7,7 @@ from typing import Any
 
 
 def as_held(kind: str, value: Any) -> Any:
-    """A value of a described type (``entry["type"]``) as its column holds it."""
+    """Return a value of a described type (``entry["type"]``) as its column holds it."""
     if value is None or value == "":
         return None
     if kind == "datetime":

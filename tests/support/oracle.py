@@ -46,7 +46,7 @@ SHRINK_SHARE, SHRINK_CONTACTS = 0.5, 20
 
 
 def fitted(value: Any, data_type: str) -> tuple[bool, Any]:
-    """A value as a column of another type can hold it unchanged: whether it can, and what it is."""
+    """Return a value as a column of another type can hold it unchanged: whether it can, and what it is."""
     if value is None or data_type in ("", _type_of(value)):
         return True, value
     try:
@@ -198,7 +198,7 @@ class Shown:
         return "task_archived" if task["IsArchived"] else "relation_removed"
 
     def last(self, table: str, id_: str) -> Row | None:
-        """A record as the org shows it now, live, archived or in the recycle bin."""
+        """Return a record as the org shows it now, live, archived or in the recycle bin."""
         name = OBJECTS[table]
         return self.live[name].get(id_) or self.all[name].get(id_)
 

@@ -18,17 +18,17 @@ SECRET = "Ada Lovelace"
 
 
 def facts(ledger: Ledger | None = None, status: str = "done", **more: Any) -> dict[str, Any]:
-    """A run's facts, as :func:`salesforce_targeted.sync.sync` reports them."""
+    """Return a run's facts, as :func:`salesforce_targeted.sync.sync` reports them."""
     return {**(ledger or Ledger(started_at=STARTED)).facts(status, 2.0), **more}
 
 
 def shown(facts: dict[str, Any], found: Answers | None = None, *, drawn: bool = False) -> str:
-    """The text of a page, without its markup; one space between words."""
+    """Return the text of a page, without its markup; one space between words."""
     body = page(facts, found or Answers(), drawn=drawn).partition("<body>")[2]
     return " ".join(unescape(re.sub("<[^>]+>", " ", body)).split())
 
 
 def asked(synced: Synced, facts: dict[str, Any]) -> Answers:
-    """What the tables of a pipeline say."""
+    """Return what the page reads of a pipeline's tables."""
     with HeldTables.of(synced.pipeline) as held:
         return answers(held, facts)

@@ -48,14 +48,14 @@ def run(held: Synced, change: Change = as_it_is, **run_options: Any) -> LoadInfo
 
 
 def refused(held: Synced, change: Change = as_it_is, **run_options: Any) -> str:
-    """What a run that must be refused says."""
+    """Run what must be refused, and return the error's text."""
     with pytest.raises(PipelineStepFailed) as caught:
         run(held, change, **run_options)
     return str(unwrap(caught.value))
 
 
 def into(destination: Any, folder: Path, credentials: Any, name: str = "plain") -> Synced:
-    """A pipeline into any destination."""
+    """Return a pipeline into any destination."""
     pipeline = dlt.pipeline(
         name,
         destination=destination,
@@ -66,7 +66,7 @@ def into(destination: Any, folder: Path, credentials: Any, name: str = "plain") 
 
 
 def changed(org: DemoOrg) -> tuple[str, str]:
-    """An edited contact and a fresh one, which a second run has to load."""
+    """Return an edited contact and a fresh one, which a second run has to load."""
     edited, fresh = org.active_ids()[0], org.add_contact(LastName="Fresh")
     org.edit("Contact", edited, LastName="Edited")
     org.log_task([fresh])

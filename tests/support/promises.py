@@ -50,7 +50,7 @@ def _whose(who: str | None) -> str:
 
 
 def whole(it: Comparison, facts: dict[str, Any]) -> list[str]:
-    """What a run that looks at everything left untrue."""
+    """Return what a run that looks at everything left untrue."""
     return [
         *it.rows_lost(),
         *_relations(it, facts),
@@ -64,7 +64,7 @@ def whole(it: Comparison, facts: dict[str, Any]) -> list[str]:
 
 
 def part(it: Comparison) -> list[str]:
-    """What a run that looks at less made false: rows that are neither the org's nor as before."""
+    """Return what a run that looks at less made false: rows that are neither the org's nor as before."""
     broken = list(it.rows_lost())
     for table in OBJECTS:
         for id_, row in it.after[table].items():
@@ -185,7 +185,7 @@ def _gone(it: Comparison, id_: str, was: Row | None) -> str | None:
 
 
 def _winner(it: Comparison, id_: str) -> str | None:
-    """The last winner of a chain of merges, as far as the org shows it or a run has seen it."""
+    """Return the last winner of a chain of merges, as far as the org shows it or a run has seen it."""
     lives = it.before["sf_active_contacts"]
     known = (lives.get(id_) or {}).get("merged_into")
     at, passed = id_, {id_}
@@ -274,7 +274,7 @@ def _missing_tasks(it: Comparison, said: dict[str, list[str]]) -> Iterator[str]:
 
 
 def _warnings(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
-    """A column whose field the org no longer shows is named by a warning."""
+    """Yield each column whose field the org no longer shows and no warning names."""
     text = "\n".join(facts["warnings"])
     for table, object_name in OBJECTS.items():
         fields = {it.normalize(name) for name in it.shown.entries[object_name]}

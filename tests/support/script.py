@@ -52,7 +52,7 @@ Script = Callable[..., Ended]
 
 
 def in_process(capsys: pytest.CaptureFixture[str]) -> Script:
-    """A caller of ``main(argv)`` that never leaves a handler or a level behind."""
+    """Return a caller of ``main(argv)`` that never leaves a handler or a level behind."""
 
     def run(*argv: str) -> Ended:
         capsys.readouterr()
@@ -69,7 +69,7 @@ def in_process(capsys: pytest.CaptureFixture[str]) -> Script:
 
 
 def process(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> Ended:
-    """The script in a process of its own, with nobody's credentials but those given."""
+    """Run the script in a process of its own, with no credentials but those given."""
     return python(str(SCRIPT), *argv, cwd=cwd, environ=environ)
 
 
@@ -102,7 +102,7 @@ def command(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> 
 
 
 def session_of(server: DemoServer, host: str = "127.0.0.1") -> dict[str, str]:
-    """The environment of somebody who has a session of the served org already."""
+    """Return an environment with a session of the served org."""
     return {
         "SALESFORCE_INSTANCE_URL": f"http://{host}:{server.port}",
         "SALESFORCE_ACCESS_TOKEN": server.token,
@@ -110,7 +110,7 @@ def session_of(server: DemoServer, host: str = "127.0.0.1") -> dict[str, str]:
 
 
 def rows(folder: Path, table: str, dataset: str = "salesforce") -> list[dict[str, Any]]:
-    """The rows of a table of the DuckDB file in a folder; none where there is no such table."""
+    """Return the rows of a table of the DuckDB file in a folder; none where there is no such table."""
     if not (folder / DUCKDB_FILE).exists():
         return []
     with duckdb.connect(str(folder / DUCKDB_FILE)) as held:
@@ -123,7 +123,7 @@ def rows(folder: Path, table: str, dataset: str = "salesforce") -> list[dict[str
 
 
 def ids(folder: Path, table: str, dataset: str = "salesforce") -> set[str]:
-    """The Salesforce ids in such a table; none of them is there twice."""
+    """Return the Salesforce ids in such a table; none of them is there twice."""
     found = [row["id"] for row in rows(folder, table, dataset)]
     assert len(found) == len(set(found))
     return set(found)

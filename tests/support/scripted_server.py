@@ -33,7 +33,7 @@ class Bytes:
 
 
 def answer(status=200, body=b"", headers=None, *, packed=False) -> Bytes:
-    """A well-formed answer; ``body`` may be bytes, text or anything JSON."""
+    """Return a well-formed response; ``body`` may be bytes, text or anything JSON."""
     if not isinstance(body, bytes):
         body = (body if isinstance(body, str) else json.dumps(body)).encode()
     sent = {"Content-Type": "application/json", **(headers or {})}
@@ -112,7 +112,7 @@ def listening(talk: Callable[[socket.socket], None]) -> Iterator[str]:
 
 @contextmanager
 def scripted_server() -> Iterator[Scripted]:
-    """A server on loopback that says what a test tells it to."""
+    """Provide a server on loopback that sends what a test tells it to."""
     made = Scripted()
     with listening(made.talk) as host:
         made.url = f"http://{host}"

@@ -60,15 +60,15 @@ class Story:
         return counts_hide(HeldTables.read(self.synced.pipeline), Shown(self.org))
 
     def held(self, table: str) -> Rows:
-        """The rows of a table, by key."""
+        """Return the rows of a table, by key."""
         return HeldTables.read(self.synced.pipeline).tables[table]
 
     def contact(self, id_: str) -> Row:
-        """A row of ``sf_contacts``."""
+        """Return a row of ``sf_contacts``."""
         return self.held("sf_contacts")[id_]
 
     def life(self, id_: str) -> Row:
-        """A row of ``sf_active_contacts``."""
+        """Return a row of ``sf_active_contacts``."""
         return self.held("sf_active_contacts")[id_]
 
     def relations_of(self, id_: str) -> Rows:
@@ -77,18 +77,18 @@ class Story:
         return {key: row for key, row in rows.items() if row["relation_id"] == id_}
 
     def passive(self) -> str:
-        """A contact that nobody has logged a task on."""
+        """Return a contact without a task."""
         return min(self.org.rows("Contact").keys() - set(self.org.active_ids()))
 
     def newly_active(self, tasks: int = 1) -> tuple[str, list[str]]:
-        """A contact with tasks of its own, held; the contact and the tasks."""
+        """Make a contact with tasks of its own, and hold it; the contact and the tasks."""
         contact = self.passive()
         logged = [self.org.log_task([contact]) for _ in range(tasks)]
         self.run()
         return contact, logged
 
     def relation_of(self, contact: str) -> str:
-        """The id of a relation that points at a contact."""
+        """Return the id of a relation that points at a contact."""
         rows = self.org.rows("TaskWhoRelation")
         return next(id_ for id_, row in rows.items() if row["RelationId"] == contact)
 

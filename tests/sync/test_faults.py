@@ -56,6 +56,7 @@ def assert_whole(org: DemoOrg, synced: Synced) -> None:
     assert set(org.rows("Task", ids=named)) <= set(synced.rows("sf_activities"))
 
 
+@pytest.mark.deep
 def test_a_sync_that_a_misfortune_befalls_is_complete_or_says_why() -> None:
     """A whole sync each, judged row by row; after one that stopped, the next run completes."""
     verdicts = [one for some in played(IN_CI) for one in some]

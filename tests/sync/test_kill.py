@@ -14,7 +14,7 @@ from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.source import salesforce_targeted
 from tests.conftest import Synced
 from tests.matrices.kills import STATEMENTS
-from tests.support.killing import Call, Field, Instant, Step
+from tests.support.kills import Call, Field, Instant, Step
 
 # The rows are in the staging table, and dlt has not noted it yet.
 STAGED = Step("^rename .* to .*/.pending_transitions/sf_contacts.*parquet")
@@ -33,6 +33,7 @@ def duckdb_field(org: DemoOrg, server: DemoServer, tmp_path: Path) -> Field:
     return Field(tmp_path / "killed", org, server)
 
 
+@pytest.mark.deep
 def test_a_run_killed_at_a_call_or_a_step_is_made_good_by_the_next(duckdb_field: Field) -> None:
     """Calls, extract, normalize, load: the same tables as without a kill, and no call wasted."""
     outcomes = [duckdb_field.outcome(instant) for instant in IN_CI]
@@ -61,6 +62,7 @@ def test_a_first_run_killed_while_dlt_makes_its_folders(org: DemoOrg, synced: Sy
     assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_a_run_killed_in_mid_statement_is_made_good_by_the_next(
     org: DemoOrg, server: DemoServer, tmp_path: Path, postgres: str
@@ -74,6 +76,7 @@ def test_a_run_killed_in_mid_statement_is_made_good_by_the_next(
     assert [] == [str(one.instant) for one in outcomes if not one.killed]
 
 
+@pytest.mark.deep
 def test_a_bulk_job_left_behind_is_resumed_or_deleted(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:
@@ -86,6 +89,7 @@ def test_a_bulk_job_left_behind_is_resumed_or_deleted(
     assert () == outcome.orphans
 
 
+@pytest.mark.deep
 def test_why_a_contact_left_is_known_though_only_the_relations_were_merged(
     duckdb_field: Field,
 ) -> None:

@@ -15,7 +15,7 @@ from tests.conftest import BOTH, Synced
 
 
 def other_machine(synced: Synced, tmp_path: Path, credentials: SessionCredentials) -> Synced:
-    """A pipeline on the same dataset, with a working folder of its own."""
+    """Return a pipeline on the same dataset, with a working folder of its own."""
     made = dlt.pipeline(
         "synced",
         destination=synced.pipeline.destination,

@@ -40,13 +40,13 @@ class Gate(Latency):
 
 
 def environment(server: DemoServer, machine: Path, url: str | None = None) -> dict[str, str]:
-    """What a machine says: dlt's folder on it, a session of the org, perhaps a database."""
+    """Return a machine's environment: dlt's folder on it, a session of the org, perhaps a database."""
     where = {} if url is None else {"DESTINATION__POSTGRES__CREDENTIALS": url}
     return {**session_of(server), "DLT_DATA_DIR": str(machine / "dlt"), **where}
 
 
 def started(cwd: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
-    """A run of the script that goes on while the test does."""
+    """Start the script; it runs on while the test does."""
     cwd.mkdir(exist_ok=True)
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), "--json"],
@@ -73,7 +73,7 @@ def ended(running: subprocess.Popen[str]) -> Ended:
 
 @contextmanager
 def at_work(org: DemoOrg, cwd: Path, environ: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """A run that stands in the middle of its calls until the block ends."""
+    """Hold a run in the middle of its calls until the block ends."""
     gate = org.latency = Gate()
     running = started(cwd, environ)
     try:
@@ -86,7 +86,7 @@ def at_work(org: DemoOrg, cwd: Path, environ: Mapping[str, str]) -> Iterator[sub
 
 
 def refused(second: Ended, *words: str) -> None:
-    """A run stopped before it did anything, with exit 3 and these words."""
+    """Assert that a run stopped before it did anything, with exit 3 and these words."""
     said = second.facts["error"]
 
     assert (3, "partial", 0) == (
@@ -113,6 +113,7 @@ def test_a_second_run_on_the_same_machine_stops(
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts")
 
 
+@pytest.mark.deep
 def test_two_working_folders_do_not_load_into_one_duckdb_file_at_once(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_two_machines_do_not_load_into_one_dataset_at_once(
     Story(org, observer).run()
 
 
+@pytest.mark.deep
 def test_a_run_waits_while_another_makes_the_working_folder(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:
@@ -166,6 +168,7 @@ def test_a_run_waits_while_another_makes_the_working_folder(
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts")
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_runs_that_start_together_corrupt_nothing(
     request: pytest.FixtureRequest,
@@ -186,6 +189,7 @@ def test_runs_that_start_together_corrupt_nothing(
     Story(org, observer).run()
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_a_package_left_on_one_machine_does_no_harm_after_a_run_on_another(
     request: pytest.FixtureRequest,
@@ -284,6 +288,7 @@ def test_an_idle_lock_is_not_taken_away(
             run_lock.alone(two).__enter__()
 
 
+@pytest.mark.deep
 def test_a_pipeline_made_before_another_run_ended_goes_on_from_there(
     request: pytest.FixtureRequest, org: DemoOrg, tmp_path: Path, synced: Synced
 ) -> None:

@@ -29,7 +29,7 @@ def look(synced: Synced) -> dict[str, Any]:
 
 
 def causes(facts: dict[str, Any]) -> dict[str, int]:
-    """The causes that were found, with their counts."""
+    """Return the causes that were found, with their counts."""
     return {cause: facts["drift"][cause] for cause in CAUSES if facts["drift"][cause]}
 
 

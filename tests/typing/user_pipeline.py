@@ -50,7 +50,7 @@ def from_code() -> None:
 
 
 def on_the_demo_org() -> None:
-    """Tests of the user's own run against the demo org."""
+    """Run a user's own tests against the demo org."""
     with serve(DemoOrg.tiny()) as server:
         assert_type(server.url, str)
         salesforce_targeted(SessionCredentials(instance_url=server.url, access_token=server.token))

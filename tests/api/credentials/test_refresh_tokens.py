@@ -10,7 +10,7 @@ import pytest
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.demo_org import DemoOrg, serve
 from tests.support.script import ROOT
-from tests.support.signing_in import EVERYTHING, credentials, environ, form
+from tests.support.sign_in import EVERYTHING, credentials, environ, form
 
 
 def refreshing(server, tmp_path, **more):
@@ -160,6 +160,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path):
     assert ["token.json"] == [path.name for path in tmp_path.iterdir()]
 
 
+@pytest.mark.deep
 def test_processes_that_start_together_all_sign_in(tmp_path):
     """Six processes with one single-use token: each uses what the one before it was given."""
     org = DemoOrg.tiny()

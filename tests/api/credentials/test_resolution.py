@@ -6,7 +6,7 @@ from salesforce_targeted.api import credentials as ways
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.credentials import resolution
 from salesforce_targeted.api.login import Session
-from tests.support.signing_in import EVERYTHING, SECRETS, credentials
+from tests.support.sign_in import EVERYTHING, SECRETS, credentials
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the fake sf is 
 
 @pytest.fixture
 def sf(tmp_path, monkeypatch):
-    """A Salesforce CLI on the PATH."""
+    """Provide a Salesforce CLI on the PATH."""
     return Sf(tmp_path / "bin", monkeypatch)
 
 

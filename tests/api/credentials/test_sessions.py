@@ -7,7 +7,7 @@ import pytest
 
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
-from tests.support.answered import OK
+from tests.support.responses import OK
 
 
 def test_nothing_is_asked_before_it_is_needed(client, tokens):

@@ -11,7 +11,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import oauth
 from salesforce_targeted.api.login import Session
-from tests.support.signing_in import credentials, environ, form
+from tests.support.sign_in import credentials, environ, form
 
 
 def test_client_credentials(endpoint, server, granted):

@@ -7,7 +7,7 @@ import pytest
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.login import refused_token
 from salesforce_targeted.api.models import Response
-from tests.support.signing_in import EVERYTHING, SECRETS, credentials, environ, form
+from tests.support.sign_in import EVERYTHING, SECRETS, credentials, environ, form
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ CONTACTS = "salesforce.sf_contacts"
 
 
 def tell(url: str, *statements: str) -> list[Any]:
-    """What the owner of the database says to it; the rows of the last statement."""
+    """Run statements as the owner of the database; the rows of the last one."""
     with closing(psycopg2.connect(url)) as connection:
         connection.autocommit = True
         with connection.cursor() as cursor:
@@ -30,13 +30,13 @@ def tell(url: str, *statements: str) -> list[Any]:
 
 
 def something_happens(org: DemoOrg) -> None:
-    """An edit, a new contact and a new task: every table has something to load."""
+    """Edit a contact, add one and log a task: every table has something to load."""
     org.edit("Contact", org.active_ids()[0], LastName="Edited")
     org.log_task([org.add_contact(LastName="Fresh"), org.active_ids()[1]])
 
 
 def at(url: str, folder: Path, credentials: Any) -> Synced:
-    """A pipeline into a database of the test's own."""
+    """Return a pipeline into a database of the test's own."""
     load_settings("synced")
     pipeline = dlt.pipeline(
         "synced",
@@ -48,7 +48,7 @@ def at(url: str, folder: Path, credentials: Any) -> Synced:
 
 
 def failed_with(outcome: Outcome, *words: str) -> None:
-    """The run failed, and its one paragraph has these words and no traceback."""
+    """Assert that the run failed, and that its one paragraph has these words and no traceback."""
     said = str(outcome.facts["error"])
 
     assert "failed" == outcome.facts["status"], said
@@ -58,7 +58,7 @@ def failed_with(outcome: Outcome, *words: str) -> None:
 
 
 def mended(org: DemoOrg, synced: Synced) -> dict[str, Any]:
-    """The next run succeeds, and then every cell of every table is the org's; its report."""
+    """Run once more, successfully; every cell is then the org's. Return the report."""
     before = HeldTables.read(synced.pipeline)
     facts = synced.ok()
     found = whole(Comparison(synced.pipeline, org, before), facts)

@@ -145,7 +145,7 @@ class Outcome:
         return whole and not self.litter and self.calls[1] <= self.undisturbed + 2
 
     def line(self) -> str:
-        """A row of the matrix."""
+        """Return a row of the matrix."""
         found = "same" if self.survived else "DIFFERS"
         left = f"{len(self.orphans)} Bulk job left in the org" if self.orphans else ""
         return (
@@ -245,7 +245,7 @@ class Field:
         )  # fmt: skip
 
     def run(self) -> Ended:
-        """A run that nobody kills."""
+        """Run without a kill."""
         return process("--json", *self.argv, cwd=self.folder, environ=self.environ)
 
     def steps(self) -> list[str]:
@@ -281,7 +281,7 @@ class Field:
         return code == -9
 
     def tables(self) -> Tables:
-        """What is held, but for the moments of runs, the runs themselves, and dlt's tables."""
+        """Return what is held, but for the moments of runs, the runs themselves, and dlt's tables."""
         with closing(self._connection()) as connection:
             cursor = connection.cursor()
             cursor.execute(
@@ -378,7 +378,7 @@ def _plain(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _readable(line: str) -> str:
-    """A step without the names that chance gave its files."""
+    """Return a step without the names that chance gave its files."""
     text = line.partition(" ")[2].replace("load_package_state", "state")
     text = re.sub(r"\b[0-9]{10}\.[0-9]+\b", "PACKAGE", text)
     return re.sub(r"\b[0-9a-f]{10,16}(\.0)?\b", "*", text)

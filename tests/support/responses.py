@@ -1,4 +1,4 @@
-"""Answers that several tests have an org give, and what they ask for."""
+"""Responses that several tests have an org give, and what they ask for."""
 
 import json
 

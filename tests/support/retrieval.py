@@ -28,7 +28,7 @@ BOTH_LIMITS = pytest.mark.parametrize("limits", [TINY, DOCUMENTED], ids=["tiny",
 
 @contextmanager
 def client_of(credentials: SessionCredentials, limits: Limits) -> Iterator[SalesforceClient]:
-    """A client that keeps these limits and does not wait between attempts."""
+    """Provide a client that keeps these limits and does not wait between attempts."""
     client = SalesforceClient(credentials, limits=limits, sleep=lambda _seconds: None)
     try:
         yield client
@@ -44,7 +44,7 @@ def columns_in(org: DemoOrg, object_name: str = "Contact") -> Columns:
 def retrieve(
     credentials: SessionCredentials, limits: Limits, way: Api | str, ids: Sequence[str], of: Columns
 ) -> list[Retrieved]:
-    """What became of the ids, asked for in this order, by a way that is forced."""
+    """Retrieve the ids in this order, by a way that is forced."""
     force = way if isinstance(way, Api) else Api.BULK
     plan = cheapest(of.object_name, of.fields, len(ids), limits=limits, force=force)
     if way == BULK_SCAN:
@@ -60,7 +60,7 @@ def rows_of(answers: Sequence[Retrieved]) -> pa.Table | None:
 
 
 def ids_of(answers: Sequence[Retrieved]) -> list[str]:
-    """The ids of all rows, in the order in which they came."""
+    """Return the ids of all rows, in the order in which they came."""
     return [id_ for one in answers for id_ in one.batch.table.column("id").to_pylist()]
 
 
@@ -72,6 +72,6 @@ def gone_of(answers: Sequence[Retrieved]) -> dict[str, Gone]:
 
 
 def hostile_first(org: DemoOrg) -> list[str]:
-    """The active contacts, the hostile one and the empty one at the front."""
+    """Return the active contacts, the hostile one and the empty one at the front."""
     first = [org.hostile_id, org.empty_id]
     return [*first, *(id_ for id_ in org.active_ids() if id_ not in first)]

@@ -25,7 +25,7 @@ JUNCTIONS = pytest.mark.parametrize(
 
 
 def shown(org: DemoOrg, junction: Junction) -> dict[str, dict[str, str | None]]:
-    """The relations as the org shows them, by id, made here of its rows."""
+    """Return the relations as the org shows them, by id, made here of its rows."""
     rows = org.rows(junction.object_name)
     if junction is SHARED_ACTIVITIES:
         return {id_: {name: row[name] for name in FIELDS} for id_, row in rows.items()}
@@ -40,7 +40,7 @@ def shown(org: DemoOrg, junction: Junction) -> dict[str, dict[str, str | None]]:
 
 
 def columns_in(org: DemoOrg, junction: Junction = SHARED_ACTIVITIES) -> Columns:
-    """The columns of relations, as a run makes them of what the org describes."""
+    """Return the columns of relations, as a run makes them of what the org describes."""
     described = {"name": junction.object_name, "fields": org.fields(junction.object_name)}
     if junction is TASK_WHO_ID:
         described = queries.describe_of_task_relations(described)
@@ -48,7 +48,7 @@ def columns_in(org: DemoOrg, junction: Junction = SHARED_ACTIVITIES) -> Columns:
 
 
 def rows_in(batches: Iterable[Batch]) -> list[dict[str, Any]]:
-    """The rows of some batches with the values of FIELDS, as Salesforce spells them."""
+    """Return the rows of some batches with the values of FIELDS, as Salesforce spells them."""
     return [
         {"Id": row["id"], "SystemModstamp": _as_salesforce(row["SystemModstamp"])}
         | {name: row[name] for name in ("RelationId", "TaskId", "Type")}
@@ -71,17 +71,17 @@ def moment(text: str) -> datetime:
 
 
 def stamps(rows: dict[str, dict[str, str | None]]) -> list[str]:
-    """The rows' stamps, ascending."""
+    """Return the rows' stamps, ascending."""
     return sorted(str(row["SystemModstamp"]) for row in rows.values())
 
 
 def groups_of(client: SalesforceClient, per_call: int) -> SalesforceClient:
-    """The client, as if Salesforce answered so many groups a call."""
+    """Return the client, as if Salesforce answered so many groups a call."""
     client.limits = replace(client.limits, groups_per_query=per_call)
     return client
 
 
 def pages_of(client: SalesforceClient, rows: int) -> SalesforceClient:
-    """The client, as if Salesforce answered so many rows a page."""
+    """Return the client, as if Salesforce answered so many rows a page."""
     client.limits = replace(client.limits, rows_per_query_page=rows)
     return client

@@ -17,5 +17,5 @@ JSON_BYTES, CSV_BYTES = 2 + 8 + 2 * 12, 2 * 9  # of a record with FIELDS
 
 
 def tiny(ids: int, in_org: int = 0, latency: Latency = PLAIN, **how: int | Api | None) -> Plan:
-    """A plan for so many ids with the limits of tests."""
+    """Return a plan for so many ids with the limits of tests."""
     return cheapest("Contact", FIELDS, ids, in_org, limits=TINY, latency=latency, **how)  # type: ignore[arg-type]

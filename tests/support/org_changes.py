@@ -1,4 +1,4 @@
-"""What can happen in an org between two runs, as rules of a state machine; each says a sentence.
+"""What can happen in an org between two runs, as rules of a state machine; each writes a sentence.
 
 Every row of the table "What an org does" is a rule here. ``pick`` chooses among what the org has at
 that moment; ``late`` commits the change with stamps that far in the past, up to the lag.
@@ -66,7 +66,7 @@ class Happenings(RuleBasedStateMachine):
         return list(self.org.rows(name))
 
     def who(self, pick: int) -> str:
-        """A contact that our user sees; every other pick is an active one."""
+        """Return a contact that our user sees; every other pick is an active one."""
         live = self.live("Contact")
         active = set(self.org.active_ids()) & set(live)
         return str(self.one_of(active if pick % 2 and active else live, pick // 2))

@@ -90,7 +90,7 @@ class Targeted(Synced):
 
 
 def cells(org: DemoOrg, object_name: str, ids: list[str]) -> dict[str, dict[str, Any]]:
-    """What the org shows of some records, as the destination holds it."""
+    """Return what the org shows of some records, as the destination holds it."""
     kinds = {entry["name"]: entry["type"] for entry in org.fields(object_name)}
     return {
         id_: {
