@@ -47,8 +47,11 @@ class AnotherRunError(SalesforceError):
 
 
 @contextmanager
-def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
+def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
     """Be the only run on a pipeline's working folder and dataset until the block ends.
+
+    Yields:
+        The psycopg2 connection that holds the dataset's lock; None outside PostgreSQL.
 
     Raises:
         AnotherRunError: somebody is at work already; says who, as far as the system tells.
@@ -61,9 +64,7 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
         if (database := duckdb_file(pipeline)) is not None:
             lock = database.with_name(f"{database.name}.lock")
             stack.enter_context(_file_lock(lock, f"the database {database}"))
-        if is_postgres(pipeline):
-            stack.enter_context(_advisory_lock(pipeline))
-        yield
+        yield stack.enter_context(_advisory_lock(pipeline)) if is_postgres(pipeline) else None
 
 
 @contextmanager
@@ -146,7 +147,7 @@ def _holder(path: Path) -> str:
 
 
 @contextmanager
-def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
+def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
     """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that can't merge."""
     import psycopg2  # not needed where the data goes elsewhere
 
@@ -173,7 +174,7 @@ def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
             if not _first(cursor)[0]:
                 cursor.execute(_HOLDER, [key, key])
                 raise _at_work(pipeline, cursor.fetchone())
-        yield
+        yield connection
     finally:
         connection.close()
 
