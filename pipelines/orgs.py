@@ -22,16 +22,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import field
 from datetime import datetime
 from re import compile as pattern
 from typing import Any
 
 import dlt
-from dlt.common.configuration import configspec, inject_section, resolve_configuration
+from dlt.common.configuration import configspec, resolve_configuration
 from dlt.common.configuration.specs import BaseConfiguration
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from dlt.sources import DltSource
 
@@ -102,7 +101,7 @@ def pipeline_of(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
     # After dlt has made its logger. Its errors quote whole rows of people.
     logging.getLogger("dlt").setLevel(logging.CRITICAL)
     logging.getLogger("dlt").addFilter(quotes_no_row)
-    with section_of(name):
+    with configuration.section_of(name):
         with configuration.usable_destination(), run_lock.attaching(name, folder):
             made = dlt.pipeline(
                 name,
@@ -138,7 +137,7 @@ def source_of(pipeline: dlt.Pipeline, **given: Any) -> DltSource:
     Raises:
         ConfigurationError: nothing in the org's section says how to sign in.
     """
-    with section_of(pipeline.pipeline_name):
+    with configuration.section_of(pipeline.pipeline_name):
         return salesforce_targeted(credentials_of(pipeline), **given)
 
 
@@ -152,11 +151,6 @@ def credentials_of(pipeline: dlt.Pipeline) -> Any:
             f" {section.upper().replace('.', '__')}__LOGIN_URL and so on.",
         )
     return configuration.credentials()
-
-
-def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
-    """Return a block in which a pipeline's own section comes before the other settings."""
-    return inject_section(ConfigSectionContext(pipeline_name=pipeline_name))
 
 
 def newest(pipeline: dlt.Pipeline, column: str, where: str) -> datetime | None:

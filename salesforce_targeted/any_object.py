@@ -21,7 +21,7 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.extract.resources import Runs, of_run, of_target
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.settings import Scope, settings_of
+from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import Where, target_of
 
 _TAKEN = (CONTACTS, ACTIVE_CONTACTS, RELATIONS, TASKS, USERS, REJECTED_RECORDS, SYNC_RUNS)
@@ -90,15 +90,15 @@ def targeted(
             f"a limit counts relations, and {target.discovered_by.object_name} is not read",
             remedy="Leave it out, or narrow `where`.",
         )
-    settings = settings_of(
-        since,
-        fields,
-        refresh_call_budget,
-        full_refresh_days,
-        daily_call_reserve,
-        calls_per_run,
-        api,
-        id_column,
+    settings = Settings.parse(
+        since=since,
+        fields=fields,
+        refresh_call_budget=refresh_call_budget,
+        full_refresh_days=full_refresh_days,
+        daily_call_reserve=daily_call_reserve,
+        calls_per_run=calls_per_run,
+        api=api,
+        id_column=id_column,
     )
 
     def resources(

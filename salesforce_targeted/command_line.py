@@ -79,6 +79,9 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
     scope = selection.scope(args)
     only = selection.only(args.only)
     with _busy(args, screen, "starting"):  # dlt takes a second to import
+        from salesforce_targeted.sync import configuration
+
+        stack.enter_context(configuration.section_of(PIPELINE_NAME))
         credentials = _credentials(args, stack)
         pipeline = None if args.sign_in else _pipeline(args, screen, args.pipelines_dir)
     if pipeline is None:

@@ -1,4 +1,4 @@
-"""What a run is configured to do (Settings) and asked to do this time (Scope), checked."""
+"""Hold what a run is configured to do (Settings) and asked to do this time (Scope), checked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
-
-import pendulum
+from typing import Any, Self
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
@@ -16,10 +15,10 @@ from salesforce_targeted.api.limits import DOCUMENTED, Limits
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What a run looks at, where that is not the default (all that changed since the last run).
+    """Say what a run looks at, where that is not the default (all that changed since the last run).
 
     Attributes:
-        full: Everything anew.
+        full: Everything is read again.
         since: Only relations and contacts modified since; the stored cursor stays where it is.
         limit: At most so many relations, the oldest first; the cursor follows what was loaded.
         allow_shrink: Go on although discovery returned far fewer contacts than are held.
@@ -38,17 +37,17 @@ class Scope:
 
     @property
     def complete(self) -> bool:
-        """Whether the run sees all relations, so that what it doesn't see is not there."""
+        """Tell whether the run sees all relations, so that what it doesn't see is not there."""
         return self.since is None and self.limit is None and not self.retry_rejected
 
     @property
     def discovers(self) -> bool:
-        """Whether the run asks the org who is active, beside those whom its relations name."""
+        """Tell whether the run reads who is active, besides those whom its relations name."""
         return self.limit is None and not self.retry_rejected
 
     @property
     def mode(self) -> str:
-        """The report's word for it."""
+        """Give the report's word for it."""
         if self.retry_rejected:
             return "retry_rejected"
         if self.full:
@@ -58,7 +57,13 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The source's parameters, as configured; see :func:`salesforce_targeted.source`."""
+    """The source's parameters; the one declaration of their names, types and defaults.
+
+    What each means is said at :func:`salesforce_targeted.source.salesforce_targeted`.
+
+    Raises:
+        ConfigurationError: a value that can't be meant.
+    """
 
     since: datetime | None = None
     fields: tuple[str, ...] | None = None
@@ -69,52 +74,41 @@ class Settings:
     api: Api | None = None
     id_column: str = "id"
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.daily_call_reserve < 1:
+            raise ConfigurationError(
+                f"daily_call_reserve = {self.daily_call_reserve} is not a share of the org's calls",
+                remedy="Write it as 0.1 for ten per cent.",
+            )
+        if self.calls_per_run is not None and self.calls_per_run < 1:
+            raise ConfigurationError(
+                f"calls_per_run = {self.calls_per_run} leaves no call to a run",
+                remedy="Leave it unset for as many as the day allows.",
+            )
 
-def settings_of(
-    since: str | datetime | None,
-    fields: Sequence[str] | None,
-    refresh_call_budget: int,
-    full_refresh_days: int,
-    daily_call_reserve: float,
-    calls_per_run: int | None,
-    api: str | None,
-    id_column: str,
-) -> Settings:
-    """The source's parameters, checked.
-
-    Raises:
-        ConfigurationError: one of them can't be meant that way.
-    """
-    if not 0 <= daily_call_reserve < 1:
-        raise ConfigurationError(
-            f"daily_call_reserve = {daily_call_reserve} is not a share of the org's calls",
-            remedy="Write it as 0.1 for ten per cent.",
-        )
-    if calls_per_run is not None and calls_per_run < 1:
-        raise ConfigurationError(
-            f"calls_per_run = {calls_per_run} leaves no call to a run",
-            remedy="Leave it unset for as many as the day allows.",
-        )
-    return Settings(
-        since=moment(since),
-        fields=tuple(fields) if fields else None,
-        refresh_call_budget=refresh_call_budget,
-        full_refresh_days=full_refresh_days,
-        daily_call_reserve=daily_call_reserve,
-        calls_per_run=calls_per_run,
-        api=_api(api),
-        id_column=id_column,
-    )
+    @classmethod
+    def parse(
+        cls,
+        *,
+        since: str | datetime | None = None,
+        fields: Sequence[str] | None = None,
+        api: str | None = None,
+        **numbers_and_names: Any,
+    ) -> Self:
+        """Make settings of what people write: a date as text, an API by its name."""
+        return cls(
+            since=moment(since), fields=tuple(fields) if fields else None, api=_api(api),
+            **numbers_and_names,
+        )  # fmt: skip
 
 
 def moment(text: str | datetime | None) -> datetime | None:
-    """A date or an instant that somebody typed, in UTC where no zone is given."""
+    """Read a date or an instant in ISO 8601, in UTC where no zone is given."""
     if text is None:
         return None
-    if isinstance(text, datetime):
-        return text if text.tzinfo else text.replace(tzinfo=UTC)
     try:
-        return pendulum.parse(text, tz="UTC")  # type: ignore[return-value]
+        read = text if isinstance(text, datetime) else datetime.fromisoformat(text)
+        return read if read.tzinfo else read.replace(tzinfo=UTC)
     except ValueError:
         raise ConfigurationError(
             f"since = {text!r} is not a date",

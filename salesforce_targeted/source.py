@@ -32,7 +32,7 @@ from salesforce_targeted.extract.run import Run
 from salesforce_targeted.extract.stages import one_at_a_time
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.retrieval.results import Refreshed
-from salesforce_targeted.settings import Scope, settings_of
+from salesforce_targeted.settings import Scope, Settings
 
 
 @dlt.source(name="salesforce_targeted", max_table_nesting=0)
@@ -72,15 +72,15 @@ def salesforce_targeted(
         (``sf_active_contacts``), ``rejected_record`` (``sf_rejected_records``) and ``sync_run``
         (``sf_sync_runs``). All are merged by key (upsert); columns of others are left alone.
     """
-    settings = settings_of(
-        since,
-        fields,
-        refresh_call_budget,
-        full_refresh_days,
-        daily_call_reserve,
-        calls_per_run,
-        api,
-        id_column,
+    settings = Settings.parse(
+        since=since,
+        fields=fields,
+        refresh_call_budget=refresh_call_budget,
+        full_refresh_days=full_refresh_days,
+        daily_call_reserve=daily_call_reserve,
+        calls_per_run=calls_per_run,
+        api=api,
+        id_column=id_column,
     )
     runs = Runs(credentials, settings, scope or Scope(), ledger)
     to_tasks = _reference("TaskId", TASKS, id_column)

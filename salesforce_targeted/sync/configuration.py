@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, get_type_hints
 
 import dlt
-from dlt.common.configuration import with_config
+from dlt.common.configuration import (
+    configspec,
+    inject_section,
+    resolve_configuration,
+    with_config,
+)
+from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.providers.toml import TomlProviderReadException
+from dlt.common.configuration.specs import BaseConfiguration
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
 from salesforce_targeted.api.credentials import SessionCredentials
@@ -24,12 +36,14 @@ from salesforce_targeted.api.credentials.resolution import (
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
-from salesforce_targeted.settings import Settings, settings_of
+from salesforce_targeted.settings import Settings
 
 DUCKDB_FILE = "targeted_contacts.duckdb"
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
-_SECTION = f"sources.{SCHEMA_NAME}"
+# Where dlt looks for the source's own parameters: its module and its name; it also looks in
+# [sources.salesforce_targeted], in [sources] and, first, under the pipeline's name.
+_SECTIONS = ("sources", "source", SCHEMA_NAME)
 
 
 def credentials() -> SalesforceCredentials:
@@ -70,50 +84,97 @@ def _missing_settings() -> str:
     held = [
         setting
         for setting, variable in ENVIRONMENT.items()
-        if os.environ.get(variable, "").strip() or _has(f"{_SECTION}.credentials.{setting}")
+        if os.environ.get(variable, "").strip()
+        or _has(f"sources.{SCHEMA_NAME}.credentials.{setting}")
     ]
     if not held:
         return ""
     return f"{missing_settings(held)} (set: {', '.join(ENVIRONMENT[n] for n in held)})"
 
 
-@with_config(sections=("sources", SCHEMA_NAME))
+@with_config(sections=_SECTIONS)
 def _credentials(credentials: SalesforceCredentials = dlt.secrets.value) -> SalesforceCredentials:
     return credentials
 
 
-@with_config(sections=("sources", SCHEMA_NAME))
-def settings(
-    since: Optional[str] = None,
-    fields: Optional[list[str]] = None,
-    refresh_call_budget: int = 100,
-    full_refresh_days: int = 7,
-    daily_call_reserve: float = 0.1,
-    calls_per_run: Optional[int] = None,
-    api: Optional[str] = None,
-    id_column: str = "id",
-) -> Settings:
-    """The source's settings, as it would find them itself."""
-    return settings_of(
-        since,
-        fields,
-        refresh_call_budget,
-        full_refresh_days,
-        daily_call_reserve,
-        calls_per_run,
-        api,
-        id_column,
+# The settings as dlt reads them: what ends as another type stands in files as text or a list.
+_SettingsSpec: Any = configspec(
+    type(
+        "TargetedSettings",
+        (BaseConfiguration,),
+        {setting.name: setting.default for setting in fields(Settings)}
+        | {
+            "__annotations__": get_type_hints(Settings)
+            | {"since": Optional[str], "fields": Optional[list[str]], "api": Optional[str]}
+        },
     )
+)
 
 
-def statistics() -> dict[str, str]:
-    """Statistic name to SQL condition over ``sf_contacts``."""
-    found: Any = dlt.config.get(f"{_SECTION}.statistics")
-    return {str(name): str(condition) for name, condition in dict(found or {}).items()}
+def settings(**given: Any) -> Settings:
+    """Resolve the source's settings as dlt resolves them for the source.
+
+    Args:
+        given: Settings that count before the configured ones.
+    """
+    found = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)
+    return Settings.parse(**found)
+
+
+@with_config(sections=_SECTIONS)
+def statistics(statistics: Optional[dict[str, Any]] = None) -> dict[str, str]:
+    """Read the configured statistics: name to SQL condition over ``sf_contacts``."""
+    return {str(name): str(condition) for name, condition in (statistics or {}).items()}
+
+
+def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
+    """Open a block in which a pipeline's own section of the configuration counts first.
+
+    ``[targeted_contacts.destination.postgres]`` then wins over ``[destination.postgres]``.
+
+    Raises:
+        ConfigurationError: a file of dlt's configuration can't be read.
+    """
+    _check_files()
+    return inject_section(ConfigSectionContext(pipeline_name=pipeline_name))
+
+
+def _check_files() -> None:
+    """Let dlt read its files; name the one that it can't read, and why.
+
+    Source: TOML 1.0, "Spec" (a document is UTF-8; nothing allows a byte order mark).
+    """
+    try:
+        dlt.secrets.get("runtime")
+    except TomlProviderReadException as error:
+        for path in error.full_paths:
+            if Path(path).is_file() and (fault := _fault_of(Path(path).read_bytes())):
+                raise ConfigurationError(
+                    f"{path} can't be read: {fault[0]}", remedy=fault[1]
+                ) from error
+        raise ConfigurationError(
+            f"{error.file_name} can't be read", remedy=f"Look at {' and '.join(error.full_paths)}."
+        ) from error
+
+
+def _fault_of(file: bytes) -> tuple[str, str] | None:
+    """Say what keeps a file from being TOML, and the remedy; None where it is TOML."""
+    if file.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return (
+            "it begins with a byte order mark, which some editors write",
+            "Save it as UTF-8 without a byte order mark.",
+        )
+    try:
+        tomllib.loads(file.decode())
+    except UnicodeDecodeError:
+        return "it is not UTF-8", "Save it as UTF-8."
+    except tomllib.TOMLDecodeError as error:
+        return f"it is not TOML: {error}", "Correct that line."
+    return None
 
 
 def destination(chosen: str | None, *, demo: bool) -> Any:
-    """Where the data goes; decided before anything is read from the org.
+    """Choose where the data goes, before anything is read from the org.
 
     Returns:
         A destination or its name, or None where dlt's own configuration names one.
@@ -121,8 +182,7 @@ def destination(chosen: str | None, *, demo: bool) -> Any:
     if chosen and chosen != "duckdb":
         return chosen
     if not chosen and not demo:
-        named = ("destination_name", "destination_type")
-        if any(os.environ.get(name.upper()) or dlt.config.get(name) for name in named):
+        if _names_a_destination(pipeline_name=_pipeline_name() or ""):
             return None
         if _has("destination.postgres.credentials"):
             return "postgres"
@@ -130,6 +190,16 @@ def destination(chosen: str | None, *, demo: bool) -> Any:
         return "duckdb"
     # An explicit path: dlt's own default remembers the folder of the first run.
     return dlt.destinations.duckdb(str(Path.cwd() / DUCKDB_FILE))
+
+
+# Sections as dlt.pipeline() has them.
+@with_config(sections=("pipelines",), section_arg_name="pipeline_name")
+def _names_a_destination(
+    pipeline_name: str,  # noqa: ARG001  # dlt looks in the section that it names
+    destination_type: Optional[str] = None,
+    destination_name: Optional[str] = None,
+) -> bool:
+    return bool(destination_type or destination_name)
 
 
 @contextmanager
@@ -216,11 +286,16 @@ def load_settings(pipeline_name: str) -> None:
             dlt.config[key] = value
 
 
+def _pipeline_name() -> str | None:
+    return Container()[ConfigSectionContext].pipeline_name
+
+
 def _has(key: str) -> bool:
-    prefix = key.upper().replace(".", "__")
-    if any(name == prefix or name.startswith(f"{prefix}__") for name in os.environ):
-        return True
-    try:
-        return dlt.secrets.get(key) is not None
-    except ConfigurationException:
-        return False
+    """Tell whether a key or anything below it is set, for all pipelines or for this one."""
+    keys = [key, *([f"{name}.{key}"] if (name := _pipeline_name()) else [])]
+    prefixes = [name.upper().replace(".", "__") for name in keys]
+    return any(
+        variable == prefix or variable.startswith(f"{prefix}__")
+        for variable in os.environ
+        for prefix in prefixes
+    ) or any(dlt.config.get(name) is not None for name in keys)

@@ -1,70 +1,85 @@
-"""A run that waits for a lock in PostgreSQL says who holds it, and does not wait for ever.
+"""Say who keeps the load waiting in PostgreSQL, and end a wait that takes too long.
 
-A ``BEGIN`` that somebody forgot in a console keeps a merge waiting until that console is closed,
-and nothing would tell the scheduler. A thread beside the run looks at who waits and logs it;
-when patience is used up it cancels the statement that waits, so that the run ends and says why.
+A ``BEGIN`` that is left open in a console keeps a merge waiting until that console is closed, and
+nothing would tell the scheduler. While a run waits, the connection that holds its advisory lock
+looks at ``pg_locks`` every few seconds.
+
+Rules:
+- Sessions of the run are those that look like the looking one (user, address, application) and
+  hold or want a lock on a table of the dataset or of its staging dataset. That holds behind a
+  pooler, too, and whatever application the URL names.
+- A look never ends the transaction, for the advisory lock goes with it.
+
+Source: PostgreSQL Documentation, "pg_locks", "pg_stat_activity", "Server Signaling Functions".
 """
 
 from __future__ import annotations
 
 import logging
-import os
 import threading
-import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import dlt
 
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.sync.run_lock import dsn, is_postgres
 
 logger = logging.getLogger("salesforce_targeted")
 
 PATIENCE_SECONDS = 600.0
 _LOOK_SECONDS = 5.0
-# libpq reads it for each connection that names no application: dlt's and ADBC's both go through it.
-_APPLICATION = "PGAPPNAME"
 
-# Those of ours that wait, and for each one that keeps it waiting.
 _WAITS = """
     SELECT w.pid, l.relation::regclass::text, extract(epoch FROM clock_timestamp() - l.waitstart),
            h.pid, coalesce(nullif(h.application_name, ''), 'a program without a name'),
            h.usename, h.state, h.xact_start
-    FROM pg_stat_activity w
+    FROM pg_stat_activity me
+    JOIN pg_stat_activity w ON w.pid <> me.pid AND w.datid = me.datid AND w.usesysid = me.usesysid
+        AND w.client_addr IS NOT DISTINCT FROM me.client_addr
+        AND w.application_name = me.application_name
     JOIN pg_locks l ON l.pid = w.pid AND NOT l.granted
     CROSS JOIN LATERAL unnest(pg_blocking_pids(w.pid)) AS blocking(pid)
     JOIN pg_stat_activity h ON h.pid = blocking.pid
-    WHERE w.application_name = %s AND w.datname = current_database()
+    WHERE me.pid = pg_backend_pid() AND EXISTS (
+        SELECT FROM pg_locks t JOIN pg_class c ON c.oid = t.relation
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE t.pid = w.pid AND n.nspname = ANY(%s))
 """
 
 
 class LockedError(SalesforceError):
-    """Somebody held a lock on a table for longer than the run was willing to wait."""
+    """Another session held a lock on a table for longer than the run was willing to wait."""
 
 
-class LockWaits:
-    """Who keeps a run waiting; ``gave_up`` is the error once a wait was cancelled."""
+class LockMonitor:
+    """Names the holders of the locks that a run waits for, and cancels a wait that is too long.
+
+    Attributes:
+        gave_up: The error of the run, once a wait was cancelled.
+    """
 
     def __init__(self, patience_seconds: float) -> None:
         self.patience_seconds = patience_seconds
-        self.look_seconds = min(_LOOK_SECONDS, patience_seconds / 2)
         self.gave_up: LockedError | None = None
         self._named: set[int] = set()
         self._ended = threading.Event()
 
     @contextmanager
-    def watched(self, pipeline: dlt.Pipeline) -> Iterator[None]:
-        """Watch the pipeline's connections while the block runs, if they go to PostgreSQL."""
-        if not is_postgres(pipeline):
+    def watch(self, pipeline: dlt.Pipeline, connection: Any) -> Iterator[None]:
+        """Watch the run's sessions while the block runs.
+
+        Args:
+            connection: The one that holds the run's advisory lock; None where there is none.
+        """
+        if connection is None:
             yield
             return
-        before = os.environ.get(_APPLICATION)
-        name = f"salesforce_targeted {uuid.uuid4().hex[:12]}"
-        os.environ[_APPLICATION] = name
+        client: Any = pipeline.destination_client()
+        schemas = [client.sql_client.dataset_name, client.sql_client.staging_dataset_name]
         thread = threading.Thread(
-            target=self._watch, args=(dsn(pipeline), name), name="lock-waits", daemon=True
+            target=self._watch, args=(connection, schemas), name="lock-monitor", daemon=True
         )
         thread.start()
         try:
@@ -72,51 +87,52 @@ class LockWaits:
         finally:
             self._ended.set()
             thread.join()
-            if before is None:
-                del os.environ[_APPLICATION]
-            else:
-                os.environ[_APPLICATION] = before
 
-    def _watch(self, where: str, name: str) -> None:
+    def _watch(self, connection: Any, schemas: list[str]) -> None:
         import psycopg2
 
-        # A run that is over sooner never opens this connection.
-        while not self._ended.wait(self.look_seconds):
+        while not self._ended.wait(min(_LOOK_SECONDS, self.patience_seconds / 2)):
             try:
-                with closing(psycopg2.connect(where, application_name=f"{name} watch")) as looking:
-                    looking.autocommit = True
-                    while True:
-                        self._look(looking, name)
-                        if self._ended.wait(self.look_seconds):
-                            return
+                with connection.cursor() as cursor:
+                    cursor.execute("SAVEPOINT look")
+                    try:
+                        self._look(cursor, schemas)
+                    finally:
+                        cursor.execute("ROLLBACK TO look")
             except psycopg2.Error:
-                # The run meets the same trouble, and it is the one to tell of it.
+                # A lost connection meets the run, too, which tells of it.
                 logger.debug("who waits for locks could not be read", exc_info=True)
 
-    def _look(self, connection: Any, name: str) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(_WAITS, [name])
-            for waiting, table, seconds, *holder in cursor.fetchall():
-                said = _said(table, *holder)
-                if holder[0] not in self._named:
-                    self._named.add(holder[0])
-                    logger.warning("waiting: %s", said)
-                # Once patience was used up, dlt's next attempts get none.
-                if self.gave_up or (seconds or 0) >= self.patience_seconds:
-                    self.gave_up = self.gave_up or LockedError(
-                        f"the destination kept the load waiting for {self.patience_seconds:.0f}"
-                        f" seconds: {said}",
-                        remedy=(
-                            "Let that session end its transaction, or end it with"
-                            f" SELECT pg_terminate_backend({holder[0]}), and run again: the next"
-                            " run finishes what is left."
-                        ),
-                    )
-                    cursor.execute("SELECT pg_cancel_backend(%s)", [waiting])
+    def _look(self, cursor: Any, schemas: list[str]) -> None:
+        # A transaction sees pg_stat_activity as it was at its first look.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(_WAITS, [schemas])
+        for waiting, table, seconds, *holder in cursor.fetchall():
+            held = _described(table, *holder)
+            if holder[0] not in self._named:
+                self._named.add(holder[0])
+                logger.warning("waiting: %s", held)
+            # Once patience was used up, dlt's next attempts get none.
+            if self.gave_up or (seconds or 0) >= self.patience_seconds:
+                self.gave_up = self.gave_up or LockedError(
+                    f"the destination kept the load waiting for {self.patience_seconds:.0f}"
+                    f" seconds: {held}",
+                    remedy=(
+                        "Let that session end its transaction, or end it with"
+                        f" SELECT pg_terminate_backend({holder[0]}), and run again: the next"
+                        " run finishes what is left."
+                    ),
+                )
+                cursor.execute("SELECT pg_cancel_backend(%s)", [waiting])
 
 
-def _said(
-    table: str | None, pid: int, program: str, user: str | None, state: str | None, since: Any
+def _described(
+    table: str | None,
+    pid: int,
+    program: str,
+    user: str | None,
+    state: str | None,
+    since: datetime | None,
 ) -> str:
     what = f"a lock on {table}" if table else "a row"
     begun = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since else ""

@@ -17,9 +17,8 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Any
 
 import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
+from filelock import FileLock, Timeout
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 
@@ -36,8 +36,8 @@ logger = logging.getLogger("salesforce_targeted")
 OLDEST_POSTGRES = 150_000
 # The first version with transaction_timeout.
 _TRANSACTION_TIMEOUT = 170_000
-# Where Windows locks a byte: beyond what the file says about its holder, which stays readable.
-_LOCKED_BYTE = 4096
+# Where a lock file names its holder: Windows lets nobody else read the locked byte, the first.
+_HOLDER_AT = 1
 
 
 class AnotherRunError(SalesforceError):
@@ -47,8 +47,11 @@ class AnotherRunError(SalesforceError):
 
 
 @contextmanager
-def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
+def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
     """Be the only run on a pipeline's working folder and dataset until the block ends.
+
+    Yields:
+        The psycopg2 connection that holds the dataset's lock; None outside PostgreSQL.
 
     Raises:
         AnotherRunError: somebody is at work already; says who, as far as the system tells.
@@ -56,28 +59,24 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[None]:
     """
     with ExitStack() as stack:
         folder = Path(pipeline.working_dir)
-        beside = folder.with_name(f".{folder.name}.lock")
-        stack.enter_context(_file_lock(beside, f"the working folder {folder}"))
+        lock = folder.with_name(f".{folder.name}.lock")
+        stack.enter_context(_file_lock(lock, f"the working folder {folder}"))
         if (database := duckdb_file(pipeline)) is not None:
-            beside = database.with_name(f"{database.name}.lock")
-            stack.enter_context(_file_lock(beside, f"the database {database}"))
-        if is_postgres(pipeline):
-            stack.enter_context(_advisory_lock(pipeline))
-        yield
+            lock = database.with_name(f"{database.name}.lock")
+            stack.enter_context(_file_lock(lock, f"the database {database}"))
+        yield stack.enter_context(_advisory_lock(pipeline)) if is_postgres(pipeline) else None
 
 
 @contextmanager
 def attaching(name: str, pipelines_dir: str | None) -> Iterator[None]:
-    """Wait for whoever makes the same pipeline at this moment; then nobody else does.
+    """Wait for another process that makes the same pipeline now, then keep others waiting.
 
-    dlt empties a working folder that has no state yet and makes it anew, so of two that start
+    dlt empties a working folder that has no state yet and makes it again, so of two that start
     together on a new one the second would take the folder from under the first.
     """
     folder = Path(pipelines_dir or get_dlt_pipelines_dir()) / name
-    with _opened(folder.with_name(f".{name}.attach.lock"), f"the working folder {folder}") as file:
-        if file is not None:
-            with suppress(OSError):  # a file system without locks
-                _lock(file, wait=True)
+    path = folder.with_name(f".{name}.attach.lock")
+    with _file_lock(path, f"the working folder {folder}", wait=True):
         yield
 
 
@@ -107,62 +106,48 @@ def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
 
 
 @contextmanager
-def _file_lock(path: Path, what: str) -> Iterator[None]:
-    """Hold a lock file, which says who holds it."""
-    with _opened(path, what) as file:
-        if file is not None:
-            _hold(file, what)
-        yield
+def _file_lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
+    """Hold a lock file, which stays: a file that is removed can be locked twice.
 
-
-def _hold(file: int, what: str) -> None:
-    try:
-        _lock(file)
-    except (BlockingIOError, PermissionError):
-        holder = os.read(file, 200).decode(errors="replace") or "another process"
-        raise AnotherRunError(f"another run is at work on {what}: {holder}") from None
-    except OSError as error:  # a file system without locks
-        logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
-    begun = datetime.now(UTC).isoformat(timespec="seconds")
-    holder = f"process {os.getpid()} on {socket.gethostname()} since {begun}"
-    os.lseek(file, 0, os.SEEK_SET)
-    os.ftruncate(file, 0)
-    os.write(file, holder.encode())
-
-
-@contextmanager
-def _opened(path: Path, what: str) -> Iterator[int | None]:
-    """A lock file, None where none can be. It stays: a file that goes away can be locked twice."""
+    Raises:
+        AnotherRunError: another process holds it; the file names that process.
+    """
+    # A marker in place of a lock would outlive a run that is killed.
+    lock = FileLock(path, timeout=-1 if wait else 0, mode=0o600, fallback_to_soft=False,
+                    preserve_lock_file=True)  # fmt: skip
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError as error:
+        lock.acquire()
+        _write_holder(path)
+    except Timeout:
+        raise AnotherRunError(f"another run is at work on {what}: {_holder(path)}") from None
+    except OSError as error:  # a folder that can't be written, a file system without locks
         logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
-        yield None
-        return
     try:
-        yield file
+        yield
     finally:
-        os.close(file)
+        lock.release()
 
 
-if sys.platform == "win32":
-    import msvcrt
+def _write_holder(path: Path) -> None:
+    begun = datetime.now(UTC).isoformat(timespec="seconds")
+    with path.open("r+b", buffering=0) as file:
+        file.seek(_HOLDER_AT)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {begun}".encode())
+        file.truncate()
 
-    def _lock(file: int, *, wait: bool = False) -> None:
-        os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
-        msvcrt.locking(file, msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
 
-else:
-    import fcntl
-
-    def _lock(file: int, *, wait: bool = False) -> None:
-        # Not lockf: its locks end when anybody in this process closes the file.
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _holder(path: Path) -> str:
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(_HOLDER_AT)
+            return file.read(200).decode(errors="replace") or "another process"
+    except OSError:
+        return "another process"
 
 
 @contextmanager
-def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
+def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
     """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that can't merge."""
     import psycopg2  # not needed where the data goes elsewhere
 
@@ -189,7 +174,7 @@ def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[None]:
             if not _first(cursor)[0]:
                 cursor.execute(_HOLDER, [key, key])
                 raise _at_work(pipeline, cursor.fetchone())
-        yield
+        yield connection
     finally:
         connection.close()
 

@@ -28,7 +28,7 @@ from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.extract.run import OtherOrgError, Run
 from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify
-from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockWaits
+from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockMonitor
 from salesforce_targeted.sync.pending_packages import (
     finish_leftovers,
     forget_other_datasets,
@@ -68,13 +68,13 @@ def sync(
     Never raises for what can go wrong with an org or a destination: the outcome says it.
 
     Args:
-        lock_patience_seconds: How long the load waits for a lock that somebody holds in PostgreSQL.
+        lock_patience_seconds: How long the load waits for a lock of another PostgreSQL session.
     """
     begun = time.monotonic()
-    waits = LockWaits(lock_patience_seconds)
+    monitor = LockMonitor(lock_patience_seconds)
     try:
-        with run_lock.alone(pipeline), waits.watched(pipeline):
-            outcome = _sync_alone(pipeline, source, ledger, id_column, statistics, waits)
+        with run_lock.alone(pipeline) as lock, monitor.watch(pipeline, lock):
+            outcome = _sync_alone(pipeline, source, ledger, id_column, statistics, monitor)
             outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
             _keep(pipeline, outcome.facts)
     except Exception as raised:  # another run is at work, or there is no destination to lock
@@ -108,7 +108,7 @@ def _sync_alone(
     ledger: Ledger,
     id_column: str,
     statistics: Mapping[str, str] | None,
-    waits: LockWaits,
+    monitor: LockMonitor,
 ) -> Outcome:
     try:
         forget_other_datasets(pipeline, ledger)
@@ -119,7 +119,7 @@ def _sync_alone(
             found = reconciliation.reconcile(held, ledger, id_column, statistics)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)
-        return _failed(pipeline, ledger, waits.gave_up or unwrap(raised))
+        return _failed(pipeline, ledger, monitor.gave_up or unwrap(raised))
     facts = reconciliation.finished(ledger.facts("done"), found)
     error: Exception | None = ledger.stopped
     if found.failures:

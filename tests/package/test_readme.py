@@ -9,7 +9,7 @@ import re
 import sys
 import tomllib
 import types
-from inspect import signature
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +20,7 @@ import yaml
 from pipelines import active_contacts_by_account, orgs
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.server import DemoServer
-from salesforce_targeted.settings import settings_of
+from salesforce_targeted.settings import Settings
 from tests.benchmarks.__main__ import BENCHMARKS as BENCHMARK_NAMES
 from tests.benchmarks.__main__ import parser as benchmark_parser
 from tests.conftest import Synced
@@ -226,7 +226,7 @@ def test_knobs_are_the_same_everywhere() -> None:
     )
     statistics = tomllib.loads(config)["sources"]["salesforce_targeted"]["statistics"]
 
-    assert set(signature(settings_of).parameters) == set(listed)
+    assert {setting.name for setting in fields(Settings)} == set(listed)
     assert [] == [name for name in listed if f"`{name}`" not in text(README)]
     assert {"physicians", "with_npi"} == set(statistics)
 
