@@ -21,17 +21,15 @@ from typing import Any, TypeVar, overload
 
 from salesforce_targeted.api import error_responses, readers
 from salesforce_targeted.api.call_meter import CallMeter
+from salesforce_targeted.api.error_responses import Refusal
 from salesforce_targeted.api.errors import (
     AuthenticationError,
-    ConfigurationError,
     ReadOnlyError,
     SalesforceError,
     TruncatedAnswerError,
-    UnavailableError,
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.login import (
-    CERTIFICATE_REMEDY,
     STALE_REMEDY,
     Credentials,
     LoginEndpoint,
@@ -47,9 +45,6 @@ _T = TypeVar("_T")
 
 _UNAUTHORIZED = 401
 _OK = re.compile(r"2\d\d")
-# Asking the same again gets the same answer, whatever class the error has.
-_FINAL = {400, 404}
-_EXPIRED = {"INVALID_SESSION_ID", "INVALID_AUTH_HEADER"}
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 # A server that asks for more patience than this is down; the caller decides whether to wait.
@@ -193,15 +188,15 @@ class AuthorizedSession:
                     continue
                 if _OK.fullmatch(str(response.status)):
                     return read(response)
-                failure = _refused(response, request)
-                if error_responses.is_concurrency(response):
+                refused = error_responses.refusal(response, request.kind)
+                if refused.message.throttles:
                     self.meter.throttle()
-                retry = isinstance(failure, UnavailableError) and response.status not in _FINAL
+                failure, retry = _error(refused, response, request), refused.retried
                 if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
                     most = min(most, attempts_at_500 or most)
                 pause = max(pause, _retry_after(response) or 0.0)
             except TransportError as error:
-                failure, retry = _not_answered(error, request), not error.lasting
+                failure, retry = error.error(request.call), error.message.retried
             except TruncatedAnswerError as error:
                 error.call = error.call or request.call
                 failure, retry = error, True
@@ -231,9 +226,9 @@ class AuthorizedSession:
         return response
 
     def _after_401(self, response: Response, request: Request, session: Session) -> Session:
-        if not _EXPIRED & set(error_responses.error_codes(response)):
-            failure = error_responses.error_from(response, request.call, request.kind)
-            raise failure.without([session.access_token])
+        refused = error_responses.refusal(response, request.kind)
+        if not refused.message.renews:
+            raise _error(refused, response, request).without([session.access_token])
         fresh = self._renewed(session)
         if fresh.access_token == session.access_token:
             raise AuthenticationError(
@@ -249,21 +244,12 @@ class AuthorizedSession:
 # --- pure decisions -------------------------------------------------------------------------------
 
 
-def _not_answered(error: TransportError, request: Request) -> SalesforceError:
-    if error.lasting:
-        return ConfigurationError(str(error), remedy=CERTIFICATE_REMEDY, call=request.call)
-    return UnavailableError(str(error), call=request.call)
-
-
-def _refused(response: Response, request: Request) -> SalesforceError:
+def _error(refused: Refusal, response: Response, request: Request) -> SalesforceError:
     if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
-        return ConfigurationError(
-            f"the org answers with a redirect (HTTP {response.status}), which is never followed",
-            remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain.",
-            call=request.call,
-            status=response.status,
-        )
-    return error_responses.error_from(response, request.call, request.kind)
+        default = f"the org sends a redirect (HTTP {response.status}), which is never followed"
+    else:
+        default = f"HTTP {response.status}{readers.html_title(response.body)}"
+    return refused.error(default, request.call)
 
 
 def _backoff(attempt: int) -> float:

@@ -1,16 +1,110 @@
-"""What an answer that isn't 2xx means: which error, and what the reader can do about it."""
+"""Read a response that is a refusal, and make the error that messages.py has for it."""
 
+import html
 import re
+from dataclasses import dataclass
+from http import HTTPStatus
 
-from salesforce_targeted.api import errors
 from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.messages import Message, Where, message
 from salesforce_targeted.api.models import Response
-from salesforce_targeted.api.readers import html_title, parsed
+from salesforce_targeted.api.readers import html_title, json_object, parsed
+
+# Sending the same again gets the same response, whatever its code says.
+_FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
-def error_codes(response: Response) -> list[str]:
-    """List the ``errorCode`` of each error in a body; none if it isn't a list of errors."""
-    return [code for code, _, _ in _errors_in(response)]
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Hold what a refusal says, and the row of the table that it is.
+
+    Attributes:
+        status: The HTTP status.
+        message: Its row.
+        code: Salesforce's code, or "".
+        text: Its words, or "".
+        fields: The field names that it blames.
+    """
+
+    status: int
+    message: Message
+    code: str = ""
+    text: str = ""
+    fields: tuple[str, ...] = ()
+
+    @property
+    def retried(self) -> bool:
+        """Tell whether sending the same again may help."""
+        return self.message.retried and self.status not in _FINAL
+
+    def error(self, default: str, call: str) -> SalesforceError:
+        """Make the error; ``default`` is its text where Salesforce gives none."""
+        return self.message.error(
+            f"{_reason(self.text)} (HTTP {self.status})" if self.text else default,
+            remedy=self.message.remedy,
+            call=call,
+            error_code=self.code,
+            status=self.status,
+            fields=self.fields,
+        )
+
+
+def refusal(response: Response, kind: str = "other") -> Refusal:
+    """Read a refusal of REST or of Bulk; ``kind`` is that of the request.
+
+    Salesforce's code decides, else the HTTP status.
+    Source: REST API Developer Guide, "Status Codes and Error Responses".
+    """
+    where = Where.BULK if kind.startswith("bulk_") else Where.REST
+    code, text, fields = next(iter(_errors_in(response)), ("", "", ()))
+    row = message(where, response.status, code, text, kind)
+    return Refusal(response.status, row, code, text or ("no reason given" if code else ""), fields)
+
+
+def error_from(response: Response, call: str, kind: str = "other") -> SalesforceError:
+    """Make the error that a response of REST or of Bulk stands for."""
+    default = f"HTTP {response.status}{html_title(response.body)}"
+    return refusal(response, kind).error(default, call)
+
+
+def token_refusal(response: Response, grant: str) -> Refusal:
+    """Read a refusal of the token endpoint; a 200 that is no JSON is one as well.
+
+    Source: RFC 6749, 5.2; Salesforce Help, "OAuth 2.0 Authorization Errors".
+    """
+    try:
+        payload = json_object(response)
+    except SalesforceError:
+        payload = {}
+    code = str(payload.get("error") or "")
+    # A code is a word; anything else there may be an echo of what was sent.
+    code = code if _CODE.match(code) else ""
+    text = str(payload.get("error_description") or "") if code else ""
+    row = message(Where.TOKEN, response.status, code, text, grant)
+    return Refusal(response.status, row, code, text)
+
+
+def soap_refusal(response: Response) -> Refusal:
+    """Read a fault of SOAP login(); a 200 that is no result is one as well.
+
+    Source: SOAP API Developer Guide, "login()".
+    """
+    body = response.body.decode("utf-8", "replace")
+    code = soap_element(body, "exceptionCode") or ""
+    code = code if _CODE.match(code) else ""
+    text = (soap_element(body, "exceptionMessage") or "") if code else ""
+    if soap_element(body, "passwordExpired") == "true":
+        # The session may do nothing but set a new password. Source: LoginResult.
+        code, text = "passwordExpired", "the user's password has expired"
+    row = message(Where.SOAP, response.status, code, text)
+    return Refusal(response.status, row, code, text.removeprefix(f"{code}: "))
+
+
+def soap_element(body: str, name: str) -> str | None:
+    """Return the text of an XML element; None where there is none."""
+    element = re.search(rf"<(?:\w+:)?{name}>([^<]*)<", body)
+    return html.unescape(element[1]).strip() if element else None
 
 
 def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
@@ -22,7 +116,7 @@ def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
     for entry in payload if isinstance(payload, list) else [payload]:
         if not isinstance(entry, dict):
             continue
-        # REST says errorCode/message; Bulk v1 exceptionCode/exceptionMessage; OAuth
+        # REST has errorCode/message; Bulk v1 exceptionCode/exceptionMessage; OAuth
         # error/error_description.
         code = entry.get("errorCode") or entry.get("exceptionCode") or entry.get("error")
         text = entry.get("message") or entry.get("exceptionMessage")
@@ -33,74 +127,7 @@ def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
     return found
 
 
-def error_from(response: Response, call: str, kind: str = "other") -> SalesforceError:
-    """Make the error that a response stands for, by Salesforce's code, else by the HTTP status.
-
-    Source: REST API Developer Guide, "Status Codes and Error Responses".
-    """
-    found = _errors_in(response)
-    if not found:
-        what = f"HTTP {response.status}{html_title(response.body)}"
-        return _by_status(response.status)(what, call=call, status=response.status)
-    code, text, fields = found[0]
-    chosen = errors.BY_CODE.get(code.upper()) or _by_status(response.status)
-    remedy = ""
-    if is_concurrency(response):
-        # Same code as the spent day, another remedy: seconds, not hours.
-        chosen = errors.UnavailableError
-        remedy = "Other programs keep the org busy with long calls; try again in some minutes."
-    elif kind == "bulk_create" and code == "API_ERROR":
-        chosen = errors.UnsupportedObjectError
-    elif code == "INVALID_FIELD":
-        remedy = "The field is gone or hidden from this user; read describe again."
-    elif code in {"API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED"}:
-        remedy = errors.API_ENABLED_REMEDY
-    elif code == "INVALID_TYPE" and "TaskWhoRelation" in text:
-        remedy = "Ask an admin whether Shared Activities are enabled and the user may see tasks."
-    return chosen(
-        f"{_reason(text)} (HTTP {response.status})",
-        remedy=remedy,
-        call=call,
-        error_code=code,
-        status=response.status,
-        fields=fields,
-    )
-
-
-def is_concurrency(response: Response) -> bool:
-    """Whether too many long calls were running, as opposed to the day's calls being spent.
-
-    Only the text tells: both are 403 REQUEST_LIMIT_EXCEEDED. Source: "API Request Limits and
-    Allocations".
-    """
-    return any(
-        code == "REQUEST_LIMIT_EXCEEDED" and "concurrent" in text.lower()
-        for code, text, _ in _errors_in(response)
-    )
-
-
 def _reason(text: str) -> str:
-    """Salesforce's words without the piece of the query that it echoes, which holds literals."""
+    """Cut the piece of the query out of Salesforce's words: it holds literals."""
     echo = re.search(r"ERROR at Row:-?\d+:Column:-?\d+\s*", text)
     return (text[echo.end() :] if echo else text) or "no reason given"
-
-
-def _by_status(status: int) -> type[SalesforceError]:
-    by_status: dict[int, type[SalesforceError]] = {
-        401: errors.AuthenticationError,
-        403: errors.PermissionDeniedError,
-        404: errors.NotFoundError,
-        409: errors.BulkJobError,
-        410: errors.ConfigurationError,
-        413: errors.TooLargeError,
-        414: errors.TooLargeError,
-        431: errors.TooLargeError,
-        # 420: the edge has no routing information; 429: not documented, some edges send it.
-        408: errors.UnavailableError,
-        420: errors.UnavailableError,
-        429: errors.UnavailableError,
-    }
-    if status in by_status:
-        return by_status[status]
-    by_hundreds = {3: errors.ConfigurationError, 4: errors.QueryError}
-    return by_hundreds.get(status // 100, errors.UnavailableError)

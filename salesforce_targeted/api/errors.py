@@ -1,4 +1,4 @@
-"""Every error that Salesforce's wire can cause: one class per thing the reader can do about it.
+"""Name every error that Salesforce's wire can cause: one class per thing to do about it.
 
 SalesforceError
 ├── ConfigurationError        fix the settings; nothing useful could be sent
@@ -6,15 +6,16 @@ SalesforceError
 ├── PermissionDeniedError     ask the admin for the permission
 ├── NotFoundError             ask the admin whether the object exists and the user may see it
 ├── QuotaExceededError        run later; the calls that may be spent are spent
-├── QueryError                a bug of ours or of the caller: Salesforce refuses the question
+├── QueryError                change the request: Salesforce doesn't accept it as it is
 │   └── LocatorExpiredError   run the query again from its start
 ├── TooLargeError             ask for less: fewer ids, fewer fields, a narrower filter
 │   └── QueryTimeoutError     ask for less, or later: the org took over two minutes
-├── UnsupportedObjectError    read the object through another API
 ├── BulkJobError              Salesforce failed or aborted the job; run it again
+│   └── BulkRefusedError      read through another API: Bulk takes no such job now
+│       └── UnsupportedObjectError    … nor ever: Bulk doesn't serve this object
 ├── ReadOnlyError             refused before a byte left: a bug of ours, or an attack
 └── UnavailableError          already retried; try again later
-    └── TruncatedAnswerError  already retried; the answer was cut short or contradicts itself
+    └── TruncatedAnswerError  already retried; the response was cut short or contradicts itself
 
 Rules: an error never carries a secret, a SOQL literal or a field's value. Its text is one
 paragraph: what happened, Salesforce's code and words, the remedy.
@@ -29,10 +30,6 @@ from typing import Self
 _TOKEN = re.compile(r"00D[0-9A-Za-z]{9,15}![^\s\"'<>]+|\beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?")
 # A locator and an error text are short; a page of HTML or an echoed query is not worth reading.
 _LONGEST_TEXT = 400
-API_ENABLED_REMEDY = (
-    "Ask a Salesforce admin to tick API Enabled for this user (profile or permission set, System"
-    " Permissions); Professional Edition has the API as an add-on."
-)
 _SHORTEST_SECRET = 4
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
@@ -147,9 +144,9 @@ class QuotaExceededError(SalesforceError):
 
 
 class QueryError(SalesforceError):
-    """Salesforce refuses the question as it was put."""
+    """Salesforce doesn't accept the request as it is."""
 
-    default_remedy = "This is a bug in the question, not in the org: please report it."
+    default_remedy = "Salesforce's words above say what it doesn't accept."
 
 
 class LocatorExpiredError(QueryError):
@@ -159,7 +156,7 @@ class LocatorExpiredError(QueryError):
 
 
 class TooLargeError(SalesforceError):
-    """The question or its answer is larger than Salesforce allows."""
+    """The request or its response is larger than Salesforce allows."""
 
     default_remedy = "Ask for less at a time: fewer ids, fewer fields or a narrower filter."
 
@@ -170,16 +167,22 @@ class QueryTimeoutError(TooLargeError):
     default_remedy = "Ask for less at a time (fewer rows or fields), or when the org is quieter."
 
 
-class UnsupportedObjectError(SalesforceError):
-    """This API doesn't serve this object or this kind of query."""
-
-    default_remedy = "Read it through another API (REST query or sObject Collections)."
-
-
 class BulkJobError(SalesforceError):
     """A Bulk job ended in any state but ``JobComplete``, or never ended."""
 
     default_remedy = "Run it again; if it fails again, read through sObject Collections instead."
+
+
+class BulkRefusedError(BulkJobError):
+    """Bulk doesn't create this job, or not now; REST may well have calls left."""
+
+    default_remedy = "Read through sObject Collections instead, or run later."
+
+
+class UnsupportedObjectError(BulkRefusedError):
+    """Bulk doesn't serve this object or this kind of query."""
+
+    default_remedy = "Read it through another API (REST query or sObject Collections)."
 
 
 class ReadOnlyError(SalesforceError):
@@ -195,7 +198,7 @@ class UnavailableError(SalesforceError):
 
 
 class TruncatedAnswerError(UnavailableError):
-    """An answer that is cut short, that isn't what was announced, or that contradicts itself."""
+    """The response is cut short, isn't what was announced, or contradicts itself."""
 
     default_remedy = (
         "Run again; if it happens again, look at the proxy between here and Salesforce."
@@ -209,34 +212,3 @@ def is_of_records(error: SalesforceError) -> bool:
     return isinstance(error, QueryError | TooLargeError) and not isinstance(
         error, LocatorExpiredError
     )
-
-
-# "Status Codes and Error Responses", REST API Developer Guide; some from public reports only.
-# A code that isn't listed is classified by its HTTP status (see error_answers.py).
-BY_CODE: dict[str, type[SalesforceError]] = {
-    "INVALID_SESSION_ID": AuthenticationError,
-    "INVALID_AUTH_HEADER": AuthenticationError,
-    "INVALID_LOGIN": AuthenticationError,
-    "API_DISABLED_FOR_ORG": PermissionDeniedError,
-    "API_CURRENTLY_DISABLED": PermissionDeniedError,
-    "FUNCTIONALITY_NOT_ENABLED": PermissionDeniedError,
-    "INSUFFICIENT_ACCESS": PermissionDeniedError,
-    "INSUFFICIENT_ACCESS_OR_READONLY": PermissionDeniedError,
-    "TXN_SECURITY_METERING_ERROR": PermissionDeniedError,
-    "REQUEST_LIMIT_EXCEEDED": QuotaExceededError,
-    "LIMIT_EXCEEDED": QuotaExceededError,
-    "NOT_FOUND": NotFoundError,
-    "INVALID_TYPE": NotFoundError,
-    "INVALID_QUERY_LOCATOR": LocatorExpiredError,
-    "QUERY_TIMEOUT": QueryTimeoutError,
-    "QUERY_TOO_COMPLICATED": TooLargeError,
-    "OPERATION_TOO_LARGE": TooLargeError,
-    "EXCEEDED_ID_LIMIT": TooLargeError,
-    "INVALIDENTITY": UnsupportedObjectError,
-    "INVALIDJOBSTATE": BulkJobError,
-    "UNSUPPORTED_API_VERSION": ConfigurationError,
-    "INVALIDVERSION": ConfigurationError,
-    "SERVER_UNAVAILABLE": UnavailableError,
-    "UNABLE_TO_LOCK_ROW": UnavailableError,
-    "UNKNOWN_EXCEPTION": UnavailableError,
-}

@@ -80,6 +80,16 @@ def json_object(response: Response) -> dict[str, Any]:
     return value
 
 
+def is_page(response: Response) -> bool:
+    """Tell whether a response is empty or a web page: a maintenance page, or a proxy's."""
+    start = response.body.lstrip()[:15].lower()
+    return (
+        not start
+        or "html" in response.headers.get("Content-Type", "").lower()
+        or (start.startswith((b"<!doctype html", b"<html")))
+    )
+
+
 def as_it_is(response: Response) -> Response:
     """Read an answer for somebody who reads it himself: any, if there is something in it.
 

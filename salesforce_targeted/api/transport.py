@@ -1,4 +1,4 @@
-"""One HTTP exchange: send, read the whole answer, unpack it. Retries nothing and decides nothing.
+"""Make one HTTP exchange: send, read the whole response, unpack it. Decide and retry nothing.
 
 Rules:
 1. Whatever goes wrong below HTTP is a ``TransportError``; nothing of requests or zlib gets out.
@@ -10,9 +10,13 @@ Rules:
 
 import ipaddress
 import logging
+import re
+import socket
+import ssl
 import time
+import traceback
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +25,8 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
+from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.messages import network
 from salesforce_targeted.api.models import Response
 
 _READ_BYTES = 1 << 18
@@ -43,17 +49,21 @@ logging.getLogger("urllib3.connection").addFilter(lambda _record: False)
 
 
 class TransportError(Exception):
-    """No whole answer came.
+    """No whole response came.
 
     Attributes:
+        message: The row of the table of messages.
         sent: False where the org can't have seen the request.
-        lasting: True where trying again can't help.
     """
 
-    def __init__(self, message: str, *, sent: bool, lasting: bool = False) -> None:
-        super().__init__(message)
+    def __init__(self, condition: str, *, sent: bool, detail: str = "") -> None:
+        super().__init__(f"{condition} ({detail})" if detail else condition)
+        self.message = network(condition)
         self.sent = sent
-        self.lasting = lasting
+
+    def error(self, call: str = "") -> SalesforceError:
+        """Make the error that the reader sees."""
+        return self.message.error(str(self), remedy=self.message.remedy, call=call)
 
 
 def is_loopback(host: str) -> bool:
@@ -109,7 +119,7 @@ class Transport:
         deadline = time.monotonic() + self._total_seconds
         sent = {"Accept-Encoding": "gzip", "User-Agent": "salesforce-targeted", **headers}
         try:
-            answer = pool.request(
+            response = pool.request(
                 method,
                 url,
                 data=body,
@@ -118,24 +128,14 @@ class Transport:
                 allow_redirects=False,
                 stream=True,
             )
-        except requests.ConnectTimeout:
-            raise TransportError("no connection in time", sent=False) from None
-        except requests.Timeout:
-            raise TransportError("no answer in time", sent=True) from None
-        except requests.exceptions.SSLError:
-            raise TransportError(
-                "TLS failed: the host has no certificate that is trusted", sent=False, lasting=True
-            ) from None
-        except requests.ConnectionError as error:
-            raise _lost(error) from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError):
-            raise TransportError("the request couldn't be sent", sent=True) from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as e:
+            raise _failure(e) from None
         try:
-            whole = _body(answer.raw, answer.headers.get("Content-Encoding", ""), deadline)
+            whole = _body(response.raw, response.headers.get("Content-Encoding", ""), deadline)
         finally:
             # After a whole body this hands the connection back; after a cut one it closes it.
-            answer.close()
-        return Response(answer.status_code, answer.headers, whole)
+            response.close()
+        return Response(response.status_code, response.headers, whole)
 
     def close(self) -> None:
         """Close all connections."""
@@ -143,35 +143,173 @@ class Transport:
         self._environment.close()
 
 
-def _lost(error: requests.ConnectionError) -> TransportError:
-    refused = isinstance(
-        getattr(error.args[0] if error.args else None, "reason", None),
-        urllib3.exceptions.NewConnectionError,
+def _failure(error: BaseException) -> TransportError:
+    """Find out what went wrong below HTTP, and whether the org can have seen the request."""
+    chain = list(_chain(error))
+    texts = " ".join(str(e) for e in chain if isinstance(e, OSError))
+    if condition := _proxy_condition(chain, texts) or _host_condition(chain, texts):
+        return TransportError(condition, sent=False)
+    if refused := [e for e in chain if isinstance(e, ssl.SSLCertVerificationError)]:
+        detail = refused[0].verify_message
+        return TransportError("the host's certificate isn't trusted", sent=False, detail=detail)
+    in_handshake = _in_handshake(chain)
+    if _has(chain, requests.ConnectTimeout) or (in_handshake and _has(chain, TimeoutError)):
+        return TransportError("no connection in time", sent=False)
+    if in_handshake:
+        return TransportError("the TLS handshake was cut short", sent=False)
+    if _has(chain, requests.Timeout):
+        return TransportError("no response in time", sent=True)
+    lost = _has(chain, requests.ConnectionError)
+    condition = "the connection was lost" if lost else "the request couldn't be sent"
+    return TransportError(condition, sent=True)
+
+
+def _has(chain: list[BaseException], *kinds: type[BaseException]) -> bool:
+    return any(isinstance(e, kinds) for e in chain)
+
+
+def _proxy_condition(chain: list[BaseException], texts: str) -> str:
+    # http.client raises an OSError with nothing but this text.
+    if tunnel := re.search(r"Tunnel connection failed: (\d{3})", texts):
+        by_hundreds = _TUNNEL.get(tunnel[1][0], "the proxy doesn't reach the host")
+        return _TUNNEL.get(tunnel[1], by_hundreds)
+    if _has(chain, requests.exceptions.InvalidSchema):
+        return "the proxy is a SOCKS proxy, and PySocks isn't installed"
+    if _has(chain, requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxySchemeUnknown):
+        return "the proxy's address is none"
+    # PySocks has errors of its own, and is not there in most installations.
+    socks = any(type(e).__module__ == "socks" for e in chain)
+    proxy = socks or _has(chain, requests.exceptions.ProxyError)
+    return "the proxy can't be reached" if proxy else ""
+
+
+def _host_condition(chain: list[BaseException], texts: str) -> str:
+    if "Could not find a suitable TLS CA certificate bundle" in texts:
+        return "the file with trusted certificates is missing"
+    if names := [e for e in chain if isinstance(e, socket.gaierror)]:
+        again = names[0].errno == socket.EAI_AGAIN
+        return "the host's name can't be resolved now" if again else "there is no such host"
+    if _has(chain, requests.exceptions.InvalidURL):
+        return "there is no such host"
+    if _has(chain, ConnectionRefusedError):
+        return "the host refuses connections"
+    if _has(chain, urllib3.exceptions.NewConnectionError):
+        return "the host can't be reached"
+    return ""
+
+
+_TUNNEL = {
+    "407": "the proxy wants a user and a password",
+    "4": "the proxy refuses the way to the host",
+}
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and all that led to it."""
+    waiting, seen = [error], set[int]()
+    while waiting:
+        current = waiting.pop()
+        if id(current) not in seen:
+            seen.add(id(current))
+            yield current
+            waiting += [e for e in (current.__cause__, current.__context__) if e is not None]
+
+
+def _in_handshake(chain: list[BaseException]) -> bool:
+    """Tell whether TLS was still being set up: only the place shows it, not the error."""
+    return any(
+        frame.f_code.co_name == "do_handshake"
+        for error in chain
+        for frame, _ in traceback.walk_tb(error.__traceback__)
     )
-    what = "the host refuses connections" if refused else "the connection was lost"
-    return TransportError(what, sent=not refused)
 
 
 def _body(raw: Any, encoding: str, deadline: float) -> bytes:
-    coding = encoding.strip().lower()
-    unpack = zlib.decompressobj(wbits=47) if coding in ("gzip", "x-gzip", "deflate") else None
-    if unpack is None and coding not in ("", "identity"):
-        raise TransportError("an answer packed in a way that wasn't asked for", sent=True)
+    decoders = [_decoder(coding) for coding in reversed(encoding.lower().split(","))]
     pieces: list[bytes] = []
     received = False
     try:
         while piece := raw.read1(_READ_BYTES, decode_content=False):
             received = True
-            pieces.append(unpack.decompress(piece) if unpack else piece)
+            for decoder in decoders:
+                piece = decoder.feed(piece)
+            pieces.append(piece)
             # A server that drips a byte now and then never trips the timeout of a single read.
             if time.monotonic() > deadline:
-                raise TransportError("the answer took too long", sent=True)
-        if unpack:
-            pieces.append(unpack.flush())
+                raise TransportError("the response took too long", sent=True)
     except urllib3.exceptions.ReadTimeoutError:
-        raise TransportError("the answer stopped half-way", sent=True) from None
+        raise TransportError("the response stopped half-way", sent=True) from None
     except (urllib3.exceptions.HTTPError, OSError, zlib.error, ValueError):
-        raise TransportError("the answer was cut short", sent=True) from None
-    if unpack and received and not unpack.eof:
-        raise TransportError("the packed answer was cut short", sent=True)
+        raise TransportError("the response was cut short", sent=True) from None
+    if received and not all(decoder.complete for decoder in decoders):
+        raise TransportError("the packed response was cut short", sent=True)
     return b"".join(pieces)
+
+
+# --- content codings; source: RFC 9110, 8.4.1 -----------------------------------------------------
+
+
+class _Identity:
+    """Pass on what is not packed."""
+
+    complete = True
+
+    def feed(self, piece: bytes) -> bytes:
+        return piece
+
+
+class _Gzip:
+    """Unpack gzip, of one member or of several. Source: RFC 1952, 2.2."""
+
+    def __init__(self) -> None:
+        self._member = zlib.decompressobj(wbits=31)
+
+    @property
+    def complete(self) -> bool:
+        return self._member.eof
+
+    def feed(self, piece: bytes) -> bytes:
+        unpacked = b""
+        while piece:
+            if self._member.eof:
+                # Zeros may fill up the end; anything else begins another member.
+                if not (piece := piece.lstrip(b"\0")):
+                    break
+                self._member = zlib.decompressobj(wbits=31)
+            unpacked += self._member.decompress(piece)
+            piece = self._member.unused_data
+        return unpacked
+
+
+class _Deflate:
+    """Unpack deflate in its zlib format, or raw, as some servers send it against the RFC."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._stream: Any = None
+
+    @property
+    def complete(self) -> bool:
+        return self._stream is not None and bool(self._stream.eof)
+
+    def feed(self, piece: bytes) -> bytes:
+        if self._stream is None:
+            self._head += piece
+            if len(self._head) < 2:  # noqa: PLR2004  # bytes of zlib's header; RFC 1950, 2.2
+                return b""
+            zlib_format = self._head[0] & 15 == 8 and int.from_bytes(self._head[:2]) % 31 == 0  # noqa: PLR2004
+            self._stream = zlib.decompressobj(wbits=15 if zlib_format else -15)
+            piece = self._head
+        return bytes(self._stream.decompress(piece))
+
+
+_DECODERS: dict[str, Callable[[], _Identity | _Gzip | _Deflate]] = {
+    "": _Identity, "identity": _Identity, "gzip": _Gzip, "x-gzip": _Gzip, "deflate": _Deflate,
+}  # fmt: skip
+
+
+def _decoder(coding: str) -> _Identity | _Gzip | _Deflate:
+    make = _DECODERS.get(coding.strip())
+    if make is None:
+        raise TransportError("the response is packed in an unknown way", sent=True)
+    return make()

@@ -30,7 +30,8 @@ from tests.support.responses import answered
 )
 def test_errors_by_sample(sample, case, kind, says):
     """One row per answer that Salesforce gives: the class, and what the reader is told."""
-    error = error_responses.error_from(sample(case), "GET /x")
+    kind_of_request = "bulk_create" if case.startswith("bulk") else "other"
+    error = error_responses.error_from(sample(case), "GET /x", kind_of_request)
 
     assert kind is type(error)
     assert says in str(error)
@@ -45,7 +46,7 @@ def test_an_error_holds_no_literal_of_the_query(sample):
 @pytest.mark.parametrize(
     ("status", "kind"),
     [(302, errors.ConfigurationError), (401, errors.AuthenticationError), (403, errors.PermissionDeniedError),
-     (404, errors.NotFoundError), (409, errors.BulkJobError), (410, errors.ConfigurationError),
+     (404, errors.NotFoundError), (409, errors.QueryError), (410, errors.ConfigurationError),
      (420, errors.UnavailableError), (429, errors.UnavailableError), (431, errors.TooLargeError),
      (418, errors.QueryError), (502, errors.UnavailableError)],
 )  # fmt: skip

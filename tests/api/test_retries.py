@@ -19,7 +19,7 @@ def test_a_cut_gzip_that_reads_well_is_noticed(client, server, answer, raw):
     head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % (len(body) - 12), head)
     server.otherwise = lambda _: raw(head + b"\r\n\r\n" + body[:-12])
 
-    with pytest.raises(errors.UnavailableError, match="packed answer was cut"):
+    with pytest.raises(errors.UnavailableError, match="packed response was cut"):
         client.send(endpoints.bulk_results("64.0", "750R0000000zlh9IAA", None, 9000))
 
 

@@ -88,7 +88,7 @@ def test_a_secret_that_has_expired(
 
     assert 1 == ended.code
     assert "invalid_client: invalid client credentials." in said
-    assert "the secret has expired: copy it anew" in said
+    assert "the secret has expired: copy it again" in said
     assert "(client_id, client_secret, login_url)" in said
     assert "last-year" not in ended.out + ended.err
 

@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.login import refused_token
+from salesforce_targeted.api.error_responses import soap_refusal, token_refusal
 from salesforce_targeted.api.models import Response
 from tests.support.sign_in import EVERYTHING, SECRETS, credentials, environ, form
 
@@ -17,7 +17,7 @@ from tests.support.sign_in import EVERYTHING, SECRETS, credentials, environ, for
         (400, "invalid_grant", "request not supported on this domain", "Wrong domain"),
         (400, "invalid_grant", "no client credentials user enabled", "Run As user"),
         (400, "invalid_grant", "user hasn't approved this consumer", "pre-authorize"),
-        (400, "invalid_grant", "audience is invalid", "Wrong domain"),
+        (400, "invalid_grant", "audience is invalid", "SALESFORCE_AUDIENCE"),
         (400, "invalid_grant", "invalid assertion", "The key"),
         (400, "invalid_grant", "expired access/refresh token", "refresh token"),
         (400, "invalid_grant", "inactive user", "inactive"),
@@ -60,8 +60,10 @@ def test_an_unknown_reason_still_names_a_culprit(grant):
     """Where Salesforce's words are new to us the way itself says what it could be."""
     answer = Response(400, {}, b'{"error":"invalid_grant","error_description":"new words"}')
 
-    assert "new words" in str(refused_token(answer, grant))
-    assert refused_token(answer, grant).remedy != errors.AuthenticationError.default_remedy
+    refusal = token_refusal(answer, grant)
+
+    assert "new words" == refusal.text
+    assert refusal.message.remedy
 
 
 @pytest.mark.parametrize(
@@ -77,14 +79,14 @@ def test_an_unknown_reason_still_names_a_culprit(grant):
     ],
 )
 def test_soap_faults(code, kind, culprit, endpoint, server, said):
-    """A fault is a 500 with an answer in it: not tried again, told with its culprit."""
+    """A fault is a 500 with a reason in it: sent again only if that may help; with its culprit."""
     fault = said("soap_fault")
     fault.data = fault.data.replace(b"INVALID_LOGIN", code.encode()).replace(
         fault.data[fault.data.index(b"Content-Length: ") : fault.data.index(b"\r\n\r\n")],
         b"Content-Length: %d"
         % len(fault.data.partition(b"\r\n\r\n")[2].replace(b"INVALID_LOGIN", code.encode())),
     )
-    server.say(fault)
+    server.otherwise = lambda _: fault
     spec = credentials(environ(server, "USERNAME", "PASSWORD", "SECURITY_TOKEN"))
 
     with pytest.raises(kind) as caught:
@@ -92,7 +94,7 @@ def test_soap_faults(code, kind, culprit, endpoint, server, said):
     assert kind is type(caught.value)
     assert culprit in str(caught.value)
     assert code in str(caught.value)
-    assert 1 == len(server.heard)
+    assert (3 if kind is errors.UnavailableError else 1) == len(server.heard)
 
 
 @pytest.mark.parametrize("body", ["<html><title>Wi-Fi</title></html>", "", "no XML at all"])
@@ -130,7 +132,7 @@ def test_an_outage_is_tried_again(endpoint, server, answer, raw, granted, pauses
     credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
     server.otherwise = lambda _: answer(503)
 
-    with pytest.raises(errors.UnavailableError, match="got no answer"):
+    with pytest.raises(errors.UnavailableError, match="got no usable response"):
         credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
     assert (6, 4) == (len(server.heard), len(pauses))
 
@@ -148,7 +150,7 @@ def test_an_outage_is_tried_again(endpoint, server, answer, raw, granted, pauses
 def test_the_door_opens_to_sign_in_only(path, endpoint, server):
     """Nothing else passes it."""
     with pytest.raises(errors.ConfigurationError, match="only"):
-        endpoint.post(server.url, path, b"", {})
+        endpoint.post(server.url, path, b"", {}, soap_refusal)
     assert [] == server.heard
 
 

@@ -1,0 +1,168 @@
+"""The table of messages: each row over real HTTP, as the reader gets it."""
+
+import html
+import inspect
+
+import pytest
+
+from salesforce_targeted.api import endpoints, errors, messages
+from salesforce_targeted.api.credentials import oauth, soap
+from salesforce_targeted.api.messages import TABLE, Where, message
+
+JOB = {"bulk_create": endpoints.bulk_create("64.0", "SELECT Id FROM Contact"),
+       "": endpoints.bulk_status("64.0", "750R0000000zlh9IAA")}  # fmt: skip
+
+
+def rows(*places):
+    """Parametrise with the rows of these places."""
+    of = [row for row in TABLE if row.where in places]
+    names = [f"{row.status} {row.code} {row.kind} {row.words}".strip() or "any" for row in of]
+    return pytest.mark.parametrize("row", of, ids=names)
+
+
+def code_of(row):
+    """The row's code, or any."""
+    return "NEW_CODE" if row.code == "*" else row.code
+
+
+def status_of(row, otherwise):
+    """A status that the row fits: its own, or one of its hundred."""
+    return int(row.status.replace("xx", "33")) if row.status else otherwise
+
+
+@rows(Where.REST, Where.BULK)
+def test_a_refusal_of_the_api(row, client, server, answer):
+    """The class and the remedy of its row; sent again if that may help, and only then."""
+    status = status_of(row, 503 if row.retried or not row.code else 400)
+    body = (
+        [{"errorCode": row.code, "message": f"About {row.words or 'it'} xyz."}] if row.code else b""
+    )
+    server.otherwise = lambda _: answer(status, body)
+    room = client.meter.concurrency
+    request = JOB[row.kind] if row.where is Where.BULK else endpoints.limits("64.0")
+
+    with pytest.raises(errors.SalesforceError) as caught:
+        client.send(request)
+    signed_in = 1 if row.renews and status == 401 else 0
+    assert row is message(row.where, status, row.code, f"about {row.words or 'it'} xyz.", row.kind)
+    assert row.error is type(caught.value)
+    assert (row.remedy or row.error.default_remedy) in str(caught.value)
+    assert (5 if row.retried else 1 + signed_in) == len(server.heard)
+    assert row.throttles == (client.meter.concurrency < room)
+    if row.code:
+        assert f"{row.code}: About {row.words or 'it'} xyz. (HTTP {status})" in str(caught.value)
+
+
+@rows(Where.TOKEN)
+def test_a_refusal_of_the_token_endpoint(row, endpoint, server, answer):
+    """With Salesforce's code and words; a page where none belongs is sent again."""
+    status = status_of(row, 503 if row.retried else 400)
+    refusal = {"error": code_of(row), "error_description": f"About {row.words or 'it'} xyz."}
+    server.otherwise = lambda _: answer(status, refusal if row.code else b"")
+
+    with pytest.raises(errors.SalesforceError) as caught:
+        endpoint.token(server.url, {"grant_type": row.kind}, [])
+    if row.code or not row.retried:
+        assert row.error is type(caught.value)
+        assert (row.remedy or row.error.default_remedy) in str(caught.value)
+    else:
+        assert errors.UnavailableError is type(caught.value)
+        assert "got no usable response" in str(caught.value)
+    assert (3 if row.retried else 1) == len(server.heard)
+    assert not row.code or f"{code_of(row)}: About {row.words or 'it'} xyz." in str(caught.value)
+
+
+@rows(Where.SOAP)
+def test_a_refusal_of_the_soap_login(row, endpoint, server, answer):
+    """A fault is a 500 with a reason in it: what its code stands for."""
+    status = status_of(row, 500 if row.code else 404)
+    fault = f"<sf:exceptionCode>{code_of(row)}</sf:exceptionCode><sf:exceptionMessage>{code_of(row)}: Xyz.</sf:exceptionMessage>"
+    expired = row.code == "PASSWORDEXPIRED"
+    if expired:
+        status, fault = (
+            200,
+            "<passwordExpired>true</passwordExpired><sessionId>00Dx!a</sessionId><serverUrl>https://a.example/s</serverUrl>",
+        )
+    xml = f"<soapenv:Envelope xmlns:soapenv='s' xmlns:sf='f'>{fault}</soapenv:Envelope>"
+    server.otherwise = lambda _: answer(
+        status, xml if row.code else b"", {"Content-Type": "text/xml"}
+    )
+
+    with pytest.raises(errors.SalesforceError) as caught:
+        soap.login(endpoint, server.url, "user", "secret", "token")
+    if row.code or not row.retried:
+        assert row.error is type(caught.value)
+        assert (row.remedy or row.error.default_remedy) in str(caught.value)
+    else:
+        assert errors.UnavailableError is type(caught.value)
+    assert (3 if row.retried else 1) == len(server.heard)
+    assert not row.code or expired or f"{code_of(row)}: Xyz." in str(caught.value)
+
+
+def test_the_table_is_complete():
+    """Each row has a source and can be reached; each place ends with a row for all the rest."""
+    assert 60 < len(TABLE)
+    assert all(row.source for row in TABLE)
+    assert len({(row.where, row.code, row.words, row.status, row.kind) for row in TABLE}) == len(
+        TABLE
+    )
+    for place in (Where.REST, Where.BULK, Where.TOKEN, Where.SOAP):
+        assert message(place, 599, "NEW_CODE", "new words", "new kind").error
+
+
+def test_only_our_own_soql_is_reported():
+    """A reader is sent to us only where the request is ours."""
+    reported = {row.code or row.status for row in TABLE if "report it" in row.remedy}
+
+    assert {"MALFORMED_QUERY", "MALFORMED_ID", "INVALID_QUERY_FILTER_OPERATOR", "NUMBER_OUTSIDE_VALID_RANGE",
+            "JSON_PARSER_ERROR", "METHOD_NOT_ALLOWED", "405", "415"} == reported  # fmt: skip
+    assert {"ReadOnlyError"} == {
+        name for name, kind in inspect.getmembers(errors, inspect.isclass)
+        if issubclass(kind, errors.SalesforceError) and "report" in kind.default_remedy
+    }  # fmt: skip
+
+
+def test_texts_as_salesforce_writes_them():
+    """The words of the rows are those of real texts."""
+    for where, code, text, kind in (
+        (Where.BULK, "LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021)", errors.BulkRefusedError),
+        (Where.BULK, "LIMIT_EXCEEDED", "Max bulk v2 query result size stored (1000 MB) per 24 hrs has been exceeded", errors.BulkRefusedError),
+        (Where.BULK, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", errors.QuotaExceededError),
+        (Where.REST, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded.", errors.UnavailableError),
+        (Where.REST, "MALFORMED_QUERY", "SOQL statements can not be longer than 100000 characters", errors.TooLargeError),
+        (Where.TOKEN, "invalid_grant", "Audience validation failed", errors.AuthenticationError),
+    ):  # fmt: skip
+        assert kind is message(where, 400, code, text).error
+    stored = message(Where.BULK, 400, "LIMIT_EXCEEDED", "query result size stored")
+    assert "results of the org's Bulk jobs" in stored.remedy
+
+
+def test_a_session_that_rest_does_not_take_is_not_renewed(client, server, answer, tokens):
+    """Salesforce's own sentence, and what an admin does; a new session would be refused as well."""
+    text = "This session is not valid for use with the REST API"
+    server.say(answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": text}]))
+
+    with pytest.raises(errors.AuthenticationError, match="scope api") as caught:
+        client.org_limits()
+    assert text in str(caught.value)
+    assert (1, 1) == (tokens.asked, len(server.heard))
+
+
+def test_a_maintenance_page_at_the_token_endpoint_passes(endpoint, server, answer, granted):
+    """A 200 that is a page or empty is sent again."""
+    page = answer(200, "<!DOCTYPE html><title>Maintenance</title>", {"Content-Type": "text/plain"})
+    server.say(page, answer(200, b""), granted())
+    app = oauth.ClientCredentials(client_id="i", client_secret="s", login_url=server.url)
+
+    assert "00Dx!granted" == app.sign_in(endpoint).access_token
+    assert 3 == len(server.heard)
+
+
+def test_what_is_not_of_the_table_is_not_repeated(endpoint, server, answer):
+    """A code that is no word may be an echo of what was sent."""
+    server.otherwise = lambda _: answer(400, {"error": "<b>se cret</b>", "error_description": "x"})
+
+    with pytest.raises(errors.AuthenticationError) as caught:
+        endpoint.token(server.url, {"grant_type": "password"}, [])
+    assert "cret" not in html.unescape(str(caught.value))
+    assert messages.message(Where.TOKEN, 400, "", "").remedy in str(caught.value)
