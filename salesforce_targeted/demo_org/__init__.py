@@ -32,6 +32,11 @@ modelled               sign-in by password, client credentials, JWT bearer (RS25
 off by default         an org that moves between calls, parts and pages (``moves``), [K]: pages of
                        one cursor that overlap or leave gaps; every version of every row is kept
                        (``versions``) once it does
+                       permissions, limits and habits of other orgs, each with its source in
+                       ``storage/traits.py``: no View Setup, no View All Data, Bulk jobs spent or
+                       without an object, too many fields, aggregates that time out, locators of
+                       one session, ``resultpages``, tokens as JWTs, an older newest version,
+                       fields of newer versions, expired passwords; 842 fields (``widen``)
 assumed [K]            relations of an archived task are hidden from query; relations of a hidden
                        task are not (as the project's first org showed), those of a deleted
                        contact are (``relations_outlive_contacts`` turns that round)

@@ -43,6 +43,39 @@ def no_such_object(name: str) -> Refused:
     )
 
 
+def too_complicated() -> Refused:
+    """Refuse a statement, or a list of fields, that is too much for one request."""
+    return Refused(
+        400,
+        "QUERY_TOO_COMPLICATED",
+        "Query is either selecting too many fields or the filter conditions are too complicated.",
+    )
+
+
+def timed_out() -> Refused:
+    """Refuse a query after the two minutes that it may take."""
+    return Refused(400, "QUERY_TIMEOUT", "Your query request was running for too long.")
+
+
+def too_large() -> Refused:
+    """Refuse a query on activities whose sharing would take too long to work out."""
+    return Refused(400, "OPERATION_TOO_LARGE", "exceeded 100000 distinct who/what's")
+
+
+def bulk_jobs_spent(used: int) -> Refused:
+    """Refuse one more Bulk query job on a day on which *used* were made."""
+    return Refused(
+        400,
+        "LIMIT_EXCEEDED",
+        f"Max bulk v2 query jobs (10000) per 24 hrs has been reached ({used})",
+    )
+
+
+def no_bulk(entity: str) -> Refused:
+    """Refuse a Bulk job on an object that Bulk does not have."""
+    return Refused(400, "INVALIDENTITY", f"Entity '{entity}' is not supported by the Bulk API.")
+
+
 def not_found() -> Refused:
     """Refuse a path, version or describe that is not there."""
     return Refused(404, "NOT_FOUND", "The requested resource does not exist")

@@ -241,7 +241,7 @@ def test_after_any_misfortune_the_org_answers_again(org, rest, action):
         "query": "query?q=SELECT+Id,Name+FROM+Contact", "bulk_poll": f"jobs/query/{job['id']}",
         "query_more": rest.query("SELECT Id FROM Contact").json()["nextRecordsUrl"],
         "bulk_results": f"jobs/query/{job['id']}/results", "composite": "composite",
-        "bulk_create": "jobs/query",
+        "bulk_create": "jobs/query", "token": "/services/oauth2/token",
     }  # fmt: skip
     fault = org.faults.add(Fault(kind, action, argument=0.05))
     with contextlib.suppress(requests.RequestException):  # the point of some of them

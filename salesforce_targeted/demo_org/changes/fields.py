@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from salesforce_targeted.demo_org.changes.rows import RowChanges
 from salesforce_targeted.demo_org.schema.fields import field
 
+WIDE_TYPES = ("string", "double", "date", "datetime", "currency", "percent")
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,6 +36,30 @@ class FieldChanges(RowChanges):
             for id_, value in (values or {}).items():
                 table.update(self._at(table, id_), {name: value})
             self._described_anew(table)
+
+    def widen(self, object: str, fields: int = 842, formulas: int = 500) -> None:
+        """Add empty fields until the object has so many, so many of them formulas.
+
+        Source: a Contact with 842 fields, sfdx-hardis issue 1743.
+        """
+        with self.lock:
+            table = self.tables[object]
+            more = fields - len(table.entries)
+            for number in range(more):
+                calculated = number < formulas
+                name = f"{'Formula' if calculated else 'Extra'}_{number}__c"
+                formula = "null" if calculated else None
+                kind = WIDE_TYPES[number % len(WIDE_TYPES)]
+                table.entries[name] = field(
+                    name, kind, calculated=calculated, calculatedFormula=formula
+                )
+            self._described_anew(table)
+
+    def take_view_all_data(self) -> None:
+        """Take *View All Data* from our user; see ``Traits.view_all_data``."""
+        with self.lock:
+            self.traits.view_all_data = False
+            self.tables["UserPermissionAccess"].update(0, {"PermissionsViewAllData": False})
 
     def drop_field(self, object: str, name: str) -> None:
         """Delete a field and what was in it."""

@@ -50,6 +50,9 @@ ACTIONS: dict[str, Action] = {
     "concurrent_403": Action("403 REQUEST_LIMIT_EXCEEDED, too many long calls at once"),
     "daily_403": Action("403 REQUEST_LIMIT_EXCEEDED, the day's calls are spent"),
     "api_disabled_403": Action("403 API_DISABLED_FOR_ORG"),
+    "no_rest_session_401": Action("401 INVALID_SESSION_ID: the session is not one for REST"),
+    "url_not_reset_400": Action("400 URL_NOT_RESET: a data request at a login host"),
+    "app_blocked_400": Action("400 OAUTH_APP_BLOCKED: an admin blocked the app", ("token",)),
     "no_access_403": Action("403 INSUFFICIENT_ACCESS"),
     "metering_403": Action("403 TXN_SECURITY_METERING_ERROR"),
     "not_enabled_403": Action(

@@ -21,7 +21,13 @@ from salesforce_targeted.demo_org.http.exchange import Reply, Request, reply
 from salesforce_targeted.demo_org.http.records import CsvWriter
 from salesforce_targeted.demo_org.http.templates import csv_lines
 from salesforce_targeted.demo_org.ids import Numbering
-from salesforce_targeted.demo_org.refusals import Refused, malformed, not_found
+from salesforce_targeted.demo_org.refusals import (
+    Refused,
+    bulk_jobs_spent,
+    malformed,
+    no_bulk,
+    not_found,
+)
 from salesforce_targeted.demo_org.schema.fields import COMPOUND_TYPES
 from salesforce_targeted.demo_org.soql import parser
 from salesforce_targeted.demo_org.soql.conditions import resolve
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
 DELIMITERS = {"COMMA": ",", "BACKQUOTE": "`", "CARET": "^", "PIPE": "|", "SEMICOLON": ";",
               "TAB": "\t"}  # fmt: skip
 LINE_ENDS = {"LF": "\n", "CRLF": "\r\n"}
+MOST_JOBS = 10_000  # a day
 FIRST_VERSION = 47
 FIRST_WITH_PAGES = 58
 PAGES_PER_CALL = 5
@@ -116,7 +123,8 @@ def route(org: OrgState, request: Request, version: str, parts: list[str]) -> Re
         raise _method(method, "GET")
     if parts[1:] == ["results"]:
         return _results(org, request, version, job)
-    if parts[1:] == ["resultPages"] and float(version) >= FIRST_WITH_PAGES:
+    spellings = ["resultPages"] + ["resultpages"] * org.traits.lower_case_pages
+    if len(parts) == 2 and parts[1] in spellings and float(version) >= FIRST_WITH_PAGES:
         return _pages(org, request, version, job)
     raise not_found()
 
@@ -141,6 +149,8 @@ def _create(org: OrgState, request: Request, version: str) -> Reply:
     line_end = LINE_ENDS.get(body.get("lineEnding", "LF"))
     if delimiter is None or line_end is None:
         raise Refused(400, "INVALIDJOB", "Unknown columnDelimiter or lineEnding")
+    if org.traits.bulk_jobs_used + org.jobs_made >= MOST_JOBS:
+        raise bulk_jobs_spent(org.traits.bulk_jobs_used + org.jobs_made)
     query = parser.parse(text)
     _allowed(org, query)
     result: QueryResult = run(org, query, all_rows=operation == "queryAll")
@@ -163,9 +173,8 @@ def _create(org: OrgState, request: Request, version: str) -> Reply:
 
 def _allowed(org: OrgState, query: parser.Query) -> None:
     table = org.object(query.entity)
-    if table is not None and table.name in OBJECTS_WITHOUT_BULK:
-        message = f"Entity '{table.name}' is not supported by the Bulk API."
-        raise Refused(400, "INVALIDENTITY", message)
+    if table is not None and table.name in OBJECTS_WITHOUT_BULK | org.traits.without_bulk:
+        raise no_bulk(table.name)
     if query.group_by or query.aggregates:
         message = "Aggregate Relationships not supported in Bulk Query"
         raise Refused(400, "API_ERROR", message)
@@ -264,5 +273,6 @@ def _pages(org: OrgState, request: Request, version: str, job: Job) -> Reply:
     body: dict[str, Any] = {"resultPages": pages, "done": len(starts) <= PAGES_PER_CALL}
     if not body["done"]:
         following = _locator(starts[PAGES_PER_CALL])
-        body["nextRecordsUrl"] = f"{base}/resultPages?locator={following}&maxRecords={size}"
+        word = "resultpages" if org.traits.lower_case_pages else "resultPages"
+        body["nextRecordsUrl"] = f"{base}/{word}?locator={following}&maxRecords={size}"
     return reply(body)

@@ -91,14 +91,15 @@ def composite(org: OrgState, request: Request, resource: Resource) -> Reply:
         responses.append({"body": value, "httpHeaders": {}, "httpStatusCode": status,
                           "referenceId": part["referenceId"]})  # fmt: skip
     rows, columns = sum(one.rows for one in made), max((one.columns for one in made), default=0)
-    return reply({"compositeResponse": responses}, rows=rows, columns=columns)
+    seconds = sum(one.seconds for one in made)
+    return reply({"compositeResponse": responses}, rows=rows, columns=columns, seconds=seconds)
 
 
 def batch(org: OrgState, request: Request, resource: Resource) -> Reply:
     """``POST composite/batch``."""
     body, parts = _parts(request, "batchRequests")
     results: list[dict[str, Any]] = []
-    failed, rows = False, 0
+    failed, rows, seconds = False, 0, 0.0
     for part in parts:
         if failed and body.get("haltOnError"):
             halted = [{"errorCode": "BATCH_PROCESSING_HALTED", "message":
@@ -107,5 +108,6 @@ def batch(org: OrgState, request: Request, resource: Resource) -> Reply:
             continue
         made = _run(org, part, resource, "richInput")
         failed, rows = failed or made.status >= 400, rows + made.rows
+        seconds += made.seconds
         results.append({"statusCode": made.status, "result": _value(made)})
-    return reply({"hasErrors": failed, "results": results}, rows=rows)
+    return reply({"hasErrors": failed, "results": results}, rows=rows, seconds=seconds)

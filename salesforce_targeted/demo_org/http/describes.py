@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 from salesforce_targeted.demo_org.http.exchange import Reply, Request, reply
 from salesforce_targeted.demo_org.instants import END
-from salesforce_targeted.demo_org.refusals import not_found
+from salesforce_targeted.demo_org.refusals import Refused, not_found
 from salesforce_targeted.demo_org.schema.activity_kinds import BY_RELATIONS
 from salesforce_targeted.demo_org.storage.state import OBJECTS_WITHOUT_BULK, OrgState
 
 if TYPE_CHECKING:
     from salesforce_targeted.demo_org.storage.tables import Table
 
-FIRST_VERSION, LAST_VERSION = 31, 68
+FIRST_VERSION = 31
 FIRST_EVER = 7  # older than FIRST_VERSION: retired, 410
 PLURALS = {"Opportunity": "Opportunities"}
 
 
-def versions() -> Reply:
+def versions(org: OrgState) -> Reply:
     """``GET /services/data``: needs no session."""
-    numbers = range(FIRST_VERSION, LAST_VERSION + 1)
+    numbers = range(FIRST_VERSION, org.traits.newest_version + 1)
     seasons = ("Winter", "Spring", "Summer")
     return reply([
         {"label": f"{seasons[n % 3 - 1]} '{(n + 13) // 3 + 0:02}", "url": f"/services/data/v{n}.0",
@@ -92,10 +92,17 @@ def describe(org: OrgState, request: Request, version: str, name: str) -> Reply:
     })  # fmt: skip
 
 
+def _view_setup(org: OrgState) -> None:
+    if not org.traits.view_setup:
+        message = "This resource requires the View Setup and Configuration permission"  # [K] text
+        raise Refused(403, "INSUFFICIENT_ACCESS", message)
+
+
 def limits(org: OrgState) -> Reply:
     """``GET limits``."""
+    _view_setup(org)
     left = max(0, org.daily_limit - org.daily_used)
-    jobs_left = 10_000 - len(org.jobs)
+    jobs_left = max(0, 10_000 - org.traits.bulk_jobs_used - len(org.jobs))
     return reply({
         "DailyApiRequests": {"Max": org.daily_limit, "Remaining": left},
         "DailyBulkApiBatches": {"Max": 15_000, "Remaining": 15_000},
@@ -107,6 +114,7 @@ def limits(org: OrgState) -> Reply:
 
 def record_count(org: OrgState, request: Request) -> Reply:
     """``GET limits/recordCount?sObjects=``: approximate on a real org, exact here."""
+    _view_setup(org)
     names = [n for n in request.params.get("sObjects", "").split(",") if n]
     tables = [org.object(name) for name in names] if names else list(org.tables.values())
     return reply({"sObjects": [{"count": len(t), "name": t.name} for t in tables if t]})

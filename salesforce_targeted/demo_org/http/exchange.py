@@ -31,6 +31,11 @@ class Request:
         # parse_qs turns a raw + into a space, as Salesforce does.
         self.params = {k: v[-1] for k, v in parse_qs(parts.query, keep_blank_values=True).items()}
 
+    @property
+    def token(self) -> str:
+        """Return the access token of its ``Authorization`` header; empty if there is none."""
+        return self.headers.get("authorization", "").partition(" ")[2].strip()
+
 
 @dataclass
 class Reply:
@@ -43,6 +48,7 @@ class Reply:
     kind: str = "other"
     rows: int = 0
     columns: int = 0
+    seconds: float = 0.0  # that the org works on it, ``latency`` apart
     fault: Any = None  # strikes while the response is sent, see ``faults``
 
 

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from salesforce_targeted.demo_org.http.exchange import Reply, html, refusal
+from salesforce_targeted.demo_org.http.exchange import Reply, html, refusal, reply
 from salesforce_targeted.demo_org.http.records import dumps
 from salesforce_targeted.demo_org.refusals import (
     Refused,
+    bulk_jobs_spent,
     malformed,
+    no_bulk,
     no_such_field,
     no_such_object,
     not_found,
+    timed_out,
+    too_complicated,
+    too_large,
 )
 
 if TYPE_CHECKING:
@@ -61,20 +66,20 @@ _REFUSALS: dict[str, Refused] = {
                                 "LIMIT to restrict the results to a single batch"),
     "malformed_query_400": malformed("unexpected token: 'FRM'"),
     "invalid_type_400": no_such_object("Contact"),
-    "bulk_unsupported_400": Refused(400, "INVALIDENTITY",
-                                    "Entity 'Contact' is not supported by the Bulk API."),
+    "bulk_unsupported_400": no_bulk("Contact"),
     "bulk_restricted_400": Refused(400, "API_ERROR", "Implementation restriction: this object can "
                                    "be read by users with View All Data only"),
-    "bulk_jobs_spent_400": Refused(400, "LIMIT_EXCEEDED",
-                                   "Max bulk v2 query jobs (10000) per 24 hrs has been reached"),
+    "bulk_jobs_spent_400": bulk_jobs_spent(10_021),
     "not_ready_400": Refused(400, "INVALIDJOBSTATE", "The job is in state InProgress"),
-    "query_timeout_400": Refused(400, "QUERY_TIMEOUT",
-                                 "Your query request was running for too long."),
-    "operation_too_large_400": Refused(400, "OPERATION_TOO_LARGE",
-                                       "exceeded 100000 distinct who/what's"),
-    "too_complicated_400": Refused(400, "QUERY_TOO_COMPLICATED",
-                                   "Query is either selecting too many fields or the filter "
-                                   "conditions are too complicated."),
+    "query_timeout_400": timed_out(),
+    "operation_too_large_400": too_large(),
+    "too_complicated_400": too_complicated(),
+    # Source: jsforce issue 1274; the app lacks the scope "api", a new session does not help.
+    "no_rest_session_401": Refused(401, "INVALID_SESSION_ID",
+                                   "This session is not valid for use with the REST API"),
+    # Source: amazon-connect-salesforce-lambda issue 12: a login host was sent a data request.
+    "url_not_reset_400": Refused(400, "URL_NOT_RESET", "Destination URL not reset. The URL "
+                                 "returned from login must be set"),
     "bad_locator_400": Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),
     "results_gone_404": Refused(404, "NOT_FOUND", "The requested resource does not exist"),
     "version_409": Refused(409, "VERSION_MISMATCH",
@@ -94,6 +99,11 @@ def instead(fault: Fault) -> Reply | None:
         return Reply(200, b"")
     if fault.action == "garbage_200":
         return Reply(200, b'{"totalSize":3,"done":true,"records":[{"attributes":{"ty')
+    if fault.action == "app_blocked_400":
+        # Source: n8n issue 21589; that the token endpoint says it in these words is [K].
+        described = {"error": "OAUTH_APP_BLOCKED",
+                     "error_description": "this app is blocked by admin"}  # fmt: skip
+        return reply(described, 400)
     if fault.action == "invalid_field_400":
         return refusal(no_such_field(str(fault.argument or "NPI__c"), "Contact"))
     error = _REFUSALS.get(fault.action)

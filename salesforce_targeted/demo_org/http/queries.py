@@ -17,7 +17,13 @@ from salesforce_targeted.demo_org.http.exchange import JSON, Reply, Request, rep
 from salesforce_targeted.demo_org.http.records import JsonWriter
 from salesforce_targeted.demo_org.http.templates import json_records
 from salesforce_targeted.demo_org.ids import Numbering, normal
-from salesforce_targeted.demo_org.refusals import Refused, malformed, not_found
+from salesforce_targeted.demo_org.refusals import (
+    Refused,
+    malformed,
+    not_found,
+    timed_out,
+    too_complicated,
+)
 from salesforce_targeted.demo_org.soql import parser
 from salesforce_targeted.demo_org.soql.conditions import Path, resolve
 from salesforce_targeted.demo_org.soql.evaluation import Selection, run
@@ -42,6 +48,7 @@ class Cursor:
     version: str
     all_rows: bool
     made: datetime
+    token: str = ""  # the session that made it
     shift: int = 0  # rows that each page repeats (or, negative, leaves out), see ``Moves``
 
 
@@ -50,13 +57,32 @@ def query(org: OrgState, request: Request, version: str, *, all_rows: bool) -> R
     text = request.params.get("q")
     if text is None:
         raise malformed("SOQL statements cannot be empty or null")
-    answer = run(org, parser.parse(text), all_rows=all_rows)
-    if answer.selection is None:
-        records = answer.groups or []
-        body = {"totalSize": answer.total, "done": True, "records": records}
-        return reply(body, rows=len(records))
-    cursor = Cursor(answer.selection, version, all_rows, org.now)
+    statement = parser.parse(text)
+    aggregates = bool(statement.group_by or statement.aggregates)
+    if aggregates:
+        _aggregate_in_time(org)
+    found = run(org, statement, all_rows=all_rows)
+    if found.selection is None:
+        records = found.groups or []
+        body = {"totalSize": found.total, "done": True, "records": records}
+        return reply(body, rows=len(records), seconds=org.traits.aggregate_seconds)
+    _few_fields(org, found.selection.paths)
+    cursor = Cursor(found.selection, version, all_rows, org.now, request.token)
     return _page(org, request, cursor, None, 0)
+
+
+def _aggregate_in_time(org: OrgState) -> None:
+    """Count an aggregate query; refuse it once the org runs no more of them in time."""
+    left = org.traits.aggregates_left
+    if left is not None:
+        if left < 1:
+            raise timed_out()
+        org.traits.aggregates_left = left - 1
+
+
+def _few_fields(org: OrgState, paths: Sequence[Path]) -> None:
+    if org.traits.most_fields is not None and len(paths) > org.traits.most_fields:
+        raise too_complicated()
 
 
 def query_more(org: OrgState, request: Request, locator: str) -> Reply:
@@ -65,6 +91,8 @@ def query_more(org: OrgState, request: Request, locator: str) -> Reply:
     cursor: Cursor | None = org.cursors.get(found[1]) if found else None
     if found is None or cursor is None:
         raise Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
+    if org.traits.locators_of_session and cursor.token != request.token:
+        raise Refused(401, "INVALID_SESSION_ID", "Session expired or invalid")
     if org.now - cursor.made > CURSOR_LIFE:
         raise Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator: QUERY_LOCATOR_EXPIRED")
     offset = int(found[2])
@@ -143,6 +171,7 @@ def collections(org: OrgState, request: Request, version: str, name: str) -> Rep
     if not any(path.names == ("Id",) for path in paths):
         paths.append(resolve(org, table, "Id"))
     paths = list({path.names: path for path in paths}.values())
+    _few_fields(org, paths)
     found = [_retrievable(org, table, str(id_)) for id_ in ids]
     wanted = [ordinal for ordinal in found if ordinal is not None]
     records = iter(_records(org, table, paths, version, wanted))

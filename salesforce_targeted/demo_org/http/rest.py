@@ -11,6 +11,8 @@ Source: REST API Developer Guide, "REST Resources", "Status Codes and Error Resp
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.utils import format_datetime
 
 from salesforce_targeted.demo_org.faults.faults import JOB_ENDS, Fault
@@ -27,7 +29,7 @@ _KINDS = (
     (r"queryAll/?", "query_all"), (r"composite/sobjects/[^/]+", "collections"),
     (r"sobjects/[^/]+/describe/?", "describe"), (r"composite/batch/?", "composite_batch"),
     (r"composite/?", "composite"), (r"limits(/.*)?", "limits"),
-    (r"jobs/query/[^/]+/resultPages", "bulk_pages"),
+    (r"jobs/query/[^/]+/result[Pp]ages", "bulk_pages"),
     (r"jobs/query/[^/]+/results", "bulk_results"), (r"jobs/query/[^/]+", "bulk_poll"),
     (r"jobs/query/?", "bulk_create"), (r"sobjects(/.*)?", "sobjects"),
 )  # fmt: skip
@@ -125,7 +127,7 @@ def _struck(org: OrgState, request: Request, kind: str, fault: Fault) -> Reply |
 def _outside(org: OrgState, request: Request, kind: str) -> Reply | None:
     """Respond to what needs no session; None for all else."""
     if kind == "versions":
-        return describes.versions()
+        return describes.versions(org)
     if kind == "token":
         return sign_in.token(org, request)
     if kind == "soap":
@@ -149,9 +151,25 @@ def _inside(org: OrgState, request: Request, kind: str) -> Reply:
     number = int(found[1])
     if describes.FIRST_EVER <= number < describes.FIRST_VERSION:
         raise Refused(410, "GONE", "The requested API version has been retired")
-    if not describes.FIRST_VERSION <= number <= describes.LAST_VERSION:
+    if not describes.FIRST_VERSION <= number <= org.traits.newest_version:
         raise not_found()
-    return resource(org, request, f"{number}.0", (found[2] or "").rstrip("/"))
+    with _fields_of_version(org, number):
+        return resource(org, request, f"{number}.0", (found[2] or "").rstrip("/"))
+
+
+@contextmanager
+def _fields_of_version(org: OrgState, number: int) -> Iterator[None]:
+    """Take out of sight what only newer versions show, for one request under the org's lock."""
+    newer = [name for name, since in org.traits.fields_since.items() if number < since]
+    taken = [(org.tables[name].unseen, field) for name, field in newer
+             if field not in org.tables[name].unseen]  # fmt: skip
+    for unseen, field in taken:
+        unseen.add(field)
+    try:
+        yield
+    finally:
+        for unseen, field in taken:
+            unseen.discard(field)
 
 
 def resource(org: OrgState, request: Request, version: str, path: str) -> Reply:

@@ -88,6 +88,8 @@ class _Connection(socketserver.StreamRequestHandler):
             self.server.closing.wait(
                 org.latency.seconds(reply.kind, reply.rows, columns=reply.columns)
             )
+        if reply.seconds:
+            self.server.closing.wait(reply.seconds)
         if reply.fault is not None and reply.fault.action in TRANSPORT:
             return self._mishap(request, reply, reply.fault)
         self._send(request, reply)

@@ -39,11 +39,15 @@ def check_session(org: OrgState, request: Request) -> None:
     Raises:
         Refused: 401 INVALID_AUTH_HEADER or INVALID_SESSION_ID.
     """
-    kind, _, token_text = request.headers.get("authorization", "").partition(" ")
-    if kind not in ("Bearer", "OAuth") or not token_text.strip():
+    kind = request.headers.get("authorization", "").partition(" ")[0]
+    if kind not in ("Bearer", "OAuth") or not request.token:
         raise Refused(401, "INVALID_AUTH_HEADER", "INVALID_HEADER_TYPE")
-    if token_text.strip() not in org.sessions:
+    if request.token not in org.sessions:
         raise Refused(401, "INVALID_SESSION_ID", "Session expired or invalid")
+    if request.token in org.sessions_with_expired_password:
+        code = "INVALID_OPERATION_WITH_EXPIRED_PASSWORD"  # [K] that REST refuses it in this way
+        raise Refused(403, code, "The users password has expired, you must call SetPassword before "
+                                 "attempting any other API operations")  # fmt: skip
 
 
 # -------------------------------------------------------------------- OAuth
@@ -195,7 +199,7 @@ _LOGIN = (
     '"http://schemas.xmlsoap.org/soap/envelope/" xmlns="urn:partner.soap.sforce.com" '
     'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><loginResponse><result>'
     "<metadataServerUrl>{origin}/services/Soap/m/{version}/{org}</metadataServerUrl>"
-    "<passwordExpired>false</passwordExpired><sandbox>false</sandbox>"
+    "<passwordExpired>{expired}</passwordExpired><sandbox>false</sandbox>"
     "<serverUrl>{origin}/services/Soap/u/{version}/{org}</serverUrl>"
     "<sessionId>{session}</sessionId><userId>{user}</userId><userInfo>"
     "<organizationId>{org}</organizationId><sessionSecondsValid>7200</sessionSecondsValid>"
@@ -230,9 +234,12 @@ def soap(org: OrgState, request: Request) -> Reply:
         return _fault("LOGIN_MUST_USE_SECURITY_TOKEN", _WRONG)
     if known is None or password != known + org.security_token:
         return _fault("INVALID_LOGIN", _WRONG)
+    session, expired = org.issue_token(), org.traits.password_expired
+    if expired:
+        org.sessions_with_expired_password.add(session)
     body = _LOGIN.format(
         origin=f"http://{request.headers.get('host', '127.0.0.1')}", version=found[1] + ".0",
-        org=org.org_id, session=org.issue_token(), name=escape(name),
+        org=org.org_id, session=session, name=escape(name), expired=str(expired).lower(),
         user=org.tables["User"].numbering.id_of(0),
     )  # fmt: skip
     return Reply(200, body.encode(), _XML)

@@ -13,7 +13,13 @@ from itertools import islice
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted.demo_org.refusals import Refused, malformed, no_such_object
+from salesforce_targeted.demo_org.refusals import (
+    Refused,
+    malformed,
+    no_such_object,
+    timed_out,
+    too_large,
+)
 from salesforce_targeted.demo_org.schema.activity_kinds import BY_RELATIONS
 from salesforce_targeted.demo_org.schema.fields import COMPOUND_TYPES
 from salesforce_targeted.demo_org.soql import parser
@@ -57,6 +63,8 @@ def run(org: OrgState, query: Query, *, all_rows: bool) -> QueryResult:
     table = org.object(query.entity)
     if table is None:
         raise no_such_object(query.entity)
+    if table.name in BY_RELATIONS and not org.traits.view_all_data:
+        raise too_large()
     if query.offset > MAX_OFFSET:
         message = "Maximum SOQL offset allowed is 2000"
         raise Refused(400, "NUMBER_OUTSIDE_VALID_RANGE", message)
@@ -150,6 +158,11 @@ def _aggregate(
     found = org.visible(
         table, all_rows=all_rows, ordinals=candidates(org, table, query.where), keep=keep
     )
+    if org.traits.most_aggregate_rows is not None:
+        rows = list(islice(found, org.traits.most_aggregate_rows + 1))
+        if len(rows) > org.traits.most_aggregate_rows:
+            raise timed_out()
+        found = iter(rows)
     if query.counts_all and not query.group_by:
         if query.order_by:
             raise malformed("Order by not allowed with COUNT()")

@@ -8,6 +8,8 @@ Rules:
 
 from __future__ import annotations
 
+import base64
+import json
 import threading
 from collections import Counter, deque
 from datetime import datetime, timedelta
@@ -26,6 +28,7 @@ from salesforce_targeted.demo_org.schema.activity_kinds import (
     Activity,
 )
 from salesforce_targeted.demo_org.storage.tables import ContactTable, Table, compound
+from salesforce_targeted.demo_org.storage.traits import Traits
 from salesforce_targeted.demo_org.storage.unreadable import Poisons
 
 if TYPE_CHECKING:
@@ -56,6 +59,7 @@ class OrgState:
         # [K] a lookup is cleared when what it names is deleted, "clear the value of this field"
         # being the default; True: it goes on naming it.
         self.lookups_outlive_parents = False
+        self.traits = Traits()
         self.shared_activities = True
         self.hidden_objects: set[str] = set()  # that our user may not see at all
         self.my_domain = True  # False: this host is login.salesforce.com
@@ -67,6 +71,7 @@ class OrgState:
         self.jwt_public_key: bytes | None = None  # PEM; None: signatures are not checked
         self.refresh_tokens: set[str] = {"demo-refresh-token"}
         self.sessions: set[str] = set()
+        self.sessions_with_expired_password: set[str] = set()  # these can read nothing
         self._sessions_made = 0
         self.token_secret = "demoSession"  # noqa: S105 - the end of every session's token
         self.page_rows = 2000
@@ -95,8 +100,17 @@ class OrgState:
         with self.lock:
             self._sessions_made += 1
             token = f"{self.org_id[:15]}!AQ{self.seed}.{self._sessions_made:06}.{self.token_secret}"
+            if self.traits.jwt_tokens:
+                token = self._jwt()
             self.sessions.add(token)
             return token
+
+    def _jwt(self) -> str:
+        user = self.tables["User"].numbering.id_of(0)
+        claims = {"scp": "api refresh_token", "sub": f"uid:{user}", "jti": self._sessions_made}
+        parts = ({"alg": "RS256", "typ": "JWT", "tty": "sfdc-core-token"}, claims)
+        texts = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in parts]
+        return ".".join([*(text.rstrip("=") for text in texts), self.token_secret])
 
     def expire_sessions(self) -> None:
         """End every session: the next call of each gets 401."""
