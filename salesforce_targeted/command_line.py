@@ -31,17 +31,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         0 done, 1 failed, 2 wrong use or configuration, 3 stopped early, 4 drift found.
     """
     args = options.parser(prog).parse_args(argv)
-    from salesforce_targeted.cli import exit_codes, logs, memory
+    from salesforce_targeted.cli import exit_codes, interrupts, logs, memory
     from salesforce_targeted.cli.screen import Screen
 
     screen = Screen(prog, json=args.json, logs=args.verbose or args.debug)
     logs.log_to(screen, debug=args.debug)
     memory.limit_memory()
     try:
-        with ExitStack() as stack:
+        with interrupts.ended_soon(), ExitStack() as stack:
             return _dispatch(args, screen, stack)
     except KeyboardInterrupt:
-        screen.error("interrupted; the next run goes on from here")
         return exit_codes.FAILED
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one paragraph
         logs.note(error)

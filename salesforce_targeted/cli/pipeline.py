@@ -35,6 +35,8 @@ def open_pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) 
             progress=progress.collector(screen.err if screen.live else None),
         )
         configuration.check_names(pipeline)
+        # dlt would wait for what it loads before it obeys Ctrl-C; see cli.interrupts.
+        pipeline.config.runtime.intercept_signals = False
         # What a failed load leaves there for the next run are rows of people.
         Path(pipeline.working_dir).chmod(0o700)
     return pipeline
