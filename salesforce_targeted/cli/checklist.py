@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import dlt
 from rich.console import Console, Group
@@ -26,7 +26,7 @@ from salesforce_targeted.api.errors import (
     QuotaExceededError,
     SalesforceError,
 )
-from salesforce_targeted.cli import sign_in
+from salesforce_targeted.cli import exit_codes, sign_in
 from salesforce_targeted.cli.destination_checklist import Finding, Look, destination_checks
 from salesforce_targeted.cli.screen import Screen, mark
 from salesforce_targeted.destination.errors import (
@@ -37,6 +37,7 @@ from salesforce_targeted.destination.errors import (
 )
 from salesforce_targeted.destination.org_identity import Org, org_of
 from salesforce_targeted.extract.run import Run
+from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import queries
 from salesforce_targeted.report.rich_text import api_calls, notes
 from salesforce_targeted.target import SHARED_ACTIVITIES
@@ -48,6 +49,27 @@ _READ_OBJECT = (
     " Object Settings)."
 )
 _MEND_DESTINATION = "Check the destination's credentials, address and permissions."
+
+
+class CheckFacts(TypedDict):
+    """One line of the checklist, as :class:`Check` has it."""
+
+    name: str
+    ok: bool
+    detail: str
+    remedy: str
+    seconds: float
+    note: bool
+
+
+class ChecklistFacts(TypedDict):
+    """The report of mode ``test``."""
+
+    status: Literal["done", "failed"]
+    mode: Literal["test"]
+    checks: list[CheckFacts]
+    calls: CallFacts
+    warnings: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +92,17 @@ class Check:
     def mark(self) -> str:
         """``ok``, ``note`` or ``fail``."""
         return "fail" if not self.ok else "note" if self.note else "ok"
+
+    def facts(self) -> CheckFacts:
+        """Return the line as the report has it."""
+        return {
+            "name": self.name,
+            "ok": self.ok,
+            "detail": self.detail,
+            "remedy": self.remedy,
+            "seconds": self.seconds,
+            "note": self.note,
+        }
 
 
 class Checklist:
@@ -210,13 +243,20 @@ class Checklist:
         return said
 
 
+def run(run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen) -> int:
+    """Run the checklist and show it; return the exit code."""
+    facts = checks(run, credentials, pipeline, None if screen.json else screen)
+    screen.report(facts, verdict)
+    return exit_codes.DONE if facts["status"] == "done" else exit_codes.FAILED
+
+
 def checks(
     run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen | None = None
-) -> dict[str, Any]:
-    """Run the checklist.
+) -> ChecklistFacts:
+    """Make every check.
 
     Args:
-        screen: Where each line is shown as soon as it is found; None for nowhere.
+        screen: Where each line is shown as soon as it is known; None for nowhere.
 
     Returns:
         The report of mode ``test``: ``status`` ``done`` or ``failed``, and ``checks``.
@@ -232,11 +272,8 @@ def checks(
     return {
         "status": "done" if all(check.ok for check in found) else "failed",
         "mode": "test",
-        "checks": [asdict(check) for check in found],
-        "calls": {
-            "total": run.client.meter.calls.total,
-            "by_kind": dict(run.client.meter.calls.by_kind),
-        },
+        "checks": [check.facts() for check in found],
+        "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
     }
 
@@ -256,7 +293,7 @@ def line(check: Check, on: Console) -> Table:
     return made
 
 
-def verdict(facts: Mapping[str, Any]) -> Group:
+def verdict(facts: ChecklistFacts) -> Group:
     """What stands below the checklist: how it stands."""
     failed = [check["name"] for check in facts["checks"] if not check["ok"]]
     noted = sum(1 for check in facts["checks"] if check["note"])
@@ -266,7 +303,7 @@ def verdict(facts: Mapping[str, Any]) -> Group:
     else:
         said = "all in place" + (f", {noted} to note" if noted else "")
         last = Text.assemble("\n", (said, "green"), f" ({calls})")
-    warned = notes(facts)
+    warned = notes(facts["warnings"])
     return Group(last) if warned is None else Group(Text(""), warned, last)
 
 

@@ -12,15 +12,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from salesforce_targeted.report.rich_text import as_text, console
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+F = TypeVar("F", bound=Mapping[str, object])
 _MARKS = {"ok": ("✓", "ok", "green"), "note": ("!", "note", "yellow"), "fail": ("✗", "FAIL", "red")}
 
 
@@ -28,10 +30,22 @@ class Screen:
     """The two streams of a run.
 
     Args:
-        prog: What the program is called where it complains.
+        prog: What the program is called in front of an error.
+        json: Results are one JSON object; nothing else goes to stdout.
+        logs: dlt's log lines are shown, which a display would be drawn across.
     """
 
-    def __init__(self, prog: str, out: TextIO | None = None, err: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        prog: str,
+        out: TextIO | None = None,
+        err: TextIO | None = None,
+        *,
+        json: bool = False,
+        logs: bool = False,
+    ) -> None:
+        self.json = json
+        self._logs = logs
         self._prog = prog
         self._out = out or sys.stdout
         self._err = err or sys.stderr
@@ -41,34 +55,45 @@ class Screen:
 
     @cached_property
     def out(self) -> Console:
-        """Where results go."""
+        """Return the console of stdout, for results."""
         return console(self._out)
 
     @cached_property
     def err(self) -> Console:
-        """Where progress and the log go."""
+        """Return the console of stderr, for progress and the log."""
         return console(self._err)
 
     @property
     def live(self) -> bool:
-        """Whether somebody watches stderr: a terminal that can move its cursor."""
+        """Whether progress is drawn on stderr: a terminal that can move its cursor shows it."""
+        if self.json or self._logs:
+            return False
         return self._err.isatty() and not self.err.is_dumb_terminal
 
+    def report(self, facts: F, drawing: Callable[[F], RenderableType]) -> None:
+        """Print the report of a command: as JSON, or as it is drawn for people."""
+        if self.json:
+            from salesforce_targeted.destination.sync_runs import as_json
+
+            print(as_json(facts), file=self._out, flush=True)
+        else:
+            self.show(drawing(facts))
+
     def show(self, result: RenderableType) -> None:
-        """Print a result; where it is searched and not looked at, without spaces at line ends."""
+        """Print a result; in a pipe or a file without spaces at line ends."""
         if self.out.is_terminal:
             self.out.print(result)
         else:
-            print(as_text(result), file=self._out)
+            print(as_text(result), file=self._out, flush=True)
 
     def error(self, sentence: str) -> None:
-        """Say on stderr what went wrong: one paragraph."""
+        """Print on stderr what went wrong, in one paragraph."""
         from rich.text import Text
 
         self.err.print(Text.assemble((f"{self._prog}: ", "bold red"), sentence))
 
     def busy(self, doing: str) -> AbstractContextManager[Any]:
-        """A spinner while something takes its time; nothing where nobody watches.
+        """Draw a spinner while the block runs, where progress is drawn.
 
         On stderr, for the log is there: two consoles would draw across each other. Nothing may be
         shown on stdout before it is gone.
@@ -77,7 +102,7 @@ class Screen:
 
 
 def mark(kind: str, of: Console) -> tuple[str, str]:
-    """The mark of a check (``ok``, ``note``, ``fail``) and its style, as this console can show."""
+    """Return the mark of a check (``ok``, ``note``, ``fail``) and its style for a console."""
     sign, word, style = _MARKS[kind]
     plain = not of.is_terminal or not of.encoding.lower().startswith("utf")
     return (f"{word:<4}" if plain else sign), style

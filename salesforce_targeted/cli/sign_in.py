@@ -24,6 +24,8 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     TruncatedAnswerError,
 )
+from salesforce_targeted.cli import exit_codes
+from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
 
 
@@ -95,6 +97,18 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
     return facts
 
 
+def run(credentials: Any, screen: Screen) -> int:
+    """Sign in and show whose session it is; return the exit code."""
+    client = SalesforceClient(credentials, attempts=2)
+    try:
+        with screen.busy("signing in"):
+            facts = sign_in(client, credentials)
+    finally:
+        client.close()
+    screen.report(facts, sign_in_shown)
+    return exit_codes.DONE if facts["status"] == "done" else exit_codes.FAILED
+
+
 def user_info(client: SalesforceClient) -> dict[str, str | None]:
     """Ask for the session's ``user`` and ``org_id``, each None where Salesforce does not tell.
 
@@ -143,7 +157,7 @@ def sign_in_shown(facts: Mapping[str, Any]) -> Any:
     return paragraphs(
         settings,
         Text(f"a rotated refresh token is kept in {file}") if file else None,
-        notes(facts),
+        notes(facts["warnings"]),
         _outcome(facts),
     )
 

@@ -1,15 +1,28 @@
-"""``--verify`` on a terminal: what was compared, how much drifted and why, examples."""
+"""``--verify``: compare what is held with the org, show the drift, repair it with ``--repair``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+import dlt
 from rich.console import Group
 from rich.text import Text
 
+from salesforce_targeted.cli import exit_codes
+from salesforce_targeted.cli.screen import Screen
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
-from salesforce_targeted.sync.verify import ALTERED, CAUSES, EXTRA, MISSING, STALE, TYPE
+from salesforce_targeted.sync import configuration, repair, runner
+from salesforce_targeted.sync.verify import (
+    ALTERED,
+    CAUSES,
+    EXTRA,
+    MISSING,
+    STALE,
+    TYPE,
+    VerifyFacts,
+)
 
 _MEANS = {
     MISSING: "the org shows it, it is not held",
@@ -20,10 +33,44 @@ _MEANS = {
 }
 
 
-def summary(facts: Mapping[str, Any]) -> Group:
-    """The report of mode ``verify``, with what was repaired where something was."""
-    drift, clean = facts["drift"], facts["status"] == "done"
-    repaired = facts.get("repaired")
+def run(
+    run: Run,
+    pipeline: dlt.Pipeline,
+    credentials: Any,
+    screen: Screen,
+    *,
+    repairs: bool,
+    given: dict[str, Any],
+) -> int:
+    """Compare and show what drifted; return the exit code.
+
+    Args:
+        repairs: Load again what drifted, then compare once more.
+        given: Source parameters that the command line sets.
+    """
+    with screen.busy("asking the org"):
+        if pipeline.default_schema_name is None:
+            pipeline.sync_destination()
+        facts = runner.verified(pipeline, run)
+        if repairs and facts["status"] == "drift":
+            settings = configuration.settings(**given)
+            facts = repair.repair(
+                pipeline,
+                facts,
+                credentials,
+                settings,
+                lambda ledger: Run(run.client, settings, run.scope, ledger, pipeline),
+                **given,
+            )
+    screen.report(facts, summary)
+    return exit_codes.DONE if facts["status"] == "done" else exit_codes.DRIFT
+
+
+def summary(facts: VerifyFacts) -> Group:
+    """Draw the report, with what was repaired where something was."""
+    drift: Mapping[str, Any] = facts["drift"]
+    clean = facts["status"] == "done"
+    repaired: Mapping[str, Any] | None = facts.get("repaired")
     heads = ("drift", "", "rows", "repaired") if repaired else ("drift", "", "rows")
     causes = [
         (cause, _MEANS[cause], drift[cause], *([repaired[cause]] if repaired else []))
@@ -39,7 +86,7 @@ def summary(facts: Mapping[str, Any]) -> Group:
         table(("compared", "rows"), list(facts["compared"].items())),
         table(heads, causes, texts=2),
         table(("example", "table", "id", "columns"), examples, texts=4) if examples else None,
-        notes(facts),
+        notes(facts["warnings"]),
         Text.assemble(
             (verdict, "green" if clean else "red"),
             f"{advice} ({api_calls(facts['calls']['total'])})",

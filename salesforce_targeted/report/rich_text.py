@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
     from rich.table import Table
 
+    # Imported for its type alone: it loads Arrow, which cli.memory has to precede.
+    from salesforce_targeted.ledger import CallFacts
+
 
 # Wider than any line: in a pipe rich would otherwise wrap at 80.
 _UNBOUND = 100_000
@@ -66,6 +69,12 @@ def api_calls(count: int) -> str:
     return f"{count:,} API call{'' if count == 1 else 's'}"
 
 
+def calls_left(calls: CallFacts) -> str:
+    """Say how many of the org's calls are left, to end a sentence; "" where unknown."""
+    left = calls["org_remaining"]
+    return "" if left is None else f", {left:,} left in the org's day"
+
+
 def shown(value: Any) -> Any:
     """A cell: a number with separators, a dash for what is not known."""
     if value is None:
@@ -85,16 +94,16 @@ def paragraphs(*parts: RenderableType | None) -> Group:
     return Group(*spaced)
 
 
-def notes(facts: Any) -> RenderableType | None:
-    """The warnings of a report, one below the other; None where there are none."""
+def notes(warnings: Sequence[str]) -> RenderableType | None:
+    """Draw warnings, one below the other; None where there are none."""
     from rich.table import Table
     from rich.text import Text
 
-    if not facts["warnings"]:
+    if not warnings:
         return None
     made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=False)
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
-    for warning in facts["warnings"]:
+    for warning in warnings:
         made.add_row(Text("warning", style="yellow"), Text(warning))
     return made

@@ -151,6 +151,8 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
     try:
         return pipeline.run(source)
     except PipelineStepFailed as error:
+        if isinstance(error.exception, KeyboardInterrupt):
+            raise error.exception from None
         if not isinstance(unwrap(error), OtherOrgError):
             raise
     ledger.step("the working folder is another org's: starting from what the destination holds")

@@ -42,7 +42,10 @@ def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
     [
         (["--nope"], "unrecognized arguments: --nope"),
         (["--since", "nonsense"], "since = 'nonsense' is not a date. Write it as 2024-01-31"),
-        (["--since", ""], "is not a date"),
+        *(
+            (["--since", text], f"since = {text!r} is not a date")
+            for text in ("", "P7D", "12:00", "now", "2026-01-31/2026-02-28", "2026", "31.01.2026")
+        ),
         (["--incremental", "0"], "must be a whole number, 1 or more"),
         (["--incremental", "-3"], "--incremental"),
         (["--incremental", "soon"], "must be a whole number, 1 or more"),

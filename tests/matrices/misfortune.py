@@ -19,7 +19,7 @@ import dlt
 
 from salesforce_targeted.api.credentials import ClientCredentials
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
-from salesforce_targeted.command_line import DONE, FAILED, PARTIAL, WRONG_USE
+from salesforce_targeted.cli.exit_codes import DONE, FAILED, PARTIAL, WRONG_USE
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.destination.held_tables import REJECTED_RECORDS

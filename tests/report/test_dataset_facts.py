@@ -13,8 +13,8 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report import html
 from salesforce_targeted.report.html.dataset_facts import answers, weeks
+from salesforce_targeted.report.html.page import write
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.sync.runner import verified
 from tests.conftest import BOTH, Synced
@@ -126,7 +126,7 @@ def test_a_database_that_is_away_is_asked_once(tmp_path: Path) -> None:
     pipeline = dlt.pipeline("away", destination=away, dataset_name="d", pipelines_dir=str(tmp_path))
     began = time.monotonic()
     with HeldTables.of(pipeline) as held:
-        written = html.write(facts(status="failed"), held, tmp_path / "page.html")
+        written = write(facts(status="failed"), held, tmp_path / "page.html")
     text = written.read_text("utf-8")
 
     assert 1 == text.count("The destination (postgres) refused")

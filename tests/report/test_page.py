@@ -12,9 +12,9 @@ from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report import html
 from salesforce_targeted.report.html.dataset_facts import Answers, TableFacts
-from salesforce_targeted.report.html.page import page
+from salesforce_targeted.report.html.page import page, write
+from salesforce_targeted.report.html.svg import available
 from tests.conftest import Synced
 from tests.support.pages import SECRET, STARTED, facts, shown
 
@@ -104,7 +104,7 @@ def test_the_page_is_for_the_user_alone(synced: Synced, tmp_path: Path) -> None:
     path.write_text("x" * 1_000_000)
     path.chmod(0o644)
     with HeldTables.of(synced.pipeline) as held:
-        html.write(run_facts, held, path)
+        write(run_facts, held, path)
     text = path.read_text("utf-8")
 
     assert 0o600 == path.stat().st_mode & 0o777
@@ -119,7 +119,7 @@ def test_nobodys_data_is_on_the_page(org: DemoOrg, synced: Synced, tmp_path: Pat
     org.set_silently("Contact", contact, Birthdate=SECRET)
     run_facts = synced.ok()
     with HeldTables.of(synced.pipeline) as held:
-        text = html.write(run_facts, held, tmp_path / "page.html").read_text("utf-8")
+        text = write(run_facts, held, tmp_path / "page.html").read_text("utf-8")
     held_values = {
         str(value)
         for table_ in ("sf_contacts", "sf_activities", "sf_users")
@@ -143,14 +143,14 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 from pathlib import Path
 import dlt
-from salesforce_targeted.report import html
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.report.html.page import available, write
 nowhere = dlt.destinations.duckdb("new.duckdb")
 pipeline = dlt.pipeline("new", destination=nowhere, dataset_name="d", pipelines_dir=".")
 with HeldTables.of(pipeline) as held:
-    html.write(Ledger().facts("done"), held, Path("page.html"))
-print(html.available())
+    write(Ledger().facts("done"), held, Path("page.html"))
+print(available())
 """
     ran = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
@@ -159,7 +159,7 @@ print(html.available())
 
     assert ("False\n", 0) == (ran.stdout, ran.returncode), ran.stderr
     assert "Plots need matplotlib" in (tmp_path / "page.html").read_text("utf-8")
-    assert html.available()
+    assert available()
 
 
 def test_coverage_counts_what_is_described() -> None:

@@ -14,7 +14,7 @@ from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.arrow.id_set import IdSet
 from salesforce_targeted.destination import sync_runs
 from salesforce_targeted.ledger import Ledger, RelationTally, Tally
-from salesforce_targeted.report import text
+from salesforce_targeted.report import markdown, text
 from salesforce_targeted.report.rich_text import as_text
 from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
@@ -243,7 +243,7 @@ def test_a_sum_that_does_not_close_is_shouted(asked: int, closes: bool) -> None:
 
 def test_the_report_as_markdown() -> None:
     """Summary, calls, progress, warnings, failures and what is missing, each under its heading."""
-    shown = text.markdown(facts())
+    shown = markdown.document(facts())
 
     assert shown.startswith("# Targeted contact sync - 2026-11-20 12:00:00 UTC\n")
     assert ["Summary", "Calls", "Progress by batch", "Warnings", "Failed records", "Error analysis",
@@ -262,7 +262,7 @@ def test_the_report_as_markdown() -> None:
 
 def test_sections_without_content_are_left_out() -> None:
     """A quiet run's file is a summary."""
-    shown = text.markdown(facts(Ledger(started_at=STARTED)))
+    shown = markdown.document(facts(Ledger(started_at=STARTED)))
 
     assert ["Summary"] == re.findall(r"^## (.+)$", shown, re.MULTILINE)
 
@@ -270,7 +270,7 @@ def test_sections_without_content_are_left_out() -> None:
 def test_a_failed_run_as_markdown() -> None:
     """The error stands in the summary; what was not counted is a question mark."""
     failed = Ledger(started_at=STARTED).facts("failed", 0.1)
-    shown = text.markdown({**failed, "error": "The org is away."})
+    shown = markdown.document({**failed, "error": "The org is away."})
 
     assert "- **Error**: The org is away." in shown
     assert "- **Contacts held**: ?\n" in shown
@@ -279,7 +279,7 @@ def test_a_failed_run_as_markdown() -> None:
 
 def test_a_run_that_took_no_time() -> None:
     """Nothing is divided by zero."""
-    assert "- **Contacts per second**: 0\n" in text.markdown(facts(seconds=0.0))
+    assert "- **Contacts per second**: 0\n" in markdown.document(facts(seconds=0.0))
 
 
 def test_many_ids_are_cut_with_their_number() -> None:
@@ -288,7 +288,7 @@ def test_many_ids_are_cut_with_their_number() -> None:
     many.explain_tasks([f"00T{n:03}" for n in range(201)], {})
     for n in range(1_234):
         many.reject(Rejected("Contact", f"003{n:04}", "F", "bad", ""))
-    shown = text.markdown(facts(many))
+    shown = markdown.document(facts(many))
 
     assert "00T199 and 1 more)" in shown
     assert "bad: 1234 (0030000" in shown
@@ -303,16 +303,16 @@ def test_raw_values_never_reach_a_report() -> None:
     assert SECRET in ledger().rejected[0].payload
     assert not any(
         SECRET in shown
-        for shown in (text.text(found), text.markdown(found), sync_runs.as_json(found))
+        for shown in (text.text(found), markdown.document(found), sync_runs.as_json(found))
     )
 
 
 def test_a_report_is_written_as_markdown_and_json(tmp_path: Path) -> None:
     """Two files of one name, in a folder that is made for them."""
-    path = text.write(facts(), tmp_path / "deep" / "sync_results")
+    path = markdown.write(facts(), tmp_path / "deep" / "sync_results")
 
     assert tmp_path / "deep" / "sync_results" / "targeted_contacts_20261120_120000.md" == path
-    assert text.markdown(facts()) == path.read_text("utf-8")
+    assert markdown.document(facts()) == path.read_text("utf-8")
     held = json.loads(path.with_suffix(".json").read_text("utf-8"))
     assert "2026-11-20T12:00:00.123456Z" == held["started_at"]
     assert 1_817 == held["contacts"]["retrieved"]
@@ -323,10 +323,10 @@ def test_a_report_is_for_the_user_alone(tmp_path: Path) -> None:
     path = tmp_path / "targeted_contacts_20261120_120000.md"
     path.write_text("x" * 100_000)
     path.chmod(0o644)
-    text.write(facts(), tmp_path)
+    markdown.write(facts(), tmp_path)
 
     assert {0o600} == {file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}
-    assert text.markdown(facts()) == path.read_text("utf-8")
+    assert markdown.document(facts()) == path.read_text("utf-8")
 
 
 # --- as a row

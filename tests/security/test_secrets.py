@@ -29,7 +29,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
-from salesforce_targeted.report import text as report
+from salesforce_targeted.report import markdown
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import configuration
 from tests.conftest import Synced
@@ -369,7 +369,7 @@ def test_nothing_that_can_be_printed_holds_a_secret(
             spec, [spec], {"spec": spec}, client, client._session, salesforce_targeted(spec), synced.pipeline, trace,
             trace.asdict(), trace.resolved_config_values, outcomes, *(outcome.facts for outcome in outcomes), errors,
             *("".join(traceback.format_exception(error)) for error in errors),
-            *(report.markdown(outcome.facts) for outcome in outcomes),
+            *(markdown.document(outcome.facts) for outcome in outcomes),
         ]  # fmt: skip
         said = "\n".join(f"{one!r}\n{one!s}\n{one}" for one in shown)
 

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 import pytest
 
-from salesforce_targeted.command_line import PIPELINE_NAME
+from salesforce_targeted.cli.pipeline import PIPELINE_NAME
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.latency import Latency
 from salesforce_targeted.demo_org.http.server import DemoServer

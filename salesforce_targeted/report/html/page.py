@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.report.html import run_sections, table_sections
-from salesforce_targeted.report.html.dataset_facts import Answers
+from salesforce_targeted.report.html.dataset_facts import Answers, answers
 from salesforce_targeted.report.html.markup import Html, joined, tag
 from salesforce_targeted.report.html.style import POLICY, STYLE
+from salesforce_targeted.report.html.svg import available
+from salesforce_targeted.report.private_file import write_private
 
 _HEADING = re.compile(r'<h2 id="(\w+)">(.*?)</h2>')
+
+
+def write(facts: RunFacts, held: HeldTables, path: Path) -> Path:
+    """Write the page, for the user alone (mode 0600); return its path.
+
+    A database that can't be read costs the parts that it would fill, and the page says so.
+    """
+    write_private(path, page(facts, answers(held, facts), drawn=available()))
+    return path
 
 
 def page(facts: RunFacts, found: Answers, *, drawn: bool) -> str:

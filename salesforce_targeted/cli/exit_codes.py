@@ -1,0 +1,12 @@
+"""The exit codes, as ``--help`` lists them."""
+
+from __future__ import annotations
+
+from salesforce_targeted.api.errors import ConfigurationError
+
+DONE, FAILED, WRONG_USE, PARTIAL, DRIFT = 0, 1, 2, 3, 4
+
+
+def of_error(error: BaseException) -> int:
+    """Return the code of a run that an error ended: a configuration can be corrected."""
+    return WRONG_USE if isinstance(error, ConfigurationError) else FAILED

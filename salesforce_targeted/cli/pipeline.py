@@ -1,0 +1,42 @@
+"""The pipeline that a command works on: where the data goes and where dlt keeps its state."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import dlt
+
+from salesforce_targeted.cli import logs, progress
+from salesforce_targeted.cli.screen import Screen
+from salesforce_targeted.sync import configuration, run_lock
+
+PIPELINE_NAME = "targeted_contacts"
+
+
+def open_pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) -> dlt.Pipeline:
+    """Attach to the command line's pipeline.
+
+    Args:
+        folder: dlt's working folder; None for dlt's own.
+
+    Raises:
+        ConfigurationError: the destination or the folder can't be used as configured.
+    """
+    configuration.load_settings(PIPELINE_NAME)
+    logs.show_dlt(verbose=args.verbose, debug=args.debug)
+    attaching = run_lock.attaching(PIPELINE_NAME, folder)
+    with configuration.usable_destination(), configuration.usable_folder(), attaching:
+        pipeline = dlt.pipeline(
+            PIPELINE_NAME,
+            destination=configuration.destination(args.destination, demo=args.demo),
+            dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
+            pipelines_dir=folder,  # type: ignore[arg-type]  # dlt takes None for its own folder
+            progress=progress.collector(screen.err if screen.live else None),
+        )
+        configuration.check_names(pipeline)
+        # dlt would wait for what it loads before it obeys Ctrl-C; see cli.interrupts.
+        pipeline.config.runtime.intercept_signals = False
+        # What a failed load leaves there for the next run are rows of people.
+        Path(pipeline.working_dir).chmod(0o700)
+    return pipeline

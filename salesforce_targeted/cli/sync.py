@@ -1,0 +1,70 @@
+"""One sync from the command line: run it, keep its report in files, show it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from salesforce_targeted.cli import exit_codes, selection
+from salesforce_targeted.cli.screen import Screen
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.report import markdown, text
+from salesforce_targeted.settings import Scope
+from salesforce_targeted.source import salesforce_targeted
+from salesforce_targeted.sync import configuration
+from salesforce_targeted.sync.run_lock import AnotherRunError
+from salesforce_targeted.sync.runner import Outcome, sync
+
+# Whatever part of the tables is synced, these tell what happened.
+_ALWAYS = ("contact_life", "rejected_record", "sync_run")
+
+
+def run(
+    args: argparse.Namespace,
+    credentials: Any,
+    pipeline: dlt.Pipeline,
+    screen: Screen,
+    scope: Scope,
+    only: list[str],
+) -> int:
+    """Sync; return the exit code."""
+    ledger, given = Ledger(mode=scope.mode), selection.given(args)
+    source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
+    if only:
+        source = source.with_resources(*only, *_ALWAYS)
+    outcome = sync(
+        pipeline,
+        source,
+        ledger,
+        id_column=configuration.settings(**given).id_column,
+        statistics=configuration.statistics(),
+    )
+    files = _write_report(args, pipeline, screen, outcome)
+    screen.report(outcome.facts, lambda facts: text.summary(facts, files))
+    if outcome.error is None:
+        return exit_codes.DONE
+    if outcome.facts["status"] == "partial":
+        return exit_codes.PARTIAL
+    return exit_codes.of_error(outcome.error)
+
+
+def _write_report(
+    args: argparse.Namespace, pipeline: dlt.Pipeline, screen: Screen, outcome: Outcome
+) -> list[Path]:
+    """Write the report's files; return those that could be written."""
+    files: list[Path] = []
+    try:
+        files.append(markdown.write(outcome.facts, args.report_dir))
+        # A look into a DuckDB file would lock out the run that is at work on it.
+        if (args.report_html or args.demo) and not isinstance(outcome.error, AnotherRunError):
+            from salesforce_targeted.report.html import page
+
+            with HeldTables.of(pipeline) as held:
+                files.append(page.write(outcome.facts, held, files[0].with_suffix(".html")))
+    except OSError as error:  # the report is shown all the same
+        screen.error(f"no report can be written in {args.report_dir}: {error.strerror}")
+    return files

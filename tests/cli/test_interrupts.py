@@ -1,0 +1,79 @@
+"""Ctrl-C while the org does not respond: the process ends within seconds, the second time at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from salesforce_targeted.cli.interrupts import SECONDS_TO_END
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.support.script import ROOT, SCRIPT, process, session_of
+
+# For a machine that is busy.
+ROOM_SECONDS = 4.0
+
+
+def started(server: DemoServer, folder: Path, *argv: str) -> subprocess.Popen[str]:
+    """Start the script in a process of its own."""
+    environ = {
+        **os.environ, **session_of(server), "PYTHONPATH": str(ROOT),
+        "DLT_DATA_DIR": str(folder / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false",
+    }  # fmt: skip
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPT), *argv], cwd=folder, env=environ, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
+    """Wait for something that another process does."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("kind", ["composite", "collections"])
+def test_ctrl_c_ends_a_run_whose_org_does_not_respond(
+    org: DemoOrg, server: DemoServer, tmp_path: Path, kind: str
+) -> None:
+    """Calls that are on the way in other threads are not waited for; the next run is complete."""
+    hanging = org.faults.add(Fault(kind, "hang", times=99, argument=60))
+    run = started(server, tmp_path)
+    wait_until(lambda: hanging.seen)
+    run.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    out, err = run.communicate(timeout=60)
+    seconds = time.monotonic() - began
+    org.faults.clear()
+    again = process(cwd=tmp_path, environ=session_of(server))
+
+    assert seconds < SECONDS_TO_END + ROOM_SECONDS
+    assert (1, 0) == (run.returncode, again.code), err + again.err
+    assert "interrupted; the next run goes on from here" in err
+    assert "" == out
+    assert "Traceback" not in err
+
+
+def test_a_second_ctrl_c_ends_at_once(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:
+    """Whoever presses it twice does not want to wait for a word."""
+    hanging = org.faults.add(Fault("collections", "hang", times=99, argument=60))
+    run = started(server, tmp_path)
+    wait_until(lambda: hanging.seen)
+    run.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    run.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    run.communicate(timeout=60)
+
+    assert time.monotonic() - began < SECONDS_TO_END / 2
+    assert 1 == run.returncode
