@@ -37,7 +37,7 @@ from tests.support.script import command
 from tests.support.sign_in import credentials
 
 # Around each secret's recognisable core: what quoting, escaping and encoding trip over.
-AROUND = ("%41&+=", "'\"\\", "<&gt;>", "ü€😈", " ;#@:/?")
+AROUND = ("%41&+=", "'\"\\", "<&gt;>", "ü€😈", ";# @:/?")
 
 
 # --- what to look for and where ----------------------------------------------------------------------
