@@ -192,27 +192,52 @@ def make_synced(
     name: str = "synced",
 ) -> Synced:
     """Return a pipeline with a name, a working folder and a database of its own."""
-    load_settings(name)
     if kind == "postgres":
-        destination: Any = dlt.destinations.postgres(request.getfixturevalue("postgres"))
-    else:
-        destination = dlt.destinations.duckdb(str(tmp_path / "held.duckdb"))
-    pipeline = dlt.pipeline(
+        destination = dlt.destinations.postgres(request.getfixturevalue("postgres"))
+        return Synced(pipeline_into(destination, tmp_path, name), credentials)
+    return Synced(duckdb_pipeline(tmp_path, name), credentials)
+
+
+def duckdb_pipeline(folder: Path, name: str = "synced") -> dlt.Pipeline:
+    """Return a pipeline whose working folder and database are in a folder."""
+    return pipeline_into(dlt.destinations.duckdb(str(folder / "held.duckdb")), folder, name)
+
+
+def pipeline_into(destination: Any, folder: Path, name: str) -> dlt.Pipeline:
+    """Return a pipeline whose working folder is in a folder."""
+    load_settings(name)
+    return dlt.pipeline(
         name,
         destination=destination,
         dataset_name="salesforce",
-        pipelines_dir=str(tmp_path / "pipelines"),
+        pipelines_dir=str(folder / "pipelines"),
     )
-    return Synced(pipeline, credentials)
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Provide a folder with what a first run over the tiny org leaves."""
+    folder = tmp_path_factory.mktemp("first_run")
+    with serve(DemoOrg.tiny()) as server:
+        signed_in = SessionCredentials(instance_url=server.url, access_token=server.token)
+        Synced(duckdb_pipeline(folder), signed_in).ok()
+    return folder
 
 
 @pytest.fixture
-def story(org: DemoOrg, synced: Synced) -> Any:
+def story(
+    request: pytest.FixtureRequest, org: DemoOrg, synced: Synced, tmp_path: Path, first_run: Path
+) -> Any:
     """Provide a story (see tests/support/story.py) that begins with a first run."""
     from tests.support.story import Story
 
     story = Story(org, synced)
-    story.run()
+    if synced.pipeline.destination.destination_name == "duckdb":
+        # Copied, not run: that takes a second in each of many tests.
+        shutil.copytree(first_run, tmp_path, dirs_exist_ok=True)
+        synced.pipeline = duckdb_pipeline(tmp_path)
+    else:
+        story.run()
     return story
 
 

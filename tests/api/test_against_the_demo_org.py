@@ -6,8 +6,8 @@ from salesforce_targeted.api import credentials, errors, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
-from tests.support import signing_in
 from tests.support.bulk_pages import bulk_pages
+from tests.support.sign_in import credentials as credentials_of
 
 FIELDS = ["Id", "LastName", "Email"]
 CONTACTS = soql.select(FIELDS, "Contact")
@@ -143,7 +143,7 @@ def test_every_way_to_sign_in(way, org, pauses, tmp_path):
             "SOAP": person, "JWT": {"SALESFORCE_CLIENT_ID": org.client_id, "SALESFORCE_USERNAME": user, "SALESFORCE_PRIVATE_KEY": new_key()},
             "session": {"SALESFORCE_INSTANCE_URL": server.url, "SALESFORCE_ACCESS_TOKEN": server.token},
         }[way]  # fmt: skip
-        client = SalesforceClient(signing_in.credentials(environ), sleep=pauses.append)
+        client = SalesforceClient(credentials_of(environ), sleep=pauses.append)
         before = client.count(soql.select([soql.aggregate("COUNT")], "Contact"))
         if way != "session":
             org.expire_sessions()

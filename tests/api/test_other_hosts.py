@@ -9,13 +9,13 @@ import pytest
 import requests
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tests.support.signing_in import credentials
 
 from salesforce_targeted.api import endpoints, models
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ReadOnlyError, SalesforceError
 from salesforce_targeted.api.models import Request
 from tests.support.bulk_pages import bulk_pages
+from tests.support.sign_in import credentials
 
 DATA = "/services/data/v64.0"
 ID = "003D000000QOMyqIAH"

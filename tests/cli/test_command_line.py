@@ -71,6 +71,7 @@ def test_every_run_leaves_a_report_for_its_owner_alone(script: Script) -> None:
     assert facts["started_at"][:10].replace("-", "") == files[0].name.split("_")[2]
 
 
+@pytest.mark.deep
 def test_records_are_logged_only_when_asked_for(org: DemoOrg, script: Script) -> None:
     """--log-records writes every loaded record as a JSON line, mode 0600; by default none is."""
     script("--limit", "1")
@@ -233,6 +234,7 @@ def test_only_does_not_judge_what_it_left_out(script: Script, only: str) -> None
     assert 100.0 == later["closure"]["relations_explained_pct"]
 
 
+@pytest.mark.deep
 def test_what_only_left_out_comes_with_the_next_run(
     org: DemoOrg, script: Script, tmp_path: Path
 ) -> None:
@@ -321,7 +323,7 @@ def test_postgresql_is_taken_when_it_is_configured(
     assert not Path(DUCKDB_FILE).exists()
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("wordy", ["-v", "--debug"])
 def test_more_logging_never_shows_a_secret_or_a_value(
     server: DemoServer, tmp_path: Path, wordy: str
@@ -339,6 +341,7 @@ def test_more_logging_never_shows_a_secret_or_a_value(
     assert [] == [email for email in emails if email in said]
 
 
+@pytest.mark.deep
 def test_spent_calls_stop_the_run_at_a_safe_point(
     org: DemoOrg, script: Script, tmp_path: Path
 ) -> None:

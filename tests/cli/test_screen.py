@@ -98,6 +98,7 @@ def test_no_color_is_honoured(watched: Watched, argv: tuple[str, ...]) -> None:
     }
 
 
+@pytest.mark.deep
 def test_a_dumb_terminal_gets_plain_lines(watched: Watched) -> None:
     """TERM=dumb: no sequence at all, and log lines as in a file."""
     shown = watched(TERM="dumb")

@@ -120,6 +120,7 @@ def test_an_api_that_does_not_answer_this_user(
     assert "-> Ask a Salesforce admin to tick API Enabled" in ended.out
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("action", ["no_access_403", "not_found_404", "maintenance_200_html"])
 def test_a_session_of_which_salesforce_does_not_say_whose_it_is(
     org: DemoOrg, server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch, action: str
@@ -153,6 +154,7 @@ def sf(org: DemoOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sf:
     return Sf(tmp_path / "bin", monkeypatch)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("by", ["option", "variable", "secrets.toml"])
 def test_a_sync_with_the_clis_session(
     by: str, org: DemoOrg, server: DemoServer, sf: Sf, tmp_path: Path

@@ -24,6 +24,7 @@ from tests.support.script import (
 STALE = "00D5g0000008XYZ!AQ7.999999.stale"
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("option", [(), ("--test",), ("--plan", "--json")])
 def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
     tmp_path: Path, option: tuple[str, ...]
@@ -127,6 +128,7 @@ def test_there_is_nothing_to_verify_before_the_first_run(org: DemoOrg, script: S
     assert 0 == org.billed
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("argv", [[], ["--test"], ["--plan"]], ids=["sync", "test", "plan"])
 def test_a_database_that_does_not_answer_is_a_failure_said_plainly(
     org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch, argv: list[str]
@@ -185,6 +187,7 @@ def test_what_could_not_be_loaded_never_lands_in_another_dataset(
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts", dataset="two")
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("argv", [[], ["--test"], ["--count"]], ids=["sync", "test", "count"])
 def test_a_wrong_password_names_the_likely_culprits(
     server: DemoServer,

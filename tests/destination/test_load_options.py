@@ -40,6 +40,7 @@ def held_tables(held: Synced) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize(
     ("synced", "refresh"),
     [
@@ -75,6 +76,7 @@ def test_a_refresh_of_one_resource_leaves_the_others(org: DemoOrg, synced: Synce
     assert before == held_tables(synced)
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize(
     ("change", "options"),
     [
@@ -139,6 +141,7 @@ def test_hints_that_would_make_tables_untrue_are_refused(
     assert 0 == len(org.requests)
 
 
+@pytest.mark.brief(1)
 @BOTH
 def test_a_type_that_was_asked_for_is_what_is_loaded(org: DemoOrg, synced: Synced) -> None:
     """The first load too fits values to it: PostgreSQL would take another type's bytes as they are."""

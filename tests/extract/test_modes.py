@@ -74,6 +74,7 @@ def test_modes_in_any_order_break_nothing(
     story.run()
 
 
+@pytest.mark.deep
 def test_a_limit_never_moves_a_cursor_past_what_it_loaded(org: DemoOrg, synced: Synced) -> None:
     """Trial after trial, then a default run that reads by stamps: no relation is skipped."""
     story = Story(org, synced)
@@ -106,6 +107,7 @@ def cursor_of(story: Story) -> Any:
     return resource["incremental"]["SystemModstamp"]["last_value"]
 
 
+@pytest.mark.deep
 def test_since_does_not_move_the_cursor_of_contacts_either(story: Story) -> None:
     """An edit that a --since run leaves out is found by the next one that reads by stamps."""
     first, second = story.org.active_ids()[:2]
@@ -235,6 +237,7 @@ def test_a_bump_of_the_whole_org_costs_no_more_than_a_whole_pass(
 # ---------------------------------------------------------------- settings that change
 
 
+@pytest.mark.brief(1)
 @BOTH
 def test_a_later_start_marks_nothing_as_removed(story: Story) -> None:
     """Relations before ``since`` don't count any more, but the org still shows them."""

@@ -74,6 +74,7 @@ def assert_true(org: DemoOrg, synced: Synced) -> None:
     assert [] == differences(org, synced)
 
 
+@pytest.mark.deep
 def test_the_comparison_sees_a_difference(org: DemoOrg, synced: Synced) -> None:
     """The control: one cell changed in the destination is one difference."""
     synced.ok()
@@ -234,6 +235,7 @@ def test_values_of_any_kind(org: DemoOrg, synced: Synced, api: str) -> None:
     assert ("done", []) == (look(synced)["status"], look(synced)["drift"]["examples"])
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("synced", "api"), [("duckdb", "query"), ("postgres", "collections")], indirect=["synced"]
 )

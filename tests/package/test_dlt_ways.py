@@ -30,6 +30,7 @@ print(pipeline.last_trace.last_normalize_info.row_counts["sf_contacts"])
 """
 
 
+@pytest.mark.deep
 def test_another_project_names_the_source_by_a_reference(
     server: DemoServer, tmp_path: Path
 ) -> None:
@@ -163,6 +164,7 @@ def test_hints_for_all_resources_and_descriptions_of_columns(synced: Synced) -> 
     assert "text" == columns["my_note"]["data_type"]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("parts", [("task_who_relation",), ("contact",), ("contact", "user")])
 def test_parts_load_their_own_tables(org: DemoOrg, synced: Synced, parts: tuple[str, ...]) -> None:
     """with_resources loads those tables and no others."""

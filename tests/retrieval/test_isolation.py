@@ -128,6 +128,7 @@ def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
     assert [] == listed(synced)
 
 
+@pytest.mark.deep
 def test_a_field_that_goes_away_in_mid_run_keeps_what_is_held(org: DemoOrg, synced: Synced) -> None:
     """Described, then gone: its values stay, in this run and when describe no longer shows it."""
     synced.ok()

@@ -33,11 +33,11 @@ from salesforce_targeted.report import markdown
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import configuration
 from tests.conftest import Synced
-from tests.support import signing_in
 from tests.support.script import command
+from tests.support.sign_in import credentials
 
 # Around each secret's recognisable core: what quoting, escaping and encoding trip over.
-AROUND = ("%41&+=", "'\"\\", "<&gt;>", "ü€😈", " ;#@:/?")
+AROUND = ("%41&+=", "'\"\\", "<&gt;>", "ü€😈", ";# @:/?")
 
 
 # --- what to look for and where ----------------------------------------------------------------------
@@ -360,7 +360,7 @@ def test_nothing_that_can_be_printed_holds_a_secret(
         outcomes.append(synced.run())
         org.faults.clear()
         wrong(org, given)
-        spec = signing_in.credentials(given.environ)
+        spec = credentials(given.environ)
         with pytest.raises(Exception) as caught:
             SalesforceClient(spec).org_limits()
         errors = [*(outcome.error for outcome in outcomes if outcome.error), caught.value]
