@@ -53,19 +53,18 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         return WRONG_USE if isinstance(error, ConfigurationError) else FAILED
     except Exception as raised:  # a user's mistake gets no traceback; --debug shows it
         from salesforce_targeted.destination.errors import (
+            describe_disk_failure,
+            describe_failure,
             first_line,
-            is_of_destination,
-            named,
-            of_disk,
-            told,
-            unwrap,
+            is_destination_error,
+            original_error,
         )
 
         logging.getLogger("salesforce_targeted").debug("failed", exc_info=True)
-        inner = unwrap(raised)
-        said = of_disk(inner) or f"{type(inner).__name__}: {first_line(inner)}"
-        if is_of_destination(inner):
-            said = told(inner, named(args.destination or "as configured"))
+        inner = original_error(raised)
+        said = describe_disk_failure(inner) or f"{type(inner).__name__}: {first_line(inner)}"
+        if is_destination_error(inner):
+            said = describe_failure(inner, args.destination or "as configured")
         screen.error(said)
         return FAILED
     except KeyboardInterrupt:
@@ -236,6 +235,7 @@ def _pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) -> d
     import dlt
 
     from salesforce_targeted.cli import progress
+    from salesforce_targeted.destination import database
     from salesforce_targeted.sync import configuration, run_lock
     from salesforce_targeted.sync.log_redaction import quotes_no_row
 
@@ -255,7 +255,7 @@ def _pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) -> d
             pipelines_dir=folder,  # type: ignore[arg-type]  # dlt takes None for its own folder
             progress=progress.collector(screen.err if _live(args, screen) else None),
         )
-        configuration.check_names(made)
+        database.check(made)
         # What a failed load leaves there for the next run are rows of people.
         Path(made.working_dir).chmod(0o700)
     return made

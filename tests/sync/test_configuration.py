@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.support.mending import tell
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.settings import Settings
+from tests.support.recovery import tell
 from tests.support.script import DUCKDB_FILE, process, rows, session_of
 
 OURS = "targeted_contacts.sources.salesforce_targeted"

@@ -13,8 +13,8 @@ import pytest
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import Synced, make_synced
-from tests.support.mending import tell
 from tests.support.oracle import KEYS, HeldTables
+from tests.support.recovery import tell
 from tests.support.story import Story
 
 DATASET = Path(__file__).parents[1] / "samples" / "dataset_1e84a16"
