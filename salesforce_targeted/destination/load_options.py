@@ -49,12 +49,12 @@ class LoadOptions:
     """Hold what is to be known of a load before its rows are chosen.
 
     Attributes:
-        anew: Tables that the load empties, drops or replaces, as stored.
+        emptied: Tables that the load empties, drops or replaces, as stored.
         closed: Tables whose schema contract discards the values of new columns, as stored.
         types: Table as stored to the ``data_type`` that was asked for, by stored column.
     """
 
-    anew: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -88,7 +88,7 @@ def load_options(
             remedy="Choose a database, or the filesystem.",
         )
     naming = source.schema.naming
-    anew = {
+    emptied = {
         naming.normalize_table_identifier(table["name"])
         for tables in ("dropped_tables", "truncated_tables")
         for table in package_state.get(tables) or ()
@@ -104,7 +104,7 @@ def load_options(
         stored = naming.normalize_table_identifier(table)
         _check_names(resource, hints, table, key)
         if hints.get("write_disposition") == "replace":
-            anew.add(stored)
+            emptied.add(stored)
         else:
             _check_merge(resource, hints, capabilities, destination)
         contract = source.schema.resolve_contract_settings_for_table(stored, hints)
@@ -115,7 +115,7 @@ def load_options(
             for name, column in hints["columns"].items()
             if "data_type" in column
         }
-    return LoadOptions(frozenset(anew), frozenset(closed), types)
+    return LoadOptions(frozenset(emptied), frozenset(closed), types)
 
 
 def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -38,7 +38,7 @@ logger = logging.getLogger("salesforce_targeted")
 OLDEST_POSTGRES = 150_000
 # The first version with transaction_timeout.
 _TRANSACTION_TIMEOUT = 170_000
-# Where a lock file names its holder: Windows lets nobody else read the locked byte, the first.
+# Where a lock file names its holder: Windows lets no other process read the locked byte, the first.
 _HOLDER_AT = 1
 
 

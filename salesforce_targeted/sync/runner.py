@@ -136,8 +136,9 @@ def _with_ending(
     if error is not None:
         stopped = isinstance(error, QuotaExceededError | AnotherRunError)
         facts["status"] = "partial" if stopped else "failed"
-        said = explained(error, pipeline)
-        facts["error"] = f"{said} {ledger.left_over}" if error is ledger.stopped else said
+        paragraph = explained(error, pipeline)
+        rest = f" {ledger.left_over}" if error is ledger.stopped else ""
+        facts["error"] = f"{paragraph}{rest}"
     return facts
 
 
