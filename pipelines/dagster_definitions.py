@@ -36,7 +36,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.cli.memory import limit_memory
-from salesforce_targeted.destination.errors import unwrap
+from salesforce_targeted.destination.errors import original_error
 from salesforce_targeted.destination.held_tables import CONTACTS
 from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.extract.run import Run
@@ -200,7 +200,7 @@ def _attempt(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
     except (dg.Failure, dg.RetryRequested):
         raise
     except Exception as raised:  # noqa: BLE001
-        error = unwrap(raised)
+        error = original_error(raised)
     else:
         return
     _end(error, str(error) if pipeline is None else explained(error, pipeline))

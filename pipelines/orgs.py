@@ -37,6 +37,7 @@ from dlt.sources import DltSource
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api.credentials.resolution import AnyCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination import database
 from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.sync import configuration, run_lock
 from salesforce_targeted.sync.log_redaction import quotes_no_row
@@ -109,7 +110,7 @@ def pipeline_of(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
                 dataset_name=f"salesforce_{org}",
                 pipelines_dir=folder or get_dlt_pipelines_dir(),
             )
-            configuration.check_names(made)
+            database.check(made)
         yield made
 
 

@@ -55,18 +55,17 @@ def _explained(error: Exception, destination: str | None) -> str:
     if isinstance(error, SalesforceError):
         return str(error)
     from salesforce_targeted.destination.errors import (
+        describe_disk_failure,
+        describe_failure,
         first_line,
-        is_of_destination,
-        named,
-        of_disk,
-        told,
-        unwrap,
+        is_destination_error,
+        original_error,
     )
 
-    inner = unwrap(error)
-    if is_of_destination(inner):
-        return told(inner, named(destination or "as configured"))
-    return of_disk(inner) or f"{type(inner).__name__}: {first_line(inner)}"
+    inner = original_error(error)
+    if is_destination_error(inner):
+        return describe_failure(inner, destination or "as configured")
+    return describe_disk_failure(inner) or f"{type(inner).__name__}: {first_line(inner)}"
 
 
 def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:

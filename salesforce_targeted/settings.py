@@ -59,7 +59,7 @@ class Scope:
 class Settings:
     """The source's parameters; the one declaration of their names, types and defaults.
 
-    What each means is said at :func:`salesforce_targeted.source.salesforce_targeted`.
+    What each means stands at :func:`salesforce_targeted.source.salesforce_targeted`.
 
     Raises:
         ConfigurationError: a value that can't be meant.

@@ -31,9 +31,9 @@ from salesforce_targeted.cli.destination_checklist import Finding, Look, destina
 from salesforce_targeted.cli.screen import Screen, mark
 from salesforce_targeted.destination.errors import (
     first_line,
-    is_of_destination,
-    said_and_remedy,
-    unwrap,
+    is_destination_error,
+    message_and_remedy,
+    original_error,
 )
 from salesforce_targeted.destination.org_identity import Org, org_of
 from salesforce_targeted.extract.run import Run
@@ -318,9 +318,9 @@ def checked(name: str, look: Look) -> Check:
     except SalesforceError as error:
         detail, remedy, ok = error.what, error.remedy, False
     except Exception as raised:  # noqa: BLE001  # whatever a database's driver raises
-        inner = unwrap(raised)
+        inner = original_error(raised)
         detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _MEND_DESTINATION
-        if is_of_destination(inner):
-            detail, remedy = said_and_remedy(inner)
+        if is_destination_error(inner):
+            detail, remedy = message_and_remedy(inner)
         ok = False
     return Check(name, ok, detail, remedy, round(time.monotonic() - begun, 3), note)

@@ -1,4 +1,4 @@
-"""The part of ``--test`` that looks at the destination and at the disk; it leaves nothing behind.
+"""Check the destination and the disk for ``--test``; leave nothing behind.
 
 Whether a database may be written is tried: a table is made in it and filled, in a transaction that
 is rolled back. Source: PostgreSQL Documentation, "CREATE TABLE"; DuckDB, "Transactions" (both undo
@@ -20,6 +20,7 @@ import dlt
 from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.destination.database import duckdb_file, is_postgres
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     RELATIONS,
@@ -29,7 +30,6 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.destination.org_identity import Org, held_org
 from salesforce_targeted.extract.run import OtherOrgError
-from salesforce_targeted.sync import run_lock
 from salesforce_targeted.sync.run_lock import OLDEST_POSTGRES
 
 # A first load of 100,000 contacts is about so many bytes in dlt's folder.
@@ -40,7 +40,7 @@ _GIGABYTE = 1024  # of megabytes
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a check found, where it is worth a note although nothing has to be mended."""
+    """Hold what a check found, where it is worth a note although nothing has to be mended."""
 
     detail: str
     remedy: str = ""
@@ -54,27 +54,31 @@ class _UndoneError(Exception):
 
 
 def destination_checks(pipeline: dlt.Pipeline, org: Org | None) -> Iterator[tuple[str, Look]]:
-    """What is to be checked, in order; without a destination neither its rights nor its rows.
+    """List the checks in order; without a destination neither its rights nor its rows.
 
     Args:
-        org: The one that was signed in to; None where nobody could.
+        org: The org of the session; None where signing in failed.
     """
-    there: list[bool] = []
-    yield "destination", lambda: _reachable(pipeline, there)
-    if there:
+    reached: list[str] = []
+
+    def reach() -> str:
+        reached.append(_reachable(pipeline))
+        return reached[0]
+
+    yield "destination", reach
+    if reached:
         yield "writable", lambda: _writable(pipeline)
         yield "dataset", lambda: _dataset(pipeline, org)
     yield "disk", lambda: _disk(pipeline)
 
 
-def _reachable(pipeline: dlt.Pipeline, there: list[bool]) -> str:
+def _reachable(pipeline: dlt.Pipeline) -> str:
     name = str(pipeline.destination.destination_name)
-    file = run_lock.duckdb_file(pipeline)
+    file = duckdb_file(pipeline)
     if file is not None and not file.exists():
-        there.append(True)
         return f"{name}: {file.name}, which the first run makes"
     with pipeline.sql_client() as client:
-        if run_lock.is_postgres(pipeline):
+        if is_postgres(pipeline):
             rows: Any = client.execute_sql("SHOW server_version_num")
             version = int(rows[0][0])
             if version < OLDEST_POSTGRES:
@@ -88,20 +92,19 @@ def _reachable(pipeline: dlt.Pipeline, there: list[bool]) -> str:
         else:
             client.execute_sql("SELECT 1")
             name += f": {file.name}" if file is not None else ""
-    there.append(True)
     return f"{name}, reachable"
 
 
 def _writable(pipeline: dlt.Pipeline) -> str | Finding:
-    file = run_lock.duckdb_file(pipeline)
+    file = duckdb_file(pipeline)
     if file is not None and not file.exists():
-        folder = _there_of(file.parent)
+        folder = _existing(file.parent)
         with tempfile.TemporaryFile(dir=folder):
             return f"yes: a file can be made in {_short(folder)}"
-    if file is None and not run_lock.is_postgres(pipeline):
+    if file is None and not is_postgres(pipeline):
         return Finding("not tried: this kind of destination could not undo it")
     with pipeline.sql_client() as client, suppress(_UndoneError), client.begin_transaction():
-        if run_lock.is_postgres(pipeline):
+        if is_postgres(pipeline):
             client.execute_sql("SET LOCAL lock_timeout = '5s'")
         made = [_try_schema(client, staging) for staging in (False, True)]
         raise _UndoneError
@@ -124,7 +127,7 @@ def _try_schema(client: SqlClientBase[Any], staging: bool) -> str:
 
 def _dataset(pipeline: dlt.Pipeline, org: Org | None) -> str | Finding:
     name = pipeline.dataset_name
-    file = run_lock.duckdb_file(pipeline)
+    file = duckdb_file(pipeline)
     if file is not None and not file.exists():
         return f"{name}: empty, the first run reads everything"
     if pipeline.default_schema_name is None:
@@ -156,8 +159,8 @@ def _last_run(held: HeldTables) -> str:
 
 def _disk(pipeline: dlt.Pipeline) -> str | Finding:
     folders = {Path(pipeline.working_dir)}
-    if (file := run_lock.duckdb_file(pipeline)) is not None:
-        folders.add(_there_of(file.parent))
+    if (file := duckdb_file(pipeline)) is not None:
+        folders.add(_existing(file.parent))
     free = {}
     for folder in folders:
         try:
@@ -170,13 +173,13 @@ def _disk(pipeline: dlt.Pipeline) -> str | Finding:
                 f"nothing can be written in {_short(folder)}: {error.strerror}", remedy=_ROOM
             ) from None
     least = min(free)
-    said = f"{_size(least)} free in {_short(free[least])}"
+    room = f"{_size(least)} free in {_short(free[least])}"
     if least < _FULL_BYTES:
-        raise SalesforceError(f"only {said}", remedy=_ROOM)
+        raise SalesforceError(f"only {room}", remedy=_ROOM)
     return (
-        Finding(said, "A large first load may need more. " + _ROOM)
+        Finding(room, "A large first load may need more. " + _ROOM)
         if least < _TIGHT_BYTES
-        else said
+        else room
     )
 
 
@@ -185,9 +188,9 @@ _ROOM = (
 )
 
 
-def _there_of(folder: Path) -> Path:
-    """The folder, or the one in which the first run makes it."""
-    return next(one for one in (folder, *folder.parents) if one.is_dir())
+def _existing(folder: Path) -> Path:
+    """Find the folder, or the one in which the first run makes it."""
+    return next(parent for parent in (folder, *folder.parents) if parent.is_dir())
 
 
 def _size(count: int) -> str:
@@ -196,6 +199,6 @@ def _size(count: int) -> str:
 
 
 def _short(folder: Path) -> str:
-    """A folder as its owner would write it."""
+    """Write a folder as its owner would."""
     home = Path.home()
     return f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)

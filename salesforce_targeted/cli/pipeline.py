@@ -9,6 +9,7 @@ import dlt
 
 from salesforce_targeted.cli import logs, progress
 from salesforce_targeted.cli.screen import Screen
+from salesforce_targeted.destination import database
 from salesforce_targeted.sync import configuration, run_lock
 
 PIPELINE_NAME = "targeted_contacts"
@@ -34,7 +35,7 @@ def open_pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) 
             pipelines_dir=folder,  # type: ignore[arg-type]  # dlt takes None for its own folder
             progress=progress.collector(screen.err if screen.live else None),
         )
-        configuration.check_names(pipeline)
+        database.check(pipeline)
         # dlt would wait for what it loads before it obeys Ctrl-C; see cli.interrupts.
         pipeline.config.runtime.intercept_signals = False
         # What a failed load leaves there for the next run are rows of people.

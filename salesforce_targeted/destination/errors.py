@@ -1,134 +1,211 @@
-"""What a destination's refusal means to its owner, and what to do about it.
+"""Say what a destination's refusal means to its owner, and what to do about it.
 
 Rule: the first line of the database's message and nothing else of it: what follows quotes the row.
 Where that line quotes a value (DuckDB's do, and PostgreSQL's of a value that does not fit), what it
 quotes is left out.
 
-Source: PostgreSQL Documentation, "PostgreSQL Error Codes".
+Source: PostgreSQL Documentation, "PostgreSQL Error Codes"; PgBouncer, "Configuration"
+(ignore_startup_parameters); DuckDB, "Concurrency", "Storage Versions and Format".
 """
 
 from __future__ import annotations
 
 import errno
 import re
+from dataclasses import dataclass
 from typing import Any
 
-from dlt.common.configuration.utils import get_resolved_traces
 from dlt.destinations.exceptions import DatabaseException, DestinationConnectionError
 from dlt.load.exceptions import LoadClientJobException
 from dlt.normalize.exceptions import NormalizeJobFailed
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.destination.database import PERCENT_ENCODING
 
 _NEXT = "Nothing half-done is kept; the next run finishes what is left."
+_AGAIN = "run again: the next run finishes what is left."
 _AWAY = (
     "Is the server up and reachable, and are host, port, database, user and password right"
-    " (destination.postgres.credentials)? Then run again: " + _NEXT[0].lower() + _NEXT[1:]
+    f" (destination.postgres.credentials)? Then run again: {_NEXT[0].lower()}{_NEXT[1:]}"
+)
+_SIGN_IN = (
+    "Are user and password right (destination.postgres.credentials), and may this user connect to"
+    f" the database from here? {PERCENT_ENCODING}"
+)
+_PARAMETER = "Correct the parameter behind the ? of the connection string, or leave it out."
+_POOLER = (
+    "A connection pooler stands before the server and refuses the startup parameter in which dlt"
+    " names the dataset. Connect to the server itself, or let the pooler pass it: for PgBouncer"
+    " ignore_startup_parameters = options."
 )
 _CONSTRAINT = (
     "A constraint of this database refuses what Salesforce holds. Drop or relax the constraint, or"
-    " correct the record in Salesforce, and run again: what was not loaded is read anew."
+    " correct the record in Salesforce, and run again: what was not loaded is read again."
 )
 _CHANGED = (
     "A table or column is not as it was made: give it back its name and type (dlt pipeline"
-    " <name> schema shows them), or drop the column and add it anew, and run again. Then"
+    " <name> schema shows them), or drop the column and add it again, and run again. Then"
     " --verify --repair fills in what it lost."
+)
+_DEPENDENT = (
+    "Drop what depends on the table (and make it again after the run), or run with"
+    ' refresh="drop_data", which empties tables and leaves them in place.'
+)
+_WIDE = (
+    "A row of a record does not fit into a page of PostgreSQL (8,160 bytes), whatever its size on"
+    " disk: name the fields that are needed in the setting `fields`, and run again."
+)
+_COLUMNS = (
+    "PostgreSQL's tables have at most 1,600 columns: name the fields that are needed in the setting"
+    " `fields`, and run again."
 )
 _ROOM = "Make room in the database or raise its limit, and run again: the next run finishes."
 _TIMEOUT = (
     "Raise the limit for the loading user (ALTER ROLE … SET …, or end what is in its way), and"
-    " run again: the next run finishes what is left."
+    f" {_AGAIN}"
 )
 _PERMISSION = (
     "GRANT the loading user CREATE and USAGE on the schema and on its staging schema, CREATE on the"
     " database where they don't exist yet, and have it own the tables; then run again."
 )
-_LATER = "Run again: the next run finishes what is left."
-
-# SQLSTATE, or its first two characters, to what to do. The longer one wins.
-REMEDIES: dict[str, str] = {
-    "08": _AWAY,  # connection exception
-    "22": _CHANGED,  # a value does not fit a column, which was made to hold it
-    "23": _CONSTRAINT,
-    "25006": "Load into the primary: this server, or this user, may only read.",
-    "28": _AWAY,  # invalid authorization
-    "3D": _AWAY,  # no such database
-    "3F": _CHANGED,  # no such schema
-    "40": _LATER,  # deadlock, serialization failure
-    "42": _CHANGED,
-    "42501": _PERMISSION,
-    "53": _ROOM,
-    "53300": _TIMEOUT,  # too many connections
-    "54": _ROOM,
-    "55P03": _TIMEOUT,  # lock_timeout
-    "57": _AWAY,  # shutdown, crash, starting up
-    "57014": _TIMEOUT,  # statement_timeout
-    "58": _ROOM,  # system error, input or output
-    "XX": _LATER,
-}
-
-
-_DISK = {
-    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO,
-}  # fmt: skip
+_LATER = f"Run again: {_AGAIN.removeprefix('run again: ')}"
 _ROOM_HERE = (
     "Make room or give the right, or work elsewhere (--pipelines-dir or DLT_DATA_DIR, and another"
     " folder to run in)"
 )
-# Errors of DuckDB that quote the name of its file and nobody's value.
-_OF_FILE = re.compile(
-    r"\A(IO Error: |TransactionContext Error: Failed to commit: Could not write )"
+_NOT_WHOLE = (
+    "Where the file is not whole, a full disk may have kept it from being made: move it away and"
+    " run again, and everything is read again."
 )
-# What it says of the file -> what to do; the first words that occur win.
-_FILES = (
-    ("Could not set lock", "Another program has the file open: end it, and run again."),
-    ("Could not write", f"{_ROOM_HERE}, and run again: the next run finishes what is left."),
-    ("No such file or directory", (
-        "Make that folder, or name another: DESTINATION__DUCKDB__CREDENTIALS=folder/name.duckdb."
-    )),
-    ("IO Error", (
-        "Where the file is not whole, a full disk may have kept it from being made: move it away"
-        " and run again, and everything is read anew."
-    )),
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A row of the table of refusals.
+
+    Attributes:
+        source: ``SQLSTATE`` (pattern is a code or its class), ``PostgreSQL`` (a message without a
+            code, as before there is a session) or ``DuckDB`` (a message; it has no codes).
+        pattern: A code, its first two characters, or a regular expression from the message's start.
+        remedy: What to do.
+    """
+
+    source: str
+    pattern: str
+    remedy: str
+
+    def matches(self, source: str, text: str) -> bool:
+        """Tell whether this row is about a code or a message of that source."""
+        if self.source != source:
+            return False
+        if source == "SQLSTATE":
+            return text.startswith(self.pattern)
+        return re.match(self.pattern, text, re.DOTALL) is not None
+
+
+# The first row that matches counts.
+REFUSALS = (
+    Refusal("SQLSTATE", "22", _CHANGED),  # a value does not fit a column, which was made to hold it
+    Refusal("SQLSTATE", "23", _CONSTRAINT),
+    Refusal("SQLSTATE", "25006",
+            "Load into the primary: this server, or this user, may only read."),
+    Refusal("SQLSTATE", "28", _SIGN_IN),
+    Refusal("SQLSTATE", "2BP01", _DEPENDENT),
+    Refusal("SQLSTATE", "3D", _AWAY),  # no such database
+    Refusal("SQLSTATE", "3F", _CHANGED),  # no such schema
+    Refusal("SQLSTATE", "40", _LATER),  # deadlock, serialization failure
+    Refusal("SQLSTATE", "42501", _PERMISSION),
+    Refusal("SQLSTATE", "42", _CHANGED),
+    Refusal("SQLSTATE", "53300", _TIMEOUT),  # too many connections
+    Refusal("SQLSTATE", "53", _ROOM),
+    Refusal("SQLSTATE", "54000", _WIDE),
+    Refusal("SQLSTATE", "54011", _COLUMNS),
+    Refusal("SQLSTATE", "54", _ROOM),
+    Refusal("SQLSTATE", "55P03", _TIMEOUT),  # lock_timeout
+    Refusal("SQLSTATE", "57014", _TIMEOUT),  # statement_timeout
+    Refusal("SQLSTATE", "57", _AWAY),  # shutdown, crash, starting up
+    Refusal("SQLSTATE", "58", _ROOM),  # system error, input or output
+    Refusal("SQLSTATE", "08", _AWAY),  # connection exception
+    Refusal("SQLSTATE", "XX", _LATER),
+    Refusal("PostgreSQL", r".*unsupported startup parameter", _POOLER),
+    Refusal("PostgreSQL",
+            r"(invalid dsn: )?invalid (\w+ value|URI query parameter|connection option)"
+            r"|.*invalid \w+ value \S+ for connection option", _PARAMETER),
+    Refusal("PostgreSQL", r".*(password authentication failed|no password supplied"
+            r"|no pg_hba.conf entry|role \S+ does not exist|SASL authentication)", _SIGN_IN),
+    Refusal("PostgreSQL", r".*(too many (clients|connections)|connection slots are reserved)",
+            _TIMEOUT),
+    Refusal("PostgreSQL", r".*(does not support SSL|certificate)",
+            "Correct sslmode and sslrootcert behind the ? of the connection string."),
+    Refusal("DuckDB", r"IO Error: .*(Could not set lock|being used by another process)",
+            "Another program has the file open: end it, and run again."),
+    Refusal("DuckDB", r"Connection Error: .*different configuration",
+            "This process has the file open in another way: close that connection first."),
+    Refusal("DuckDB", r"(IO|Serialization) Error: .*(version number|newer version|deserialize)",
+            "Another version of DuckDB made the file: pip install -U duckdb, and run again."),
+    Refusal("DuckDB", r"(IO Error|TransactionContext Error: Failed to commit): Could not write",
+            f"{_ROOM_HERE}, and {_AGAIN}"),
+    Refusal("DuckDB", r"IO Error: .*(Permission denied|Read-only file system)",
+            f"{_ROOM_HERE}, and {_AGAIN}"),
+    Refusal("DuckDB", r"IO Error: .*No such file or directory",
+            "Make that folder, or name another: DESTINATION__DUCKDB__CREDENTIALS="
+            "folder/name.duckdb."),
+    Refusal("DuckDB", r"IO Error: ", _NOT_WHOLE),
+    Refusal("DuckDB", r"Corrupt database file", _NOT_WHOLE),
+    Refusal("DuckDB", r"Out of Memory Error",
+            "Give DuckDB more memory, or load less at a time ([sources.data_writer]"
+            f" file_max_items), and {_AGAIN}"),
+    Refusal("DuckDB", r"Constraint Error", _CONSTRAINT),
+    Refusal("DuckDB", r"(Catalog|Binder|Conversion) Error", _CHANGED),
 )  # fmt: skip
+
+_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.EIO,
+}  # fmt: skip
 _ERRNO = re.compile(r"\[Errno (\d+)\] ([^:\n]*)")
+# Errors of DuckDB that quote the name of its file and no value.
+_OF_FILE = re.compile(
+    r"(IO Error: |Connection Error: |TransactionContext Error: Failed to commit: Could not write )"
+)
 # Classes of SQLSTATE whose first line holds values; DuckDB's errors have no SQLSTATE.
 _QUOTING = {"22"}
 _QUOTED = re.compile(r"""["'].*(?:["']|$)""")
+# What PostgreSQL says of a table that can't be dropped; such a line holds names and no value.
+_DEPENDS = re.compile(r"^(.+?) depends on ", re.MULTILINE)
 
 
-def unwrap(error: BaseException) -> Exception:
-    """The error that dlt wrapped: ours, else the load's, else a database's, else the outermost."""
+def original_error(error: BaseException) -> Exception:
+    """Find what dlt wrapped: our error, else the load's, else a database's, else the outermost."""
     chain: list[BaseException] = [error]
     while (inner := chain[-1].__cause__ or chain[-1].__context__) and inner not in chain:
         chain.append(inner)
-    ours = [one for one in chain if isinstance(one, SalesforceError)]
-    of_load = [one.client_exception for one in chain if isinstance(one, LoadClientJobException)]
-    of_driver = [one for one in chain if is_of_destination(one)]
-    other = [one for one in chain if not isinstance(one, PipelineStepFailed)]
-    # dlt's own text of a failed job is a traceback, and the row in it is somebody's.
-    found = (ours or of_load or of_driver or other or chain)[0]
-    return found if isinstance(found, Exception) else RuntimeError(str(found))
+    ours = [link for link in chain if isinstance(link, SalesforceError)]
+    of_load = [link.client_exception for link in chain if isinstance(link, LoadClientJobException)]
+    of_driver = [link for link in chain if is_destination_error(link)]
+    other = [link for link in chain if not isinstance(link, PipelineStepFailed)]
+    # dlt's own text of a failed job is a traceback, and the row in it is a person's.
+    original = (ours or of_load or of_driver or other or chain)[0]
+    return original if isinstance(original, Exception) else RuntimeError(str(original))
 
 
-def of_disk(error: BaseException) -> str:
-    """One paragraph about a disk that is full or may not be written; empty for any other error."""
-    number, said, file = None, "", None
+def describe_disk_failure(error: BaseException) -> str:
+    """Describe a disk that is full or may not be written, in one paragraph; empty if it is not."""
+    number, reason, file = None, "", None
     if isinstance(error, OSError):
-        number, said, file = error.errno, error.strerror or "", error.filename
+        number, reason, file = error.errno, error.strerror or "", error.filename
     elif isinstance(error, NormalizeJobFailed) and (quoted := _ERRNO.search(str(error))):
-        number, said = int(quoted[1]), quoted[2]  # of what stopped it, dlt keeps the text alone
+        number, reason = int(quoted[1]), quoted[2]  # of what stopped it, dlt keeps the text alone
     if number not in _DISK:
         return ""
     return (
-        f"Nothing can be written here any more: {said.rstrip('.')}{f' ({file})' if file else ''}."
-        f" {_ROOM_HERE}, and run again: the next run finishes what is left."
+        "Nothing can be written here any more:"
+        f" {reason.rstrip('.')}{f' ({file})' if file else ''}. {_ROOM_HERE}, and {_AGAIN}"
     )
 
 
-def is_of_destination(error: BaseException) -> bool:
-    """Whether a database or its driver raised it."""
+def is_destination_error(error: BaseException) -> bool:
+    """Tell whether a database or its driver raised an error."""
     return (
         isinstance(error, DatabaseException | DestinationConnectionError)
         or hasattr(error, "pgcode")
@@ -136,49 +213,44 @@ def is_of_destination(error: BaseException) -> bool:
     )
 
 
-def told(error: BaseException, destination: str) -> str:
-    """One paragraph: what the destination said and what to do about it."""
-    said, remedy = said_and_remedy(error)
-    return f"The destination ({destination}) refused: {said.rstrip('.')}. {remedy}"
+def describe_failure(error: BaseException, destination: str) -> str:
+    """Describe a destination's refusal and what to do about it, in one paragraph."""
+    message, remedy = message_and_remedy(error)
+    return f"The destination ({destination}) refused: {message.rstrip('.')}. {remedy}"
 
 
-def named(destination: str) -> str:
-    """A destination and where its credentials were found, as dlt's configuration keeps it."""
-    for trace in reversed(get_resolved_traces().resolved_traces):
-        if trace.key == "credentials" and "destination" in trace.sections and trace.value:
-            if trace.provider_name == "Environment Variables":
-                variable = "__".join([*trace.sections, trace.key]).upper()
-                return f"{destination}, by {variable} of the environment"
-            place = trace.provider_location or trace.provider_name
-            return f"{destination}, by [{'.'.join([*trace.sections, trace.key])}] of {place}"
-    return destination
-
-
-def said_and_remedy(error: BaseException) -> tuple[str, str]:
-    """What the destination said, without anybody's values; and what to do about it."""
+def message_and_remedy(error: BaseException) -> tuple[str, str]:
+    """Return the destination's message without people's values, and what to do about it."""
     driver = _of_driver(error)
-    state = _sqlstate(driver)
-    remedy = REMEDIES.get(state) or REMEDIES.get(state[:2])
-    if remedy is None:
-        # A connection that is refused or lost has no code at all.
-        lost = type(driver).__name__ in {"OperationalError", "InterfaceError"}
-        remedy = _AWAY if lost and not state else f"{_NEXT} Mend the destination and run again."
-    said = first_line(driver)
-    of_file = not state and _OF_FILE.match(said) is not None
-    if of_file:
-        remedy = next(what for words, what in _FILES if words in said)
+    message, state = first_line(driver), _sqlstate(driver)
+    postgres = type(driver).__module__.startswith("psycopg")
+    source = "SQLSTATE" if state else "PostgreSQL" if postgres else "DuckDB"
+    row = next((row for row in REFUSALS if row.matches(source, state or message)), None)
+    if row is not None:
+        remedy = row.remedy
+    elif not state and type(driver).__name__ in {"OperationalError", "InterfaceError"}:
+        remedy = _AWAY  # a connection that is refused or lost
+    else:
+        remedy = f"{_NEXT} Mend the destination and run again."
     # What PostgreSQL quotes without a code is where it was looked for: host, database, user; what
     # DuckDB quotes of a file is its name.
-    about_data = not of_file and not type(driver).__module__.startswith("psycopg")
-    if state[:2] in _QUOTING or (not state and about_data):
-        said = _QUOTED.sub("…", said)
-    return said, remedy
+    of_file = source == "DuckDB" and _OF_FILE.match(message)
+    if state[:2] in _QUOTING or (source == "DuckDB" and not of_file):
+        message = _QUOTED.sub("…", message)
+    return message + _dependents(driver), remedy
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text; its class where it has none."""
+    """Return the first line of an error's text; its class where it has none."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def _dependents(error: Any) -> str:
+    detail = getattr(getattr(error, "diag", None), "message_detail", None)
+    if _sqlstate(error) != "2BP01" or not detail:
+        return ""
+    return f": {', '.join(_DEPENDS.findall(detail))}"
 
 
 def _of_driver(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""On what terms the coming load writes: which tables it starts anew, which types were asked for.
+"""Find out how the coming load writes: which tables it empties, which types were asked for.
 
 A dlt user may change a source's hints, and how a run writes. What keeps the tables true is taken
 up; what would lose or double rows without any error is refused before the first call.
@@ -30,7 +30,7 @@ from dlt.sources import DltResource, DltSource
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
-from salesforce_targeted.destination import rejected_records
+from salesforce_targeted.destination import database, rejected_records
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
@@ -40,21 +40,21 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.target import CONTACT, Target
 
-# By these a row takes the place of the one with its key, and rows that don't come stay.
+# By these a row replaces the one with its key, and rows that don't come stay.
 _MEETING_BY_KEY = ("upsert", "delete-insert")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadOptions:
-    """What is to be known of a load before its rows are chosen.
+    """Hold what is to be known of a load before its rows are chosen.
 
     Attributes:
-        anew: Tables that the load empties, drops or replaces, as stored.
+        emptied: Tables that the load empties, drops or replaces, as stored.
         closed: Tables whose schema contract discards the values of new columns, as stored.
-        types: Table as stored to the ``data_type`` that somebody asked for, by stored column.
+        types: Table as stored to the ``data_type`` that was asked for, by stored column.
     """
 
-    anew: frozenset[str] = frozenset()
+    emptied: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -66,10 +66,10 @@ def load_options(
     target: Target = CONTACT,
     id_column: str = "id",
 ) -> LoadOptions:
-    """The terms of the load that an extraction is for.
+    """Find the options of the load that an extraction is for.
 
     Args:
-        source: As it is extracted, with everybody's hints.
+        source: As it is extracted, with its user's hints.
         package_state: dlt's state of the load package: what ``refresh`` drops or empties.
         target: The records that the source is for.
         id_column: What Salesforce's ``Id`` is called in the tables.
@@ -78,6 +78,7 @@ def load_options(
         ConfigurationError: rows would be lost, doubled or changed; says by which hint or
             destination, and what to do instead.
     """
+    database.check(pipeline)
     client = pipeline.destination_client()
     destination = str(pipeline.destination.destination_name)
     capabilities = client.capabilities
@@ -87,7 +88,7 @@ def load_options(
             remedy="Choose a database, or the filesystem.",
         )
     naming = source.schema.naming
-    anew = {
+    emptied = {
         naming.normalize_table_identifier(table["name"])
         for tables in ("dropped_tables", "truncated_tables")
         for table in package_state.get(tables) or ()
@@ -97,13 +98,13 @@ def load_options(
     made = _made(target, id_column)
     for resource in source.resources.selected.values():
         if resource.name not in made:
-            continue  # somebody else's, added to ours
+            continue  # of another source, added to ours
         table, key = made[resource.name]
         hints = _hints(resource)
         stored = naming.normalize_table_identifier(table)
         _check_names(resource, hints, table, key)
         if hints.get("write_disposition") == "replace":
-            anew.add(stored)
+            emptied.add(stored)
         else:
             _check_merge(resource, hints, capabilities, destination)
         contract = source.schema.resolve_contract_settings_for_table(stored, hints)
@@ -114,7 +115,7 @@ def load_options(
             for name, column in hints["columns"].items()
             if "data_type" in column
         }
-    return LoadOptions(frozenset(anew), frozenset(closed), types)
+    return LoadOptions(frozenset(emptied), frozenset(closed), types)
 
 
 def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -1,11 +1,11 @@
-"""Which org a dataset holds, and whether the credentials are that org's.
+"""Tell which org a dataset holds, and whether the credentials are that org's.
 
 Rules:
 - An org is its id. A sandbox that was refreshed keeps its host and is another org; an org whose My
   Domain was renamed is the same one under another host.
 - A session's token begins with the id, as a rule. Where it does not (a JWT), the host must do.
 
-Source: Salesforce Help, "OAuth 2.0 Web Server Flow" (the access token of the example answer).
+Source: Salesforce Help, "OAuth 2.0 Web Server Flow" (the access token of the example response).
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _HOST, _ID = "org", "org_id"
 
 @dataclass(frozen=True, slots=True)
 class Org:
-    """An org, as far as it is known.
+    """Name an org, as far as it is known.
 
     Attributes:
         host: Of its My Domain.
-        id: Its 15 characters; None where nobody has said.
+        id: Its 15 characters; None where no response named it.
     """
 
     host: str
@@ -37,19 +37,19 @@ class Org:
         return f"{self.host} ({self.id})" if self.id else self.host
 
     def is_another_than(self, other: Org) -> bool:
-        """Whether these are two orgs."""
+        """Tell whether these are two orgs."""
         if self.id and other.id:
             return self.id != other.id
         return self.host != other.host
 
 
 def org_of(client: SalesforceClient) -> Org:
-    """The org that the client's session is of; signs in if that hasn't happened yet."""
+    """Return the org of the client's session; sign in if that hasn't happened yet."""
     return Org(urlsplit(client.instance_url).hostname or client.instance_url, client.org_id)
 
 
 def held_org(state: Mapping[str, Any]) -> Org | None:
-    """The org that the source's state is of; None before a first run."""
+    """Return the org that the source's state is of; None before a first run."""
     return Org(state[_HOST], state.get(_ID)) if state.get(_HOST) else None
 
 

@@ -27,6 +27,8 @@ from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.destination.comparison import kept
+from salesforce_targeted.destination.database import is_postgres
+from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract.run import USER_FIELDS, Run
 from salesforce_targeted.retrieval import rebatch
 from salesforce_targeted.retrieval.planner import Plan, cheapest
@@ -138,7 +140,10 @@ def _changed_rows(
     answered = run.ledger.answered.setdefault(object_name, IdSet())
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))
+    in_pages = is_postgres(run.held.pipeline)
     for answer in answers:
+        if in_pages:
+            answer.batch = reject_wide_rows(answer.batch, columns, object_name)
         _note(run, answer, columns, books)
         if rejected:
             ids = answer.batch.table.column(columns.key.name).to_pylist()

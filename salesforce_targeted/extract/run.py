@@ -134,7 +134,7 @@ class Run:
         """The destination's tables, of the pipeline that runs the source or that is looked at."""
         if self._pipeline is None:
             return HeldTables(
-                dlt.current.pipeline(), dlt.current.source_schema(), anew=self.terms.anew
+                dlt.current.pipeline(), dlt.current.source_schema(), anew=self.terms.emptied
             )
         return HeldTables.of(self._pipeline)
 

@@ -1,4 +1,4 @@
-"""What dlt's configuration says: credentials, settings, statistics, and where the data goes."""
+"""Read dlt's configuration: credentials, settings, statistics, and where the data goes."""
 
 from __future__ import annotations
 
@@ -35,19 +35,22 @@ from salesforce_targeted.api.credentials.resolution import (
 )
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination.database import PERCENT_ENCODING
+from salesforce_targeted.destination.errors import first_line
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
 
 DUCKDB_FILE = "targeted_contacts.duckdb"
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
+_given: dict[str, Any] = {}
 # Where dlt looks for the source's own parameters: its module and its name; it also looks in
 # [sources.salesforce_targeted], in [sources] and, first, under the pipeline's name.
 _SECTIONS = ("sources", "source", SCHEMA_NAME)
 
 
 def credentials() -> SalesforceCredentials:
-    """The credentials that dlt's configuration or ``SALESFORCE_*`` give.
+    """Resolve the credentials that dlt's configuration or ``SALESFORCE_*`` give.
 
     Raises:
         ConfigurationError: none are complete; says what to set and where.
@@ -219,11 +222,11 @@ def usable_destination() -> Iterator[None]:
         ) from error
     except (ConfigurationException, DestinationException) as error:
         raise ConfigurationError(
-            f"the destination can't be used as configured: {str(error).strip().splitlines()[0]}",
+            f"the destination can't be used as configured: {first_line(error)}",
             remedy=(
                 "Set [destination.<name>.credentials] in .dlt/secrets.toml, or for PostgreSQL"
                 " DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host:5432/database;"
-                " without a destination the data goes to a DuckDB file."
+                f" without a destination the data goes to a DuckDB file. {PERCENT_ENCODING}"
             ),
         ) from error
 
@@ -245,25 +248,6 @@ def usable_folder() -> Iterator[None]:
         ) from error
 
 
-def check_names(pipeline: dlt.Pipeline) -> None:
-    """Resolve the destination's credentials and refuse names that DuckDB would confuse.
-
-    Nothing is connected to. A DuckDB file is a catalog of its stem's name: with a dataset of the
-    same name every table is ambiguous, and dlt would find out after all has been retrieved.
-
-    Raises:
-        ConfigurationError: dataset and DuckDB file have the same name.
-    """
-    config: Any = pipeline.destination_client().config
-    if config.destination_type.endswith("duckdb"):
-        catalog = Path(str(config.credentials.database)).stem
-        if catalog == pipeline.dataset_name:
-            raise ConfigurationError(
-                f"the dataset and the DuckDB file are both called {catalog}",
-                remedy="Choose another --dataset.",
-            )
-
-
 def load_settings(pipeline_name: str) -> None:
     """Set how dlt writes and loads, where the user has not.
 
@@ -278,12 +262,13 @@ def load_settings(pipeline_name: str) -> None:
         "load.workers": 4,
         "load.delete_completed_jobs": True,
         "destination.staging_dataset_name_layout": f"%s_staging_{pipeline_name}",
-        # Ours is the progress and the report; nothing is sent to anybody.
+        # Progress and report are ours; nothing is sent to anyone.
         "runtime.dlthub_telemetry": False,
     }
     for key, value in defaults.items():
-        if dlt.config.get(key) is None:
-            dlt.config[key] = value
+        # What another pipeline of this process got from here is not the user's.
+        if dlt.config.get(key) in (None, _given.get(key)):
+            dlt.config[key] = _given[key] = value
 
 
 def _pipeline_name() -> str | None:

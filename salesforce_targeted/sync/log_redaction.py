@@ -1,4 +1,4 @@
-"""Log lines that say what went wrong and nothing of whom it went wrong with.
+"""Keep people's data out of log lines that say what went wrong.
 
 Databases and dlt quote the row that they refuse: in the second line of an error's text, in a
 traceback's last line. So of an error that is not ours only its class and its place are written.
@@ -15,7 +15,7 @@ Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple
 
 
 class LogFile(logging.FileHandler):
-    """A log file that ends nothing: where it can't be written that is said, once, to the others."""
+    """Write a log file; where it can't be written, warn once on the other handlers and go on."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path, encoding="utf-8", delay=True)
@@ -39,19 +39,19 @@ class LogFile(logging.FileHandler):
 
 
 class DiscreetFormatter(logging.Formatter):
-    """Writes tracebacks without the texts of errors that are not ours."""
+    """Write tracebacks without the texts of errors that are not ours."""
 
     def formatException(self, ei: Raised) -> str:  # noqa: N802  # logging's own name
-        """The places that an error and those under it passed, the outermost first."""
+        """Return the places that an error and its causes passed, the outermost first."""
         error, parts = ei[1], []
         while error is not None:
             ours = type(error).__module__.startswith("salesforce_targeted")
-            said = f"{type(error).__name__}{f': {error}' if ours else ''}"
-            parts.append("".join(traceback.format_tb(error.__traceback__)) + said)
+            text = f"{type(error).__name__}{f': {error}' if ours else ''}"
+            parts.append("".join(traceback.format_tb(error.__traceback__)) + text)
             error = error.__cause__ or error.__context__
         return "\n".join(parts)
 
 
 def quotes_no_row(record: logging.LogRecord) -> bool:
-    """Whether a line of dlt's may be written: those of errors carry the row that was refused."""
+    """Tell whether a line of dlt's may be written: those of errors carry the refused row."""
     return record.levelno < logging.ERROR and not record.exc_info

@@ -1,4 +1,4 @@
-"""What an earlier run left in dlt's working folder: finished, or given up and swept away.
+"""Finish what an earlier run left in dlt's working folder, or give it up and sweep it away.
 
 Rules:
 - Until a pending package is gone, dlt's ``run`` loads it and ignores new data.
@@ -22,7 +22,7 @@ import dlt
 from dlt.common.destination.client import WithStateSync
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from salesforce_targeted.destination.errors import first_line, unwrap
+from salesforce_targeted.destination.errors import first_line, original_error
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME, HeldTables
 from salesforce_targeted.ledger import Ledger
 
@@ -51,7 +51,7 @@ def forget_other_datasets(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
 
 
 def other_dataset(pipeline: dlt.Pipeline) -> str | None:
-    """Where the dataset is that the working folder belongs to, if that is not the pipeline's."""
+    """Return the dataset that the working folder belongs to, if that is not the pipeline's."""
     sources: Any = pipeline.state.get("sources", {})
     known: str | None = sources.get(SCHEMA_NAME, {}).get("held_in")
     return known if known and known != HeldTables.of(pipeline).location else None
@@ -60,7 +60,7 @@ def other_dataset(pipeline: dlt.Pipeline) -> str | None:
 def reset_working_folder(pipeline: dlt.Pipeline) -> None:
     """Forget the working folder: dlt goes on from what the destination holds."""
     pipeline.drop()
-    # It is made anew for everybody to read; rows of people are kept there until they are loaded.
+    # dlt makes it for all to read; rows of people are kept there until they are loaded.
     Path(pipeline.working_dir).chmod(0o700)
 
 
@@ -90,12 +90,12 @@ def _finish(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
         _give_up(pipeline, ledger)
         ledger.warn(
             "a package that an earlier run left behind could not be loaded and was given up; this"
-            f" run reads its rows again from the org ({first_line(unwrap(error))})"
+            f" run reads its rows again from the org ({first_line(original_error(error))})"
         )
 
 
 def _was_killed_while_loading(pipeline: dlt.Pipeline) -> bool:
-    """Whether a job was begun and neither finished nor put back, as a run that fails does."""
+    """Tell whether a job was begun and neither finished nor put back, as a run that fails does."""
     if not Path(pipeline.working_dir, "load", "normalized").is_dir():
         return False  # killed before the first load; dlt lists no packages in a folder half made
     return any(
@@ -105,7 +105,7 @@ def _was_killed_while_loading(pipeline: dlt.Pipeline) -> bool:
 
 
 def _superseded_by_another_machine(pipeline: dlt.Pipeline) -> bool:
-    """Whether the destination's state is as new as the one that the package would bring."""
+    """Tell whether the destination's state is as new as the one that the package would bring."""
     client = pipeline.destination_client()
     if not isinstance(client, WithStateSync):
         return False

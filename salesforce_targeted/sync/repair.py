@@ -1,4 +1,4 @@
-"""``--verify --repair``: load again exactly what drifted, then look once more.
+"""Load again exactly what drifted (``--verify --repair``), then verify once more.
 
 A row that drifted loses its hash; the full run that follows loads rows whose hash differs from the
 org's, so those and no others, and it finds what is missing, extra or marked wrongly as always.
@@ -22,28 +22,28 @@ from salesforce_targeted.sync.verify import VerifyFacts
 
 def repair(
     pipeline: dlt.Pipeline,
-    found: VerifyFacts,
+    facts: VerifyFacts,
     credentials: Any,
     settings: Settings,
-    look_again: Callable[[Ledger], Run],
+    new_run: Callable[[Ledger], Run],
     **given: Any,
 ) -> VerifyFacts:
     """Repair what a verification found.
 
     Args:
-        found: The report of the verification.
-        look_again: Makes the run that verifies the repaired state.
-        given: Source parameters beside those that are configured.
+        facts: The report of the verification.
+        new_run: Makes the run that verifies the repaired state.
+        given: Source parameters that count before the configured ones.
 
     Returns:
-        The report of the second look, with the first one's drift under ``repaired``.
+        The report of the second verification, with the first one's drift under ``repaired``.
     """
     with HeldTables.of(pipeline) as held:
-        for table, ids in found["to_forget"].items():
+        for table, ids in facts["to_forget"].items():
             held.forget(table, held.name(settings.id_column), ids)
     ledger = Ledger()
     source = salesforce_targeted(credentials, scope=Scope(full=True), ledger=ledger, **given)
     outcome = sync(pipeline, source, ledger, id_column=settings.id_column)
     if outcome.error is not None:
         raise outcome.error
-    return {**verified(pipeline, look_again(Ledger())), "repaired": found["drift"]}
+    return {**verified(pipeline, new_run(Ledger())), "repaired": facts["drift"]}

@@ -1,10 +1,10 @@
-"""One run at a time on a working folder and on a dataset.
+"""Let one run at a time work on a working folder and on a dataset.
 
 dlt keeps one working folder per pipeline name, and every load empties the dataset's staging tables:
 two runs at once would take each other's packages and rows, and both would say that they are done.
 
 Rules:
-- The second run stops at once, before it asks or changes anything; it never waits, for a schedule
+- The second run stops at once, before it sends or changes anything; it never waits, for a schedule
   that is too tight would pile runs up.
 - A lock belongs to an open file or to a connection, so the system takes it back however a run ends.
 - Locked are the working folder (all runs of a machine that share it), the file of a DuckDB database
@@ -29,6 +29,8 @@ from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.destination import database
+from salesforce_targeted.destination.database import duckdb_file, is_postgres, postgres_dsn
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -36,12 +38,12 @@ logger = logging.getLogger("salesforce_targeted")
 OLDEST_POSTGRES = 150_000
 # The first version with transaction_timeout.
 _TRANSACTION_TIMEOUT = 170_000
-# Where a lock file names its holder: Windows lets nobody else read the locked byte, the first.
+# Where a lock file names its holder: Windows lets no other process read the locked byte, the first.
 _HOLDER_AT = 1
 
 
 class AnotherRunError(SalesforceError):
-    """Another run is at work on the same folder or dataset. Nothing was asked or changed."""
+    """Another run is at work on the same folder or dataset. Nothing was sent or changed."""
 
     default_remedy = "Run again when it has ended."
 
@@ -54,16 +56,18 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
         The psycopg2 connection that holds the dataset's lock; None outside PostgreSQL.
 
     Raises:
-        AnotherRunError: somebody is at work already; says who, as far as the system tells.
-        ConfigurationError: the PostgreSQL server is too old for the load.
+        AnotherRunError: another run is at work; says which, as far as the system tells.
+        ConfigurationError: the PostgreSQL server is too old for the load; see also
+            :func:`salesforce_targeted.destination.database.check`.
     """
+    database.check(pipeline)
     with ExitStack() as stack:
         folder = Path(pipeline.working_dir)
         lock = folder.with_name(f".{folder.name}.lock")
         stack.enter_context(_file_lock(lock, f"the working folder {folder}"))
-        if (database := duckdb_file(pipeline)) is not None:
-            lock = database.with_name(f"{database.name}.lock")
-            stack.enter_context(_file_lock(lock, f"the database {database}"))
+        if (file := duckdb_file(pipeline)) is not None:
+            lock = file.with_name(f"{file.name}.lock")
+            stack.enter_context(_file_lock(lock, f"the database {file}"))
         yield stack.enter_context(_advisory_lock(pipeline)) if is_postgres(pipeline) else None
 
 
@@ -78,31 +82,6 @@ def attaching(name: str, pipelines_dir: str | None) -> Iterator[None]:
     path = folder.with_name(f".{name}.attach.lock")
     with _file_lock(path, f"the working folder {folder}", wait=True):
         yield
-
-
-def is_postgres(pipeline: dlt.Pipeline) -> bool:
-    """Whether the pipeline loads into PostgreSQL."""
-    return _destination_type(pipeline).endswith("postgres")
-
-
-def _destination_type(pipeline: dlt.Pipeline) -> str:
-    destination: Any = pipeline.destination  # None where none is set, whatever dlt's type says
-    return str(destination.destination_type) if destination is not None else ""
-
-
-def dsn(pipeline: dlt.Pipeline) -> str:
-    """The connection string of the pipeline's PostgreSQL; a secret."""
-    credentials: Any = pipeline.destination_client().config.credentials
-    return str(credentials.to_native_representation())
-
-
-def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
-    """The file of the pipeline's DuckDB database; None where there is none on this machine."""
-    if not _destination_type(pipeline).endswith("duckdb"):
-        return None
-    config: Any = pipeline.destination_client().config
-    database = str(config.credentials.database)
-    return None if database.startswith(":") else Path(database).absolute()
 
 
 @contextmanager
@@ -152,7 +131,7 @@ def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
     import psycopg2  # not needed where the data goes elsewhere
 
     key = lock_key(pipeline.dataset_name)
-    connection = psycopg2.connect(dsn(pipeline))
+    connection = psycopg2.connect(postgres_dsn(pipeline))
     try:
         version = connection.server_version
         if version < OLDEST_POSTGRES:
@@ -210,6 +189,6 @@ def _first(cursor: Any) -> tuple[Any, ...]:
 
 
 def lock_key(dataset: str) -> int:
-    """The advisory lock of a dataset: 64 bits that all versions of this library agree on."""
+    """Return the advisory lock of a dataset: 64 bits that all versions of this library agree on."""
     digest = blake2b(f"salesforce_targeted/{dataset}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

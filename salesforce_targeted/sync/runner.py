@@ -1,4 +1,4 @@
-"""One sync on a dlt pipeline, from what an earlier run left behind to the finished report."""
+"""Run one sync on a dlt pipeline, from what an earlier run left to the finished report."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from dlt.sources import DltSource
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.destination import sync_runs
 from salesforce_targeted.destination.errors import (
+    describe_disk_failure,
+    describe_failure,
     first_line,
-    is_of_destination,
-    named,
-    of_disk,
-    told,
-    unwrap,
+    is_destination_error,
+    original_error,
 )
 from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.extract.run import OtherOrgError, Run
@@ -42,7 +41,7 @@ logger = logging.getLogger("salesforce_targeted")
 
 @dataclass(slots=True)
 class Outcome:
-    """How a run ended.
+    """Hold how a run ended.
 
     Attributes:
         facts: The report.
@@ -79,7 +78,7 @@ def sync(
             _keep(pipeline, outcome.facts)
     except Exception as raised:  # another run is at work, or there is no destination to lock
         logger.debug("the run did not begin", exc_info=True)
-        outcome = _failed(pipeline, ledger, unwrap(raised))
+        outcome = _failed(pipeline, ledger, original_error(raised))
         outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
     return outcome
 
@@ -112,14 +111,14 @@ def _sync_alone(
 ) -> Outcome:
     try:
         forget_other_datasets(pipeline, ledger)
-        dropped_tables.make_anew(pipeline, ledger)
+        dropped_tables.restore(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
         with HeldTables.of(pipeline) as held:
             found = reconciliation.reconcile(held, ledger, id_column, statistics)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)
-        return _failed(pipeline, ledger, monitor.gave_up or unwrap(raised))
+        return _failed(pipeline, ledger, monitor.gave_up or original_error(raised))
     facts = reconciliation.finished(ledger.facts("done"), found)
     error: Exception | None = ledger.stopped
     if found.failures:
@@ -137,8 +136,9 @@ def _with_ending(
     if error is not None:
         stopped = isinstance(error, QuotaExceededError | AnotherRunError)
         facts["status"] = "partial" if stopped else "failed"
-        said = explained(error, pipeline)
-        facts["error"] = f"{said} {ledger.left_over}" if error is ledger.stopped else said
+        paragraph = explained(error, pipeline)
+        rest = f" {ledger.left_over}" if error is ledger.stopped else ""
+        facts["error"] = f"{paragraph}{rest}"
     return facts
 
 
@@ -153,7 +153,7 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
     except PipelineStepFailed as error:
         if isinstance(error.exception, KeyboardInterrupt):
             raise error.exception from None
-        if not isinstance(unwrap(error), OtherOrgError):
+        if not isinstance(original_error(error), OtherOrgError):
             raise
     ledger.step("the working folder is another org's: starting from what the destination holds")
     reset_working_folder(pipeline)
@@ -161,18 +161,18 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
 
 
 def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
-    """One paragraph: what happened and what to do about it."""
+    """Say in one paragraph what happened and what to do about it."""
     if isinstance(error, SalesforceError):
         return str(error)
-    if said := of_disk(error):
-        return said
-    if is_of_destination(error):
-        return told(error, named(str(pipeline.destination.destination_name)))
+    if paragraph := describe_disk_failure(error):
+        return paragraph
+    if is_destination_error(error):
+        return describe_failure(error, str(pipeline.destination.destination_name))
     return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _keep(pipeline: dlt.Pipeline, facts: RunFacts) -> None:
-    """Write the run's final facts over its row, or beside the others if it has none yet."""
+    """Write the run's final facts over its row, or add it if the run has none yet."""
     _keep_row(pipeline, sync_runs.row(facts))
 
 

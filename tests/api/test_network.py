@@ -9,10 +9,10 @@ import zlib
 import pytest
 import requests
 import urllib3.exceptions
+from tests.support.answered import OK
 
 from salesforce_targeted.api import errors, messages, transport
 from salesforce_targeted.api.client import SalesforceClient
-from tests.support.answered import OK
 from tests.support.scripted_server import Tokens, listening
 
 PACKED = gzip.compress(b'{"DailyApiRequests":') + gzip.compress(b'{"Max":1}}')

@@ -5,13 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
-from salesforce_targeted.destination.errors import said_and_remedy
 from tests.support.script import (
     DUCKDB_FILE,
     ROOT,
@@ -159,23 +157,3 @@ def test_a_folder_that_may_not_be_written(server: DemoServer, script: Script) ->
 
     assert 0 == ended.code
     assert 1 == ended.err.count("targeted_contact_sync.log can't be written: Is a directory")
-
-
-@pytest.mark.parametrize(
-    ("said", "shown", "remedy"),
-    [
-        ('IO Error: Could not set lock on file "/a/b.duckdb"', "/a/b.duckdb", "Another program"),
-        ('IO Error: Could not write file "/a/b.duckdb"', "/a/b.duckdb", "Make room"),
-        ('IO Error: The file "/a/b.duckdb" is not valid', "/a/b.duckdb", "move it away"),
-        ("Conversion Error: Could not convert string 'IO Error: Ada'", "", "Mend the destination"),
-        ('Constraint Error: Duplicate key "email: Could not write"', "", "Mend the destination"),
-    ],
-)
-def test_what_duckdb_says_of_its_file_and_of_values(said: str, shown: str, remedy: str) -> None:
-    """A file's name is shown and helps; a value is not, whatever words are in it."""
-    told, what = said_and_remedy(duckdb.Error(said))
-
-    assert shown in told
-    assert remedy in what
-    assert shown or "…" in told
-    assert not {"Ada", "email"} & set(told.replace("'", " ").replace('"', " ").split())

@@ -14,7 +14,7 @@ from dlt.sources import DltSource
 
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.destination.errors import unwrap
+from salesforce_targeted.destination.errors import original_error
 from tests.conftest import Synced
 
 DELETE_INSERT = {"disposition": "merge", "strategy": "delete-insert"}
@@ -51,7 +51,7 @@ def refused(held: Synced, change: Change = as_it_is, **run_options: Any) -> str:
     """Run what must be refused, and return the error's text."""
     with pytest.raises(PipelineStepFailed) as caught:
         run(held, change, **run_options)
-    return str(unwrap(caught.value))
+    return str(original_error(caught.value))
 
 
 def into(destination: Any, folder: Path, credentials: Any, name: str = "plain") -> Synced:

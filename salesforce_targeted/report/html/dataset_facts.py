@@ -17,7 +17,12 @@ from functools import partial
 from typing import Any, TypeVar
 
 from salesforce_targeted.arrow.columns import FIELD_HINT
-from salesforce_targeted.destination.errors import first_line, is_of_destination, told, unwrap
+from salesforce_targeted.destination.errors import (
+    describe_failure,
+    first_line,
+    is_destination_error,
+    original_error,
+)
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
@@ -171,9 +176,9 @@ def _asked(
         return question()
     except Exception as raised:  # a page with a gap is worth more than no page
         logger.debug("the page: %s could not be asked", what, exc_info=True)
-        error = unwrap(raised)
+        error = original_error(raised)
         name = str(held.pipeline.destination.destination_name)
-        said = told(error, name) if is_of_destination(error) else first_line(error)
+        said = describe_failure(error, name) if is_destination_error(error) else first_line(error)
         found.unanswered.append(f"{what}: {said}" if what else said)
         return None
 

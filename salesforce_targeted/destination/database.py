@@ -1,0 +1,98 @@
+"""Tell which database a pipeline loads into; refuse what can't be meant before anything is sent.
+
+Rules:
+- A DuckDB file is a catalog of its name's first word. Where a dataset has that name, in any case,
+  each table is ambiguous, and dlt would find out after everything has been retrieved.
+- In a connection string an ``@`` that is not percent-encoded ends the password, and the rest of the
+  password stands where host or database are expected: every later message would repeat it.
+
+Source: PostgreSQL Documentation, "Connection URIs"; DuckDB, "ATTACH" (the name of a database).
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import dlt
+
+from salesforce_targeted.api.errors import ConfigurationError
+
+# What no host's name holds, and the rest of an address where a database's name is expected.
+_NO_HOST = re.compile(r"[@#%?\s]")
+_ADDRESS = re.compile(r"@[^@/]*/")
+# Parameters of a connection string that are paths.
+_PATHS = ("ssl", "pass", "service", "host", "krb")
+
+
+def is_postgres(pipeline: dlt.Pipeline) -> bool:
+    """Tell whether the pipeline loads into PostgreSQL."""
+    return _destination_type(pipeline).endswith("postgres")
+
+
+def postgres_dsn(pipeline: dlt.Pipeline) -> str:
+    """Return the connection string of the pipeline's PostgreSQL; a secret."""
+    credentials: Any = pipeline.destination_client().config.credentials
+    return str(credentials.to_native_representation())
+
+
+def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
+    """Return the file of the pipeline's DuckDB database; None where this machine has none."""
+    if not _destination_type(pipeline).endswith("duckdb"):
+        return None
+    config: Any = pipeline.destination_client().config
+    database = str(config.credentials.database)
+    return None if database.startswith(":") else Path(database).absolute()
+
+
+def check(pipeline: dlt.Pipeline) -> None:
+    """Resolve the destination's credentials and refuse those that can't work; connects to nothing.
+
+    Raises:
+        ConfigurationError: dataset and DuckDB file have the same name, or the connection string
+            holds a password that is not percent-encoded.
+    """
+    if file := duckdb_file(pipeline):
+        _check_catalog(pipeline, file)
+    if is_postgres(pipeline):
+        _check_address(pipeline.destination_client().config.credentials)
+
+
+def _check_catalog(pipeline: dlt.Pipeline, file: Path) -> None:
+    catalog = file.name.partition(".")[0]
+    client: Any = pipeline.destination_client()
+    names = (client.sql_client.dataset_name, client.sql_client.staging_dataset_name)
+    if catalog.casefold() in {name.casefold() for name in names}:
+        raise ConfigurationError(
+            f"the dataset and the DuckDB file {file.name} are both called {catalog}",
+            remedy="Choose another --dataset, or another name for the file.",
+        )
+
+
+def _check_address(credentials: Any) -> None:
+    queries = {
+        str(value)
+        for name, value in (credentials.query or {}).items()
+        if not name.startswith(_PATHS)
+    }
+    if _NO_HOST.search(credentials.host or "") or any(
+        _ADDRESS.search(text) for text in (credentials.database or "", *queries)
+    ):
+        raise ConfigurationError(
+            "the destination's connection string can't be read: its password seems to hold a"
+            " character that must be percent-encoded",
+            remedy=PERCENT_ENCODING,
+        )
+
+
+PERCENT_ENCODING = (
+    "In user and password write @ as %40, # as %23, / as %2F, ? as %3F, : as %3A and % as %25, or"
+    " set the parts one by one: DESTINATION__POSTGRES__CREDENTIALS__PASSWORD, __USERNAME, __HOST,"
+    " __PORT and __DATABASE."
+)
+
+
+def _destination_type(pipeline: dlt.Pipeline) -> str:
+    destination: Any = pipeline.destination  # None where none is set, whatever dlt's type says
+    return str(destination.destination_type) if destination is not None else ""

@@ -1,0 +1,164 @@
+"""Names and addresses that can't be meant are refused before anything is sent, and nothing secret is shown."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dlt
+import pytest
+
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.conftest import Synced
+from tests.support.plain_pipeline import into, refused
+from tests.support.script import process, session_of
+
+# Parts of the password that a wrong reading takes for something else.
+PARTS = ("s3same", "w0rd", "xyzzy")
+
+
+@pytest.mark.parametrize(
+    ("file", "dataset"),
+    [
+        ("salesforce.duckdb", "salesforce"),
+        ("salesforce.prod.duckdb", "salesforce"),
+        ("Salesforce.duckdb", "salesforce"),
+        ("SALESFORCE.db", "salesforce"),
+        ("salesforce", "Salesforce"),
+    ],
+)
+def test_a_duckdb_file_called_as_the_dataset(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials, file: str, dataset: str
+) -> None:
+    """Refused by a run of ours and by dlt's own, before the first call, in every spelling."""
+    held = into(dlt.destinations.duckdb(str(tmp_path / file)), tmp_path, credentials)
+    held.pipeline.dataset_name = dataset
+    ours = held.run().facts["error"]
+    plain = refused(held)
+
+    for said in (ours, plain):
+        assert f"the dataset and the DuckDB file {file} are both called" in said
+    assert 0 == len(org.requests)
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        "s3same@w0rd",
+        "s3same@w0rd#/xyzzy%",
+        "s3same@w0rd/xyzzy",
+        "s3same@w0rd:xyzzy",
+        "s3same@w0rd?a=xyzzy",
+        "s3same@w0rd/xyzzy?a=b",
+        "s3same@@w0rd",
+        "s3same@w0rd xyzzy",
+    ],
+)
+def test_a_password_that_is_not_percent_encoded(
+    org: DemoOrg, server: DemoServer, tmp_path: Path, password: str
+) -> None:
+    """Said so, exit 2, and no part of it is in what is printed, logged or reported."""
+    url = f"postgresql://loader:{password}@127.0.0.1:9/db"
+    ended = process(
+        "--debug",
+        cwd=tmp_path,
+        environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url},
+    )
+    files = [
+        file.read_text()
+        for file in tmp_path.rglob("*.*")
+        if file.suffix in {".md", ".json", ".log"}
+    ]
+    shown = "\n".join([ended.out, ended.err, *files])
+
+    assert 2 == ended.code, shown
+    assert "@ as %40" in shown
+    assert [] == [part for part in PARTS if part in shown]
+    assert 0 == org.billed
+
+
+@pytest.mark.parametrize("password", ["s3same#w0rd", "s3same/w0rd", "s3same%40w0rd", "s3same%w0rd"])
+def test_a_password_that_the_server_refuses_is_not_repeated(
+    server: DemoServer, tmp_path: Path, password: str
+) -> None:
+    """What can be read is tried; what is said of a server that is away holds no part of it."""
+    url = f"postgresql://loader:{password}@127.0.0.1:9/db"
+    ended = process(
+        cwd=tmp_path, environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url}
+    )
+
+    assert 1 == ended.code
+    assert "Is the server up and reachable" in ended.out
+    assert [] == [part for part in PARTS if part in ended.out + ended.err]
+
+
+def test_a_wrong_parameter_of_the_connection_string(server: DemoServer, tmp_path: Path) -> None:
+    """``?sslmode=bogus`` is that, and no server that is away."""
+    url = "postgresql://loader:s3same@127.0.0.1:9/db?sslmode=bogus"
+    ended = process(
+        cwd=tmp_path, environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url}
+    )
+
+    assert 1 == ended.code
+    assert 'invalid sslmode value: "bogus". Correct the parameter behind the ?' in ended.out
+
+
+def test_a_pooler_that_refuses_startup_options(server: DemoServer, tmp_path: Path) -> None:
+    """The pooler is named, with the setting that helps."""
+    with _refusing("unsupported startup parameter: options") as port:
+        url = f"postgresql://loader:s3same@127.0.0.1:{port}/db?sslmode=disable"
+        ended = process(
+            cwd=tmp_path, environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url}
+        )
+
+    assert 1 == ended.code
+    assert "A connection pooler stands before the server" in ended.out
+
+
+@contextmanager
+def _refusing(message: str) -> Iterator[int]:
+    """A port that refuses each connection as PgBouncer does.
+
+    Source: PostgreSQL Documentation, "Message Formats" (ErrorResponse).
+    """
+    body = b"SFATAL\0C08P01\0M" + message.encode() + b"\0\0"
+    response = b"E" + (len(body) + 4).to_bytes(4, "big") + body
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                connection = listener.accept()[0]
+            except OSError:
+                return
+            with connection:
+                connection.recv(4096)
+                connection.sendall(response)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+def test_a_view_on_our_tables_is_named_where_it_keeps_them_from_being_dropped(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """``refresh="drop_sources"`` fails; the view, and what to do instead, which works."""
+    synced.ok()
+    synced.sql("CREATE VIEW salesforce.mine AS SELECT last_name FROM salesforce.sf_contacts")
+    synced.pipeline.refresh = "drop_sources"
+    failed = synced.run()
+    synced.pipeline.abort_packages()
+    synced.pipeline.refresh = "drop_data"
+    after = synced.run()
+
+    assert "depend on it: view mine. Drop what" in failed.facts["error"]
+    assert 'refresh="drop_data"' in failed.facts["error"]
+    assert "done" == after.facts["status"], after.facts["error"]
+    assert [(12,)] == synced.sql("SELECT count(*) FROM salesforce.mine")
