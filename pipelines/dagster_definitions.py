@@ -77,7 +77,7 @@ RETRY = dg.RetryPolicy(
     backoff=dg.Backoff.EXPONENTIAL,
     jitter=dg.Jitter.PLUS_MINUS,
 )
-# Bounds how many orgs are at work at once, whoever started them.
+# Bounds how many orgs are at work at once, however they were started.
 POOL = "salesforce"
 
 

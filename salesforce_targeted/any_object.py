@@ -19,7 +19,7 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     USERS,
 )
-from salesforce_targeted.extract.resources import Runs, of_run, of_target
+from salesforce_targeted.extract.resources import Extractions, run_resources, target_resources
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import Where, target_of
@@ -45,7 +45,7 @@ def targeted(
     scope: Optional[Scope] = None,
     ledger: Optional[Ledger] = None,
 ) -> DltSource:
-    """The records of an object whose ids another object's field holds, with all their fields.
+    """Sync the records of an object whose ids another object's field holds, with all their fields.
 
     The same discovery, planner, refresh, isolation and books as :func:`salesforce_targeted`, whose
     contacts are one use of it. The rows that point at the records are not held themselves.
@@ -104,8 +104,8 @@ def targeted(
     def resources(
         credentials: SalesforceCredentials = dlt.secrets.value,
     ) -> Iterable[DltResource]:
-        runs = Runs(credentials, settings, scope or Scope(), ledger, target)
-        return (*of_target(runs, id_column), *of_run(runs))
+        extractions = Extractions(credentials, settings, scope or Scope(), ledger, target)
+        return (*target_resources(extractions, id_column), *run_resources(extractions))
 
     made = dlt.source(
         resources,

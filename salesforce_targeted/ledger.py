@@ -1,4 +1,4 @@
-"""What happened in a run, in the order in which it happened: the one source of every report."""
+"""Keep what happens in a run, in its order: the one source of every report."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Tally:
 
     @property
     def conserved(self) -> bool:
-        """Whether every id asked for is accounted for."""
+        """Return whether each requested id is accounted for."""
         return (
             self.asked == self.retrieved + self.gone + self.rejected + self.left
             and self.retrieved == self.new + self.updated + self.unchanged
@@ -219,6 +219,8 @@ class Ledger:
         answered: Object name to those of the ids rejected before that the org said something about
             now; ``EVERY_RECORD`` among them where it was asked about all that are held.
         target: What the run is about; the facts' ``contacts`` count its records.
+        is_read: Whether the run's caller reads it. A run whose calls are spent then loads what came
+            and says so here; else it fails.
         stopped: What ended the run before its end, although what came before was loaded.
     """
 
@@ -244,10 +246,11 @@ class Ledger:
     scope_complete: bool = True
     api_version: str = ""
     target: Target = CONTACT
+    is_read: bool = True
     _rejected: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     def tally(self, object_name: str) -> Tally:
-        """The tally of an object, begun at its first mention."""
+        """Return the tally of an object; the first use begins it."""
         return self.tallies.setdefault(object_name, Tally())
 
     def warn(self, sentence: str) -> None:
@@ -276,20 +279,20 @@ class Ledger:
             self.rejected.append(rejected)
 
     def came(self, object_name: str, record_id: str) -> bool:
-        """Whether a record was asked for in this run and nothing of it was rejected."""
+        """Tell whether a record was requested in this run and nothing of it was rejected."""
         return record_id in self.answered.get(object_name, IdSet()) and not any(
             one.object == object_name and one.record_id == record_id for one in self.rejected
         )
 
     def explain_tasks(self, archived: Iterable[str], gone: Mapping[str, Any]) -> None:
-        """Say of every task that a plain read did not show why."""
+        """Note why a plain read did not show a task."""
         self.tasks_missing["archived"].extend(archived)
         for id_, one in sorted(gone.items()):
             self.tasks_missing[HIDDEN if one.reason == HIDDEN else DELETED].append(id_)
 
     @property
     def left_over(self) -> str:
-        """What a run that was stopped has loaded and has left; empty where none was stopped."""
+        """Say what a stopped run has loaded and left; empty where none was stopped."""
         if self.stopped is None:
             return ""
         left = [f"{tally.left:,} of {name}" for name, tally in self.tallies.items() if tally.left]
@@ -298,7 +301,7 @@ class Ledger:
 
     @property
     def conserved(self) -> bool:
-        """Whether every id that was asked for, of any object, is accounted for."""
+        """Return whether every id that was asked for, of any object, is accounted for."""
         return all(tally.conserved for tally in self.tallies.values())
 
     def facts(self, status: Status, seconds: float | None = None) -> RunFacts:
@@ -347,7 +350,7 @@ class Ledger:
         }
 
     def closure(self) -> ClosureFacts:
-        """Why parents of held relations are not plainly there."""
+        """Explain why parents of held relations are not plainly shown."""
         missing = Counter(self.contacts_gone.values())
         return {
             "tasks_missing": {reason: len(ids) for reason, ids in self.tasks_missing.items()},

@@ -1,4 +1,4 @@
-"""What a source syncs: records of one object, those that some other object's field points at.
+"""Say what a source syncs: records of one object, those that some other object's field points at.
 
 The contacts that logged tasks point at are one use of it (:data:`CONTACT`).
 """
@@ -91,7 +91,7 @@ CONTACT = Target("Contact", SHARED_ACTIVITIES, "sf_contacts", "sf_active_contact
 def target_of(
     object_name: str, discovered_by: str, where: Where | None = None, table: str | None = None
 ) -> Target:
-    """A target as a user names it.
+    """Make a target as a user names it.
 
     Args:
         object_name: API name of the records' object: ``Lead``, ``Invoice__c``.

@@ -41,12 +41,16 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each test has a folder of its own, and nobody's credentials or configuration."""
-    monkeypatch.chdir(tmp_path)
+    """Give each test a folder of its own, without anybody's credentials or configuration."""
+    _isolate(tmp_path, monkeypatch)
+
+
+def _isolate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
     for name in list(os.environ):
         if name.startswith(("SALESFORCE_", "SOURCES__", "DESTINATION__", "DESTINATION_")):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path / "dlt"))
+    monkeypatch.setenv("DLT_DATA_DIR", str(folder / "dlt"))
     monkeypatch.setenv("RUNTIME__DLTHUB_TELEMETRY", "false")
 
 
@@ -218,7 +222,9 @@ def pipeline_into(destination: Any, folder: Path, name: str) -> dlt.Pipeline:
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Provide a folder with what a first run over the tiny org leaves."""
     folder = tmp_path_factory.mktemp("first_run")
-    with serve(DemoOrg.tiny()) as server:
+    # A fixture of the session comes before those of a test, which isolate it.
+    with pytest.MonkeyPatch.context() as monkeypatch, serve(DemoOrg.tiny()) as server:
+        _isolate(folder, monkeypatch)
         signed_in = SessionCredentials(instance_url=server.url, access_token=server.token)
         Synced(duckdb_pipeline(folder), signed_in).ok()
     return folder

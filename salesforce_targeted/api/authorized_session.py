@@ -14,16 +14,19 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, overload
 
-from salesforce_targeted.api import error_responses, readers
+from salesforce_targeted.api import endpoints, error_responses, readers
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.error_responses import Refusal
 from salesforce_targeted.api.errors import (
     AuthenticationError,
+    ConfigurationError,
+    LocatorExpiredError,
     ReadOnlyError,
     SalesforceError,
     TruncatedAnswerError,
@@ -44,6 +47,9 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _UNAUTHORIZED = 401
+# What a version that is too new gets (404), as well as an object that is not there; a retired one
+# gets 410. Source: "SOAP API End-of-Life Policy".
+_NO_RESOURCE = "requested resource does not exist"
 _OK = re.compile(r"2\d\d")
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -60,6 +66,7 @@ class AuthorizedSession:
         attempts: How often one request is tried in all.
         sleep: Called with the seconds to pause between attempts.
         max_in_flight: How many requests may be in flight at once; more wait.
+        api_version: As "64.0"; by default that of ``limits``.
 
     Attributes:
         meter: Counts the calls, and keeps the bounds of how many may be spent.
@@ -74,7 +81,10 @@ class AuthorizedSession:
         attempts: int = 5,
         sleep: Callable[[float], None] = time.sleep,
         max_in_flight: int = 4,
+        api_version: str | None = None,
     ) -> None:
+        if api_version is not None:
+            limits = replace(limits, api_version=_version(api_version))
         self.limits = limits
         self.version = limits.api_version
         self.max_in_flight = max(1, max_in_flight)
@@ -91,6 +101,7 @@ class AuthorizedSession:
         )
         self._login = LoginEndpoint(self._transport, limits=limits, sleep=sleep)
         self._session: Session | None = None
+        self._version_served = False
         self._signing_in = threading.Lock()
 
     @property
@@ -133,9 +144,9 @@ class AuthorizedSession:
         with self._signing_in:
             if self._session is None or self._session is stale:
                 found = self._credentials.sign_in(self._login)
-                # Whoever made the session: the token goes to https, or to this machine.
+                # However the session was made, its token goes to https, or to this machine.
                 address = origin(found.instance_url, "SALESFORCE_INSTANCE_URL")
-                self._session = Session(address, found.access_token)
+                self._session = Session(address, found.access_token, found.org_id)
                 _log.debug("signed in")
             return self._session
 
@@ -187,11 +198,9 @@ class AuthorizedSession:
                     session, may_renew = self._after_401(response, request, session), False
                     continue
                 if _OK.fullmatch(str(response.status)):
+                    self._version_served |= session is not None
                     return read(response)
-                refused = error_responses.refusal(response, request.kind)
-                if refused.message.throttles:
-                    self.meter.throttle()
-                failure, retry = _error(refused, response, request), refused.retried
+                failure, retry = self._refused(response, request)
                 if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
                     most = min(most, attempts_at_500 or most)
                 pause = max(pause, _retry_after(response) or 0.0)
@@ -205,6 +214,36 @@ class AuthorizedSession:
             _log.debug("%s: attempt %d failed, pausing", request.call, attempt)
             self.sleep(pause)
             attempt += 1
+
+    def _refused(self, response: Response, request: Request) -> tuple[SalesforceError, bool]:
+        """Read a refusal: the error, and whether sending the same again may help."""
+        refused = error_responses.refusal(response, request.kind)
+        if refused.status == HTTPStatus.GONE or _NO_RESOURCE in refused.text.lower():
+            self._check_version(request, response.status)
+        if refused.message.throttles:
+            self.meter.throttle()
+        return _error(refused, response, request), refused.retried
+
+    def _check_version(self, request: Request, status: int) -> None:
+        """Find out whether the org serves our version, unless it has served something before.
+
+        Raises:
+            ConfigurationError: it doesn't; names the versions that it serves.
+        """
+        # A Bulk job's address ends with an id, which may be gone as well.
+        if self._version_served or request.kind.startswith("bulk_"):
+            return
+        self._version_served = True
+        try:
+            served = self.send(endpoints.versions(), readers.versions, attempts_at_500=1)
+        except SalesforceError:
+            return  # what was refused is told as it is
+        if served and self.version not in served:
+            raise ConfigurationError(
+                f"the org does not serve API version {self.version}",
+                remedy=f"Set api_version to one that it serves: {served[0]} to {served[-1]}.",
+                status=status,
+            )
 
     def _attempt(self, request: Request, session: Session | None) -> Response:
         base = session or self._current()
@@ -249,7 +288,20 @@ def _error(refused: Refusal, response: Response, request: Request) -> Salesforce
         default = f"the org sends a redirect (HTTP {response.status}), which is never followed"
     else:
         default = f"HTTP {response.status}{readers.html_title(response.body)}"
-    return refused.error(default, request.call)
+    error = refused.error(default, request.call)
+    if refused.message.renews and request.kind == "query_more":
+        # A locator is its session's: sent with a new one it is refused like an expired session.
+        return LocatorExpiredError(error.message, call=request.call, status=response.status)
+    return error
+
+
+def _version(text: str) -> str:
+    number = re.fullmatch(r"v?(\d{2})(?:\.0)?", text.strip(), re.ASCII)
+    if number is None:
+        raise ConfigurationError(
+            "api_version is no version of the API", remedy="Write it as 64.0, for example."
+        )
+    return f"{number[1]}.0"
 
 
 def _backoff(attempt: int) -> float:

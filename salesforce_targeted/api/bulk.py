@@ -1,4 +1,4 @@
-"""One Bulk API 2.0 query job, whatever ends it.
+"""Run one Bulk API 2.0 query job, whatever ends it.
 
 Rules:
 1. A job goes on while its state is known to be on the way; ``JobComplete`` is read; anything else
@@ -38,6 +38,10 @@ _COMPLETE = "JobComplete"
 _FIRST_POLL_SECONDS = 0.2
 _POLL_GROWTH = 1.5
 _LONGEST_POLL_SECONDS = 20.0
+# A job gets so many times the time that its size explains, and never less than some minutes: orgs
+# queue jobs, and some never end. Source: airbyte #17148 (400 rows, InProgress for hours).
+_DEADLINE_FACTOR = 10.0
+_SHORTEST_DEADLINE_SECONDS = 300.0
 # "Get Parallel Results for a Query Job": available in API version 58.0 and later.
 _FIRST_WITH_RESULT_PAGES = 58.0
 
@@ -50,22 +54,25 @@ def job_of(
     *,
     all_rows: bool = False,
     expected_seconds: float = 0.0,
-    deadline_seconds: float = 3_600.0,
+    deadline_seconds: float | None = None,
     resume: str | None = None,
     created: Callable[[str], None] | None = None,
+    waiting: Callable[[Job], None] | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Job:
     """Run one query job until it is complete.
 
     Args:
-        client: Whom to ask.
+        client: Sends the requests.
         soql: No GROUP BY, OFFSET, aggregate, compound field or child query.
         all_rows: Deleted, merged and archived records as well.
-        expected_seconds: How long the job will probably take; it is not asked about before.
-        deadline_seconds: How long the job may take until it is complete.
+        expected_seconds: How long the job will probably take; it is not polled before.
+        deadline_seconds: How long the job may take until it is complete; by default ten times
+            ``expected_seconds``, and at least five minutes.
         resume: The id of an earlier job for the same query. Used if it still exists; otherwise a
             new job is created.
-        created: Told the id of a new job, so that a later process can resume it.
+        created: Called with the id of a new job, so that a later process can resume it.
+        waiting: Called with the job each time that it is not complete yet.
         clock: Seconds that never go back, for the deadline.
 
     Raises:
@@ -78,7 +85,9 @@ def job_of(
         job = client.send(request, bulk_readers.job)
         if created is not None:
             created(job.id)
-    return _completed(client, job, expected_seconds, deadline_seconds, clock)
+    if deadline_seconds is None:
+        deadline_seconds = max(_SHORTEST_DEADLINE_SECONDS, _DEADLINE_FACTOR * expected_seconds)
+    return _completed(client, job, expected_seconds, deadline_seconds, waiting, clock)
 
 
 def results_as(
@@ -92,10 +101,10 @@ def results_as(
     """Yield a complete job's result pages as whatever a reader makes of them, the empty ones not.
 
     Args:
-        client: Whom to ask.
+        client: Sends the requests.
         job: As ``job_of`` returns it.
         read: Is called in the thread that got the page; raises TruncatedAnswerError where it can't
-            be read, and the page is asked for again.
+            be read, and the page is requested again.
         max_records: Records per page; Salesforce takes it as a hint.
         at_once: How many pages are on the way and in memory; more than one from version 58.0 on.
 
@@ -109,10 +118,11 @@ def results_as(
         try:
             first = _addresses(client, job, size)
         except (NotFoundError, QueryError):
-            _log.info("the org names no result pages: one is read after the other")
-        else:
-            yield from _parallel_results(client, job, read, first, at_once)
+            first = None
+        if first is not None:
+            yield from _parallel_results(client, job, size, read, first, at_once)
             return
+        _log.info("the org names no result pages: one is read after the other")
     one_by_one = _results(client, job, size, read)
     # The next page is on its way while this one is used.
     yield from merge_as_completed([one_by_one], 1) if several and at_once > 1 else one_by_one
@@ -141,9 +151,10 @@ def _completed(
     job: Job,
     expected_seconds: float,
     deadline_seconds: float,
+    waiting: Callable[[Job], None] | None,
     clock: Callable[[], float],
 ) -> Job:
-    """Ask until the job is complete, ever less often: each question is a call."""
+    """Poll until the job is complete, ever less often: each poll is a call."""
     deadline, asked = clock() + deadline_seconds, False
     pause = min(max(_FIRST_POLL_SECONDS, expected_seconds), deadline_seconds)
     # The answer to the creation doesn't say how many rows there are, whatever its state.
@@ -154,6 +165,8 @@ def _completed(
                 remedy="Jobs can be stuck: read through sObject Collections, or allow more time.",
             )
         if job.state in _NOT_YET:
+            if waiting is not None:
+                waiting(job)
             client.sleep(pause)
             # What is late is late by a share of what it takes.
             next_pause = pause * _POLL_GROWTH if asked or not expected_seconds else pause / 10
@@ -171,16 +184,20 @@ def _completed(
 
 
 def _results(
-    client: SalesforceClient, job: Job, max_records: int, read: Callable[[CsvPage], T]
+    client: SalesforceClient,
+    job: Job,
+    max_records: int,
+    read: Callable[[CsvPage], T],
+    locator: str | None = None,
+    rows: int = 0,
 ) -> Iterator[T]:
-    locator: str | None = None
+    """Read one page after the other: from ``locator`` on, after ``rows`` that were read before."""
     used: set[str] = set()
-    rows = 0
 
     def read_page(response: Response) -> tuple[int, T | None, str | None]:
         page, following = bulk_readers.csv_page(response)
         if following is None and job.rows not in (None, rows + page.rows):
-            # Said here, the page is asked for again: an empty 200 looks like the end of them.
+            # Raised here, the page is read again: an empty 200 looks like the end of them.
             raise TruncatedAnswerError(
                 f"Bulk job {job.id} processed {job.rows} records and its results hold "
                 f"{rows + page.rows}"
@@ -204,50 +221,71 @@ def _results(
         used.add(locator)
 
 
-def _addresses(client: SalesforceClient, job: Job, max_records: int) -> ResultPages:
+def _addresses(client: SalesforceClient, job: Job, max_records: int) -> ResultPages | None:
     request = endpoints.bulk_result_pages(_version(client, job), job.id, max_records)
     return client.send(request, bulk_readers.result_pages)
+
+
+class _Addresses:
+    """Yield the requests for a job's pages as the org names them, in their order.
+
+    Attributes:
+        understood: False once a response can't be understood; what it named is still to be read.
+    """
+
+    def __init__(self, client: SalesforceClient, job: Job, first: ResultPages) -> None:
+        self.understood = True
+        self._client, self._job, self._first = client, job, first
+
+    def __iter__(self) -> Iterator[Request]:
+        named: ResultPages | None = self._first
+        visited = set()
+        while named is not None:
+            yield from named.pages
+            if named.next is None:
+                return
+            if named.next.path in visited:
+                raise BulkJobError(f"Bulk job {self._job.id} names the same result pages twice")
+            visited.add(named.next.path)
+            named = self._client.send(named.next, bulk_readers.result_pages)
+        self.understood = False
 
 
 def _parallel_results(
     client: SalesforceClient,
     job: Job,
+    max_records: int,
     read: Callable[[CsvPage], T],
     first: ResultPages,
     at_once: int,
 ) -> Iterator[T]:
-    """Read pages by the addresses that the org names for them, several at once."""
-    rows = 0
+    """Read pages by the addresses that the org names for them, several at once.
 
-    def addresses() -> Iterator[Request]:
-        named, asked = first, set()
-        yield from named.pages
-        while named.next is not None:
-            if named.next.path in asked:
-                raise BulkJobError(f"Bulk job {job.id} names the same result pages twice")
-            asked.add(named.next.path)
-            named = client.send(named.next, bulk_readers.result_pages)
-            yield from named.pages
+    Where an address can't be understood the rest is read one page after the other.
+    """
+    addresses, rows, locator = _Addresses(client, job, first), 0, None
 
-    def read_page(response: Response) -> tuple[int, T | None]:
-        page, _ = bulk_readers.csv_page(response)
-        return page.rows, read(page) if page.rows else None
+    def read_page(response: Response) -> tuple[int, T | None, str | None]:
+        page, following = bulk_readers.csv_page(response)
+        return page.rows, read(page) if page.rows else None, following
 
-    def fetch(request: Request) -> tuple[int, T | None]:
+    def fetch(request: Request) -> tuple[int, T | None, str | None]:
         try:
             return client.send(request, read_page)
         except NotFoundError as error:
             raise _lost(job, error) from error
 
-    for count, found in map_in_order(fetch, addresses(), at_once):
-        rows += count
+    for count, found, following in map_in_order(fetch, addresses, at_once):
+        rows, locator = rows + count, following
         client.meter.add_rows("bulk_results", count)
         if found is not None:
             yield found
-    if rows != job.rows:
+    if locator is not None and not addresses.understood:
+        yield from _results(client, job, max_records, read, locator, rows)
+    elif rows != job.rows:
         raise TruncatedAnswerError(
             f"Bulk job {job.id} processed {job.rows} records and its results hold {rows}",
-            remedy="Run again: the job's results are read anew.",
+            remedy="Run again: the job's results are read again.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What Bulk API 2.0 answers: how a job is doing, where its results are, a page of them.
+"""Read Bulk API 2.0: how a job is doing, where its results are, a page of them.
 
 Rule: as in readers.py, every reader raises our errors only, whatever the bytes are.
 """
@@ -43,19 +43,19 @@ def _version(number: Any) -> str | None:
     return f"{number:.1f}" if plausible else None
 
 
-def result_pages(response: Response) -> ResultPages:
-    """Read the requests for result pages that an answer to ``bulk_result_pages`` names.
+def result_pages(response: Response) -> ResultPages | None:
+    """Read the requests for result pages that a response to ``bulk_result_pages`` names.
 
-    Raises:
-        TruncatedAnswerError: another shape, or not the last and without the address of the rest.
+    None where it names none that can be understood: no list, an address that is no result page of
+    this org, or not the last and without the address of the rest.
 
     Source: "Get Parallel Results for a Query Job"; the page calls the member both ``resultUrl`` and
-    ``resultLink``.
+    ``resultLink``, and writes the resource as ``resultPages`` and ``resultpages``.
     """
     payload = json_object(response)
     entries, rest = payload.get("resultPages"), payload.get("nextRecordsUrl")
     if not isinstance(entries, list):
-        raise TruncatedAnswerError("an answer without result pages")
+        return None
     addresses = [
         e.get("resultUrl") or e.get("resultLink") if isinstance(e, dict) else None for e in entries
     ]
@@ -68,9 +68,8 @@ def result_pages(response: Response) -> ResultPages:
     following = None
     if payload.get("done") is not True:
         following = Request("GET", rest if isinstance(rest, str) else "", kind="bulk_pages")
-    if any(refusal(request) for request in [*pages, *([following] if following else [])]):
-        raise TruncatedAnswerError("a result page whose address is none")
-    return ResultPages(pages, following)
+    named = [*pages, following] if following else pages
+    return None if any(refusal(request) for request in named) else ResultPages(pages, following)
 
 
 def csv_page(response: Response) -> tuple[CsvPage, str | None]:
@@ -93,7 +92,7 @@ def csv_page(response: Response) -> tuple[CsvPage, str | None]:
 
 
 def count_rows(body: bytes) -> int:
-    """How many records a CSV page holds, its header line not counted.
+    """Count the records that a CSV page holds, its header line not counted.
 
     A line ends a record where the quotes so far are even in number: values hold line breaks, and a
     quote inside a value is doubled.
@@ -119,5 +118,5 @@ def count_rows(body: bytes) -> int:
 
 
 def _commas(record: list[bytes]) -> int:
-    """How many commas separate the values of one record."""
+    """Count the commas that separate the values of one record."""
     return re.sub(rb'"[^"]*"', b"", b"\n".join(record)).count(b",")

@@ -1,4 +1,4 @@
-"""What calls were made and how many more may be: counting, timing and the quota guard.
+"""Count and time calls, and bound how many more may be made.
 
 Rules:
 1. A call is reserved before it is sent and settled afterwards, so several threads together can't

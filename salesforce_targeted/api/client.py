@@ -7,13 +7,14 @@ import logging
 from collections.abc import Callable, Iterator, Sequence, Sized
 from typing import TypeVar
 
-from . import composite, endpoints, query_pages, readers
+from . import endpoints, queries, readers
 from . import ids as record_ids
 from . import soql as soql_text
 from .authorized_session import AuthorizedSession
 from .errors import (
     ConfigurationError,
     LocatorExpiredError,
+    PermissionDeniedError,
     SalesforceError,
     TruncatedAnswerError,
 )
@@ -58,7 +59,7 @@ class SalesforceClient(AuthorizedSession):
             LocatorExpiredError: the place in the result is gone; run the query again.
             TruncatedAnswerError: fewer or more rows came than Salesforce promised.
         """
-        return query_pages.iter_pages(self, soql, read, all_rows, attempts_at_500)
+        return queries.iter_pages(self, soql, read, all_rows, attempts_at_500)
 
     def pages_after(
         self, first: Request, response: Response, read: Callable[[JsonRows], _S]
@@ -67,7 +68,7 @@ class SalesforceClient(AuthorizedSession):
 
         Raises: as ``iter_pages``.
         """
-        return query_pages.pages_after(self, first, response, read)
+        return queries.pages_after(self, first, response, read)
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
         """List all rows of a query; read a second time if the first reading fell apart."""
@@ -113,7 +114,7 @@ class SalesforceClient(AuthorizedSession):
         Returns:
             The responses in the order of the requests, an error where one was refused or failed.
         """
-        return composite.composite(self, requests, attempts_at_500)
+        return queries.composite(self, requests, attempts_at_500)
 
     def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
         """Describe several objects, 25 for one call; an error where one was refused."""
@@ -175,12 +176,39 @@ class SalesforceClient(AuthorizedSession):
         request = endpoints.record_count(self.version, [soql_text.name(name) for name in names])
         return self.send(request, readers.record_counts)
 
+    def visible_limits(self) -> Record | None:
+        """Read the org's allocations; None where this user may not see them.
+
+        Source: REST API, "Limits" (needs View Setup and Configuration).
+        """
+        try:
+            return self.org_limits()
+        except PermissionDeniedError as error:
+            return _hidden(error, None)
+
+    def visible_record_counts(self, names: Sequence[str]) -> dict[str, int]:
+        """Read approximate row counts by object name; none where this user may not see them.
+
+        Source: REST API, "Record Count" (needs View Setup and Configuration).
+        """
+        try:
+            return self.record_counts(names)
+        except PermissionDeniedError as error:
+            return _hidden(error, {})
+
     def versions(self) -> list[str]:
         """List the API versions that the org serves, oldest first, as "64.0"; not billed."""
         return self.send(endpoints.versions(), readers.versions)
 
     def __repr__(self) -> str:
         return f"SalesforceClient(calls={self.meter.calls.total})"
+
+
+def _hidden(error: PermissionDeniedError, value: _T) -> _T:
+    """Return the value for a resource that is hidden; raise where the whole API is closed."""
+    if error.error_code.startswith("API_"):
+        raise error
+    return value
 
 
 def _records(rows: JsonRows) -> list[Record]:

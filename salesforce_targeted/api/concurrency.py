@@ -26,7 +26,7 @@ def map_in_order(ask: Callable[[Q], T], questions: Iterable[Q], at_once: int) ->
 
     def ask_unless_failed(question: Q) -> T:
         if failed.is_set():
-            # The error before this question is raised first: nobody gets to see this one.
+            # The error before this item is raised first, and this one never.
             raise InterruptedError("a question before this one failed")
         try:
             return ask(question)
@@ -91,7 +91,7 @@ class _Reading(Generic[T]):
         self._stopped = stopped
 
     def run(self) -> None:
-        """Read to the end, to an error, or until nobody wants more."""
+        """Read to the end, to an error, or until no more is wanted."""
         self.taken.acquire()
         try:
             while not self._stopped.is_set():

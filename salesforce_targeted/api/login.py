@@ -35,21 +35,37 @@ STALE_REMEDY = "Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way."
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
 # A JWT tells its org nowhere. Source: Salesforce Help, "OAuth 2.0 Web Server Flow".
 _WITH_ORG_ID = re.compile(r"(00D\w{12})(?:\w{3})?!", re.ASCII)
+# …/id/<org>/<user>. Source: Salesforce Help, "Identity URLs".
+_IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?/005", re.ASCII)
+# Where orgs live: commercial, government (Hyperforce for the US Department of Defense), China.
+# Source: @salesforce/core, sfdcUrl.ts; Salesforce Help, "My Domain URL Formats".
+CLOUDS = ("salesforce.com", "salesforce.mil", "sfcrmproducts.cn")
+_LIGHTNING = {
+    "lightning.force.com": "my.salesforce.com",
+    "lightning.crmforce.mil": "my.salesforce.mil",
+    "lightning.sfcrmapps.cn": "my.sfcrmproducts.cn",
+}
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Hold a session: where the org is and the token for it."""
+    """Hold a session: where the org is and the token for it.
+
+    Attributes:
+        instance_url: The org's origin.
+        access_token: The token.
+        org_id: The 15 characters of the org's id; None where neither the token nor the response
+            that brought it tells.
+    """
 
     instance_url: str
     access_token: str = field(repr=False)
+    org_id: str | None = None
 
-    @property
-    def org_id(self) -> str | None:
-        """The 15 characters of the org's id, which a token that is no JWT begins with."""
-        found = _WITH_ORG_ID.match(self.access_token)
-        return found[1] if found else None
+    def __post_init__(self) -> None:
+        if self.org_id is None and (found := _WITH_ORG_ID.match(self.access_token)):
+            object.__setattr__(self, "org_id", found[1])
 
 
 class Credentials(Protocol):
@@ -94,14 +110,20 @@ def login_origin(login_url: str | None, domain: str | None) -> str:
     """Return where to sign in: SALESFORCE_LOGIN_URL if set, else what SALESFORCE_DOMAIN means.
 
     "login" (the default) and "test" are Salesforce's own hosts; any other name is a My Domain:
-    "acme", "acme.my", "acme--uat.sandbox.my".
+    "acme", "acme.my", "acme--uat.sandbox.my", "acme.my.salesforce.mil", or the address that the
+    browser shows, "acme.lightning.force.com".
 
     Raises:
         ConfigurationError: neither a URL nor a domain name.
     """
     if login_url:
         return origin(login_url, "SALESFORCE_LOGIN_URL")
-    name = (domain or "login").strip().lower().removesuffix(".salesforce.com")
+    name = (domain or "login").strip().lower()
+    for lightning, my_domain in _LIGHTNING.items():
+        if name.endswith(f".{lightning}"):
+            name = name.removesuffix(lightning) + my_domain
+    cloud = next((one for one in CLOUDS if name.endswith(f".{one}")), CLOUDS[0])
+    name = name.removesuffix(f".{cloud}")
     if not _DOMAIN.match(name):
         raise ConfigurationError(
             "SALESFORCE_DOMAIN is no domain name",
@@ -112,7 +134,7 @@ def login_origin(login_url: str | None, domain: str | None) -> str:
         # "acme" means acme.my; a sandbox is acme--uat.sandbox.my, and "acme--uat" alone isn't
         # served.
         name += ".sandbox.my" if "--" in name and "." not in name else ".my"
-    return f"https://{name}.salesforce.com"
+    return f"https://{name}.{cloud}"
 
 
 class LoginEndpoint:
@@ -216,4 +238,6 @@ class LoginEndpoint:
 def session_of(granted: Mapping[str, object]) -> Session:
     """Return the session of a token response, at the org's own host and not the login host."""
     url = origin(str(granted["instance_url"]), "the instance_url that Salesforce sent")
-    return Session(url, str(granted["access_token"]))
+    # The identity URL; a token in JWT format has the org's id nowhere else.
+    identity = _IDENTITY.search(str(granted.get("id") or ""))
+    return Session(url, str(granted["access_token"]), identity[1] if identity else None)

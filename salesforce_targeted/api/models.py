@@ -1,6 +1,6 @@
-"""What travels between us and an org, as values: requests, answers, and what they hold. No I/O.
+"""Hold what travels between us and an org as values: requests, responses, their parts. No I/O.
 
-Rule: whether a request may leave is asked of the request as it is, whoever built it (``refusal``).
+Rule: whether a request may leave is asked of the request itself, whatever built it (``refusal``).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -80,9 +80,9 @@ class JsonRows:
 
     Attributes:
         lines: One record a line, "attributes" included, for a reader of JSON lines; None where the
-            answer is not written the usual way. Nobody has checked that it is JSON.
+            answer is not written the usual way. It is not checked to be JSON.
         nulls: How many of the entries were null, which have no line; told with the lines only.
-        entries: How many entries there must be; None where nobody said.
+        entries: How many entries there must be; None where that is not known.
         parsed: The entries as Python values, ``attributes`` taken off; raises TruncatedAnswerError.
     """
 
@@ -94,7 +94,7 @@ class JsonRows:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What Salesforce says of a Bulk job; None where it says nothing."""
+    """Hold what Salesforce says of a Bulk job; None where it says nothing."""
 
     id: str
     state: str
@@ -126,5 +126,5 @@ class CsvPage:
 
 
 def refusal(request: Request) -> str | None:
-    """Why this request may not leave the process, or None if it only reads."""
+    """Say why this request may not leave the process; None if it only reads."""
     return read_only.refusal(request.method, request.path, request.headers, request.body)

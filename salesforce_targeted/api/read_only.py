@@ -30,7 +30,7 @@ _GET: tuple[tuple[re.Pattern[str], frozenset[str], frozenset[str]], ...] = tuple
         (rf"{_VERSION}/limits/recordCount", "sObjects", ""),
         (rf"{_VERSION}/jobs/query/{_KEY}", "", ""),
         (rf"{_VERSION}/jobs/query/{_KEY}/results", "locator maxRecords", ""),
-        (rf"{_VERSION}/jobs/query/{_KEY}/resultPages", "locator maxRecords", ""),
+        (rf"{_VERSION}/jobs/query/{_KEY}/(?i:resultPages)", "locator maxRecords", ""),
         (r"/services/oauth2/userinfo", "", ""),
     )
 )

@@ -1,4 +1,4 @@
-"""What an answer says: its JSON, its records, its parts.
+"""Read what a response says: its JSON, its records, its parts.
 
 Rules:
 1. Every reader raises our errors only, whatever the bytes are: HTML, nothing, half a body.
@@ -91,7 +91,7 @@ def is_page(response: Response) -> bool:
 
 
 def as_it_is(response: Response) -> Response:
-    """Read an answer for somebody who reads it himself: any, if there is something in it.
+    """Return the response itself, if there is something in it.
 
     Raises:
         TruncatedAnswerError: it is empty, or a web page.

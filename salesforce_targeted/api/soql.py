@@ -261,7 +261,7 @@ def ids_that_fit(
     limits: Limits = DOCUMENTED,
     field: str = "Id",
 ) -> int:
-    """How many ids ``select(fields, object_name, id_in(ids))`` can name in one GET; at least 1.
+    """Count the ids that ``select(fields, object_name, id_in(ids))`` can name in one GET.
 
     Source: "Status Codes and Error Responses" (414), "SOQL and SOSL Limits".
     """

@@ -67,7 +67,7 @@ class TransportError(Exception):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether the host is this machine itself, by name or address."""
+    """Return whether the host is this machine itself, by name or address."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""What a batch is: Arrow rows of one table, and what was not loadable of them.
+"""Hold a batch: Arrow rows of one table, and what was not loadable of them.
 
 Which API fetched a row can't be seen in its table: same types, nulls, text, instants, whether
 ``json_records`` or ``csv_pages`` made it.
@@ -57,7 +57,7 @@ class Batch:
         return int(self.table.num_rows)
 
     def of_rows(self, chosen: pa.ChunkedArray, columns: Columns) -> Batch:
-        """Some of the rows, and what was rejected of them."""
+        """Return some of the rows, and what was rejected of them."""
         table = self.table.filter(chosen)
         if not self.rejected:
             return Batch(table, [], self.nuls_removed)
@@ -109,7 +109,7 @@ def _hashes(table: pa.Table) -> list[str]:
 
 
 def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column as text that is the same for the same values, whatever version wrote it."""
+    """Write a column as text that is the same for the same values, whatever version wrote it."""
     if pa.types.is_floating(column.type):
         # The bits: no rounding by a printer, and 0.0 differs from -0.0.
         return pa.chunked_array([chunk.view(pa.int64()) for chunk in column.chunks]).cast("string")
@@ -121,5 +121,5 @@ def _hashable(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def one_chunk(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    """A column as one array."""
+    """Return a column as one array."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -128,7 +128,7 @@ class Columns:
         return [column.field for column in self.items]
 
     def only(self, fields: Iterable[str]) -> Columns:
-        """The key and the columns of some fields."""
+        """Return the key and the columns of some fields."""
         wanted = set(fields)
         items = [column for column in self.items[1:] if column.field in wanted]
         return replace(self, items=(self.key, *items), kept=(), hidden=(), added=(), warnings=())
@@ -140,7 +140,7 @@ class Columns:
         return pa.schema([*fields, pa.field(ROW_HASH, pa.string())])
 
     def named(self, field: str) -> Column | None:
-        """The column of a field, by its API name."""
+        """Return the column of a field, by its API name."""
         return next((column for column in self.items if column.field == field), None)
 
 
@@ -162,9 +162,9 @@ def columns(
         normalize: dlt's naming: API name to column name.
         id_column: What ``Id`` is called in the table.
         stored: dlt's schema of the columns that the table has, by stored name.
-        only: API names to take, beside ``STRUCTURAL_FIELDS``. None takes all.
+        only: API names to take, besides ``STRUCTURAL_FIELDS``. None takes all.
         own: Stored names of columns that the library itself adds.
-        asked: dlt's ``data_type`` that somebody asked for, by stored name; what a column has counts
+        asked: dlt's ``data_type`` that a hint asks for, by stored name; what a column has counts
             more.
         closed: Whether the table takes no new columns: fields without one are not asked for, so
             that a row's hash never counts what the table did not get.

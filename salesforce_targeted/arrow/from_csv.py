@@ -35,7 +35,7 @@ def from_csv(page: bytes, columns: Columns, among: pa.Array | None = None) -> Ba
         convert_options=pa_csv.ConvertOptions(
             column_types=text,
             include_columns=columns.fields,
-            null_values=[""],  # only the empty value: "NA" and "null" are what somebody typed
+            null_values=[""],  # only the empty value: "NA" and "null" are values
             strings_can_be_null=True,
             quoted_strings_can_be_null=True,
         ),

@@ -95,7 +95,7 @@ def _array_of_json(values: list[Any], kind: pa.DataType) -> pa.Array:
 
 
 def _array_of_read(values: pa.Array, kind: pa.DataType) -> pa.Array:
-    """What Arrow's JSON reader made: texts where JSON has no type of its own."""
+    """Convert what Arrow's JSON reader made: texts where JSON has no type of its own."""
     return values if values.type == kind else array_of_text(values, kind)
 
 

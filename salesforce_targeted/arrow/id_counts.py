@@ -1,4 +1,4 @@
-"""How many relations each id has: ids and numbers as two Arrow arrays, 30 bytes an id."""
+"""Count how many relations each id has: ids and numbers as two Arrow arrays, 30 bytes an id."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class IdCounts:
         return int(pc.sum(self.counts).as_py() or 0)
 
     def between(self, first: str, last: str) -> dict[str, int]:
-        """The numbers of the ids from one to another."""
+        """Return the numbers of the ids from one to another."""
         start, end = span(self.ids, first, last)
         some = slice(start, end)
         return dict(zip(self.ids[some].to_pylist(), self.counts[some].to_pylist(), strict=True))
 
     def unlike(self, other: IdCounts) -> list[str]:
-        """The ids that have another number there."""
+        """Return the ids that have another number there."""
         mine, theirs = self.table(), other.table().rename_columns(["id", "other"])
         both = mine.join(theirs, keys="id", join_type="full outer")
         number, elsewhere = (pc.fill_null(both.column(name), 0) for name in ("count", "other"))
@@ -86,7 +86,7 @@ class Counting:
             self.counts()
 
     def counts(self) -> IdCounts:
-        """What has been counted so far."""
+        """Return what has been counted so far."""
         found = IdCounts(pa.concat_tables(self._parts) if self._parts else None)
         self._parts, self._loose, self._kept = [found.table()], 0, len(found)
         return found

@@ -24,7 +24,7 @@ def id_array(ids: Iterable[str]) -> pa.Array:
 
 
 def union(*parts: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """The ids that are in any of some arrays or columns, nulls left out."""
+    """Return the ids that are in any of some arrays or columns, nulls left out."""
     runs: list[pa.Array] = []
     for part in parts:
         chunks = [chunk for chunk in _chunks(part) if len(chunk)]
@@ -50,7 +50,7 @@ def _merged(runs: Sequence[pa.Array], longest: Texts) -> Iterator[pa.Array]:
 
 
 def _sorted(chunks: Sequence[pa.Array]) -> pa.Array:
-    """The distinct ids of some arrays, nulls left out."""
+    """Return the distinct ids of some arrays, nulls left out."""
     # Sorted, then without repeats: a hash table of the ids takes twice what they take.
     found = distinct(pa.chunked_array(chunks, pa.string()))
     repeats = pc.equal(found[1:], found[:-1])
@@ -73,7 +73,7 @@ def _in_order(ids: pa.Array) -> bool:
 
 
 def minus(ids: pa.Array, others: pa.Array) -> pa.Array:
-    """The ids that are not among others."""
+    """Return the ids that are not among others."""
     if not len(others):
         return ids
     if ids.equals(others):
@@ -82,25 +82,35 @@ def minus(ids: pa.Array, others: pa.Array) -> pa.Array:
 
 
 def among(ids: pa.Array, others: pa.Array) -> pa.Array:
-    """The ids that are among others."""
+    """Return the ids that are among others."""
     return ids.filter(pc.is_in(ids, value_set=others))
 
 
-def of_object(ids: pa.Array, key_prefix: str) -> pa.Array:
-    """The ids that start with an object's three characters."""
-    return ids.filter(pc.starts_with(ids, key_prefix))
-
-
 def has(ids: pa.Array, id_: str) -> bool:
-    """Whether an id is in an array of this module."""
+    """Return whether an id is in an array of this module."""
     at = bisect_left(Texts(ids), id_)
     return at < len(ids) and ids[at].as_py() == id_
 
 
 def span(ids: pa.Array, first: str, last: str) -> tuple[int, int]:
-    """Where the ids from one to another lie in an array of this module: start and end."""
+    """Find where the ids from one to another lie in an array of this module: start and end."""
     texts = Texts(ids)
     return bisect_left(texts, first), bisect_right(texts, last)
+
+
+def first_of_each(ids: pa.Array | pa.ChunkedArray, known: IdSet) -> pa.Array:
+    """Mark the rows whose id is in no row before, and not among those known."""
+    new = pc.invert(pc.is_in(ids, value_set=known.ids))
+    if isinstance(new, pa.ChunkedArray):
+        new = new.combine_chunks()
+    if pc.count_distinct(ids, mode="all").as_py() == len(ids):
+        return new
+    seen: set[str] = set()
+    marks = []
+    for id_, is_new in zip(ids.to_pylist(), new.to_pylist(), strict=True):
+        marks.append(is_new and id_ not in seen)
+        seen.add(id_)
+    return pa.array(marks, pa.bool_())
 
 
 class Texts(Sequence[str]):
@@ -118,7 +128,7 @@ class Texts(Sequence[str]):
 
 
 def in_batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """The ids in order, so many at a time."""
+    """Yield the ids in order, so many at a time."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size]
 
@@ -139,6 +149,10 @@ class IdSet:
         # In proportion to the whole, so that growing costs no more than sorting once or twice.
         if self._loose > max(_LOOSE, len(self._sorted)):
             self._settle()
+
+    def clear(self) -> None:
+        """Take all of them out."""
+        self._sorted, self._parts, self._loose = id_array(()), [], 0
 
     def update(self, ids: Iterable[str]) -> None:
         """Put in ids that are texts."""

@@ -90,7 +90,7 @@ class Check:
 
     @property
     def mark(self) -> str:
-        """``ok``, ``note`` or ``fail``."""
+        """Name the outcome: ``ok``, ``note`` or ``fail``."""
         return "fail" if not self.ok else "note" if self.note else "ok"
 
     def facts(self) -> CheckFacts:
@@ -106,7 +106,7 @@ class Check:
 
 
 class Checklist:
-    """What is to be checked, in order; what an earlier check found, a later one need not ask.
+    """Hold what is to be checked, in order; what an earlier check found, a later one need not ask.
 
     Args:
         credentials: As the client has them; only a ``Way`` knows where its settings were found.
@@ -165,7 +165,7 @@ class Checklist:
 
     def _api_enabled(self) -> str:
         try:
-            self._limits = self.run.client.org_limits()
+            self._limits = self.run.client.visible_limits() or {}
         except PermissionDeniedError:
             self._answers = False  # nor will it answer what comes next
             raise
@@ -183,7 +183,7 @@ class Checklist:
 
     def _object(self, name: str) -> str | Finding:
         try:
-            return f"{len(self.run.describe(name)['fields'])} fields visible"
+            return f"{len(self.run.org.describe(name)['fields'])} fields visible"
         except (NotFoundError, PermissionDeniedError) as error:
             error.remedy = _READ_OBJECT.format(name=name)
             if name == self.run.target.object_name:
@@ -191,21 +191,21 @@ class Checklist:
             return Finding(f"{error.what}: a sync goes on without its rows", error.remedy)
 
     def _junction(self) -> str | Finding:
-        if self.run.junction is SHARED_ACTIVITIES:
-            return f"{len(self.run.describe('TaskWhoRelation')['fields'])} fields visible"
+        if self.run.org.junction is SHARED_ACTIVITIES:
+            return f"{len(self.run.org.describe('TaskWhoRelation')['fields'])} fields visible"
         return Finding(
-            "not visible: each task's own WhoId is read in its place",
+            "not visible: each task's own WhoId is read instead",
             "Where a task has several contacts only the first is found. Ask an admin whether Shared"
             " Activities is on and this user may read tasks.",
         )
 
     def _shared_activities(self) -> str | Finding:
-        if self.run.junction is SHARED_ACTIVITIES:
+        if self.run.org.junction is SHARED_ACTIVITIES:
             return "on: a task has up to 50 contacts"
         return Finding("off, or hidden from this user: a task has one contact")
 
     def _view_all_data(self) -> str | Finding:
-        """Whether the user sees what others own.
+        """Check whether the user sees what others own.
 
         Source: Object Reference, "UserPermissionAccess" (the permissions of the current user).
         """
@@ -227,20 +227,20 @@ class Checklist:
         )
 
     def _relations(self) -> str:
-        return f"{queries.count(self.run.client, self.run.junction):,} visible"
+        return f"{queries.count(self.run.client, self.run.org.junction):,} visible"
 
     def _calls_left(self) -> str | Finding:
         of_day = self._limits.get("DailyApiRequests") or {}
         left, most = self.run.client.meter.remaining, of_day.get("Max")
         if left is None:
             return Finding("the org does not say")
-        said = f"{left:,}" + (f" of {most:,} in 24 hours" if isinstance(most, int) else "")
+        left_of_day = f"{left:,}" + (f" of {most:,} in 24 hours" if isinstance(most, int) else "")
         if left <= self.run.client.meter.reserve_calls:
             raise QuotaExceededError(
-                f"{said}, and {self.run.client.meter.reserve_calls:,} are kept for others"
+                f"{left_of_day}, and {self.run.client.meter.reserve_calls:,} are kept for others"
                 " (daily_call_reserve)"
             )
-        return said
+        return left_of_day
 
 
 def run(run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen) -> int:
@@ -279,7 +279,7 @@ def checks(
 
 
 def line(check: Check, on: Console) -> Table:
-    """A check as a line, and beneath it what to do where there is something to do."""
+    """Draw a check as a line, and below it the remedy where there is one."""
     sign, style = mark(check.mark, on)
     made = Table.grid(padding=(0, 1), pad_edge=False)
     made.add_column(no_wrap=True)
@@ -294,15 +294,15 @@ def line(check: Check, on: Console) -> Table:
 
 
 def verdict(facts: ChecklistFacts) -> Group:
-    """What stands below the checklist: how it stands."""
+    """Draw the last line: what to mend, or that all is in place."""
     failed = [check["name"] for check in facts["checks"] if not check["ok"]]
     noted = sum(1 for check in facts["checks"] if check["note"])
     calls = api_calls(facts["calls"]["total"])
     if failed:
         last = Text.assemble("\n", ("to mend: ", "red"), f"{', '.join(failed)} ({calls})")
     else:
-        said = "all in place" + (f", {noted} to note" if noted else "")
-        last = Text.assemble("\n", (said, "green"), f" ({calls})")
+        words = "all in place" + (f", {noted} to note" if noted else "")
+        last = Text.assemble("\n", (words, "green"), f" ({calls})")
     warned = notes(facts["warnings"])
     return Group(last) if warned is None else Group(Text(""), warned, last)
 

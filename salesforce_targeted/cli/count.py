@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from salesforce_targeted.api import soql
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.screen import Screen
-from salesforce_targeted.extract.discovery import discovered
+from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import CallFacts, call_facts
 
@@ -41,14 +41,14 @@ def run(run: Run, screen: Screen) -> int:
 
 def count(run: Run) -> CountFacts:
     """Count the org's activity: a few calls, nothing is loaded."""
-    client, junction = run.client, run.junction
+    client, junction = run.client, run.org.junction
     total = run.relation_count()
-    active = discovered(run)
+    active = discover(run)
     without = client.count(
         soql.select([soql.aggregate("COUNT")], junction.object_name, soql.eq(junction.who, None))
     )
     of_contacts = active.total
-    in_org = client.record_counts(["Contact"]).get("Contact")
+    in_org = client.visible_record_counts(["Contact"]).get("Contact")
     return {
         "status": "done",
         "mode": "count",
@@ -74,7 +74,7 @@ def count_shown(facts: CountFacts) -> RenderableType:
         ("relations", facts["relations"], ""),
         ("  to contacts", facts["relations_to_contacts"], ""),
         ("  to leads", facts["relations_to_leads"], ""),
-        ("  to nobody", facts["relations_to_nobody"], ""),
+        ("  without a person", facts["relations_to_nobody"], ""),
         ("active contacts", facts["active_contacts"], of_org),
         ("API calls", facts["calls"]["total"], calls_left(facts["calls"]).removeprefix(", ")),
     ]

@@ -1,4 +1,4 @@
-"""Where log lines go: the console and a file; dlt's own only where they were asked for."""
+"""Send log lines to the console and a file; dlt's own only where they are asked for."""
 
 from __future__ import annotations
 

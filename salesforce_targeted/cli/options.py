@@ -24,11 +24,11 @@ run, and the first time everything.
 
 first steps:
   %(prog)s --demo      see it work, without an org
-  %(prog)s --sign-in   which credentials are taken, do they work?
-  %(prog)s --test      is everything in place? what to mend
+  %(prog)s --sign-in   which credentials are used, and do they work?
+  %(prog)s --test      is everything in place? if not, what to do
   %(prog)s --plan      what would a run do, and cost?
   %(prog)s             sync
-  %(prog)s --verify    is what is held what the org shows?
+  %(prog)s --verify    does the database hold what the org shows?
 """
 
 EPILOG = """\
@@ -55,10 +55,10 @@ more examples:
 
 exit codes:
   0  done
-  1  failed: the org, the network or the destination; run again once mended
+  1  failed: the org, the network or the destination; the error says what to do
   2  wrong use or configuration: correct it and run again
-  3  stopped before the work was complete (the calls are spent, or another run
-     is at work): what came is loaded, the next run goes on
+  3  stopped early: the API calls are spent, or another run is at work; what
+     came is loaded, and the next run goes on
   4  drift found by --verify
 
 Colour only on a terminal; NO_COLOR=1 switches it off, FORCE_COLOR=1 on.
@@ -81,7 +81,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser(prog: str) -> argparse.ArgumentParser:
-    """The command line of a program of that name."""
+    """Return the parser of a program of that name."""
     made = _Parser(
         prog=prog,
         usage=USAGE,
@@ -104,17 +104,17 @@ def _look(made: argparse.ArgumentParser) -> None:
     look = group.add_mutually_exclusive_group()
     look.add_argument(
         "--sign-in", action="store_true",
-        help="which way to sign in is taken and why, where each setting was found; then try it",
+        help="show which way to sign in is used and why, then try it",
     )  # fmt: skip
     look.add_argument(
         "--test", action="store_true",
-        help="a checklist: sign-in, permissions, objects, calls left, destination, dataset",
+        help="check sign-in, permissions, objects, calls left, destination, dataset",
     )  # fmt: skip
     look.add_argument(
-        "--count", action="store_true", help="the org's activity: relations, active contacts"
+        "--count", action="store_true", help="count the org's activity: relations, active contacts"
     )
     look.add_argument(
-        "--plan", action="store_true", help="the next run's calls, and the ways it rejected"
+        "--plan", action="store_true", help="what the next run would do and cost in API calls"
     )
     look.add_argument(
         "--verify", action="store_true", help="compare what is held with the org, cell by cell"
@@ -127,15 +127,15 @@ def _look(made: argparse.ArgumentParser) -> None:
 def _what(made: argparse.ArgumentParser) -> None:
     what = made.add_argument_group("what to sync (default: what changed since the last run)")
     span = what.add_mutually_exclusive_group()
-    span.add_argument("--full", action="store_true", help="everything anew")
     span.add_argument(
-        "--incremental", type=_days, metavar="N", help="relations and contacts of the last N days"
+        "--full", action="store_true", help="read everything again and compare all ids"
     )
     span.add_argument(
-        "--since", metavar="DATE", help="relations and contacts modified since a date"
+        "--incremental", type=_days, metavar="N", help="only what was modified in the last N days"
     )
+    span.add_argument("--since", metavar="DATE", help="only what was modified since a date")
     span.add_argument(
-        "--retry-rejected", action="store_true", help="the rejected rows again, nothing else"
+        "--retry-rejected", action="store_true", help="only the rows that were rejected before"
     )
     span.add_argument(
         "--mode", choices=("full", "recent", "custom"),
@@ -147,7 +147,7 @@ def _what(made: argparse.ArgumentParser) -> None:
     what.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(RESOURCES)}")
     what.add_argument(
         "--allow-shrink", action="store_true",
-        help="go on although the org shows far fewer active contacts than before",
+        help="sync although the org shows far fewer active contacts than before",
     )  # fmt: skip
 
 
@@ -156,18 +156,20 @@ def _where(made: argparse.ArgumentParser) -> None:
     org = how.add_mutually_exclusive_group()
     org.add_argument(
         "--demo", action="store_true",
-        help="a built-in org of 600,000 contacts, for this run only; draws the page, too",
+        help="use a built-in org of 600,000 contacts; writes the page, too",
     )  # fmt: skip
     org.add_argument(
         "--sf-org", metavar="ALIAS",
         help='sign in with the session of the Salesforce CLI ("default": its default org)',
     )  # fmt: skip
     how.add_argument(
-        "--api", choices=("collections", "composite", "query", "bulk"), help="force one retrieval"
+        "--api",
+        choices=("collections", "composite", "query", "bulk"),
+        help="fetch records this way only",
     )
     how.add_argument(
         "--max-calls", type=int, metavar="N",
-        help="spend at most N API calls; what came is loaded, and the next run goes on",
+        help="spend at most N API calls; the next run goes on from there",
     )  # fmt: skip
     how.add_argument(
         "--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, ...)"
@@ -190,11 +192,11 @@ def _output(made: argparse.ArgumentParser) -> None:
     )
     out.add_argument(
         "--report-html", action="store_true",
-        help="the report as a page, beside it (plots need the extra html)",
+        help="the report also as a page (its plots need the extra html)",
     )  # fmt: skip
     out.add_argument(
         "--log-records", action="store_true",
-        help="loaded records as JSON lines beside the report (personal data, mode 0600)",
+        help="the loaded records as JSON lines (personal data, mode 0600)",
     )  # fmt: skip
     out.add_argument("-v", "--verbose", action="store_true", help="dlt's own log lines too")
     out.add_argument("--debug", action="store_true", help="all log lines; never a secret")

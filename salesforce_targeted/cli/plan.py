@@ -12,9 +12,10 @@ from salesforce_targeted.api import soql
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination.held_tables import CONTACTS, RELATIONS, TASKS, USERS
-from salesforce_targeted.extract.discovery import discovered
-from salesforce_targeted.extract.record_refresh import LAG, choose, plan_of
-from salesforce_targeted.extract.run import OBJECTS, Run
+from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.id_selection import select_ids
+from salesforce_targeted.extract.record_refresh import plan_of
+from salesforce_targeted.extract.run import LAG, OBJECTS, Run
 from salesforce_targeted.ledger import call_facts
 from salesforce_targeted.relations import pages as relation_pages
 from salesforce_targeted.relations import queries
@@ -29,7 +30,7 @@ def plan(run: Run) -> dict[str, Any]:
     Before a first run the tasks are counted, and the users are taken for one call's worth. What is
     archived or deleted costs a second request, which can't be known before the first.
     """
-    shown = discovered(run)
+    shown = discover(run)
     since = _cursor(run)
     expected = _new_relations(run, since)
     steps = {"opening": 1, **_reading(run, since, expected, len(shown))}
@@ -39,9 +40,9 @@ def plan(run: Run) -> dict[str, Any]:
         (TASKS, run.held_values(RELATIONS, "TaskId")),
         (USERS, run.users_of_held()),
     ):
-        chosen = choose(run, table, named)
+        chosen = select_ids(run, table, named)
         columns = run.columns(table)
-        ids = len(chosen.ids)
+        ids = len(chosen)
         if not run.held.column_hints(RELATIONS):
             ids = {TASKS: _named_tasks(run), USERS: 1}.get(table, ids)
         found = plan_of(run, OBJECTS[table], columns, ids)
@@ -89,7 +90,7 @@ def plan_shown(facts: Mapping[str, Any]) -> RenderableType:
         ("relations expected", facts["relations_expected"]),
         ("contacts discovered", facts["contacts_discovered"]),
     ]
-    steps = [*facts["steps"].items(), ("foreseen", facts["predicted_calls"])]
+    steps = [*facts["steps"].items(), ("in all", facts["predicted_calls"])]
     calls = facts["calls"]
     ways: list[tuple[Text, ...]] = []
     for name, of in facts["tables"].items():
@@ -114,19 +115,18 @@ def plan_shown(facts: Mapping[str, Any]) -> RenderableType:
 
 def _cursor(run: Run) -> Any:
     """Return where the next run starts to read relations: the stored cursor less the lag."""
-    resource = run.state.get("resources", {}).get("task_who_relation", {})
-    last = resource.get("incremental", {}).get("SystemModstamp", {}).get("last_value")
+    last = run.relation_cursor
     return last - LAG if last is not None else run.settings.since
 
 
 def _new_relations(run: Run, since: Any) -> int:
-    return queries.count(run.client, run.junction, since if run.filters_by_stamp else None)
+    return queries.count(run.client, run.org.junction, since if run.org.filters_by_stamp else None)
 
 
 def _reading(run: Run, since: Any, expected: int, contacts: int) -> dict[str, int]:
     """Count the calls for the relations, and for discovery where not all of them are read."""
     limits = run.client.limits
-    whole = since == run.settings.since or not run.filters_by_stamp
+    whole = since == run.settings.since or not run.org.filters_by_stamp
     pieces = relation_pages.pieces_of(expected, limits) if whole and since is None else 1
     pages = pieces * ceil(expected / pieces / limits.rows_per_query_page)
     read = max(1, pages) + int(pieces > 1)
@@ -136,7 +136,7 @@ def _reading(run: Run, since: Any, expected: int, contacts: int) -> dict[str, in
 
 
 def _named_tasks(run: Run) -> int:
-    junction = run.junction
+    junction = run.org.junction
     distinct = soql.aggregate("COUNT_DISTINCT", junction.task, "tasks")
     rows = run.client.records(soql.select([distinct], junction.object_name))
     return int(rows[0]["tasks"]) if rows else 0

@@ -121,9 +121,9 @@ class LiveProgress(Collector):
 
 
 def collector(on: Console | None) -> Collector:
-    """The collector that fits where the output goes.
+    """Return the collector that fits where the output goes.
 
     Args:
-        on: The terminal that somebody watches; None for a log.
+        on: The terminal to draw on; None for a log.
     """
     return LongWorkLog() if on is None else LiveProgress(on)

@@ -1,4 +1,4 @@
-"""What the command line shows: tables, marks and colour on a terminal, plain lines anywhere else.
+"""Show results: tables, marks and colour on a terminal, plain lines anywhere else.
 
 Rules:
 - Colour, spinners and marks beyond ASCII stand on a terminal only; NO_COLOR and FORCE_COLOR are
@@ -65,7 +65,7 @@ class Screen:
 
     @property
     def live(self) -> bool:
-        """Whether progress is drawn on stderr: a terminal that can move its cursor shows it."""
+        """Return whether progress is drawn on stderr: on terminals that move their cursor."""
         if self.json or self._logs:
             return False
         return self._err.isatty() and not self.err.is_dumb_terminal
@@ -120,10 +120,10 @@ class ConsoleHandler(logging.Handler):
         from rich.text import Text
 
         try:
-            said = self.format(record)
+            line = self.format(record)
             style = "yellow" if record.levelno == logging.WARNING else ""
             style = "red" if record.levelno > logging.WARNING else style
-            time, _, rest = said.partition(" ")
+            time, _, rest = line.partition(" ")
             self._console.print(Text.assemble((f"{time} ", "dim"), (rest, style)), soft_wrap=True)
         except Exception:  # noqa: BLE001  # logging's own rule: a line that fails ends nothing
             self.handleError(record)

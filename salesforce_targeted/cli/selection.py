@@ -1,4 +1,4 @@
-"""What the options of a command line ask for: a scope, resources, parameters of the source.
+"""Read what the options of a command line ask for: a scope, resources, parameters of the source.
 
 Rule: an option that would be ignored is refused.
 """
@@ -23,7 +23,7 @@ _OF_A_SYNC = (
 
 
 def scope(args: argparse.Namespace) -> Scope:
-    """What this run looks at.
+    """Return what this run looks at.
 
     Raises:
         ConfigurationError: a date is none or is to come, an option would be ignored, or reports
@@ -53,7 +53,7 @@ def scope(args: argparse.Namespace) -> Scope:
 
 
 def _check_combinations(args: argparse.Namespace) -> None:
-    """Refuse options that would be ignored beside others, or without them.
+    """Refuse options that would be ignored together with others, or without them.
 
     Raises:
         ConfigurationError: says which.
@@ -79,12 +79,12 @@ def _check_combinations(args: argparse.Namespace) -> None:
 
 
 def looks_only(args: argparse.Namespace) -> bool:
-    """Whether nothing is to be loaded."""
+    """Tell whether nothing is to be loaded."""
     return any(getattr(args, name) for name in _LOOKS)
 
 
 def only(names: str | None) -> list[str]:
-    """The resources that ``--only`` names.
+    """Return the resources that ``--only`` names.
 
     Raises:
         ConfigurationError: there is no such resource.
@@ -104,13 +104,13 @@ def only(names: str | None) -> list[str]:
 
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
-    """Source parameters that the command line sets; the others come from configuration."""
+    """Return the source parameters that the command line sets; configuration has the others."""
     found = {"api": args.api, "calls_per_run": args.max_calls}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def _make_report_dir(folder: Path) -> None:
-    """Before the first call: a sync whose report can't be written looks like one that failed."""
+    """Make the folder before the first call: a sync without a report looks like a failed one."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

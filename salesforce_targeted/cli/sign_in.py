@@ -89,7 +89,7 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
     begun = time.monotonic()
     try:
         facts |= {"org": client.instance_url, **user_info(client)}
-        client.org_limits()  # whether the API answers this user
+        client.visible_limits()  # whether the API answers this user; it also says what is left
         facts |= {"org_remaining": client.meter.remaining, "status": "done"}
     except SalesforceError as error:
         facts |= {"error": error.what, "remedy": error.remedy}
@@ -121,7 +121,7 @@ def user_info(client: SalesforceClient) -> dict[str, str | None]:
     try:
         answer = client.send(endpoints.user_info(), readers.json_object)
     except (AuthenticationError, NotFoundError, PermissionDeniedError, TruncatedAnswerError):
-        client.org_limits()  # what the API answers shows whether the session is good
+        client.visible_limits()  # shows whether the session is good
         return {"user": None, "org_id": None}
     user, org_id = answer.get("preferred_username"), answer.get("organization_id")
     return {"user": str(user) if user else None, "org_id": str(org_id) if org_id else None}

@@ -28,7 +28,7 @@ _MEANS = {
     MISSING: "the org shows it, it is not held",
     EXTRA: "held as live, the org does not show it",
     STALE: "the org moved on",
-    ALTERED: "somebody changed a held cell",
+    ALTERED: "a held cell was changed in the database",
     TYPE: "a column of another type than loaded",
 }
 

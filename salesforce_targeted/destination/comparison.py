@@ -1,16 +1,84 @@
-"""What could not be read of a record keeps the value that is held, where one is."""
+"""Compare a batch of the org's rows with what is held, and pick the rows to load.
+
+Rules:
+- A field that could not be read of a record keeps the value that is held.
+- A column that describe no longer shows keeps its values: a merge sets every column that dlt knows,
+  so what is left out would become null.
+- A row whose content is unchanged stays out of the load.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, add_row_hash
-from salesforce_targeted.arrow.columns import ROW_HASH, Columns
-from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH, Columns
+from salesforce_targeted.destination.held_tables import HeldTables, stored_array
 
 
-def kept(held: HeldTables, table: str, columns: Columns, batch: Batch) -> pa.Table:
-    """A batch's rows with the held values in the place of those that could not be read.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Hold a batch's rows, completed, and how each compares with what is held.
+
+    Attributes:
+        rows: All rows of the batch, ``row_hash`` last.
+        is_new: For each row, whether its id is not held.
+        is_same: For each row, whether it is held with the same content.
+    """
+
+    rows: pa.Table
+    is_new: pa.Array
+    is_same: pa.Array
+
+    @property
+    def changed(self) -> pa.Table:
+        """Return the rows to load: new and updated ones."""
+        return self.rows.filter(pc.invert(self.is_same))
+
+    @property
+    def new(self) -> int:
+        """Count the rows whose ids are not held."""
+        return _count(self.is_new)
+
+    @property
+    def unchanged(self) -> int:
+        """Count the rows that are held with the same content."""
+        return _count(self.is_same)
+
+    @property
+    def updated(self) -> int:
+        """Count the rows that are held with other content."""
+        return int(self.rows.num_rows) - self.new - self.unchanged
+
+
+def compare(held: HeldTables, table: str, columns: Columns, batch: Batch) -> Comparison:
+    """Complete a batch's rows with what is kept of the held ones, and compare them by content."""
+    rows = with_hidden_columns(
+        held, table, columns, with_unread_values(held, table, columns, batch)
+    )
+    if not rows.num_rows or ROW_HASH not in held.column_hints(table):
+        none = pa.array([False] * rows.num_rows, pa.bool_())
+        return Comparison(rows, pc.invert(none), none)
+    ids = rows.column(columns.key.name).to_pylist()
+    known = dict(held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
+    hashes = rows.column(ROW_HASH).to_pylist()
+    return Comparison(
+        rows,
+        pa.array([id_ not in known for id_ in ids], pa.bool_()),
+        pa.array(
+            [id_ in known and known[id_] == hash_ for id_, hash_ in zip(ids, hashes, strict=True)],
+            pa.bool_(),
+        ),
+    )
+
+
+def with_unread_values(held: HeldTables, table: str, columns: Columns, batch: Batch) -> pa.Table:
+    """Return a batch's rows with the held values of the fields that could not be read.
 
     A value that came and could not be converted is another matter: it stays null.
     """
@@ -24,17 +92,51 @@ def kept(held: HeldTables, table: str, columns: Columns, batch: Batch) -> pa.Tab
     known = held.table_of(table, columns, ids)
     place = {id_: row for row, id_ in enumerate(known.column(columns.key.name).to_pylist())}
     rows = batch.table.drop_columns([ROW_HASH])
-    for name, of in unread.items():
+    for name, records in unread.items():
         column = columns.named(name)
         if column is None:
             continue
-        was = known.column(column.name)
+        stored = known.column(column.name)
         values = [
-            (was[place[id_]].as_py() if id_ in place else None)
-            if EVERY_RECORD in of or id_ in of
+            (stored[place[id_]].as_py() if id_ in place else None)
+            if EVERY_RECORD in records or id_ in records
             else value.as_py()
             for id_, value in zip(ids, rows.column(column.name), strict=True)
         ]
         at = rows.schema.get_field_index(column.name)
         rows = rows.set_column(at, rows.schema.field(at), pa.array(values, column.type))
     return add_row_hash(rows)
+
+
+def with_hidden_columns(held: HeldTables, table: str, columns: Columns, rows: pa.Table) -> pa.Table:
+    """Append what is held in the columns that describe no longer shows; hash the whole row.
+
+    The hash takes the kept values in: a field that comes back empty then differs from what was
+    kept, and one that goes away changes no row.
+    """
+    if not columns.kept or not rows.num_rows:
+        return rows
+    hints = held.column_hints(table)
+    ids = rows.column(columns.key.name).to_pylist()
+    known = {
+        row[0]: row[1:] for row in held.by_ids(table, columns.key.stored, ids, [*columns.kept])
+    }
+    rows = rows.drop_columns([ROW_HASH])
+    for position, name in enumerate(columns.kept):
+        values = [known[id_][position] if id_ in known else None for id_ in ids]
+        rows = rows.append_column(
+            _arrow_name(held, name, hints[name]),
+            stored_array(values, str(hints[name]["data_type"])),
+        )
+    return add_row_hash(rows)
+
+
+def _arrow_name(held: HeldTables, stored: str, hints: Mapping[str, Any]) -> str:
+    """Return what a column is called in Arrow while its field is shown; the hash is over names."""
+    field = str(hints.get(FIELD_HINT, stored))
+    suffix = stored[len(held.name(field)) :]  # where another field had its name already
+    return field + suffix if held.name(field + suffix) == stored else stored
+
+
+def _count(marks: pa.Array) -> int:
+    return int(marks.true_count)

@@ -1,4 +1,4 @@
-"""What the destination already holds, read back through dlt's SQL client.
+"""Read back what the destination already holds, through dlt's SQL client.
 
 Rule: the destination is the memory. What is held is never kept in pipeline state, so a second
 machine, a restored backup or a dropped working folder can't make the two disagree.
@@ -10,19 +10,17 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any, Self
 
 import dlt
 import pyarrow as pa
-import pyarrow.compute as pc
 from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
-from salesforce_targeted.arrow.batch import EVERY_RECORD, add_row_hash
-from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH, STORED_TYPES, Columns
+from salesforce_targeted.arrow.batch import EVERY_RECORD
+from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.arrow.id_set import distinct
 from salesforce_targeted.target import CONTACT
 
@@ -37,30 +35,16 @@ _IDS_PER_STATEMENT = 10_000
 _ROWS_AT_ONCE = 20_000
 
 
-@dataclass(slots=True)
-class Changes:
-    """A batch compared with what is held.
-
-    Attributes:
-        table: Rows to load: new and updated ones.
-    """
-
-    table: pa.Table
-    new: int
-    updated: int
-    unchanged: int
-
-
 class HeldTables:
     """The tables of one dataset, as they are before this run's load."""
 
     def __init__(
-        self, pipeline: dlt.Pipeline, schema: Schema, anew: frozenset[str] = frozenset()
+        self, pipeline: dlt.Pipeline, schema: Schema, emptied: frozenset[str] = frozenset()
     ) -> None:
         self.pipeline = pipeline
         self.schema = schema
         # Tables that the coming load empties or drops: what they still show is not held.
-        self._anew = anew
+        self._emptied = emptied
         # As they are now: dlt writes this run's columns into the schema while the run goes on.
         self._columns = {
             name: {c: dict(hints) for c, hints in table["columns"].items() if "data_type" in hints}
@@ -71,13 +55,13 @@ class HeldTables:
 
     @classmethod
     def of(cls, pipeline: dlt.Pipeline) -> HeldTables:
-        """What a pipeline that is not running holds."""
+        """Return the tables that a pipeline which is not running holds."""
         known: Any = pipeline.default_schema_name
         return cls(pipeline, pipeline.default_schema if known else dlt.Schema(SCHEMA_NAME))
 
     @property
     def location(self) -> str:
-        """Which dataset this is: the database's place and the dataset's name, no secret in it."""
+        """Name the dataset: the database's place and the dataset's name, no secret in it."""
         try:
             place = self.pipeline.destination_client().config.data_location()
         except ConfigurationValueError:
@@ -85,20 +69,20 @@ class HeldTables:
         return f"{place or self.pipeline.destination.destination_type}/{self.pipeline.dataset_name}"
 
     def name(self, identifier: str) -> str:
-        """A column's name in the destination."""
+        """Return a column's name in the destination."""
         return self.schema.naming.normalize_path(identifier)
 
     def sql(self, column: str) -> str:
-        """A stored column's name in an SQL condition: quoted, for its case may count."""
+        """Quote a stored column's name for an SQL condition, for its case may count."""
         with self._client() as client:
             return client.escape_column_name(column)
 
     def stored_table(self, table: str) -> str:
-        """A table's name in the destination."""
+        """Return a table's name in the destination."""
         return self.schema.naming.normalize_table_identifier(table)
 
     def column_hints(self, table: str) -> dict[str, dict[str, Any]]:
-        """The columns that a table has in dlt's schema, by stored name."""
+        """Return the columns that a table has in dlt's schema, by stored name."""
         return self._columns.get(self.stored_table(table), {})
 
     def rows(
@@ -119,7 +103,7 @@ class HeldTables:
         self, table: str, columns: Sequence[str], where: str, group_by: str
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Rows, some thousands at a time: as Python values they take ten times their room."""
-        if self.stored_table(table) in self._anew:
+        if self.stored_table(table) in self._emptied:
             return
         with self._client() as client:
             chosen = [
@@ -140,52 +124,53 @@ class HeldTables:
             except DestinationUndefinedEntity:
                 return
 
-    def table(
-        self, table: str, columns: Mapping[str, str], where: str = "", group_by: str = ""
-    ) -> pa.Table:
-        """Rows of a table as Arrow, of texts and whole numbers only; see :meth:`rows`.
+    def texts(self, table: str, columns: Mapping[str, str], where: str = "") -> pa.Table:
+        """Return columns of texts as Arrow; see :meth:`rows`.
 
         Args:
-            columns: What a column is to be called, and its stored name or SQL expression.
+            columns: What a column is called in the result, and its stored name.
         """
-        kinds = {
-            name: pa.int64() if sql.startswith("COUNT(") else pa.string()
-            for name, sql in columns.items()
-        }
-        schema = pa.schema(kinds)
+        schema = pa.schema(dict.fromkeys(columns, pa.string()))
+        return self._arrow(table, [*columns.values()], schema, where)
+
+    def counts(self, table: str, column: str, where: str = "") -> pa.Table:
+        """Count the rows of each value of a column: columns ``id`` and ``count``."""
+        schema = pa.schema({"id": pa.string(), "count": pa.int64()})
+        return self._arrow(table, [column, "COUNT(*)"], schema, where, group_by=column)
+
+    def _arrow(
+        self, table: str, columns: Sequence[str], schema: pa.Schema, where: str, group_by: str = ""
+    ) -> pa.Table:
         parts = [
             pa.Table.from_arrays(
-                [
-                    pa.array(values, kind)
-                    for values, kind in zip(columns_of, kinds.values(), strict=True)
-                ],
+                [pa.array(v, kind) for v, kind in zip(values, schema.types, strict=True)],
                 schema=schema,
             )
-            for some in self._fetched(table, list(columns.values()), where, group_by)
-            for columns_of in [list(zip(*some, strict=True))]
+            for some in self._fetched(table, columns, where, group_by)
+            for values in [list(zip(*some, strict=True))]
         ]
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def id_array(self, table: str, column: str, where: str = "") -> pa.Array:
-        """The distinct non-null values of a column, as an array of ``id_set``."""
+        """Return the distinct non-null values of a column, as an array of ``id_set``."""
         return distinct(
-            self.table(table, {"id": f"DISTINCT {self.sql(column)}"}, where).column("id")
+            self.texts(table, {"id": f"DISTINCT {self.sql(column)}"}, where).column("id")
         )
 
     def ids(self, table: str, column: str, where: str = "") -> list[str]:
-        """The distinct non-null values of a column."""
+        """Return the distinct non-null values of a column."""
         column = self.sql(column)
         present = f"{column} IS NOT NULL" + (f" AND ({where})" if where else "")
         return [row[0] for row in self.rows(table, [f"DISTINCT {column}"], present)]
 
     def rejected_ids(self, object_name: str) -> list[str]:
-        """Records of an object of which something was rejected and has not come right since."""
+        """List the records of an object of which something is rejected."""
         where = f"{self.sql(self.name('object'))} = '{object_name}'"
         found = self.ids(REJECTED_RECORDS, self.name("record_id"), where)
         return sorted(id_ for id_ in found if id_ != EVERY_RECORD)
 
     def rejects_a_field(self, object_name: str) -> bool:
-        """Whether a field could not be read of any record of an object, and has not been since."""
+        """Return whether a field can't be read of any record of an object."""
         where = f"{self.sql(self.name('object'))} = '{object_name}'"
         return EVERY_RECORD in self.ids(REJECTED_RECORDS, self.name("record_id"), where)
 
@@ -201,7 +186,7 @@ class HeldTables:
 
         Args:
             parents: Tables to look in, each with its key and a condition; one that does not exist
-                yet has nobody.
+                yet has no rows.
         """
         with self._client() as client:
             names = {name: client.escape_column_name(name) for name in (key, column)}
@@ -214,10 +199,10 @@ class HeldTables:
                         f" WHERE parent.{client.escape_column_name(parent_key)} = {sought}"
                         + (f" AND {condition})" if condition else ")")
                     )
-        return self.table(table, {"id": key, "value": column}, " AND ".join(conditions))
+        return self.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
 
     def count(self, table: str, where: str = "") -> int:
-        """How many rows a table has."""
+        """Count the rows of a table."""
         counted = self.rows(table, ["COUNT(*)"], where)
         return int(counted[0][0]) if counted else 0
 
@@ -229,55 +214,6 @@ class HeldTables:
         for start in range(0, len(known), _IDS_PER_STATEMENT):
             some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
             yield from self.rows(table, [key, *columns], f"{self.sql(key)} IN ({some})")
-
-    def changes(self, table: str, columns: Columns, rows: pa.Table) -> Changes:
-        """Compare rows with what is held, by content, and pick those to load.
-
-        A row whose columns are unchanged stays out of the load.
-
-        Args:
-            rows: As :meth:`completed` returns them.
-        """
-        ids = rows.column(columns.key.name)
-        if not rows.num_rows or ROW_HASH not in self.column_hints(table):
-            return Changes(rows, rows.num_rows, 0, 0)
-        held = dict(self.by_ids(table, columns.key.stored, ids.to_pylist(), [ROW_HASH]))
-        hashes = rows.column(ROW_HASH).to_pylist()
-        known = [id_ in held for id_ in ids.to_pylist()]
-        same = [held.get(id_) == hash_ for id_, hash_ in zip(ids.to_pylist(), hashes, strict=True)]
-        changed = rows.filter(pc.invert(pa.array(same, pa.bool_())))
-        new = len(known) - sum(known)
-        unchanged = sum(same)
-        return Changes(changed, new, rows.num_rows - new - unchanged, unchanged)
-
-    def completed(self, table: str, columns: Columns, rows: pa.Table) -> pa.Table:
-        """Append what is held in the columns that describe no longer shows; hash the whole row.
-
-        A merge sets every column that dlt knows, so what is left out would become null. The hash
-        takes the kept values in: a field that comes back empty then differs from what was kept,
-        and one that goes away makes no row another one.
-        """
-        if not columns.kept or not rows.num_rows:
-            return rows
-        hints = self.column_hints(table)
-        ids = rows.column(columns.key.name).to_pylist()
-        held = {
-            row[0]: row[1:] for row in self.by_ids(table, columns.key.stored, ids, [*columns.kept])
-        }
-        rows = rows.drop_columns([ROW_HASH])
-        for position, name in enumerate(columns.kept):
-            values = [held[id_][position] if id_ in held else None for id_ in ids]
-            rows = rows.append_column(
-                self._name_before(name, hints[name]),
-                stored_array(values, str(hints[name]["data_type"])),
-            )
-        return add_row_hash(rows)
-
-    def _name_before(self, stored: str, hints: Mapping[str, Any]) -> str:
-        """What a column was called in Arrow while its field was shown; the hash is over names."""
-        field = str(hints.get(FIELD_HINT, stored))
-        suffix = stored[len(self.name(field)) :]  # where another field had its name already
-        return field + suffix if self.name(field + suffix) == stored else stored
 
     def table_of(
         self, table: str, columns: Columns, ids: Sequence[str], but: Collection[str] = ()
@@ -301,7 +237,7 @@ class HeldTables:
         ]
         return pa.Table.from_arrays(arrays, schema=columns.schema)
 
-    def forget(self, table: str, key: str, ids: Iterable[str]) -> None:
+    def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
         known = [id_ for id_ in ids if _ID.match(id_)]
         with self._client() as client:
@@ -313,7 +249,7 @@ class HeldTables:
                 )
 
     def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
-        """Put one row in the place of the one with its key, in a transaction."""
+        """Replace the row with the same key by this one, in a transaction."""
         with self._client() as client:
             name = self._table(client, table)
             columns = {self.name(column): value for column, value in row.items()}
@@ -334,13 +270,13 @@ class HeldTables:
         self.close()
 
     def close(self) -> None:
-        """Close the connection, if one was opened: a load must find nobody in its way."""
+        """Close the connection, if one was opened: a load must find nothing in its way."""
         self._client_in_use = None
         self._connection.close()
 
     @contextmanager
     def _client(self) -> Iterator[SqlClientBase[Any]]:
-        """The one connection: dlt resolves its whole configuration anew for each it makes."""
+        """Give the one connection: dlt resolves its whole configuration for each that it makes."""
         if self._client_in_use is None:
             client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
             self._client_in_use = self._connection.enter_context(client)

@@ -38,7 +38,7 @@ KEY_AND_HINTS: tuple[Sequence[str], Any] = (
 
 
 def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
-    """This run's rejections, with when each was first seen, and those held that came right."""
+    """Return this run's rejections, with when each was first seen, and those that came right."""
     names = [held.name(name) for name in SCHEMA.names[:-1]]
     known = {row[:3]: row for row in held.rows(REJECTED_RECORDS, names)}
     now = ledger.started_at

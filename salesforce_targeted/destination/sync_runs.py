@@ -81,7 +81,7 @@ def row(facts: RunFacts) -> dict[str, Any]:
 def verification_row(
     facts: Mapping[str, Any], started_at: datetime, seconds: float
 ) -> dict[str, Any]:
-    """The row of a verification, by column; what a sync counts is null.
+    """Return the row of a verification, by column; what a sync counts is null.
 
     Args:
         facts: As :func:`salesforce_targeted.verify.verify` gives them; ids are left out of the row.

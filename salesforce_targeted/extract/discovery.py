@@ -25,14 +25,15 @@ class ShrinkError(SalesforceError):
     )
 
 
-def discovered(run: Run) -> IdCounts:
-    """Active records that the org shows, with how many relations each has; asked once per run.
+def discover(run: Run) -> IdCounts:
+    """Return the active records that the org shows, with how many relations each has; asked once.
 
     Raises:
         ShrinkError: far fewer than were active; nothing has been marked or loaded.
     """
     if run.active is None:
-        found = run.read_contacts if run.read_contacts is not None else _discover(run)
+        counts = run.relations.counts
+        found = counts if counts is not None else _discover(run)
         run.ledger.step(f"discovered {len(found):,} active {run.target.object_name.lower()}s")
         if run.scope.complete and not run.scope.allow_shrink:
             _check_shrink(run, len(found))
@@ -42,16 +43,18 @@ def discovered(run: Run) -> IdCounts:
 
 def _discover(run: Run) -> IdCounts:
     since = run.scope.since or run.settings.since
-    first = run.first_groups
-    begin = first[-1][run.junction.who] if first else run.target.first_id or ""
+    org = run.org
+    first = org.first_groups
+    begin = first[-1][org.junction.who] if first else run.target.first_id or ""
+    cuts = _cuts(run, begin)
     batches = queries.active(
         run.client,
-        run.junction,
-        run.key_prefix,
-        since=since if run.filters_by_stamp else None,
+        org.junction,
+        org.key_prefix,
+        since=since if org.filters_by_stamp else None,
         after=run.target.first_id,
         first=first,
-        cuts=_cuts(run, begin),
+        cuts=cuts,
     )
     rows = pa.concat_tables(batches)
     # An org that sorts ids in another order than ours may answer one in two ranges.

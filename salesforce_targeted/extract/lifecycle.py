@@ -35,12 +35,12 @@ _COLUMNS = pa.schema(
 
 
 def schema(key: str) -> pa.Schema:
-    """The columns of a life table, its key first, in the order of :class:`Life`."""
+    """Return the columns of a life table, its key first, as in :class:`RecordLifecycle`."""
     return pa.schema([pa.field(key, pa.string(), nullable=False), *_COLUMNS])
 
 
 def descriptions(target: Target) -> dict[str, str]:
-    """What the columns of a life table say, for the schema."""
+    """Describe the columns of a life table, for the schema."""
     one = target.object_name.lower()
     return {
         target.life_key: f"Salesforce id of the {one}; joins {target.table}",
@@ -73,11 +73,11 @@ class RecordLifecycle:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """What a run saw.
+    """Hold what a run saw.
 
     Attributes:
         counts: Active contact to its relations.
-        complete: Whether ``counts`` are all there are; if not, nobody is said to have left.
+        complete: Whether ``counts`` are all there are; if not, no record is marked as having left.
         gone: Contacts that the org did not return.
         rejected: Contacts that came but could not be loaded.
         returned: Whether a contact was asked for and came; None for one that was not asked for.
@@ -99,7 +99,7 @@ class Observation:
 def changed(
     known: Mapping[str, RecordLifecycle], held: Iterable[str], seen: Observation
 ) -> list[RecordLifecycle]:
-    """The lives that a run changed or began.
+    """Return the lives that a run changed or began.
 
     Args:
         known: Lives by contact id, as they are in the destination.
@@ -166,7 +166,7 @@ def _lived(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
 
 
 def _returned(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
-    """The life with why the org does not return the contact, or that it does."""
+    """Note in a life why the org does not return the contact, or that it does."""
     gone = seen.gone.get(life.record_id)
     if gone is None:
         if life.record_id in seen.rejected:

@@ -1,4 +1,4 @@
-"""What a run changed in records' lives: what was known, what it saw, the difference."""
+"""Find what a run changed in records' lives: what was known, what it saw, the difference."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import id_array, span, union
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract import lifecycle
-from salesforce_targeted.extract.discovery import discovered
+from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import Observation, RecordLifecycle
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.retrieval.results import MERGED, Gone, Refreshed
+from salesforce_targeted.retrieval.results import MERGED, Gone
 
 # Lives are read and compared so many at a time: memory stays flat for any number of contacts.
 _LIVES_AT_ONCE = 10_000
@@ -25,12 +25,11 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
     """Yield rows of the life table that this run changed or began."""
     held, target = run.held, run.target
     key, *others = [held.name(name) for name in lifecycle.schema(target.life_key).names]
-    books = run.answered or Refreshed()
-    counts, seen = _sighting(run, books)
+    counts, seen = _observation(run)
     ids = union(
         held.id_array(target.life_table, key),
         held.id_array(target.table, run.columns(target.table).key.stored),
-        run.asked,
+        run.records.answered.ids,
         counts.ids,
         id_array(seen.gone),
     )
@@ -40,38 +39,42 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
             row[0]: RecordLifecycle(*row)
             for row in held.by_ids(target.life_table, key, some, others)
         }
-        first, last = span(run.asked, some[0], some[-1])
+        first, last = span(run.records.answered.ids, some[0], some[-1])
         seen = replace(
             seen,
             counts=counts.between(some[0], some[-1]),
-            asked=frozenset(run.asked[first:last].to_pylist()),
+            asked=frozenset(run.records.answered.ids[first:last].to_pylist()),
         )
-        seen = replace(seen, left_reasons={**_reasons_held(run, known, seen), **run.left_reasons})
+        seen = replace(
+            seen, left_reasons={**_reasons_held(run, known, seen), **run.relations.left_reasons}
+        )
         lives = lifecycle.changed_among(some, known, seen)
         if lives:
             yield lifecycle.to_table(lives, target.life_key)
 
 
-def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Observation]:
-    """How many relations each active record has, and all else that the run saw."""
+def _observation(run: Run) -> tuple[IdCounts, Observation]:
+    """Return how many relations each active record has, and all else that the run saw."""
     before = run.state.get("discovered_at")
-    if run.scope.complete:
-        counts = discovered(run)
+    stopped = run.ledger.stopped is not None
+    complete = run.scope.complete and (run.active is not None or (run.discovers and not stopped))
+    if complete:
+        counts = discover(run)
         run.state["discovered_at"] = run.ledger.started_at.isoformat()
     elif not run.holds_relations:
         counts = IdCounts()  # what a part of the relations says is no count
     else:
-        named = run.named_contacts.ids
-        held, changes = run.held_relations, run.relation_changes
+        named = run.relations.contacts.ids
+        held, changes = run.held_relations, run.relations.changes
         numbers = [held[who] + changes[who] for who in named.to_pylist()]
         counts = IdCounts(pa.table({"id": named, "count": pa.array(numbers, pa.int64())}))
     return counts, Observation(
         counts={},
-        complete=run.scope.complete,
-        gone=_with_known_winners(run, books.gone),
-        rejected=frozenset(books.rejected),
+        complete=complete,
+        gone=_with_known_winners(run, run.records.gone),
+        rejected=frozenset(run.records.rejected),
         asked=frozenset(),
-        left_reasons=run.left_reasons,
+        left_reasons=run.relations.left_reasons,
         now=run.ledger.started_at,
         before=datetime.fromisoformat(before) if before else None,
     )
@@ -80,7 +83,7 @@ def _sighting(run: Run, books: Refreshed) -> tuple[IdCounts, Observation]:
 def _reasons_held(
     run: Run, known: Mapping[str, RecordLifecycle], seen: Observation
 ) -> dict[str, str]:
-    """Why records that leave now left, where an earlier run marked their relations.
+    """Say why records that leave now left, where an earlier run marked their relations.
 
     It may have been stopped after it had loaded the relations and before the lives.
     """
@@ -89,7 +92,7 @@ def _reasons_held(
     leaving = [
         id_
         for id_, life_ in known.items()
-        if life_.is_active and id_ not in seen.counts and id_ not in run.left_reasons
+        if life_.is_active and id_ not in seen.counts and id_ not in run.relations.left_reasons
     ]
     if not run.holds_relations:
         return dict.fromkeys(leaving, lifecycle.RELATION_REMOVED)
@@ -106,7 +109,7 @@ def _reasons_held(
 
 
 def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:
-    """Where a trail of merges ends at a purged record: the last winner that a run has seen."""
+    """Name the last winner that a run has seen where a trail of merges ends at a purged record."""
     ended = {id_: one for id_, one in gone.items() if one.trail_ends and one.merged_into}
     asked = {*ended, *(one.merged_into for one in ended.values() if one.merged_into)}
     known = dict(

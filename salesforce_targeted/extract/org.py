@@ -1,6 +1,6 @@
-"""A run's first call: everything that can be asked before anything is known, as one.
+"""See an org as a run sees it: one explicit first call, and what follows from its responses.
 
-The describes, the first batch of discovery and the count of the relations travel in one composite
+The describes, the first batch of discovery and the counts of the relations travel in one composite
 call. An org that refuses ``composite``, or one of its parts, is asked for that part on its own.
 
 Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries; billed as one).
@@ -8,74 +8,164 @@ Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.errors import NotFoundError, SalesforceError
 from salesforce_targeted.api.models import Page, Response
-from salesforce_targeted.relations import queries as relations
+from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Record
-from salesforce_targeted.target import CONTACT, Target
+from salesforce_targeted.target import CONTACT, TASK_WHO_ID, Junction, Target
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What the first call brought.
+@dataclass
+class VisibleOrg:
+    """Hold what the first call of a run showed.
 
     Attributes:
         describes: Object name to its describe, or to why there is none.
-        groups: The first batch of discovery; None where it is still to be asked for.
-        relations: How many relations the org shows; None likewise.
+        opened_at: The org's clock before anything was read: what is committed from then on may
+            have been missed, so no cursor passes it.
+        first_groups: The first batch of discovery; None where it is still to be asked for.
+        relation_count: How many relations the org shows; None where that was not asked.
+        settled_count: How many of them were stamped before ``settled_before``; None likewise.
+        warn: Takes a sentence for the report.
     """
 
+    target: Target
     describes: Mapping[str, dict[str, Any] | SalesforceError]
-    groups: list[Record] | None = None
-    relations: int | None = None
+    opened_at: datetime
+    warn: Callable[[str], None]
+    first_groups: list[Record] | None = None
+    relation_count: int | None = None
+    settled_count: int | None = None
+    settled_before: datetime | None = None
+
+    @cached_property
+    def junction(self) -> Junction:
+        """Return the object that relates others to the records that count, in this org.
+
+        Raises:
+            SalesforceError: neither it nor its fallback is shown.
+        """
+        wanted = self.target.discovered_by
+        describe = self.describes[wanted.object_name]
+        if not isinstance(describe, SalesforceError):
+            return wanted
+        if not isinstance(describe, NotFoundError) or wanted.fallback is None:
+            raise describe
+        self.warn(
+            f"Shared Activities is off, or {wanted.object_name} is hidden from our user: the own"
+            f" WhoId of each {wanted.fallback.object_name} counts as its one relation"
+        )
+        return wanted.fallback
+
+    @property
+    def shares_activities(self) -> bool:
+        """Return whether the wanted junction is shown, about which the first call has asked."""
+        return self.junction is self.target.discovered_by
+
+    @cached_property
+    def key_prefix(self) -> str:
+        """Return the three characters that the ids of the records that count start with."""
+        known = self.target.key_prefix
+        return known or str(self.describe(self.target.object_name)["keyPrefix"])
+
+    def describe(self, object_name: str) -> dict[str, Any]:
+        """Return the describe of an object.
+
+        Raises:
+            SalesforceError: the org does not show the object to our user.
+        """
+        if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
+            return queries.describe_of_task_relations(self.describe("Task"))
+        describe = self.describes[object_name]
+        if isinstance(describe, SalesforceError):
+            raise describe
+        return describe
+
+    def shows(self, object_name: str) -> bool:
+        """Return whether the org shows an object to our user; the run goes on without it."""
+        describe = self.describes[object_name]
+        if isinstance(describe, SalesforceError):
+            self.warn(f"{object_name} was left out: {describe}")
+            return False
+        return True
+
+    @cached_property
+    def filters_by_stamp(self) -> bool:
+        """Return whether relations can be read by ``SystemModstamp``; else all are, each run."""
+        name = self.junction.object_name
+        entries = {entry["name"]: entry for entry in self.describe(name)["fields"]}
+        filterable = bool(entries.get("SystemModstamp", {}).get("filterable"))
+        if not filterable:
+            self.warn(
+                f"{name}.SystemModstamp can't be filtered on in this org: every run reads"
+                " all relations"
+            )
+        return filterable
 
 
-def objects_of(target: Target) -> list[str]:
-    """The objects that a run describes."""
-    found = [target.discovered_by, target.discovered_by.fallback]
-    names = [one.object_name for one in found if one is not None]
+def described_objects(target: Target) -> list[str]:
+    """List the objects that a run describes."""
+    junctions = [target.discovered_by, target.discovered_by.fallback]
+    names = [one.object_name for one in junctions if one is not None]
     others = ["Task", "User"] if target is CONTACT else []
     return list(dict.fromkeys([names[0], target.object_name, *names[1:], *others]))
 
 
-def opening(client: SalesforceClient, target: Target, *, discovery: bool) -> Opening:
+def open_org(
+    client: SalesforceClient,
+    target: Target,
+    warn: Callable[[str], None],
+    *,
+    discovery: bool,
+    settled_before: datetime | None = None,
+) -> VisibleOrg:
     """Make a run's first call.
 
     Args:
-        discovery: Whether to ask for the active records and the count of relations too.
+        discovery: Whether to ask for the active records and a count of the relations too.
+        settled_before: Count the relations stamped before this moment; None: all of them.
     """
-    names, junction = objects_of(target), target.discovered_by
+    names, junction = described_objects(target), target.discovered_by
     requests = [endpoints.describe(client.version, name) for name in names]
     if discovery:
         per_call = client.limits.groups_per_query
-        groups = relations.groups_statement(junction, per_call, target.first_id)
-        counted = relations.count_statement(junction)
-        requests += [endpoints.query(client.version, statement) for statement in (groups, counted)]
-    answers = client.composite(requests)
+        statements = (
+            queries.groups_statement(junction, per_call, target.first_id),
+            queries.count_statement(junction, before=settled_before),
+        )
+        requests += [endpoints.query(client.version, statement) for statement in statements]
+    responses = client.composite(requests)
     describes = {
-        name: readers.described(answer) for name, answer in zip(names, answers, strict=False)
+        name: readers.described(response)
+        for name, response in zip(names, responses[: len(names)], strict=True)
     }
+    org = VisibleOrg(target, describes, client.first_response_at or client.clock(), warn)
     if not discovery:
-        return Opening(describes)
-    first, total = _page(answers[-2]), _page(answers[-1])
-    whole = first is not None and first.next is None and len(first.records) == first.total
-    return Opening(
-        describes,
-        groups=first.records if first is not None and whole else None,
-        relations=total.total if total is not None else None,
-    )
+        return org
+    groups, count = _page(responses[-2]), _page(responses[-1])
+    whole = groups is not None and groups.next is None and len(groups.records) == groups.total
+    if org.describes and not isinstance(describes[names[0]], SalesforceError):
+        org.first_groups = groups.records if groups is not None and whole else None
+        total = count.total if count is not None else None
+        if settled_before is None:
+            org.relation_count = total
+        else:
+            org.settled_count, org.settled_before = total, settled_before
+    return org
 
 
-def _page(answer: Response | SalesforceError) -> Page[list[Record]] | None:
-    if isinstance(answer, SalesforceError):
+def _page(response: Response | SalesforceError) -> Page[list[Record]] | None:
+    if isinstance(response, SalesforceError):
         return None
     try:
-        return readers.page(answer)
+        return readers.page(response)
     except SalesforceError:
         return None

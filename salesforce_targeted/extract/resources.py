@@ -1,46 +1,43 @@
-"""What every source of this library is made of: the records, their lives, the run's own tables.
+"""Make the dlt resources that every source of this library has.
 
-Reads top to bottom as a run goes: the ids to hold, the records, what is known about each, what
-could not be read, the run itself. A source gives them names and tables; see ``source`` (contacts)
-and ``targeted`` (any object).
+A source gives them names and tables; see ``source`` (contacts) and ``any_object``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from threading import Lock
+from datetime import datetime
 from typing import Any, Optional
 
 import dlt
-import pyarrow as pa
 from dlt.sources import DltResource
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
-from salesforce_targeted.arrow.columns import FIELD_HINT, Columns
-from salesforce_targeted.arrow.id_set import union
-from salesforce_targeted.destination import rejected_records, sync_runs
+from salesforce_targeted.api.credentials import SalesforceCredentials
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination import rejected_records
 from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract import lifecycle
-from salesforce_targeted.extract.discovery import discovered
-from salesforce_targeted.extract.lifecycle_rows import changed_lives
-from salesforce_targeted.extract.record_refresh import Pass, choose, refresh
+from salesforce_targeted.extract.id_selection import Selection
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.extract.stages import one_at_a_time
+from salesforce_targeted.extract.stages import (
+    REJECTED,
+    RELATION,
+    SYNC_RUN,
+    Extraction,
+    ids_resource,
+)
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.retrieval.results import Refreshed
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 
 # Short calls are not limited in number; of those that take 20 seconds, 25 may run (5 in a
-# Developer Edition). The client sends fewer as soon as answers are slow.
+# Developer Edition). The client sends fewer as soon as responses are slow.
 CALLS_IN_FLIGHT = 8
-# The stages that the records of the target may depend on, or that may depend on them.
-RELATIONS_STAGE, RECORDS_STAGE, LIVES_STAGE = "relations", "records", "lives"
 
 
-class Runs:
-    """Gives the resources of one extraction the same run, and those of the next one a new run."""
+class Extractions:
+    """Give the resources of one extraction the same run, and those of the next one a new run."""
 
     def __init__(
         self,
@@ -55,135 +52,100 @@ class Runs:
         self._settings = settings
         self._scope = scope
         self._ledger = ledger
-        self._run: Run | None = None
-        self.lock = Lock()
+        self._current: Extraction | None = None
 
-    def of(self, stage: str) -> Run:
-        """The run that a stage belongs to; a stage that begins again belongs to a new run."""
-        if self._run is None or self._run.turns.has_begun(stage):
+    def of(self, resource: str) -> Extraction:
+        """Return the extraction of a resource; one that begins again belongs to a new one."""
+        if self._current is None or resource in self._current.begun:
             client = SalesforceClient(
                 self._credentials, limits=self._scope.limits, max_in_flight=CALLS_IN_FLIGHT
             )
             client.meter.calls_allowed = self._settings.calls_per_run
-            ledger = self._ledger if self._ledger is not None else Ledger()
-            self._run = Run(
-                client,
-                self._settings,
-                self._scope,
-                ledger,
-                target=self.target,
-                loads_what_came=self._ledger is not None,
-            )
-        return self._run
+            ledger = Ledger(is_read=False) if self._ledger is None else self._ledger
+            run = Run(client, self._settings, self._scope, ledger, target=self.target)
+            wanted = frozenset(dlt.current.source().resources.selected)
+            self._current = Extraction(run, wanted)
+        return self._current
+
+    def items(self, resource: str) -> Iterator[Any]:
+        """Yield the tables of a resource."""
+        yield from self.of(resource).items(resource)
 
 
-def of_target(runs: Runs, id_column: str) -> tuple[DltResource, DltResource]:
-    """The resources of the records and of their lives: ``contact``, ``contact_life``."""
-    target = runs.target
-    many = target.life_table.removeprefix("sf_")
-    ids = dlt.resource(active_ids, name=many, selected=False)(runs)
-    found = dlt.transformer(records, name=target.resource, **table(target.table, id_column))
+def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResource, DltResource]:
+    """Make the resources of the records and of their lives: ``contact``, ``contact_life``."""
+    target = extractions.target
     hints = {name: {"description": text} for name, text in lifecycle.descriptions(target).items()}
-    about = table(target.life_table, target.life_key, hints)
-    lives = dlt.resource(record_lives, name=f"{target.resource}_life", **about)
-    return ids | found(runs), lives(runs)
+    life = table_hints(target.life_table, target.life_key, hints)
+    ids = dlt.resource(active_ids, name=target.life_table.removeprefix("sf_"), selected=False)(
+        extractions
+    )
+    record = dlt.transformer(records, name=target.resource, **table_hints(target.table, id_column))
+    return ids | record(extractions), table_resource(extractions, f"{target.resource}_life", life)
 
 
-def of_run(runs: Runs) -> tuple[DltResource, DltResource]:
-    """The resources ``rejected_record`` and ``sync_run``."""
-    rejected = table(REJECTED_RECORDS, *rejected_records.KEY_AND_HINTS)
+def run_resources(extractions: Extractions) -> tuple[DltResource, DltResource]:
+    """Make the resources ``rejected_record`` and ``sync_run``."""
+    rejected = table_hints(REJECTED_RECORDS, *rejected_records.KEY_AND_HINTS)
     return (
-        dlt.resource(rejected_record, **rejected)(runs),
-        dlt.resource(sync_run, **table(SYNC_RUNS, "run_id"))(runs),
+        table_resource(extractions, REJECTED, rejected),
+        table_resource(extractions, SYNC_RUN, table_hints(SYNC_RUNS, "run_id")),
     )
 
 
-@one_at_a_time
-def active_ids(runs: Runs) -> Iterator[Optional[Pass]]:
-    """The ids of the records to hold true: one complete set, not loaded itself.
+def table_resource(extractions: Extractions, name: str, hints: dict[str, Any]) -> DltResource:
+    """Make a resource of the tables that the stages yield under its name."""
+
+    def items() -> Iterator[Any]:
+        yield from extractions.items(name)
+
+    made: DltResource = dlt.resource(items, name=name, **hints)()
+    return made
+
+
+def task_who_relation(
+    extractions: Extractions,
+    modified: dlt.sources.incremental[datetime] = dlt.sources.incremental(
+        # Equal stamps are read again, not remembered: thousands of rows can share one second.
+        "SystemModstamp",
+        lag=15 * 60,
+        primary_key=(),
+    ),
+) -> Iterator[Any]:
+    """Yield relations of tasks to contacts and leads, those modified since the last run."""
+    if modified.end_value is not None:
+        raise ConfigurationError(
+            "task_who_relation: a window with an end (end_value) is not read, for what is held"
+            " beyond it would look removed",
+            remedy="Use scope=Scope(since=...) for what was modified since a moment.",
+        )
+    extraction = extractions.of(RELATION)
+    # The range is applied in SOQL; rows that came late or back may lie before it.
+    modified.advance(None)  # type: ignore[arg-type]
+    extraction.modified = modified
+    yield from extraction.items(RELATION)
+    if extraction.run.relations.complete and extraction.run.ledger.cursor is not None:
+        modified.advance(extraction.run.ledger.cursor)
+
+
+def active_ids(extractions: Extractions) -> Iterator[Optional[Selection]]:
+    """Yield the ids of the records to hold true: one complete set, not loaded itself.
 
     It is planned as a whole, and a set that is not complete would make records leave.
     """
-    run = runs.of("discovery")
-    run.turns.promise(RECORDS_STAGE)
-    with run.stage("discovery"):
-        yield from run.turns.after(RELATIONS_STAGE)
-        named = run.named_contacts.ids
-        if run.scope.discovers:
-            named = union(named, discovered(run).ids)
-        run.ledger.tally(run.target.object_name).discovered = len(named)
-        yield choose(run, run.target.table, named)
+    name = extractions.target.life_table.removeprefix("sf_")
+    extraction = extractions.of(name)
+    assert name == ids_resource(extraction.run)
+    yield from extraction.items(name)
 
 
-@one_at_a_time
-def records(found: Pass, runs: Runs) -> Iterator[Any]:
-    """Active records with all their fields."""
-    run = runs.of(RECORDS_STAGE)
-    with run.stage(RECORDS_STAGE):
-        books = Refreshed()
-        at = run.target.table
-        yield from described(run, at, refresh(run, at, found, books))
-        run.answered = books
-        run.asked = found.ids
-        run.ledger.contacts_gone = {id_: gone.reason for id_, gone in books.gone.items()}
+def records(_selection: Selection, extractions: Extractions) -> Iterator[Any]:
+    """Yield active records with all their fields."""
+    yield from extractions.items(extractions.target.resource)
 
 
-@one_at_a_time
-def record_lives(runs: Runs) -> Iterator[Any]:
-    """What is known about each record ever held: active, left, gone, merged, since when."""
-    run = runs.of(LIVES_STAGE)
-    with run.stage(LIVES_STAGE):
-        yield from run.turns.after(RELATIONS_STAGE, RECORDS_STAGE)
-        yield from changed_lives(run)
-
-
-@one_at_a_time
-def rejected_record(runs: Runs) -> Iterator[Any]:
-    """Records and values that could not be fetched or loaded, until they can be."""
-    run = runs.of("rejected_record")
-    with run.stage("rejected_record"):
-        yield from run.turns.after(RELATIONS_STAGE, RECORDS_STAGE, "task", "user")
-        if run.ledger.rejected:
-            run.ledger.warn(
-                f"{len(run.ledger.rejected):,} values or records could not be read or loaded:"
-                f" {REJECTED_RECORDS} lists them, and every run tries them again"
-            )
-        table = rejected_records.to_table(run.held, run.ledger)
-        # The first run makes the table, so that asking it is never an error.
-        if table.num_rows or not run.held.column_hints(REJECTED_RECORDS):
-            yield table
-
-
-@one_at_a_time
-def sync_run(runs: Runs) -> Iterator[Any]:
-    """The run's own facts."""
-    run = runs.of("sync_run")
-    with run.stage("sync_run"):
-        yield from run.turns.after(RELATIONS_STAGE, RECORDS_STAGE, "task", "user", LIVES_STAGE)
-        yield sync_runs.to_table(run.facts("loaded"))
-
-
-def described(run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Any]:
-    """The tables, the first one with Salesforce's labels and field names as column hints."""
-    for position, batch in enumerate(rows):
-        run.log_records(table, batch)
-        if position:
-            yield batch
-        else:
-            yield dlt.mark.with_hints(
-                batch, dlt.mark.make_hints(columns=_hints(run.columns(table)))
-            )
-
-
-def _hints(columns: Columns) -> Any:
-    return {
-        column.name: {"description": column.description, FIELD_HINT: column.field}
-        for column in columns.items
-    }
-
-
-def table(name: str, key: str | Sequence[str], hints: Any = None) -> dict[str, Any]:
-    """What all our tables have in common: merged by key, loaded as parquet.
+def table_hints(name: str, key: str | Sequence[str], hints: Any = None) -> dict[str, Any]:
+    """Return what all our tables have in common: merged by key, loaded as parquet.
 
     But for the rejected records: without rows, parquet can't be loaded into PostgreSQL.
     """

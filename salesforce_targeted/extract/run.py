@@ -1,13 +1,12 @@
-"""What the resources of one run share: the client, the describes, what is held, who was named.
+"""Share what the stages of one run need: client, settings, the org, the dataset as it was.
 
-Nothing is asked of the org or the destination before a resource needs it, and each is asked once.
+Each stage returns what it found, and the run keeps it for those that follow; only the stage itself
+writes it. The order of the stages is in ``stages``.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,10 @@ import dlt
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import (
-    ConfigurationError,
-    NotFoundError,
-    QuotaExceededError,
-    SalesforceError,
-)
+from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.arrow.id_set import IdSet, id_array, union
+from salesforce_targeted.arrow.id_set import id_array, union
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     RELATIONS,
@@ -36,22 +30,26 @@ from salesforce_targeted.destination.held_tables import (
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
 from salesforce_targeted.destination.org_identity import held_org, note, org_of
 from salesforce_targeted.extract import record_log
-from salesforce_targeted.extract.org import Opening, opening
-from salesforce_targeted.extract.stages import Stages
+from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
+from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
 from salesforce_targeted.retrieval.planner import Latency
-from salesforce_targeted.retrieval.results import Refreshed
 from salesforce_targeted.settings import Scope, Settings
-from salesforce_targeted.target import CONTACT, TASK_WHO_ID, Junction, Target
+from salesforce_targeted.target import CONTACT, Target
 
 OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
 # Fields that name a user who must be held with the row.
 USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
+RELATION_COLUMNS = ("removed_at", "removed_reason")
+# How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
+# minutes are allowed, rows five minutes late have been recorded.
+LAG = timedelta(minutes=15)
 # Up to so many calls of Collections, no other way is quicker whatever the org's size.
 _CALLS_WORTH_A_COUNT = 25
-RELATION_COLUMNS = ("removed_at", "removed_reason")
+# In the source's state: what the last run found the org to be like.
+_JUNCTION, _SHOWN, _PREFIX = "junction", "objects_shown", "key_prefix"
 
 
 class OtherOrgError(ConfigurationError):
@@ -60,8 +58,26 @@ class OtherOrgError(ConfigurationError):
     default_remedy = "Choose another --dataset or --destination, or that org's credentials."
 
 
+class ChangedOrgError(SalesforceError):
+    """The org shows itself otherwise than in the run before; nothing was marked or loaded."""
+
+    default_remedy = (
+        "Check the user's permission sets: the object must be readable again. If the org really"
+        " changed, run again with --allow-shrink."
+    )
+
+
 class Run:
-    """One run of the source."""
+    """Run the stages of one extraction, or look at what they would see.
+
+    Args:
+        pipeline: The one whose dataset is looked at; None inside dlt's extract.
+
+    Attributes:
+        relations: What the relations' stage found.
+        records, tasks, users: What the stages of the records, tasks and users found.
+        active: The active records that the org shows, once discovered.
+    """
 
     def __init__(
         self,
@@ -72,57 +88,22 @@ class Run:
         pipeline: dlt.Pipeline | None = None,
         *,
         target: Target = CONTACT,
-        loads_what_came: bool = False,
     ) -> None:
-        self.target = target
-        ledger.target = target
-        self.turns = Stages()
-        self._loads_what_came = loads_what_came
+        self.client, self.settings, self.scope = client, settings, scope
+        self.ledger, self.target = ledger, target
         self._pipeline = pipeline
-        self.client = client
-        self.settings = settings
-        self.scope = scope
-        self.ledger = ledger
+        ledger.target = target
         ledger.calls = client.meter.calls
         ledger.mode = scope.mode
         ledger.scope_complete = scope.complete
         ledger.api_version = client.version
-        self.relation_changes: Counter[str | None] = Counter()
-        self.named_contacts = IdSet()
-        self.named_tasks = IdSet()
-        self.named_users: set[str] = set()
-        self.left_reasons: dict[str, str] = {}
-        self.answered: Refreshed | None = None
-        self.asked = id_array(())
-        self.read_contacts: IdCounts | None = None
+        self.relations = RelationFindings()
+        self.records = RecordFindings()
+        self.tasks = RecordFindings()
+        self.users = RecordFindings()
         self.active: IdCounts | None = None
+        self._org: VisibleOrg | None = None
         self._columns: dict[str, Columns] = {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Take a turn; when the last one ends, the destination is left in peace for the load.
-
-        A stage whose calls are spent ends where it is, if somebody reads the ledger and says so:
-        what came is loaded, and no stage moves a cursor or a date that it did not get to the end
-        of, so that the next run goes on from there.
-        """
-        try:
-            with self.turns.stage(name):
-                yield
-        except QuotaExceededError as error:
-            if not self._loads_what_came:
-                self.close()
-                raise
-            # The org may have refused it: what comes after is refused here, without a call.
-            self.client.meter.calls_allowed = self.client.meter.calls.total
-            self.turns.break_promises()
-            self.ledger.stop(error)
-        except BaseException:
-            # The error keeps this run alive for as long as somebody looks at it.
-            self.close()
-            raise
-        if self.turns.all_ended:
-            self.close()
 
     def close(self) -> None:
         """Close the connection to the destination."""
@@ -131,16 +112,16 @@ class Run:
 
     @cached_property
     def held(self) -> HeldTables:
-        """The destination's tables, of the pipeline that runs the source or that is looked at."""
+        """Return the tables of the pipeline that runs the source or that is looked at."""
         if self._pipeline is None:
             return HeldTables(
-                dlt.current.pipeline(), dlt.current.source_schema(), anew=self.terms.emptied
+                dlt.current.pipeline(), dlt.current.source_schema(), emptied=self.options.emptied
             )
         return HeldTables.of(self._pipeline)
 
     @cached_property
-    def terms(self) -> LoadOptions:
-        """On what terms the load of this run writes; none where nothing is loaded.
+    def options(self) -> LoadOptions:
+        """Return how the load of this run writes; the defaults where nothing is loaded.
 
         Raises:
             ConfigurationError: rows would be lost or doubled.
@@ -157,22 +138,46 @@ class Run:
 
     @cached_property
     def state(self) -> dict[str, Any]:
-        """The source's state, which is kept with the load; a copy where nothing is loaded."""
+        """Return the source's state, kept with the load; a copy where nothing is loaded."""
         if self._pipeline is None:
             return dlt.current.source_state()
         sources: Any = self._pipeline.state.get("sources", {})
         return dict(sources.get(SCHEMA_NAME, {}))
 
-    @cached_property
-    def opening(self) -> Opening:
-        """The run's first call.
+    def open(self) -> VisibleOrg:
+        """Make the run's first call, once, and check that the dataset is this org's.
 
         Raises:
-            OtherOrgError: the destination holds another org.
+            OtherOrgError: the dataset holds another org.
+            ChangedOrgError: an object that was shown before is not, or has other ids.
         """
-        where = self.held.location  # refuses, before a call, a load that would lose rows
-        plain = self.scope.complete and self.settings.since is None
-        found = opening(self.client, self.target, discovery=plain)
+        if self._org is None:
+            where = self.held.location  # refuses, before a call, a load that would lose rows
+            cursor = self.relation_cursor
+            counted = cursor is not None and not self.scope.full and not self._holds_a_page
+            org = open_org(
+                self.client,
+                self.target,
+                self.ledger.warn,
+                discovery=self.scope.complete and self.settings.since is None,
+                settled_before=cursor - LAG if counted and cursor is not None else None,
+            )
+            self._check_identity()
+            self._check_changes(org)
+            self.state["held_in"] = where
+            if self.client.meter.usage is not None:
+                # Known from the first response on: so many of the org's calls are for others.
+                share = self.settings.daily_call_reserve
+                self.client.meter.reserve_calls = int(self.client.meter.usage[1] * share)
+            self._org = org
+        return self._org
+
+    @property
+    def org(self) -> VisibleOrg:
+        """Return the org as the first call showed it."""
+        return self.open()
+
+    def _check_identity(self) -> None:
         org, held = org_of(self.client), held_org(self.state)
         if held is not None and org.is_another_than(held):
             if self._pipeline is None:
@@ -181,172 +186,190 @@ class Run:
                 )
             self.state.clear()
         note(org, self.state)
-        self.state["held_in"] = where
-        if self.client.meter.usage is not None:
-            # Known from the first answer on: so many of the org's daily calls are for others.
-            share = self.settings.daily_call_reserve
-            self.client.meter.reserve_calls = int(self.client.meter.usage[1] * share)
+
+    def _check_changes(self, org: VisibleOrg) -> None:
+        """Compare how the org shows itself with how it did when the dataset was last loaded.
+
+        A permission that is lost for one run would otherwise look like people who stopped working.
+        """
+        shown = [
+            name
+            for name, describe in org.describes.items()
+            if not isinstance(describe, SalesforceError)
+        ]
+        before = self.state.get(_SHOWN) or self._objects_held()
+        wanted = self.target.discovered_by
+        hidden = [name for name in before if name in org.describes and name not in shown]
+        if not self.scope.allow_shrink:
+            if hidden:
+                raise ChangedOrgError(
+                    f"the org no longer shows {', '.join(hidden)} to our user, which the dataset"
+                    f" was loaded from: {org.describes[hidden[0]]} Nothing was marked as removed"
+                    " and nothing was loaded"
+                )
+            if self.state.get(_JUNCTION, wanted.object_name) != wanted.object_name and (
+                wanted.object_name in shown and wanted.fallback is not None
+            ):
+                raise ChangedOrgError(
+                    f"the org now shows {wanted.object_name}; the relations that the dataset holds"
+                    f" were made of {wanted.fallback.object_name}.{wanted.fallback.who}, and have"
+                    " other ids. Nothing was loaded",
+                    remedy="To go over to it, run once with --full --allow-shrink.",
+                )
+            prefix = self._key_prefix_of(org)
+            if prefix and self.state.get(_PREFIX, prefix) != prefix:
+                raise ChangedOrgError(
+                    f"ids of {self.target.object_name} began with {self.state[_PREFIX]} and now"
+                    f" begin with {prefix}: this looks like another org. Nothing was loaded"
+                )
+        self.state[_SHOWN] = shown
+        if wanted.object_name in shown or wanted.fallback is not None:
+            used = wanted if wanted.object_name in shown else wanted.fallback
+            self.state[_JUNCTION] = used.object_name if used is not None else ""
+        if prefix := self._key_prefix_of(org):
+            self.state[_PREFIX] = prefix
+
+    def _key_prefix_of(self, org: VisibleOrg) -> str | None:
+        describe = org.describes[self.target.object_name]
+        prefix = None if isinstance(describe, SalesforceError) else describe.get("keyPrefix")
+        return str(prefix) if prefix else None
+
+    def _objects_held(self) -> list[str]:
+        """List the objects of which a dataset without the facts above holds rows."""
+        if not self.holds_relations:
+            return []
+        found = [
+            OBJECTS[table]
+            for table in (CONTACTS, TASKS, USERS)
+            if self.held.column_hints(table) and self.held.count(table)
+        ]
+        columns = self.held.column_hints(RELATIONS)
+        task, key = self.held.name("TaskId"), self.held.name(self.settings.id_column)
+        if task in columns and key in columns:
+            # A relation made of a task has the task's id.
+            own = f"{self.held.sql(task)} <> {self.held.sql(key)}"
+            found += ["TaskWhoRelation"] if self.held.count(RELATIONS, own) else []
         return found
 
+    @property
+    def relation_cursor(self) -> datetime | None:
+        """Return how far relations were read, as dlt keeps it; None before a first run."""
+        resource = self.state.get("resources", {}).get("task_who_relation", {})
+        value = resource.get("incremental", {}).get("SystemModstamp", {}).get("last_value")
+        if isinstance(value, str):
+            value = datetime.fromisoformat(value)
+        return value if isinstance(value, datetime) else None
+
     @cached_property
-    def bulk_jobs(self) -> BulkJobs:
-        """Bulk jobs that a killed run of this pipeline may have left."""
-        folder = Path(self.held.pipeline.working_dir)
-        return BulkJobs(folder, org_of(self.client).host)
-
-    @property
-    def describes(self) -> Mapping[str, dict[str, Any] | SalesforceError]:
-        """Object name to its describe, or to why there is none."""
-        return self.opening.describes
-
-    @property
-    def first_groups(self) -> list[dict[str, Any]] | None:
-        """The first batch of discovery, where the first call brought it."""
-        return self.opening.groups if self.junction is self.target.discovered_by else None
+    def _holds_a_page(self) -> bool:
+        """Return whether all held relations fit one page: reading them whole then costs no more."""
+        most = self.client.limits.rows_per_query_page
+        return self.held.count(RELATIONS, "removed_at IS NULL") <= most
 
     @property
     def fits_one_page(self) -> bool:
-        """Whether all relations come in one answer: reading them whole then costs no more."""
-        known = self.opening.relations
+        """Return whether all relations come in one response."""
+        known = self.org.relation_count
         return (
             self.scope.complete
             and known is not None
-            and self.junction is self.target.discovered_by
             and known <= self.client.limits.rows_per_query_page
         )
 
     def relation_count(self) -> int:
-        """How many relations the org shows."""
-        if self.junction is self.target.discovered_by and self.opening.relations is not None:
-            return self.opening.relations
-        floor = self.settings.since if self.filters_by_stamp else None
-        return queries.count(self.client, self.junction, floor)
+        """Count the relations that the org shows."""
+        if self.org.relation_count is not None:
+            return self.org.relation_count
+        floor = self.settings.since if self.org.filters_by_stamp else None
+        return queries.count(self.client, self.org.junction, floor)
 
     @cached_property
-    def junction(self) -> Junction:
-        """The object that relates others to the records that count, in this org."""
-        wanted = self.target.discovered_by
-        answer = self.describes[wanted.object_name]
-        if not isinstance(answer, SalesforceError):
-            return wanted
-        if not isinstance(answer, NotFoundError) or wanted.fallback is None:
-            raise answer
-        self.ledger.warn(
-            f"Shared Activities is off, or {wanted.object_name} is hidden from our user: the own"
-            f" WhoId of each {wanted.fallback.object_name} counts as its one relation"
-        )
-        return wanted.fallback
-
-    def object_of(self, table: str) -> str:
-        """The object whose records a table of ours holds."""
-        return self.target.object_name if table == self.target.table else OBJECTS[table]
-
-    @cached_property
-    def key_prefix(self) -> str:
-        """The three characters that the ids of the records that count start with."""
-        known = self.target.key_prefix
-        return known or str(self.describe(self.target.object_name)["keyPrefix"])
+    def bulk_jobs(self) -> BulkJobs:
+        """Return the Bulk jobs that a killed run of this pipeline may have left."""
+        return BulkJobs(Path(self.held.pipeline.working_dir), org_of(self.client).host)
 
     @property
     def holds_relations(self) -> bool:
-        """Whether the relations themselves are held, not only whom they point at."""
+        """Return whether the relations themselves are held, not only the records they point at."""
         return self.target is CONTACT
 
-    def describe(self, object_name: str) -> dict[str, Any]:
-        """The describe of an object.
-
-        Raises:
-            SalesforceError: the org does not show the object to our user.
-        """
-        if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
-            return queries.describe_of_task_relations(self.describe("Task"))
-        answer = self.describes[object_name]
-        if isinstance(answer, SalesforceError):
-            raise answer
-        return answer
+    def object_of(self, table: str) -> str:
+        """Return the object whose records a table of ours holds."""
+        return self.target.object_name if table == self.target.table else OBJECTS[table]
 
     def columns(self, table: str) -> Columns:
-        """The columns of one of our tables, reconciled with what the destination has."""
+        """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:
-            found = columns(
-                self.describe(self.object_of(table)),
+            made = columns(
+                self.org.describe(self.object_of(table)),
                 normalize=self.held.name,
                 id_column=self.settings.id_column,
                 stored=self.held.column_hints(table),
                 only=self.settings.fields if table == self.target.table else None,
                 own=RELATION_COLUMNS if table == RELATIONS else (),
-                asked=self.terms.types.get(self.held.stored_table(table)),
-                closed=self.held.stored_table(table) in self.terms.closed,
+                asked=self.options.types.get(self.held.stored_table(table)),
+                closed=self.held.stored_table(table) in self.options.closed,
             )
-            for warning in found.warnings:
+            for warning in made.warnings:
                 self.ledger.warn(warning)
-            if found.hidden:
-                self.ledger.hidden_fields[found.object_name] = list(found.hidden)
-            self._columns[table] = found
+            if made.hidden:
+                self.ledger.hidden_fields[made.object_name] = list(made.hidden)
+            self._columns[table] = made
         return self._columns[table]
 
-    @cached_property
-    def filters_by_stamp(self) -> bool:
-        """Whether relations can be read by ``SystemModstamp``; if not, all are read each run."""
-        name = self.junction.object_name
-        entries = {entry["name"]: entry for entry in self.describe(name)["fields"]}
-        filterable = bool(entries.get("SystemModstamp", {}).get("filterable"))
-        if not filterable:
-            self.ledger.warn(
-                f"{name}.SystemModstamp can't be filtered on in this org: every run reads"
-                " all relations"
-            )
-        return filterable
-
     def in_org(self, object_name: str, ids: int) -> int:
-        """About how many records the org has; 0 where so few are wanted that it doesn't matter."""
+        """Count about how many records the org has; 0 where it doesn't matter or is not known."""
         if ids <= _CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
             return 0
-        return self.client.record_counts([object_name]).get(object_name, 0)
-
-    def shows(self, object_name: str) -> bool:
-        """Whether the org shows an object to our user; without it the rest of the run goes on."""
-        answer = self.describes[object_name]
-        if isinstance(answer, SalesforceError):
-            self.ledger.warn(f"{object_name} was left out: {answer}")
-            return False
-        return True
+        return self.client.visible_record_counts([object_name]).get(object_name, 0)
 
     @cached_property
     def held_relations(self) -> IdCounts:
-        """How many relations of each contact or lead are held as the org showed them, as loaded."""
+        """Count the relations of each contact or lead that were held as shown, before this run."""
         who = self.held.name("RelationId")
-        columns = {"id": who, "count": "COUNT(*)"}
-        return IdCounts(self.held.table(RELATIONS, columns, self.counting_relations, group_by=who))
+        return IdCounts(self.held.counts(RELATIONS, who, self.counting_relations))
 
     @property
     def counting_relations(self) -> str:
-        """SQL: a held relation is not marked as removed, and not older than what counts."""
+        """Write the SQL of: held as shown, and not older than what counts."""
         where, floor = "removed_at IS NULL", self.settings.since
-        if floor is None or not self.filters_by_stamp:
+        if floor is None or not self.org.filters_by_stamp:
             return where
+        return f"{where} AND {self.stamped('>=', floor)}"
+
+    def stamped(self, operator: str, moment: datetime) -> str:
+        """Write an SQL condition on the stamp of a held relation."""
         stamp = self.held.sql(self.held.name("SystemModstamp"))
-        return f"{where} AND {stamp} >= TIMESTAMP WITH TIME ZONE '{floor.isoformat()}'"
+        return f"{stamp} {operator} TIMESTAMP WITH TIME ZONE '{moment.isoformat()}'"
 
     @property
     def latency(self) -> Latency:
-        """How quick the org is, as far as this run has met it."""
-        return Latency(calls_in_flight=self.client.meter.concurrency).measured(
-            self.client.meter.timings()
-        )
+        """Return how quick the org is, as far as this run has met it."""
+        meter = self.client.meter
+        return Latency(calls_in_flight=meter.concurrency).measured(meter.timings())
 
     @property
     def calls_left(self) -> int | None:
-        """How many calls the run may still spend; None for as many as it likes."""
-        spent = self.client.meter.calls.total
-        allowed = self.client.meter.calls_allowed
-        bounds = [] if allowed is None else [allowed - spent]
-        if self.client.meter.remaining is not None:
-            bounds.append(self.client.meter.remaining - self.client.meter.reserve_calls)
+        """Count the calls that the run may still spend; None for as many as it likes."""
+        meter = self.client.meter
+        bounds = [] if meter.calls_allowed is None else [meter.calls_allowed - meter.calls.total]
+        if meter.remaining is not None:
+            bounds.append(meter.remaining - meter.reserve_calls)
         return max(0, min(bounds)) if bounds else None
 
+    @cached_property
+    def discovers(self) -> bool:
+        """Return whether the run asks which records are active: not for most of its calls."""
+        left = self.calls_left
+        if not self.scope.discovers or left is None or self.active is not None:
+            return self.scope.discovers
+        known = max(
+            self.held.count(self.target.life_table, "is_active"), len(self.relations.contacts)
+        )
+        return known // self.client.limits.groups_per_query <= left // 2
+
     def held_values(self, table: str, field: str, like: str = "") -> pa.Array:
-        """The distinct values of a field in a held table; none in a run that looks at less."""
+        """Return the distinct values of a field in a held table; none in a run over less."""
         column = self.held.name(field)
         if not self.scope.complete or column not in self.held.column_hints(table):
             return id_array(())
@@ -355,7 +378,7 @@ class Run:
         )
 
     def users_of_held(self) -> pa.Array:
-        """Users whom held rows name."""
+        """Return the users that held rows name."""
         return union(
             *(
                 self.held_values(table, field, "005%")
@@ -370,6 +393,6 @@ class Run:
             record_log.append(self.scope.record_log, table, rows)
 
     def facts(self, status: Status) -> RunFacts:
-        """The run's facts so far."""
+        """Return the run's facts so far."""
         self.ledger.org_remaining = self.client.meter.remaining
         return self.ledger.facts(status)

@@ -1,86 +1,280 @@
-"""Whose turn it is: resources of one extraction that depend on one another without being piped.
+"""Run the stages of one extraction in their order, and hand each resource its own tables.
 
-dlt polls resources in rounds; a resource that yields None says "not yet" and is asked again in the
-next round. So a resource that needs what others find waits for their stages to end. With
-``parallelize()`` dlt polls from threads: one stage then works at a time, for they share who was
-named, what is held, and one connection. (A stage's calls are on the way side by side anyway.)
+``stages`` says the order, top to bottom: what a stage needs, those above it have found. It is one
+generator; whichever resource dlt polls takes it a step further, and a table that is another
+resource's waits for that one. A resource that yields None says "not yet" and is polled again.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
 from threading import Lock
-from typing import Any, ParamSpec, Protocol
+from typing import Any
 
-P = ParamSpec("P")
+import dlt
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.sources import incremental
+
+from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.arrow.columns import FIELD_HINT
+from salesforce_targeted.arrow.id_set import id_array, union
+from salesforce_targeted.destination import rejected_records, sync_runs
+from salesforce_targeted.destination.held_tables import (
+    REJECTED_RECORDS,
+    RELATIONS,
+    TASKS,
+    USERS,
+)
+from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.id_selection import Selection, passed_at, select_ids
+from salesforce_targeted.extract.lifecycle_rows import changed_lives
+from salesforce_targeted.extract.once import once_in_a_load
+from salesforce_targeted.extract.record_refresh import refresh, refresh_held
+from salesforce_targeted.extract.relation_refresh import read_by_ids, read_relations
+from salesforce_targeted.extract.removed_relations import mark_removed
+from salesforce_targeted.extract.run import Run
+
+RELATION, TASK, USER = "task_who_relation", "task", "user"
+REJECTED, SYNC_RUN = "rejected_record", "sync_run"
+
+Item = tuple[str, Any]
 
 
-class Shared(Protocol):
-    """What stages share, and the lock that whoever is at work on it holds."""
-
-    lock: Lock
-
-
-def one_at_a_time(stage: Callable[P, Iterator[Any]]) -> Callable[P, Iterator[Any]]:
-    """Let a stage work only while no other one does; it has a parameter ``runs``, the Shared."""
-    signature = inspect.signature(stage)
-
-    @functools.wraps(stage)
-    def alone(*args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
-        shared: Shared = signature.bind(*args, **kwargs).arguments["runs"]
-        with closing(stage(*args, **kwargs)) as items:  # type: ignore[type-var]
-            while True:
-                with shared.lock:
-                    try:
-                        item = next(items)
-                    except StopIteration:
-                        return
-                yield item
-
-    return alone
+def ids_resource(run: Run) -> str:
+    """Return the name of the resource that yields the ids of the active records."""
+    return run.target.life_table.removeprefix("sf_")
 
 
-class Stages:
-    """The stages of one extraction."""
+def stages(
+    run: Run, wanted: Collection[str], modified: Callable[[], incremental[datetime] | None]
+) -> Iterator[Item]:
+    """Run the stages and yield each item with the resource that it belongs to.
 
-    def __init__(self) -> None:
-        self._begun: set[str] = set()
-        self._promised: set[str] = set()
+    Args:
+        wanted: The resources that are loaded.
+        modified: Gives dlt's incremental once the relations' resource was polled; None before.
+    """
+    record, life = run.target.resource, f"{run.target.resource}_life"
+    last_read = next((one for one in (USER, TASK, record) if one in wanted), "")
+    order: dict[str, Callable[[], Iterator[Item]]] = {
+        RELATION: lambda: _relation_items(run, modified),
+        record: lambda: _record_items(run),
+        TASK: lambda: _of(TASK, run, TASKS, _tasks(run)),
+        USER: lambda: _of(USER, run, USERS, _users(run)),
+        life: lambda: ((life, rows) for rows in _until_calls_end(run, changed_lives(run))),
+        REJECTED: lambda: ((REJECTED, rows) for rows in _rejected(run)),
+        SYNC_RUN: lambda: iter([(SYNC_RUN, sync_runs.to_table(run.facts("loaded")))]),
+    }
+    for resource, items in order.items():
+        if resource in wanted:
+            yield from items()
+            if resource == last_read:
+                yield from _deferred(run)
+
+
+def _relation_items(
+    run: Run, modified: Callable[[], incremental[datetime] | None]
+) -> Iterator[Item]:
+    while (since := modified()) is None:
+        yield RELATION, None
+    yield from _of(RELATION, run, RELATIONS, _relations(run, since))
+
+
+def _relations(run: Run, modified: incremental[datetime]) -> Iterator[pa.Table]:
+    """Yield relation rows to load: read since the cursor, then those removed or late."""
+    if run.scope.retry_rejected:
+        yield from read_by_ids(run, id_array(run.held.rejected_ids("TaskWhoRelation")))
+        return
+    yield from read_relations(run, _since(run, modified))
+    newest = run.relations.newest
+    if newest is not None and run.scope.since is None:
+        # Not past the moment at which the reading began: what is edited meanwhile is read again.
+        newest = min(newest, run.org.opened_at)
+        last = run.relation_cursor
+        run.ledger.cursor = max(last or newest, newest)
+    if run.scope.complete and run.discovers:
+        yield from mark_removed(run)
+
+
+def _record_items(run: Run) -> Iterator[Item]:
+    """Yield the ids of the records to hold true, one complete set, then their rows."""
+    for selection in _until_calls_end(run, _selection(run)):
+        yield ids_resource(run), selection
+        run.records.selection = selection
+        rows = refresh(run, run.target.table, selection, run.records)
+        yield from _of(run.target.resource, run, run.target.table, rows)
+        run.ledger.contacts_gone = {id_: gone.reason for id_, gone in run.records.gone.items()}
+
+
+def _since(run: Run, modified: incremental[datetime]) -> datetime | None:
+    """Return the moment from which relations are read; None for all of them."""
+    floor = run.settings.since if run.org.filters_by_stamp else None
+    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page:
+        return floor
+    since = run.scope.since or modified.start_value
+    return since if floor is None or (since and since > floor) else floor
+
+
+def _selection(run: Run) -> Iterator[Selection]:
+    """Yield the ids of the records to hold true: one complete set."""
+    named = run.relations.contacts.ids
+    if run.discovers:
+        named = union(named, discover(run).ids)
+    elif run.scope.discovers and run.holds_relations:
+        held = run.held_relations.ids
+        named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
+        run.ledger.warn(
+            "Which contacts are active no more was not asked: it takes more than half of the calls"
+            " that the run has left"
+        )
+    run.ledger.tally(run.target.object_name).discovered = len(named)
+    yield select_ids(run, run.target.table, named)
+
+
+def _tasks(run: Run) -> Iterator[pa.Table]:
+    """Yield the tasks that held relations name, archived ones too."""
+    if run.org.shows("Task"):
+        named = union(run.relations.tasks.ids, run.held_values(RELATIONS, "TaskId"))
+        run.relations.tasks.clear()  # a million of them take room
+        run.tasks.selection = select_ids(run, TASKS, named)
+        yield from refresh(run, TASKS, run.tasks.selection, run.tasks)
+        run.ledger.explain_tasks(run.tasks.archived, run.tasks.gone)
+
+
+def _users(run: Run) -> Iterator[pa.Table]:
+    """Yield the users who own, made or last modified held rows."""
+    if run.org.shows("User"):
+        users = run.relations.users | run.records.users | run.tasks.users
+        named = union(id_array(users), run.users_of_held())
+        run.users.selection = select_ids(run, USERS, named)
+        yield from refresh(run, USERS, run.users.selection, run.users)
+
+
+def _deferred(run: Run) -> Iterator[Item]:
+    """Yield what was put off for what is not held: the table that was read longest ago first."""
+    tables = {
+        run.target.resource: (run.target.table, run.records),
+        TASK: (TASKS, run.tasks),
+        USER: (USERS, run.users),
+    }
+    put_off = [
+        (passed_at(run, table), resource, table, found)
+        for resource, (table, found) in tables.items()
+        if found.deferred is not None
+    ]
+    for _, resource, table, found in sorted(put_off, key=lambda one: one[0]):
+        if found.selection is not None:
+            yield from _of(resource, run, table, refresh_held(run, table, found.selection, found))
+
+
+def _rejected(run: Run) -> Iterator[pa.Table]:
+    """Yield the records and values that could not be fetched or loaded, until they can be."""
+    if run.ledger.rejected:
+        run.ledger.warn(
+            f"{len(run.ledger.rejected):,} values or records could not be read or loaded:"
+            f" {REJECTED_RECORDS} lists them, and every run tries them again"
+        )
+    rows = rejected_records.to_table(run.held, run.ledger)
+    # The first run makes the table, so that asking it is never an error.
+    if rows.num_rows or not run.held.column_hints(REJECTED_RECORDS):
+        yield rows
+
+
+def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Item]:
+    """Yield a stage's tables, each id once, with Salesforce's labels as hints of the first one."""
+    first = True
+    for batch in once_in_a_load(_until_calls_end(run, rows), lambda: run.columns(table).key.name):
+        run.log_records(table, batch)
+        hints: Any = {
+            column.name: {"description": column.description, FIELD_HINT: column.field}
+            for column in run.columns(table).items
+        }
+        yield (
+            resource,
+            dlt.mark.with_hints(batch, dlt.mark.make_hints(columns=hints)) if first else batch,
+        )
+        first = False
+
+
+def _until_calls_end(run: Run, rows: Iterator[Any]) -> Iterator[Any]:
+    """End a stage where it is once its calls are spent: what came is loaded.
+
+    No stage moves a cursor or a date that it did not get to the end of, so that the next run goes
+    on from there.
+
+    Raises:
+        QuotaExceededError: nothing reads the ledger, so nothing would tell of it.
+    """
+    try:
+        yield from rows
+    except QuotaExceededError as error:
+        if not run.ledger.is_read:
+            raise
+        # The org may have refused it: what comes after is refused here, without a call.
+        run.client.meter.calls_allowed = run.client.meter.calls.total
+        run.ledger.stop(error)
+
+
+class Extraction:
+    """Hand the resources of one extraction what the stages yield for them.
+
+    Args:
+        run: Shared by all of them.
+        wanted: The resources that are loaded.
+    """
+
+    def __init__(self, run: Run, wanted: Collection[str]) -> None:
+        self.run = run
+        self.begun: set[str] = set()
+        self.modified: incremental[datetime] | None = None
+        self._stages = stages(run, wanted, lambda: self.modified)
         self._ended: set[str] = set()
+        self._waiting: dict[str, deque[Any]] = defaultdict(deque)
+        self._polled = ""
+        self._finished = False
+        # With ``parallelize()`` dlt polls from threads.
+        self._lock = Lock()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Mark a stage as begun, and as ended however it ends."""
-        self._begun.add(name)
-        self._promised.discard(name)
-        self._ended.discard(name)
+    def items(self, resource: str) -> Iterator[Any]:
+        """Yield what the stages yield for a resource, None where that is not known yet."""
+        self.begun.add(resource)
         try:
-            yield
+            while True:
+                with self._lock:
+                    if not self._waiting[resource] and not self._finished:
+                        self._step(resource)
+                    found = self._waiting[resource]
+                    if not found and self._finished:
+                        return
+                    item = found.popleft() if found else None
+                yield item
         finally:
-            self._ended.add(name)
+            self._ended.add(resource)
+            self._waiting.pop(resource, None)
+            if self._ended >= self.begun:
+                self.run.close()
 
-    def has_begun(self, name: str) -> bool:
-        """Whether a stage was begun; a second beginning means another extraction."""
-        return name in self._begun and name not in self._promised
+    def _step(self, resource: str) -> None:
+        """Take the stages one step further, unless another resource has yet to take its table.
 
-    def promise(self, name: str) -> None:
-        """Say that a stage will be run, before its first turn comes."""
-        self._begun.add(name)
-        self._promised.add(name)
-
-    def break_promises(self) -> None:
-        """Let nobody wait for stages that may never begin; one that does is as good as before."""
-        self._ended |= self._promised
-
-    def after(self, *names: str) -> Iterator[None]:
-        """Yield None until those of the stages that take part in this run have ended."""
-        while any(name in self._begun and name not in self._ended for name in names):
-            yield None
-
-    @property
-    def all_ended(self) -> bool:
-        """Whether no stage is under way or promised."""
-        return self._begun == self._ended
+        One that is never polled while this one is (dlt's ``fifo``) is not waited for.
+        """
+        others = any(items for name, items in self._waiting.items() if name not in self._ended)
+        again, self._polled = self._polled == resource, resource
+        if others and not again:
+            return
+        try:
+            owner, item = next(self._stages)
+        except StopIteration:
+            self._finished = True
+            return
+        except BaseException:
+            # The error keeps this run alive for as long as it is looked at.
+            self._finished = True
+            self.run.close()
+            raise
+        if item is not None and owner not in self._ended:
+            self._waiting[owner].append(item)

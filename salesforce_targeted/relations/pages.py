@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api import endpoints, readers, soql
@@ -29,7 +28,7 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet
+from salesforce_targeted.arrow.id_set import IdSet, first_of_each
 from salesforce_targeted.relations.queries import as_task_fields, where
 from salesforce_targeted.relations.requests import PartialRelationsReader, id_range
 from salesforce_targeted.retrieval.isolation import Isolation
@@ -54,6 +53,7 @@ def read(
     ids: Sequence[str] | None = None,
     who: Sequence[str] | None = None,
     within: Range = (None, None),
+    in_order: bool = False,
 ) -> Iterator[Batch]:
     """Yield relation rows, a page at a time, each row once.
 
@@ -64,6 +64,7 @@ def read(
         ids: These relations only.
         who: Only relations of these contacts.
         within: From this id on, up to and without that one.
+        in_order: In the order of their ids, so that a reading can be gone on with later.
 
     Yields:
         Batches; a relation that can't be read is in the ``rejected`` of the last ones.
@@ -83,7 +84,7 @@ def read(
     statement = reader.statement(ids, columns.fields, order, limit)
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
-        if attempt == 1 or limit is not None or ids is not None:
+        if (attempt == 1 and not in_order) or limit is not None or ids is not None:
             pages = client.iter_pages(statement, reader.read)
         else:
             pages = _in_order_of_ids(client, reader, columns)
@@ -115,7 +116,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
     for page in pages:
         rows += len(page)
         page_ids = page.table.column(columns.key.name)
-        new = _first_of_each(page_ids, came)
+        new = first_of_each(page_ids, came)
         reading.add(page_ids)
         came.add(page_ids)
         if page.rejected or pc.any(new, min_count=0).as_py():
@@ -145,19 +146,6 @@ def _in_order_of_ids(
         if rows < size:
             return
         condition = soql.and_(reader.condition, soql.gt("Id", after))
-
-
-def _first_of_each(ids: pa.ChunkedArray, known: IdSet) -> pa.Array:
-    """Mark the rows whose id comes for the first time."""
-    marks = []
-    new = pc.invert(pc.is_in(ids, value_set=known.ids)).to_pylist()
-    if all(new) and len(pc.unique(ids)) == len(ids):
-        return pa.array(new, pa.bool_())
-    seen: set[str] = set()
-    for id_, is_new in zip(ids.to_pylist(), new, strict=True):
-        marks.append(is_new and id_ not in seen)
-        seen.add(id_)
-    return pa.array(marks, pa.bool_())
 
 
 def _readable(
@@ -214,7 +202,7 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
 
 
 def pieces_of(expected: int, limits: Limits) -> int:
-    """How many ranges so many rows are read in."""
+    """Count the ranges in which so many rows are read."""
     pages = expected // limits.rows_per_query_page
     return max(1, min(_MOST_RANGES, pages // _PAGES_PER_RANGE))
 
@@ -251,7 +239,7 @@ def read_by_ids(
 
 
 def ids_per_call(junction: Junction, columns: Columns) -> int:
-    """How many relations one query names."""
+    """Count the relations that one query can name."""
     fields = columns.fields
     asked = fields if junction is SHARED_ACTIVITIES else as_task_fields(fields)
     return soql.ids_that_fit([*asked, junction.who], junction.object_name)
@@ -264,12 +252,14 @@ def targets(
     *,
     since: datetime | None = None,
     who: Sequence[str] | None = None,
+    within: Range = (None, None),
 ) -> Iterator[Batch]:
     """Yield the relations that the org shows, a page at a time: their ids and ``RelationId``.
 
     Args:
         columns: Those of TaskWhoRelation; only these two of them are read.
         who: Only relations of these contacts.
+        within: Only those from this id on, up to and without that one.
     """
     only = columns.only(["RelationId"])
     some: Iterator[Sequence[str] | None] = iter([None])
@@ -277,4 +267,4 @@ def targets(
         size = soql.ids_that_fit(["Id", junction.who], junction.object_name, field=junction.who)
         some = iter(who[start : start + size - 10] for start in range(0, len(who), size - 10))
     for part in some:
-        yield from read(client, junction, only, since=since, who=part)
+        yield from read(client, junction, only, since=since, who=part, within=within)

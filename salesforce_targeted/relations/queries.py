@@ -32,7 +32,7 @@ _FIELDS_OF_TASK = (
 
 
 def describe_of_task_relations(task: Mapping[str, Any]) -> dict[str, Any]:
-    """A describe of TaskWhoRelation made of Task's, for orgs without Shared Activities."""
+    """Make a describe of TaskWhoRelation of Task's, for orgs without Shared Activities."""
     entries = {entry["name"]: entry for entry in task["fields"]}
     same = [entries[name] for name in _FIELDS_OF_TASK if name in entries]
     renamed = [
@@ -43,13 +43,32 @@ def describe_of_task_relations(task: Mapping[str, Any]) -> dict[str, Any]:
     return {"name": "TaskWhoRelation", "fields": [*same, *renamed]}
 
 
-def count_statement(junction: Junction, since: datetime | None = None) -> soql.Soql:
-    """How many relations the org shows."""
-    return soql.select([soql.aggregate("COUNT")], junction.object_name, where(junction, since))
+def count_statement(
+    junction: Junction,
+    since: datetime | None = None,
+    *,
+    before: datetime | None = None,
+    within: tuple[str | None, str | None] = (None, None),
+) -> soql.Soql:
+    """Write the query for how many relations the org shows.
+
+    Args:
+        since: Those stamped at or after it.
+        before: Those stamped before it.
+        within: Those from this id on, up to and without that one.
+    """
+    low, high = within
+    condition = soql.and_(
+        where(junction, since),
+        None if before is None else soql.lt("SystemModstamp", before),
+        None if low is None else soql.ge("Id", low),
+        None if high is None else soql.lt("Id", high),
+    )
+    return soql.select([soql.aggregate("COUNT")], junction.object_name, condition)
 
 
 def count(client: SalesforceClient, junction: Junction, since: datetime | None = None) -> int:
-    """How many relations the org shows; one call."""
+    """Count the relations that the org shows; one call."""
     return client.count(count_statement(junction, since))
 
 
@@ -60,7 +79,7 @@ def groups_statement(
     since: datetime | None = None,
     before: str | None = None,
 ) -> soql.Soql:
-    """The next batch of ids that relations point at, in their order, with how many do."""
+    """Write the query for the next batch of ids that relations point at, and how many do."""
     beyond = soql.ne(junction.who, None) if after is None else soql.gt(junction.who, after)
     return soql.select(
         [junction.who, soql.aggregate("COUNT", "Id", "relations")],
@@ -130,13 +149,13 @@ def active(
 
 
 def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_call: int) -> bool:
-    """Whether no batch of discovery after this one holds ids of the wanted object."""
+    """Return whether no batch of discovery after this one holds ids of the wanted object."""
     beyond = any(sf_ids.key_prefix(row[junction.who]) > key_prefix for row in rows)
     return beyond or len(rows) < per_call
 
 
 def where(junction: Junction, since: datetime | None) -> soql.Condition | None:
-    """Relations that point at somebody, modified at or after a moment."""
+    """Write the condition of relations that point at a record, modified since a moment."""
     return soql.and_(
         junction.condition,
         None if junction is SHARED_ACTIVITIES else soql.ne(junction.who, None),
@@ -145,14 +164,14 @@ def where(junction: Junction, since: datetime | None) -> soql.Condition | None:
 
 
 def as_task_fields(fields: Iterable[str]) -> list[str]:
-    """The fields of Task that a relation's are made of."""
+    """List the fields of Task that a relation's are made of."""
     names = ["Id" if name == "TaskId" else "WhoId" if name == "RelationId" else name
              for name in fields if name != "Type"]  # fmt: skip
     return list(dict.fromkeys(["Id", *names]))
 
 
 def as_relation(task: Record) -> Record:
-    """A task as the one relation that its WhoId is; the relation takes the task's id."""
+    """Make of a task the one relation that its WhoId is; it takes the task's id."""
     who = task.get("WhoId")
     kind = {"003": "Contact", "00Q": "Lead"}.get(who[:3]) if who else None
     return {**task, "RelationId": who, "TaskId": task["Id"], "Type": kind}

@@ -1,4 +1,4 @@
-"""How relations are asked for: as one query, or as several for one billed call.
+"""Ask for relations: as one query, or as several for one billed call.
 
 Source: REST API Developer Guide, "Query", "Composite" (up to five queries).
 """
@@ -79,7 +79,7 @@ class PartialRelationsReader:
         return from_records([as_relation(task) for task in rows.parsed() if task], self.columns)
 
     def rows(self, parts: Sequence[Asked]) -> list[Answer | SalesforceError]:
-        """All pages of each part's rows; which of a range's ids are none nobody needs to know."""
+        """Return all pages of each part's rows, and no absent ids, which a range can't tell."""
 
         def read(_part: Asked, first: Request, response: Response) -> Answer:
             pages = list(self.client.pages_after(first, response, self.read))
@@ -122,7 +122,7 @@ class PartialRelationsReader:
 
 
 def id_range(client: SalesforceClient, asking: PartialRelationsReader) -> IdRange | None:
-    """What could be the ids of the relations asked for, from the first to the last; None if none.
+    """Return what could be the ids of the relations asked for, first to last; None if none.
 
     By sorting, and where the first or the last can't be read by ``MIN`` and ``MAX``, which read no
     record.

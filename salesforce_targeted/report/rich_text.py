@@ -18,7 +18,7 @@ _UNBOUND = 100_000
 
 
 def console(stream: TextIO) -> Console:
-    """A console that styles what it is told to and guesses nothing."""
+    """Make a console that styles nothing by itself."""
     from rich.console import Console
 
     made = Console(file=stream, highlight=False, markup=False, emoji=False)
@@ -28,7 +28,7 @@ def console(stream: TextIO) -> Console:
 
 
 def as_text(shown: RenderableType, width: int = _UNBOUND) -> str:
-    """What a stream that is no terminal would show, without spaces at the ends of lines."""
+    """Render as for a stream that is no terminal, without spaces at the ends of lines."""
     import io
 
     stream = io.StringIO()
@@ -41,7 +41,7 @@ def as_text(shown: RenderableType, width: int = _UNBOUND) -> str:
 def table(
     heads: Sequence[str], rows: Iterable[Sequence[Any]], *, texts: int = 1, notes: bool = False
 ) -> Table:
-    """A table without lines: names on the left, numbers on the right.
+    """Draw a table without lines: names on the left, numbers on the right.
 
     Args:
         heads: Of the columns; none is shown if all are empty.
@@ -65,7 +65,7 @@ def table(
 
 
 def api_calls(count: int) -> str:
-    """So many API calls."""
+    """Write a number of API calls."""
     return f"{count:,} API call{'' if count == 1 else 's'}"
 
 
@@ -76,14 +76,14 @@ def calls_left(calls: CallFacts) -> str:
 
 
 def shown(value: Any) -> Any:
-    """A cell: a number with separators, a dash for what is not known."""
+    """Format a cell: a number with separators, a dash for what is not known."""
     if value is None:
         return "-"
     return f"{value:,}" if isinstance(value, int) else value
 
 
 def paragraphs(*parts: RenderableType | None) -> Group:
-    """Some things below each other, an empty line between each two."""
+    """Stack parts, an empty line between each two."""
     from rich.console import Group
     from rich.text import Text
 

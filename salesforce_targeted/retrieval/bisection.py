@@ -1,10 +1,10 @@
-"""Which of many items make a call fail that asks for all of them, in the fewest calls.
+"""Find which of many items make a call fail that asks for all of them, in the fewest calls.
 
 Rules.
 - A call asks about several parts at once, and each part answers or fails for itself. Where all but
   one part of a failing whole answered, the last one is known to fail without being asked.
-- What lies beside a failing part is not asked about until the end, and then all at once.
-- Nobody is blamed by deduction: each culprit is asked about by itself, in that same last call.
+- What lies next to a failing part is not asked about until the end, and then all at once.
+- None is blamed by deduction: each one that fails is asked about alone, in that last call.
 
 So with five parts to a call, one culprit among 2,000 is found in six calls, which answer for the
 other 1,999 as well; k culprits take at most k times that. (Halving would take log2(2000) + 1 = 12.)
@@ -59,11 +59,11 @@ def find_failing(
 
     suspects: list[Part] = [items]
     deduced: list[Part] = []
-    beside: list[Part] = []
-    while suspects or deduced or beside:
+    neighbours: list[Part] = []
+    while suspects or deduced or neighbours:
         if not suspects:
-            left = [*deduced, *join(beside)]
-            deduced, beside = [], []
+            left = [*deduced, *join(neighbours)]
+            deduced, neighbours = [], []
             suspects = [part for part in failing(left) if len(part) > 1]
             continue
         some = suspects.pop()
@@ -74,7 +74,7 @@ def find_failing(
         failed = failing(asked)
         suspects += [part for part in failed if len(part) > 1] if failed else [last]
         if failed:
-            beside.append(last)
+            neighbours.append(last)
     return found
 
 

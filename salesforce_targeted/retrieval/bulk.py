@@ -75,7 +75,7 @@ def by_bulk(
 
 
 def _first_of_each(ids: pa.ChunkedArray, wanted: pa.Array) -> pa.ChunkedArray:
-    """Which rows are of wanted ids, and the first with theirs."""
+    """Mark the rows that are of wanted ids, and the first with theirs."""
     chosen = pc.is_in(ids, value_set=wanted)
     if pc.count_distinct(ids).as_py() < len(ids):
         rows = pa.table({"id": ids, "row": range(len(ids))})

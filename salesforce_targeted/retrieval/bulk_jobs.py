@@ -1,6 +1,6 @@
 """Bulk jobs under way, kept on disk: the next run reads the job that a killed one left.
 
-Nobody deletes it: that would take a DELETE, which never leaves this library; Salesforce itself
+It is not deleted: that would take a DELETE, which never leaves this library; Salesforce itself
 drops a job and its results after seven days. A job is gone on with for as long as a row may come
 late anyhow: after that it would show the org as it was, and a new one is made.
 
@@ -27,7 +27,7 @@ class BulkJobs:
         self._org = org
 
     def resumable(self, statement: str) -> str | None:
-        """The id of a job that an earlier run made for the same statement a short while ago."""
+        """Return the id of a job that an earlier run made for the same statement shortly before."""
         found = self._read().get(self._key(statement))
         if found is None or not 0 <= time.time() - found["created"] < _FRESH_SECONDS:
             return None

@@ -38,7 +38,7 @@ ATTEMPTS = 2
 
 
 class PartialReader(Protocol):
-    """How some fields of some ids are asked for: several parts at once, each answered for itself.
+    """Read some fields of some ids: several parts at once, each with a response of its own.
 
     Attributes:
         hopeless_calls: So many calls without any row say that no record is to blame.
@@ -69,7 +69,7 @@ class Isolation:
         self._one_at_a_time = threading.Lock()
 
     def answers(self, ids: Sequence[str], without: Fields, error: SalesforceError) -> list[Answer]:
-        """What can be read, and what is rejected.
+        """Return what can be read, and what is rejected.
 
         Args:
             ids: At most ``limits.ids_per_collection``.
@@ -99,7 +99,7 @@ class Isolation:
         return [self.noted(answer, search.unreadable) for answer in [*search.answers, *rescued]]
 
     def noted(self, answer: Answer, without: Fields) -> Answer:
-        """An answer whose batch says which fields its rows were read without."""
+        """Note in an answer's batch which fields its rows were read without."""
         answer[0].rejected += [
             Rejected(self.columns.object_name, EVERY_RECORD, name, str(why), "")
             for name, why in without.items()
@@ -113,7 +113,7 @@ class _NobodyAnswersError(Exception):
 
 @dataclass(slots=True)
 class _Search:
-    """Which ids can't be read, and the answers about the others."""
+    """Find which ids can't be read, and keep the rows of the others."""
 
     client: SalesforceClient
     columns: Columns
@@ -138,12 +138,12 @@ class _Search:
             return find_failing(self.ids, self._ask, width, self.asking.join)
 
     def answers_whole(self) -> bool:
-        """Whether all of the ids can be read at once, without the fields that can't."""
+        """Return whether all of the ids can be read at once, without the fields that can't."""
         return self._ask([self.ids]) == [None]
 
     @property
     def _fields(self) -> list[str]:
-        """What is asked of every record."""
+        """List the fields that are asked of every record."""
         return [name for name in self.columns.fields if name not in self.unreadable]
 
     def _ask(self, parts: Sequence[Sequence[str]]) -> list[SalesforceError | None]:
@@ -174,7 +174,7 @@ class _Search:
         return {name: why for (name, why), same in zip(bad, failures, strict=True) if same}
 
     def readable_part_of(self, id_: str, why: SalesforceError) -> Answer:
-        """A bad record's row without its bad fields; no row if nothing of it can be read."""
+        """Read a bad record without its bad fields; no row if nothing of it can be read."""
         record = _Record(self.client, self.columns, self.asking, id_)
         bad = record.bad_fields(self._fields)
         batch = from_records([record.values] if record.values else [], self.columns)
@@ -189,7 +189,7 @@ class _Search:
 
 @dataclass(slots=True)
 class _Record:
-    """What can be read of one record, by API name: nothing if it is absent or all of it is bad."""
+    """Hold what can be read of one record, by API name: nothing if absent or all of it is bad."""
 
     client: SalesforceClient
     columns: Columns
@@ -199,7 +199,7 @@ class _Record:
     absent: bool = False
 
     def bad_fields(self, names: Sequence[str]) -> list[tuple[str, SalesforceError]]:
-        """The fields that it can't be read with; none if it can't be read at all."""
+        """Find the fields that it can't be read with; none if it can't be read at all."""
         names = [name for name in names if name != self.columns.key.field]
         try:
             return find_failing(names, self._ask_first, self.client.limits.composite_queries)

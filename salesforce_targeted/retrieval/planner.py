@@ -21,7 +21,7 @@ from salesforce_targeted.settings import Api
 
 # Ids quoted and separated in a statement: '003…',
 _SOQL_CHARS_PER_ID = 21
-# What a value takes beside its field's name, in JSON and in CSV: measured on demo records.
+# What a value takes besides its field's name, in JSON and in CSV: measured on demo records.
 _JSON_CHARS_PER_VALUE, _CSV_CHARS_PER_VALUE = 12, 9
 # Ways that differ by less than this are equally quick.
 _SAME_SECONDS = 1.0
@@ -33,7 +33,7 @@ _REST = ("query", "query_more", "query_all", "collections")
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """What one way would cost: billed calls, rows and bytes that Salesforce sends, seconds."""
+    """Hold what one Api would cost: billed calls, rows and bytes that Salesforce sends, seconds."""
 
     calls: int
     rows: int
@@ -43,7 +43,7 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """How long things take at the org, in seconds; the defaults are a modest org's.
+    """Hold how long things take at the org, in seconds; the defaults are a modest org's.
 
     Attributes:
         per_call: From sending a question to the first byte of its answer.
@@ -63,7 +63,7 @@ class Latency:
     calls_in_flight: int = 8
 
     def measured(self, timings: Mapping[str, tuple[int, float, int]]) -> Latency:
-        """The model with REST as quick as a client has found it.
+        """Return the model with REST as quick as a client has found it.
 
         Args:
             timings: Kind of call to (calls, seconds, rows), as the client keeps them.
@@ -87,7 +87,7 @@ class Plan:
         bulk_by_ids: Whether Bulk asks for lists of ids, instead of reading the whole object.
         job_seconds: How long one Bulk job will probably take until it is complete.
         other_bulk: What Bulk's other way would cost; None where the object's size is unknown.
-        unforced: What would have been chosen, had nobody forced another.
+        unforced: What would have been chosen, had no other been forced.
     """
 
     api: Api
@@ -104,7 +104,7 @@ class Plan:
         return self.price[self.api].calls
 
     def facts(self) -> dict[str, Any]:
-        """The plan as plain values, for a report."""
+        """Return the plan as plain values, for a report."""
         prices = {api.value: price for api, price in self.price.items()}
         other = "bulk (whole object)" if self.bulk_by_ids else "bulk (by ids)"
         if self.other_bulk is not None:
@@ -125,7 +125,7 @@ class Plan:
 
 
 def ids_per_bulk_job(fields: Sequence[str], limits: Limits = DOCUMENTED) -> int:
-    """How many ids one Bulk job's statement takes; at least one."""
+    """Count the ids that one Bulk job's statement takes; at least one."""
     frame = 100 + sum(len(name) + 2 for name in fields)
     return max(1, (limits.soql_chars - frame) // _SOQL_CHARS_PER_ID)
 
@@ -203,7 +203,7 @@ def _rest(
 def _bulk(
     rows: int, rows_per_job: int, fields: Sequence[str], limits: Limits, latency: Latency
 ) -> Price:
-    """A job is made, asked about once it should be complete, and read by pages."""
+    """Price jobs that are made, asked about once they should be complete, and read by pages."""
     calls, seconds = 0, 0.0
     full, rest = divmod(rows, rows_per_job)
     for jobs, of_job in ((full, rows_per_job), (1 if rest else 0, rest)):
@@ -216,7 +216,7 @@ def _bulk(
 
 
 def calls_of_job(rows: int, limits: Limits = DOCUMENTED) -> int:
-    """Calls for a Bulk job of so many rows: it is made, asked about once, and read by pages."""
+    """Count the calls of a Bulk job: made, asked about once, and read by pages."""
     pages = max(1, ceil(rows / limits.bulk_rows_per_page))
     # More than one are read side by side, and five at a time are named by a call of its own.
     named = ceil(pages / limits.bulk_result_pages) if pages > 1 else 0

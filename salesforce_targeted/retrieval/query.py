@@ -62,7 +62,7 @@ def _queried(collecting: CollectionsReader, ids: Sequence[str]) -> list[Answer]:
 def shown_by_query_all(
     client: SalesforceClient, ids: Sequence[str], columns: Columns
 ) -> tuple[dict[str, Record], list[Rejected]]:
-    """Records by id as ``queryAll`` shows them: live, archived, in the recycle bin, merged.
+    """Read records by id as ``queryAll`` shows them: live, archived, in the recycle bin, merged.
 
     Returns:
         The records, and those that make the call fail.

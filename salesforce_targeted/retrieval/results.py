@@ -1,9 +1,8 @@
-"""What comes of ids that were asked for: rows, those that are gone and why, what was rejected."""
+"""Hold what comes of ids that were asked for: rows, what is gone and why, what was rejected."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
 
 from salesforce_targeted.arrow.batch import Batch
 
@@ -45,13 +44,3 @@ class Retrieved:
 
     def __len__(self) -> int:
         return len(self.batch)
-
-
-@dataclass(slots=True)
-class Refreshed:
-    """What became of the ids, for whoever keeps the books about them."""
-
-    gone: dict[str, Gone] = field(default_factory=dict)
-    rejected: set[str] = field(default_factory=set)
-    archived: list[str] = field(default_factory=list)
-    newest: datetime | None = None

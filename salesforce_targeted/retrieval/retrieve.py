@@ -46,7 +46,7 @@ def retrieve(
     Args:
         ids: 18-character ids of one object, as an array of ``id_set``.
         jobs: Where Bulk jobs are remembered until they have been read.
-        otherwise: Plans anew for what a failed Bulk job left. None: its error is raised.
+        otherwise: Plans again for what a failed Bulk job left. None: its error is raised.
 
     Yields:
         Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def by_collections(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
-    """A call for each 2,000 ids, several in flight; answers in the order of the ids."""
+    """Send a call for each 2,000 ids, several in flight; yield in the order of the ids."""
     collecting = CollectionsReader(client, columns)
     batches = in_batches(Texts(ids), client.limits.ids_per_collection)
     for answers in map_in_order(collecting.answers, batches, client.max_in_flight):
@@ -33,7 +33,7 @@ def by_collections(client: SalesforceClient, ids: pa.Array, columns: Columns) ->
 
 
 def by_composite(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
-    """Collections, five to a billed call; one to a call where the org refuses ``composite``."""
+    """Send five to a billed call; one to a call where the org refuses ``composite``."""
     size, together = client.limits.ids_per_collection, client.limits.composite_queries
     collecting = CollectionsReader(client, columns)
     batches = in_batches(Texts(ids), size * together)
@@ -92,12 +92,12 @@ class CollectionsReader:
         return answers
 
     def readable(self) -> tuple[list[str], Fields]:
-        """The fields to ask for, and those known not to be readable of any record."""
+        """Return the fields to ask for, and those known not to be readable of any record."""
         without = self.isolation.unreadable
         return [name for name in self.columns.fields if name not in without], without
 
     def _request(self, ids: Sequence[str]) -> tuple[models.Request, list[str], Fields]:
-        """A request, its ids, and the fields that it leaves out."""
+        """Return a request, its ids, and the fields that it leaves out."""
         fields, without = self.readable()
         return *self.client.collection_request(self.columns.object_name, ids, fields), without
 

@@ -27,7 +27,7 @@ from salesforce_targeted.target import CONTACT
 
 @dataclass(slots=True)
 class Findings:
-    """What the destination holds after a run.
+    """Hold what the destination holds after a run.
 
     Attributes:
         unexplained: Relation ids whose task or contact is not held and has no reason.
@@ -56,7 +56,7 @@ def reconcile(
     """Check the promises of a run that looked at everything.
 
     Args:
-        statistics: Name to SQL condition over the records' table, beside the built-in ones.
+        statistics: Name to SQL condition over the records' table, besides the built-in ones.
     """
     found = Findings(
         relations_held=held.count(RELATIONS, "removed_at IS NULL"),
@@ -101,7 +101,7 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
 
 
 def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
-    """Counts over the records; one whose column does not exist is left out with a warning."""
+    """Count over the records; a count whose column does not exist is left out with a warning."""
     table, life_table = ledger.target.table, ledger.target.life_table
     found = {"total": held.count(table)}
     if held.name("Email") in held.column_hints(table):
@@ -121,7 +121,7 @@ def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> d
 
 
 def finished(facts: RunFacts, found: Findings) -> RunFacts:
-    """The run's facts with what the destination says."""
+    """Complete the run's facts with what the destination says."""
     facts["relations"]["held"] = found.relations_held
     facts["contacts"]["held"] = found.contacts_held
     facts["closure"]["relations_explained_pct"] = found.explained_pct

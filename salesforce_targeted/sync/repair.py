@@ -40,7 +40,7 @@ def repair(
     """
     with HeldTables.of(pipeline) as held:
         for table, ids in facts["to_forget"].items():
-            held.forget(table, held.name(settings.id_column), ids)
+            held.clear_row_hashes(table, held.name(settings.id_column), ids)
     ledger = Ledger()
     source = salesforce_targeted(credentials, scope=Scope(full=True), ledger=ledger, **given)
     outcome = sync(pipeline, source, ledger, id_column=settings.id_column)

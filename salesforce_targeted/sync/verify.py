@@ -1,8 +1,8 @@
 """``--verify``: compare what is held with the org, id by id and cell by cell, without writing.
 
 Drift is named by cause: ``missing`` (the org shows it, it is not held), ``extra`` (held as live,
-the org does not show it), ``stale`` (the org moved on), ``altered`` (somebody changed a held cell),
-``type`` (a column that is no longer of the type that we load).
+the org does not show it), ``stale`` (the org moved on), ``altered`` (a held cell was changed in
+the database), ``type`` (a column that is no longer of the type that we load).
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from salesforce_targeted.arrow.batch import add_row_hash
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
-from salesforce_targeted.destination.comparison import kept
+from salesforce_targeted.destination.comparison import with_hidden_columns, with_unread_values
 from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
-from salesforce_targeted.extract.discovery import discovered
-from salesforce_targeted.extract.record_refresh import named_users, plan_of
+from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.record_refresh import plan_of
+from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import pages
@@ -73,7 +74,7 @@ class VerifyFacts(TypedDict):
 
 @dataclass(slots=True)
 class Drift:
-    """What differs.
+    """Hold what differs.
 
     Attributes:
         found: (table, cause) to the ids concerned; for ``type`` to the columns.
@@ -133,12 +134,12 @@ def verify(run: Run) -> VerifyFacts:
     drift = Drift()
     _check_types(run, drift)
     if run.holds_relations:
-        counts = _relations(run, drift)
-        _objects(run, drift, run.target.table, run.named_contacts.ids)
-        _objects(run, drift, TASKS, run.named_tasks.ids)
-        _objects(run, drift, USERS, id_array(run.named_users))
+        counts, tasks, users = _relations(run, drift)
+        users |= _objects(run, drift, run.target.table, counts.ids)
+        users |= _objects(run, drift, TASKS, tasks)
+        _objects(run, drift, USERS, id_array(users))
     else:
-        counts = discovered(run)
+        counts = discover(run)
         _objects(run, drift, run.target.table, counts.ids)
     _lives(run, drift, counts)
     return {
@@ -157,7 +158,7 @@ def verify(run: Run) -> VerifyFacts:
 
 
 def _check_types(run: Run, drift: Drift) -> None:
-    """Columns that somebody altered in the database, against the types that dlt knows of."""
+    """Compare the types of columns with those that dlt knows of."""
     with run.held.pipeline.destination_client() as client:
         others = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
         for table in (run.target.table, *others):
@@ -171,44 +172,48 @@ def _check_types(run: Run, drift: Drift) -> None:
             drift.note(table, TYPE, wrong)
 
 
-def _relations(run: Run, drift: Drift) -> IdCounts:
-    """Compare the relations; returns how many the org shows for each contact."""
+def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
+    """Compare the relations.
+
+    Returns:
+        How many the org shows for each contact; the tasks and the users that they name.
+    """
     columns = run.columns(RELATIONS)
-    counts, seen = Counting(), IdSet()
-    floor = run.settings.since if run.filters_by_stamp else None
-    for batch in pages.read(run.client, run.junction, columns, since=floor):
-        rows = kept(run.held, RELATIONS, columns, batch)
+    counts, seen, tasks, users = Counting(), IdSet(), IdSet(), set[str]()
+    floor = run.settings.since if run.org.filters_by_stamp else None
+    for batch in pages.read(run.client, run.org.junction, columns, since=floor):
+        rows = with_unread_values(run.held, RELATIONS, columns, batch)
         seen.update(one.record_id for one in batch.rejected if not one.field)
         _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
         seen.add(rows.column(columns.key.name))
         who = rows.column("RelationId")
-        counts.add(who.filter(pc.starts_with(who, run.key_prefix)))
-        run.named_tasks.add(rows.column("TaskId"))
-        run.named_users.update(named_users(rows, columns))
-    found = counts.counts()
-    run.named_contacts.add(found.ids)
+        counts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
+        tasks.add(rows.column("TaskId"))
+        users.update(named_users(rows, columns))
     live = run.held.id_array(RELATIONS, columns.key.stored, "removed_at IS NULL")
     drift.note(RELATIONS, EXTRA, minus(live, seen.ids).to_pylist())
-    return found
+    return counts.counts(), tasks.ids, users
 
 
-def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> None:
-    target = run.target
-    if not run.shows(run.object_of(table)):
-        return
+def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
+    """Compare the records of one table; returns the users that they name."""
+    target, users = run.target, set[str]()
+    if not run.org.shows(run.object_of(table)):
+        return users
     columns = run.columns(table)
     held = run.held.id_array(table, columns.key.stored)
     ids = union(held, named)
     if not len(ids):
-        return
+        return users
     plan = plan_of(run, run.object_of(table), columns, len(ids))
     explained = set()
     if table == target.table:
         gone = run.held.ids(target.life_table, target.life_key, "gone_reason IS NOT NULL")
         explained = set(gone)
     for answer in retrieve(run.client, plan, ids, columns):
-        _compare(run, drift, table, columns, kept(run.held, table, columns, answer.batch))
-        run.named_users.update(named_users(answer.batch.table, columns))
+        rows = with_unread_values(run.held, table, columns, answer.batch)
+        _compare(run, drift, table, columns, rows)
+        users.update(named_users(answer.batch.table, columns))
         if table == target.table:
             came = answer.batch.table.column(columns.key.name).to_pylist()
             drift.note(target.life_table, STALE, sorted(explained & set(came)))
@@ -217,6 +222,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> None:
             last = answer.last_rows.table
             known = set(among(union(last.column(columns.key.name)), held).to_pylist())
             _compare(run, drift, table, columns, last, only=known)
+    return users
 
 
 def _compare(
@@ -230,19 +236,20 @@ def _compare(
     only: set[str] | None = None,
 ) -> None:
     """Compare the org's rows with the held ones, by content."""
-    rows = run.held.completed(table, columns, rows)
+    rows = with_hidden_columns(run.held, table, columns, rows)
     wrong = set(drift.found.get((table, TYPE), ()))
     names = [c.name for c in columns.items if c.stored not in wrong]
-    keys = rows.column(columns.key.name).to_pylist()
     if only is not None:
-        keys = [key for key in keys if key in only]
-    wanted = dict(zip(rows.column(columns.key.name).to_pylist(), _hashes(rows, names), strict=True))
+        wanted_ids = pa.array(sorted(only), pa.string())
+        rows = rows.filter(pc.is_in(rows.column(columns.key.name), value_set=wanted_ids))
+    keys = rows.column(columns.key.name).to_pylist()
+    wanted = dict(zip(keys, _hashes(rows, names), strict=True))
     for some in _parts(keys):
         held = run.held.table_of(table, columns, some, but=wrong)
         of_held = held.column(columns.key.name).to_pylist()
         actual = dict(zip(of_held, _hashes(held, names), strict=True))
         stored = dict(zip(of_held, held.column(ROW_HASH).to_pylist(), strict=True))
-        loaded = dict(zip(keys, rows.column(ROW_HASH).to_pylist(), strict=False))
+        loaded = dict(zip(keys, rows.column(ROW_HASH).to_pylist(), strict=True))
         dead = _dead(run, table, columns, live, some)
         drift.compared[table] += len(some)
         drift.note(table, MISSING, [key for key in some if key not in actual or key in dead])
@@ -250,7 +257,7 @@ def _compare(
         if not differing:
             continue
         by_cause: dict[str, list[str]] = {}
-        of_org = {key: row for key, row in zip(keys, rows.to_pylist(), strict=False)}  # noqa: C416
+        of_org = dict(zip(keys, rows.to_pylist(), strict=True))
         of_us = {row[columns.key.name]: row for row in held.to_pylist()}
         for key in differing:
             cause = ALTERED if stored[key] == loaded.get(key) else STALE

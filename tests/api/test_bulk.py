@@ -97,6 +97,29 @@ def test_a_stuck_job_ends_at_the_deadline(client, server, answer, pauses):
     assert client.meter.calls.total < 50
 
 
+@pytest.mark.parametrize(("expected", "deadline"), [(0, 300), (4, 300), (60, 600)])
+def test_a_job_gets_the_time_that_its_size_explains(
+    expected, deadline, client, server, answer, pauses
+):
+    """Ten times as long as expected, and at least some minutes; the caller sees it go on."""
+    server.otherwise = lambda _: answer(body={**JOB, "state": "InProgress"})
+    seen = []
+
+    with pytest.raises(errors.BulkJobError, match=f"still InProgress after {deadline} s"):
+        list(
+            bulk_pages(
+                client,
+                SELECT,
+                expected_seconds=expected,
+                waiting=seen.append,
+                clock=lambda: sum(pauses),
+            )
+        )
+
+    assert len(pauses) == len(seen)
+    assert {"InProgress"} == {job.state for job in seen[1:]}
+
+
 def test_results_that_are_gone(client, server, answer, said):
     """404 on the results: the job is to be run again."""
     server.say(answer(body=JOB), answer(body=DONE), said("not_found"))

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_targeted.api import bulk_readers, errors, models
-from salesforce_targeted.api.errors import TruncatedAnswerError
 from salesforce_targeted.api.models import Response
 from tests.support.responses import answered
 
@@ -61,17 +60,29 @@ def test_the_rest_of_the_pages_elsewhere(done, rest):
     """Pages that are not all, and without an address for the rest, are never taken for all."""
     page = {"resultUrl": "/services/data/v64.0/jobs/query/750R0000000zlh9IAA/results?locator=MQ"}
 
-    with pytest.raises(TruncatedAnswerError):
+    assert (
         bulk_readers.result_pages(
             answered({"resultPages": [page], "done": done, "nextRecordsUrl": rest})
         )
+        is None
+    )
+
+
+@pytest.mark.parametrize("word", ["resultPages", "resultpages", "ResultPages"])
+def test_the_rest_of_the_pages_in_any_spelling(word):
+    """The guide itself writes the word in two ways."""
+    rest = f"/services/data/v64.0/jobs/query/750R0000000zlh9IAA/{word}?locator=MQ"
+    found = bulk_readers.result_pages(
+        answered({"resultPages": [], "done": False, "nextRecordsUrl": rest})
+    )
+
+    assert rest == found.next.path
 
 
 @pytest.mark.parametrize("pages", [None, [{"resultUrl": "https://evil.example/x"}], [1], [{}]])
 def test_result_pages_elsewhere(pages):
-    """An address that is no result page of this org is refused."""
-    with pytest.raises(TruncatedAnswerError):
-        bulk_readers.result_pages(answered({"resultPages": pages, "done": True}))
+    """An address that is no result page of this org is none."""
+    assert bulk_readers.result_pages(answered({"resultPages": pages, "done": True})) is None
 
 
 ROWS = st.lists(

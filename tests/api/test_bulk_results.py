@@ -122,6 +122,40 @@ def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, clie
     assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.meter.calls.by_kind)
 
 
+@pytest.mark.parametrize("after", [0, 1])
+def test_addresses_that_cannot_be_understood(after, client, server, answer):
+    """From there on one page is read after the other, and each of them once."""
+    org, odd = Pages(answer, 7), answer(body={"resultPages": "elsewhere", "done": False})
+    asked = []
+
+    def addresses(heard):
+        if "/resultPages" not in heard.path:
+            return org(heard)
+        asked.append(heard.path)
+        return odd if len(asked) > after else org(heard)
+
+    server.otherwise = addresses
+    found = list(bulk.results_as(client, complete(14), first_id, max_records=2, at_once=3))
+
+    assert [f"{n}-1" for n in range(7)] == found
+    assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls.by_kind)
+
+
+def test_an_address_for_nothing(client, server, answer):
+    """All pages are read when the address of more can't be understood: none of them is read again."""
+    org, odd = Pages(answer, 1), answer(body={"resultPages": "elsewhere"})
+    page = {"resultUrl": f"{BASE}/results?locator=p0&maxRecords=2"}
+    named = answer(body={"resultPages": [page], "done": False,
+                         "nextRecordsUrl": f"{BASE}/resultPages?locator=p1&maxRecords=2"})  # fmt: skip
+    server.otherwise = lambda heard: (
+        org(heard) if "/resultPages" not in heard.path else odd if "p1" in heard.path else named
+    )
+
+    with pytest.raises(errors.TruncatedAnswerError, match="processed 3 records"):
+        list(bulk.results_as(client, complete(3), first_id, max_records=2, at_once=3))
+    assert 1 == client.meter.calls.by_kind["bulk_results"]
+
+
 def test_the_next_page_is_on_its_way_while_one_is_used(client, server, answer):
     """Where pages follow each other, one is read ahead."""
     server.otherwise = Pages(answer, 4)

@@ -145,3 +145,72 @@ def test_record_counts(client, server, answer):
     server.say(answer(body={"sObjects": [{"name": "Contact", "count": 600000}, {"name": "X"}, 1]}))
 
     assert {"Contact": 600000} == client.record_counts(["Contact", "X"])
+
+
+@pytest.mark.parametrize("code", ["INSUFFICIENT_ACCESS", "FUNCTIONALITY_NOT_ENABLED"])
+def test_what_this_user_may_not_see_is_not_known(code, client, server, answer):
+    """A user with least privilege may read records, and not the org's allocations and sizes."""
+    refused = [{"errorCode": code, "message": "insufficient access rights"}]
+    usage = {"Sforce-Limit-Info": "api-usage=18/15000"}
+    server.otherwise = lambda _: answer(403, refused, usage)
+
+    assert client.visible_limits() is None
+    assert {} == client.visible_record_counts(["Contact"])
+    assert 14_982 == client.meter.remaining
+
+
+def test_a_closed_api_is_not_a_hidden_resource(client, server, said):
+    """Without API Enabled nothing works: said, not passed over."""
+    server.otherwise = lambda _: said("api_disabled")
+
+    for read in (client.visible_limits, lambda: client.visible_record_counts(["Contact"])):
+        with pytest.raises(errors.PermissionDeniedError, match="API Enabled"):
+            read()
+
+
+def versions(answer, *served):
+    """Serve the org's list of versions."""
+    return answer(body=[{"version": one, "url": f"/services/data/v{one}"} for one in served])
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_org_that_does_not_serve_the_version(status, tokens, server, answer):
+    """The versions that it serves are named; asked once, for nothing, and only at the start."""
+    missing = [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
+    gone = answer(status, missing if status == 404 else b"")
+    server.say(gone, versions(answer, "31.0", "62.0"))
+    client = SalesforceClient(tokens, api_version="66")
+
+    with pytest.raises(errors.ConfigurationError, match=r"api_version.*31\.0 to 62\.0"):
+        client.describe("Contact")
+    assert ["/services/data/v66.0/sobjects/Contact/describe", "/services/data"] == [
+        heard.path for heard in server.heard
+    ]
+    assert 1 == client.meter.calls.total
+
+
+def test_a_hidden_object_of_an_org_that_serves_the_version(client, server, answer, said):
+    """One look at the start; what is not found is then not found."""
+    server.say(said("not_found"), versions(answer, "64.0"), said("not_found"))
+
+    for _ in range(2):
+        with pytest.raises(errors.NotFoundError):
+            client.describe("Nothing")
+    assert 3 == len(server.heard)
+
+
+def test_no_look_once_something_was_served(client, server, answer, said):
+    """What the org has served once it serves."""
+    server.say(answer(body={"name": "A", "fields": []}), said("not_found"))
+    client.describe("A")
+
+    with pytest.raises(errors.NotFoundError):
+        client.describe("Nothing")
+    assert 2 == len(server.heard)
+
+
+@pytest.mark.parametrize("text", ["", "latest", "6", "64.5", "64.0/../x", "٦٤.0"])
+def test_a_version_that_is_none(text, tokens):
+    """It would stand in every path."""
+    with pytest.raises(errors.ConfigurationError, match="api_version"):
+        SalesforceClient(tokens, api_version=text)

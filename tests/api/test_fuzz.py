@@ -32,7 +32,7 @@ READERS = {
     "json_object": (readers.json_object, dict),
     "page": (readers.page, Page),
     "job": (bulk_readers.job, models.Job),
-    "result_pages": (bulk_readers.result_pages, bulk_readers.ResultPages),
+    "result_pages": (lambda response: bulk_readers.result_pages(response) or models.ResultPages([], None), models.ResultPages),
     "collection": (lambda response: readers.collection(response, 1), list),
     "composite_results": (lambda response: readers.composite_results(response, 1), list),
     "composite_results of any number": (readers.composite_results, list),

@@ -16,7 +16,6 @@ from salesforce_targeted.arrow.id_set import (
     has,
     id_array,
     minus,
-    of_object,
     span,
 )
 from salesforce_targeted.arrow.id_set import union as union_of
@@ -107,14 +106,6 @@ def test_where_a_span_lies(ids: list[str], first: str, last: str) -> None:
     assert (
         sorted({i for i in ids if first <= i <= last}) == array[start : max(start, end)].to_pylist()
     )
-
-
-def test_ids_of_one_object() -> None:
-    """By the three characters at the front, and only there."""
-    ids = id_array(["0030030", "001003", "00q", "00Q1"])
-
-    assert ["0030030"] == of_object(ids, "003").to_pylist()
-    assert ["00Q1"] == of_object(ids, "00Q").to_pylist()
 
 
 def test_an_array_as_texts() -> None:

@@ -85,7 +85,7 @@ def test_a_secret_that_has_expired(
     said = one_paragraph(ended)
 
     assert 1 == ended.code
-    assert "invalid_client: invalid client credentials." in said
+    assert "invalid_client: invalid client credentials (HTTP 400)." in said
     assert "the secret has expired: copy it again" in said
     assert "(client_id, client_secret, login_url)" in said
     assert "last-year" not in ended.out + ended.err

@@ -120,6 +120,18 @@ def test_an_api_that_does_not_answer_this_user(
     assert "-> Ask a Salesforce admin to tick API Enabled" in ended.out
 
 
+def test_a_user_who_may_not_see_the_orgs_allocations(
+    org: DemoOrg, server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With least privilege /limits is refused: signed in, and the calls left are known as well."""
+    environment(monkeypatch, INSTANCE_URL=server.url, ACCESS_TOKEN=server.token)
+    org.faults.add(Fault("limits", "no_access_403", times=9))
+    ended = script("--sign-in")
+
+    assert 0 == ended.code
+    assert "API calls left in the org's day" in ended.out
+
+
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("action", ["no_access_403", "not_found_404", "maintenance_200_html"])
 def test_a_session_of_which_salesforce_does_not_say_whose_it_is(

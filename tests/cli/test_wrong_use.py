@@ -237,4 +237,4 @@ def test_an_org_that_does_not_answer_is_a_failure_said_plainly(
     ended = script("--count")
 
     assert 1 == ended.code
-    assert "the host refuses connections. Try again in some minutes" in ended.err
+    assert "the host refuses connections. Check the address" in ended.err

@@ -301,11 +301,11 @@ def test_every_job_stays_in_progress(org, rest):
 
 @pytest.mark.parametrize("soql", [GROUPED, "SELECT Id FROM TaskWhoRelation"])
 def test_relations_need_view_all_data(org, rest, soql):
-    """Without it their queries are too large; tasks can be read, and the permission is told."""
+    """Without it their queries are too large; tasks can be read, and the org shows the permission as missing."""
     assert 200 == rest.query(soql).status_code
     org.take_view_all_data()
-    told = rest.query("SELECT PermissionsViewAllData FROM UserPermissionAccess").json()
+    shown = rest.query("SELECT PermissionsViewAllData FROM UserPermissionAccess").json()
 
     assert (400, "OPERATION_TOO_LARGE") == refused(rest.query(soql))[:2]
     assert 200 == rest.query("SELECT Id, WhoId FROM Task").status_code
-    assert [False] == [record["PermissionsViewAllData"] for record in told["records"]]
+    assert [False] == [record["PermissionsViewAllData"] for record in shown["records"]]

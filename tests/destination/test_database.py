@@ -122,7 +122,7 @@ def test_a_pooler_that_refuses_startup_options(server: DemoServer, tmp_path: Pat
 
 @contextmanager
 def _refusing(message: str) -> Iterator[int]:
-    """A port that refuses each connection as PgBouncer does.
+    """Serve a port that refuses each connection as PgBouncer does.
 
     Source: PostgreSQL Documentation, "Message Formats" (ErrorResponse).
     """

@@ -19,7 +19,14 @@ from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync.runner import Outcome, sync
 from tests.conftest import BOTH, Synced
-from tests.support.recovery import CONTACTS, at, failed_with, mended, something_happens, tell
+from tests.support.oracles.recovery import (
+    CONTACTS,
+    at,
+    failed_with,
+    mended,
+    something_happens,
+    tell,
+)
 
 pytestmark = pytest.mark.postgres
 ON_POSTGRES = pytest.mark.parametrize("synced", ["postgres"], indirect=True)

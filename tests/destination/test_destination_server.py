@@ -19,7 +19,14 @@ import pytest
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
-from tests.support.recovery import CONTACTS, at, failed_with, mended, something_happens, tell
+from tests.support.oracles.recovery import (
+    CONTACTS,
+    at,
+    failed_with,
+    mended,
+    something_happens,
+    tell,
+)
 from tests.support.script import process, session_of
 
 pytestmark = pytest.mark.postgres

@@ -105,7 +105,7 @@ SAMPLES = [
 
 
 def row_of(error: Exception) -> int | None:
-    """The place of the row whose remedy an error gets."""
+    """Return the place of the row whose remedy an error gets."""
     remedy = message_and_remedy(error)[1]
     code = getattr(error, "pgcode", None)
     source = "SQLSTATE" if code else "PostgreSQL" if isinstance(error, psycopg2.Error) else "DuckDB"

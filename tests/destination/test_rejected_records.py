@@ -6,7 +6,7 @@ from pathlib import Path
 
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.report.html import write
+from salesforce_targeted.report.html.page import write
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
 

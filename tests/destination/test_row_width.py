@@ -22,7 +22,7 @@ TYPES = [
 
 
 def value(kind: pa.DataType, rng: random.Random) -> Any:
-    """A value that PostgreSQL does not compress."""
+    """Return a value that PostgreSQL does not compress."""
     if kind == pa.string():
         length = rng.choice([3, 22, 23, 24, 34, 300])
         return "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=length))

@@ -17,7 +17,7 @@ from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
-from tests.support.oracle import KEYS
+from tests.support.oracles.oracle import KEYS
 from tests.support.story import COUNTED, FULL, Story
 
 ANYTHING = ("task_who_relation", "contact", "task", "user")

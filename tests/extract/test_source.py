@@ -6,7 +6,7 @@ import math
 
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
-from tests.support.held_values import as_held
+from tests.support.oracles.held_values import as_held
 
 
 def assert_same_cells(org: DemoOrg, synced: Synced, table: str, object_name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import BOTH
-from tests.support.oracle import Row
+from tests.support.oracles.oracle import Row
 from tests.support.story import Story
 
 

@@ -10,7 +10,7 @@ import pytest
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
-from tests.support.held_values import as_held
+from tests.support.oracles.held_values import as_held
 from tests.sync.test_verify import look
 
 TABLES = {"sf_contacts": "Contact", "sf_activities": "Task", "sf_users": "User"}

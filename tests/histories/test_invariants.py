@@ -29,7 +29,7 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync.configuration import load_settings
 from tests.conftest import Synced
-from tests.support.oracle import KEYS, HeldTables
+from tests.support.oracles.oracle import KEYS, HeldTables
 from tests.support.org_changes import Happenings
 from tests.support.story import Story
 

@@ -20,10 +20,10 @@ from typing import Any
 
 import pytest
 
-from salesforce_targeted.demo_org.changes.random_changes import EVERYDAY
+from salesforce_targeted.demo_org.changes.random_changes import ADMINISTRATION, EVERYDAY
 from tests.support.moving import UNSTAMPED, MovingStory
-from tests.support.moving_oracle import MovingOracle, Reach
-from tests.support.oracle import HeldTables, Row
+from tests.support.oracles.moving_oracle import MovingOracle, Reach
+from tests.support.oracles.oracle import HeldTables, Row
 
 EXAMPLES = int(os.environ.get("MOVING_EXAMPLES", "0"))
 SHARES = (0.2, 0.5, 1.0)
@@ -41,6 +41,7 @@ MODES: dict[str, dict[str, Any]] = {
     },
     "calls are few": {"how": {"calls_per_run": 12, "reach": Reach.PART}},
     "calls are large": {"small": False},
+    "administration": {"changes": ADMINISTRATION, "how": {"may_fail": True}},
 }  # fmt: skip
 
 
@@ -57,8 +58,10 @@ def history(
         if broken := story.run():
             return [story.text(broken, "the first run, while nothing happens")]
         for number in range(runs):
+            story.happen(seed * 10 + number, changes)
             if broken := story.run_moving(seed * 10 + number, share, changes, **how):
                 return [story.text(broken, f"moving run {number + 1}, {mode}, seed {seed}")]
+        story.org.hidden_objects.clear()
         if broken := story.run_quietly():
             return [story.text(broken, f"the quiet run, {mode}, seed {seed}")]
     return []

@@ -8,8 +8,10 @@ from __future__ import annotations
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.extract.run import ChangedOrgError
+from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
-from tests.support.oracle import OBJECTS, users_named_by
+from tests.support.oracles.oracle import OBJECTS, users_named_by
 from tests.support.story import Story
 
 
@@ -215,12 +217,15 @@ def test_without_shared_activities_the_same_promises_hold(org: DemoOrg, synced: 
 
 
 def test_shared_activities_are_switched_on(org: DemoOrg, synced: Synced) -> None:
-    """Relations of tasks give way to real ones; no contact is lost over it."""
+    """Going over to relations with other ids is asked for; then no contact is lost over it."""
     org.shared_activities = False
     story = Story(org, synced)
     story.run()
     org.shared_activities = True
-    facts = story.run()
+    stopped = synced.run()
+    facts = story.run(Scope(full=True, allow_shrink=True))
 
+    assert isinstance(stopped.error, ChangedOrgError)
+    assert "--allow-shrink" in stopped.facts["error"]
     assert (25, 30, 30) == tuple(facts["relations"][name] for name in ("removed", "new", "held"))
     assert 12 == facts["statistics"]["active"]

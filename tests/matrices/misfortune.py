@@ -29,8 +29,8 @@ from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
 from tests.matrices.calls import Kind
 from tests.support.kills import happen
-from tests.support.oracle import Comparison, HeldTables
-from tests.support.promises import part, whole
+from tests.support.oracles.oracle import Comparison, HeldTables
+from tests.support.oracles.promises import part, whole
 
 FOR_EVER = 10_000
 # A call that fails is tried five times; whoever then falls back asks for each part on its own.

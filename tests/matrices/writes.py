@@ -1,6 +1,6 @@
 """Every write that simple-salesforce can send: recorded once, then refused at our door one by one.
 
-The attempts and the disguises in which each is tried are those of tests/api/test_writes_refused.py.
+The attempts and the disguises in which each is tried are those of tests/api/security/test_writes_refused.py.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ connections  made to the org meanwhile: none"""
 def findings(tell: Callable[[str], None]) -> Findings:
     """Try them all."""
     from salesforce_targeted.api.errors import ReadOnlyError
-    from tests.api.test_writes_refused import disguises, recordings, watched_door
+    from tests.api.security.test_writes_refused import disguises, recordings, watched_door
 
     counts: dict[str, dict[str, int]] = {}
     broken: list[str] = []

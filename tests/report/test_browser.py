@@ -12,7 +12,7 @@ import pytest
 
 from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report.html.dataset_facts import Answers, PastRun, TableFacts
+from salesforce_targeted.report.html.dataset_facts import DatasetFacts, PastRun, TableFacts
 from salesforce_targeted.report.html.page import page
 from tests.support.browser import NEEDS_CHROMIUM, PHONE, SCREENS, Browser, Screen, chromium
 from tests.support.script import process
@@ -119,21 +119,21 @@ def hostile_facts() -> dict[str, object]:
     }
 
 
-def hostile_answers() -> Answers:
+def hostile_answers() -> DatasetFacts:
     """Tables whose every value means harm."""
     field = "f" * 200
     ran = PastRun(
         HOSTILE, datetime(2026, 11, 20, 12, tzinfo=UTC), HOSTILE, HOSTILE,
         None, None, None, None, None, None, None, HOSTILE + "e" * LONGEST,
     )  # fmt: skip
-    return Answers(
+    return DatasetFacts(
         place=HOSTILE,
         org=HOSTILE * 10,
         stages={HOSTILE: 3, "active": 4},
         weeks=[(date(2026, 11, 16), 1)],
         tables=[TableFacts("t" * 100, 3, None, 1, 1, (field, HOSTILE), (field,))],
         runs=[ran],
-        unanswered=[HOSTILE + "u" * LONGEST],
+        failures=[HOSTILE + "u" * LONGEST],
     )
 
 

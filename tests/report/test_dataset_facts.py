@@ -13,12 +13,12 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report.html.dataset_facts import answers, weeks
+from salesforce_targeted.report.html.dataset_facts import read_dataset, weeks
 from salesforce_targeted.report.html.page import write
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.sync.runner import verified
 from tests.conftest import BOTH, Synced
-from tests.support.pages import asked, facts, shown
+from tests.support.pages import dataset_of, facts, shown
 
 
 def test_weeks_have_no_gap() -> None:
@@ -33,7 +33,7 @@ def test_weeks_have_no_gap() -> None:
 
 
 @BOTH
-def test_the_tables_are_asked(org: DemoOrg, synced: Synced) -> None:
+def test_the_tables_are_read(org: DemoOrg, synced: Synced) -> None:
     """Life stages, weeks, stamps, filled fields and runs are those that are held."""
     first = synced.ok()
     left, deleted = org.active_ids()[:2]
@@ -42,7 +42,7 @@ def test_the_tables_are_asked(org: DemoOrg, synced: Synced) -> None:
             org.remove_relation(id_)
     org.delete_contact(deleted)
     facts = synced.ok()
-    found = asked(synced, facts)
+    found = dataset_of(synced, facts)
     contacts = synced.rows("sf_contacts")
     relations = synced.rows("sf_taskwhorelations", where="removed_at IS NULL")
     of = {one.table: one for one in found.tables}
@@ -64,14 +64,14 @@ def test_the_tables_are_asked(org: DemoOrg, synced: Synced) -> None:
     assert [facts["started_at"], first["started_at"]] == [
         run.started_at for run in found.runs or ()
     ]
-    assert (None, 0, []) == (found.verified, found.rejected, found.unanswered)
+    assert (None, 0, []) == (found.verified, found.rejected, found.failures)
 
 
 def test_a_hidden_field_is_hidden_in_its_table_alone(org: DemoOrg, synced: Synced) -> None:
     """A field that describe no longer shows keeps its values, and is not one that is described."""
-    before = asked(synced, synced.ok())
+    before = dataset_of(synced, synced.ok())
     org.hide_field("Contact", "Phone")
-    after = asked(synced, synced.ok())
+    after = dataset_of(synced, synced.ok())
     was, is_ = ({of.table: of for of in found.tables} for found in (before, after))
 
     assert [()] * 4 == [of.hidden for of in was.values()]
@@ -84,11 +84,11 @@ def test_a_hidden_field_is_hidden_in_its_table_alone(org: DemoOrg, synced: Synce
 def test_the_last_verification(org: DemoOrg, synced: Synced, client: Any) -> None:
     """What ``sf_sync_runs`` holds of --verify is shown; where it holds nothing, how to get it."""
     run_facts = synced.ok()
-    unknown = shown(run_facts, asked(synced, run_facts))
+    unknown = shown(run_facts, dataset_of(synced, run_facts))
     changed = org.active_ids()[0]
     synced.sql(f"UPDATE sf_contacts SET last_name = 'x' WHERE id = '{changed}'")
     verified(synced.pipeline, Run(client, Settings(), Scope(), Ledger(), synced.pipeline))
-    found = asked(synced, run_facts)
+    found = dataset_of(synced, run_facts)
     text = shown(run_facts, found)
 
     assert "targeted_contacts.py --verify compares what is held with the org" in unknown
@@ -107,20 +107,20 @@ def test_a_question_that_fails_costs_its_own_part(synced: Synced) -> None:
     synced.sql("ALTER TABLE sf_users DROP COLUMN username")
     synced.sql("DROP TABLE sf_active_contacts")
     synced.sql("UPDATE sf_sync_runs SET mode = 'verify', report = 'no JSON'")
-    found = asked(synced, run_facts)
+    found = dataset_of(synced, run_facts)
     text = shown(run_facts, found)
 
     assert {"sf_contacts", "sf_taskwhorelations", "sf_activities"} == {
         of.table for of in found.tables
     }
     assert ["sf_users: The destination (duckdb) refused", "Drift: Expecting value"] == [
-        said[: said.index(":", 20)] for said in found.unanswered
+        said[: said.index(":", 20)] for said in found.failures
     ]
     assert "Left out of this page sf_users:" in text
     assert {} == found.stages
 
 
-def test_a_database_that_is_away_is_asked_once(tmp_path: Path) -> None:
+def test_a_database_that_is_away_is_tried_once(tmp_path: Path) -> None:
     """A run that failed for it gets its page, which says what is missing and why."""
     away = dlt.destinations.postgres("postgresql://u:top_secret@127.0.0.1:1/nowhere")
     pipeline = dlt.pipeline("away", destination=away, dataset_name="d", pipelines_dir=str(tmp_path))
@@ -130,7 +130,7 @@ def test_a_database_that_is_away_is_asked_once(tmp_path: Path) -> None:
     text = written.read_text("utf-8")
 
     assert 1 == text.count("The destination (postgres) refused")
-    assert 4 <= text.count("The database did not say")
+    assert 4 <= text.count("The database could not be read")
     assert "top_secret" not in text
     assert time.monotonic() - began < 20
 
@@ -142,9 +142,9 @@ def test_nothing_is_held_yet(tmp_path: Path) -> None:
         "new", destination=nowhere, dataset_name="d", pipelines_dir=str(tmp_path)
     )
     with HeldTables.of(pipeline) as held:
-        found = answers(held, facts())
+        found = read_dataset(held, facts())
     text = shown(facts(), found)
 
-    assert [] == found.unanswered
+    assert [] == found.failures
     assert "No table is held yet." in text
     assert "No run is recorded yet." in text

@@ -12,7 +12,7 @@ from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report.html.dataset_facts import Answers, TableFacts
+from salesforce_targeted.report.html.dataset_facts import DatasetFacts, TableFacts
 from salesforce_targeted.report.html.page import page, write
 from salesforce_targeted.report.html.svg import available
 from tests.conftest import Synced
@@ -25,7 +25,7 @@ def test_the_headline_comes_first() -> None:
     ledger.calls.by_kind.update(query=3, collections=1)
     found = facts(ledger)
     found["contacts"]["held"], found["relations"]["held"] = 1_818, 2_385
-    text = shown(found, Answers(stages={"active": 1_800, "left": 18}))
+    text = shown(found, DatasetFacts(stages={"active": 1_800, "left": 18}))
     head = text[: text.index("Relations per week")]
 
     assert text.startswith("Targeted contact sync done 2026-11-20 12:00:00 UTC, incremental, 2.0 s")
@@ -52,7 +52,7 @@ def test_a_failed_run_says_why_first() -> None:
 
 def test_where_all_is_well_nothing_needs_attention() -> None:
     """No heading without anything below it."""
-    assert "What needs attention" not in shown(facts(), Answers(stages={}, weeks=[], runs=[]))
+    assert "What needs attention" not in shown(facts(), DatasetFacts(stages={}, weeks=[], runs=[]))
 
 
 def test_rejected_rows_by_reason() -> None:
@@ -61,7 +61,7 @@ def test_rejected_rows_by_reason() -> None:
     for n in range(70):
         ledger.reject(Rejected("Contact", f"003{n:03}", "Birthdate", "not a date", SECRET))
     ledger.reject(Rejected("Task", "00T", "", "gone <away>", SECRET))
-    text = shown(facts(ledger), Answers(rejected=71))
+    text = shown(facts(ledger), DatasetFacts(rejected=71))
 
     assert "Contact.Birthdate · 70 not a date 003000 , 003001" in text
     assert "003049 and 20 more" in text
@@ -73,7 +73,7 @@ def test_rejected_rows_by_reason() -> None:
 
 def test_a_page_about_leads() -> None:
     """What the run is about has its own name on the page."""
-    text = shown({**facts(), "object": "Lead"}, Answers(stages={"active": 1}))
+    text = shown({**facts(), "object": "Lead"}, DatasetFacts(stages={"active": 1}))
 
     assert text.startswith("Targeted Lead sync done")
     assert "Lead records by life stage" in text
@@ -83,7 +83,7 @@ def test_a_page_about_leads() -> None:
 
 def test_without_matplotlib_the_numbers_are_open() -> None:
     """No plot, and no click to see the numbers; the page says what would draw them."""
-    found = Answers(stages={"active": 817}, weeks=[(date(2026, 11, 16), 3)], runs=[])
+    found = DatasetFacts(stages={"active": 817}, weeks=[(date(2026, 11, 16), 3)], runs=[])
     with_plots = page(facts(), found, drawn=True)
     without = page(facts(), found, drawn=False)
 
@@ -165,7 +165,7 @@ print(available())
 def test_coverage_counts_what_is_described() -> None:
     """Filled, never filled and hidden fields, each in its column, and named."""
     of = TableFacts("sf_contacts", 3, STARTED, 4, 3, ("Fax", "Title"), ("Phone",))
-    text = shown(facts(), Answers(tables=[of]))
+    text = shown(facts(), DatasetFacts(tables=[of]))
 
     assert "Described Filled Never filled Hidden sf_contacts 9 7 2 1" in text
     assert "sf_contacts: 2 never filled Fax, Title" in text

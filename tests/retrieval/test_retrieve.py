@@ -19,7 +19,7 @@ from salesforce_targeted.retrieval import retrieve as retrieval
 from salesforce_targeted.retrieval.planner import cheapest, ids_per_bulk_job
 from salesforce_targeted.settings import Api
 from tests.support.fields import normalize
-from tests.support.held_values import as_held
+from tests.support.oracles.held_values import as_held
 from tests.support.retrieval import (
     BOTH_LIMITS,
     BULK_SCAN,

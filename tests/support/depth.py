@@ -50,5 +50,6 @@ def mark_repetitions(items: Sequence[pytest.Item]) -> None:
 
 
 def _indices(item: pytest.Item) -> Case:
-    indices: dict[str, int] = item.callspec.indices  # type: ignore[attr-defined]
+    # A test without parameters is a case by itself.
+    indices: dict[str, int] = getattr(getattr(item, "callspec", None), "indices", {})
     return tuple(sorted(indices.items()))

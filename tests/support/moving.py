@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,13 @@ import dlt
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg, serve
-from salesforce_targeted.demo_org.changes.random_changes import EVERYDAY
+from salesforce_targeted.demo_org.changes.random_changes import CHANGES, EVERYDAY
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync.configuration import load_settings
 from tests.conftest import Synced
-from tests.support.moving_oracle import MovingOracle, Reach
-from tests.support.oracle import Comparison, HeldTables, Shown
-from tests.support.promises import counts_hide, whole
+from tests.support.oracles.moving_oracle import MovingOracle, Reach
+from tests.support.oracles.oracle import Comparison, HeldTables, Shown
+from tests.support.oracles.promises import counts_hide, whole
 
 # What one call takes, so small that the tiny org is a large one: many calls, many pages.
 SMALL = replace(DOCUMENTED, rows_per_query_page=6, groups_per_query=6, ids_per_collection=6)
@@ -68,8 +69,17 @@ class MovingStory:
         self.synced.pipeline.deactivate()
         self.server.close()
 
-    def run(self, *, reach: Reach = Reach.ALL, full: bool = False, **options: Any) -> list[str]:
-        """Run once, with whatever waits in ``org.moves``; what the run broke."""
+    def run(
+        self, *, reach: Reach = Reach.ALL, full: bool = False, may_fail: bool = False,
+        strict: bool = False, **options: Any,
+    ) -> list[str]:  # fmt: skip
+        """Run once, with whatever waits in ``org.moves``; what the run broke.
+
+        Args:
+            may_fail: Whether the run may fail, which is right where a permission was lost; what
+                is held must be true all the same.
+            strict: As in :meth:`run_quietly`.
+        """
         before, start = HeldTables.read(self.synced.pipeline), self.org.instant()
         self.org.reset_calls()
         scope = Scope(limits=self.limits, full=full)
@@ -77,17 +87,36 @@ class MovingStory:
         self.org.moves.stop()
         self.calls = self.org.billed
         end = self.org.instant()
-        oracle = MovingOracle(self.org, self.synced.pipeline, start, end, before, reach)
+        if outcome.error is not None and may_fail:
+            reach = Reach.PART
+        counted = self.limits is SMALL and not full and not strict
+        oracle = MovingOracle(
+            self.org, self.synced.pipeline, start, end, before, reach, counted=counted
+        )
         broken = oracle.broken()
-        if outcome.error is not None and outcome.facts["status"] != "partial":
+        if outcome.error is not None and not may_fail and outcome.facts["status"] != "partial":
             broken.insert(0, f"the run failed: {outcome.facts['error']}")
         return broken + self._unknown()
 
+    def happen(self, seed: int, changes: Iterable[str], times: int = 5) -> None:
+        """Let things happen between two runs: the next run must hold what they left."""
+        rng, names = random.Random(seed), tuple(changes)
+        for _ in range(times):
+            sentence = CHANGES[rng.choice(names)](self.org, rng)
+            self.org.moves.log += [f"between two runs: {sentence}"] if sentence else []
+
     def run_moving(
-        self, seed: int, share: float, changes: Iterable[str] = EVERYDAY, **how: Any
-    ) -> list[str]:
+        self, seed: int, share: float, changes: Iterable[str] = EVERYDAY,
+        seconds_per_call: float = 1.0, **how: Any,
+    ) -> list[str]:  # fmt: skip
         """Run once while things happen at random; what the run broke."""
-        self.org.moves.at_random(seed, share, tuple(changes), within_composites=bool(seed % 2))
+        self.org.moves.at_random(
+            seed,
+            share,
+            tuple(changes),
+            within_composites=bool(seed % 2),
+            seconds_per_call=seconds_per_call,
+        )
         return self.run(**how)
 
     def run_quietly(self, *, strict: bool = False) -> list[str]:
@@ -113,7 +142,7 @@ class MovingStory:
         return [one for one in broken if not one.endswith(merged)] + self._unknown()
 
     def text(self, broken: list[str], heading: str) -> str:
-        """A failure's text: what broke, then what happened."""
+        """Return a failure's text: what broke, then what happened."""
         happened = "\n".join(self.org.moves.log[-60:])
         return f"{heading}:\n" + "\n".join(broken[:20]) + f"\n--- what happened\n{happened}"
 

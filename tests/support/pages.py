@@ -9,7 +9,7 @@ from typing import Any
 
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report.html.dataset_facts import Answers, answers
+from salesforce_targeted.report.html.dataset_facts import DatasetFacts, read_dataset
 from salesforce_targeted.report.html.page import page
 from tests.conftest import Synced
 
@@ -22,13 +22,13 @@ def facts(ledger: Ledger | None = None, status: str = "done", **more: Any) -> di
     return {**(ledger or Ledger(started_at=STARTED)).facts(status, 2.0), **more}
 
 
-def shown(facts: dict[str, Any], found: Answers | None = None, *, drawn: bool = False) -> str:
+def shown(facts: dict[str, Any], found: DatasetFacts | None = None, *, drawn: bool = False) -> str:
     """Return the text of a page, without its markup; one space between words."""
-    body = page(facts, found or Answers(), drawn=drawn).partition("<body>")[2]
+    body = page(facts, found or DatasetFacts(), drawn=drawn).partition("<body>")[2]
     return " ".join(unescape(re.sub("<[^>]+>", " ", body)).split())
 
 
-def asked(synced: Synced, facts: dict[str, Any]) -> Answers:
+def dataset_of(synced: Synced, facts: dict[str, Any]) -> DatasetFacts:
     """Return what the page reads of a pipeline's tables."""
     with HeldTables.of(synced.pipeline) as held:
-        return answers(held, facts)
+        return read_dataset(held, facts)

@@ -13,7 +13,7 @@ from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync.runner import sync
 from salesforce_targeted.target import target_of
 from tests.conftest import Synced
-from tests.support.held_values import as_held
+from tests.support.oracles.held_values import as_held
 
 EVENTS = {"object": "Contact", "discovered_by": "EventWhoRelation", "table": "sf_event_contacts"}
 

@@ -10,8 +10,8 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
-from tests.support.oracle import Comparison, HeldTables, Row, Rows, Shown
-from tests.support.promises import counts_hide, must_stop, part, whole
+from tests.support.oracles.oracle import Comparison, HeldTables, Row, Rows, Shown
+from tests.support.oracles.promises import counts_hide, must_stop, part, whole
 
 DEFAULT = Scope()
 FULL = Scope(full=True)

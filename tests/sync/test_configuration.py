@@ -6,20 +6,22 @@ import codecs
 from datetime import UTC, datetime
 from pathlib import Path
 
+import dlt
 import pytest
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.settings import Settings
-from tests.support.recovery import tell
+from salesforce_targeted.sync.configuration import load_settings
+from tests.support.oracles.recovery import tell
 from tests.support.script import DUCKDB_FILE, process, rows, session_of
 
 OURS = "targeted_contacts.sources.salesforce_targeted"
 
 
 def written(folder: Path, name: str, text: str | bytes) -> Path:
-    """A file of dlt's configuration in a folder."""
+    """Write a file of dlt's configuration in a folder."""
     file = folder / ".dlt" / name
     file.parent.mkdir(exist_ok=True)
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -105,3 +107,17 @@ def test_what_is_no_date_is_refused(text: str) -> None:
 def test_dates_are_instants_in_utc(text: str) -> None:
     """ISO 8601, with a zone or without."""
     assert Settings.parse(since=text).since == datetime(2024, 1, 31, tzinfo=UTC)
+
+
+def test_each_pipeline_of_a_process_has_a_staging_dataset_of_its_own() -> None:
+    """Two that share one empty each other's rows; a layout of the user's own stays."""
+    layout = "destination.staging_dataset_name_layout"
+    with dlt.config.values({layout: None}):
+        load_settings("first")
+        load_settings("second")
+        ours = dlt.config[layout]
+        dlt.config[layout] = "theirs_%s"
+        load_settings("third")
+        theirs = dlt.config[layout]
+
+    assert ("%s_staging_second", "theirs_%s") == (ours, theirs)

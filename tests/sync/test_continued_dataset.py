@@ -13,11 +13,11 @@ import pytest
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import Synced, make_synced
-from tests.support.oracle import KEYS, HeldTables
-from tests.support.recovery import tell
+from tests.support.oracles.oracle import KEYS, HeldTables
+from tests.support.oracles.recovery import tell
 from tests.support.story import Story
 
-DATASET = Path(__file__).parents[1] / "samples" / "dataset_1e84a16"
+DATASET = Path(__file__).parents[1] / "datasets" / "1e84a16"
 # What a run writes of itself, whatever it finds.
 OF_A_RUN = {"last_seen_at"}
 

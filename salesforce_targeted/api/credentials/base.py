@@ -23,13 +23,14 @@ ENVIRONMENT = {
     for setting in (
         "login_url", "domain", "client_id", "client_secret", "username", "password",
         "security_token", "private_key", "private_key_file", "refresh_token", "refresh_token_file",
-        "instance_url", "access_token", "sf_org",
+        "audience", "instance_url", "access_token", "sf_org",
     )
 }  # fmt: skip
 # Settings that mean the same: one of them set in dlt keeps the environment's other out.
 _SAME = (("login_url", "domain"), ("private_key", "private_key_file"))
 _NOT_SECRET = {
-    "domain", "login_url", "instance_url", "private_key_file", "refresh_token_file", "sf_org",
+    "domain", "login_url", "audience", "instance_url", "private_key_file", "refresh_token_file",
+    "sf_org",
 }  # fmt: skip
 
 

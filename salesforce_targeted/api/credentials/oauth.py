@@ -9,6 +9,7 @@ Sources: Salesforce Help, "OAuth Authorization Flows"; each method names its pag
 
 import hashlib
 import logging
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +23,7 @@ from salesforce_targeted.api.credentials import soap
 from salesforce_targeted.api.credentials.base import LoginHostCredentials, SignInCredentials
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.login import LoginEndpoint, Session, origin, session_of
+from salesforce_targeted.api.login import CLOUDS, LoginEndpoint, Session, origin, session_of
 
 _log = logging.getLogger(__name__)
 
@@ -57,10 +58,13 @@ class JwtCredentials(LoginHostCredentials):
     username: str = None  # type: ignore[assignment]
     private_key: TSecretStrValue = None  # type: ignore[assignment]
     private_key_file: Optional[str] = None
+    audience: Optional[str] = None
 
     method: ClassVar[str] = "OAuth JWT bearer"
     required: ClassVar[tuple[str, ...]] = ("client_id", "username", "private_key")
-    accepted: ClassVar[tuple[str, ...]] = (*required, "private_key_file", "login_url", "domain")
+    accepted: ClassVar[tuple[str, ...]] = (
+        *required, "private_key_file", "audience", "login_url", "domain",
+    )  # fmt: skip
 
     def on_partial(self) -> None:
         """Read the key from its file, if that is set (dlt calls this)."""
@@ -79,7 +83,9 @@ class JwtCredentials(LoginHostCredentials):
         base = self._origin()
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": self._assertion(_audience(base), endpoint.limits.jwt_seconds),
+            "assertion": self._assertion(
+                self.audience or _audience(base), endpoint.limits.jwt_seconds
+            ),
         }
         return session_of(endpoint.token(base, form, self._secrets(form["assertion"])))
 
@@ -262,12 +268,23 @@ def _key_in(path: str) -> str:
 
 
 def _audience(base: str) -> str:
-    """Return the audience of a JWT: one for production, one for sandboxes, whatever My Domain.
+    """Return the audience of a JWT: one for production, one for sandboxes, of the same cloud.
 
-    Source: "OAuth 2.0 JWT Bearer Flow": login, test, or an Experience Cloud site's own address.
+    A site's own address, and a cloud that is not known here, is its own audience; the setting
+    ``audience`` says otherwise.
+    Sources: "OAuth 2.0 JWT Bearer Flow"; MetaCI PR 1517 (scratch orgs).
     """
-    if base.endswith(".sandbox.my.salesforce.com"):
-        return "https://test.salesforce.com"
-    if base.endswith(".my.salesforce.com"):
-        return "https://login.salesforce.com"
+    host = base.removeprefix("https://")
+    # An instance's own host, as they were before My Domain: cs42 is a sandbox's.
+    if instance := re.fullmatch(r"(cs\d+|[a-z]+\d+)(\.my)?\.salesforce\.com", host):
+        return f"https://{'test' if instance[1].startswith('cs') else 'login'}.salesforce.com"
+    for suffix in CLOUDS:
+        if host.endswith(f".my.{suffix}"):
+            kind = host.removesuffix(f".my.{suffix}").rpartition(".")[2]
+            return f"https://{'test' if kind in _LIKE_SANDBOXES else 'login'}.{suffix}"
     return base
+
+
+# What stands between the name and ".my" of a partitioned My Domain; all but production's and a
+# Developer Edition's sign in at "test". Source: Salesforce Help, "My Domain URL Formats".
+_LIKE_SANDBOXES = {"sandbox", "scratch"}

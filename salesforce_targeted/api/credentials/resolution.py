@@ -64,6 +64,7 @@ class AnyCredentials(SignInCredentials):
     security_token: Optional[TSecretStrValue] = None
     private_key: Optional[TSecretStrValue] = None
     private_key_file: Optional[str] = None
+    audience: Optional[str] = None
     refresh_token: Optional[TSecretStrValue] = None
     refresh_token_file: Optional[str] = None
     instance_url: Optional[str] = None

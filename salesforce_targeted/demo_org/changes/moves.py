@@ -103,7 +103,7 @@ class Moves:
             rows: Each page begins with so many of the last rows of the page before; as many rows
                 are missing at the end, so that the sum still fits. Negative: so many rows are
                 missing between two pages, and the last page is the shorter for it.
-            queries: How many queries of more than one page that befalls.
+            queries: How many queries of more than one page shift so.
         """
         with self._org.lock:
             self._org.page_shifts.setdefault(object, []).extend([rows] * queries)

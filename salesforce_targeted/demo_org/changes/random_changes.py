@@ -106,8 +106,8 @@ def _log(org: OrgChanges, rng: random.Random) -> str | None:
 
 def _log_late(org: OrgChanges, rng: random.Random) -> str | None:
     seconds = rng.choice(LATE_SECONDS)
-    said = org.commit_late(lambda: _log(org, rng) or _edit(org, rng), seconds)
-    return f"{said}, committed {seconds} s late" if said else None
+    sentence = org.commit_late(lambda: _log(org, rng) or _edit(org, rng), seconds)
+    return f"{sentence}, committed {seconds} s late" if sentence else None
 
 
 def _log_lead(org: OrgChanges, rng: random.Random) -> str | None:

@@ -87,7 +87,7 @@ class History:
 
 
 class OrgHistory(OrgState):
-    """An org that keeps what it was, once it is told to."""
+    """An org that keeps what it was, once a test asks for it."""
 
     def __init__(self, tables: Iterable[Table], seed: int) -> None:
         super().__init__(tables, seed)

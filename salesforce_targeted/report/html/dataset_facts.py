@@ -1,6 +1,6 @@
-"""What the tables say for the page: each question on its own, a few short ones in all.
+"""Read what the tables hold for the page: a few short queries, each on its own.
 
-Rule: a question that the database does not answer costs its own part of the page and no other. A
+Rule: a query that fails costs its own part of the page and no other. A
 run that failed because the database is away gets its page too, and waits for it only once.
 """
 
@@ -35,7 +35,7 @@ from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 WEEKS_SHOWN, RUNS_SHOWN = 52, 20
 VERIFY = "verify"
 _LIFE = {"is_active", "relation_count", "gone_reason"}
@@ -88,7 +88,7 @@ class PastRun:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What the last ``--verify`` found: cause to how many, table to how many were compared."""
+    """Hold what the last ``--verify`` showed: cause to rows, table to rows compared."""
 
     at: datetime
     drift: Mapping[str, int]
@@ -96,15 +96,15 @@ class Verification:
 
 
 @dataclass(slots=True)
-class Answers:
-    """What the page knows beside the run's own facts; None is what could not be asked.
+class DatasetFacts:
+    """Hold what the dataset adds to the run's own facts; None is what could not be read.
 
     Attributes:
         stages: Life stage to contacts: ``active``, ``left`` or why the org does not return them.
         weeks: Monday to the relations made in that week, without a gap, the newest last.
         before: Relations that are older than those weeks.
         runs: The newest first.
-        unanswered: One sentence for each question that failed.
+        failures: One sentence for each query that failed.
     """
 
     place: str = ""
@@ -116,47 +116,47 @@ class Answers:
     runs: list[PastRun] | None = None
     verified: Verification | None = None
     rejected: int | None = None
-    unanswered: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     away: bool = False
 
 
-def answers(held: HeldTables, facts: RunFacts) -> Answers:
-    """Ask the tables.
+def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
+    """Query the tables.
 
     Args:
         facts: The run's: they name the fields that the org no longer shows.
     """
     org = held_org(held.pipeline.state.get("sources", {}).get(held.schema.name, {}))
-    found = Answers(
+    dataset = DatasetFacts(
         place=f"{held.pipeline.destination.destination_name}, dataset {held.pipeline.dataset_name}",
         org=org.host if org else "",
     )
 
-    def ask(what: str, question: Callable[..., Answer], *given: Any) -> Answer | None:
-        return _asked(found, held, what, partial(question, held, *given))
+    def query(what: str, read: Callable[..., T], *given: Any) -> T | None:
+        return _tried(dataset, held, what, partial(read, held, *given))
 
-    found.away = ask("", _reached) is None
-    if found.away:
-        return found
-    found.stages = ask("Life stages", _stages)
-    days = ask("Relations per week", _days)
+    dataset.away = query("", _reached) is None
+    if dataset.away:
+        return dataset
+    dataset.stages = query("Life stages", _stages)
+    days = query("Relations per week", _days)
     if days is not None:
-        found.weeks, found.before = weeks(days)
+        dataset.weeks, dataset.before = weeks(days)
     for table in _of_salesforce(held):
         hidden = facts["hidden_fields"].get(OBJECTS.get(table, facts["object"]), [])
-        said = ask(table, _table, table, hidden)
-        found.tables.extend([said] if said is not None else [])
-    runs = ask("Last runs", _runs)
+        of_table = query(table, _table, table, hidden)
+        dataset.tables.extend([of_table] if of_table is not None else [])
+    runs = query("Last runs", _runs)
     if runs is not None:
-        found.runs = runs[:RUNS_SHOWN]
+        dataset.runs = runs[:RUNS_SHOWN]
         if verified := [run for run in runs if run.mode == VERIFY]:
-            found.verified = ask("Drift", _verification, verified[0])
-    found.rejected = ask("Rejected rows", HeldTables.count, REJECTED_RECORDS)
-    return found
+            dataset.verified = query("Drift", _verification, verified[0])
+    dataset.rejected = query("Rejected rows", HeldTables.count, REJECTED_RECORDS)
+    return dataset
 
 
 def weeks(days: Mapping[date, int]) -> tuple[list[tuple[date, int]], int]:
-    """Days summed into the last weeks, empty weeks too; and how many there were before them."""
+    """Sum days into the last weeks, empty weeks too; and count those before them."""
     by_week: Counter[date] = Counter()
     for day, count in days.items():
         by_week[day - timedelta(days=day.weekday())] += count
@@ -169,28 +169,26 @@ def weeks(days: Mapping[date, int]) -> tuple[list[tuple[date, int]], int]:
     return listed, by_week.total() - sum(count for _, count in listed)
 
 
-def _asked(
-    found: Answers, held: HeldTables, what: str, question: Callable[[], Answer]
-) -> Answer | None:
+def _tried(dataset: DatasetFacts, held: HeldTables, what: str, read: Callable[[], T]) -> T | None:
     try:
-        return question()
+        return read()
     except Exception as raised:  # a page with a gap is worth more than no page
-        logger.debug("the page: %s could not be asked", what, exc_info=True)
+        logger.debug("the page: %s could not be read", what, exc_info=True)
         error = original_error(raised)
         name = str(held.pipeline.destination.destination_name)
-        said = describe_failure(error, name) if is_destination_error(error) else first_line(error)
-        found.unanswered.append(f"{what}: {said}" if what else said)
+        reason = describe_failure(error, name) if is_destination_error(error) else first_line(error)
+        dataset.failures.append(f"{what}: {reason}" if what else reason)
         return None
 
 
 def _reached(held: HeldTables) -> bool:
-    """Whether the database answers at all; if not, one question is enough to wait for."""
+    """Query nothing: a database that is away is waited for only once."""
     held.count(SYNC_RUNS, "1 = 0")
     return True
 
 
 def _stages(held: HeldTables) -> dict[str, int]:
-    """Of the one table whose rows are lives; it is called after the object."""
+    """Count rows by life stage in the one table of lives, which is named after the object."""
     tables = [
         name for name in held.schema.data_table_names() if {*held.column_hints(name)} >= _LIFE
     ]
@@ -205,7 +203,7 @@ def _stages(held: HeldTables) -> dict[str, int]:
 
 
 def _days(held: HeldTables) -> dict[date, int]:
-    """Live relations by the day on which they were made, as the database's session counts days."""
+    """Count live relations by day of creation, as the database's session counts days."""
     made = held.name("CreatedDate")
     if made not in held.column_hints(RELATIONS):
         return {}
@@ -217,7 +215,7 @@ def _days(held: HeldTables) -> dict[date, int]:
 
 
 def _of_salesforce(held: HeldTables) -> list[str]:
-    """The tables whose columns are fields of Salesforce."""
+    """List the tables whose columns are fields of Salesforce."""
     return [
         table
         for table in held.schema.data_table_names()
@@ -226,16 +224,16 @@ def _of_salesforce(held: HeldTables) -> list[str]:
 
 
 def _table(held: HeldTables, table: str, hidden: Collection[str]) -> TableFacts:
-    """Rows, newest stamp and filled fields, in one pass over the table."""
+    """Count rows and filled fields and find the newest stamp, in one pass over the table."""
     quoted = _quoting(held)
     hints = held.column_hints(table)
     fields = {name: str(hint[FIELD_HINT]) for name, hint in hints.items() if FIELD_HINT in hint}
     stamp = held.name("SystemModstamp")
     newest = f"MAX({quoted(stamp)})" if stamp in fields else "CAST(NULL AS TIMESTAMP)"
     counts = [f"COUNT({quoted(name)})" for name in fields]
-    found = held.rows(table, ["COUNT(*)", newest, *counts])
+    filled_rows = held.rows(table, ["COUNT(*)", newest, *counts])
     nothing: tuple[Any, ...] = (0, None, *(0 for _ in fields))
-    rows, stamped, *filled = found[0] if found else nothing
+    rows, stamped, *filled = filled_rows[0] if filled_rows else nothing
     shown = [
         (field_name, int(count))
         for (name, field_name), count in zip(fields.items(), filled, strict=True)
@@ -272,7 +270,7 @@ def _verification(held: HeldTables, run: PastRun) -> Verification | None:
 
 
 def _quoting(held: HeldTables) -> Callable[[str], str]:
-    """How this destination quotes the name of a column; no connection is made."""
+    """Return what quotes a column's name for this destination; no connection is made."""
     return held.pipeline.sql_client().escape_column_name
 
 

@@ -1,6 +1,6 @@
 """Markup that can't be broken by what stands in it: any text is escaped, cut and made visible.
 
-Rule: a plain ``str`` is somebody's text and is escaped where it becomes markup; only ``Html`` goes
+Rule: a plain ``str`` is text of others and is escaped where it becomes markup; only ``Html`` goes
 into the page as it is, and only this module and the plots make it.
 """
 
@@ -32,7 +32,7 @@ Content = str | int | float | datetime | None
 
 
 def plain(value: object, most: int = MOST_CHARACTERS) -> str:
-    r"""A value as text of one line, cut with a note; what can't be seen is spelled out.
+    r"""Write a value as text of one line, cut with a note; spell out what can't be seen.
 
     Controls, among them those that turn the reading direction of what follows, come as ``\u202e``.
     """
@@ -42,7 +42,7 @@ def plain(value: object, most: int = MOST_CHARACTERS) -> str:
 
 
 def html(value: Content) -> Html:
-    """A value as markup: numbers with their thousands, instants in UTC, nothing as a dash."""
+    """Write a value as markup: numbers with separators, instants in UTC, None as a dash."""
     if isinstance(value, Html):
         return value
     if value is None:
@@ -59,42 +59,42 @@ def html(value: Content) -> Html:
 
 
 def tag(name: str, /, *children: Content, **attributes: str) -> Html:
-    """An element.
+    """Write an element.
 
     Args:
         children: Text, which is escaped, or markup, which is not.
         attributes: ``class_`` is written ``class``, ``aria_label`` is ``aria-label``.
     """
-    said = "".join(
+    written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(plain(value, 2_000))}"'
         for key, value in attributes.items()
     )
     inside = "".join(html(child) for child in children)
-    return Html(f"<{name}{said}>{inside}" + ("" if name in _NO_CLOSING else f"</{name}>"))
+    return Html(f"<{name}{written}>{inside}" + ("" if name in _NO_CLOSING else f"</{name}>"))
 
 
 def joined(parts: Iterable[Html], between: str = "\n") -> Html:
-    """Markup after markup."""
+    """Join markup."""
     return Html(between.join(parts))
 
 
 def foreign(value: object, most: int = MOST_CHARACTERS) -> Html:
-    """Somebody else's text, set apart so that its reading direction stays its own."""
+    """Write text of others, set apart so that its reading direction stays its own."""
     return tag("bdi", Html(escape(plain(value, most))))
 
 
 def prose(sentence: str) -> Html:
-    """A sentence of ours: what stands in back quotes is code."""
+    """Write a sentence of ours: what stands in back quotes is code."""
     return Html(_CODE.sub(r"<code>\1</code>", escape(plain(sentence, MOST_OF_A_SENTENCE))))
 
 
 def plural(count: int, noun: str) -> str:
-    """How many of something."""
+    """Write a count with its noun."""
     return f"{count:,} {noun}" + ("s" if count != 1 else "")
 
 
 def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]]) -> Html:
-    """A table whose first column names the row; numbers stand to the right.
+    """Write a table whose first column names the row; numbers stand to the right.
 
     It scrolls by itself, with the keyboard too, where the screen is narrower.
     """
@@ -124,19 +124,19 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]]) 
 
 
 def details(summary: str, *children: Content, opened: bool = False) -> Html:
-    """What only some want to see."""
+    """Write a part that is folded until it is opened."""
     more = {"open": ""} if opened else {}
     return tag("details", tag("summary", summary), *children, **more)
 
 
 def section(name: str, title: str, *children: Content, kind: str = "plain") -> Html:
-    """A part of the page with its heading."""
+    """Write a part of the page with its heading."""
     heading = tag("h2", title, id=name)
     return tag("section", heading, *children, class_=kind, aria_labelledby=name)
 
 
 def lasting(span: timedelta) -> str:
-    """A span of time in the unit that people would say it in."""
+    """Write a span of time in the unit that people would use."""
     seconds = span.total_seconds()
     for unit, size, upto in (
         ("s", 1, 120),

@@ -9,7 +9,7 @@ from pathlib import Path
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.report.html import run_sections, table_sections
-from salesforce_targeted.report.html.dataset_facts import Answers, answers
+from salesforce_targeted.report.html.dataset_facts import DatasetFacts, read_dataset
 from salesforce_targeted.report.html.markup import Html, joined, tag
 from salesforce_targeted.report.html.style import POLICY, STYLE
 from salesforce_targeted.report.html.svg import available
@@ -23,34 +23,34 @@ def write(facts: RunFacts, held: HeldTables, path: Path) -> Path:
 
     A database that can't be read costs the parts that it would fill, and the page says so.
     """
-    write_private(path, page(facts, answers(held, facts), drawn=available()))
+    write_private(path, page(facts, read_dataset(held, facts), drawn=available()))
     return path
 
 
-def page(facts: RunFacts, found: Answers, *, drawn: bool) -> str:
-    """The page's HTML: one file that needs nothing else.
+def page(facts: RunFacts, dataset: DatasetFacts, *, drawn: bool) -> str:
+    """Return the page's HTML: one file that needs nothing else.
 
     Args:
         drawn: Whether there are plots, or the numbers alone.
     """
     ended, records = run_sections.ended(facts), run_sections.records(facts)
     parts = [
-        run_sections.attention(facts, found),
-        *([table_sections.weeks(found, drawn=drawn)] if run_sections.of_contacts(facts) else []),
+        run_sections.attention(facts, dataset),
+        *([table_sections.weeks(dataset, drawn=drawn)] if run_sections.of_contacts(facts) else []),
         _columns(
             [
-                table_sections.stages(found, records, drawn=drawn),
+                table_sections.stages(dataset, records, drawn=drawn),
                 run_sections.work(facts),
-                table_sections.freshness(found, ended),
-                table_sections.drift(found),
+                table_sections.freshness(dataset, ended),
+                table_sections.drift(dataset),
             ],
             [
                 run_sections.calls(facts, drawn=drawn),
-                table_sections.coverage(found, drawn=drawn),
-                run_sections.rejected(facts, found),
+                table_sections.coverage(dataset, drawn=drawn),
+                run_sections.rejected(facts, dataset),
             ],
         ),
-        table_sections.runs(found, records, drawn=drawn),
+        table_sections.runs(dataset, records, drawn=drawn),
     ]
     headings = _HEADING.findall(joined(parts))
     links = [tag("li", tag("a", Html(title), href=f"#{name}")) for name, title in headings]
@@ -68,10 +68,10 @@ def page(facts: RunFacts, found: Answers, *, drawn: bool) -> str:
     )
     body = tag(
         "body",
-        run_sections.header(facts, found),
+        run_sections.header(facts, dataset),
         tag(
             "main",
-            run_sections.headline(facts, found),
+            run_sections.headline(facts, dataset),
             tag("nav", tag("ul", *links), aria_label="On this page"),
             *parts,
         ),
@@ -81,5 +81,5 @@ def page(facts: RunFacts, found: Answers, *, drawn: bool) -> str:
 
 
 def _columns(*columns: Sequence[Html]) -> Html:
-    """Sections side by side where there is room, one below the other where there is not."""
+    """Put sections side by side where there is room, else one below the other."""
     return tag("div", *(tag("div", joined(parts)) for parts in columns), class_="columns")

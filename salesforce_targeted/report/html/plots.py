@@ -1,4 +1,4 @@
-"""The page's plots; each says in words what it shows, and a table beside it has its numbers."""
+"""The page's plots; each says in words what it shows, and a table next to it has the numbers."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bars(series: Sequence[tuple[str, float]], about: str) -> Html:
 def shares(
     rows: Sequence[tuple[str, Sequence[int]]], kinds: Sequence[tuple[str, str]], about: str
 ) -> Html:
-    """One bar per row, all of one length, in parts.
+    """Draw one bar per row, all of one length, in parts.
 
     Args:
         rows: Name, and how many of each kind.
@@ -73,39 +73,45 @@ def shares(
         axes.set(ylim=(len(rows) - 0.7, -0.85), xlim=(0, 100))
         axes.axis("off")
         names = [kind for kind, _ in kinds]
-        told = [f"{name}: {_listed(list(zip(names, n, strict=True)))}" for name, n in rows]
-        return sheet.svg(f"{about}: {'; '.join(told)}.", titles)
+        caption = [f"{name}: {_listed(list(zip(names, n, strict=True)))}" for name, n in rows]
+        return sheet.svg(f"{about}: {'; '.join(caption)}.", titles)
 
 
 def weekly(weeks: Sequence[tuple[date, int]], about: str) -> Html:
-    """A column per week, for both widths."""
+    """Draw a column per week, for both widths."""
     counts = [count for _, count in weeks]
-    told = (
+    caption = (
         f"{about}: {len(weeks)} weeks from {weeks[0][0]} to {weeks[-1][0]}, between"
         f" {min(counts):,} and {max(counts):,} a week."
     )
     titles = {f"week-{at}": f"Week of {day}: {count:,}" for at, (day, count) in enumerate(weeks)}
-    return joined(_weekly(weeks, width, told, titles) for width in _KINDS)
+    return joined(_weekly(weeks, width, caption, titles) for width in _KINDS)
 
 
 def runs(series: Sequence[tuple[str, str, float, int]], about: str) -> Html:
-    """Seconds and calls of runs, a column each, coloured by outcome, for both widths.
+    """Draw seconds and calls of runs, a column each, coloured by outcome, for both widths.
 
     Args:
         series: When it began, its outcome, seconds and calls, the oldest first.
     """
     outcomes = [run[1] for run in series]
-    told = f"{about}: {_listed([(one, outcomes.count(one)) for one in dict.fromkeys(outcomes)])}."
+    caption = (
+        f"{about}: {_listed([(one, outcomes.count(one)) for one in dict.fromkeys(outcomes)])}."
+    )
     titles = {
         f"{part}-{at}": f"{plain(when)}: {plain(outcome)}, {seconds:,.1f} s, {calls:,} calls"
         for at, (when, outcome, seconds, calls) in enumerate(series)
         for part in ("seconds", "calls")
     }
-    return joined(_runs(series, width, told, titles) for width in _KINDS)
+    return joined(_runs(series, width, caption, titles) for width in _KINDS)
 
 
 def key(entries: Mapping[str, str]) -> Html:
-    """What the colours mean: name to colour."""
+    """Explain colours.
+
+    Args:
+        entries: Name to colour.
+    """
     looks = {name: f"background: var(--{colour})" for name, colour in entries.items()}
     return tag(
         "ul",
@@ -118,7 +124,7 @@ def key(entries: Mapping[str, str]) -> Html:
 
 
 def _weekly(
-    weeks: Sequence[tuple[date, int]], width: int, told: str, titles: Mapping[str, str]
+    weeks: Sequence[tuple[date, int]], width: int, caption: str, titles: Mapping[str, str]
 ) -> Html:
     with drawing(width, 200) as sheet:
         _columns(sheet.axes, [count for _, count in weeks], ["accent"] * len(weeks), "week")
@@ -137,11 +143,14 @@ def _weekly(
                 for n, (at, year) in enumerate(zip(shown, years, strict=True))
             ],
         )
-        return sheet.svg(told, titles, _KINDS[width])
+        return sheet.svg(caption, titles, _KINDS[width])
 
 
 def _runs(
-    series: Sequence[tuple[str, str, float, int]], width: int, told: str, titles: Mapping[str, str]
+    series: Sequence[tuple[str, str, float, int]],
+    width: int,
+    caption: str,
+    titles: Mapping[str, str],
 ) -> Html:
     looks = [OUTCOMES.get(run[1], OTHER_OUTCOME) for run in series]
     parts: list[tuple[str, str, list[float]]] = [
@@ -162,11 +171,11 @@ def _runs(
         sheet.axes[-1].set_xticks(ends, [_label(series[at][0]) for at in ends])
         for label, side in zip(sheet.axes[-1].get_xticklabels(), ("left", "right"), strict=False):
             label.set_horizontalalignment(side)
-        return sheet.svg(told, titles, _KINDS[width])
+        return sheet.svg(caption, titles, _KINDS[width])
 
 
 def _columns(axes: Any, values: Sequence[float], colours: Sequence[str], part: str) -> None:
-    """Columns from nought, with a few lines to read their height by."""
+    """Draw columns from nought, with a few lines to read their height by."""
     drawn = axes.bar(
         range(len(values)), values, width=0.8, color=[COLOURS[name] for name in colours],
         clip_on=False,

@@ -8,7 +8,7 @@ from typing import Any
 
 from salesforce_targeted.ledger import RecordFacts, RunFacts
 from salesforce_targeted.report.html import plots
-from salesforce_targeted.report.html.dataset_facts import Answers
+from salesforce_targeted.report.html.dataset_facts import DatasetFacts
 from salesforce_targeted.report.html.markup import (
     MOST_OF_A_SENTENCE,
     Content,
@@ -38,18 +38,18 @@ _GROUPS_SHOWN = 50
 _IDS_SHOWN = 50
 
 
-def header(facts: RunFacts, found: Answers) -> Html:
-    """What was run, when, from where to where, and how it ended."""
+def header(facts: RunFacts, dataset: DatasetFacts) -> Html:
+    """Show what was run, when, from where to where, and how it ended."""
     status = str(facts["status"])
     kind = status if status in _STATUS else "unknown"
     pill = tag("span", status, class_=f"pill {kind}")
     parts: list[Content] = [
         html(facts["started_at"]), f" UTC, {facts['mode']}, {facts['seconds']:,.1f} s",
     ]  # fmt: skip
-    if found.org:
-        parts += [" · from ", foreign(found.org)]
-    if found.place:
-        parts += [" · into ", foreign(found.place)]
+    if dataset.org:
+        parts += [" · from ", foreign(dataset.org)]
+    if dataset.place:
+        parts += [" · into ", foreign(dataset.place)]
     return tag(
         "header",
         tag("h1", title(facts), " ", pill),
@@ -58,12 +58,12 @@ def header(facts: RunFacts, found: Answers) -> Html:
     )
 
 
-def headline(facts: RunFacts, found: Answers) -> Html:
-    """The numbers to look at first."""
+def headline(facts: RunFacts, dataset: DatasetFacts) -> Html:
+    """Show the numbers to look at first."""
     share = facts["closure"]["relations_explained_pct"]
     calls, rejected = facts["calls"], len(facts["rejected"])
     left = calls["org_remaining"]
-    stages = found.stages
+    stages = dataset.stages
     relations = _tile(
         "Relations held",
         facts["relations"]["held"],
@@ -75,7 +75,7 @@ def headline(facts: RunFacts, found: Answers) -> Html:
         *([relations] if of_contacts(facts) else []),
         _tile("API calls", calls["total"],
               "left today: not known" if left is None else f"{left:,} left today"),
-        _newest(facts, found),
+        _newest(facts, dataset),
         _tile("Rejected", rejected, "values or records in this run",
               "warn" if rejected else ""),
         _tile("Warnings", len(facts["warnings"]), "listed below" if facts["warnings"] else "none",
@@ -84,8 +84,8 @@ def headline(facts: RunFacts, found: Answers) -> Html:
     return tag("section", tag("dl", *tiles, class_="tiles"), class_="head", aria_label="Headline")
 
 
-def attention(facts: RunFacts, found: Answers) -> Html:
-    """The error, the warnings, and what this page could not find out; nothing where all is well."""
+def attention(facts: RunFacts, dataset: DatasetFacts) -> Html:
+    """Show the error, the warnings, and what this page lacks; nothing where all is well."""
     error = facts["error"]
     parts: list[Content] = []
     if error:
@@ -93,8 +93,8 @@ def attention(facts: RunFacts, found: Answers) -> Html:
     if facts["warnings"]:
         listed = [tag("li", tag("bdi", prose(warning))) for warning in facts["warnings"]]
         parts += [tag("h3", "Warnings"), tag("ul", *listed)]
-    if found.unanswered:
-        listed = [tag("li", foreign(sentence, MOST_OF_A_SENTENCE)) for sentence in found.unanswered]
+    if dataset.failures:
+        listed = [tag("li", foreign(sentence, MOST_OF_A_SENTENCE)) for sentence in dataset.failures]
         parts += [tag("h3", "Left out of this page"), tag("ul", *listed)]
     if not parts:
         return Html("")
@@ -103,7 +103,7 @@ def attention(facts: RunFacts, found: Answers) -> Html:
 
 
 def work(facts: RunFacts) -> Html:
-    """What was read, and what of it was new."""
+    """Show what was read, and what of it was new."""
     counted = {records(facts): _outcomes(facts["contacts"])}
     if of_contacts(facts):
         of = facts["relations"]
@@ -147,8 +147,8 @@ def calls(facts: RunFacts, *, drawn: bool) -> Html:
     )
 
 
-def rejected(facts: RunFacts, found: Answers) -> Html:
-    """What could not be read or loaded, by reason: ids and errors, never a value."""
+def rejected(facts: RunFacts, dataset: DatasetFacts) -> Html:
+    """Show what could not be read or loaded, by reason: ids and errors, never a value."""
     groups: dict[tuple[str, str, str], list[str]] = {}
     for one in facts["rejected"]:
         reason = (str(one["object"]), str(one["field"] or ""), str(one["error"]))
@@ -163,17 +163,19 @@ def rejected(facts: RunFacts, found: Answers) -> Html:
         )
     else:
         parts = [tag("p", "None in this run.")]
-    if found.rejected is not None:
+    if dataset.rejected is not None:
         parts.append(
-            tag("p", prose(f"{found.rejected:,} listed in `sf_rejected_records`."), class_="muted")
+            tag(
+                "p", prose(f"{dataset.rejected:,} listed in `sf_rejected_records`."), class_="muted"
+            )
         )
     return section("rejected", "Rejected rows", *parts)
 
 
 def footer(facts: RunFacts, *, drawn: bool) -> Html:
-    """Which run this was, and where the same is said in other forms."""
+    """Name the run, and where the same facts are in other forms."""
     versions = facts["versions"]
-    said = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
+    listed = ", ".join(f"{name} {number}" for name, number in versions.items() if number)
     no_plots = (
         "" if drawn
         else tag("p", prose(f"Plots need matplotlib, which is not there: `{_PLOTS}`."))
@@ -181,43 +183,43 @@ def footer(facts: RunFacts, *, drawn: bool) -> Html:
     return tag(
         "footer",
         no_plots,
-        tag("p", "Run ", tag("span", foreign(facts["run_id"]), class_="id"), f" · {said}"),
-        tag("p", prose("The same facts are beside this file as Markdown and JSON, and in"
+        tag("p", "Run ", tag("span", foreign(facts["run_id"]), class_="id"), f" · {listed}"),
+        tag("p", prose("The same facts are in Markdown and JSON next to this file, and in"
                        " `sf_sync_runs`. This page fetches nothing and runs no script.")),
     )  # fmt: skip
 
 
 def records(facts: RunFacts) -> str:
-    """What the run is about, in the plural."""
+    """Name what the run is about, in the plural."""
     return "Contacts" if of_contacts(facts) else f"{facts['object']} records"
 
 
 def of_contacts(facts: RunFacts) -> bool:
-    """Whether the run holds relations, tasks and users too, as one about contacts does."""
+    """Tell whether the run holds relations, tasks and users too, as one about contacts does."""
     return bool(facts["object"] == "Contact")
 
 
 def title(facts: RunFacts) -> str:
-    """What the page is about."""
+    """Return the title of the page."""
     about = "contact" if of_contacts(facts) else facts["object"]
     return f"Targeted {about} sync"
 
 
 def ended(facts: RunFacts) -> datetime:
-    """When the run ended."""
+    """Return when the run ended."""
     started: datetime = facts["started_at"]
     return started + timedelta(seconds=facts["seconds"])
 
 
-def _tile(name: str, value: Content, beside: Content, kind: str = "") -> Html:
+def _tile(name: str, value: Content, detail: Content, kind: str = "") -> Html:
     big = {"class_": f"big {'partial' if kind else ''}".strip()}
     return tag(
-        "div", tag("dt", name), tag("dd", value, **big), tag("dd", beside, class_="muted")
+        "div", tag("dt", name), tag("dd", value, **big), tag("dd", detail, class_="muted")
     )  # fmt: skip
 
 
-def _newest(facts: RunFacts, found: Answers) -> Html:
-    stamps = [of.newest for of in found.tables if of.newest is not None]
+def _newest(facts: RunFacts, dataset: DatasetFacts) -> Html:
+    stamps = [of.newest for of in dataset.tables if of.newest is not None]
     if not stamps:
         return _tile("Newest change", None, "not known")
     age = ended(facts) - max(stamps)
@@ -235,7 +237,7 @@ def _counted(values: Mapping[str, int]) -> str:
 
 
 def _prices(plan: Mapping[str, Any]) -> Html:
-    """The ways to fetch the records, with what each would have cost."""
+    """Show the ways to fetch the records, with what each would have cost."""
     if not plan.get("price"):
         return Html("")
     rows: list[Sequence[Content]] = [
@@ -245,7 +247,7 @@ def _prices(plan: Mapping[str, Any]) -> Html:
         ]
         for api, of in plan["price"].items()
     ]  # fmt: skip
-    head = ["SignInCredentials", "Calls", "Rows", "MB", "Seconds"]
+    head = ["Way", "Calls", "Rows", "MB", "Seconds"]
     return details(
         f"Why they were fetched by {plan['api']}", table("What each way would cost", head, rows)
     )

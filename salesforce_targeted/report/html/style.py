@@ -1,4 +1,4 @@
-"""How the page looks: light and dark, a wide screen and a phone. Nothing is fetched."""
+"""Style the page: light and dark, a wide screen and a phone. Nothing is fetched."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ _NUMBER = re.compile(r"\d+\.\d+")
 
 
 def available() -> bool:
-    """Whether there can be drawings: matplotlib is there and can be imported."""
+    """Tell whether there can be drawings: matplotlib is installed and can be imported."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
@@ -67,7 +67,7 @@ class Drawing:
         self.axes: Any = self.figure.subplots(rows)
 
     def svg(self, told: str, titles: Mapping[str, str] | None = None, kind: str = "") -> Html:
-        """The drawing as an element.
+        """Return the drawing as an element.
 
         Args:
             told: What it shows, for those who don't see it.
@@ -111,7 +111,7 @@ def drawing(width: int, height: int, rows: int = 1) -> Iterator[Drawing]:
 
 
 def _restyle(element: ET.Element) -> None:
-    """Colours of the page instead of those that stood for them; short numbers; nothing to clip."""
+    """Replace placeholder colours by the page's, shorten numbers, drop clipping."""
     element.attrib.pop("clip-path", None)
     if element.attrib.get("transform", "").startswith("rotate(-0 "):
         del element.attrib["transform"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from salesforce_targeted.report.html import plots
-from salesforce_targeted.report.html.dataset_facts import Answers, PastRun
+from salesforce_targeted.report.html.dataset_facts import DatasetFacts, PastRun
 from salesforce_targeted.report.html.markup import (
     Content,
     Html,
@@ -20,7 +20,7 @@ from salesforce_targeted.report.html.markup import (
     tag,
 )
 
-_NOT_ASKED = "The database did not say; see “What needs attention”."
+_NOT_READ = "The database could not be read; see “What needs attention”."
 _STAGES = {
     "active": "a relation of the org points at it",
     "left": "none does any more; it is still held, and true",
@@ -38,18 +38,18 @@ _PARTS = (
 )
 
 
-def stages(found: Answers, records: str, *, drawn: bool) -> Html:
-    """Contacts, or what else the run is about, by life stage."""
+def stages(dataset: DatasetFacts, records: str, *, drawn: bool) -> Html:
+    """Show contacts, or what else the run is about, by life stage."""
     title = f"{records} by life stage"
-    if not found.stages:
-        empty = "None has been held yet." if found.stages is not None else _NOT_ASKED
+    if not dataset.stages:
+        empty = "None has been held yet." if dataset.stages is not None else _NOT_READ
         return section("stages", title, tag("p", empty))
     rows: list[Sequence[Content]] = [
-        [foreign(name, 40), count, _STAGES.get(name, "")] for name, count in found.stages.items()
+        [foreign(name, 40), count, _STAGES.get(name, "")] for name, count in dataset.stages.items()
     ]
     plot = ""
     if drawn:
-        series = [(name, count) for name, count in found.stages.items()]
+        series = [(name, count) for name, count in dataset.stages.items()]
         plot = tag("figure", plots.bars(series, title))
     return section(
         "stages",
@@ -59,19 +59,19 @@ def stages(found: Answers, records: str, *, drawn: bool) -> Html:
     )
 
 
-def weeks(found: Answers, *, drawn: bool) -> Html:
-    """Relations by the week in which they were made."""
+def weeks(dataset: DatasetFacts, *, drawn: bool) -> Html:
+    """Show relations by the week in which they were made."""
     title = "Relations per week"
-    if not found.weeks:
-        empty = "None is held." if found.weeks is not None else _NOT_ASKED
+    if not dataset.weeks:
+        empty = "None is held." if dataset.weeks is not None else _NOT_READ
         return section("weeks", title, tag("p", empty))
-    rows: list[Sequence[Content]] = [[f"{day}", count] for day, count in reversed(found.weeks)]
-    before = f", and {found.before:,} before them" if found.before else ""
+    rows: list[Sequence[Content]] = [[f"{day}", count] for day, count in reversed(dataset.weeks)]
+    before = f", and {dataset.before:,} before them" if dataset.before else ""
     sentence = (
-        f"{plural(sum(count for _, count in found.weeks), 'relation')} that the org shows, by the"
-        f" week of their making ({plural(len(found.weeks), 'week')}{before})."
+        f"{plural(sum(count for _, count in dataset.weeks), 'relation')} that the org shows, by the"
+        f" week of their making ({plural(len(dataset.weeks), 'week')}{before})."
     )
-    plot = tag("figure", plots.weekly(found.weeks, title)) if drawn else ""
+    plot = tag("figure", plots.weekly(dataset.weeks, title)) if drawn else ""
     return section(
         "weeks",
         title,
@@ -81,11 +81,11 @@ def weeks(found: Answers, *, drawn: bool) -> Html:
     )
 
 
-def freshness(found: Answers, ended: datetime) -> Html:
-    """The newest change that each table holds, and how old it was when the run ended."""
+def freshness(dataset: DatasetFacts, ended: datetime) -> Html:
+    """Show the newest change that each table holds, and how old it was when the run ended."""
     title = "Freshness"
-    if not found.tables:
-        return section("freshness", title, _no_table(found))
+    if not dataset.tables:
+        return section("freshness", title, _no_table(dataset))
     rows: list[Sequence[Content]] = [
         [
             of.table,
@@ -93,7 +93,7 @@ def freshness(found: Answers, ended: datetime) -> Html:
             lasting(ended - of.newest) if of.newest else None,
             of.newest,
         ]
-        for of in found.tables
+        for of in dataset.tables
     ]
     return section(
         "freshness",
@@ -111,20 +111,20 @@ def freshness(found: Answers, ended: datetime) -> Html:
     )
 
 
-def coverage(found: Answers, *, drawn: bool) -> Html:
-    """How many of the described fields have values, and which were hidden from our user."""
+def coverage(dataset: DatasetFacts, *, drawn: bool) -> Html:
+    """Show how many of the described fields have values, and which are hidden from our user."""
     title = "Field coverage"
-    if not found.tables:
-        return section("coverage", title, _no_table(found))
+    if not dataset.tables:
+        return section("coverage", title, _no_table(dataset))
     rows: list[Sequence[Content]] = [
         [of.table, of.described, of.always + of.sometimes, len(of.empty), len(of.hidden)]
-        for of in found.tables
+        for of in dataset.tables
     ]
     plot = ""
     if drawn:
         parts = [
             (of.table, (of.always, of.sometimes, len(of.empty), len(of.hidden)))
-            for of in found.tables
+            for of in dataset.tables
         ]
         plot = tag("figure", plots.shares(parts, _PARTS, title), plots.key(dict(_PARTS)))
     head = ["Table", "Described", "Filled", "Never filled", "Hidden"]
@@ -135,24 +135,24 @@ def coverage(found: Answers, *, drawn: bool) -> Html:
             "does, which keep the values that they had.", class_="muted"),
         plot,
         details("Numbers", table(title, head, rows), opened=not drawn),
-        *(_named(of.table, "never filled", of.empty) for of in found.tables),
-        *(_named(of.table, "hidden", of.hidden) for of in found.tables),
+        *(_named(of.table, "never filled", of.empty) for of in dataset.tables),
+        *(_named(of.table, "hidden", of.hidden) for of in dataset.tables),
     )  # fmt: skip
 
 
-def drift(found: Answers) -> Html:
-    """What the last verification found, or how to get one."""
+def drift(dataset: DatasetFacts) -> Html:
+    """Show the drift of the last verification, or how to get one."""
     title = "Drift"
-    if found.runs is None:
-        return section("drift", title, tag("p", _NOT_ASKED))
-    if found.verified is None:
+    if dataset.runs is None:
+        return section("drift", title, tag("p", _NOT_READ))
+    if dataset.verified is None:
         how = (
             "Not known: no verification is recorded in `sf_sync_runs`."
             " `targeted_contacts.py --verify` compares what is held with the org, cell by cell;"
             " `--verify --repair` loads again exactly what drifted."
         )
         return section("drift", title, tag("p", prose(how)))
-    of = found.verified
+    of = dataset.verified
     compared = sum(of.compared.values())
     total = sum(of.drift.values())
     verdict = tag(
@@ -167,20 +167,20 @@ def drift(found: Answers) -> Html:
     )
 
 
-def runs(found: Answers, records: str, *, drawn: bool) -> Html:
-    """The last runs: how long, how many calls, how they ended."""
+def runs(dataset: DatasetFacts, records: str, *, drawn: bool) -> Html:
+    """Show the last runs: how long, how many calls, how they ended."""
     title = "Last runs"
-    if not found.runs:
-        empty = "No run is recorded yet." if found.runs is not None else _NOT_ASKED
+    if not dataset.runs:
+        empty = "No run is recorded yet." if dataset.runs is not None else _NOT_READ
         return section("runs", title, tag("p", empty))
     plot = ""
     if drawn:
         series = [
             (f"{run.started_at:%Y-%m-%d %H:%M}", run.status, run.seconds or 0.0, run.calls or 0)
-            for run in reversed(found.runs)
+            for run in reversed(dataset.runs)
         ]
         looks = {run.status: plots.OUTCOMES.get(run.status, plots.OTHER_OUTCOME)
-                 for run in reversed(found.runs)}  # fmt: skip
+                 for run in reversed(dataset.runs)}  # fmt: skip
         named = {f"{sign} {status}".strip(): colour for status, (colour, sign) in looks.items()}
         plot = tag("figure", plots.runs(series, title), plots.key(named))
     head = [
@@ -189,22 +189,22 @@ def runs(found: Answers, records: str, *, drawn: bool) -> Html:
     ]  # fmt: skip
     errors = [
         tag("li", tag("p", run.started_at), tag("p", foreign(run.error), class_="muted"))
-        for run in found.runs
+        for run in dataset.runs
         if run.error
     ]
     return section(
         "runs",
         title,
         plot,
-        table(title, head, [_run(run) for run in found.runs]),
+        table(title, head, [_run(run) for run in dataset.runs]),
         details(f"Why {len(errors):,} of them did not end well", tag("ul", *errors, class_="cards"))
         if errors
         else "",
     )
 
 
-def _no_table(found: Answers) -> Html:
-    return tag("p", _NOT_ASKED if found.unanswered else "No table is held yet.")
+def _no_table(dataset: DatasetFacts) -> Html:
+    return tag("p", _NOT_READ if dataset.failures else "No table is held yet.")
 
 
 def _run(run: PastRun) -> list[Content]:

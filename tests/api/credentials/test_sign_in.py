@@ -82,11 +82,43 @@ def test_jwt(how, endpoint, server, granted, key, tmp_path):
         ("https://acme.my.salesforce.com", "https://login.salesforce.com"),
         ("https://acme--uat.sandbox.my.salesforce.com", "https://test.salesforce.com"),
         ("https://site.example.com", "https://site.example.com"),
+        ("https://acme.scratch.my.salesforce.com", "https://test.salesforce.com"),
+        ("https://acme-dev-ed.develop.my.salesforce.com", "https://login.salesforce.com"),
+        ("https://acme--uat.sandbox.my.salesforce.mil", "https://test.salesforce.mil"),
+        ("https://acme.my.salesforce.mil", "https://login.salesforce.mil"),
+        ("https://acme.my.sfcrmproducts.cn", "https://login.sfcrmproducts.cn"),
+        ("https://cs42.my.salesforce.com", "https://test.salesforce.com"),
+        ("https://cs42.salesforce.com", "https://test.salesforce.com"),
+        ("https://na50.salesforce.com", "https://login.salesforce.com"),
     ],
 )
 def test_whom_a_jwt_is_for(base, audience):
     """Production, sandbox, or the site's own address."""
     assert audience == oauth._audience(base)
+
+
+def test_a_jwt_for_another_audience(endpoint, server, granted, key):
+    """The setting wins: an org behind a site, or a cloud of its own."""
+    server.say(granted())
+    environment = environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY=key[1],
+                          SALESFORCE_AUDIENCE="https://site.example")  # fmt: skip
+    credentials(environment).sign_in(endpoint)
+    assertion = form(server.heard[0])["assertion"]
+
+    assert (
+        "https://site.example" == jwt.decode(assertion, options={"verify_signature": False})["aud"]
+    )
+
+
+@pytest.mark.parametrize("token", ["eyJhbGciOi.eyJpc3M.c2ln", "00D5g0000008XYZ!AQ7"])
+@pytest.mark.parametrize("id_", ["00D5g0000008XYZEA2", "00D5g0000008XYZ"])
+def test_the_orgs_id(token, id_, endpoint, server, granted):
+    """From the identity URL: a token in JWT format has it nowhere; 15 characters in any case."""
+    server.say(granted(access_token=token, id=f"https://login.salesforce.com/id/{id_}/005x"))
+    session = credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
+
+    assert "00D5g0000008XYZ" == session.org_id
+    assert None is Session("https://a", "eyJhbGciOi.eyJpc3M.c2ln").org_id
 
 
 @pytest.mark.parametrize(

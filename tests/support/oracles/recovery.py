@@ -13,8 +13,8 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
-from tests.support.oracle import Comparison, HeldTables
-from tests.support.promises import whole
+from tests.support.oracles.oracle import Comparison, HeldTables
+from tests.support.oracles.promises import whole
 
 CONTACTS = "salesforce.sf_contacts"
 

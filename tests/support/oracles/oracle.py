@@ -16,7 +16,7 @@ import dlt
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 
 from salesforce_targeted.demo_org import DemoOrg
-from tests.support.held_values import as_held
+from tests.support.oracles.held_values import as_held
 
 Row = dict[str, Any]
 Rows = dict[str, Row]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.oracle import (
+from tests.support.oracles.oracle import (
     OBJECTS,
     OURS,
     SHRINK_CONTACTS,

@@ -49,6 +49,16 @@ def test_pages_tell_of_an_expired_locator(client, server, answer, said):
         next(pages)
 
 
+def test_a_locator_dies_with_its_session(client, server, answer, said, tokens):
+    """A new session gets 401 for the old one's locator: the query is run again, and no user is wrong."""
+    first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
+    expired = said("expired_session")
+    server.say(answer(body=first), expired, expired, answer(body=rows(ID, OTHER)))
+
+    assert [{"Id": ID}, {"Id": OTHER}] == client.records(SELECT)
+    assert (2, 4) == (tokens.asked, len(server.heard))
+
+
 def test_pages_as_whatever_a_reader_makes_of_them(client, server, answer):
     """The reader gets each page's records once, as JSON lines, and pages without rows are none."""
     more = "/services/data/v64.0/query/01g-"

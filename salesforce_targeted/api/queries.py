@@ -1,0 +1,170 @@
+"""Ask for several things in one billed call, and for all pages of a query.
+
+Rules:
+1. A query that is too long for an address travels in the body of a ``composite`` call.
+2. The rows of all pages together are as many as Salesforce promised with the first one.
+
+Source: REST API Developer Guide, "Composite", "Query", "Query More Results".
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence, Sized
+from http import HTTPStatus
+from typing import TypeVar
+
+from salesforce_targeted.api import endpoints, error_responses, json_lines, readers
+from salesforce_targeted.api.authorized_session import AuthorizedSession
+from salesforce_targeted.api.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    QueryError,
+    SalesforceError,
+    TooLargeError,
+    TruncatedAnswerError,
+    is_of_records,
+)
+from salesforce_targeted.api.models import JsonRows, Page, Request, Response
+
+_log = logging.getLogger(__name__)
+# What is refused together may be answered alone; and alone it is an answer like any other.
+_REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
+
+T = TypeVar("T")
+S = TypeVar("S", bound=Sized)
+
+
+def composite(
+    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None = None
+) -> list[Response | SalesforceError]:
+    """Ask several things for one billed call each 25, as ``SalesforceClient.composite``."""
+    found: list[Response | SalesforceError] = []
+    size = session.limits.composite_subrequests
+    for start in range(0, len(requests), size):
+        found += _bundle(session, requests[start : start + size], attempts_at_500)
+    return found
+
+
+def _bundle(
+    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
+) -> list[Response | SalesforceError]:
+    # A single one, too: several that are compared must all go the same way.
+    try:
+        return session.send(
+            endpoints.composite(session.version, requests),
+            lambda response: _parts(response, requests),
+        )
+    except _REFUSED:
+        _log.debug("composite refused: asking one by one")
+    found: list[Response | SalesforceError] = []
+    for request in requests:
+        try:
+            found.append(session.send(request, readers.as_it_is, attempts_at_500=attempts_at_500))
+        except SalesforceError as error:
+            if not (isinstance(error, _REFUSED) or is_of_records(error)):
+                raise
+            found.append(error)
+    return found
+
+
+def _parts(response: Response, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+    parts = readers.composite_results(response, len(requests))
+    if any(status > HTTPStatus.INTERNAL_SERVER_ERROR for status, _ in parts):
+        # It may pass: the whole is asked for again, as the part would be if it had come alone.
+        raise TruncatedAnswerError("a composite answer of which a part is not available")
+    answers = [readers.part(*part) for part in parts]
+    return [
+        answer
+        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
+        else error_responses.error_from(answer, request.call, request.kind)
+        for answer, request in zip(answers, requests, strict=True)
+    ]
+
+
+def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[Response], T]) -> T:
+    """Ask one thing for one call, its address in the body; read and refused as if asked alone."""
+
+    def read_part(response: Response) -> T:
+        ((status, body),) = readers.composite_results(response, 1)
+        inner = readers.part(status, body)
+        if status != HTTPStatus.OK:
+            raise error_responses.error_from(inner, request.call, request.kind)
+        return read(inner)
+
+    return session.send(endpoints.composite(session.version, [request]), read_part)
+
+
+def iter_pages(
+    session: AuthorizedSession,
+    soql: str,
+    read: Callable[[JsonRows], S],
+    all_rows: bool = False,
+    attempts_at_500: int | None = None,
+) -> Iterator[S]:
+    """Run a query and yield the rows of its pages, as ``SalesforceClient.iter_pages``."""
+    first = endpoints.query(session.version, soql, all_rows)
+    current = _first(session, first, lambda response: _read_first(response, read), attempts_at_500)
+    yield from _from(session, first, current, read)
+
+
+def pages_after(
+    session: AuthorizedSession, first: Request, response: Response, read: Callable[[JsonRows], S]
+) -> Iterator[S]:
+    """Yield the rows of a query whose first page is here already, that page's included.
+
+    Args:
+        session: Asks for the pages that follow.
+        first: The query.
+        response: Its answer, which may have come in a composite one.
+        read: As for :func:`iter_pages`.
+    """
+    yield from _from(session, first, _read_first(response, read), read)
+
+
+def _read_page(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
+    page = json_lines.raw_page(response)
+    return Page(read(page.records), page.next, page.total)
+
+
+def _read_first(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
+    page = _read_page(response, read)
+    if page.next is None and len(page.records) != page.total:
+        raise TruncatedAnswerError(
+            f"a query promised {page.total} rows and gave {len(page.records)}"
+        )
+    return page
+
+
+def _from(
+    session: AuthorizedSession, first: Request, current: Page[S], read: Callable[[JsonRows], S]
+) -> Iterator[S]:
+    promised, seen = current.total, 0
+    addresses = set()
+    while True:
+        seen += len(current.records)
+        session.meter.add_rows(first.kind, len(current.records))
+        if len(current.records):
+            yield current.records
+        if current.next is None:
+            break
+        if current.next.path in addresses:
+            raise TruncatedAnswerError("the pages of a query go round in a circle")
+        addresses.add(current.next.path)
+        current = session.send(current.next, lambda response: _read_page(response, read))
+    if seen != promised:
+        raise TruncatedAnswerError(
+            f"a query promised {promised} rows and gave {seen}",
+            remedy="Rows were deleted meanwhile, or an answer was cut: run the query again.",
+            call=first.call,
+        )
+
+
+def _first(
+    session: AuthorizedSession,
+    request: Request,
+    read: Callable[[Response], Page[S]],
+    attempts_at_500: int | None,
+) -> Page[S]:
+    """Read the first page. Source: help article 000386264 (414 and 431: too long for a URI)."""
+    if len(request.path) <= session.limits.uri_bytes - session.limits.header_bytes:
+        return session.send(request, read, attempts_at_500=attempts_at_500)
+    return send_in_body(session, request, read)

@@ -1,0 +1,74 @@
+"""Hold what the stages of a run found: each is written by its own stage only."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+
+from salesforce_targeted.arrow.id_counts import IdCounts
+from salesforce_targeted.arrow.id_set import IdSet
+from salesforce_targeted.retrieval.results import Gone
+
+
+@dataclass(slots=True)
+class RelationFindings:
+    """Hold what the relations' stage found.
+
+    Attributes:
+        contacts, tasks: Ids that the rows read name.
+        users: Ids of the users that the rows read name.
+        changes: Contact or lead to how many more of its relations are shown than were held.
+        left_reasons: Contact to the reason of its last relation's removal.
+        whole: Whether every relation that counts was read.
+        complete: Whether the reading came to its end.
+        counts: Relations of each contact, where all were read.
+        newest: The latest ``SystemModstamp`` read.
+        read_ids: Relations read.
+        unread: Relations that the org shows and of which nothing can be read.
+        removed_ids: Relations marked as removed.
+        unsettled: How many fewer of the relations held before are stamped before
+            ``VisibleOrg.settled_before`` than were: edited, removed, less those that came late.
+    """
+
+    contacts: IdSet = field(default_factory=IdSet)
+    tasks: IdSet = field(default_factory=IdSet)
+    users: set[str] = field(default_factory=set)
+    changes: Counter[str | None] = field(default_factory=Counter)
+    left_reasons: dict[str, str] = field(default_factory=dict)
+    whole: bool = False
+    complete: bool = False
+    counts: IdCounts | None = None
+    newest: datetime | None = None
+    read_ids: IdSet = field(default_factory=IdSet)
+    unread: IdSet = field(default_factory=IdSet)
+    removed_ids: IdSet = field(default_factory=IdSet)
+    unsettled: int = 0
+
+
+@dataclass(slots=True)
+class RecordFindings:
+    """Hold what became of the records that one stage asked for.
+
+    Attributes:
+        answered: Ids of which the org said something.
+        deferred: Ids that are held and were put off, for the calls don't suffice; None for none.
+        selection: The ids that the stage asks for; see ``id_selection``.
+        gone: Id to what became of a record that the org does not return.
+        rejected: Ids of records that could not be read or loaded.
+        archived: Ids that only the archive shows.
+        users: Ids of the users that the rows name.
+        newest: The latest ``SystemModstamp`` read.
+    """
+
+    answered: IdSet = field(default_factory=IdSet)
+    deferred: pa.Array | None = None
+    selection: Any = None
+    gone: dict[str, Gone] = field(default_factory=dict)
+    rejected: set[str] = field(default_factory=set)
+    archived: list[str] = field(default_factory=list)
+    users: set[str] = field(default_factory=set)
+    newest: datetime | None = None

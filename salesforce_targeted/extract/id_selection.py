@@ -1,0 +1,203 @@
+"""Choose which ids of a table a run asks for, and in which order.
+
+Rule. Within the call budget everything held is read again, every run: formula fields, late commits
+and new columns then come out right by construction. Beyond it a run asks for new ids and for what
+was modified since the last run, and a whole pass follows every ``full_refresh_days``.
+
+What is not held comes first, then what was read longest ago: a run whose calls end before the work
+does leaves a position, from which the next one goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from math import ceil
+from typing import Any
+
+import pyarrow as pa
+
+from salesforce_targeted.api import soql
+from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
+from salesforce_targeted.extract.run import LAG, Run
+
+# In the state of a table: how far it was read, when a whole pass began and ended, where a pass that
+# was cut short goes on.
+_CURSOR, _BEGAN, _PASSED, _POSITION = "cursor", "pass_began_at", "passed_at", "position"
+_GONE = "gone"
+# State is loaded with each run: no more ids than these are kept there.
+_MOST_GONE = 2_000
+
+
+@dataclass(slots=True)
+class Selection:
+    """Hold the ids that a run asks for.
+
+    Attributes:
+        new: Those that are not held, nor known as gone, as an array of ``id_set``.
+        known: The others, in the order in which they are asked for.
+        earlier: Those of the others that a pass which was cut short has read already.
+        whole: Whether they are all there are.
+        began_at: The org's clock before they were chosen: no cursor passes it.
+    """
+
+    new: pa.Array
+    known: pa.Array
+    earlier: pa.Array
+    whole: bool
+    began_at: datetime
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.known) + len(self.earlier)
+
+    @property
+    def ids(self) -> pa.Array:
+        """Return all of them, as an array of ``id_set``."""
+        return union(self.new, self.known, self.earlier)
+
+
+def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
+    """Choose which ids of a table to ask for.
+
+    Args:
+        named: Ids that must be held after the run, an array of ``id_set``.
+    """
+    object_name, key = run.object_of(table), run.columns(table).key.stored
+    began_at = run.client.clock()
+    rejected = id_array(run.held.rejected_ids(object_name))
+    rejects_a_field = run.held.rejects_a_field(object_name)
+    held = run.held.id_array(table, key)
+
+    def selection(ids: pa.Array, *, whole: bool) -> Selection:
+        known = among(ids, held)
+        new = minus(ids, known)
+        gone = among(new, _known_as_gone(run, table))
+        at = _start(run, table, known)
+        return Selection(
+            minus(new, gone),
+            pa.concat_arrays([known[at:], gone]),
+            known[:at],
+            whole,
+            began_at,
+        )
+
+    if run.scope.retry_rejected and not rejects_a_field:
+        return selection(rejected, whole=False)
+    if run.scope.limit is not None:
+        return selection(named, whole=False)
+    if run.scope.retry_rejected:
+        return selection(union(held, rejected), whole=True)
+    if table == run.target.table and run.scope.complete:
+        # A record that was gone when it was active is held as soon as the org shows it.
+        named = union(named, run.held.id_array(run.target.life_table, run.target.life_key))
+    everything = union(held, named)
+    if run.scope.since is not None:
+        modified = _modified(run, object_name, run.scope.since, everything)
+        return selection(union(named, modified), whole=False)
+    calls = ceil(len(everything) / run.client.limits.ids_per_collection)
+    state = _state(run, table)
+    cursor, passed_at = str(state.get(_CURSOR) or ""), str(state.get(_PASSED) or "")
+    within = calls <= run.settings.refresh_call_budget
+    no_choice = run.scope.full or rejects_a_field or not cursor
+    if within or no_choice or not passed_at or _is_due(run, passed_at):
+        state.setdefault(_BEGAN, began_at.isoformat())
+        return selection(everything, whole=True)
+    since = datetime.fromisoformat(cursor) - LAG
+    modified = _modified(run, object_name, since, held)
+    run.ledger.warn(
+        f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
+        f" {run.settings.refresh_call_budget}; only new records and those modified since"
+        f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
+        f" stay as they are, and what was hidden from our user stays unnoticed, until the next"
+        f" whole pass, due"
+        f" {datetime.fromisoformat(passed_at) + _age(run):%Y-%m-%d}"
+    )
+    gone = run.held.id_array(run.target.life_table, run.target.life_key, "gone_reason IS NOT NULL")
+    back = among(named, gone)  # being shown again moves no stamp
+    return selection(union(minus(named, held), modified, back, rejected), whole=False)
+
+
+def note_end(run: Run, table: str, selection: Selection, newest: datetime | None) -> None:
+    """Keep, with the load, how far a table has been read by a run that came to its end.
+
+    The cursor never moves backwards, and never past the org's clock when the reading began.
+    """
+    state = _state(run, table)
+    if selection.whole:
+        # A pass that took several runs began with the first of them.
+        began = state.pop(_BEGAN, None)
+        state.pop(_POSITION, None)
+        state.pop(_GONE, None)
+        state[_PASSED] = datetime.now(UTC).isoformat()
+        limit = datetime.fromisoformat(began) if began else selection.began_at
+    else:
+        limit = selection.began_at
+    if newest is not None:
+        text = min(newest, limit).astimezone(UTC).isoformat()
+        state[_CURSOR] = max(state.get(_CURSOR) or text, text)
+
+
+def note_position(run: Run, table: str, last_id: str) -> None:
+    """Keep, with the load, up to which id a pass came whose calls ended before it did."""
+    _state(run, table)[_POSITION] = last_id
+
+
+def note_gone(run: Run, table: str, gone: Collection[str]) -> None:
+    """Keep some of the ids that the org does not return, so that they are asked about last."""
+    if table != run.target.table:  # whose life table knows
+        _state(run, table)[_GONE] = sorted({*gone, *_state(run, table).get(_GONE, ())})[:_MOST_GONE]
+
+
+def _known_as_gone(run: Run, table: str) -> pa.Array:
+    if table == run.target.table:
+        where = "gone_reason IS NOT NULL"
+        return run.held.id_array(run.target.life_table, run.target.life_key, where)
+    return id_array(_state(run, table).get(_GONE, ()))
+
+
+def passed_at(run: Run, table: str) -> str:
+    """Return when a table was last read whole, as ISO 8601; empty for never."""
+    return str(_state(run, table).get(_PASSED) or "")
+
+
+def _start(run: Run, table: str, ids: pa.Array) -> int:
+    """Return where, among some ids, a pass that was cut short goes on; 0 for the beginning."""
+    position = _state(run, table).get(_POSITION)
+    return 0 if position is None else span(ids, "", position)[1]
+
+
+def _state(run: Run, table: str) -> dict[str, Any]:
+    refresh: dict[str, Any] = run.state.setdefault("refresh", {})
+    of_table: dict[str, Any] = refresh.setdefault(table, {})
+    return of_table
+
+
+def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.Array:
+    """Return those ids whose records were modified since; all, where that takes fewer calls.
+
+    A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them.
+    """
+    statement = soql.select(["Id"], object_name, soql.ge("SystemModstamp", since))
+    enough = ceil(len(ids) / run.client.limits.ids_per_collection)
+    modified = IdSet()
+    try:
+        for read, page in enumerate(run.client.pages(statement, all_rows=True), start=1):
+            modified.update(record["Id"] for record in page)
+            if read > enough:
+                return ids
+    except SalesforceError as error:
+        if not is_of_records(error):
+            raise
+        run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
+        return ids
+    return among(ids, modified.ids)
+
+
+def _is_due(run: Run, passed_at: str) -> bool:
+    return datetime.fromisoformat(passed_at) + _age(run) <= run.ledger.started_at
+
+
+def _age(run: Run) -> timedelta:
+    return timedelta(days=run.settings.full_refresh_days)

@@ -1,0 +1,311 @@
+"""Find the relations that the org no longer shows, and those that became visible late; mark why.
+
+No API reports that a relation was removed. So numbers of one moment are compared, and ids where
+they differ:
+
+1. How many relations each contact has, as discovery showed, with how many are held. Contacts whose
+   number differs have their relations compared by id: a few calls for what changed meanwhile.
+2. How many relations are stamped before the moment from which this run read. What is logged or
+   edited meanwhile has a later stamp, so this number changes only where one is removed or becomes
+   visible late. Where it differs, ranges of ids are counted, five to a call, down to pages. What is
+   held with a later stamp must have been read.
+3. What fits one page, and everything every ``full_refresh_days`` and on ``--full``, is compared by
+   id: as many relations can be removed as came back, and no count tells.
+
+A relation is marked as removed only after the org, asked for it by its id, does not show it.
+
+Source: Object Reference, "TaskWhoRelation" (supported calls: describe, query, retrieve).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from math import ceil
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.arrow.id_counts import IdCounts
+from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, span, union
+from salesforce_targeted.destination.comparison import with_hidden_columns
+from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
+from salesforce_targeted.extract.relation_refresh import COMPARED_AT, finished, read_by_ids
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.relations import pages, queries
+from salesforce_targeted.relations.pages import Range
+from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
+
+# So many contacts with another count are compared one by one; beyond, all ids are.
+_SUSPECTS = 2_000
+
+
+def mark_removed(run: Run) -> Iterator[pa.Table]:
+    """Yield rows that became visible late or came back, and removed ones with the reason."""
+    found, held = run.relations, run.held
+    shown = discover(run)  # stops the run before anything is marked, if most are gone
+    if found.whole:
+        live = held.id_array(RELATIONS, _key(run), run.counting_relations)
+        for some in in_batches(Texts(_unseen(run, live)), ROWS_PER_LOAD_BATCH):
+            yield from _mark(run, _live(run, _key(run), some))
+        _note_compared(run)
+        return
+    live_count = held.count(RELATIONS, run.counting_relations) + found.changes.total()
+    if live_count <= run.client.limits.rows_per_query_page or (
+        _is_due(run) and _can_compare(run, live_count)
+    ):
+        yield from _compare(run)
+        _note_compared(run)
+        return
+    unlike = {*run.held_relations.unlike(shown), *(who for who in found.changes if who)}
+    suspects = sorted(
+        who
+        for who in unlike
+        if who.startswith(run.org.key_prefix)
+        and shown[who] != run.held_relations[who] + found.changes[who]
+    )
+    if len(suspects) > _SUSPECTS:
+        yield from _compare(run)
+        return
+    if suspects:
+        yield from _compare(run, who=suspects)
+        _correct_counts(run, suspects)
+    if run.org.settled_before is not None:
+        # What was stamped since has just been read.
+        where = f"{run.counting_relations} AND {run.stamped('>=', run.org.settled_before)}"
+        recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
+        vanished = minus(recent, found.removed_ids.ids)
+        yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
+    for low, high in _unlike_ranges(run):
+        yield from _compare(run, within=(low, high))
+
+
+def _correct_counts(run: Run, who: Sequence[str]) -> None:
+    """Count the relations of some contacts as they have just been compared."""
+    if run.active is None:
+        return
+    numbers = [run.held_relations[one] + run.relations.changes[one] for one in who]
+    others = run.active.table()
+    others = others.filter(pc.invert(pc.is_in(others.column("id"), value_set=pa.array(who))))
+    compared = pa.table({"id": pa.array(who, pa.string()), "count": pa.array(numbers, pa.int64())})
+    compared = compared.filter(pc.greater(compared.column("count"), 0))
+    run.active = IdCounts(pa.concat_tables([others, compared]))
+
+
+def _unlike_ranges(run: Run) -> Iterator[Range]:
+    """Find ranges of ids where the org shows another number of settled relations than is held."""
+    org, held, found = run.org, run.held, run.relations
+    before, shown = org.settled_before, org.settled_count
+    if before is None or shown is None:
+        return
+    where = f"{run.counting_relations} AND {run.stamped('<', before)}"
+    if held.count(RELATIONS, where) - found.unsettled == shown:
+        return
+    known = held.id_array(RELATIONS, _key(run), where)
+    ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
+    size = run.client.limits.rows_per_query_page
+    if not len(ids):
+        yield (None, None)
+        return
+    parts = run.client.limits.composite_queries
+    # What lies before the first held id and after the last one belongs to the outermost ranges.
+    waiting: list[tuple[Range, int, int]] = [((None, None), 0, len(ids))]
+    while waiting:
+        (low, high), start, end = waiting.pop()
+        if end - start <= size // 2:
+            yield (low, high)
+            continue
+        cuts = [start + (end - start) * n // parts for n in range(1, parts)]
+        bounds = [low, *(ids[cut].as_py() for cut in cuts), high]
+        places = [start, *cuts, end]
+        counts = _counts(run, list(pairwise(bounds)), before)
+        for number, count in enumerate(counts):
+            held_there = places[number + 1] - places[number]
+            if count != held_there:
+                some = (bounds[number], bounds[number + 1])
+                waiting.append((some, places[number], places[number + 1]))
+
+
+def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
+    """Count the settled relations in some ranges of ids that this run has not read."""
+    junction, client = run.org.junction, run.client
+    floor = run.settings.since if run.org.filters_by_stamp else None
+    statements = [
+        queries.count_statement(junction, floor, before=before, within=one) for one in ranges
+    ]
+    responses = client.composite([endpoints.query(client.version, one) for one in statements])
+    counts = []
+    for statement, response in zip(statements, responses, strict=True):
+        if isinstance(response, SalesforceError):
+            counts.append(client.count(statement))
+        else:
+            counts.append(readers.page(response).total)
+    return counts
+
+
+def _compare(
+    run: Run, *, who: Sequence[str] | None = None, within: Range = (None, None)
+) -> Iterator[pa.Table]:
+    """Compare relations by id, and the record they point at, both ways.
+
+    Args:
+        who: Only relations of these contacts.
+        within: Only relations whose ids are in this range.
+    """
+    columns, found = run.columns(RELATIONS), run.relations
+    floor = run.settings.since if run.org.filters_by_stamp else None
+    parts = [pa.table({"id": pa.array([], pa.string()), "who": pa.array([], pa.string())})]
+    for page in pages.targets(
+        run.client, run.org.junction, columns, since=floor, who=who, within=within
+    ):
+        ids, targets = (page.table.column(name) for name in (columns.key.name, "RelationId"))
+        parts.append(pa.table({"id": ids, "who": targets}))
+        found.unread.update(one.record_id for one in page.rejected if not one.field)
+    shown = pa.concat_tables(parts).group_by("id").aggregate([("who", "max")])
+    live = _live(run, run.held.name("RelationId"), who)
+    if within != (None, None):
+        live = live.filter(pc.is_in(live.column("id"), value_set=_within(live, within)))
+    both = shown.join(live, keys="id", join_type="left outer")
+    # Null differs from an id, and null is null.
+    one, other = (pc.fill_null(both.column(name), "") for name in ("who_max", "who"))
+    unknown = pc.invert(pc.is_in(both.column("id"), value_set=live.column("id")))
+    differ = union(both.column("id").filter(pc.or_(pc.not_equal(one, other), unknown)))
+    yield from read_by_ids(run, union(minus(differ, found.read_ids.ids), found.unread.ids))
+    known = union(shown.column("id"), found.read_ids.ids, found.unread.ids)
+    vanished = live.filter(pc.invert(pc.is_in(live.column("id"), value_set=known)))
+    yield from _mark(run, vanished)
+
+
+def _within(live: pa.Table, within: Range) -> pa.Array:
+    ids = union(live.column("id"))
+    start = 0 if within[0] is None else span(ids, within[0], within[0])[0]
+    end = len(ids) if within[1] is None else span(ids, within[1], within[1])[0]
+    return ids[start:end]
+
+
+def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
+    """Yield the held rows of relations that the org no longer shows, marked with the reason."""
+    if not vanished.num_rows:
+        return
+    still_there = _shown_by_id(run, union(vanished.column("id")).to_pylist())
+    if len(still_there):
+        yield from read_by_ids(run, still_there)
+        vanished = vanished.filter(
+            pc.invert(pc.is_in(vanished.column("id"), value_set=still_there))
+        )
+    columns, found = run.columns(RELATIONS), run.relations
+    reasons = why_removed(run, union(vanished.column("task")).to_pylist())
+    by_reason: dict[str, list[str]] = {}
+    for row in vanished.sort_by("id").to_pylist():
+        who, reason = row["who"], reasons.get(row["task"], RELATION_REMOVED)
+        by_reason.setdefault(reason, []).append(row["id"])
+        found.changes[who] -= 1
+        if who:
+            found.left_reasons[who] = reason
+    for reason, ids in by_reason.items():
+        run.ledger.relations.removed += len(ids)
+        found.removed_ids.update(ids)
+        if run.org.settled_before is not None:
+            settled = run.held.by_ids(
+                RELATIONS, columns.key.stored, ids, [run.held.name("SystemModstamp")]
+            )
+            found.unsettled += sum(row[1] < run.org.settled_before for row in settled)
+        run.ledger.step(f"relations: {len(ids):,} no longer shown ({reason})")
+        for some in in_batches(ids, ROWS_PER_LOAD_BATCH):
+            rows = run.held.table_of(RELATIONS, columns, some)
+            rows = with_hidden_columns(run.held, RELATIONS, columns, rows)
+            yield finished(rows, run.ledger.started_at, reason)
+
+
+def _shown_by_id(run: Run, ids: Sequence[str]) -> pa.Array:
+    """Return those of some relations that the org shows when it is asked for them by id.
+
+    Rows move while a long result is read: one that no page showed may have been there all the time.
+    """
+    columns = run.columns(RELATIONS).only([])
+    shown = IdSet()
+    for batch in pages.read_by_ids(run.client, run.org.junction, columns, ids):
+        shown.add(batch.table.column(columns.key.name))
+        shown.update(one.record_id for one in batch.rejected if not one.field)
+    return shown.ids
+
+
+def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
+    """Say what became of the tasks whose relations vanished; a task that is there is left out.
+
+    A task that not even ``queryAll`` shows was deleted for good or is hidden: as far as a
+    relation is concerned, ``task_deleted``.
+    """
+    fields = ["Id", "IsDeleted", "IsArchived"]
+    reasons = dict.fromkeys(tasks, TASK_DELETED)
+    per_call = soql.ids_that_fit(fields, "Task", run.client.limits)
+    for some in in_batches(tasks, per_call):
+        statement = soql.select(fields, "Task", soql.id_in(some))
+        try:
+            records = run.client.records(statement, all_rows=True)
+        except SalesforceError as error:
+            if not is_of_records(error):
+                raise
+            run.ledger.warn(f"{error} Why some relations vanished is not known")
+            continue
+        for record in records:
+            if record["IsDeleted"]:
+                reasons[record["Id"]] = TASK_DELETED
+            elif record["IsArchived"]:
+                reasons[record["Id"]] = TASK_ARCHIVED
+            else:
+                del reasons[record["Id"]]
+    return reasons
+
+
+def _unseen(run: Run, ids: pa.Array) -> pa.Array:
+    return minus(minus(ids, run.relations.read_ids.ids), run.relations.unread.ids)
+
+
+def _can_compare(run: Run, relations: int) -> bool:
+    """Return whether comparing all ids leaves half of the calls to the rest of the run."""
+    left = run.calls_left
+    pages_of_ids = ceil(relations / run.client.limits.rows_per_query_page)
+    if left is None or pages_of_ids <= left // 2:
+        return True
+    run.ledger.warn(
+        f"Comparing the ids of all relations is due and takes {pages_of_ids:,} calls of the"
+        f" {left:,} that are left: it waits for a run that may spend more"
+    )
+    return False
+
+
+def _is_due(run: Run) -> bool:
+    """Return whether the last comparison of all ids is as old as a pass over all rows may be."""
+    before = run.state.get(COMPARED_AT)
+    age = timedelta(days=run.settings.full_refresh_days)
+    return before is None or datetime.fromisoformat(before) + age <= run.ledger.started_at
+
+
+def _note_compared(run: Run) -> None:
+    run.state[COMPARED_AT] = run.ledger.started_at.isoformat()
+
+
+def _key(run: Run) -> str:
+    return run.columns(RELATIONS).key.stored
+
+
+def _live(run: Run, column: str, some: Sequence[str] | None) -> pa.Table:
+    """Return held relations not marked as removed: columns ``id``, ``task``, ``who``.
+
+    Args:
+        some: Values of the column that are wanted; None for all.
+    """
+    where = run.counting_relations
+    if some is not None and not some:
+        where = "1 = 0"
+    elif some is not None:
+        quoted = ",".join(f"'{one}'" for one in some)
+        where += f" AND {run.held.sql(column)} IN ({quoted})"
+    task, who = run.held.name("TaskId"), run.held.name("RelationId")
+    return run.held.texts(RELATIONS, {"id": _key(run), "task": task, "who": who}, where)
