@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from threading import Lock
 from typing import Any, Optional
 
 import dlt
@@ -53,9 +54,17 @@ class Extractions:
         self._scope = scope
         self._ledger = ledger
         self._current: Extraction | None = None
+        # With ``parallelize()`` dlt starts resources in threads.
+        self._lock = Lock()
 
     def of(self, resource: str) -> Extraction:
         """Return the extraction of a resource; one that begins again belongs to a new one."""
+        with self._lock:
+            extraction = self._extraction(resource)
+            extraction.begun.add(resource)
+        return extraction
+
+    def _extraction(self, resource: str) -> Extraction:
         if self._current is None or resource in self._current.begun:
             client = SalesforceClient(
                 self._credentials, limits=self._scope.limits, max_in_flight=CALLS_IN_FLIGHT

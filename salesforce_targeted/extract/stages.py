@@ -240,7 +240,6 @@ class Extraction:
 
     def items(self, resource: str) -> Iterator[Any]:
         """Yield what the stages yield for a resource, None where that is not known yet."""
-        self.begun.add(resource)
         try:
             while True:
                 with self._lock:
