@@ -152,7 +152,10 @@ def _retrieved(
     for one in retrieved:
         found.answered.add(one.batch.table.column(columns.key.name))
         found.answered.update(
-            [*(gone.id for gone in one.gone), *(r.record_id for r in one.batch.rejected)]
+            [
+                *(gone.id for gone in one.gone),
+                *(r.record_id for r in one.batch.rejected if r.record_id != EVERY_RECORD),
+            ]
         )
         yield one
 

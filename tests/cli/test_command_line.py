@@ -146,7 +146,7 @@ def test_plan_prints_each_way_and_its_price(script: Script) -> None:
     assert 12 == facts["tables"]["Contact"]["ids"]
     assert facts["cursor"] is not None
     assert "-> collections" in text
-    assert re.search(r"^foreseen +\d+$", text, re.MULTILINE)
+    assert re.search(r"^in all +\d+$", text, re.MULTILINE)
 
 
 @pytest.mark.brief(1)
