@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from pathlib import Path
 
 import pytest
@@ -110,18 +109,6 @@ def test_work_during_a_run_costs_a_few_calls(tmp_path: Path, kind: str) -> None:
 
         assert [] == broken
         assert story.calls <= quiet + 4
-
-
-def test_a_relation_that_was_gone_all_the_time_is_marked(tmp_path: Path) -> None:
-    """Tasks were deleted before the run, others are logged meanwhile: counts hide the one."""
-    changes = [name for name in EVERYDAY if name not in UNSTAMPED]
-    with MovingStory(tmp_path, refresh_call_budget=1) as story:
-        first_run(story)
-        story.happen(0, changes)
-        share = random.Random(0).choice((0.2, 0.5, 1.0))
-        broken = story.run_moving(0, share, changes, reach=Reach.STAMPED, strict=True)
-
-        assert [] == broken, story.text(broken, "the moving run")
 
 
 def test_a_junction_that_is_lost_for_one_run_changes_nothing(tmp_path: Path) -> None:
