@@ -55,5 +55,5 @@ def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
         }
     for key, row in known.items():
         if key not in rows and ledger.came(key[0], key[1]):
-            rows[key] = {**dict(zip(SCHEMA.names, row, strict=False)), "healed_at": now}
+            rows[key] = {**dict(zip(SCHEMA.names[:-1], row, strict=True)), "healed_at": now}
     return pa.Table.from_pylist(list(rows.values()), schema=SCHEMA)

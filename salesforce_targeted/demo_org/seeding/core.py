@@ -9,6 +9,7 @@ Rules:
 from __future__ import annotations
 
 import random
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from salesforce_targeted.demo_org.ids import Numbering
@@ -207,7 +208,7 @@ def _trouble(org: OrgState, relations: int, single: list[int], rng: random.Rando
     wanted = {cause: max(1, round(share * relations / 2392)) for cause, share in TROUBLED.items()}
     chosen = iter(rng.sample(single, min(len(single), sum(wanted.values()))))
     for cause, count in wanted.items():
-        for _, ordinal in zip(range(count), chosen, strict=False):
+        for ordinal in islice(chosen, count):
             org.outliving.add(ordinal)
             if cause == "archived":
                 old = {"IsArchived": True, "IsClosed": True, "Status": "Completed",
