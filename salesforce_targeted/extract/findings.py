@@ -28,6 +28,7 @@ class RelationFindings:
         counts: Relations of each contact, where all were read.
         newest: The latest ``SystemModstamp`` read.
         read_ids: Relations read.
+        read_settled: Those of them that are stamped before ``VisibleOrg.settled_before``.
         unread: Relations that the org shows and of which nothing can be read.
         removed_ids: Relations marked as removed.
         unsettled: How many fewer of the relations held before are stamped before
@@ -45,6 +46,7 @@ class RelationFindings:
     newest: datetime | None = None
     read_ids: IdSet = field(default_factory=IdSet)
     unread: IdSet = field(default_factory=IdSet)
+    read_settled: IdSet = field(default_factory=IdSet)
     removed_ids: IdSet = field(default_factory=IdSet)
     unsettled: int = 0
 

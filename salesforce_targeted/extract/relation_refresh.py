@@ -192,7 +192,10 @@ def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
                     found.left_reasons[before[1]] = RELATION_REMOVED
         if settled_before is not None and now_stamp is not None:
             was_settled = live and before is not None and before[2] < settled_before
-            found.unsettled += int(was_settled) - int(now_stamp < settled_before)
+            is_settled = now_stamp < settled_before
+            found.unsettled += int(was_settled) - int(is_settled)
+            if is_settled:
+                found.read_settled.update([id_])
         unchanged = live and same
         differs.append(not unchanged)
         tally.new += before is None

@@ -108,6 +108,7 @@ def _unlike_ranges(run: Run) -> Iterator[Range]:
         return
     known = held.id_array(RELATIONS, _key(run), where)
     ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
+    ids = union(ids, found.read_settled.ids)  # the org counts them, too
     size = run.client.limits.rows_per_query_page
     if not len(ids):
         yield (None, None)
@@ -132,7 +133,7 @@ def _unlike_ranges(run: Run) -> Iterator[Range]:
 
 
 def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
-    """Count the settled relations in some ranges of ids that this run has not read."""
+    """Count the settled relations that the org shows in some ranges of ids."""
     junction, client = run.org.junction, run.client
     floor = run.settings.since if run.org.filters_by_stamp else None
     statements = [
@@ -190,6 +191,8 @@ def _within(live: pa.Table, within: Range) -> pa.Array:
 
 def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
     """Yield the held rows of relations that the org no longer shows, marked with the reason."""
+    marked = run.relations.removed_ids.ids
+    vanished = vanished.filter(pc.invert(pc.is_in(vanished.column("id"), value_set=marked)))
     if not vanished.num_rows:
         return
     still_there = _shown_by_id(run, union(vanished.column("id")).to_pylist())
