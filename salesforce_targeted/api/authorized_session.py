@@ -41,6 +41,7 @@ from salesforce_targeted.api.login import (
 )
 from salesforce_targeted.api.models import Request, Response, refusal
 from salesforce_targeted.api.org_clock import OrgClock
+from salesforce_targeted.api.sent_ahead import SentAhead
 from salesforce_targeted.api.transport import Transport, TransportError
 
 _log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class AuthorizedSession:
 
     Attributes:
         meter: Counts the calls, and keeps the bounds of how many may be spent.
+        ahead: Responses to requests that were sent before they were needed; ``send`` takes them.
     """
 
     def __init__(
@@ -90,6 +92,7 @@ class AuthorizedSession:
         self.max_in_flight = max(1, max_in_flight)
         self.sleep = sleep
         self.meter = CallMeter(self.max_in_flight)
+        self.ahead = SentAhead()
         self._org_clock = OrgClock()
         self._credentials = credentials
         self._attempts = max(1, attempts)
@@ -187,6 +190,8 @@ class AuthorizedSession:
         """
         if reason := refusal(request):
             raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
+        if (value := self.ahead.read(request, read)) is not None:
+            return value[0]
         session = None if request.kind == "versions" else self._current()
         may_renew = session is not None
         attempt = 1

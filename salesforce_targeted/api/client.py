@@ -5,6 +5,7 @@ Rules: those of authorized_session.py, through which everything goes.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence, Sized
+from functools import partial
 from typing import TypeVar
 
 from . import endpoints, queries, readers
@@ -115,6 +116,19 @@ class SalesforceClient(AuthorizedSession):
             The responses in the order of the requests, an error where one was refused or failed.
         """
         return queries.composite(self, requests, attempts_at_500)
+
+    def send_ahead(self, groups: Sequence[Sequence[Request]]) -> None:
+        """Send reading requests that will be needed, a billed call for each group; don't wait.
+
+        Whatever sends the same request later, in :meth:`send` or :meth:`composite`, takes the
+        response. Nothing is raised here: a request that fails is sent again where it is needed.
+
+        Args:
+            groups: One request, or several for one ``composite`` (at most five queries or
+                Collections in each).
+        """
+        for requests in groups:
+            self.ahead.begin(requests, partial(queries.send_together, self, requests, 1))
 
     def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
         """Describe several objects, 25 for one call; an error where one was refused."""

@@ -24,14 +24,15 @@ class OrgClock:
         if moment is None:
             return
         with self._lock:
-            if billed and self._first is None:
-                self._first = moment
+            if billed:
+                # Of several calls that began together, the earliest says when reading began.
+                self._first = moment if self._first is None else min(self._first, moment)
             # Responses overtake each other; time doesn't go back.
             self._latest = moment if self._latest is None else max(self._latest, moment)
 
     @property
     def first(self) -> datetime | None:
-        """Return the ``Date`` of the first billed response, with its zone; None before it."""
+        """Return the earliest ``Date`` of a billed response, with its zone; None before one."""
         return self._first
 
     def now(self) -> datetime:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet
 from salesforce_targeted.retrieval.results import Gone
@@ -57,7 +55,7 @@ class RecordFindings:
 
     Attributes:
         answered: Ids of which the org said something.
-        deferred: Ids that are held and were put off, for the calls don't suffice; None for none.
+        is_deferred: Whether what is held was put off, for the calls don't suffice.
         selection: The ids that the stage asks for; see ``id_selection``.
         gone: Id to what became of a record that the org does not return.
         rejected: Ids of records that could not be read or loaded.
@@ -67,7 +65,7 @@ class RecordFindings:
     """
 
     answered: IdSet = field(default_factory=IdSet)
-    deferred: pa.Array | None = None
+    is_deferred: bool = False
     selection: Any = None
     gone: dict[str, Gone] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)

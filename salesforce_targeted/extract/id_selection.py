@@ -5,7 +5,8 @@ and new columns then come out right by construction. Beyond it a run asks for ne
 was modified since the last run, and a whole pass follows every ``full_refresh_days``.
 
 What is not held comes first, then what was read longest ago: a run whose calls end before the work
-does leaves a position, from which the next one goes on.
+does leaves a position, from which the next one goes on. What a plain read left out before (deleted,
+merged, archived, hidden) is asked for through ``queryAll`` at once, which shows it if it is back.
 """
 
 from __future__ import annotations
@@ -36,26 +37,48 @@ class Selection:
     """Hold the ids that a run asks for.
 
     Attributes:
-        new: Those that are not held, nor known as gone, as an array of ``id_set``.
-        known: The others, in the order in which they are asked for.
-        earlier: Those of the others that a pass which was cut short has read already.
+        new: Those that are not held, nor were left out before, as an array of ``id_set``.
+        known: Those that are held.
+        left_out: Those that a plain read left out before.
+        later: Those of ``known`` and ``left_out`` that a pass which was cut short has yet to read.
         whole: Whether they are all there are.
         began_at: The org's clock before they were chosen: no cursor passes it.
     """
 
     new: pa.Array
     known: pa.Array
-    earlier: pa.Array
+    left_out: pa.Array
+    later: tuple[pa.Array, pa.Array]
     whole: bool
     began_at: datetime
 
     def __len__(self) -> int:
-        return len(self.new) + len(self.known) + len(self.earlier)
+        return len(self.new) + len(self.known) + len(self.left_out)
 
-    @property
-    def ids(self) -> pa.Array:
-        """Return all of them, as an array of ``id_set``."""
-        return union(self.new, self.known, self.earlier)
+
+def held_now(run: Run, table: str, key: str) -> tuple[pa.Array, pa.Array]:
+    """Return the held ids that a plain read showed, and those that it left out, before this run."""
+    left_out = left_out_before(run, table)
+    return minus(run.held.id_array(table, key), left_out), left_out
+
+
+def left_out_before(run: Run, table: str) -> pa.Array:
+    """Return the ids that a plain read left out when they were last asked for."""
+    gone = id_array(_state(run, table).get(_GONE, ()))
+    if table == run.target.table:
+        where = "gone_reason IS NOT NULL AND gone_reason <> 'rejected'"
+        return run.held.id_array(run.target.life_table, run.target.life_key, where)
+    columns = run.held.column_hints(table)
+    flags = [run.held.name(field) for field in ("IsDeleted", "IsArchived")]
+    where = " OR ".join(run.held.sql(flag) for flag in flags if flag in columns)
+    key = run.held.name(run.settings.id_column)
+    return union(gone, run.held.id_array(table, key, where)) if where else gone
+
+
+def calls_of(run: Run, plain: int, left_out: int) -> int:
+    """Count the calls that so many ids take, those that ``queryAll`` is asked for among them."""
+    per_query = run.client.limits.rows_per_query_page
+    return ceil(plain / run.client.limits.ids_per_collection) + ceil(left_out / per_query)
 
 
 def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
@@ -65,23 +88,16 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         named: Ids that must be held after the run, an array of ``id_set``.
     """
     object_name, key = run.object_of(table), run.columns(table).key.stored
-    began_at = run.client.clock()
     rejected = id_array(run.held.rejected_ids(object_name))
     rejects_a_field = run.held.rejects_a_field(object_name)
-    held = run.held.id_array(table, key)
+    held, left_out = run.held.id_array(table, key), left_out_before(run, table)
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
-        known = among(ids, held)
-        new = minus(ids, known)
-        gone = among(new, _known_as_gone(run, table))
-        at = _start(run, table, known)
-        return Selection(
-            minus(new, gone),
-            pa.concat_arrays([known[at:], gone]),
-            known[:at],
-            whole,
-            began_at,
-        )
+        again = among(ids, left_out)
+        known = minus(among(ids, held), again)
+        new = minus(minus(ids, again), known)
+        later = _later(run, table, 0, known), _later(run, table, 1, again)
+        return Selection(new, known, again, later, whole, run.opened_at)
 
     if run.scope.retry_rejected and not rejects_a_field:
         return selection(rejected, whole=False)
@@ -96,13 +112,13 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     if run.scope.since is not None:
         modified = _modified(run, object_name, run.scope.since, everything)
         return selection(union(named, modified), whole=False)
-    calls = ceil(len(everything) / run.client.limits.ids_per_collection)
+    calls = calls_of(run, len(minus(everything, left_out)), len(among(everything, left_out)))
     state = _state(run, table)
     cursor, passed_at = str(state.get(_CURSOR) or ""), str(state.get(_PASSED) or "")
     within = calls <= run.settings.refresh_call_budget
     no_choice = run.scope.full or rejects_a_field or not cursor
     if within or no_choice or not passed_at or _is_due(run, passed_at):
-        state.setdefault(_BEGAN, began_at.isoformat())
+        state.setdefault(_BEGAN, run.opened_at.isoformat())
         return selection(everything, whole=True)
     since = datetime.fromisoformat(cursor) - LAG
     modified = _modified(run, object_name, since, held)
@@ -114,8 +130,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         f" whole pass, due"
         f" {datetime.fromisoformat(passed_at) + _age(run):%Y-%m-%d}"
     )
-    gone = run.held.id_array(run.target.life_table, run.target.life_key, "gone_reason IS NOT NULL")
-    back = among(named, gone)  # being shown again moves no stamp
+    back = among(named, left_out)  # being shown again moves no stamp
     return selection(union(minus(named, held), modified, back, rejected), whole=False)
 
 
@@ -129,7 +144,6 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
         # A pass that took several runs began with the first of them.
         began = state.pop(_BEGAN, None)
         state.pop(_POSITION, None)
-        state.pop(_GONE, None)
         state[_PASSED] = datetime.now(UTC).isoformat()
         limit = datetime.fromisoformat(began) if began else selection.began_at
     else:
@@ -139,22 +153,29 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
         state[_CURSOR] = max(state.get(_CURSOR) or text, text)
 
 
-def note_position(run: Run, table: str, last_id: str) -> None:
-    """Keep, with the load, up to which id a pass came whose calls ended before it did."""
-    _state(run, table)[_POSITION] = last_id
+def note_position(run: Run, table: str, part: int, last_id: str) -> None:
+    """Keep, with the load, up to which id a pass came whose calls ended before it did.
+
+    Args:
+        part: Of ``Selection.later``.
+    """
+    _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
 
 
-def note_gone(run: Run, table: str, gone: Collection[str]) -> None:
-    """Keep some of the ids that the org does not return, so that they are asked about last."""
-    if table != run.target.table:  # whose life table knows
-        _state(run, table)[_GONE] = sorted({*gone, *_state(run, table).get(_GONE, ())})[:_MOST_GONE]
+def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> None:
+    """Keep some of the ids that the org does not return; ``queryAll`` is asked for them at once.
 
-
-def _known_as_gone(run: Run, table: str) -> pa.Array:
-    if table == run.target.table:
-        where = "gone_reason IS NOT NULL"
-        return run.held.id_array(run.target.life_table, run.target.life_key, where)
-    return id_array(_state(run, table).get(_GONE, ()))
+    Args:
+        whole: Whether these are all there are.
+    """
+    if table == run.target.table:  # whose life table knows
+        return
+    state = _state(run, table)
+    known = set() if whole else set(state.get(_GONE, ()))
+    if found := sorted({*gone, *known})[:_MOST_GONE]:
+        state[_GONE] = found
+    else:
+        state.pop(_GONE, None)
 
 
 def passed_at(run: Run, table: str) -> str:
@@ -162,10 +183,9 @@ def passed_at(run: Run, table: str) -> str:
     return str(_state(run, table).get(_PASSED) or "")
 
 
-def _start(run: Run, table: str, ids: pa.Array) -> int:
-    """Return where, among some ids, a pass that was cut short goes on; 0 for the beginning."""
-    position = _state(run, table).get(_POSITION)
-    return 0 if position is None else span(ids, "", position)[1]
+def _later(run: Run, table: str, part: int, ids: pa.Array) -> pa.Array:
+    position = _state(run, table).get(_POSITION, {}).get(str(part))
+    return ids if position is None else ids[span(ids, "", position)[1] :]
 
 
 def _state(run: Run, table: str) -> dict[str, Any]:

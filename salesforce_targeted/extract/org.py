@@ -8,7 +8,7 @@ Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -17,7 +17,7 @@ from typing import Any
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import NotFoundError, SalesforceError
-from salesforce_targeted.api.models import Page, Response
+from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Record
 from salesforce_targeted.target import CONTACT, TASK_WHO_ID, Junction, Target
@@ -126,12 +126,14 @@ def open_org(
     *,
     discovery: bool,
     settled_before: datetime | None = None,
+    along: Sequence[Request] = (),
 ) -> VisibleOrg:
     """Make a run's first call.
 
     Args:
         discovery: Whether to ask for the active records and a count of the relations too.
         settled_before: Count the relations stamped before this moment; None: all of them.
+        along: Queries that travel with it; whatever sends one of them later takes its response.
     """
     names, junction = described_objects(target), target.discovered_by
     requests = [endpoints.describe(client.version, name) for name in names]
@@ -142,7 +144,8 @@ def open_org(
             queries.count_statement(junction, before=settled_before),
         )
         requests += [endpoints.query(client.version, statement) for statement in statements]
-    responses = client.composite(requests)
+    responses = client.composite([*requests, *along])
+    client.ahead.keep(along, responses[len(requests) :])
     describes = {
         name: readers.described(response)
         for name, response in zip(names, responses[: len(names)], strict=True)
@@ -150,7 +153,7 @@ def open_org(
     org = VisibleOrg(target, describes, client.first_response_at or client.clock(), warn)
     if not discovery:
         return org
-    groups, count = _page(responses[-2]), _page(responses[-1])
+    groups, count = map(_page, responses[len(names) : len(names) + 2])
     whole = groups is not None and groups.next is None and len(groups.records) == groups.total
     if org.describes and not isinstance(describes[names[0]], SalesforceError):
         org.first_groups = groups.records if groups is not None and whole else None

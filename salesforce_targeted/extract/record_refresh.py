@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from salesforce_targeted.api.errors import BulkJobError, QuotaExceededError
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
-from salesforce_targeted.arrow.id_set import IdSet
+from salesforce_targeted.arrow.id_set import IdSet, union
 from salesforce_targeted.destination.comparison import (
     compare,
     with_hidden_columns,
@@ -20,7 +20,13 @@ from salesforce_targeted.destination.comparison import (
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract.findings import RecordFindings
-from salesforce_targeted.extract.id_selection import Selection, note_end, note_gone, note_position
+from salesforce_targeted.extract.id_selection import (
+    Selection,
+    calls_of,
+    note_end,
+    note_gone,
+    note_position,
+)
 from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Tally
@@ -40,20 +46,25 @@ def refresh(
     """Fetch records and yield the rows to load.
 
     Where the calls that are left don't suffice for all, only what is not held is fetched;
-    ``found.deferred`` then has the selection, for :func:`refresh_held`.
+    ``found.is_deferred`` then says so, and :func:`refresh_held` follows.
 
     Args:
         found: The stage's findings; written as responses come.
     """
     tally = run.ledger.tally(run.object_of(table))
+    none = selection.new[:0]
     if not _suffices(run, table, selection):
-        tally.asked += len(selection.new) + len(selection.known)
-        found.deferred = selection.known
-        yield from _fetched(run, table, selection.new, found)
-        note_gone(run, table, found.gone)
+        tally.asked += len(selection.new) + sum(map(len, selection.later))
+        found.is_deferred = True
+        yield from _fetched(run, table, [selection.new], none, found)
+        note_gone(run, table, found.gone, whole=False)
         return
     tally.asked += len(selection)
-    yield from _fetched(run, table, selection.ids, found)
+    # Apart, so that what is held is asked for as it was asked for ahead.
+    plain = [selection.known, selection.new]
+    if table not in run.asked_tables:
+        plain = [union(*plain)]
+    yield from _fetched(run, table, plain, selection.left_out, found)
     _note_whole(run, table, selection, found)
 
 
@@ -62,22 +73,32 @@ def refresh_held(
 ) -> Iterator[pa.Table]:
     """Fetch what is held, as far as the calls go, and yield the rows to load.
 
-    Each part leaves as many calls as it takes itself for the question what became of those that a
-    plain read does not show.
+    Each part leaves as many calls as it takes itself for asking what became of those that a plain
+    read does not show.
     """
-    object_name, columns = run.object_of(table), run.columns(table)
-    ids = selection.known
-    calls = plan_of(run, object_name, columns, len(ids)).calls if len(ids) else 1
-    start, per_call = 0, ceil(len(ids) / calls)
-    while start < len(ids):
-        size = per_call * max(1, (run.calls_left or 0) // 2)
-        try:
-            yield from _fetched(run, table, ids[start : start + size], found)
-        except QuotaExceededError:
-            if run.scope.complete and (last := _last_answered(ids, found.answered)) is not None:
-                note_position(run, table, last)
-            raise
-        start += size
+    object_name, columns, none = run.object_of(table), run.columns(table), selection.new[:0]
+    for part, ids in enumerate(selection.later):
+        if not len(ids):
+            continue
+        if part == 0:
+            calls = plan_of(run, object_name, columns, len(ids)).calls
+        else:
+            calls = calls_of(run, 0, len(ids))
+        start, per_call = 0, ceil(len(ids) / calls)
+        while start < len(ids):
+            size = per_call * max(1, (run.calls_left or 0) // 2)
+            some = ids[start : start + size]
+            plain, left_out = (none, some) if part else (some, none)
+            try:
+                yield from _fetched(run, table, [plain], left_out, found)
+            except QuotaExceededError:
+                last = _last_answered(ids, found.answered)
+                if run.scope.complete and last is not None:
+                    note_position(run, table, part, last)
+                raise
+            start += size
+        if run.scope.complete:
+            note_position(run, table, part, ids[-1].as_py())
     _note_whole(run, table, selection, found)
 
 
@@ -86,7 +107,9 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     left = run.calls_left
     if left is None or not len(selection):
         return True
-    calls = plan_of(run, run.object_of(table), run.columns(table), len(selection)).calls
+    plain, left_out = len(selection.new) + len(selection.known), len(selection.left_out)
+    calls = plan_of(run, run.object_of(table), run.columns(table), plain).calls
+    calls += calls_of(run, 0, left_out)
     if table == run.target.table and run.holds_relations:
         calls += ceil(len(run.relations.tasks) / run.client.limits.ids_per_collection)
     return calls + _CALLS_AFTERWARDS <= left
@@ -94,23 +117,25 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
 
 def _note_whole(run: Run, table: str, selection: Selection, found: RecordFindings) -> None:
     """Note that a stage came to its end."""
-    found.deferred = None
+    found.is_deferred = False
     if selection.whole:
         answered = run.ledger.answered.setdefault(run.object_of(table), IdSet())
         answered.update([EVERY_RECORD])
     if run.scope.complete:
+        note_gone(run, table, found.gone, whole=selection.whole)
         note_end(run, table, selection, found.newest)
 
 
-def _fetched(run: Run, table: str, ids: pa.Array, found: RecordFindings) -> Iterator[pa.Table]:
+def _fetched(
+    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array, found: RecordFindings
+) -> Iterator[pa.Table]:
     object_name, columns = run.object_of(table), run.columns(table)
     tally = run.ledger.tally(object_name)
-    if not len(ids):
+    if not sum(map(len, plain)) + len(left_out):
         return
     try:
-        rows = _changed_rows(
-            run, table, columns, _retrieved(run, object_name, columns, ids, found), found
-        )
+        retrieved = _retrieved(run, object_name, columns, plain, left_out, found)
+        rows = _changed_rows(run, table, columns, retrieved, found)
         yield from rebatch.tables(rows)
     finally:
         tally.left = tally.asked - tally.retrieved - tally.gone - tally.rejected
@@ -138,9 +163,14 @@ def plan_of(
 
 
 def _retrieved(
-    run: Run, object_name: str, columns: Columns, ids: pa.Array, found: RecordFindings
+    run: Run,
+    object_name: str,
+    columns: Columns,
+    plain: list[pa.Array],
+    left_out: pa.Array,
+    found: RecordFindings,
 ) -> Iterator[Retrieved]:
-    plan = plan_of(run, object_name, columns, len(ids))
+    plan = plan_of(run, object_name, columns, sum(map(len, plain)))
     run.ledger.plans[object_name] = plan
 
     def plan_without_bulk(left: int, error: BulkJobError) -> Plan:
@@ -148,7 +178,10 @@ def _retrieved(
         return plan_of(run, object_name, columns, left, without=Api.BULK)
 
     fallback = None if plan.forced else plan_without_bulk
-    retrieved = retrieve(run.client, plan, ids, columns, run.bulk_jobs, fallback)
+    retrieved = retrieve(
+        run.client, plan, plain[0], columns, run.bulk_jobs, fallback,
+        apart=plain[1] if len(plain) > 1 else None, left_out=left_out,
+    )  # fmt: skip
     for one in retrieved:
         found.answered.add(one.batch.table.column(columns.key.name))
         found.answered.update(

@@ -29,7 +29,7 @@ from salesforce_targeted.retrieval import rebatch
 
 # In the source's state: a reading of all relations that takes several runs; when the last
 # comparison of all ids was.
-_READING, COMPARED_AT = "relations_read", "relations_compared_at"
+READING, COMPARED_AT = "relations_read", "relations_compared_at"
 
 
 def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
@@ -49,10 +49,10 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
         last = pc.max(batch.table.column(columns.key.name)).as_py()
         yield from _to_load(run, columns, batch, rejected)
-        if last is not None and _READING in run.state:
-            run.state[_READING]["after"] = last
+        if last is not None and READING in run.state:
+            run.state[READING]["after"] = last
         run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
-    if reading := run.state.pop(_READING, None):
+    if reading := run.state.pop(READING, None):
         # Rows stamped since the first of its runs began may have been missed.
         found.newest = datetime.fromisoformat(reading["began_at"])
         if reading["from_nothing"]:
@@ -109,7 +109,7 @@ def _takes_several_runs(run: Run) -> bool:
     """Return whether fewer calls are left than reading all relations takes, or one was begun so."""
     left, known = run.calls_left, run.org.relation_count
     most = run.client.limits.rows_per_query_page
-    return _READING in run.state or (
+    return READING in run.state or (
         left is not None and known is not None and ceil(known / most) >= left
     )
 
@@ -119,9 +119,9 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
     found = run.relations
     found.whole = False
     reading = run.state.setdefault(
-        _READING,
+        READING,
         {
-            "began_at": run.org.opened_at.isoformat(),
+            "began_at": run.opened_at.isoformat(),
             "from_nothing": not run.held.count(RELATIONS),
         },
     )

@@ -43,6 +43,8 @@ from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
 
 # So many contacts with another count are compared one by one; beyond, all ids are.
 _SUSPECTS = 2_000
+# Relations that vanished are asked for by id, and then their tasks, why.
+_CALLS_TO_MARK = 2
 
 
 def mark_removed(run: Run) -> Iterator[pa.Table]:
@@ -268,6 +270,27 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
 
 def _unseen(run: Run, ids: pa.Array) -> pa.Array:
     return minus(minus(ids, run.relations.read_ids.ids), run.relations.unread.ids)
+
+
+def comparison_calls(run: Run) -> int:
+    """Foresee the calls of the next run's comparison, as far as counts tell."""
+    held, org = run.held, run.org
+    live = held.count(RELATIONS, run.counting_relations)
+    per_page = run.client.limits.rows_per_query_page
+    if run.fits_one_page:
+        return _CALLS_TO_MARK if org.relation_count is not None and org.relation_count < live else 0
+    if live > per_page and _is_due(run):
+        return ceil(live / per_page)
+    if org.settled_before is None or org.settled_count is None:
+        return 0
+    settled = held.count(
+        RELATIONS, f"{run.counting_relations} AND {run.stamped('<', org.settled_before)}"
+    )
+    suspects = sum(
+        who.startswith(org.key_prefix) for who in run.held_relations.unlike(discover(run))
+    )
+    calls = ceil(suspects / pages.targets_per_call(org.junction))
+    return calls + _CALLS_TO_MARK if settled > org.settled_count else 0
 
 
 def _can_compare(run: Run, relations: int) -> bool:

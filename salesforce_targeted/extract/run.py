@@ -6,6 +6,7 @@ writes it. The order of the stages is in ``stages``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import id_array, union
@@ -48,8 +50,10 @@ RELATION_COLUMNS = ("removed_at", "removed_reason")
 LAG = timedelta(minutes=15)
 # Up to so many calls of Collections, no other way is quicker whatever the org's size.
 _CALLS_WORTH_A_COUNT = 25
+# In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
+ASKED_FIELDS = "asked_fields"
 # In the source's state: what the last run found the org to be like.
-_JUNCTION, _SHOWN, _PREFIX = "junction", "objects_shown", "key_prefix"
+JUNCTION, _SHOWN, _PREFIX = "junction", "objects_shown", "key_prefix"
 
 
 class OtherOrgError(ConfigurationError):
@@ -77,6 +81,7 @@ class Run:
         relations: What the relations' stage found.
         records, tasks, users: What the stages of the records, tasks and users found.
         active: The active records that the org shows, once discovered.
+        asked_tables: Tables whose held records were asked for with the first call.
     """
 
     def __init__(
@@ -103,6 +108,7 @@ class Run:
         self.users = RecordFindings()
         self.active: IdCounts | None = None
         self._org: VisibleOrg | None = None
+        self.asked_tables: set[str] = set()
         self._columns: dict[str, Columns] = {}
 
     def close(self) -> None:
@@ -144,8 +150,11 @@ class Run:
         sources: Any = self._pipeline.state.get("sources", {})
         return dict(sources.get(SCHEMA_NAME, {}))
 
-    def open(self) -> VisibleOrg:
+    def open(self, along: Sequence[Request] = ()) -> VisibleOrg:
         """Make the run's first call, once, and check that the dataset is this org's.
+
+        Args:
+            along: Queries that travel with it, for the stages that will send them.
 
         Raises:
             OtherOrgError: the dataset holds another org.
@@ -154,13 +163,14 @@ class Run:
         if self._org is None:
             where = self.held.location  # refuses, before a call, a load that would lose rows
             cursor = self.relation_cursor
-            counted = cursor is not None and not self.scope.full and not self._holds_a_page
+            counted = cursor is not None and not self.scope.full and not self.holds_a_page
             org = open_org(
                 self.client,
                 self.target,
                 self.ledger.warn,
                 discovery=self.scope.complete and self.settings.since is None,
                 settled_before=cursor - LAG if counted and cursor is not None else None,
+                along=along,
             )
             self._check_identity()
             self._check_changes(org)
@@ -176,6 +186,12 @@ class Run:
     def org(self) -> VisibleOrg:
         """Return the org as the first call showed it."""
         return self.open()
+
+    @property
+    def opened_at(self) -> datetime:
+        """Return the org's clock before anything was read, whichever call was the first."""
+        opened = self.org.opened_at
+        return min(opened, self.client.first_response_at or opened)
 
     def _check_identity(self) -> None:
         org, held = org_of(self.client), held_org(self.state)
@@ -207,7 +223,7 @@ class Run:
                     f" was loaded from: {org.describes[hidden[0]]} Nothing was marked as removed"
                     " and nothing was loaded"
                 )
-            if self.state.get(_JUNCTION, wanted.object_name) != wanted.object_name and (
+            if self.state.get(JUNCTION, wanted.object_name) != wanted.object_name and (
                 wanted.object_name in shown and wanted.fallback is not None
             ):
                 raise ChangedOrgError(
@@ -225,7 +241,7 @@ class Run:
         self.state[_SHOWN] = shown
         if wanted.object_name in shown or wanted.fallback is not None:
             used = wanted if wanted.object_name in shown else wanted.fallback
-            self.state[_JUNCTION] = used.object_name if used is not None else ""
+            self.state[JUNCTION] = used.object_name if used is not None else ""
         if prefix := self._key_prefix_of(org):
             self.state[_PREFIX] = prefix
 
@@ -261,7 +277,7 @@ class Run:
         return value if isinstance(value, datetime) else None
 
     @cached_property
-    def _holds_a_page(self) -> bool:
+    def holds_a_page(self) -> bool:
         """Return whether all held relations fit one page: reading them whole then costs no more."""
         most = self.client.limits.rows_per_query_page
         return self.held.count(RELATIONS, "removed_at IS NULL") <= most
@@ -315,6 +331,7 @@ class Run:
             if made.hidden:
                 self.ledger.hidden_fields[made.object_name] = list(made.hidden)
             self._columns[table] = made
+            self.state.setdefault(ASKED_FIELDS, {})[table] = made.fields
         return self._columns[table]
 
     def in_org(self, object_name: str, ids: int) -> int:

@@ -28,6 +28,7 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     USERS,
 )
+from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import Selection, passed_at, select_ids
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
@@ -60,14 +61,18 @@ def stages(
     record, life = run.target.resource, f"{run.target.resource}_life"
     last_read = next((one for one in (USER, TASK, record) if one in wanted), "")
     order: dict[str, Callable[[], Iterator[Item]]] = {
-        RELATION: lambda: _relation_items(run, modified),
-        record: lambda: _record_items(run),
+        RELATION: lambda: _of(RELATION, run, RELATIONS, _relations(run, modified())),
+        record: lambda: _record_items(run, wanted),
         TASK: lambda: _of(TASK, run, TASKS, _tasks(run)),
         USER: lambda: _of(USER, run, USERS, _users(run)),
         life: lambda: ((life, rows) for rows in _until_calls_end(run, changed_lives(run))),
         REJECTED: lambda: ((REJECTED, rows) for rows in _rejected(run)),
         SYNC_RUN: lambda: iter([(SYNC_RUN, sync_runs.to_table(run.facts("loaded")))]),
     }
+    # Known once dlt polls the relations: a range that is not read is refused before any call.
+    while RELATION in wanted and modified() is None:
+        yield RELATION, None
+    run.open(ask_for_held(run, [table for name, table in tables_of(run).items() if name in wanted]))
     for resource, items in order.items():
         if resource in wanted:
             yield from items()
@@ -75,15 +80,12 @@ def stages(
                 yield from _deferred(run)
 
 
-def _relation_items(
-    run: Run, modified: Callable[[], incremental[datetime] | None]
-) -> Iterator[Item]:
-    while (since := modified()) is None:
-        yield RELATION, None
-    yield from _of(RELATION, run, RELATIONS, _relations(run, since))
+def tables_of(run: Run) -> dict[str, str]:
+    """Return the tables of Salesforce's records by the resources that load them."""
+    return {run.target.resource: run.target.table, TASK: TASKS, USER: USERS, RELATION: RELATIONS}
 
 
-def _relations(run: Run, modified: incremental[datetime]) -> Iterator[pa.Table]:
+def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
     """Yield relation rows to load: read since the cursor, then those removed or late."""
     if run.scope.retry_rejected:
         yield from read_by_ids(run, id_array(run.held.rejected_ids("TaskWhoRelation")))
@@ -92,29 +94,31 @@ def _relations(run: Run, modified: incremental[datetime]) -> Iterator[pa.Table]:
     newest = run.relations.newest
     if newest is not None and run.scope.since is None:
         # Not past the moment at which the reading began: what is edited meanwhile is read again.
-        newest = min(newest, run.org.opened_at)
+        newest = min(newest, run.opened_at)
         last = run.relation_cursor
         run.ledger.cursor = max(last or newest, newest)
     if run.scope.complete and run.discovers:
         yield from mark_removed(run)
 
 
-def _record_items(run: Run) -> Iterator[Item]:
+def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
     """Yield the ids of the records to hold true, one complete set, then their rows."""
     for selection in _until_calls_end(run, _selection(run)):
         yield ids_resource(run), selection
         run.records.selection = selection
+        if TASK in wanted and run.org.shows("Task"):
+            ask_for_new(run, {run.target.table: selection.new, TASKS: _named_tasks(run)})
         rows = refresh(run, run.target.table, selection, run.records)
         yield from _of(run.target.resource, run, run.target.table, rows)
         run.ledger.contacts_gone = {id_: gone.reason for id_, gone in run.records.gone.items()}
 
 
-def _since(run: Run, modified: incremental[datetime]) -> datetime | None:
+def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     """Return the moment from which relations are read; None for all of them."""
     floor = run.settings.since if run.org.filters_by_stamp else None
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page:
         return floor
-    since = run.scope.since or modified.start_value
+    since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
 
 
@@ -137,11 +141,15 @@ def _selection(run: Run) -> Iterator[Selection]:
 def _tasks(run: Run) -> Iterator[pa.Table]:
     """Yield the tasks that held relations name, archived ones too."""
     if run.org.shows("Task"):
-        named = union(run.relations.tasks.ids, run.held_values(RELATIONS, "TaskId"))
+        named = _named_tasks(run)
         run.relations.tasks.clear()  # a million of them take room
         run.tasks.selection = select_ids(run, TASKS, named)
         yield from refresh(run, TASKS, run.tasks.selection, run.tasks)
         run.ledger.explain_tasks(run.tasks.archived, run.tasks.gone)
+
+
+def _named_tasks(run: Run) -> pa.Array:
+    return union(run.relations.tasks.ids, run.held_values(RELATIONS, "TaskId"))
 
 
 def _users(run: Run) -> Iterator[pa.Table]:
@@ -163,7 +171,7 @@ def _deferred(run: Run) -> Iterator[Item]:
     put_off = [
         (passed_at(run, table), resource, table, found)
         for resource, (table, found) in tables.items()
-        if found.deferred is not None
+        if found.is_deferred
     ]
     for _, resource, table, found in sorted(put_off, key=lambda one: one[0]):
         if found.selection is not None:

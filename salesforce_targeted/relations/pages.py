@@ -264,7 +264,12 @@ def targets(
     only = columns.only(["RelationId"])
     some: Iterator[Sequence[str] | None] = iter([None])
     if who is not None:
-        size = soql.ids_that_fit(["Id", junction.who], junction.object_name, field=junction.who)
-        some = iter(who[start : start + size - 10] for start in range(0, len(who), size - 10))
+        size = targets_per_call(junction)
+        some = iter(who[start : start + size] for start in range(0, len(who), size))
     for part in some:
         yield from read(client, junction, only, since=since, who=part, within=within)
+
+
+def targets_per_call(junction: Junction) -> int:
+    """Count the contacts of which one query can name the relations."""
+    return soql.ids_that_fit(["Id", junction.who], junction.object_name, field=junction.who) - 10

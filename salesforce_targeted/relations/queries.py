@@ -24,7 +24,12 @@ from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 Record = dict[str, Any]
 
 
-# What a relation has; TaskWhoRelation's describe decides where it exists.
+# What TaskWhoRelation has, as documented; its describe decides.
+DOCUMENTED_FIELDS = (
+    "Id", "IsDeleted", "RelationId", "TaskId", "AccountId", "Type", "CreatedDate", "CreatedById",
+    "LastModifiedDate", "LastModifiedById", "SystemModstamp",
+)  # fmt: skip
+# What a relation has that is made of a task.
 _FIELDS_OF_TASK = (
     "Id", "IsDeleted", "AccountId", "CreatedDate", "CreatedById", "LastModifiedDate",
     "LastModifiedById", "SystemModstamp",
@@ -152,6 +157,23 @@ def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_cal
     """Return whether no batch of discovery after this one holds ids of the wanted object."""
     beyond = any(sf_ids.key_prefix(row[junction.who]) > key_prefix for row in rows)
     return beyond or len(rows) < per_call
+
+
+def rows_statement(
+    junction: Junction,
+    fields: Iterable[str],
+    condition: soql.Condition | None,
+    order_by: Sequence[str] = (),
+    limit: int | None = None,
+) -> soql.Soql:
+    """Write the query for relations, whichever object they are made of.
+
+    The fields come in one order whatever order they are given in, so that the same is asked with
+    the same statement.
+    """
+    shared = junction is SHARED_ACTIVITIES
+    names = list(dict.fromkeys(["Id", *sorted(fields)])) if shared else as_task_fields(fields)
+    return soql.select(names, junction.object_name, condition, order_by=order_by, limit=limit)
 
 
 def where(junction: Junction, since: datetime | None) -> soql.Condition | None:

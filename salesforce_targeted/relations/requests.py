@@ -16,7 +16,7 @@ from salesforce_targeted.api.models import JsonRows, Request, Response
 from salesforce_targeted.arrow.batch import Batch, together
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
-from salesforce_targeted.relations.queries import Record, as_relation, as_task_fields
+from salesforce_targeted.relations.queries import Record, as_relation, rows_statement
 from salesforce_targeted.retrieval.isolation import Asked
 from salesforce_targeted.retrieval.results import Answer
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
@@ -62,15 +62,13 @@ class PartialRelationsReader:
             ids: A list, or a range of what could be ids; None for all.
             condition: Instead of the one that all of the relations fulfil.
         """
-        shared = self.junction is SHARED_ACTIVITIES
-        asked = list(dict.fromkeys(["Id", *fields])) if shared else as_task_fields(fields)
         named: soql.Condition | None = None
         if isinstance(ids, IdRange):
             named = soql.and_(soql.ge("Id", ids[0]), soql.le("Id", ids[-1]))
         elif ids is not None:
             named = soql.id_in(ids)
         condition = soql.and_(condition or self.condition, named)
-        return soql.select(asked, self.junction.object_name, condition, order_by=order, limit=limit)
+        return rows_statement(self.junction, fields, condition, order, limit)
 
     def read(self, rows: JsonRows) -> Batch:
         """Make a batch of an answer's records."""

@@ -11,18 +11,27 @@ from typing import Any
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import in_batches
+from salesforce_targeted.arrow.id_set import IdSet, among, id_array, in_batches
 from salesforce_targeted.retrieval.results import Gone
 
 Record = dict[str, Any]
 
 
 def last_winners(
-    client: SalesforceClient, gone: list[Gone], records: dict[str, Record], columns: Columns
+    client: SalesforceClient,
+    gone: list[Gone],
+    records: dict[str, Record],
+    columns: Columns,
+    shown: IdSet,
 ) -> list[Gone]:
-    """Follow chains of merges to the record that was never merged away itself."""
+    """Follow chains of merges to the record that was never merged away itself.
+
+    Args:
+        records: What ``queryAll`` showed.
+        shown: Ids that a plain read showed.
+    """
     winners = {one.id: one.merged_into for one in gone if one.merged_into}
-    seen = set(records)
+    seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
     unknown = set(winners.values()) - seen
     fields = [name for name in ("Id", "MasterRecordId") if columns.named(name)]
     asked: set[str] = set()

@@ -10,11 +10,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from salesforce_targeted.api import soql
+from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
-from salesforce_targeted.api.models import JsonRows
+from salesforce_targeted.api.models import JsonRows, Request
 from salesforce_targeted.arrow.batch import Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
@@ -57,6 +57,19 @@ def _queried(collecting: CollectionsReader, ids: Sequence[str]) -> list[Answer]:
     found = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
     missed = from_records([], columns), [id_ for id_ in ids if id_ not in found]
     return [*(collecting.isolation.noted((page, []), without) for page in pages), missed]
+
+
+def query_all_requests(
+    client: SalesforceClient, object_name: str, fields: Sequence[str], ids: Sequence[str]
+) -> list[Request]:
+    """List the requests that :func:`shown_by_query_all` sends for some ids."""
+    per_call = soql.ids_that_fit(fields, object_name, client.limits)
+    return [
+        endpoints.query(
+            client.version, soql.select(fields, object_name, soql.id_in(some)), all_rows=True
+        )
+        for some in in_batches(ids, per_call)
+    ]
 
 
 def shown_by_query_all(

@@ -17,7 +17,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import BulkJobError
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
-from salesforce_targeted.arrow.id_set import IdSet, in_batches, minus
+from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
 from salesforce_targeted.retrieval.gone_records import last_winners
@@ -30,7 +30,7 @@ from salesforce_targeted.settings import Api
 # Told how many ids a failed Bulk job left and why; gives the plan for those.
 Otherwise = Callable[[int, BulkJobError], Plan]
 # Ids that a plain read left out, asked about together: their rows are in memory as Python values.
-_FOLLOWED_UP_AT_ONCE = 20_000
+FOLLOWED_UP = 20_000
 
 
 def retrieve(
@@ -40,6 +40,9 @@ def retrieve(
     columns: Columns,
     jobs: BulkJobs | None = None,
     otherwise: Otherwise | None = None,
+    *,
+    apart: pa.Array | None = None,
+    left_out: pa.Array | None = None,
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
@@ -47,18 +50,27 @@ def retrieve(
         ids: 18-character ids of one object, as an array of ``id_set``.
         jobs: Where Bulk jobs are remembered until they have been read.
         otherwise: Plans again for what a failed Bulk job left. None: its error is raised.
+        apart: More of them, for calls of their own.
+        left_out: Ids that a plain read is known to leave out; ``queryAll`` is asked at once.
 
     Yields:
-        Batches in the order of ``ids`` (Bulk: in Salesforce's), then answers for those that a
+        Batches in the order of the ids (Bulk: in Salesforce's), then answers for those that a
         plain read did not return.
     """
+    plain = [ids] if apart is None else [ids, apart]
+    if plan.api is Api.BULK:  # it may read the whole object, once
+        plain = [union(*plain)]
     absent: list[str] = []
-    for batch, missed in _answers(client, plan, ids, columns, jobs, otherwise):
-        absent.extend(missed)
-        if batch.table.num_rows or batch.rejected:
-            yield Retrieved(batch)
-    for some in in_batches(absent, _FOLLOWED_UP_AT_ONCE):
-        yield follow_up(client, some, columns)
+    shown = IdSet()
+    for some_ids in plain:
+        for batch, missed in _answers(client, plan, some_ids, columns, jobs, otherwise):
+            absent.extend(missed)
+            shown.add(batch.table.column(columns.key.name))
+            if batch.table.num_rows or batch.rejected:
+                yield Retrieved(batch)
+    for missing in ([] if left_out is None else Texts(left_out), absent):
+        for some in in_batches(missing, FOLLOWED_UP):
+            yield follow_up(client, some, columns, shown)
 
 
 def _answers(
@@ -90,8 +102,14 @@ def _answers(
         yield from _answers(client, other, left, columns, None, None)
 
 
-def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) -> Retrieved:
-    """Ask ``queryAll`` about ids that a plain read left out, and say what became of each."""
+def follow_up(
+    client: SalesforceClient, ids: Sequence[str], columns: Columns, shown: IdSet | None = None
+) -> Retrieved:
+    """Ask ``queryAll`` about ids that a plain read left out, and say what became of each.
+
+    Args:
+        shown: Ids of the object that a plain read showed: such a one was never merged away.
+    """
     records, rejected = shown_by_query_all(client, ids, columns)
     unread = {one.record_id for one in rejected}
     there, last, gone, archived = [], [], [], []
@@ -111,7 +129,7 @@ def follow_up(client: SalesforceClient, ids: Sequence[str], columns: Columns) ->
             there.append(record)
             if record.get("IsArchived"):
                 archived.append(id_)
-    gone = last_winners(client, gone, records, columns)
+    gone = last_winners(client, gone, records, columns, shown or IdSet())
     batch = from_records(there, columns)
     batch.rejected += rejected
     last_rows = from_records(last, columns) if last else None

@@ -1,0 +1,141 @@
+"""Foresee the calls of the next run, by the decisions of the stages that will make them.
+
+What is known when it is made is foreseen exactly. Not known before a run is what becomes of records
+that a plain read leaves out for the first time, and which record fails its call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import ceil
+
+from salesforce_targeted.api import soql
+from salesforce_targeted.arrow.id_set import minus, union
+from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
+from salesforce_targeted.extract.ahead import Ahead, batch_sizes, held_ahead, is_shared, shared
+from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.id_selection import Selection, calls_of, select_ids
+from salesforce_targeted.extract.record_refresh import plan_of
+from salesforce_targeted.extract.removed_relations import comparison_calls
+from salesforce_targeted.extract.run import LAG, Run
+from salesforce_targeted.relations import pages, queries
+from salesforce_targeted.retrieval.planner import Plan
+
+
+@dataclass(slots=True)
+class ForecastOfTable:
+    """Hold what the next run asks for, for one table: so many ids, by a plan."""
+
+    ids: int
+    whole: bool
+    fields: int
+    plan: Plan
+
+
+@dataclass(slots=True)
+class Forecast:
+    """Hold what the next default run would do.
+
+    Attributes:
+        since: From which stamp on it reads relations; None for all of them.
+        relations: How many it reads.
+        active: How many active records it discovers.
+        steps: Stage to calls.
+        tables: Table to what is asked for.
+    """
+
+    since: datetime | None
+    relations: int
+    active: int
+    steps: dict[str, int]
+    tables: dict[str, ForecastOfTable]
+
+
+def forecast(run: Run) -> Forecast:
+    """Foresee the next default run, with a few calls of its own.
+
+    Before a first run the tasks are counted, and the users are taken for one call's worth.
+    """
+    record = run.target.table
+    ahead = held_ahead(run, [record, TASKS, USERS, RELATIONS])
+    first_run = not run.held.column_hints(RELATIONS)
+    active = discover(run)
+    since = _since(run)
+    floor = since if run.org.filters_by_stamp else None
+    relations = queries.count(run.client, run.org.junction, floor)
+    selections = {
+        table: select_ids(run, table, named)
+        for table, named in (
+            (record, active.ids),
+            (TASKS, run.held_values(RELATIONS, "TaskId")),
+            (USERS, run.users_of_held()),
+        )
+    }
+    new = {table: len(chosen.new) for table, chosen in selections.items()}
+    if first_run:
+        new |= {TASKS: _named_tasks(run), USERS: 1}
+    steps = {
+        "opening": 1,
+        "held": len(ahead.calls),
+        "relations": _relation_calls(run, since, relations, ahead) + comparison_calls(run),
+        # The first batch comes with the opening; where all relations are read, they are counted.
+        "discovery": 0
+        if since is None or run.fits_one_page
+        else len(active) // run.client.limits.groups_per_query,
+    }
+    tables = {}
+    for table, chosen in selections.items():
+        plain = new[table] if table in ahead.tables else new[table] + len(chosen.known)
+        columns, name = run.columns(table), run.object_of(table)
+        steps[name.lower()] = plan_of(run, name, columns, plain).calls if plain else 0
+        if table not in ahead.tables:
+            steps[name.lower()] += calls_of(run, 0, len(chosen.left_out))
+        ids = new[table] + len(chosen.known) + len(chosen.left_out)
+        tables[table] = ForecastOfTable(
+            ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
+        )
+    rows = [*batch_sizes(run, new[record]), *batch_sizes(run, new[TASKS])]
+    if is_shared(run, rows) and (first_run or {record, TASKS} <= set(ahead.tables)):
+        steps[run.object_of(record).lower()] = len(shared(run, rows))
+        steps["task"] = 0
+    steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])
+    return Forecast(since, relations, len(active), steps, tables)
+
+
+def _since(run: Run) -> datetime | None:
+    """Return where the next run starts to read relations: the stored cursor less the lag."""
+    last = run.relation_cursor
+    if last is None or run.fits_one_page:
+        return run.settings.since
+    return last - LAG
+
+
+def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahead) -> int:
+    limits = run.client.limits
+    whole = since == run.settings.since or not run.org.filters_by_stamp
+    pieces = pages.pieces_of(expected, limits) if whole and since is None else 1
+    calls = pieces * ceil(max(1, expected) / pieces / limits.rows_per_query_page)
+    if pieces > 1:
+        return calls + 1  # the first and the last id
+    foreseen = run.org.junction.object_name in " ".join(one.path for one in ahead.along)
+    return calls - int(foreseen)
+
+
+def _merge_calls(run: Run, chosen: Selection) -> int:
+    """Count the calls for winners of merges that no read of ours shows."""
+    held = run.held
+    winners = held.id_array(run.target.life_table, held.name("merged_into"))
+    unknown = minus(winners, union(chosen.new, chosen.known, chosen.left_out))
+    if not len(unknown):
+        return 0
+    fields = ["Id", "MasterRecordId"]
+    per_call = soql.ids_that_fit(fields, run.target.object_name, run.client.limits)
+    return ceil(len(unknown) / per_call)
+
+
+def _named_tasks(run: Run) -> int:
+    junction = run.org.junction
+    distinct = soql.aggregate("COUNT_DISTINCT", junction.task, "tasks")
+    rows = run.client.records(soql.select([distinct], junction.object_name))
+    return int(rows[0]["tasks"]) if rows else 0
