@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 from tests.support.oracles.oracle import (
@@ -31,17 +32,27 @@ def must_stop(before: HeldTables, shown: Shown) -> bool:
 
 
 def counts_hide(before: HeldTables, shown: Shown) -> bool:
-    """Whether as many relations of somebody may have vanished as came back: only ids tell that."""
+    """Whether relations of somebody vanished while others of theirs came back or came late.
+
+    Only ids tell that from nothing at all: as many may be shown as were.
+    """
     held: dict[str, set[str]] = {}
     now: dict[str, set[str]] = {}
-    for id_, row in before.tables["sf_taskwhorelations"].items():
+    rows = before.tables["sf_taskwhorelations"]
+    newest = max((row["system_modstamp"] for row in rows.values()), default=None)
+    for id_, row in rows.items():
         if row["removed_at"] is None:
             held.setdefault(_whose(row["relation_id"]), set()).add(id_)
     for id_, row in shown.relations.items():
         now.setdefault(_whose(row["RelationId"]), set()).add(id_)
     return any(
-        ids != now.get(whose, set()) and len(ids) == len(now.get(whose, ()))
-        for whose, ids in held.items()
+        held.get(whose, set()) - ids
+        and any(
+            newest is not None
+            and datetime.fromisoformat(shown.relations[id_]["SystemModstamp"]) <= newest
+            for id_ in ids - held.get(whose, set())
+        )
+        for whose, ids in now.items()
     )
 
 
