@@ -29,7 +29,7 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.org_identity import Org, held_org
-from salesforce_targeted.extract.run import OtherOrgError
+from salesforce_targeted.extract.known_org import OtherOrgError
 from salesforce_targeted.sync.run_lock import OLDEST_POSTGRES
 
 # A first load of 100,000 contacts is about so many bytes in dlt's folder.

@@ -22,8 +22,9 @@ from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, in_batches, minus
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
+from salesforce_targeted.extract.known_org import JUNCTION
 from salesforce_targeted.extract.relation_refresh import READING
-from salesforce_targeted.extract.run import ASKED_FIELDS, JUNCTION, LAG, Run
+from salesforce_targeted.extract.run import ASKED_FIELDS, LAG, Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api

@@ -16,23 +16,23 @@ import dlt
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import id_array, union
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
+    OBJECTS,
     RELATIONS,
     SCHEMA_NAME,
     TASKS,
-    USERS,
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
-from salesforce_targeted.destination.org_identity import held_org, note, org_of
+from salesforce_targeted.destination.org_identity import org_of
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
+from salesforce_targeted.extract.known_org import check_changes, check_identity, note_org
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
@@ -41,7 +41,6 @@ from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 
-OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
 # Fields that name a user who must be held with the row.
 USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
 RELATION_COLUMNS = ("removed_at", "removed_reason")
@@ -52,23 +51,6 @@ LAG = timedelta(minutes=15)
 _CALLS_WORTH_A_COUNT = 25
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
-# In the source's state: what the last run found the org to be like.
-JUNCTION, _SHOWN, _PREFIX = "junction", "objects_shown", "key_prefix"
-
-
-class OtherOrgError(ConfigurationError):
-    """The dataset belongs to another org than the credentials."""
-
-    default_remedy = "Choose another --dataset or --destination, or that org's credentials."
-
-
-class ChangedOrgError(SalesforceError):
-    """The org shows itself otherwise than in the run before; nothing was marked or loaded."""
-
-    default_remedy = (
-        "Check the user's permission sets: the object must be readable again. If the org really"
-        " changed, run again with --allow-shrink."
-    )
 
 
 class Run:
@@ -172,8 +154,10 @@ class Run:
                 settled_before=cursor - LAG if counted and cursor is not None else None,
                 along=along,
             )
-            self._check_identity()
-            self._check_changes(org)
+            check_identity(self.client, self.state, looks_only=self._pipeline is not None)
+            if not self.scope.allow_shrink:
+                check_changes(org, self.state, self.held, self.settings.id_column)
+            note_org(org, self.state)
             self.state["held_in"] = where
             if self.client.meter.usage is not None:
                 # Known from the first response on: so many of the org's calls are for others.
@@ -192,80 +176,6 @@ class Run:
         """Return the org's clock before anything was read, whichever call was the first."""
         opened = self.org.opened_at
         return min(opened, self.client.first_response_at or opened)
-
-    def _check_identity(self) -> None:
-        org, held = org_of(self.client), held_org(self.state)
-        if held is not None and org.is_another_than(held):
-            if self._pipeline is None:
-                raise OtherOrgError(
-                    f"the dataset holds the org {held}, and the credentials are those of {org}"
-                )
-            self.state.clear()
-        note(org, self.state)
-
-    def _check_changes(self, org: VisibleOrg) -> None:
-        """Compare how the org shows itself with how it did when the dataset was last loaded.
-
-        A permission that is lost for one run would otherwise look like people who stopped working.
-        """
-        shown = [
-            name
-            for name, describe in org.describes.items()
-            if not isinstance(describe, SalesforceError)
-        ]
-        before = self.state.get(_SHOWN) or self._objects_held()
-        wanted = self.target.discovered_by
-        hidden = [name for name in before if name in org.describes and name not in shown]
-        if not self.scope.allow_shrink:
-            if hidden:
-                raise ChangedOrgError(
-                    f"the org no longer shows {', '.join(hidden)} to our user, which the dataset"
-                    f" was loaded from: {org.describes[hidden[0]]} Nothing was marked as removed"
-                    " and nothing was loaded"
-                )
-            if self.state.get(JUNCTION, wanted.object_name) != wanted.object_name and (
-                wanted.object_name in shown and wanted.fallback is not None
-            ):
-                raise ChangedOrgError(
-                    f"the org now shows {wanted.object_name}; the relations that the dataset holds"
-                    f" were made of {wanted.fallback.object_name}.{wanted.fallback.who}, and have"
-                    " other ids. Nothing was loaded",
-                    remedy="To go over to it, run once with --full --allow-shrink.",
-                )
-            prefix = self._key_prefix_of(org)
-            if prefix and self.state.get(_PREFIX, prefix) != prefix:
-                raise ChangedOrgError(
-                    f"ids of {self.target.object_name} began with {self.state[_PREFIX]} and now"
-                    f" begin with {prefix}: this looks like another org. Nothing was loaded"
-                )
-        self.state[_SHOWN] = shown
-        if wanted.object_name in shown or wanted.fallback is not None:
-            used = wanted if wanted.object_name in shown else wanted.fallback
-            self.state[JUNCTION] = used.object_name if used is not None else ""
-        if prefix := self._key_prefix_of(org):
-            self.state[_PREFIX] = prefix
-
-    def _key_prefix_of(self, org: VisibleOrg) -> str | None:
-        describe = org.describes[self.target.object_name]
-        prefix = None if isinstance(describe, SalesforceError) else describe.get("keyPrefix")
-        return str(prefix) if prefix else None
-
-    def _objects_held(self) -> list[str]:
-        """List the objects of which a dataset without the facts above holds rows."""
-        if not self.holds_relations:
-            return []
-        found = [
-            OBJECTS[table]
-            for table in (CONTACTS, TASKS, USERS)
-            if self.held.column_hints(table) and self.held.count(table)
-        ]
-        columns = self.held.column_hints(RELATIONS)
-        task, key = self.held.name("TaskId"), self.held.name(self.settings.id_column)
-        if task in columns and key in columns:
-            # A relation made of a task has the task's id.
-            own = f"{self.held.sql(task)} <> {self.held.sql(key)}"
-            found += ["TaskWhoRelation"] if self.held.count(RELATIONS, own) else []
-        return found
 
     @property
     def relation_cursor(self) -> datetime | None:

@@ -24,7 +24,8 @@ from salesforce_targeted.destination.errors import (
     original_error,
 )
 from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
-from salesforce_targeted.extract.run import OtherOrgError, Run
+from salesforce_targeted.extract.known_org import OtherOrgError
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify
 from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockMonitor

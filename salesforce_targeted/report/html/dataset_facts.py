@@ -24,13 +24,13 @@ from salesforce_targeted.destination.errors import (
     original_error,
 )
 from salesforce_targeted.destination.held_tables import (
+    OBJECTS,
     REJECTED_RECORDS,
     RELATIONS,
     SYNC_RUNS,
     HeldTables,
 )
 from salesforce_targeted.destination.org_identity import held_org
-from salesforce_targeted.extract.run import OBJECTS
 from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")

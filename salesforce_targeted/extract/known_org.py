@@ -1,0 +1,129 @@
+"""Compare the org with the one that the dataset was loaded from, before anything is written.
+
+An org that shows itself otherwise than before would look like people who stopped working: a
+permission that is lost for one run hides an object, another setting makes relations of tasks. What
+the org was like is kept in the source's state, with the load.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.destination.held_tables import (
+    CONTACTS,
+    OBJECTS,
+    RELATIONS,
+    TASKS,
+    USERS,
+    HeldTables,
+)
+from salesforce_targeted.destination.org_identity import held_org, note, org_of
+from salesforce_targeted.extract.org import VisibleOrg
+from salesforce_targeted.target import CONTACT
+
+# In the source's state: what the last run found the org to be like.
+JUNCTION = "junction"
+_SHOWN, _PREFIX = "objects_shown", "key_prefix"
+
+
+class OtherOrgError(ConfigurationError):
+    """The dataset belongs to another org than the credentials."""
+
+    default_remedy = "Choose another --dataset or --destination, or that org's credentials."
+
+
+class ChangedOrgError(SalesforceError):
+    """The org shows itself otherwise than in the run before; nothing was marked or loaded."""
+
+    default_remedy = (
+        "Check the user's permission sets: the object must be readable again. If the org really"
+        " changed, run again with --allow-shrink."
+    )
+
+
+def check_identity(client: SalesforceClient, state: dict[str, Any], *, looks_only: bool) -> None:
+    """Check that the dataset is this org's; for who only looks, another org's is as good as none.
+
+    Raises:
+        OtherOrgError: the dataset holds another org.
+    """
+    org, held = org_of(client), held_org(state)
+    if held is not None and org.is_another_than(held):
+        if not looks_only:
+            raise OtherOrgError(
+                f"the dataset holds the org {held}, and the credentials are those of {org}"
+            )
+        state.clear()
+    note(org, state)
+
+
+def check_changes(org: VisibleOrg, state: dict[str, Any], held: HeldTables, id_column: str) -> None:
+    """Compare how the org shows itself with how it did when the dataset was last loaded.
+
+    Raises:
+        ChangedOrgError: an object that was shown is not, or relations or records have other ids.
+    """
+    shown = _shown(org)
+    before = state.get(_SHOWN) or _objects_held(org, held, id_column)
+    wanted, prefix = org.target.discovered_by, _key_prefix(org)
+    hidden = [name for name in before if name in org.describes and name not in shown]
+    if hidden:
+        raise ChangedOrgError(
+            f"the org no longer shows {', '.join(hidden)} to our user, which the dataset was loaded"
+            f" from: {org.describes[hidden[0]]} Nothing was marked as removed, nothing loaded"
+        )
+    if state.get(JUNCTION, wanted.object_name) != wanted.object_name and (
+        wanted.object_name in shown and wanted.fallback is not None
+    ):
+        raise ChangedOrgError(
+            f"the org now shows {wanted.object_name}; the relations that the dataset holds were"
+            f" made of {wanted.fallback.object_name}.{wanted.fallback.who}, and have other ids."
+            " Nothing was loaded",
+            remedy="To go over to it, run once with --full --allow-shrink.",
+        )
+    if prefix and state.get(_PREFIX, prefix) != prefix:
+        raise ChangedOrgError(
+            f"ids of {org.target.object_name} began with {state[_PREFIX]} and now begin with"
+            f" {prefix}: this looks like another org. Nothing was loaded"
+        )
+
+
+def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
+    """Keep how the org shows itself, for the run that follows."""
+    state[_SHOWN] = shown = _shown(org)
+    wanted = org.target.discovered_by
+    if wanted.object_name in shown:
+        state[JUNCTION] = wanted.object_name
+    elif wanted.fallback is not None:
+        state[JUNCTION] = wanted.fallback.object_name
+    if prefix := _key_prefix(org):
+        state[_PREFIX] = prefix
+
+
+def _shown(org: VisibleOrg) -> list[str]:
+    return [name for name, one in org.describes.items() if not isinstance(one, SalesforceError)]
+
+
+def _key_prefix(org: VisibleOrg) -> str | None:
+    describe = org.describes[org.target.object_name]
+    prefix = None if isinstance(describe, SalesforceError) else describe.get("keyPrefix")
+    return str(prefix) if prefix else None
+
+
+def _objects_held(org: VisibleOrg, held: HeldTables, id_column: str) -> list[str]:
+    """List the objects of which a dataset without the facts above holds rows."""
+    if org.target is not CONTACT:
+        return []
+    found = [
+        OBJECTS[table]
+        for table in (CONTACTS, TASKS, USERS)
+        if held.column_hints(table) and held.count(table)
+    ]
+    columns, task, key = held.column_hints(RELATIONS), held.name("TaskId"), held.name(id_column)
+    if task in columns and key in columns:
+        # A relation made of a task has the task's id.
+        own = f"{held.sql(task)} <> {held.sql(key)}"
+        found += ["TaskWhoRelation"] if held.count(RELATIONS, own) else []
+    return found
