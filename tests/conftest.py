@@ -6,6 +6,8 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -100,6 +102,11 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     data.mkdir()
     server = get_server(str(data), cleanup_mode="delete")
     try:
+        # Nothing here outlives the machine: to drop a database took half a second of writing.
+        with _administered(server.get_uri()) as cursor:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+                cursor.execute(f"ALTER SYSTEM SET {setting} = off")
+            cursor.execute("SELECT pg_reload_conf()")
         # dlt wants a host and a password; the socket in the query part is what counts.
         yield server.get_uri().replace("postgres:@/", "postgres:trust@localhost/")
     finally:
@@ -110,17 +117,27 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def postgres(postgres_server: str) -> Iterator[str]:
     """Provide the URL of an empty database."""
+    with _database(postgres_server) as url:
+        yield url
+
+
+@contextmanager
+def _administered(server: str) -> Iterator[Any]:
     import psycopg2
 
+    with closing(psycopg2.connect(server)) as connection:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
+
+
+@contextmanager
+def _database(server: str) -> Iterator[str]:
     name = f"test_{uuid.uuid4().hex[:12]}"
-    admin = psycopg2.connect(postgres_server)
-    admin.autocommit = True
-    with admin.cursor() as cursor:
+    with _administered(server) as cursor:
         cursor.execute(f"CREATE DATABASE {name}")
-    yield urlsplit(postgres_server)._replace(path=f"/{name}").geturl()
-    with admin.cursor() as cursor:
+        yield urlsplit(server)._replace(path=f"/{name}").geturl()
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    admin.close()
 
 
 @pytest.fixture
@@ -207,7 +224,7 @@ def duckdb_pipeline(folder: Path, name: str = "synced") -> dlt.Pipeline:
     return pipeline_into(dlt.destinations.duckdb(str(folder / "held.duckdb")), folder, name)
 
 
-def pipeline_into(destination: Any, folder: Path, name: str) -> dlt.Pipeline:
+def pipeline_into(destination: Any, folder: Path, name: str = "synced") -> dlt.Pipeline:
     """Return a pipeline whose working folder is in a folder."""
     load_settings(name)
     return dlt.pipeline(
@@ -220,31 +237,63 @@ def pipeline_into(destination: Any, folder: Path, name: str) -> dlt.Pipeline:
 
 @pytest.fixture(scope="session")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Provide a folder with what a first run over the tiny org leaves."""
+    """Provide a folder with what a first run over the tiny org leaves, its DuckDB file too."""
     folder = tmp_path_factory.mktemp("first_run")
+    _run_first(folder, lambda: duckdb_pipeline(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def first_run_on_postgres(
+    tmp_path_factory: pytest.TempPathFactory, postgres_server: str
+) -> Iterator[FirstRun]:
+    """Provide the same of PostgreSQL: a folder, and a database to copy."""
+    folder = tmp_path_factory.mktemp("first_run_on_postgres")
+    with _database(postgres_server) as url:
+        _run_first(folder, lambda: pipeline_into(dlt.destinations.postgres(url), folder))
+        yield FirstRun(folder, urlsplit(url).path[1:])
+
+
+@dataclass(frozen=True)
+class FirstRun:
+    """What a first run over the tiny org left in PostgreSQL."""
+
+    folder: Path
+    database: str
+
+
+def _run_first(folder: Path, make_pipeline: Callable[[], dlt.Pipeline]) -> None:
     # A fixture of the session comes before those of a test, which isolate it.
     with pytest.MonkeyPatch.context() as monkeypatch, serve(DemoOrg.tiny()) as server:
         _isolate(folder, monkeypatch)
         signed_in = SessionCredentials(instance_url=server.url, access_token=server.token)
-        Synced(duckdb_pipeline(folder), signed_in).ok()
-    return folder
+        Synced(make_pipeline(), signed_in).ok()
 
 
 @pytest.fixture
-def story(
-    request: pytest.FixtureRequest, org: DemoOrg, synced: Synced, tmp_path: Path, first_run: Path
-) -> Any:
-    """Provide a story (see tests/support/story.py) that begins with a first run."""
+def story(request: pytest.FixtureRequest, org: DemoOrg, synced: Synced, tmp_path: Path) -> Any:
+    """Provide a story (see tests/support/story.py) that begins with a first run.
+
+    The run is copied: it takes a second in each of many tests.
+    """
     from tests.support.story import Story
 
-    story = Story(org, synced)
     if synced.pipeline.destination.destination_name == "duckdb":
-        # Copied, not run: that takes a second in each of many tests.
-        shutil.copytree(first_run, tmp_path, dirs_exist_ok=True)
+        shutil.copytree(request.getfixturevalue("first_run"), tmp_path, dirs_exist_ok=True)
         synced.pipeline = duckdb_pipeline(tmp_path)
     else:
-        story.run()
-    return story
+        first: FirstRun = request.getfixturevalue("first_run_on_postgres")
+        server, url = (
+            request.getfixturevalue("postgres_server"),
+            request.getfixturevalue("postgres"),
+        )
+        name = urlsplit(url).path[1:]
+        with _administered(server) as cursor:
+            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            cursor.execute(f"CREATE DATABASE {name} TEMPLATE {first.database}")
+        shutil.copytree(first.folder, tmp_path, dirs_exist_ok=True)
+        synced.pipeline = pipeline_into(dlt.destinations.postgres(url), tmp_path)
+    return Story(org, synced)
 
 
 # PostgreSQL each time, DuckDB when there is time: what has no such parameter runs on DuckDB anyway.
