@@ -40,6 +40,8 @@ def plan(run: Run) -> dict[str, Any]:
         (TASKS, run.held_values(RELATIONS, "TaskId")),
         (USERS, run.users_of_held()),
     ):
+        if table != CONTACTS and not run.org.shows(OBJECTS[table]):
+            continue  # a run goes on without its rows
         chosen = select_ids(run, table, named)
         columns = run.columns(table)
         ids = len(chosen)
