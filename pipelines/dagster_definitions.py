@@ -172,9 +172,10 @@ def fresh(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
 def true(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Every table equals the org, cell by cell; costs about the calls of a full sync."""
     with _looking(context.partition_key) as pipeline, run_lock.alone(pipeline):
-        client = SalesforceClient(orgs.credentials_of(pipeline))
+        settings = configuration.settings()
+        client = SalesforceClient(orgs.credentials_of(pipeline), api_version=settings.api_version)
         scope = Scope(allow_shrink=True)
-        run = Run(client, configuration.settings(), scope, Ledger(), pipeline)
+        run = Run(client, settings, scope, Ledger(), pipeline)
         try:
             facts = verify(run)
         finally:

@@ -41,6 +41,7 @@ def targeted(
     daily_call_reserve: float = 0.1,
     calls_per_run: Optional[int] = None,
     api: Optional[str] = None,
+    api_version: Optional[str] = None,
     id_column: str = "id",
     scope: Optional[Scope] = None,
     ledger: Optional[Ledger] = None,
@@ -65,6 +66,8 @@ def targeted(
         daily_call_reserve: Share of the org's daily calls that is left to others.
         calls_per_run: A run spends no more calls than this. None: no bound.
         api: Force "collections", "composite", "query" or "bulk"; the rows are the same.
+        api_version: The version of Salesforce's API to read through, as "64.0"; it
+            decides which fields the org shows. None: the one this library is tested with.
         id_column: What Salesforce's ``Id`` is called in the table.
         scope: What this run looks at, where that is not the default.
         ledger: Where the run writes what happened.
@@ -98,6 +101,7 @@ def targeted(
         daily_call_reserve=daily_call_reserve,
         calls_per_run=calls_per_run,
         api=api,
+        api_version=api_version,
         id_column=id_column,
     )
 

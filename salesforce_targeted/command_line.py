@@ -82,7 +82,8 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
     if pipeline is None:
         from salesforce_targeted.cli import sign_in
 
-        return sign_in.run(credentials, screen)
+        given = selection.given(args)
+        return sign_in.run(credentials, screen, configuration.settings(**given).api_version)
     if selection.looks_only(args):
         return _look(args, credentials, pipeline, screen, stack)
     from salesforce_targeted.cli import sync
@@ -113,7 +114,8 @@ def _look(
         pipeline = open_pipeline(args, screen, stack.enter_context(TemporaryDirectory()))
     given = selection.given(args)
     settings = configuration.settings(**given)
-    run = Run(SalesforceClient(credentials), settings, Scope(allow_shrink=True), Ledger(), pipeline)
+    client = SalesforceClient(credentials, api_version=settings.api_version)
+    run = Run(client, settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
     if args.test:
         from salesforce_targeted.cli import checklist

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.limits import DOCUMENTED, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, Limits, version_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +72,7 @@ class Settings:
     daily_call_reserve: float = 0.1
     calls_per_run: int | None = None
     api: Api | None = None
+    api_version: str | None = None
     id_column: str = "id"
 
     def __post_init__(self) -> None:
@@ -93,13 +94,18 @@ class Settings:
         since: str | datetime | None = None,
         fields: Sequence[str] | None = None,
         api: str | None = None,
+        api_version: str | float | None = None,
         **numbers_and_names: Any,
     ) -> Self:
-        """Make settings of what people write: a date as text, an API by its name."""
+        """Make settings of what people write: a date as text, an API by its name, a version."""
         return cls(
-            since=moment(since), fields=tuple(fields) if fields else None, api=_api(api),
+            since=moment(since),
+            fields=tuple(fields) if fields else None,
+            api=_api(api),
+            # Left empty, as a variable that a container passes on, it is not set.
+            api_version=version_of(api_version) if str(api_version or "").strip() else None,
             **numbers_and_names,
-        )  # fmt: skip
+        )
 
 
 def moment(text: str | datetime | None) -> datetime | None:

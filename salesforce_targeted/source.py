@@ -36,6 +36,7 @@ def salesforce_targeted(
     daily_call_reserve: float = 0.1,
     calls_per_run: Optional[int] = None,
     api: Optional[str] = None,
+    api_version: Optional[str] = None,
     id_column: str = "id",
     scope: Optional[Scope] = None,
     ledger: Optional[Ledger] = None,
@@ -52,6 +53,8 @@ def salesforce_targeted(
         calls_per_run (Optional[int]): A run spends no more calls than this. None: no bound.
         api (Optional[str]): Force "collections", "composite", "query" or "bulk"; the rows are the
             same.
+        api_version (Optional[str]): The version of Salesforce's API to read through, as "64.0"; it
+            decides which fields the org shows. None: the one this library is tested with.
         id_column (str): What Salesforce's ``Id`` is called in every table.
         scope (Optional[Scope]): What this run looks at, where that is not the default.
         ledger (Optional[Ledger]): Where the run writes what happened. A run whose calls are spent
@@ -71,6 +74,7 @@ def salesforce_targeted(
         daily_call_reserve=daily_call_reserve,
         calls_per_run=calls_per_run,
         api=api,
+        api_version=api_version,
         id_column=id_column,
     )
     extractions = Extractions(credentials, settings, scope or Scope(), ledger)

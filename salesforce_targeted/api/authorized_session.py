@@ -31,7 +31,7 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     TruncatedAnswerError,
 )
-from salesforce_targeted.api.limits import DOCUMENTED, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, Limits, version_of
 from salesforce_targeted.api.login import (
     STALE_REMEDY,
     Credentials,
@@ -86,7 +86,7 @@ class AuthorizedSession:
         api_version: str | None = None,
     ) -> None:
         if api_version is not None:
-            limits = replace(limits, api_version=_version(api_version))
+            limits = replace(limits, api_version=version_of(api_version, limits))
         self.limits = limits
         self.version = limits.api_version
         self.max_in_flight = max(1, max_in_flight)
@@ -203,7 +203,8 @@ class AuthorizedSession:
                     session, may_renew = self._after_401(response, request, session), False
                     continue
                 if _OK.fullmatch(str(response.status)):
-                    self._version_served |= session is not None
+                    # UserInfo, for one, is served whatever the version.
+                    self._version_served |= f"/v{self.version}/" in request.path
                     return read(response)
                 failure, retry = self._refused(response, request)
                 if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -298,15 +299,6 @@ def _error(refused: Refusal, response: Response, request: Request) -> Salesforce
         # A locator is its session's: sent with a new one it is refused like an expired session.
         return LocatorExpiredError(error.message, call=request.call, status=response.status)
     return error
-
-
-def _version(text: str) -> str:
-    number = re.fullmatch(r"v?(\d{2})(?:\.0)?", text.strip(), re.ASCII)
-    if number is None:
-        raise ConfigurationError(
-            "api_version is no version of the API", remedy="Write it as 64.0, for example."
-        )
-    return f"{number[1]}.0"
 
 
 def _backoff(attempt: int) -> float:

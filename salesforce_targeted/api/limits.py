@@ -3,7 +3,13 @@
 Rule: limits are facts about Salesforce, not preferences, so they are code and not configuration.
 """
 
+import re
 from dataclasses import dataclass, replace
+
+from salesforce_targeted.api.errors import ConfigurationError
+
+# "v59", "59" and "59.0" are one version. Ours: no other spelling is guessed at.
+_VERSION = re.compile(r"v?(\d{2})(?:\.0)?\Z", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,6 +17,7 @@ class Limits:
     """Bound what one request and one response may hold; see DOCUMENTED for the sources."""
 
     api_version: str
+    oldest_api_version: str
     ids_per_collection: int
     rows_per_query_page: int
     groups_per_query: int
@@ -33,6 +40,9 @@ DOCUMENTED = Limits(
     # on. "SOAP API End-of-Life Policy"; help article 005132110. Anything from 58.0 on would do for
     # reading.
     api_version="64.0",
+    # "Get Parallel Results for a Query Job", Bulk API 2.0: from 58.0 on; all else that is read is
+    # older. Each org serves the versions of some ten years, so nothing older is of use.
+    oldest_api_version="58.0",
     # "Get Multiple Records with sObject Collections" (POST), REST API Developer Guide.
     ids_per_collection=2_000,
     # "Query", REST API Developer Guide: up to 2,000 rows in a batch; it may be fewer.
@@ -85,3 +95,24 @@ TINY = replace(
     bulk_rows_per_page=4,
     bulk_result_pages=2,
 )
+
+
+def version_of(value: object, limits: Limits = DOCUMENTED) -> str:
+    """Read a version of the API as people write it (``"59.0"``, ``"v59"``, ``59``); return "59.0".
+
+    Raises:
+        ConfigurationError: it is none, or one that this library doesn't read through.
+    """
+    number = _VERSION.match(str(value).strip())
+    if number is None:
+        raise ConfigurationError(
+            f"api_version = {value!r} is no version of the API",
+            remedy=f"Write it as {limits.api_version}, for example; --test says which the org has.",
+        )
+    version = f"{number[1]}.0"
+    if float(version) < float(limits.oldest_api_version):
+        raise ConfigurationError(
+            f"api_version = {version} is too old to read through",
+            remedy=f"Set {limits.oldest_api_version} or newer; all orgs have {limits.api_version}.",
+        )
+    return version

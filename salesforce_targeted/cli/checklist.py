@@ -16,18 +16,32 @@ from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from salesforce_targeted.api import soql
+from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
 from salesforce_targeted.api.credentials.base import SignInCredentials
 from salesforce_targeted.api.errors import (
+    ConfigurationError,
     NotFoundError,
     PermissionDeniedError,
     QueryError,
     QuotaExceededError,
     SalesforceError,
 )
+from salesforce_targeted.arrow.columns import columns
 from salesforce_targeted.cli import exit_codes, sign_in
 from salesforce_targeted.cli.destination_checklist import Finding, Look, destination_checks
+from salesforce_targeted.cli.permissions import (
+    ACCESS_ACTIVITIES,
+    API_ENABLED,
+    READ_CONTACT,
+    READ_FIELDS,
+    VIEW_ALL_DATA,
+    VIEW_ALL_USERS,
+    VIEW_SETUP,
+    Permission,
+    PermissionFacts,
+    permission_facts,
+)
 from salesforce_targeted.cli.screen import Screen, mark
 from salesforce_targeted.destination.errors import (
     first_line,
@@ -39,16 +53,23 @@ from salesforce_targeted.destination.org_identity import Org, org_of
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import queries
-from salesforce_targeted.report.rich_text import api_calls, notes
+from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
 from salesforce_targeted.target import SHARED_ACTIVITIES
 
-OBJECTS = ("Contact", "Task", "User")
+# Object -> the permission that shows it.
+OBJECTS = {"Contact": READ_CONTACT, "Task": ACCESS_ACTIVITIES, "User": VIEW_ALL_USERS}
 _NAME_WIDTH = 17
 _READ_OBJECT = (
     "Ask a Salesforce admin to let this user read {name} and its fields (profile or permission set,"
     " Object Settings)."
 )
+_ACCESS_ACTIVITIES = (
+    "Ask a Salesforce admin for Access Activities (profile or permission set, System Permissions)."
+)
 _MEND_DESTINATION = "Check the destination's credentials, address and permissions."
+
+
+_GRANTED = {True: "yes", False: "no", None: "not known"}
 
 
 class CheckFacts(TypedDict):
@@ -68,6 +89,7 @@ class ChecklistFacts(TypedDict):
     status: Literal["done", "failed"]
     mode: Literal["test"]
     checks: list[CheckFacts]
+    permissions: list[PermissionFacts]
     calls: CallFacts
     warnings: list[str]
 
@@ -117,7 +139,9 @@ class Checklist:
         self.credentials = credentials
         self.pipeline = pipeline
         self.org: Org | None = None
+        self.granted: dict[Permission, bool] = {}
         self._answers = True
+        self._served: list[str] = []
         self._limits: Mapping[str, Any] = {}
 
     def looks(self) -> Iterator[tuple[str, Look]]:
@@ -129,11 +153,14 @@ class Checklist:
             yield "credentials", self._credentials
         yield "sign-in", self._sign_in
         if self.org is not None:
-            yield "API enabled", self._api_enabled
             yield "API version", self._version
         if self.org is not None and self._answers:
-            for name in OBJECTS:
-                yield name, partial(self._object, name)
+            yield "API enabled", self._api_enabled
+        if self.org is not None and self._answers:
+            for name, permission in OBJECTS.items():
+                yield name, partial(self._object, name, permission)
+                if name == "Contact" and self.run.settings.fields:
+                    yield "fields", self._fields
             yield "TaskWhoRelation", self._junction
             yield "Shared Activities", self._shared_activities
             yield "View All Data", self._view_all_data
@@ -168,27 +195,71 @@ class Checklist:
             self._limits = self.run.client.visible_limits() or {}
         except PermissionDeniedError:
             self._answers = False  # nor will it answer what comes next
+            self.granted[API_ENABLED] = False
             raise
+        self.granted |= {API_ENABLED: True, VIEW_SETUP: bool(self._limits)}
         return "yes, REST calls are answered"
 
     def _version(self) -> str:
-        versions = self.run.client.versions()
+        self._served = self.run.client.versions()
         version = self.run.client.version
-        if version not in versions:
-            raise SalesforceError(
-                f"the org does not serve API version {version}, only {versions[-1:]}",
-                remedy="The library is too old for this org: upgrade it.",
+        if version not in self._served:
+            self._answers = False
+            raise ConfigurationError(
+                f"the org does not serve API version {version}",
+                remedy=f"Set api_version to one that it serves: {self._served[0]} to"
+                f" {self._served[-1]}.",
             )
-        return f"{version} (the org serves up to {versions[-1]})"
+        return f"{version} (the org serves up to {self._served[-1]})"
 
-    def _object(self, name: str) -> str | Finding:
+    def _object(self, name: str, permission: Permission) -> str | Finding:
+        self.granted[permission] = True
         try:
-            return f"{len(self.run.org.describe(name)['fields'])} fields visible"
+            visible = len(self.run.org.describe(name)["fields"])
         except (NotFoundError, PermissionDeniedError) as error:
+            self.granted[permission] = False
             error.remedy = _READ_OBJECT.format(name=name)
-            if name == self.run.target.object_name:
+            if name == "Task":
+                error.remedy = _ACCESS_ACTIVITIES
+            if name == self.run.target.object_name or self._nothing_relates(name):
                 raise
-            return Finding(f"{error.what}: a sync goes on without its rows", error.remedy)
+            return Finding(f"{error.what} A sync goes on without its rows", error.remedy)
+        newer = self._newer_fields() if name == self.run.target.object_name else []
+        more = f"; {', '.join(newer)} with api_version = {self._served[-1]}" if newer else ""
+        return f"{visible} fields visible{more}"
+
+    def _nothing_relates(self, name: str) -> bool:
+        """Tell whether without this object no record is known to be active."""
+        org = self.run.org
+        return name == "Task" and isinstance(org.describes["TaskWhoRelation"], SalesforceError)
+
+    def _newer_fields(self) -> list[str]:
+        """List the fields of the records that only the org's newest version shows."""
+        client, name = self.run.client, self.run.target.object_name
+        if client.version == self._served[-1]:
+            return []
+        try:
+            newest = client.send(endpoints.describe(self._served[-1], name), readers.description)
+        except SalesforceError:
+            return []  # which ones there are is nice to know
+        known = {field["name"] for field in self.run.org.describe(name)["fields"]}
+        return [field["name"] for field in newest["fields"] if field["name"] not in known]
+
+    def _fields(self) -> str:
+        """Check the names in the setting ``fields``."""
+        wanted = self.run.settings.fields or ()
+        self.granted[READ_FIELDS] = False
+        try:
+            describe = self.run.org.describe(self.run.target.object_name)
+            columns(describe, normalize=str, only=wanted)
+        except ConfigurationError as error:
+            error.remedy += (
+                f" If it is there, ask a Salesforce admin for {READ_FIELDS.name} (Field-Level"
+                " Security)."
+            )
+            raise
+        self.granted[READ_FIELDS] = True
+        return f"all {len(wanted)} can be read"
 
     def _junction(self) -> str | Finding:
         if self.run.org.junction is SHARED_ACTIVITIES:
@@ -218,7 +289,8 @@ class Checklist:
                 "What sharing keeps from this user is not synced: ask an admin, or compare --count"
                 " with a report in Salesforce.",
             )
-        if rows and rows[0].get(field):
+        self.granted[VIEW_ALL_DATA] = bool(rows and rows[0].get(field))
+        if self.granted[VIEW_ALL_DATA]:
             return "yes: sharing hides no task and no contact"
         return Finding(
             "no: sharing decides which tasks and contacts are seen",
@@ -262,7 +334,8 @@ def checks(
         The report of mode ``test``: ``status`` ``done`` or ``failed``, and ``checks``.
     """
     found: list[Check] = []
-    for name, look in Checklist(run, credentials, pipeline).looks():
+    checklist = Checklist(run, credentials, pipeline)
+    for name, look in checklist.looks():
         if screen is None:
             found.append(checked(name, look))
             continue
@@ -273,6 +346,7 @@ def checks(
         "status": "done" if all(check.ok for check in found) else "failed",
         "mode": "test",
         "checks": [check.facts() for check in found],
+        "permissions": permission_facts(checklist.granted),
         "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
     }
@@ -294,17 +368,21 @@ def line(check: Check, on: Console) -> Table:
 
 
 def verdict(facts: ChecklistFacts) -> Group:
-    """Draw the last line: what to mend, or that all is in place."""
+    """Draw the permissions, and the last line: what to mend, or that all is in place."""
     failed = [check["name"] for check in facts["checks"] if not check["ok"]]
     noted = sum(1 for check in facts["checks"] if check["note"])
     calls = api_calls(facts["calls"]["total"])
     if failed:
-        last = Text.assemble("\n", ("to mend: ", "red"), f"{', '.join(failed)} ({calls})")
+        last = Text.assemble(("to mend: ", "red"), f"{', '.join(failed)} ({calls})")
     else:
         words = "all in place" + (f", {noted} to note" if noted else "")
-        last = Text.assemble("\n", (words, "green"), f" ({calls})")
-    warned = notes(facts["warnings"])
-    return Group(last) if warned is None else Group(Text(""), warned, last)
+        last = Text.assemble((words, "green"), f" ({calls})")
+    rows = [
+        (one["name"], "yes" if one["needed"] else "", _GRANTED[one["granted"]], one["without"])
+        for one in facts["permissions"]
+    ]
+    permissions = table(("permission", "needed", "granted", "without it"), rows, texts=4)
+    return Group(Text(""), paragraphs(permissions, notes(facts["warnings"]), last))
 
 
 def checked(name: str, look: Look) -> Check:

@@ -168,6 +168,10 @@ def _where(made: argparse.ArgumentParser) -> None:
         help="fetch records this way only",
     )
     how.add_argument(
+        "--api-version", metavar="N",
+        help="read through this version of Salesforce's API (64.0)",
+    )  # fmt: skip
+    how.add_argument(
         "--max-calls", type=int, metavar="N",
         help="spend at most N API calls; the next run goes on from there",
     )  # fmt: skip

@@ -105,7 +105,7 @@ def only(names: str | None) -> list[str]:
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
     """Return the source parameters that the command line sets; configuration has the others."""
-    found = {"api": args.api, "calls_per_run": args.max_calls}
+    found = {"api": args.api, "api_version": args.api_version, "calls_per_run": args.max_calls}
     return {name: value for name, value in found.items() if value is not None}
 
 

@@ -97,9 +97,9 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
     return facts
 
 
-def run(credentials: Any, screen: Screen) -> int:
+def run(credentials: Any, screen: Screen, api_version: str | None) -> int:
     """Sign in and show whose session it is; return the exit code."""
-    client = SalesforceClient(credentials, attempts=2)
+    client = SalesforceClient(credentials, attempts=2, api_version=api_version)
     try:
         with screen.busy("signing in"):
             facts = sign_in(client, credentials)

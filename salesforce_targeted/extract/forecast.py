@@ -71,6 +71,7 @@ def forecast(run: Run) -> Forecast:
             (TASKS, run.held_values(RELATIONS, "TaskId")),
             (USERS, run.users_of_held()),
         )
+        if table == record or run.org.shows(run.object_of(table))  # a run goes on without
     }
     new = {table: len(chosen.new) for table, chosen in selections.items()}
     if first_run:
@@ -95,8 +96,8 @@ def forecast(run: Run) -> Forecast:
         tables[table] = ForecastOfTable(
             ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
         )
-    rows = [*batch_sizes(run, new[record]), *batch_sizes(run, new[TASKS])]
-    if is_shared(run, rows) and (first_run or {record, TASKS} <= set(ahead.tables)):
+    rows = [*batch_sizes(run, new[record]), *batch_sizes(run, new.get(TASKS, 0))]
+    if TASKS in tables and is_shared(run, rows) and (first_run or {record, TASKS} <= set(ahead.tables)):
         steps[run.object_of(record).lower()] = len(shared(run, rows))
         steps["task"] = 0
     steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])

@@ -67,7 +67,10 @@ class Extractions:
     def _extraction(self, resource: str) -> Extraction:
         if self._current is None or resource in self._current.begun:
             client = SalesforceClient(
-                self._credentials, limits=self._scope.limits, max_in_flight=CALLS_IN_FLIGHT
+                self._credentials,
+                limits=self._scope.limits,
+                max_in_flight=CALLS_IN_FLIGHT,
+                api_version=self._settings.api_version,
             )
             client.meter.calls_allowed = self._settings.calls_per_run
             ledger = Ledger(is_read=False) if self._ledger is None else self._ledger

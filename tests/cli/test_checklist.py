@@ -15,10 +15,15 @@ from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.support.script import DUCKDB_FILE, OTHER_ORG, Script
 
 LINES = [
-    "credentials", "sign-in", "API enabled", "API version", "Contact", "Task", "User",
+    "credentials", "sign-in", "API version", "API enabled", "Contact", "Task", "User",
     "TaskWhoRelation", "Shared Activities", "View All Data", "relations", "API calls left",
     "destination", "writable", "dataset", "disk",
 ]  # fmt: skip
+
+
+def granted(facts: dict[str, Any]) -> dict[str, bool | None]:
+    """Return what ``--test`` says of each permission."""
+    return {one["name"]: one["granted"] for one in facts["permissions"]}
 
 
 def checked(script: Script, *argv: str) -> dict[str, dict[str, Any]]:
@@ -45,7 +50,8 @@ def test_the_same_as_text(script: Script) -> None:
     lines = ended.out.splitlines()
 
     assert [f"ok   {name}" for name in LINES] == [line[:23].rstrip() for line in lines[:16]]
-    assert ["", "all in place (4 API calls)"] == lines[16:]
+    assert "permission                            needed  granted" == lines[17][:54].rstrip()
+    assert ["", "all in place (5 API calls)"] == lines[-2:]
     assert "\x1b" not in ended.out
     assert all(line == line.rstrip() for line in lines)
 
@@ -65,6 +71,46 @@ def test_what_a_failed_line_needs_to_be_mended_stands_beneath_it(
     assert "to mend: Contact (4 API calls)" == lines[-1]
 
 
+def test_a_name_that_fields_has_and_the_org_has_not(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slip is found before a sync refuses it, with the nearest name; one that is right passes."""
+    monkeypatch.setenv("SOURCES__SALESFORCE_TARGETED__FIELDS", '["FirstName", "Emial"]')
+    slip = checked(script)["fields"]
+    monkeypatch.setenv("SOURCES__SALESFORCE_TARGETED__FIELDS", '["FirstName", "Email"]')
+    right = checked(script)["fields"]
+
+    assert (False, True) == (slip["ok"], right["ok"])
+    assert "fields names Emial: Contact shows our user no such field" in slip["detail"]
+    assert "Perhaps Email for Emial?" in slip["remedy"]
+    assert "all 2 can be read" == right["detail"]
+
+
+def test_a_field_that_is_hidden_from_the_user_is_named(
+    org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks as if it were not there, so the remedy names the permission, too."""
+    org.hide_field("Contact", "Email")
+    monkeypatch.setenv("SOURCES__SALESFORCE_TARGETED__FIELDS", '["Email"]')
+    facts = script("--test", "--json").facts
+    (fields,) = [check for check in facts["checks"] if check["name"] == "fields"]
+
+    assert not fields["ok"]
+    assert "Read Access to the fields of Contact (Field-Level Security)" in fields["remedy"]
+    assert False is granted(facts)["Read Access to the fields of Contact"]
+
+
+def test_fields_of_a_newer_version_are_named_with_it(org: DemoOrg, script: Script) -> None:
+    """A field that only 66.0 shows is not missing in the org: another version reads it."""
+    org.add_field("Contact", "Pronouns__c")
+    org.traits.fields_since = {("Contact", "Pronouns__c"): 66}
+
+    assert (
+        "108 fields visible; Pronouns__c with api_version = 68.0"
+        == (checked(script)["Contact"]["detail"])
+    )
+
+
 def test_what_a_sync_goes_on_without_is_a_note(org: DemoOrg, script: Script) -> None:
     """Hidden tasks: a note with the remedy, exit 0, as the sync then ends, too."""
     org.hidden_objects = {"Task"}
@@ -74,7 +120,7 @@ def test_what_a_sync_goes_on_without_is_a_note(org: DemoOrg, script: Script) -> 
 
     assert (0, 0, "done") == (ended.code, synced.code, synced.facts["status"])
     assert (True, True) == (found["ok"], found["note"])
-    assert "a sync goes on without its rows" in found["detail"]
+    assert "A sync goes on without its rows" in found["detail"]
     assert any("Task was left out" in warning for warning in synced.facts["warnings"])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.settings import Settings
 from salesforce_targeted.sync.configuration import load_settings
 from tests.support.oracles.recovery import tell
-from tests.support.script import DUCKDB_FILE, process, rows, session_of
+from tests.support.script import DUCKDB_FILE, Script, process, rows, session_of
 
 OURS = "targeted_contacts.sources.salesforce_targeted"
 
@@ -107,6 +108,62 @@ def test_what_is_no_date_is_refused(text: str) -> None:
 def test_dates_are_instants_in_utc(text: str) -> None:
     """ISO 8601, with a zone or without."""
     assert Settings.parse(since=text).since == datetime(2024, 1, 31, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("value", ["59.0", "59.0 ", "v59", "V59.0", "59", 59, 59.0])
+def test_a_version_is_read_as_it_is_meant(value: str | float) -> None:
+    """With or without the v of the paths and the .0, as text or as a number of TOML."""
+    assert "59.0" == Settings.parse(api_version=value).api_version
+
+
+@pytest.mark.parametrize("value", [None, "", " "])
+def test_a_version_left_empty_is_the_default(value: str | None) -> None:
+    """A container passes variables on that are not set."""
+    assert Settings.parse(api_version=value).api_version is None
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("57.0", "57.0 is too old to read through. Set 58.0 or newer"),
+        ("v30", "30.0 is too old"),
+        ("latest", "'latest' is no version of the API. Write it as 64.0"),
+        ("64.1", "'64.1' is no version"),
+        (6.4, "6.4 is no version"),
+        (True, "True is no version"),
+    ],
+)
+def test_a_version_that_can_not_be_meant_is_refused(value: str | float, said: str) -> None:
+    """Before a request is sent; the remedy says what to write."""
+    with pytest.raises(ConfigurationError, match=re.escape(said)):
+        Settings.parse(api_version=value)
+
+
+@pytest.mark.parametrize("way", ["option", "variable", "file"])
+def test_the_version_is_that_of_every_request(
+    org: DemoOrg, server: DemoServer, tmp_path: Path, way: str
+) -> None:
+    """Whatever sets it, a run reads through it and no other, and its report says so."""
+    if way == "file":
+        written(tmp_path, "config.toml", "[sources.salesforce_targeted]\napi_version = 66.0\n")
+    variable = {"SOURCES__SALESFORCE_TARGETED__API_VERSION": "66"} if way == "variable" else {}
+    option = ["--api-version", "v66"] if way == "option" else []
+    ended = process("--json", *option, cwd=tmp_path, environ=session_of(server) | variable)
+    versions = {target.split("/")[3] for _, target in org.arrived if "/services/data/" in target}
+
+    assert (0, "66.0") == (ended.code, ended.facts["versions"]["api"])
+    assert {"v66.0"} == versions
+
+
+@pytest.mark.parametrize("command", ["--sign-in", "--test", "--count", "--plan", ""])
+def test_a_version_that_the_org_does_not_serve(org: DemoOrg, script: Script, command: str) -> None:
+    """Each command says so, and which the org serves."""
+    org.traits.newest_version = 62
+    ended = script(*filter(None, [command]), "--api-version", "63")
+
+    assert ended.code in (1, 2)
+    assert "the org does not serve API version 63.0" in ended.out + ended.err
+    assert "31.0 to 62.0" in ended.out + ended.err
 
 
 def test_each_pipeline_of_a_process_has_a_staging_dataset_of_its_own() -> None:

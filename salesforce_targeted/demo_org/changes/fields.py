@@ -55,12 +55,6 @@ class FieldChanges(RowChanges):
                 )
             self._described_anew(table)
 
-    def take_view_all_data(self) -> None:
-        """Take *View All Data* from our user; see ``Traits.view_all_data``."""
-        with self.lock:
-            self.traits.view_all_data = False
-            self.tables["UserPermissionAccess"].update(0, {"PermissionsViewAllData": False})
-
     def drop_field(self, object: str, name: str) -> None:
         """Delete a field and what was in it."""
         with self.lock:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from salesforce_targeted.demo_org.changes.fields import FieldChanges
 from salesforce_targeted.demo_org.changes.lifecycle import LifeChanges
+from salesforce_targeted.demo_org.changes.permissions import PermissionChanges
 
 
-class OrgChanges(LifeChanges, FieldChanges):
+class OrgChanges(LifeChanges, PermissionChanges):
     """An org that things happen to."""

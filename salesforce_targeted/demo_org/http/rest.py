@@ -145,6 +145,10 @@ def _inside(org: OrgState, request: Request, kind: str) -> Reply:
     sign_in.check_session(org, request)
     if kind == "userinfo":
         return sign_in.userinfo(org)
+    if not org.traits.api_enabled:
+        raise Refused(
+            403, "API_DISABLED_FOR_ORG", "The REST API is not enabled for this Organization."
+        )
     assert found is not None
     if not org.bill(kind, composite.calls_in(request) if kind == "composite_batch" else 1):
         raise Refused(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")

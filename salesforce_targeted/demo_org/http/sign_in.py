@@ -178,6 +178,8 @@ def _signed(message: bytes, signature: bytes, key: bytes) -> bool:
 
 def userinfo(org: OrgState) -> Reply:
     """``GET /services/oauth2/userinfo``."""
+    if not org.traits.identity_scope:
+        return Reply(403, b"Missing_OAuth_Scope", "text/plain;charset=utf-8")
     user = org.tables["User"].row(0) or {}
     return reply({"sub": user.get("Id"), "user_id": user.get("Id"), "organization_id": org.org_id,
                   "preferred_username": user.get("Username"), "name": user.get("Name"),

@@ -16,6 +16,10 @@ class Traits:
     """How an org and our user differ from the usual; a test sets them at any time.
 
     Attributes:
+        api_enabled: Whether our user has *API Enabled*; without it every request for data is 403.
+            Source: REST API Developer Guide, "Status Codes and Error Responses".
+        identity_scope: Whether the app has the scope ``openid`` or ``id``; without it UserInfo is
+            403. Source: Salesforce help, "UserInfo Endpoint"; the words are [K].
         view_setup: Whether our user has *View Setup and Configuration*; without it ``limits`` and
             ``limits/recordCount`` are 403. Source: REST API Developer Guide, "Limits", "Record
             Count".
@@ -45,6 +49,8 @@ class Traits:
             SOAP API Developer Guide, "LoginResult".
     """
 
+    api_enabled: bool = True
+    identity_scope: bool = True
     view_setup: bool = True
     view_all_data: bool = True
     bulk_jobs_used: int = 0

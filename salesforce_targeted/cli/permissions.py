@@ -1,0 +1,78 @@
+"""List the permissions that a sync uses, which it needs, and what each missing one costs.
+
+Names are those of Setup; a user with the needed ones, and no others, can use every command.
+
+Sources: Salesforce Help, "User Permissions", "Object Permissions", "Control Access to Activities";
+REST API Developer Guide, "Limits"; singer-io/tap-salesforce PR 98 (activities).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypedDict
+
+
+class PermissionFacts(TypedDict):
+    """One permission in the report of ``--test``; ``granted`` is None where the org hides it."""
+
+    name: str
+    needed: bool
+    granted: bool | None
+    without: str
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Hold a permission.
+
+    Attributes:
+        name: What Setup calls it.
+        without: What is lost without it.
+        needed: Whether a sync is not complete without it.
+    """
+
+    name: str
+    without: str
+    needed: bool = True
+
+
+API_ENABLED = Permission("API Enabled", "nothing can be read: every command fails")
+READ_CONTACT = Permission("Read on Contact", "no contact can be read: a sync fails")
+READ_FIELDS = Permission(
+    "Read Access to the fields of Contact",
+    "a field that is hidden is not synced; a column that it has keeps its last values",
+)
+ACCESS_ACTIVITIES = Permission("Access Activities", "no task and no relation is seen: a sync fails")
+VIEW_ALL_DATA = Permission(
+    "View All Data",
+    "only activities that are shared with this user count; a large org refuses to list them",
+)
+VIEW_ALL_USERS = Permission(
+    "View All Users",
+    "the users that rows name may not be seen: sf_users lacks them",
+    needed=False,
+)
+VIEW_SETUP = Permission(
+    "View Setup and Configuration",
+    "the org's size and its calls a day are not known; each response tells the calls left",
+    needed=False,
+)
+
+PERMISSIONS = (
+    API_ENABLED, READ_CONTACT, READ_FIELDS, ACCESS_ACTIVITIES, VIEW_ALL_DATA, VIEW_ALL_USERS,
+    VIEW_SETUP,
+)  # fmt: skip
+
+
+def permission_facts(granted: Mapping[Permission, bool]) -> list[PermissionFacts]:
+    """List every permission with what is known of it."""
+    return [
+        {
+            "name": permission.name,
+            "needed": permission.needed,
+            "granted": granted.get(permission),
+            "without": permission.without,
+        }
+        for permission in PERMISSIONS
+    ]
