@@ -42,6 +42,7 @@ def targeted(
     calls_per_run: Optional[int] = None,
     api: Optional[str] = None,
     id_column: str = "id",
+    indexes: bool = True,
     scope: Optional[Scope] = None,
     ledger: Optional[Ledger] = None,
 ) -> DltSource:
@@ -66,6 +67,7 @@ def targeted(
         calls_per_run: A run spends no more calls than this. None: no bound.
         api: Force "collections", "composite", "query" or "bulk"; the rows are the same.
         id_column: What Salesforce's ``Id`` is called in the table.
+        indexes: Whether a run of ``sync`` indexes PostgreSQL's tables once they are loaded.
         scope: What this run looks at, where that is not the default.
         ledger: Where the run writes what happened.
 
@@ -99,6 +101,7 @@ def targeted(
         calls_per_run=calls_per_run,
         api=api,
         id_column=id_column,
+        indexes=indexes,
     )
 
     def resources(

@@ -73,6 +73,7 @@ class Settings:
     calls_per_run: int | None = None
     api: Api | None = None
     id_column: str = "id"
+    indexes: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.daily_call_reserve < 1:

@@ -37,6 +37,7 @@ def salesforce_targeted(
     calls_per_run: Optional[int] = None,
     api: Optional[str] = None,
     id_column: str = "id",
+    indexes: bool = True,
     scope: Optional[Scope] = None,
     ledger: Optional[Ledger] = None,
 ) -> Iterable[DltResource]:
@@ -53,6 +54,7 @@ def salesforce_targeted(
         api (Optional[str]): Force "collections", "composite", "query" or "bulk"; the rows are the
             same.
         id_column (str): What Salesforce's ``Id`` is called in every table.
+        indexes (bool): Whether a run of ``sync`` indexes PostgreSQL's tables once they are loaded.
         scope (Optional[Scope]): What this run looks at, where that is not the default.
         ledger (Optional[Ledger]): Where the run writes what happened. A run whose calls are spent
             then loads what came and says so in ``ledger.stopped``; without a ledger it fails.
@@ -72,6 +74,7 @@ def salesforce_targeted(
         calls_per_run=calls_per_run,
         api=api,
         id_column=id_column,
+        indexes=indexes,
     )
     extractions = Extractions(credentials, settings, scope or Scope(), ledger)
     to_tasks = _reference("TaskId", TASKS, id_column)
