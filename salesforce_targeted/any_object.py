@@ -43,6 +43,7 @@ def targeted(
     api: Optional[str] = None,
     api_version: Optional[str] = None,
     id_column: str = "id",
+    indexes: bool = True,
     scope: Optional[Scope] = None,
     ledger: Optional[Ledger] = None,
 ) -> DltSource:
@@ -69,6 +70,7 @@ def targeted(
         api_version: The version of Salesforce's API to read through, as "64.0"; it
             decides which fields the org shows. None: the one this library is tested with.
         id_column: What Salesforce's ``Id`` is called in the table.
+        indexes: Whether a run of ``sync`` indexes PostgreSQL's tables once they are loaded.
         scope: What this run looks at, where that is not the default.
         ledger: Where the run writes what happened.
 
@@ -103,6 +105,7 @@ def targeted(
         api=api,
         api_version=api_version,
         id_column=id_column,
+        indexes=indexes,
     )
 
     def resources(

@@ -221,6 +221,7 @@ class Ledger:
         target: What the run is about; the facts' ``contacts`` count its records.
         is_read: Whether the run's caller reads it. A run whose calls are spent then loads what came
             and says so here; else it fails.
+        indexes: Whether PostgreSQL's tables are indexed once they are loaded.
         stopped: What ended the run before its end, although what came before was loaded.
     """
 
@@ -247,6 +248,7 @@ class Ledger:
     api_version: str = ""
     target: Target = CONTACT
     is_read: bool = True
+    indexes: bool = True
     _rejected: set[tuple[str, str, str]] = field(default_factory=set, repr=False)
 
     def tally(self, object_name: str) -> Tally:

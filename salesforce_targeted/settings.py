@@ -74,6 +74,7 @@ class Settings:
     api: Api | None = None
     api_version: str | None = None
     id_column: str = "id"
+    indexes: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.daily_call_reserve < 1:

@@ -38,6 +38,7 @@ def salesforce_targeted(
     api: Optional[str] = None,
     api_version: Optional[str] = None,
     id_column: str = "id",
+    indexes: bool = True,
     scope: Optional[Scope] = None,
     ledger: Optional[Ledger] = None,
 ) -> Iterable[DltResource]:
@@ -56,6 +57,7 @@ def salesforce_targeted(
         api_version (Optional[str]): The version of Salesforce's API to read through, as "64.0"; it
             decides which fields the org shows. None: the one this library is tested with.
         id_column (str): What Salesforce's ``Id`` is called in every table.
+        indexes (bool): Whether a run of ``sync`` indexes PostgreSQL's tables once they are loaded.
         scope (Optional[Scope]): What this run looks at, where that is not the default.
         ledger (Optional[Ledger]): Where the run writes what happened. A run whose calls are spent
             then loads what came and says so in ``ledger.stopped``; without a ledger it fails.
@@ -76,6 +78,7 @@ def salesforce_targeted(
         api=api,
         api_version=api_version,
         id_column=id_column,
+        indexes=indexes,
     )
     extractions = Extractions(credentials, settings, scope or Scope(), ledger)
     to_tasks = _reference("TaskId", TASKS, id_column)

@@ -87,7 +87,7 @@ class Column:
         stored: The column in the destination (``npi__c``).
         wire_type: Arrow type by describe: how the value is read.
         type: Arrow type that is loaded; differs from ``wire_type`` where the field changed type.
-        description: Salesforce's label of the field.
+        description: Salesforce's label of the field, and its help text where it has one.
     """
 
     field: str
@@ -299,5 +299,5 @@ def _column(
         stored=stored_name,
         wire_type=wire_type,
         type=held_type,
-        description=str(entry.get("label") or ""),
+        description=": ".join(filter(None, (entry.get("label"), entry.get("inlineHelpText")))),
     )

@@ -20,6 +20,7 @@ import dlt
 from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.destination import catalog
 from salesforce_targeted.destination.database import duckdb_file, is_postgres
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
@@ -30,6 +31,7 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.destination.org_identity import Org, held_org
 from salesforce_targeted.extract.known_org import OtherOrgError
+from salesforce_targeted.sync import configuration
 from salesforce_targeted.sync.run_lock import OLDEST_POSTGRES
 
 # A first load of 100,000 contacts is about so many bytes in dlt's folder.
@@ -69,6 +71,8 @@ def destination_checks(pipeline: dlt.Pipeline, org: Org | None) -> Iterator[tupl
     if reached:
         yield "writable", lambda: _writable(pipeline)
         yield "dataset", lambda: _dataset(pipeline, org)
+        if is_postgres(pipeline):
+            yield "indexes", lambda: _indexes(pipeline)
     yield "disk", lambda: _disk(pipeline)
 
 
@@ -147,6 +151,16 @@ def _dataset(pipeline: dlt.Pipeline, org: Org | None) -> str | Finding:
     return f"{name}: {f'of {of}, ' if of else ''}{rows}; {last}"
 
 
+def _indexes(pipeline: dlt.Pipeline) -> str | Finding:
+    if not configuration.settings().indexes:
+        return "switched off (indexes = false)"
+    if pipeline.default_schema_name is None:
+        return "the first run makes them"
+    if missing := catalog.missing_rights(pipeline):
+        return Finding(missing, _OWNER)
+    return "they and the comments are there, or the next run makes them"
+
+
 def _last_run(held: HeldTables) -> str:
     key = held.name("run_id")
     newest = held.rows(SYNC_RUNS, [f"MAX({key})"])
@@ -183,6 +197,10 @@ def _disk(pipeline: dlt.Pipeline) -> str | Finding:
     )
 
 
+_OWNER = (
+    "Loading does not need it. ALTER TABLE … OWNER TO that role and GRANT it CREATE on the schema,"
+    " or set indexes = false."
+)
 _ROOM = (
     "Make room, or work elsewhere: --pipelines-dir (or DLT_DATA_DIR), and another folder to run in."
 )

@@ -31,6 +31,11 @@ def is_postgres(pipeline: dlt.Pipeline) -> bool:
     return _destination_type(pipeline).endswith("postgres")
 
 
+def is_duckdb(pipeline: dlt.Pipeline) -> bool:
+    """Tell whether the pipeline loads into DuckDB."""
+    return _destination_type(pipeline).endswith("duckdb")
+
+
 def postgres_dsn(pipeline: dlt.Pipeline) -> str:
     """Return the connection string of the pipeline's PostgreSQL; a secret."""
     credentials: Any = pipeline.destination_client().config.credentials
@@ -39,7 +44,7 @@ def postgres_dsn(pipeline: dlt.Pipeline) -> str:
 
 def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
     """Return the file of the pipeline's DuckDB database; None where this machine has none."""
-    if not _destination_type(pipeline).endswith("duckdb"):
+    if not is_duckdb(pipeline):
         return None
     config: Any = pipeline.destination_client().config
     database = str(config.credentials.database)

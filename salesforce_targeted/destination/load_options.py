@@ -30,7 +30,7 @@ from dlt.sources import DltResource, DltSource
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
-from salesforce_targeted.destination import database, rejected_records
+from salesforce_targeted.destination import catalog, database, rejected_records
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
@@ -88,6 +88,8 @@ def load_options(
             remedy="Choose a database, or the filesystem.",
         )
     naming = source.schema.naming
+    if package_state.get("dropped_tables"):
+        catalog.release(pipeline)
     emptied = {
         naming.normalize_table_identifier(table["name"])
         for tables in ("dropped_tables", "truncated_tables")

@@ -97,7 +97,11 @@ def forecast(run: Run) -> Forecast:
             ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
         )
     rows = [*batch_sizes(run, new[record]), *batch_sizes(run, new.get(TASKS, 0))]
-    if TASKS in tables and is_shared(run, rows) and (first_run or {record, TASKS} <= set(ahead.tables)):
+    if (
+        TASKS in tables
+        and is_shared(run, rows)
+        and (first_run or {record, TASKS} <= set(ahead.tables))
+    ):
         steps[run.object_of(record).lower()] = len(shared(run, rows))
         steps["task"] = 0
     steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])

@@ -80,6 +80,7 @@ class Run:
         self.ledger, self.target = ledger, target
         self._pipeline = pipeline
         ledger.target = target
+        ledger.indexes = settings.indexes
         ledger.calls = client.meter.calls
         ledger.mode = scope.mode
         ledger.scope_complete = scope.complete

@@ -15,7 +15,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
-from salesforce_targeted.destination import sync_runs
+from salesforce_targeted.destination import catalog, sync_runs
 from salesforce_targeted.destination.errors import (
     describe_disk_failure,
     describe_failure,
@@ -117,6 +117,7 @@ def _sync_alone(
         load_info = _run(pipeline, source, ledger)
         with HeldTables.of(pipeline) as held:
             found = reconciliation.reconcile(held, ledger, id_column, statistics)
+        _complete_catalog(pipeline, source, ledger)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)
         return _failed(pipeline, ledger, monitor.gave_up or original_error(raised))
@@ -125,6 +126,14 @@ def _sync_alone(
     if found.failures:
         error = SalesforceError("; ".join(found.failures), remedy="Please report this run.")
     return Outcome(_with_ending(pipeline, ledger, facts, error), error, load_info)
+
+
+def _complete_catalog(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> None:
+    """Make the indexes and comments that the tables lack; what can't be made is a warning."""
+    schema = pipeline.schemas[source.name]
+    undone = catalog.update(pipeline, schema, target=ledger.target, indexed=ledger.indexes)
+    if undone:
+        ledger.warn(undone)
 
 
 def _failed(pipeline: dlt.Pipeline, ledger: Ledger, error: Exception) -> Outcome:

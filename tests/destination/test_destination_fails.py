@@ -121,7 +121,7 @@ def test_what_the_database_refuses_names_the_remedy(
     ("statement", "warning"),
     [
         ("ALTER TABLE salesforce.sf_contacts DROP COLUMN last_name", "had lost last_name"),
-        ("DROP TABLE salesforce.sf_contacts", "the table sf_contacts was gone"),
+        ("DROP TABLE salesforce.sf_contacts CASCADE", "the table sf_contacts was gone"),
         ("DROP TABLE salesforce.sf_taskwhorelations", "the table sf_taskwhorelations was gone"),
         (f"DROP TABLE {STAGING}.sf_contacts", ""),
     ],

@@ -1,0 +1,185 @@
+"""Complete a database's catalog after a load: indexes, foreign keys, comments.
+
+Rules:
+- The rows are loaded already. Whatever is refused here is one warning and never an error, and the
+  next run tries again.
+- What is there is read first, and only what differs is written: a quiet run changes nothing.
+- No lock is waited for longer than ``LOCK_SECONDS``; after the first wait in vain the rest is left.
+- What belongs to others stays: their tables, indexes, comments.
+
+Source: PostgreSQL Documentation, "CREATE INDEX", "COMMENT" (both are the owner's), "Explicit
+Locking" (an index keeps writers waiting, a comment nobody who reads or writes).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dlt
+from dlt.common.schema import Schema
+from dlt.destinations.sql_client import SqlClientBase
+
+from salesforce_targeted.destination import indexes, stored_catalog, table_comments
+from salesforce_targeted.destination.database import is_duckdb, is_postgres
+from salesforce_targeted.destination.errors import message_and_remedy
+from salesforce_targeted.destination.stored_catalog import StoredCatalog
+from salesforce_targeted.target import CONTACT, Target
+
+logger = logging.getLogger("salesforce_targeted")
+
+LOCK_SECONDS = 5
+INDEX, FOREIGN_KEY, COMMENT = "index", "foreign key", "comment"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Hold a statement that is to run.
+
+    Attributes:
+        table: As stored; it must be the role's own.
+        kind: ``INDEX``, which takes the right to create in the schema, too, ``FOREIGN_KEY`` or
+            ``COMMENT``.
+    """
+
+    table: str
+    sql: str
+    kind: str
+
+
+def update(
+    pipeline: dlt.Pipeline,
+    schema: Schema | None = None,
+    *,
+    target: Target = CONTACT,
+    indexed: bool = True,
+) -> str:
+    """Make the indexes, foreign keys and comments that our tables lack.
+
+    In PostgreSQL all three, in DuckDB comments, elsewhere nothing.
+
+    Args:
+        schema: dlt's schema of the source; None: the pipeline's default one.
+        target: The records that the source is for.
+        indexed: Whether indexes and foreign keys are wanted, too.
+
+    Returns:
+        A sentence about what could not be made, and the remedy; empty if all is there.
+    """
+    try:
+        if not (is_postgres(pipeline) or is_duckdb(pipeline)):
+            return ""
+        with pipeline.sql_client() as client:
+            return _update(client, schema or pipeline.default_schema, target, indexed, pipeline)
+    except Exception as error:  # the load is done, and this is not worth its exit code
+        logger.debug("the catalog could not be completed", exc_info=True)
+        return f"{_UNDONE}: {message_and_remedy(error)[0]}. The next run tries again"
+
+
+def _update(
+    client: SqlClientBase[Any],
+    schema: Schema,
+    target: Target,
+    indexed: bool,
+    pipeline: dlt.Pipeline,
+) -> str:
+    postgres = is_postgres(pipeline)
+    read = stored_catalog.read_postgres if postgres else stored_catalog.read_duckdb
+    catalog = read(client)
+    changes = list(_changes(client, schema, catalog, target, indexed=indexed and postgres))
+    allowed = [one for one in changes if _may(catalog, one)]
+    comments = "; ".join(one.sql for one in allowed if one.kind == COMMENT)
+    others = [one.sql for one in allowed if one.kind != COMMENT]
+    for sql in [*others, *([comments] if comments else [])]:
+        with client.begin_transaction():
+            if postgres:
+                client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+            client.execute_sql(sql)
+    return _missing_rights(catalog, [one for one in changes if one not in allowed])
+
+
+def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
+    """Say which right the role lacks to make what :func:`update` would; empty if none.
+
+    Returns:
+        A sentence with its remedy.
+    """
+    with pipeline.sql_client() as client:
+        catalog = stored_catalog.read_postgres(client)
+        changes = _changes(client, pipeline.default_schema, catalog, target, indexed=True)
+        return _missing_rights(catalog, [one for one in changes if not _may(catalog, one)])
+
+
+def _missing_rights(catalog: StoredCatalog, changes: Sequence[Change]) -> str:
+    tables = dict.fromkeys(one.table for one in changes if not catalog.tables[one.table].owned)
+    if tables:
+        return f"{_UNDONE}: {catalog.role} does not own {', '.join(tables)}"
+    if changes:
+        return f"{_UNDONE}: {catalog.role} may not CREATE in the schema"
+    return ""
+
+
+def release(pipeline: dlt.Pipeline) -> None:
+    """Drop our foreign keys, for they would keep tables that they refer to from being dropped."""
+    if not is_postgres(pipeline):
+        return
+    with pipeline.sql_client() as client, client.begin_transaction():
+        client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+        schema = client.fully_qualified_dataset_name(quote=False)
+        rows: Any = client.execute_sql(_OUR_FOREIGN_KEYS, schema, f"{indexes.PREFIX}%")
+        for table, name in rows:
+            client.execute_sql(
+                f"ALTER TABLE {client.make_qualified_table_name(table)}"
+                f" DROP CONSTRAINT {client.escape_column_name(name)}"
+            )
+
+
+def _changes(
+    client: SqlClientBase[Any],
+    schema: Schema,
+    catalog: StoredCatalog,
+    target: Target,
+    *,
+    indexed: bool,
+) -> Iterator[Change]:
+    names = (client.make_qualified_table_name, client.escape_column_name)
+    if indexed:
+        for table, sql in indexes.index_statements(schema, catalog, *names, target):
+            yield Change(table, sql, INDEX)
+        for table, sql in indexes.foreign_key_statements(schema, catalog, *names, target):
+            yield Change(table, sql, FOREIGN_KEY)
+    yield from _comments(client, catalog, table_comments.comments(schema, target))
+
+
+def _comments(
+    client: SqlClientBase[Any], catalog: StoredCatalog, texts: dict[str, dict[str, str]]
+) -> Iterable[Change]:
+    literal: Any = client.capabilities.escape_literal
+    for table, of_table in texts.items():
+        stored = catalog.tables.get(table)
+        if stored is None:
+            continue
+        qualified = client.make_qualified_table_name(table)
+        present = {table_comments.TABLE: stored.comment, **stored.columns}
+        for column, text in of_table.items():
+            if column not in present or present[column] == text:
+                continue
+            if table_comments.is_ours(present[column], text):
+                on = f"COLUMN {qualified}.{client.escape_column_name(column)}"
+                on = on if column else f"TABLE {qualified}"
+                yield Change(table, f"COMMENT ON {on} IS {literal(text)}", COMMENT)
+
+
+def _may(catalog: StoredCatalog, change: Change) -> bool:
+    may_create = catalog.may_create or change.kind != INDEX
+    return catalog.tables[change.table].owned and may_create
+
+
+_UNDONE = "Indexes or comments could not be made (the rows are loaded)"
+_OUR_FOREIGN_KEYS = """
+    SELECT t.relname, c.conname FROM pg_constraint c
+    JOIN pg_class t ON t.oid = c.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+    WHERE n.nspname = %s AND c.contype = 'f' AND c.conname LIKE %s
+"""

@@ -1,0 +1,81 @@
+"""Describe tables and columns for people and programs that meet them in the database.
+
+Rules:
+- A comment ends with where the value comes from, in brackets: Salesforce's API name of the field or
+  object, or this library. By that end ours are told from other people's, which stay.
+- Labels and help texts are those that the newest load of the table brought.
+
+Source: Object Reference, "Field Properties"; Metadata API Developer Guide, "CustomField"
+(label, inlineHelpText).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dlt.common.schema import Schema
+
+from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH
+from salesforce_targeted.destination.held_tables import (
+    REJECTED_RECORDS,
+    RELATIONS,
+    SYNC_RUNS,
+    TASKS,
+    USERS,
+)
+from salesforce_targeted.target import CONTACT, Target
+
+OURS = "salesforce_targeted"
+# The key of a table's own comment among those of its columns.
+TABLE = ""
+_COLUMNS = {
+    ROW_HASH: "Hash of the row, by which a run tells that the record changed",
+    "removed_at": "The run that found that the org no longer shows the relation",
+    "removed_reason": "relation_removed, task_deleted or task_archived",
+}
+
+
+def comments(schema: Schema, target: Target = CONTACT) -> dict[str, dict[str, str]]:
+    """Return the comments of our tables, by stored table and column.
+
+    Args:
+        schema: As the load left it.
+        target: The records that the load was for.
+    """
+    naming = schema.naming
+    own = {naming.normalize_path(name): text for name, text in _COLUMNS.items()}
+    texts: dict[str, dict[str, str]] = {}
+    for table, text in _tables(target).items():
+        stored = naming.normalize_table_identifier(table)
+        if stored not in schema.tables:
+            continue
+        texts[stored] = {TABLE: text}
+        for column, hints in schema.tables[stored]["columns"].items():
+            description = hints.get("description") or own.get(column)
+            source = str(hints.get(FIELD_HINT) or OURS)
+            if description:
+                texts[stored][column] = _marked(description, source)
+    return texts
+
+
+def is_ours(comment: str | None, wanted: str) -> bool:
+    """Tell whether a comment may be written over: there is none, or this library wrote it."""
+    return comment is None or comment.endswith(wanted[wanted.rindex(" [") :])
+
+
+def _tables(target: Target) -> Mapping[str, str]:
+    junction = target.discovered_by.object_name
+    known = f"What is known of each record of {target.table}: active or not, since when and why"
+    return {
+        target.table: _marked(f"Records that {junction} names or once did", target.object_name),
+        target.life_table: _marked(known, OURS),
+        RELATIONS: _marked("Relations of tasks to contacts and leads", "TaskWhoRelation"),
+        TASKS: _marked("Tasks that a relation names", "Task"),
+        USERS: _marked("Owners, creators and last modifiers of the rows", "User"),
+        REJECTED_RECORDS: _marked("Records and values that could not be read or loaded", OURS),
+        SYNC_RUNS: _marked("Runs: counts, calls, seconds, outcome, the report as JSON", OURS),
+    }
+
+
+def _marked(text: str, source: str) -> str:
+    return f"{text} [{source}]"
