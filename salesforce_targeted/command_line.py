@@ -1,4 +1,4 @@
-"""The command line: parse, dispatch, exit code.
+"""Run the command line: parse, dispatch, exit code.
 
 Rule: a command's module is imported when it is called, and nothing slow before; ``--help`` waits
 for nothing.

@@ -99,7 +99,7 @@ class RejectedFacts(TypedDict):
 
 
 class RunFacts(TypedDict):
-    """The report of a run: what ``--json`` prints, ``sf_sync_runs`` keeps, people read as text.
+    """Report a run: what ``--json`` prints, ``sf_sync_runs`` keeps, people read as text.
 
     ``contacts`` counts the records of ``object``. ``hidden_fields`` maps an object to the columns
     whose fields the org no longer shows to our user; they keep their last values. ``error`` is

@@ -57,7 +57,7 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The source's parameters; the one declaration of their names, types and defaults.
+    """Hold the source's parameters; the one declaration of their names, types and defaults.
 
     What each means stands at :func:`salesforce_targeted.source.salesforce_targeted`.
 

@@ -18,7 +18,7 @@ Where = Mapping[str, soql.Value | Sequence[soql.Value]]
 
 @dataclass(frozen=True, slots=True)
 class Junction:
-    """The object whose rows point at the records that count: relations, of tasks or of others.
+    """Name the object whose rows point at the records that count: relations, of tasks or of others.
 
     Attributes:
         who: Its field with the id of the record that counts.
@@ -54,7 +54,7 @@ _KEY_PREFIXES = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The records to hold and what makes them active.
+    """Name the records to hold and what makes them active.
 
     Attributes:
         table: The table of the records.
@@ -70,12 +70,12 @@ class Target:
 
     @property
     def resource(self) -> str:
-        """The resource of the records, as dlt names it: ``contact``."""
+        """Name the resource of the records, as dlt names it: ``contact``."""
         return self.life_key.removesuffix("_id")
 
     @property
     def key_prefix(self) -> str | None:
-        """The three characters that the records' ids start with, where that is no org's choice."""
+        """Return the three characters that the records' ids start with, where that is no org's choice."""
         return _KEY_PREFIXES.get(self.object_name)
 
     @property

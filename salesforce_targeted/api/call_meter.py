@@ -30,7 +30,7 @@ _SLOW_AT_ONCE = 4
 
 @dataclass(slots=True)
 class CallLedger:
-    """The calls that the org may have seen, retries included."""
+    """Count the calls that the org may have seen, retries included."""
 
     by_kind: Counter[str] = field(default_factory=Counter)
 

@@ -138,7 +138,7 @@ class NotFoundError(SalesforceError):
 
 
 class QuotaExceededError(SalesforceError):
-    """The calls that may be spent are spent: the org's day, or what this run was allowed."""
+    """Stop at the last call that may be spent: of the org's day, or of what this run was allowed."""
 
     default_remedy = "Run again later: Salesforce counts the calls of the last 24 hours."
 
@@ -150,19 +150,19 @@ class QueryError(SalesforceError):
 
 
 class LocatorExpiredError(QueryError):
-    """The place where we were in a result is gone. Locators live for two days."""
+    """Report that the place in a result is gone. Locators live for two days."""
 
     default_remedy = "Run the query again from its start; a locator can't be renewed."
 
 
 class TooLargeError(SalesforceError):
-    """The request or its response is larger than Salesforce allows."""
+    """Report a request or a response that is larger than Salesforce allows."""
 
     default_remedy = "Ask for less at a time: fewer ids, fewer fields or a narrower filter."
 
 
 class QueryTimeoutError(TooLargeError):
-    """The org worked on the query for about two minutes and gave up."""
+    """Report a query on which the org worked for about two minutes before it gave up."""
 
     default_remedy = "Ask for less at a time (fewer rows or fields), or when the org is quieter."
 
@@ -192,13 +192,13 @@ class ReadOnlyError(SalesforceError):
 
 
 class UnavailableError(SalesforceError):
-    """The org or the way to it is down or overloaded; we have already tried several times."""
+    """Report an org, or a way to it, that is down or overloaded after several attempts."""
 
     default_remedy = "Try again in some minutes; status.salesforce.com shows known trouble."
 
 
 class TruncatedAnswerError(UnavailableError):
-    """The response is cut short, isn't what was announced, or contradicts itself."""
+    """Report a response that is cut short, isn't what was announced, or contradicts itself."""
 
     default_remedy = (
         "Run again; if it happens again, look at the proxy between here and Salesforce."

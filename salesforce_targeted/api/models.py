@@ -76,7 +76,7 @@ class Page(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class JsonRows:
-    """The records of an answer, not yet read.
+    """Hold the records of a response, not yet read.
 
     Attributes:
         lines: One record a line, "attributes" included, for a reader of JSON lines; None where the

@@ -1,4 +1,4 @@
-"""The only place where SOQL is written.
+"""Write SOQL; nothing else does.
 
 Rules:
 1. Text becomes SOQL through ``literal`` and ``name`` only; a plain ``str`` is never accepted as a

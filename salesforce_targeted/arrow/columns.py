@@ -100,7 +100,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of one table, the key first, and what there is to say about them.
+    """Hold the columns of one table, the key first, and what there is to say about them.
 
     Attributes:
         key: The column of Salesforce's ``Id``.
@@ -119,12 +119,12 @@ class Columns:
 
     @property
     def key(self) -> Column:
-        """The column of Salesforce's ``Id``."""
+        """Return the column of Salesforce's ``Id``."""
         return self.items[0]
 
     @property
     def fields(self) -> list[str]:
-        """The API names to ask Salesforce for."""
+        """List the API names to ask Salesforce for."""
         return [column.field for column in self.items]
 
     def only(self, fields: Iterable[str]) -> Columns:
@@ -135,7 +135,7 @@ class Columns:
 
     @property
     def schema(self) -> pa.Schema:
-        """The one Arrow schema that every batch of this table has, ``row_hash`` last."""
+        """Return the one Arrow schema that every batch of this table has, ``row_hash`` last."""
         fields = [pa.field(c.name, c.type, nullable=c is not self.key) for c in self.items]
         return pa.schema([*fields, pa.field(ROW_HASH, pa.string())])
 

@@ -46,7 +46,7 @@ class IdCounts:
 
     @property
     def total(self) -> int:
-        """The sum of all numbers."""
+        """Return the sum of all numbers."""
         return int(pc.sum(self.counts).as_py() or 0)
 
     def between(self, first: str, last: str) -> dict[str, int]:

@@ -29,13 +29,13 @@ _SHOWN, _PREFIX = "objects_shown", "key_prefix"
 
 
 class OtherOrgError(ConfigurationError):
-    """The dataset belongs to another org than the credentials."""
+    """Refuse a dataset that belongs to another org than the credentials."""
 
     default_remedy = "Choose another --dataset or --destination, or that org's credentials."
 
 
 class ChangedOrgError(SalesforceError):
-    """The org shows itself otherwise than in the run before; nothing was marked or loaded."""
+    """Refuse an org that shows itself otherwise than before; nothing was marked or loaded."""
 
     default_remedy = (
         "Check the user's permission sets: the object must be readable again. If the org really"

@@ -1,4 +1,4 @@
-"""The source, where dlt looks for it; see :mod:`salesforce_targeted.source`."""
+"""Offer the source where dlt looks for it; see :mod:`salesforce_targeted.source`."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class DriftFacts(TypedDict):
 
 
 class VerifyFacts(TypedDict):
-    """The report of mode ``verify``.
+    """Report the mode ``verify``.
 
     ``compared`` maps a table to how many of its rows were compared, ``to_forget`` a table to the
     ids whose row hashes a repair clears. ``repaired`` is the drift before a repair.

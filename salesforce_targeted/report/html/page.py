@@ -1,4 +1,4 @@
-"""The page as a whole, in reading order."""
+"""Put the page together, in reading order."""
 
 from __future__ import annotations
 
