@@ -75,7 +75,7 @@ class Target:
 
     @property
     def key_prefix(self) -> str | None:
-        """Return the three characters that the records' ids start with, where that is no org's choice."""
+        """Return the three characters that the ids start with, where that is no org's choice."""
         return _KEY_PREFIXES.get(self.object_name)
 
     @property

@@ -138,7 +138,7 @@ class NotFoundError(SalesforceError):
 
 
 class QuotaExceededError(SalesforceError):
-    """Stop at the last call that may be spent: of the org's day, or of what this run was allowed."""
+    """Stop at the last call that may be spent, of the org's day or of this run's allowance."""
 
     default_remedy = "Run again later: Salesforce counts the calls of the last 24 hours."
 

@@ -1,4 +1,4 @@
-"""Draw the page's plots; each says in words what it shows, and a table next to it has the numbers."""
+"""Draw the page's plots; each says in words what it shows, with a table that has the numbers."""
 
 from __future__ import annotations
 
