@@ -31,7 +31,7 @@ from salesforce_targeted.settings import Api
 
 # Records that one composite call brings about as fast as several calls would: its parts are
 # answered one after the other.
-ROWS_TOGETHER = 2_500
+ROWS_TOGETHER = 3_000
 # Calls that may be on the way at once, and whose responses may wait in memory.
 MOST_CALLS = 8
 # Fewer calls than these are spent one by one, in the order of what matters.

@@ -11,6 +11,7 @@ import socket
 import socketserver
 import struct
 import threading
+import time
 import zlib
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,6 +19,7 @@ from salesforce_targeted.demo_org.faults.faults import TRANSPORT, Fault
 from salesforce_targeted.demo_org.http.exchange import Reply, Request, refusal
 from salesforce_targeted.demo_org.http.rest import respond
 from salesforce_targeted.demo_org.refusals import Refused
+from salesforce_targeted.demo_org.storage.state import NOT_BILLED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,7 +79,7 @@ class _Connection(socketserver.StreamRequestHandler):
 
     def _serve(self, request: Request) -> bool:
         """Respond to one request; return False if the connection must not be used again."""
-        org = self.server.org
+        org, arrived = self.server.org, time.monotonic()
         try:
             reply = respond(org, request)
         except Exception as error:  # noqa: BLE001 - whatever it is, the client gets a response
@@ -90,6 +92,8 @@ class _Connection(socketserver.StreamRequestHandler):
             )
         if reply.seconds:
             self.server.closing.wait(reply.seconds)
+        if reply.kind not in NOT_BILLED:
+            org.spans.append((arrived, time.monotonic()))
         if reply.fault is not None and reply.fault.action in TRANSPORT:
             return self._mishap(request, reply, reply.fault)
         self._send(request, reply)

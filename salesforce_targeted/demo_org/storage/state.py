@@ -30,6 +30,7 @@ from salesforce_targeted.demo_org.schema.activity_kinds import (
 from salesforce_targeted.demo_org.storage.tables import ContactTable, Table, compound
 from salesforce_targeted.demo_org.storage.traits import Traits
 from salesforce_targeted.demo_org.storage.unreadable import Poisons
+from salesforce_targeted.demo_org.storage.waits import longest_chain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,6 +86,8 @@ class OrgState:
         self.refreshes: list[str] = []
         self.calls: Counter[str] = Counter()
         self.arrived: deque[tuple[str, str]] = deque(maxlen=100_000)
+        # When each billed call arrived and when its response was ready to be sent.
+        self.spans: deque[tuple[float, float]] = deque(maxlen=100_000)
         self.unexpected: list[str] = []
         self.writes_attempted: list[str] = []
         self.cursors: dict[str, Any] = {}
@@ -122,11 +125,18 @@ class OrgState:
         """Return the calls billed since the start or :meth:`reset_calls`."""
         return sum(self.calls.values())
 
+    @property
+    def waits(self) -> int:
+        """Return how many billed calls waited for one another since :meth:`reset_calls`."""
+        with self.lock:
+            return longest_chain(self.spans)
+
     def reset_calls(self) -> None:
         """Count calls from zero again; the daily allowance stays used."""
         with self.lock:
             self.calls.clear()
             self.arrived.clear()
+            self.spans.clear()
 
     def bill(self, kind: str, calls: int = 1) -> bool:
         """Count a call of that kind; False if the day's calls are spent."""

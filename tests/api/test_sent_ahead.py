@@ -1,0 +1,101 @@
+"""What is sent ahead counts for the very same request, once, and for nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from salesforce_targeted.api import endpoints, readers
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.demo_org.faults.faults import Fault
+
+FIELDS = ["Id", "LastName"]
+
+
+@pytest.fixture
+def org() -> DemoOrg:
+    """Provide a small org."""
+    return DemoOrg.tiny()
+
+
+@pytest.fixture
+def client(org: DemoOrg) -> Iterator[SalesforceClient]:
+    """Provide a client of the org that does not wait between attempts."""
+    with serve(org) as server:
+        session = SessionCredentials(instance_url=server.url, access_token=server.token)
+        client = SalesforceClient(session, sleep=lambda _seconds: None)
+        yield client
+        client.close()
+
+
+def test_the_same_request_takes_the_response_that_came(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """Several travel in one call, and each is taken once: the next time it is sent."""
+    some, others = org.active_ids()[:3], org.active_ids()[3:5]
+    requests = [client.collection_request("Contact", ids, FIELDS)[0] for ids in (some, others)]
+    client.send_ahead([requests])
+    found = client.collections("Contact", some, FIELDS) + client.collections(
+        "Contact", others, FIELDS
+    )
+
+    assert some + others == [row["Id"] for row in found if row]
+    assert {"composite": 1} == dict(org.calls)
+
+    client.collections("Contact", some, FIELDS)
+
+    assert {"composite": 1, "collections": 1} == dict(org.calls)
+
+
+def test_another_request_is_sent(org: DemoOrg, client: SalesforceClient) -> None:
+    """With another field, other ids or their order, what came ahead is no response to it."""
+    ids = org.active_ids()[:3]
+    client.send_ahead([[client.collection_request("Contact", ids, FIELDS)[0]]])
+    org.edit("Contact", ids[0], FirstName="Now")
+    for asked, fields in ((ids, [*FIELDS, "FirstName"]), (ids[::-1], FIELDS), (ids[1:], FIELDS)):
+        found = client.collections("Contact", asked, fields)
+        assert asked == [row["Id"] for row in found if row]
+
+    assert 3 == org.calls["collections"]
+
+
+def test_what_was_refused_ahead_is_sent_again(org: DemoOrg, client: SalesforceClient) -> None:
+    """A failure on the way, or of one part, is met where the response is needed."""
+    ids = org.active_ids()[:2]
+    good, _ = client.collection_request("Contact", ids, FIELDS)
+    bad = endpoints.query(client.version, "SELECT Nothing__c FROM Contact")
+    org.faults.add(Fault("composite", "part_500"))
+    client.send_ahead([[good, bad]])
+
+    assert client.ahead.take(bad) is None
+    assert ids == [row["Id"] for row in client.collections("Contact", ids, FIELDS) if row]
+
+
+def test_a_query_that_came_ahead_goes_on_with_its_pages(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """Its first page came with others; the next ones are requested as ever."""
+    org.page_rows = 7
+    statement = "SELECT Id FROM TaskWhoRelation"
+    request = endpoints.query(client.version, statement)
+    client.ahead.keep([request], client.composite([request]))
+    found = client.records(statement)
+
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(row["Id"] for row in found)
+    assert {"composite": 1, "query_more": 4} == dict(org.calls)
+
+
+def test_a_response_that_reads_as_cut_is_requested_again(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """What came ahead for fewer ids than it was asked for is no answer."""
+    ids = org.active_ids()[:3]
+    whole, _ = client.collection_request("Contact", ids, FIELDS)
+    short, _ = client.collection_request("Contact", ids[:2], FIELDS)
+    client.ahead.keep([whole], [client.send(short)])
+    found = client.send(whole, lambda response: readers.collection_in_order(response, ids))
+
+    assert ids == [row["Id"] for row in found if row]

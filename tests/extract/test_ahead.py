@@ -1,0 +1,85 @@
+"""A repeat asks at once for what it holds: how many calls, and how many of them wait for others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from salesforce_targeted.demo_org import DemoOrg, Latency
+from salesforce_targeted.settings import Scope
+from tests.conftest import Synced
+
+# Long enough that calls which are on the way together overlap in the server.
+SLOW = Latency(call_seconds=0.3, slow_share=0.0)
+
+
+@pytest.fixture
+def org() -> Iterator[DemoOrg]:
+    """Provide an org of the seed's size but for its inactive contacts, with some of everything gone."""
+    org = DemoOrg(2_000)
+    active = org.active_ids()
+    for contact in active[:3]:
+        org.hide_contact(contact)
+    org.merge(active[3], active[4:6])
+    for row in list(org.rows("TaskWhoRelation").values())[50:60]:
+        org.archive_task(row["TaskId"])
+    yield org
+
+    assert [] == org.unexpected
+    assert [] == org.writes_attempted
+
+
+def billed(org: DemoOrg, synced: Synced, scope: Scope | None = None) -> tuple[int, int]:
+    """Run once; the calls, and how many of them waited for one another."""
+    org.reset_calls()
+    outcome = synced.run(scope)
+    assert outcome.error is None, outcome.facts["error"]
+    return org.billed, org.waits
+
+
+def test_a_repeat_is_one_wave_and_what_is_new_a_second_one(org: DemoOrg, synced: Synced) -> None:
+    """At the seed's size: first, quiet, after nine edits and five new contacts, after a new field."""
+    org.latency = SLOW
+    first = billed(org, synced)
+    quiet = billed(org, synced)
+    for contact in org.active_ids()[10:19]:
+        org.edit("Contact", contact, LastName="Edited")
+    for number in range(5):
+        org.log_task([org.add_contact(LastName=f"New {number}")])
+    busy = billed(org, synced)
+    org.add_field("Contact", "Added__c", values=dict.fromkeys(org.active_ids()[10:], "x"))
+    widened = billed(org, synced)
+    again = billed(org, synced)
+
+    assert first <= (6, 6), first
+    assert quiet <= (3, 1), quiet
+    assert busy <= (6, 5), busy
+    assert widened <= (5, 3), widened
+    assert again <= (3, 1), again
+    assert [(len(org.active_ids()[10:]),)] == synced.sql("SELECT count(added__c) FROM sf_contacts")
+
+
+def test_what_was_gone_and_is_back_comes_in_the_same_wave(org: DemoOrg, synced: Synced) -> None:
+    """It was asked for through queryAll with the first call, which shows it if it is back."""
+    synced.run()
+    gone = org.active_ids()[0]
+    reason = f"SELECT gone_reason FROM sf_active_contacts WHERE contact_id = '{gone}'"
+    assert [("hidden",)] == synced.sql(reason)
+
+    org.show_contact(gone)
+    calls, _ = billed(org, synced)
+
+    assert [(None,)] == synced.sql(reason)
+    assert [(1,)] == synced.sql(f"SELECT count(*) FROM sf_contacts WHERE id = '{gone}'")
+    assert calls <= 3, org.calls
+
+
+def test_a_run_with_few_calls_asks_for_nothing_ahead(org: DemoOrg, synced: Synced) -> None:
+    """They are spent in the order of what matters: what is not held first."""
+    synced.run()
+    org.reset_calls()
+    outcome = synced.run(calls_per_run=10)
+
+    assert outcome.error is None
+    assert (2, 2) == (org.calls["collections"], org.calls["query_all"]), org.calls
