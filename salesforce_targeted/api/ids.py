@@ -8,8 +8,6 @@ Source: Object Reference, "ID Field Type"; help article 000385008.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import overload
 
 _FIFTEEN = re.compile(r"[0-9A-Za-z]{15}\Z", re.ASCII)
 _EIGHTEEN = re.compile(r"[0-9A-Za-z]{15}[0-5A-Z]{3}\Z", re.ASCII)
@@ -61,33 +59,6 @@ def evenly_between(first: str, last: str, pieces: int) -> list[str]:
     low, high = _number(first), _number(last)
     wanted = sorted({low + (high - low) * n // pieces for n in range(1, pieces)} - {low})
     return [to_18(first[:3] + _base62(number)) for number in wanted]
-
-
-class IdRange(Sequence[str]):
-    """Be all that could be ids from one to another, both included: a billion take no room.
-
-    In the order of the digits. A slice is a range, too.
-    """
-
-    def __init__(self, prefix: str, numbers: range) -> None:
-        self._prefix, self._numbers = prefix, numbers
-
-    @classmethod
-    def between(cls, first: str, last: str) -> IdRange:
-        """Make the range from one id to another of the same object."""
-        return cls(first[:3], range(_number(first), _number(last) + 1))
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    @overload
-    def __getitem__(self, at: int) -> str: ...
-    @overload
-    def __getitem__(self, at: slice) -> IdRange: ...
-    def __getitem__(self, at: int | slice) -> str | IdRange:
-        if isinstance(at, int):
-            return to_18(self._prefix + _base62(self._numbers[at]))
-        return IdRange(self._prefix, self._numbers[at])
 
 
 def _number(record_id: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,6 +17,8 @@ import pyarrow.compute as pc
 # How many ids may wait unsorted: fewer, and a set that grows by pages is sorted at every page.
 _LOOSE = 200_000
 _MERGED_AT_ONCE = 100_000
+
+T = TypeVar("T")
 
 
 def id_array(ids: Iterable[str]) -> pa.Array:
@@ -127,10 +130,10 @@ class Texts(Sequence[str]):
         return found.to_pylist() if isinstance(at, slice) else found.as_py()  # type: ignore[no-any-return]
 
 
-def in_batches(ids: Sequence[str], size: int) -> Iterator[Sequence[str]]:
-    """Yield the ids in order, so many at a time."""
-    for start in range(0, len(ids), size):
-        yield ids[start : start + size]
+def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield ids, or what else comes in a sequence, in order, so many at a time."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 class IdSet:

@@ -1,8 +1,8 @@
 """The rows of TaskWhoRelation: since a cursor, of some ids, in ranges of ids side by side.
 
 Rules. Ranges that follow one another cover all ids whatever order the org sorts them in.
-A result that falls apart is read again from its start, each row yielded once. A relation that makes
-its page fail is searched for in ever smaller ranges of ids, and rejected; the others are read.
+A result that falls apart is read again from its start, each row yielded once. Where a page fails
+for good the rows are read in the order of their ids, and what of a page can't be read is rejected.
 
 Sources: Object Reference, "TaskWhoRelation"; REST API Developer Guide, "Query" (locators).
 """
@@ -30,8 +30,8 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, first_of_each
 from salesforce_targeted.relations.queries import as_task_fields, where
-from salesforce_targeted.relations.requests import PartialRelationsReader, id_range
-from salesforce_targeted.retrieval.isolation import Isolation
+from salesforce_targeted.relations.requests import RelationReader
+from salesforce_targeted.retrieval.isolation import ATTEMPTS
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
 # How often a result that falls apart is read from its start.
@@ -78,16 +78,17 @@ def read(
         None if who is None else soql.id_in(who, junction.who),
         None if low is None else soql.ge("Id", low),
         None if high is None else soql.lt("Id", high),
+        None if ids is None else soql.id_in(ids),
     )
-    reader = PartialRelationsReader(client, junction, columns, condition)
+    reader = RelationReader(client, junction, columns, condition)
     order = () if limit is None else ("SystemModstamp", "Id")
-    statement = reader.statement(ids, columns.fields, order, limit)
+    statement = reader.statement(order=order, limit=limit)
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
         if (attempt == 1 and not in_order) or limit is not None or ids is not None:
-            pages = client.iter_pages(statement, reader.read)
+            pages = client.iter_pages(statement, reader.batch)
         else:
-            pages = _in_order_of_ids(client, reader, columns)
+            pages = _in_order_of_ids(reader)
         try:
             yield from _rows_once(pages, came, columns)
         except SalesforceError as error:
@@ -98,7 +99,8 @@ def read(
                 continue
             if limit is not None or not is_of_records(error):
                 raise
-            yield from _readable(client, columns, reader, ids, came, error)
+            pages = _in_order_of_ids(reader) if ids is None else iter([reader.isolated(ids, error)])
+            yield from _rows_once(pages, came, columns)
         return
 
 
@@ -120,59 +122,45 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         reading.add(page_ids)
         came.add(page_ids)
         if page.rejected or pc.any(new, min_count=0).as_py():
-            yield page.of_rows(new, columns)
+            fresh, ids = page.of_rows(new, columns), set(page_ids.to_pylist())
+            fresh.rejected += [one for one in page.rejected if one.record_id not in ids]
+            yield fresh
     if len(reading) < rows:
         raise TruncatedAnswerError(
             f"{rows - len(reading):,} rows of a query came on two pages, and as many on none"
         )
 
 
-def _in_order_of_ids(
-    client: SalesforceClient, reader: PartialRelationsReader, columns: Columns
-) -> Iterator[Batch]:
+def _in_order_of_ids(reader: RelationReader) -> Iterator[Batch]:
     """Yield the rows in the order of their ids, a query of its own for each page.
 
     No locator is used, so that rows which move while they are read come on one page all the same.
-    """
-    size = client.limits.rows_per_query_page
-    condition = reader.condition
-    while True:
-        statement = reader.statement(None, columns.fields, ("Id",), size, condition)
-        rows = 0
-        for page in client.iter_pages(statement, reader.read):
-            rows += len(page)
-            after = page.table.column(columns.key.name)[-1].as_py()
-            yield page
-        if rows < size:
-            return
-        condition = soql.and_(reader.condition, soql.gt("Id", after))
-
-
-def _readable(
-    client: SalesforceClient,
-    columns: Columns,
-    reader: PartialRelationsReader,
-    ids: Sequence[str] | None,
-    came: IdSet,
-    error: SalesforceError,
-) -> Iterator[Batch]:
-    """Yield what can be read of rows that can't be read together, but for those that came.
+    What can't be read of a page is rejected, and the others of it come.
 
     Raises:
-        SalesforceError: the one given, where no relation is to blame for it.
+        SalesforceError: nothing can be read.
     """
-    some = ids if ids is not None else id_range(client, reader)
-    if not some:
-        raise error
-    for batch, absent in Isolation(client, columns, reader).answers(some, {}, error):
-        if absent and ids is None:
-            # An org that sorts ids in another order than their digits': a range of one id answered
-            # for others, and which of them can't be read is not known.
-            raise error
-        new = pc.invert(pc.is_in(batch.table.column(columns.key.name), value_set=came.ids))
-        rejected = batch.rejected
-        fresh = batch.of_rows(new, columns)
-        yield Batch(fresh.table, rejected, fresh.nuls_removed)
+    client, key = reader.client, reader.columns.key.name
+    size, after = client.limits.rows_per_query_page, None
+    while True:
+        statement = reader.statement(after=after, order=("Id",), limit=size)
+        rows = 0
+        try:
+            for page in client.iter_pages(statement, reader.batch, attempts_at_500=ATTEMPTS):
+                rows += len(page)
+                after = page.table.column(key)[-1].as_py()
+                yield page
+            if rows < size:
+                return
+        except SalesforceError as error:
+            if not is_of_records(error):
+                raise
+            ids = reader.next_ids(after, size, error)
+            if ids:
+                yield reader.isolated(ids, error)
+            if len(ids) < size:
+                return
+            after = ids[-1]
 
 
 def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[Range]:

@@ -163,6 +163,8 @@ def rows_statement(
     junction: Junction,
     fields: Iterable[str],
     condition: soql.Condition | None,
+    *,
+    group_by: Sequence[str] = (),
     order_by: Sequence[str] = (),
     limit: int | None = None,
 ) -> soql.Soql:
@@ -173,7 +175,7 @@ def rows_statement(
     """
     shared = junction is SHARED_ACTIVITIES
     names = list(dict.fromkeys(["Id", *sorted(fields)])) if shared else as_task_fields(fields)
-    return soql.select(names, junction.object_name, condition, order_by=order_by, limit=limit)
+    return soql.select(names, junction.object_name, condition, group_by, order_by, limit)
 
 
 def where(junction: Junction, since: datetime | None) -> soql.Condition | None:

@@ -1,38 +1,38 @@
-"""Ask for relations: as one query, or as several for one billed call.
+"""Ask for relations of whichever object has them: the query, its rows, and what can't be read.
 
-Source: REST API Developer Guide, "Query", "Composite" (up to five queries).
+Sources: REST API Developer Guide, "Query"; SOQL and SOSL Reference, "GROUP BY".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
-from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
-from salesforce_targeted.api.ids import IdRange
-from salesforce_targeted.api.models import JsonRows, Request, Response
-from salesforce_targeted.arrow.batch import Batch, together
+from salesforce_targeted.api.models import JsonRows
+from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
-from salesforce_targeted.relations.queries import Record, as_relation, rows_statement
-from salesforce_targeted.retrieval.isolation import Asked
-from salesforce_targeted.retrieval.results import Answer
+from salesforce_targeted.relations.queries import as_relation, as_task_fields, rows_statement
+from salesforce_targeted.retrieval.isolation import (
+    Lessons,
+    Part,
+    Readable,
+    isolate,
+    note_unreadable,
+)
+from salesforce_targeted.retrieval.query import parts_reader
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
-T = TypeVar("T")
 
-
-class PartialRelationsReader:
-    """Some fields of some relations, part by part; see ``isolation.Asking``.
+class RelationReader:
+    """Read the relations that fulfil a condition; what can't be read is left out and rejected.
 
     Args:
+        columns: Those of TaskWhoRelation, whichever object has the relations.
         condition: What all of the relations fulfil.
     """
-
-    # The ids of ten relations may lie a billion apart: so long no part may hold a row.
-    hopeless_calls = 20
 
     def __init__(
         self,
@@ -43,102 +43,90 @@ class PartialRelationsReader:
     ) -> None:
         self.client, self.junction, self.columns = client, junction, columns
         self.condition = condition
-
-    def join(self, parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-        """Ranges of ids can't be put together."""
-        return list(parts)
+        self.lessons = Lessons()
+        self._shared = junction is SHARED_ACTIVITIES
+        self._fields = columns.fields if self._shared else as_task_fields(columns.fields)
 
     def statement(
         self,
-        ids: Sequence[str] | None,
-        fields: Iterable[str],
+        part: Part | None = None,
+        *,
+        after: str | None = None,
         order: Sequence[str] = (),
         limit: int | None = None,
-        condition: soql.Condition | None = None,
+        group_by: Sequence[str] = (),
     ) -> soql.Soql:
-        """Write the query for some fields of some relations.
+        """Write the query for relations.
 
         Args:
-            ids: A list, or a range of what could be ids; None for all.
-            condition: Instead of the one that all of the relations fulfil.
+            part: Some of them, and the fields to read; by default all of all.
+            after: Only those whose ids come after this one.
         """
-        named: soql.Condition | None = None
-        if isinstance(ids, IdRange):
-            named = soql.and_(soql.ge("Id", ids[0]), soql.le("Id", ids[-1]))
-        elif ids is not None:
-            named = soql.id_in(ids)
-        condition = soql.and_(condition or self.condition, named)
-        return rows_statement(self.junction, fields, condition, order, limit)
+        ids, fields = part or Part((), self.lessons.readable(self._fields))
+        condition = soql.and_(
+            self.condition,
+            soql.id_in(ids) if ids else None,
+            None if after is None else soql.gt("Id", after),
+        )
+        return rows_statement(
+            self.junction, fields, condition, group_by=group_by, order_by=order, limit=limit
+        )
 
-    def read(self, rows: JsonRows) -> Batch:
-        """Make a batch of an answer's records."""
-        if self.junction is SHARED_ACTIVITIES:
-            return from_json(rows, self.columns)
-        return from_records([as_relation(task) for task in rows.parsed() if task], self.columns)
+    def batch(self, rows: JsonRows) -> Batch:
+        """Make a batch of a response's records."""
+        if self._shared:
+            batch = from_json(rows, self.columns)
+        else:
+            batch = from_records([as_relation(one) for one in rows.parsed() if one], self.columns)
+        return note_unreadable(batch, self._unreadable(), self.columns)
 
-    def rows(self, parts: Sequence[Asked]) -> list[Answer | SalesforceError]:
-        """Return all pages of each part's rows, and no absent ids, which a range can't tell."""
+    def isolated(self, ids: Sequence[str], error: SalesforceError) -> Batch:
+        """Read what can be read of some relations that can't be read together.
 
-        def read(_part: Asked, first: Request, response: Response) -> Answer:
-            pages = list(self.client.pages_after(first, response, self.read))
-            return together([from_records([], self.columns), *pages]), []
+        Raises:
+            SalesforceError: the one given, where nothing can be read.
+        """
+        read = parts_reader(self.client, self.statement)
+        found = isolate(read, ids, self._fields, self.lessons, error)
+        if not self._shared:
+            found = Readable(
+                {id_: as_relation(task) for id_, task in found.records.items()},
+                {(id_, _of_relation(name)): why for (id_, name), why in found.rejected.items()},
+            )
+        return found.batch(ids, self.columns, self._unreadable())
 
-        return self._asked(parts, read)
+    def next_ids(self, after: str | None, most: int, error: SalesforceError) -> list[str]:
+        """List the ids of the relations that follow one, in their order.
 
-    def values(self, parts: Sequence[Asked]) -> list[Record | SalesforceError | None]:
-        """One relation for each part, by API name; None where the org does not show it."""
-        shared = self.junction is SHARED_ACTIVITIES
+        Args:
+            most: How many at most.
+            error: What reading them failed with.
 
-        def read(part: Asked, _first: Request, response: Response) -> Record | None:
-            found: list[dict[str, Any]] = readers.page(response).records
-            if not found:
-                return None
-            relation = found[0] if shared else as_relation(found[0])
-            return {name: value for name, value in relation.items() if name in ("Id", *part[1])}
-
-        return self._asked(parts, read)
-
-    def _asked(
-        self,
-        parts: Sequence[Asked],
-        read: Callable[[Asked, Request, Response], T],
-    ) -> list[T | SalesforceError]:
-        version = self.client.version
-        requests = [endpoints.query(version, self.statement(*part)) for part in parts]
-        found: list[T | SalesforceError] = []
-        answers = self.client.composite(requests, attempts_at_500=1)
-        for part, request, answer in zip(parts, requests, answers, strict=True):
+        Raises:
+            SalesforceError: the one given, where not even ids can be read.
+        """
+        # A query that groups reads no record, so that none makes it fail.
+        for groups in ((), ("Id",)):
+            statement = self.statement(
+                Part(()), after=after, order=("Id",), limit=most, group_by=groups
+            )
             try:
-                if isinstance(answer, SalesforceError):
-                    raise answer
-                found.append(read(part, request, answer))
-            except SalesforceError as error:  # of the first page or of one that follows
-                if error is not answer and not is_of_records(error):
+                pages = list(self.client.iter_pages(statement, _ids, attempts_at_500=1))
+            except SalesforceError as why:
+                if not is_of_records(why):
                     raise
-                found.append(error)
-        return found
+            else:
+                return [id_ for page in pages for id_ in page]
+        raise error
+
+    def _unreadable(self) -> dict[str, SalesforceError]:
+        return {_of_relation(name): why for name, why in self.lessons.unreadable.items()}
 
 
-def id_range(client: SalesforceClient, asking: PartialRelationsReader) -> IdRange | None:
-    """Return what could be the ids of the relations asked for, first to last; None if none.
+def _of_relation(field: str) -> str:
+    """Name a relation's field that is made of a task's."""
+    return "RelationId" if field == "WhoId" else field
 
-    By sorting, and where the first or the last can't be read by ``MIN`` and ``MAX``, which read no
-    record.
-    """
-    name, condition = asking.junction.object_name, asking.condition
-    ends = [
-        soql.select(["Id"], name, condition, order_by=[order], limit=1)
-        for order in ("Id", soql.descending("Id"))
-    ]
-    least, most = soql.aggregate("MIN", "Id", "least"), soql.aggregate("MAX", "Id", "most")
-    statements = [*ends, soql.select([least, most], name, condition)]
-    answers = client.composite(
-        [endpoints.query(client.version, one) for one in statements], attempts_at_500=1
-    )
-    found: list[Any] = []
-    for answer in answers:
-        if isinstance(answer, SalesforceError):
-            continue
-        for record in readers.page(answer).records:
-            found += [record[name] for name in ("Id", "least", "most") if record.get(name)]
-    return IdRange.between(min(found), max(found)) if len(found) > 1 else None
+
+def _ids(rows: JsonRows) -> list[str]:
+    return [record["Id"] for record in rows.parsed() if record is not None]

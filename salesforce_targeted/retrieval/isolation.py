@@ -1,227 +1,213 @@
-"""One record or field that makes a whole call fail costs itself alone: the others are read.
+"""Read what can be read of records that can't be read together.
+
+A response fails as a whole where one record, or one field, can't be read. What is to blame is
+looked for in ever smaller parts, all else is read, and what is gone is blamed for nothing.
 
 Rules.
-- Only what can be of a record's making is looked into: a refused or unreadable answer and a 500,
-  once they stayed. An outage, a spent day or a lost session are not.
-- First the ids are searched, then the fields of each bad record; what of it can be read is its row.
-- Where nothing answers, a field that can't be read of any record is left out, and rejected once
-  for all of them. Where that is not it, the error is the org's and not a record's: it is raised.
-- Parts go into one billed ``composite`` call, else into a call each.
+1. Only what can be of a record's making is looked into: a refused or unreadable response and a
+   500, once they stayed. An outage, a spent day or a lost session are not.
+2. The key alone comes first. It tells which ids are there: what is gone stays gone, and a record
+   whose key can't be read is rejected whole.
+3. Of those that are there a part that fails is read again in five: its ids, then the fields of one
+   record. Five parts travel in one billed call, and what responds is kept.
+4. Where none of the first five responds, the fields that several of the records can't be read with
+   are left out for all, and rejected once.
+5. Where nothing responds the error is the org's and not a record's: it is raised.
 
-Sources: REST API Developer Guide, "Composite" (five Collections to a call), "Status Codes and Error
-Responses".
+So one record among 2,000 costs seven calls, and one field of one record ten.
+
+Sources: REST API Developer Guide, "Composite" (five Collections or queries to a call), "Status
+Codes and Error Responses".
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
+from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
-from salesforce_targeted.retrieval.bisection import find_failing
-from salesforce_targeted.retrieval.results import Answer
 
-# Names of fields, and why each can't be read.
-Fields = Mapping[str, SalesforceError]
-# Ids, and the fields that are asked for.
-Asked = tuple[Sequence[str], Sequence[str]]
 Record = dict[str, Any]
 # A 500 is asked for once more, not four times: one that stays is of a record's making, and the
-# calls that find the record are to stay fewer than those of a search by halves.
+# calls that find the record are to stay few.
 ATTEMPTS = 2
+# Source: REST API Developer Guide, "Composite": five of its parts may be queries or Collections.
+_PARTS = 5
+# So many calls without any response that can be read say that no record is to blame.
+_HOPELESS_CALLS = 3
 
 
-class PartialReader(Protocol):
-    """Read some fields of some ids: several parts at once, each with a response of its own.
+class Part(NamedTuple):
+    """Some ids, and the fields to read of them; the key comes with each."""
 
-    Attributes:
-        hopeless_calls: So many calls without any row say that no record is to blame.
-    """
+    ids: Sequence[str]
+    fields: Sequence[str] = ()
 
-    hopeless_calls: int
-
-    def join(self, parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-        """Put parts together, as far as that can be; see :func:`culprits`."""
-
-    def rows(self, parts: Sequence[Asked]) -> Sequence[Answer | SalesforceError]:
-        """Rows, and the ids that the org does not show."""
-
-    def values(self, parts: Sequence[Asked]) -> Sequence[Record | SalesforceError | None]:
-        """One record for each part, by API name; None where the org does not show it."""
+    def split(self) -> list[Part]:
+        """Split by the ids, of a single one by the fields; nothing where neither can be."""
+        if len(self.ids) > 1:
+            return [Part(some, self.fields) for some in _split(self.ids)]
+        return [Part(self.ids, some) for some in _split(self.fields)] if self.fields[1:] else []
 
 
-class Isolation:
-    """Reads ids of which a call failed, of one object; what it learns of fields helps later calls.
+# Reads parts: of each its records by id, or what it failed with.
+Read = Callable[[Sequence[Part]], Sequence[dict[str, Record] | SalesforceError]]
+
+
+@dataclass(slots=True)
+class Lessons:
+    """Hold what a run has learnt of reading an object, for the calls that follow.
 
     Attributes:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
+        learning: Held by the one that isolates; what it learns the next need not search for.
     """
 
-    def __init__(self, client: SalesforceClient, columns: Columns, asking: PartialReader) -> None:
-        self.client, self.columns, self.asking = client, columns, asking
-        self.unreadable: Fields = {}
-        self._one_at_a_time = threading.Lock()
+    unreadable: Mapping[str, SalesforceError] = field(default_factory=dict)
+    learning: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
-    def answers(self, ids: Sequence[str], without: Fields, error: SalesforceError) -> list[Answer]:
-        """Return what can be read, and what is rejected.
+    def readable(self, fields: Sequence[str]) -> list[str]:
+        """Return those of some fields that may be asked for."""
+        return [name for name in fields if name not in self.unreadable]
+
+
+@dataclass(slots=True)
+class Readable:
+    """Hold what can be read of some ids; one that is in neither attribute is not shown.
+
+    Attributes:
+        records: By id, without the fields that can't be read.
+        rejected: By id and field, why not; the field is empty where nothing of the record can be
+            read.
+    """
+
+    records: dict[str, Record] = field(default_factory=dict)
+    rejected: dict[tuple[str, str], SalesforceError] = field(default_factory=dict)
+
+    def batch(
+        self, ids: Iterable[str], columns: Columns, unreadable: Mapping[str, SalesforceError]
+    ) -> Batch:
+        """Return the rows of these ids, in their order, and all that is rejected.
 
         Args:
-            ids: At most ``limits.ids_per_collection``.
-            without: The fields that the call left out.
-            error: What it failed with.
-
-        Returns:
-            Batches of rows with the ids that are absent. A record of which nothing can be read is
-            only in a batch's ``rejected``, with an empty ``field``; a field that can't be read of
-            any record is rejected for :data:`EVERY_RECORD`.
-
-        Raises:
-            SalesforceError: the call's own, where nothing that it asks for can be read.
+            unreadable: Fields that were not asked for, and why.
         """
-        with self._one_at_a_time:
-            search = _Search(
-                self.client, self.columns, self.asking, ids, error, dict(self.unreadable)
-            )
-            if len(self.unreadable) > len(without) and search.answers_whole():
-                bad = []
-            else:
-                bad = search.bad_ids()
-            rescued = [search.readable_part_of(id_, why) for id_, why in bad]
-            if len(ids) > 1 and not search.answers and not any(len(one) for one, _ in rescued):
-                raise error
-            self.unreadable = search.unreadable
-        return [self.noted(answer, search.unreadable) for answer in [*search.answers, *rescued]]
-
-    def noted(self, answer: Answer, without: Fields) -> Answer:
-        """Note in an answer's batch which fields its rows were read without."""
-        answer[0].rejected += [
-            Rejected(self.columns.object_name, EVERY_RECORD, name, str(why), "")
-            for name, why in without.items()
-        ]
-        return answer
-
-
-class _NobodyAnswersError(Exception):
-    """All parts of the first call failed."""
-
-
-@dataclass(slots=True)
-class _Search:
-    """Find which ids can't be read, and keep the rows of the others."""
-
-    client: SalesforceClient
-    columns: Columns
-    asking: PartialReader
-    ids: Sequence[str]
-    error: SalesforceError
-    unreadable: Fields
-    answers: list[Answer] = field(default_factory=list)
-    _calls: int = 0
-
-    def bad_ids(self) -> list[tuple[str, SalesforceError]]:
-        if len(self.ids) == 1:
-            return [(self.ids[0], self.error)]
-        width = self.client.limits.composite_queries
-        try:
-            return find_failing(self.ids, self._ask, width, self.asking.join)
-        except _NobodyAnswersError:
-            found = self._unreadable_of_all()
-            self.unreadable = {**self.unreadable, **found}
-            if found and self.answers_whole():
-                return []
-            return find_failing(self.ids, self._ask, width, self.asking.join)
-
-    def answers_whole(self) -> bool:
-        """Return whether all of the ids can be read at once, without the fields that can't."""
-        return self._ask([self.ids]) == [None]
-
-    @property
-    def _fields(self) -> list[str]:
-        """List the fields that are asked of every record."""
-        return [name for name in self.columns.fields if name not in self.unreadable]
-
-    def _ask(self, parts: Sequence[Sequence[str]]) -> list[SalesforceError | None]:
-        self._calls += 1
-        asked = [(part, self._fields) for part in parts]
-        failures: list[SalesforceError | None] = []
-        for answer in self.asking.rows(asked):
-            if isinstance(answer, SalesforceError):
-                failures.append(answer)
-            else:
-                failures.append(None)
-                self.client.meter.add_rows("composite", len(answer[0]))
-                self.answers.append(answer)
-        if not self.answers and self._calls == 1 and len(parts) > 1:
-            raise _NobodyAnswersError
-        if self._calls > self.asking.hopeless_calls and not any(
-            len(one) for one, _ in self.answers
-        ):
-            raise self.error
-        return failures
-
-    def _unreadable_of_all(self) -> Fields:
-        """Fields that neither the first record nor the last one can be read with."""
-        first = _Record(self.client, self.columns, self.asking, self.ids[0])
-        bad = first.bad_fields(self._fields)
-        last = _Record(self.client, self.columns, self.asking, self.ids[-1])
-        failures = [last.ask([[name]])[0] for name, _ in bad]
-        return {name: why for (name, why), same in zip(bad, failures, strict=True) if same}
-
-    def readable_part_of(self, id_: str, why: SalesforceError) -> Answer:
-        """Read a bad record without its bad fields; no row if nothing of it can be read."""
-        record = _Record(self.client, self.columns, self.asking, id_)
-        bad = record.bad_fields(self._fields)
-        batch = from_records([record.values] if record.values else [], self.columns)
-        if record.absent:
-            return batch, [id_]
+        batch = from_records([self.records[i] for i in ids if i in self.records], columns)
         batch.rejected += [
-            Rejected(self.columns.object_name, id_, name, str(error), "")
-            for name, error in (bad if record.values else [("", why)])
+            Rejected(columns.object_name, id_, name, str(why), "")
+            for (id_, name), why in self.rejected.items()
         ]
-        return batch, []
+        return note_unreadable(batch, unreadable, columns)
 
 
-@dataclass(slots=True)
-class _Record:
-    """Hold what can be read of one record, by API name: nothing if absent or all of it is bad."""
+def note_unreadable(
+    batch: Batch, unreadable: Mapping[str, SalesforceError], columns: Columns
+) -> Batch:
+    """Note in a batch which fields its rows were read without."""
+    batch.rejected += [
+        Rejected(columns.object_name, EVERY_RECORD, name, str(why), "")
+        for name, why in unreadable.items()
+    ]
+    return batch
 
-    client: SalesforceClient
-    columns: Columns
-    asking: PartialReader
-    id: str
-    values: dict[str, Any] = field(default_factory=dict)
-    absent: bool = False
 
-    def bad_fields(self, names: Sequence[str]) -> list[tuple[str, SalesforceError]]:
-        """Find the fields that it can't be read with; none if it can't be read at all."""
-        names = [name for name in names if name != self.columns.key.field]
-        try:
-            return find_failing(names, self._ask_first, self.client.limits.composite_queries)
-        except _NobodyAnswersError:
-            return []
+def isolate(
+    read: Read, ids: Sequence[str], fields: Sequence[str], lessons: Lessons, error: SalesforceError
+) -> Readable:
+    """Read what can be read of ids that can't be read together.
 
-    def _ask_first(self, parts: Sequence[Sequence[str]]) -> list[SalesforceError | None]:
-        failures = self.ask(parts)
-        # Of many bad fields one may be in each part: whether the record is readable, its id tells.
-        if not self.values and not self.absent and self.ask([[]]) != [None]:
-            raise _NobodyAnswersError
-        return failures
+    Args:
+        ids: As many as one response may hold.
+        fields: Those that are known to be unreadable are left out.
+        lessons: What is learnt is added.
+        error: What reading all of them failed with.
 
-    def ask(self, parts: Sequence[Sequence[str]]) -> list[SalesforceError | None]:
-        """Read some parts of the record; what each failed with."""
-        asked = [([self.id], ["Id", *part]) for part in parts]
-        failures: list[SalesforceError | None] = []
-        for answer in self.asking.values(asked):
-            if isinstance(answer, SalesforceError):
-                failures.append(answer)
-            else:
-                failures.append(None)
-                self.absent = self.absent or answer is None
-                self.values.update(answer or {})
-        return failures
+    Raises:
+        SalesforceError: the one given, where nothing can be read.
+    """
+    keys = _search(read, [Part(ids)], _HOPELESS_CALLS if len(ids) > 1 else None)
+    if keys is None:
+        raise error
+    present = [id_ for id_ in ids if id_ in keys.records]
+    whole = Part(present, [name for name in lessons.readable(fields) if name != "Id"])
+    rows = keys
+    if present and whole.fields:
+        rows = _search(read, whole.split() or [whole], 1 if len(present) > 1 else None) or (
+            _without_unreadable(read, whole, lessons, error)
+        )
+    return Readable(rows.records, {**keys.rejected, **rows.rejected})
+
+
+def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> Readable | None:
+    """Read parts, and those that fail in ever smaller ones; what fails alone is rejected.
+
+    Args:
+        patience: After so many calls without any part that responded, or at the end without one,
+            None is returned.
+    """
+    records: dict[str, Record] = {}
+    rejected: dict[tuple[str, str], SalesforceError] = {}
+    vanished: set[str] = set()
+    waiting, calls, responded = [parts], 0, False
+    while waiting:
+        some = waiting.pop()
+        calls += 1
+        for part, response in zip(some, read(some), strict=True):
+            if isinstance(response, SalesforceError):
+                if smaller := part.split():
+                    waiting.append(smaller)
+                else:
+                    rejected[part.ids[0], "".join(part.fields)] = response
+                continue
+            responded = True
+            if len(part.ids) == 1 and not response:
+                vanished.add(part.ids[0])  # while its fields were read: half a row is none
+            for id_, record in response.items():
+                records.setdefault(id_, {}).update(record)
+        if not responded and patience is not None and (calls == patience or not waiting):
+            return None
+    for id_ in vanished:
+        records.pop(id_, None)
+    return Readable(records, {key: why for key, why in rejected.items() if key[0] not in vanished})
+
+
+def _without_unreadable(
+    read: Read, whole: Part, lessons: Lessons, error: SalesforceError
+) -> Readable:
+    """Leave out the fields that neither of up to three records can be read with, and read the rest.
+
+    Raises:
+        SalesforceError: the one given, where that would be all fields.
+    """
+    ids, fields = whole
+    first, *others = dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]])
+    suspects = _searched(read, Part([first], fields)).rejected
+    trials = [Part([other], [name]) for _, name in suspects for other in others]
+    failed = [isinstance(one, SalesforceError) for one in (read(trials) if trials else [])]
+    bad = {
+        name: why
+        for number, ((_, name), why) in enumerate(suspects.items())
+        if all(failed[number * len(others) : (number + 1) * len(others)])
+    }
+    if len(bad) == len(fields):
+        raise error
+    lessons.unreadable = {**lessons.unreadable, **bad}
+    return _searched(read, Part(ids, lessons.readable(fields)))
+
+
+def _searched(read: Read, part: Part) -> Readable:
+    """Search one part to its end."""
+    return _search(read, [part]) or Readable()
+
+
+def _split(items: Sequence[str]) -> list[Sequence[str]]:
+    """Split into parts of nearly one size, at most five."""
+    parts = min(_PARTS, len(items))
+    ends = [len(items) * number // parts for number in range(parts + 1)]
+    return [items[start:end] for start, end in pairwise(ends)]

@@ -1,62 +1,71 @@
 """Fetch records by id through SOQL, as many ids as an address holds to a call.
 
-Sources: REST API Developer Guide, "Query", "QueryAll".
+Sources: REST API Developer Guide, "Query", "QueryAll", "Composite".
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
 from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
-from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.api.errors import LocatorExpiredError, SalesforceError, is_of_records
 from salesforce_targeted.api.models import JsonRows, Request
-from salesforce_targeted.arrow.batch import Batch, Rejected
+from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.bisection import find_failing
+from salesforce_targeted.retrieval.isolation import (
+    Lessons,
+    Part,
+    Read,
+    Readable,
+    Record,
+    isolate,
+    note_unreadable,
+)
 from salesforce_targeted.retrieval.results import Answer
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
 
-Record = dict[str, Any]
 
-
-def by_query(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
+def by_query(
+    client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
+) -> Iterator[Answer]:
     """Several statements in flight; one that fails for good is left to Collections."""
-    collecting = CollectionsReader(client, columns)
+    collections = CollectionsReader(client, columns, lessons)
 
-    def ask(some: Sequence[str]) -> list[Answer]:
+    def read(some: Sequence[str]) -> list[Answer]:
         try:
-            return client.read_twice(lambda: _queried(collecting, some))
+            return client.read_twice(lambda: _queried(client, columns, lessons, some))
         except SalesforceError as error:
             if not is_of_records(error):
                 raise
             parts = in_batches(some, client.limits.ids_per_collection)
-            return [answer for part in parts for answer in collecting.answers(part, attempts=1)]
+            return [collections.read(part, attempts=1) for part in parts]
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    for answers in map_in_order(ask, in_batches(Texts(ids), per_call), client.max_in_flight):
+    for answers in map_in_order(read, in_batches(Texts(ids), per_call), client.max_in_flight):
         yield from answers
 
 
-def _queried(collecting: CollectionsReader, ids: Sequence[str]) -> list[Answer]:
-    client, columns = collecting.client, collecting.columns
-    fields, without = collecting.readable()
+def _queried(
+    client: SalesforceClient, columns: Columns, lessons: Lessons, ids: Sequence[str]
+) -> list[Answer]:
+    unreadable = lessons.unreadable
+    fields = [name for name in columns.fields if name not in unreadable]
 
     def read(rows: JsonRows) -> Batch:
-        return from_json(rows, columns)
+        return note_unreadable(from_json(rows, columns), unreadable, columns)
 
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.
     pages = list(client.iter_pages(statement, read, attempts_at_500=1))
-    found = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
-    missed = from_records([], columns), [id_ for id_ in ids if id_ not in found]
-    return [*(collecting.isolation.noted((page, []), without) for page in pages), missed]
+    came = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
+    absent = from_records([], columns), [id_ for id_ in ids if id_ not in came]
+    return [*((page, []) for page in pages), absent]
 
 
 def query_all_requests(
@@ -73,37 +82,65 @@ def query_all_requests(
 
 
 def shown_by_query_all(
-    client: SalesforceClient, ids: Sequence[str], columns: Columns
-) -> tuple[dict[str, Record], list[Rejected]]:
-    """Read records by id as ``queryAll`` shows them: live, archived, in the recycle bin, merged.
+    client: SalesforceClient, ids: Sequence[str], columns: Columns, lessons: Lessons
+) -> Readable:
+    """Read records by id as ``queryAll`` shows them: live, archived, in the recycle bin, merged."""
 
-    Returns:
-        The records, and those that make the call fail.
-    """
-    per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    records: dict[str, Record] = {}
-    rejected: list[Rejected] = []
+    def statement(part: Part) -> soql.Soql:
+        fields = dict.fromkeys(["Id", *part.fields])
+        return soql.select(fields, columns.object_name, soql.id_in(part.ids))
 
-    def ask(some: Sequence[str]) -> SalesforceError | None:
-        statement = soql.select(columns.fields, columns.object_name, soql.id_in(some))
+    read_parts = parts_reader(client, statement, all_rows=True)
+
+    def read(some: Sequence[str]) -> Readable:
+        part = Part(some, lessons.readable(columns.fields))
         try:
-            records.update((one["Id"], one) for one in client.records(statement, all_rows=True))
+            records = client.records(statement(part), all_rows=True)
         except SalesforceError as error:
             if not is_of_records(error):
                 raise
-            return error
-        return None
+            with lessons.learning:
+                return isolate(read_parts, some, columns.fields, lessons, error)
+        return Readable({record["Id"]: record for record in records})
 
-    def ask_each(parts: Sequence[Sequence[str]]) -> list[SalesforceError | None]:
-        return [ask(part) for part in parts]
+    shown = Readable()
+    per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
+    for one in map_in_order(read, in_batches(ids, per_call), client.max_in_flight):
+        shown.records.update(one.records)
+        shown.rejected.update(one.rejected)
+    return shown
 
-    batches = list(in_batches(ids, per_call))
-    failures = map_in_order(ask, batches, client.max_in_flight)
-    for batch, failure in zip(batches, failures, strict=True):
-        if failure is None:
-            continue
-        bad = find_failing(batch, ask_each, 1) if len(batch) > 1 else [(batch[0], failure)]
-        if len(bad) == len(batch) > 1:
-            raise failure
-        rejected += [Rejected(columns.object_name, id_, "", str(why), "") for id_, why in bad]
-    return records, rejected
+
+def parts_reader(
+    client: SalesforceClient, statement: Callable[[Part], soql.Soql], *, all_rows: bool = False
+) -> Read:
+    """Make what reads parts by queries, five to a billed call.
+
+    Args:
+        statement: Writes the query for a part.
+        all_rows: Deleted, merged and archived records as well.
+    """
+
+    def records(rows: JsonRows) -> list[Record]:
+        return [record for record in rows.parsed() if record is not None]
+
+    def read(parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
+        results: list[dict[str, Record] | SalesforceError] = []
+        for some in in_batches(parts, client.limits.composite_queries):
+            requests = [endpoints.query(client.version, statement(one), all_rows) for one in some]
+            responses = client.composite(requests, attempts_at_500=1)
+            for request, response in zip(requests, responses, strict=True):
+                try:
+                    if isinstance(response, SalesforceError):
+                        raise response
+                    pages = list(client.pages_after(request, response, records))
+                except SalesforceError as error:  # of the first page or of one that follows
+                    # A part that is small enough has a single page, and needs no locator.
+                    if not (is_of_records(error) or isinstance(error, LocatorExpiredError)):
+                        raise
+                    results.append(error)
+                else:
+                    results.append({record["Id"]: record for page in pages for record in page})
+        return results
+
+    return read

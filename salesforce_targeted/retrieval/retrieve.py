@@ -16,11 +16,11 @@ import pyarrow as pa
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import BulkJobError
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
 from salesforce_targeted.retrieval.gone_records import last_winners
+from salesforce_targeted.retrieval.isolation import Lessons
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Answer, Gone, Retrieved
@@ -43,6 +43,7 @@ def retrieve(
     *,
     apart: pa.Array | None = None,
     left_out: pa.Array | None = None,
+    lessons: Lessons | None = None,
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
@@ -52,6 +53,7 @@ def retrieve(
         otherwise: Plans again for what a failed Bulk job left. None: its error is raised.
         apart: More of them, for calls of their own.
         left_out: Ids that a plain read is known to leave out; ``queryAll`` is asked at once.
+        lessons: What the run has learnt of reading this object; more is added.
 
     Yields:
         Batches in the order of the ids (Bulk: in Salesforce's), then answers for those that a
@@ -61,16 +63,16 @@ def retrieve(
     if plan.api is Api.BULK:  # it may read the whole object, once
         plain = [union(*plain)]
     absent: list[str] = []
-    shown = IdSet()
+    shown, lessons = IdSet(), lessons or Lessons()
     for some_ids in plain:
-        for batch, missed in _answers(client, plan, some_ids, columns, jobs, otherwise):
+        for batch, missed in _answers(client, plan, some_ids, columns, jobs, otherwise, lessons):
             absent.extend(missed)
             shown.add(batch.table.column(columns.key.name))
             if batch.table.num_rows or batch.rejected:
                 yield Retrieved(batch)
     for missing in ([] if left_out is None else Texts(left_out), absent):
         for some in in_batches(missing, FOLLOWED_UP):
-            yield follow_up(client, some, columns, shown)
+            yield follow_up(client, some, columns, lessons, shown)
 
 
 def _answers(
@@ -80,6 +82,7 @@ def _answers(
     columns: Columns,
     jobs: BulkJobs | None,
     otherwise: Otherwise | None,
+    lessons: Lessons,
 ) -> Iterator[Answer]:
     if plan.api is not Api.BULK:
         fetch = {
@@ -87,7 +90,7 @@ def _answers(
             Api.COMPOSITE: by_composite,
             Api.QUERY: by_query,
         }[plan.api]
-        yield from fetch(client, ids, columns)
+        yield from fetch(client, ids, columns, lessons)
         return
     came = IdSet()
     try:
@@ -99,38 +102,39 @@ def _answers(
             raise
         left = minus(ids, came.ids)
         other = otherwise(len(left), error)
-        yield from _answers(client, other, left, columns, None, None)
+        yield from _answers(client, other, left, columns, None, None, lessons)
 
 
 def follow_up(
-    client: SalesforceClient, ids: Sequence[str], columns: Columns, shown: IdSet | None = None
+    client: SalesforceClient,
+    ids: Sequence[str],
+    columns: Columns,
+    lessons: Lessons,
+    plainly_shown: IdSet | None = None,
 ) -> Retrieved:
     """Ask ``queryAll`` about ids that a plain read left out, and say what became of each.
 
     Args:
-        shown: Ids of the object that a plain read showed: such a one was never merged away.
+        plainly_shown: Ids of the object that a plain read showed: such a one was never merged away.
     """
-    records, rejected = shown_by_query_all(client, ids, columns)
-    unread = {one.record_id for one in rejected}
-    there, last, gone, archived = [], [], [], []
+    shown = shown_by_query_all(client, ids, columns, lessons)
+    live, last, gone, archived = [], [], [], []
     for id_ in ids:
-        record = records.get(id_)
-        if id_ in unread:
+        record = shown.records.get(id_)
+        if (id_, "") in shown.rejected:
             continue
         if record is None:
             gone.append(Gone(id_, HIDDEN))
         elif record.get("MasterRecordId"):
             gone.append(Gone(id_, MERGED, record["MasterRecordId"]))
-            last.append(record)
+            last.append(id_)
         elif record.get("IsDeleted"):
             gone.append(Gone(id_, DELETED))
-            last.append(record)
+            last.append(id_)
         else:
-            there.append(record)
+            live.append(id_)
             if record.get("IsArchived"):
                 archived.append(id_)
-    gone = last_winners(client, gone, records, columns, shown or IdSet())
-    batch = from_records(there, columns)
-    batch.rejected += rejected
-    last_rows = from_records(last, columns) if last else None
-    return Retrieved(batch, last_rows, gone, archived)
+    gone = last_winners(client, gone, shown.records, columns, plainly_shown or IdSet())
+    last_rows = shown.batch(last, columns, lessons.unreadable) if last else None
+    return Retrieved(shown.batch(live, columns, lessons.unreadable), last_rows, gone, archived)

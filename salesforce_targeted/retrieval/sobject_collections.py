@@ -5,8 +5,7 @@ Source: REST API Developer Guide, "Get Multiple Records with sObject Collections
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 
@@ -17,39 +16,45 @@ from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.bisection import joined
-from salesforce_targeted.retrieval.isolation import ATTEMPTS, Fields, Isolation
+from salesforce_targeted.retrieval.isolation import (
+    ATTEMPTS,
+    Lessons,
+    Part,
+    Record,
+    isolate,
+    note_unreadable,
+)
 from salesforce_targeted.retrieval.results import Answer
 
-T = TypeVar("T")
 
-
-def by_collections(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
+def by_collections(
+    client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
+) -> Iterator[Answer]:
     """Send a call for each 2,000 ids, several in flight; yield in the order of the ids."""
-    collecting = CollectionsReader(client, columns)
+    collections = CollectionsReader(client, columns, lessons)
     batches = in_batches(Texts(ids), client.limits.ids_per_collection)
-    for answers in map_in_order(collecting.answers, batches, client.max_in_flight):
-        yield from answers
+    yield from map_in_order(collections.read, batches, client.max_in_flight)
 
 
-def by_composite(client: SalesforceClient, ids: pa.Array, columns: Columns) -> Iterator[Answer]:
+def by_composite(
+    client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
+) -> Iterator[Answer]:
     """Send five to a billed call; one to a call where the org refuses ``composite``."""
     size, together = client.limits.ids_per_collection, client.limits.composite_queries
-    collecting = CollectionsReader(client, columns)
+    collections = CollectionsReader(client, columns, lessons)
     batches = in_batches(Texts(ids), size * together)
-    for answers in map_in_order(collecting.bundled, batches, client.max_in_flight):
+    for answers in map_in_order(collections.read_five, batches, client.max_in_flight):
         yield from answers
 
 
 class CollectionsReader:
-    """Reads records of one object; what makes a call fail is isolated, and the rest comes."""
+    """Read records of one object; what makes a call fail is isolated, and the rest comes."""
 
-    def __init__(self, client: SalesforceClient, columns: Columns) -> None:
-        self.client, self.columns = client, columns
-        self.isolation = Isolation(client, columns, PartialCollectionsReader(client, columns))
+    def __init__(self, client: SalesforceClient, columns: Columns, lessons: Lessons) -> None:
+        self.client, self.columns, self.lessons = client, columns, lessons
 
-    def answers(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Answer]:
-        """Ask for what one call may ask for.
+    def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> Answer:
+        """Read the records of as many ids as one call may ask for.
 
         Args:
             attempts: How often at most where Salesforce answers 500; 1 after another way failed.
@@ -57,49 +62,84 @@ class CollectionsReader:
         Raises:
             SalesforceError: nothing of it can be read, or the org is not well.
         """
-        request, asked, without = self._request(ids)
+        request, asked, unreadable = self._request(ids)
 
-        def read(response: models.Response) -> Answer:
+        def rows(response: models.Response) -> Answer:
             return read_rows(response, asked, self.columns)
 
         try:
-            answer = self.client.send(request, read, attempts_at_500=attempts)
+            batch, absent = self.client.send(request, rows, attempts_at_500=attempts)
         except SalesforceError as error:
             if not is_of_records(error):
                 raise
-            return self.isolation.answers(asked, without, error)
-        self.client.meter.add_rows("collections", len(answer[0]))
-        return [self.isolation.noted(answer, without)]
+            return self._isolated(asked, unreadable, error)
+        self.client.meter.add_rows("collections", len(batch))
+        return note_unreadable(batch, unreadable, self.columns), absent
 
-    def bundled(self, ids: Sequence[str]) -> list[Answer]:
-        """Ask for five times as many."""
+    def read_five(self, ids: Sequence[str]) -> list[Answer]:
+        """Read five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
         requests = [self._request(part) for part in parts]
-        came = self.client.composite([request for request, _, _ in requests], attempts_at_500=1)
+        responses = self.client.composite(
+            [request for request, _, _ in requests], attempts_at_500=1
+        )
         answers: list[Answer] = []
-        for response, part, (_, asked, without) in zip(came, parts, requests, strict=True):
+        for response, (_, asked, unreadable) in zip(responses, requests, strict=True):
             try:
                 if isinstance(response, SalesforceError):
                     raise response
-                answer = read_rows(response, asked, self.columns)
+                batch, absent = read_rows(response, asked, self.columns)
             except SalesforceError as error:
                 if not is_of_records(error):
                     raise
-                answers += self.answers(part, attempts=1)
+                answers.append(self.read(asked, attempts=1))
             else:
-                self.client.meter.add_rows("composite", len(answer[0]))
-                answers.append(self.isolation.noted(answer, without))
+                self.client.meter.add_rows("composite", len(batch))
+                answers.append((note_unreadable(batch, unreadable, self.columns), absent))
         return answers
 
-    def readable(self) -> tuple[list[str], Fields]:
-        """Return the fields to ask for, and those known not to be readable of any record."""
-        without = self.isolation.unreadable
-        return [name for name in self.columns.fields if name not in without], without
+    def _isolated(
+        self, ids: list[str], unreadable: Mapping[str, SalesforceError], error: SalesforceError
+    ) -> Answer:
+        with self.lessons.learning:
+            if self.lessons.unreadable is not unreadable:  # another call has learnt meanwhile
+                return self.read(ids, attempts=1)
+            readable = isolate(self._read_parts, ids, self.columns.fields, self.lessons, error)
+        rejected = {id_ for id_, name in readable.rejected if not name}
+        absent = [id_ for id_ in ids if id_ not in readable.records and id_ not in rejected]
+        return readable.batch(ids, self.columns, self.lessons.unreadable), absent
 
-    def _request(self, ids: Sequence[str]) -> tuple[models.Request, list[str], Fields]:
-        """Return a request, its ids, and the fields that it leaves out."""
-        fields, without = self.readable()
-        return *self.client.collection_request(self.columns.object_name, ids, fields), without
+    def _read_parts(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
+        results: list[dict[str, Record] | SalesforceError] = []
+        name = self.columns.object_name
+        for some in in_batches(parts, self.client.limits.composite_queries):
+            requests = [self.client.collection_request(name, *part) for part in some]
+            responses = self.client.composite(
+                [request for request, _ in requests], attempts_at_500=1
+            )
+            for response, (_, asked) in zip(responses, requests, strict=True):
+                try:
+                    if isinstance(response, SalesforceError):
+                        raise response
+                    rows = readers.collection_in_order(response, asked)
+                except SalesforceError as error:
+                    if not is_of_records(error):
+                        raise
+                    results.append(error)
+                else:
+                    records = {row["Id"]: row for row in rows if row is not None}
+                    self.client.meter.add_rows("composite", len(records))
+                    results.append(records)
+        return results
+
+    def _request(
+        self, ids: Sequence[str]
+    ) -> tuple[models.Request, list[str], Mapping[str, SalesforceError]]:
+        """Build a request; return it, its ids, and the fields that it leaves out."""
+        unreadable = self.lessons.unreadable
+        fields = [name for name in self.columns.fields if name not in unreadable]
+        request, asked = self.client.collection_request(self.columns.object_name, ids, fields)
+        return request, asked, unreadable
 
 
 def read_rows(response: models.Response, asked: list[str], columns: Columns) -> Answer:
@@ -116,45 +156,3 @@ def read_rows(response: models.Response, asked: list[str], columns: Columns) -> 
     if len(found) < len(came) or not found <= set(asked):
         raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
     return batch, [id_ for id_ in asked if id_ not in found]
-
-
-class PartialCollectionsReader:
-    """Some fields of some ids, part by part, in one call where the org lets us; see ``Asking``."""
-
-    hopeless_calls = 3
-
-    def __init__(self, client: SalesforceClient, columns: Columns) -> None:
-        self.client, self.columns = client, columns
-
-    def join(self, parts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
-        """All ids as one list."""
-        return joined(parts)
-
-    def rows(
-        self, parts: Sequence[tuple[Sequence[str], Sequence[str]]]
-    ) -> list[Answer | SalesforceError]:
-        """Rows, and the ids that the org does not show."""
-        return self._asked(parts, lambda response, ids: read_rows(response, ids, self.columns))
-
-    def values(
-        self, parts: Sequence[tuple[Sequence[str], Sequence[str]]]
-    ) -> list[dict[str, Any] | SalesforceError | None]:
-        """One record for each part; None where the org does not show it."""
-        return self._asked(
-            parts, lambda response, ids: readers.collection_in_order(response, ids)[0]
-        )
-
-    def _asked(
-        self,
-        parts: Sequence[tuple[Sequence[str], Sequence[str]]],
-        read: Callable[[models.Response, list[str]], T],
-    ) -> list[T | SalesforceError]:
-        asked = [self.client.collection_request(self.columns.object_name, *part) for part in parts]
-        answers = self.client.composite([request for request, _ in asked], attempts_at_500=1)
-        found: list[T | SalesforceError] = []
-        for answer, (_, ids) in zip(answers, asked, strict=True):
-            try:
-                found.append(answer if isinstance(answer, SalesforceError) else read(answer, ids))
-            except TruncatedAnswerError as error:
-                found.append(error)
-        return found

@@ -219,7 +219,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
             drift.note(target.life_table, STALE, sorted(explained & set(came)))
             drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in explained])
         if answer.last_rows is not None:
-            last = answer.last_rows.table
+            last = with_unread_values(run.held, table, columns, answer.last_rows)
             known = set(among(union(last.column(columns.key.name)), held).to_pylist())
             _compare(run, drift, table, columns, last, only=known)
     return users

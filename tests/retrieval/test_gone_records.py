@@ -11,6 +11,7 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.retrieval import retrieve as retrieval
+from salesforce_targeted.retrieval.isolation import Lessons
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
 from salesforce_targeted.settings import Api
 from tests.support.retrieval import (
@@ -102,7 +103,7 @@ def test_a_contact_that_is_back_before_the_second_question(
     """Undeleted between the two reads: it is there, and neither gone nor archived."""
     id_ = org.active_ids()[0]
     with client_of(credentials, TINY) as client:
-        answer = retrieval.follow_up(client, [id_], columns_in(org))
+        answer = retrieval.follow_up(client, [id_], columns_in(org), Lessons())
 
     assert ([id_], [], []) == (ids_of([answer]), answer.gone, answer.archived)
 

@@ -15,7 +15,7 @@ from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.retrieval import retrieve as retrieval
-from salesforce_targeted.retrieval.planner import cheapest
+from salesforce_targeted.retrieval.planner import Plan, cheapest
 from salesforce_targeted.retrieval.results import Gone, Retrieved
 from salesforce_targeted.settings import Api
 from tests.support.fields import normalize
@@ -42,15 +42,30 @@ def columns_in(org: DemoOrg, object_name: str = "Contact") -> Columns:
 
 
 def retrieve(
-    credentials: SessionCredentials, limits: Limits, way: Api | str, ids: Sequence[str], of: Columns
+    credentials: SessionCredentials,
+    limits: Limits,
+    way: Api | str,
+    ids: Sequence[str],
+    of: Columns,
+    *,
+    fallback: bool = False,
 ) -> list[Retrieved]:
-    """Retrieve the ids in this order, by a way that is forced."""
+    """Retrieve the ids in this order, by a way that is forced.
+
+    Args:
+        fallback: Whether another way takes what a failed Bulk job leaves.
+    """
     force = way if isinstance(way, Api) else Api.BULK
     plan = cheapest(of.object_name, of.fields, len(ids), limits=limits, force=force)
     if way == BULK_SCAN:
         plan = replace(plan, bulk_by_ids=False)
+
+    def plan_without_bulk(left: int, _error: Exception) -> Plan:
+        return cheapest(of.object_name, of.fields, left, limits=limits, but=Api.BULK)
+
+    other = plan_without_bulk if fallback else None
     with client_of(credentials, limits) as client:
-        return list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of))
+        return list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of, None, other))
 
 
 def rows_of(answers: Sequence[Retrieved]) -> pa.Table | None:

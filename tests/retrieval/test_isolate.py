@@ -1,0 +1,192 @@
+"""What can't be read is found in few calls, and all else is read: isolation alone, without an org."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, log
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from salesforce_targeted.api.errors import SalesforceError, UnavailableError
+from salesforce_targeted.retrieval.isolation import Lessons, Part, Readable, Record, isolate
+
+FIELDS = ["Id", *(f"F{number}" for number in range(30))]
+ALL = "*"
+
+
+class Org:
+    """Responds to parts as an org would, and counts the calls.
+
+    Args:
+        shown: The ids that are there.
+        bad: Pairs of an id and a field that make a response fail; the id ``*`` is any that is
+            there, the field ``*`` any, the key included.
+    """
+
+    def __init__(self, shown: set[str], bad: set[tuple[str, str]]) -> None:
+        self.shown, self.bad, self.calls, self.rows = shown, bad, 0, list[str]()
+
+    def __call__(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
+        self.calls += ceil(len(parts) / 5)
+        return [self._part(part) for part in parts]
+
+    def _part(self, part: Part) -> dict[str, Record] | SalesforceError:
+        shown, fields = self.shown.intersection(part.ids), {"Id", *part.fields}
+        for id_, field in self.bad:
+            if (id_ in shown or (id_ == ALL and shown)) and (field == ALL or field in fields):
+                return UnavailableError("an unexpected error", status=500)
+        return {id_: {name: f"{name} of {id_}" for name in fields} for id_ in shown}
+
+    def whole(self, ids: Sequence[str], lessons: Lessons | None = None) -> Readable:
+        """Isolate what a read of all these ids failed for."""
+        error = UnavailableError("all of it", status=500)
+        readable = isolate(self, ids, FIELDS, lessons or Lessons(), error)
+        assert [id_ for id_ in readable.records if id_ not in self.shown] == []
+        return readable
+
+
+def named(numbers: Sequence[int]) -> list[str]:
+    return [f"{number:04}" for number in numbers]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    size=st.integers(6, 300),
+    gone=st.sets(st.integers(0, 299), max_size=200),
+    places=st.dictionaries(
+        st.integers(0, 299), st.sampled_from([ALL, "F0", "F7", "F29"]), max_size=4
+    ),
+    everywhere=st.sets(st.sampled_from(["F3", "F4", "F28"]), max_size=2),
+)
+def test_each_record_comes_but_for_what_cant_be_read_of_it(
+    size: int, gone: set[int], places: dict[int, str], everywhere: set[str]
+) -> None:
+    """Wherever they are, whatever is gone, however many fields no record can be read with."""
+    ids = named(range(size))
+    shown = set(ids) - set(named(sorted(gone)))
+    bad = {(id_, field) for place, field in places.items() for id_ in named([place % size])}
+    bad = {(id_, field) for id_, field in bad if id_ in shown}
+    whole = {id_ for id_, field in bad if field == ALL}
+    if len(shown - whole) < 6:
+        return  # a field of a few records may be blamed on each of them
+    org, lessons = Org(shown, bad | {(ALL, field) for field in everywhere}), Lessons()
+    readable = org.whole(ids, lessons)
+    unreadable = {(id_, field) for id_, field in bad if id_ not in whole} | {
+        (id_, field) for id_ in shown - whole for field in everywhere
+    }
+
+    assert shown - whole == set(readable.records)
+    assert whole == {id_ for id_, field in readable.rejected if not field}
+    assert unreadable == {
+        *((id_, field) for id_, field in readable.rejected if field),
+        *((id_, field) for id_ in readable.records for field in lessons.unreadable),
+    }
+    for id_, record in readable.records.items():
+        assert record == {
+            name: f"{name} of {id_}" for name in FIELDS if (id_, name) not in unreadable
+        }
+
+
+@pytest.mark.parametrize(("field", "most"), [(ALL, 7), ("F7", 10)])
+def test_one_of_two_thousand_takes_few_calls(field: str, most: int) -> None:
+    """Wherever it is."""
+    ids = named(range(2_000))
+    for place in range(0, 2_000, 131):
+        org = Org(set(ids), {(ids[place], field)})
+        readable = org.whole(ids)
+
+        assert [(ids[place], field.strip(ALL))] == list(readable.rejected)
+        assert most >= org.calls
+
+
+@settings(deadline=None, max_examples=20)
+@given(places=st.sets(st.integers(0, 1_999), min_size=2, max_size=8))
+def test_several_take_no_more_than_a_search_for_each(places: set[int]) -> None:
+    """Each is looked for once, among ever fewer."""
+    ids = named(range(2_000))
+    bad = named(sorted(places))
+    org = Org(set(ids), {(id_, ALL) for id_ in bad})
+    readable = org.whole(ids)
+
+    assert bad == sorted(id_ for id_, _ in readable.rejected)
+    assert 2 + len(bad) * ceil(log(2_000, 5)) >= org.calls
+
+
+def test_a_field_of_every_record_is_found_though_the_first_and_the_last_are_gone() -> None:
+    """The records that are there are sampled, whatever else was asked for."""
+    ids, lessons = named(range(2_000)), Lessons()
+    org = Org(set(ids[10:-10]), {(ALL, "F7")})
+    readable = org.whole(ids, lessons)
+
+    assert {} == readable.rejected
+    assert ["F7"] == list(lessons.unreadable)
+    assert set(ids[10:-10]) == set(readable.records)
+    assert 9 >= org.calls
+
+
+def test_what_is_known_to_be_unreadable_is_not_asked_for() -> None:
+    """What one batch has learnt costs the next one nothing."""
+    ids, lessons = named(range(100)), Lessons()
+    org = Org(set(ids), {(ALL, "F7")})
+    org.whole(ids, lessons)
+    org.calls = 0
+    org.bad.add((ids[50], ALL))
+    readable = org.whole(ids, lessons)
+
+    assert [(ids[50], "")] == list(readable.rejected)
+    assert 6 >= org.calls
+
+
+@pytest.mark.parametrize("size", [2, 5, 6, 2_000])
+def test_where_nothing_can_be_read_the_error_is_raised_after_few_calls(size: int) -> None:
+    """No record is blamed."""
+    org = Org(set(named(range(size))), {(ALL, ALL)})
+    with pytest.raises(UnavailableError, match="all of it"):
+        org.whole(named(range(size)))
+
+    assert 3 >= org.calls
+
+
+def test_where_no_field_can_be_read_of_any_record_the_error_is_raised() -> None:
+    """The keys alone are no rows."""
+    org = Org(set(named(range(50))), {(ALL, field) for field in FIELDS[1:]})
+    with pytest.raises(UnavailableError, match="all of it"):
+        org.whole(named(range(50)))
+
+
+def test_an_error_that_has_passed_blames_no_record() -> None:
+    """A call failed, and each part of it responds."""
+    org = Org(set(named(range(50))), set())
+    readable = org.whole(named(range(50)))
+
+    assert {} == readable.rejected
+    assert named(range(50)) == sorted(readable.records)
+    assert 2 == org.calls
+
+
+def test_ids_of_which_none_is_there() -> None:
+    """No record is blamed, and no row is made up."""
+    org = Org(set(), {(ALL, ALL)})
+    readable = org.whole(named(range(50)))
+
+    assert Readable() == readable
+    assert 1 == org.calls
+
+
+def test_a_record_that_goes_away_while_its_fields_are_read_is_gone() -> None:
+    """Half of a row is none: what was not read would be null in it."""
+    ids = named(range(20))
+    org = Org(set(ids), {(ids[3], "F7")})
+
+    class Leaving(Org):
+        def _part(self, part: Part) -> dict[str, Record] | SalesforceError:
+            if "F29" in part.fields and len(part.ids) == 1 and len(part.fields) < len(FIELDS) - 1:
+                self.shown.discard(part.ids[0])
+            return super()._part(part)
+
+    readable = Leaving(org.shown, org.bad).whole(ids)
+
+    assert {} == readable.rejected
+    assert set(ids) - {ids[3]} == set(readable.records)
