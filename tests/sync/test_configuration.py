@@ -71,6 +71,7 @@ def test_settings_may_stand_under_the_pipelines_name(
     assert set(org.active_ids()) == {row["salesforce_id"] for row in rows(tmp_path, "sf_contacts")}
 
 
+@pytest.mark.brief(7)
 @pytest.mark.parametrize("name", ["secrets.toml", "config.toml"])
 @pytest.mark.parametrize(
     ("text", "said"),
@@ -159,6 +160,7 @@ def test_what_other_tools_call_a_setting_is_told(
     assert f"{theirs} is {ours} here" in ended.err
 
 
+@pytest.mark.brief(5)
 @pytest.mark.parametrize("command", ["--plan", "--sign-in", ""])
 @pytest.mark.parametrize(
     ("name", "value", "said"),

@@ -117,7 +117,8 @@ class RefreshTokenCredentials(LoginHostCredentials):
     """Sign in by OAuth refresh token; a rotated one is stored before it is used (token_file.py).
 
     ``store_refresh_token`` is called with each new token; with it or without it, the token is
-    kept in ``refresh_token_file`` (default: in dlt's own folder, ``DLT_DATA_DIR`` or ``~/.dlt``).
+    kept in ``refresh_token_file`` (default: in dlt's data folder: ``DLT_DATA_DIR``, else
+    ``~/.dlt``, as root ``/var/dlt``).
     Source: "OAuth 2.0 Refresh Token Flow".
     """
 
