@@ -77,13 +77,13 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
         from salesforce_targeted.sync import configuration
 
         stack.enter_context(configuration.section_of(PIPELINE_NAME))
+        settings = configuration.settings(**selection.given(args))
         credentials = _credentials(args, stack)
         pipeline = None if args.sign_in else open_pipeline(args, screen, args.pipelines_dir)
     if pipeline is None:
         from salesforce_targeted.cli import sign_in
 
-        given = selection.given(args)
-        return sign_in.run(credentials, screen, configuration.settings(**given).api_version)
+        return sign_in.run(credentials, screen, settings.api_version)
     if selection.looks_only(args):
         return _look(args, credentials, pipeline, screen, stack)
     from salesforce_targeted.cli import sync

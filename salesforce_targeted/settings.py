@@ -77,6 +77,16 @@ class Settings:
     indexes: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("refresh_call_budget", "full_refresh_days"):
+            if getattr(self, name) < 0:
+                raise ConfigurationError(
+                    f"{name} = {getattr(self, name)} is less than nothing",
+                    remedy="Write 0 or more.",
+                )
+        if not self.id_column.strip():
+            raise ConfigurationError(
+                "id_column is empty", remedy='Write a name, such as "id" or "salesforce_id".'
+            )
         if not 0 <= self.daily_call_reserve < 1:
             raise ConfigurationError(
                 f"daily_call_reserve = {self.daily_call_reserve} is not a share of the org's calls",
@@ -124,10 +134,10 @@ def moment(text: str | datetime | None) -> datetime | None:
 
 
 def _api(name: str | None) -> Api | None:
-    if name is None:
+    if name is None or not name.strip():
         return None
     try:
-        return Api(name)
+        return Api(name.strip().lower())
     except ValueError:
         ways = ", ".join(api.value for api in Api)
         raise ConfigurationError(

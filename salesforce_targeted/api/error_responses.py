@@ -36,7 +36,9 @@ class Refusal:
     @property
     def retried(self) -> bool:
         """Tell whether sending the same again may help."""
-        return self.message.retried and self.status not in _FINAL
+        # The token endpoint has 400 for whatever it refuses: there the code decides.
+        by_code = self.message.where is Where.TOKEN and self.message.code != ""
+        return self.message.retried and (by_code or self.status not in _FINAL)
 
     def error(self, default: str, call: str) -> SalesforceError:
         """Make the error; ``default`` is its text where Salesforce gives none."""

@@ -40,11 +40,17 @@ _IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?/005", re.AS
 # Where orgs live: commercial, government (Hyperforce for the US Department of Defense), China.
 # Source: @salesforce/core, sfdcUrl.ts; Salesforce Help, "My Domain URL Formats".
 CLOUDS = ("salesforce.com", "salesforce.mil", "sfcrmproducts.cn")
-_LIGHTNING = {
+# The address that the browser shows -> that of the API, which the first does not serve. Source:
+# Salesforce Help, "My Domain URL Formats".
+_SHOWN_BY_BROWSERS = {
     "lightning.force.com": "my.salesforce.com",
+    "my.salesforce-setup.com": "my.salesforce.com",
     "lightning.crmforce.mil": "my.salesforce.mil",
     "lightning.sfcrmapps.cn": "my.sfcrmproducts.cn",
 }
+# An Experience Cloud site, at which its members sign in. Source: the same page.
+_SITES = ".my.site.com"
+_TOP_LEVEL = (".com", ".mil", ".cn")
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
 
@@ -78,6 +84,8 @@ class Credentials(Protocol):
 def origin(url: str, setting: str) -> str:
     """Reduce the URL to scheme, host and port; anything else in it is refused rather than dropped.
 
+    The address that a browser shows of Lightning or Setup becomes that of the API.
+
     Raises:
         ConfigurationError: no https (http only on loopback), a path, a user, a query.
     """
@@ -93,40 +101,48 @@ def origin(url: str, setting: str) -> str:
     if parts.username or parts.password:
         raise ConfigurationError(f"{setting} must not hold a user or a password")
     if parts.path not in ("", "/") or parts.query or parts.fragment or "\\" in url or not host:
+        written = f"https://{host}" if _DOMAIN.match(host) else "https://host"
         raise ConfigurationError(
-            f"{setting} must be an origin and no more", remedy="Write it as https://host."
+            f"{setting} must be an origin and no more", remedy=f"Write it as {written}."
         )
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError(
             f"{setting} must begin with https://", remedy="http:// is accepted on loopback only."
         )
+    host = _api_host(host)
     shown = f"[{host}]" if ":" in host else host
     if not re.fullmatch(r"[A-Za-z0-9.\-]+|\[[0-9a-fA-F:.]+\]", shown, re.ASCII):
         raise ConfigurationError(f"{setting} has a host that can't be one")
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
 
 
+def _api_host(host: str) -> str:
+    for shown, serving in _SHOWN_BY_BROWSERS.items():
+        if host.endswith(f".{shown}"):
+            return host.removesuffix(shown) + serving
+    return host
+
+
 def login_origin(login_url: str | None, domain: str | None) -> str:
     """Return where to sign in: SALESFORCE_LOGIN_URL if set, else what SALESFORCE_DOMAIN means.
 
     "login" (the default) and "test" are Salesforce's own hosts; any other name is a My Domain:
-    "acme", "acme.my", "acme--uat.sandbox.my", "acme.my.salesforce.mil", or the address that the
-    browser shows, "acme.lightning.force.com".
+    "acme", "acme.my", "acme--uat.sandbox.my", "acme.my.salesforce.mil", the address that the
+    browser shows, "acme.lightning.force.com", or a site's, "acme.my.site.com".
 
     Raises:
         ConfigurationError: neither a URL nor a domain name.
     """
     if login_url:
         return origin(login_url, "SALESFORCE_LOGIN_URL")
-    name = (domain or "login").strip().lower()
-    for lightning, my_domain in _LIGHTNING.items():
-        if name.endswith(f".{lightning}"):
-            name = name.removesuffix(lightning) + my_domain
+    name = _api_host((domain or "login").strip().lower())
+    if name.endswith(_SITES) and _DOMAIN.match(name):
+        return f"https://{name}"
     cloud = next((one for one in CLOUDS if name.endswith(f".{one}")), CLOUDS[0])
     name = name.removesuffix(f".{cloud}")
-    if not _DOMAIN.match(name):
+    if not _DOMAIN.match(name) or name.endswith(_TOP_LEVEL):
         raise ConfigurationError(
-            "SALESFORCE_DOMAIN is no domain name",
+            "SALESFORCE_DOMAIN is no domain name of Salesforce's",
             remedy="Give login, test or a My Domain name such as acme.my; a URL belongs into "
             "SALESFORCE_LOGIN_URL.",
         )
@@ -178,7 +194,7 @@ class LoginEndpoint:
         if not _PATH.match(path):
             raise ConfigurationError("sign-in is sent to the token or the SOAP endpoint only")
         base = origin(origin_url, "the sign-in address")
-        failure = ""
+        failure = remedy = ""
         for attempt in range(self._attempts):
             if attempt:
                 self._sleep(0.5 * 2**attempt)
@@ -186,7 +202,7 @@ class LoginEndpoint:
             try:
                 response = self._transport.exchange("POST", base + path, dict(headers), body)
             except TransportError as error:
-                failure = str(error)
+                failure, remedy = str(error), error.message.remedy
                 if not error.message.retried:
                     raise error.error(f"POST {path}") from None
                 continue
@@ -196,10 +212,11 @@ class LoginEndpoint:
             if not refused.retried or (refused.code and attempt + 1 == self._attempts):
                 return response
             # No word of a page: it may quote what it was sent.
-            failure = f"HTTP {response.status}{', a web page' if is_page(response) else ''}"
+            page = ", a web page" if is_page(response) and response.body else ""
+            failure, remedy = f"HTTP {response.status}{page}", refused.message.remedy
         raise UnavailableError(
             f"sign-in at {base} got no usable response ({failure})",
-            remedy="Check SALESFORCE_DOMAIN or SALESFORCE_LOGIN_URL and the network.",
+            remedy=remedy,
             call=f"POST {path}",
         )
 
@@ -229,6 +246,9 @@ class LoginEndpoint:
             granted = json_object(response)
         except SalesforceError as error:
             raise error.without(secrets) from None
+        if granted.get("error"):  # a gateway may turn a refusal's 400 into a 200
+            default = "the token endpoint refuses and gives no reason"
+            raise refusal(response).error(default, f"POST {path}").without(secrets)
         for key in ("access_token", "instance_url"):
             if not isinstance(granted.get(key), str) or not granted[key]:
                 raise AuthenticationError(f"the token endpoint gave a session without {key}")

@@ -133,6 +133,14 @@ _EXPIRED = (
 )
 _REFRESH = "authorize the app again and set SALESFORCE_REFRESH_TOKEN."
 _APP_POLICY = "The app: an admin must pre-authorize the user's profile or permission set."
+_CHALLENGE = (
+    "Salesforce wants to verify this machine: an admin can add its address to the trusted ones"
+    " (Setup, Network Access), or use OAuth."
+)
+_CLIENT_CERTIFICATE = (
+    "The user's profile enforces mutual authentication (TLS with a client certificate), which this"
+    " library does not offer: use another user."
+)
 _BY_REST = "Read through sObject Collections instead (api = collections)"
 _PROXY = "Correct HTTPS_PROXY (http://user:password@host:port), or NO_PROXY to pass it by."
 
@@ -240,13 +248,20 @@ TABLE: tuple[Message, ...] = (
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="token validity expired",
             remedy=f"The refresh token has expired: {_REFRESH}"),
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="already being processed",
-            remedy="Another process uses the same refresh token now: run one at a time."),
+            retried=True, remedy="Another process uses the same refresh token now: run one at a time."),
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="inactive user",
             remedy="The user is inactive: an admin must activate it."),
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="inactive organization",
             remedy="The org is inactive, or SALESFORCE_DOMAIN names another one."),
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="ip restricted",
             remedy="The network: this address isn't among the trusted ones of the org or the app."),
+    Message(_TOKEN, AuthenticationError, "forcedotcom/cli #3482", "*", words="not installed in this org",
+            remedy=_APP_BLOCKED),
+    Message(_TOKEN, AuthenticationError, "node-salesforce-jwt #3", "*", words="scope",
+            remedy="The app: an admin must give it the OAuth scopes api and refresh_token, and"
+            " pre-authorize the user's profile or permission set."),
+    Message(_TOKEN, AuthenticationError, "jetstream #1462", "oauth_approval_error_generic",
+            remedy=_APP_BLOCKED),
     Message(_TOKEN, AuthenticationError, "OAuth", "invalid_client_id",
             remedy="The app: SALESFORCE_CLIENT_ID isn't known here (a new app takes ten minutes)."),
     Message(_TOKEN, AuthenticationError, "OAuth", "invalid_client",
@@ -281,6 +296,9 @@ TABLE: tuple[Message, ...] = (
     Message(_TOKEN, UnavailableError, "RFC 8470, 5.2", status="425", retried=True),
     Message(_TOKEN, UnavailableError, "RFC 6585, 4", status="429", retried=True),
     Message(_TOKEN, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
+    Message(_TOKEN, ConfigurationError, "Salesforce Help, My Domain: a renamed one redirects", status="3xx",
+            remedy="The address has moved, and no secret is sent after it: set SALESFORCE_DOMAIN or"
+            " SALESFORCE_LOGIN_URL to the org's present My Domain (Setup, My Domain)."),
     Message(_TOKEN, UnavailableError, "ours", status="5xx", retried=True),
     Message(_TOKEN, AuthenticationError, "OAuth 2.0 Username-Password Flow", "*", kind="password",
             remedy=f"{_USER}; or the org blocks this flow."),
@@ -315,6 +333,13 @@ TABLE: tuple[Message, ...] = (
             remedy="The time: the user's profile doesn't allow signing in at this hour."),
     Message(_SOAP, AuthenticationError, "SOAP", "ORG_LOCKED",
             remedy="Salesforce has locked the org: an admin must ask its support."),
+    Message(_SOAP, AuthenticationError, "SOAP", "PASSWORD_LOCKOUT",
+            remedy="The user is locked out after wrong passwords: wait, or an admin unlocks the user."),
+    Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_CHALLENGE_ISSUED", remedy=_CHALLENGE),
+    Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_CHALLENGE_PENDING", remedy=_CHALLENGE),
+    Message(_SOAP, AuthenticationError, "SOAP", "MUTUAL_AUTHENTICATION_FAILED", remedy=_CLIENT_CERTIFICATE),
+    Message(_SOAP, AuthenticationError, "SOAP", "TRIAL_EXPIRED",
+            remedy="The org's trial has ended: ask Salesforce, or sign in to another org."),
     Message(_SOAP, PermissionDeniedError, "SOAP", "API_DISABLED_FOR_ORG", remedy=_API_ENABLED),
     Message(_SOAP, PermissionDeniedError, "SOAP", "API_CURRENTLY_DISABLED", remedy=_API_ENABLED),
     Message(_SOAP, QuotaExceededError, "SOAP", "LOGIN_RATE_EXCEEDED", remedy=_RATE),
@@ -333,6 +358,12 @@ TABLE: tuple[Message, ...] = (
             " certificate."),
     Message(_NETWORK, ConfigurationError, "requests.adapters", "the file with trusted certificates is missing",
             remedy="Correct the path in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE."),
+    Message(_NETWORK, ConfigurationError, "ssl: X509, PEM", "the file with trusted certificates can't be read",
+            remedy="Correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE: a file in PEM format."),
+    Message(_NETWORK, ConfigurationError, "ssl: TLSV13_ALERT_CERTIFICATE_REQUIRED",
+            "the host wants a client certificate", remedy=_CLIENT_CERTIFICATE),
+    Message(_NETWORK, ConfigurationError, "ssl: UNSUPPORTED_PROTOCOL", "the host speaks no TLS that is safe",
+            remedy="Salesforce speaks TLS 1.2 and 1.3: check the address and the proxy before it."),
     Message(_NETWORK, UnavailableError, "ssl.SSLEOFError", "the TLS handshake was cut short", retried=True,
             remedy="Try again; if it stays so, look at the proxy or firewall between here and"
             " Salesforce."),

@@ -147,7 +147,12 @@ def _failure(error: BaseException) -> TransportError:
     """Find out what went wrong below HTTP, and whether the org can have seen the request."""
     chain = list(_chain(error))
     texts = " ".join(str(e) for e in chain if isinstance(e, OSError))
-    if condition := _proxy_condition(chain, texts) or _host_condition(chain, texts):
+    conditions = (
+        _proxy_condition(chain, texts),
+        _host_condition(chain, texts),
+        _tls_condition(chain),
+    )
+    if condition := next(filter(None, conditions), ""):
         return TransportError(condition, sent=False)
     if refused := [e for e in chain if isinstance(e, ssl.SSLCertVerificationError)]:
         detail = refused[0].verify_message
@@ -183,13 +188,31 @@ def _proxy_condition(chain: list[BaseException], texts: str) -> str:
     return "the proxy can't be reached" if proxy else ""
 
 
+def _tls_condition(chain: list[BaseException]) -> str:
+    """Name what a second try would find as it is; source: OpenSSL, ``openssl errstr``."""
+    for error in chain:
+        if isinstance(error, ssl.SSLError):
+            if error.library in ("X509", "PEM", "ASN1"):
+                return "the file with trusted certificates can't be read"
+            if condition := _TLS_REASONS.get(error.reason or ""):
+                return condition
+    return ""
+
+
+_TLS_REASONS = {
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the host wants a client certificate",
+    "UNSUPPORTED_PROTOCOL": "the host speaks no TLS that is safe",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the host speaks no TLS that is safe",
+}
+
+
 def _host_condition(chain: list[BaseException], texts: str) -> str:
     if "Could not find a suitable TLS CA certificate bundle" in texts:
         return "the file with trusted certificates is missing"
     if names := [e for e in chain if isinstance(e, socket.gaierror)]:
         again = names[0].errno == socket.EAI_AGAIN
         return "the host's name can't be resolved now" if again else "there is no such host"
-    if _has(chain, requests.exceptions.InvalidURL):
+    if _has(chain, requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
         return "there is no such host"
     if _has(chain, ConnectionRefusedError):
         return "the host refuses connections"

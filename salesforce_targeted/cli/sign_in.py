@@ -16,7 +16,7 @@ import dlt
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
-from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials
+from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials, cleaned
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     NotFoundError,
@@ -60,7 +60,7 @@ def choice(credentials: SignInCredentials) -> SignInChoice:
         ConfigurationError: no method is complete.
     """
     resolved = credentials.resolved
-    used = {setting: getattr(resolved, setting).strip() for setting in resolved.given}
+    used = {name: cleaned(name, getattr(resolved, name)) for name in resolved.given}
     if "login_url" in used:
         used.pop("domain", None)  # the URL wins
     unused = []
@@ -69,7 +69,8 @@ def choice(credentials: SignInCredentials) -> SignInChoice:
             f"sources.{SCHEMA_NAME}.credentials.{setting}", str
         ):
             unused.append(setting)
-        if (value := os.environ.get(variable, "").strip()) and used.get(setting) != value:
+        value = cleaned(setting, os.environ.get(variable, ""))
+        if value and used.get(setting) != value:
             unused.append(variable)
     return SignInChoice(resolved.method, list(used), unused)
 

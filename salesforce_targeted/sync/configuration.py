@@ -20,7 +20,10 @@ from dlt.common.configuration import (
     with_config,
 )
 from dlt.common.configuration.container import Container
-from dlt.common.configuration.exceptions import ConfigurationException
+from dlt.common.configuration.exceptions import (
+    ConfigurationException,
+    ConfigValueCannotBeCoercedException,
+)
 from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
@@ -53,12 +56,13 @@ def credentials() -> SalesforceCredentials:
     """Resolve the credentials that dlt's configuration or ``SALESFORCE_*`` give.
 
     Raises:
-        ConfigurationError: none are complete; says what to set and where.
+        ConfigurationError: none are complete; says what to set and where, and where some stand that
+            dlt does not look at.
     """
     try:
         return _credentials()
     except (ConfigurationException, IncompleteCredentialsError) as error:
-        missing = _missing_settings()
+        missing = _missing_settings() or _misplaced_settings()
         raise ConfigurationError(
             f"the Salesforce credentials are not complete: {missing}"
             if missing
@@ -92,7 +96,45 @@ def _missing_settings() -> str:
     ]
     if not held:
         return ""
-    return f"{missing_settings(held)} (set: {', '.join(ENVIRONMENT[n] for n in held)})"
+    lacking = missing_settings(held)
+    if not lacking:  # dlt reads a secret from no file but that one
+        return "they stand in config.toml, and belong into .dlt/secrets.toml"
+    renamed = [f"{name} is {ours} here" for name, ours in _ELSEWHERE.items() if _stands(name)]
+    told = "".join(f"; {one}" for one in renamed)
+    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{told})"
+
+
+# What other tools call our settings. Sources: dlt's verified source, simple-salesforce, Salesforce.
+_ELSEWHERE = {
+    "user_name": "username",
+    "consumer_key": "client_id",
+    "consumer_secret": "client_secret",
+    "privatekey_file": "private_key_file",
+    "privatekey": "private_key",
+    "token": "security_token",
+}
+# Where people put credentials, and dlt does not look for ours.
+_NEAR_SECTIONS = (
+    "sources.salesforce.credentials", "salesforce_targeted.credentials", "salesforce.credentials",
+    f"sources.{SCHEMA_NAME}", "salesforce_targeted", "salesforce",
+)  # fmt: skip
+
+
+def _misplaced_settings() -> str:
+    """Say under which section credentials stand instead of ours; "" where none were found."""
+    names = (*ENVIRONMENT, *_ELSEWHERE)
+    for section in _NEAR_SECTIONS:
+        if any(_has(f"{section}.{name}") for name in names):
+            return f"they stand under [{section}], and belong under [{_CREDENTIALS}]"
+    renamed = [f"{name} is {ours} here" for name, ours in _ELSEWHERE.items() if _stands(name)]
+    return "; ".join(renamed)
+
+
+_CREDENTIALS = f"sources.{SCHEMA_NAME}.credentials"
+
+
+def _stands(setting: str) -> bool:
+    return _has(f"{_CREDENTIALS}.{setting}")
 
 
 @with_config(sections=_SECTIONS)
@@ -120,8 +162,22 @@ def settings(**given: Any) -> Settings:
     Args:
         given: Settings that count before the configured ones.
     """
-    found = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)
+    try:
+        found = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)
+    except ConfigValueCannotBeCoercedException as error:
+        written = _WRITTEN_AS.get(str(error.hint), "Correct it.")
+        raise ConfigurationError(
+            f"{error.field_name} = {error.field_value!r} is no value that it can have",
+            remedy=f"{written} .dlt/config.toml says what it is for.",
+        ) from None
     return Settings.parse(**found)
+
+
+_WRITTEN_AS = {
+    "<class 'list'>": 'Write it as ["FirstName", "Email"].',
+    "<class 'int'>": "Write a whole number, or leave the setting out.",
+    "<class 'float'>": "Write a number such as 0.1, or leave the setting out.",
+}
 
 
 @with_config(sections=_SECTIONS)
@@ -162,6 +218,8 @@ def _check_files() -> None:
 
 def _fault_of(file: bytes) -> tuple[str, str] | None:
     """Say what keeps a file from being TOML, and the remedy; None where it is TOML."""
+    if b"\0" in file and not file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is not UTF-8", "Save it as UTF-8."
     if file.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return (
             "it begins with a byte order mark, which some editors write",
@@ -172,7 +230,10 @@ def _fault_of(file: bytes) -> tuple[str, str] | None:
     except UnicodeDecodeError:
         return "it is not UTF-8", "Save it as UTF-8."
     except tomllib.TOMLDecodeError as error:
-        return f"it is not TOML: {error}", "Correct that line."
+        return (
+            f"it is not TOML: {error}",
+            "Correct that line; a path with backslashes stands in single quotes.",
+        )
     return None
 
 

@@ -62,6 +62,60 @@ def test_a_handshake_that_is_cut_short_is_tried_again(talk, pauses):
     assert (0, 4) == (billed, len(pauses))
 
 
+# TLS 1.0 to 1.3: type, version, length; then level and number. Source: RFC 8446, 6.
+ALERTS = {
+    "protocol_version": (b"\x15\x03\x01\x00\x02\x02\x46", "speaks no TLS that is safe"),
+    "certificate_required": (b"\x15\x03\x03\x00\x02\x02\x74", "wants a client certificate"),
+}
+
+
+@pytest.mark.parametrize("alert", ALERTS)
+def test_what_a_second_handshake_would_meet_again_is_final(alert, pauses):
+    """An alert that names the reason; what has none may pass."""
+    data, words = ALERTS[alert]
+
+    def refuse(connection):
+        with connection:
+            connection.recv(9000)
+            connection.sendall(data)
+
+    with listening(refuse) as host:
+        error, billed = failing(f"https://{host}", pauses)
+
+    assert errors.ConfigurationError is type(error)
+    assert words in str(error)
+    assert (0, []) == (billed, pauses)
+
+
+@pytest.mark.parametrize("content", [b"no PEM\n", bytes(range(256))], ids=["text", "binary"])
+def test_a_file_of_certificates_that_is_none(content, pauses, monkeypatch, tmp_path):
+    """The variable is named; it is not a connection that was lost."""
+
+    def proxy(connection):
+        with connection:
+            connection.recv(9000)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            connection.recv(9000)
+
+    (tmp_path / "ca.pem").write_bytes(content)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    with listening(proxy) as host:
+        monkeypatch.setenv("https_proxy", f"http://{host}")
+        error, billed = failing("https://acme.example", pauses)
+
+    assert errors.ConfigurationError is type(error)
+    assert "trusted certificates can't be read. Correct REQUESTS_CA_BUNDLE" in str(error)
+    assert (0, []) == (billed, pauses)
+
+
+def test_a_host_with_a_name_too_long_is_none(pauses):
+    """63 characters between two dots: final, as any name that is none."""
+    error, billed = failing(f"https://{'a' * 64}.my.salesforce.com", pauses)
+
+    assert "there is no such host" in str(error)
+    assert (0, []) == (billed, pauses)
+
+
 def test_a_certificate_that_fails_is_final(tls_url, pauses):
     """With the reason; a second try would find the same certificate."""
     error, billed = failing(tls_url, pauses)

@@ -231,3 +231,22 @@ def test_an_unknown_alias_is_wrong_configuration(script: Script, sf: Sf) -> None
     assert 2 == ended.code
     assert "No such alias: nope. sf org list shows the names it knows" in ended.err
     assert "Sign-in was by the Salesforce CLI's org (sf_org)." in ended.err
+
+
+def test_it_prints_where_a_rotated_token_is_kept(
+    org: DemoOrg,
+    server: DemoServer,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """In dlt's data folder, unless a file is set; the one who sets up a container has to know."""
+    environment(monkeypatch, LOGIN_URL=server.url, CLIENT_ID=org.client_id,
+                CLIENT_SECRET=org.client_secret, REFRESH_TOKEN="demo-refresh-token")  # fmt: skip
+    default = script("--sign-in").out.replace("\n", " ")
+    environment(monkeypatch, REFRESH_TOKEN_FILE=str(tmp_path / "volume" / "token.json"))
+    chosen = script("--sign-in").out.replace("\n", " ")
+
+    kept = "a rotated refresh token is kept in"
+    assert f"{kept} {tmp_path}/dlt/salesforce_targeted/refresh_token_" in default
+    assert f"{kept} {tmp_path}/volume/token.json" in chosen

@@ -13,7 +13,7 @@ import pytest
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
-from salesforce_targeted.settings import Settings
+from salesforce_targeted.settings import Api, Settings
 from salesforce_targeted.sync.configuration import load_settings
 from tests.support.oracles.recovery import tell
 from tests.support.script import DUCKDB_FILE, Script, process, rows, session_of
@@ -71,16 +71,28 @@ def test_settings_may_stand_under_the_pipelines_name(
     assert set(org.active_ids()) == {row["salesforce_id"] for row in rows(tmp_path, "sf_contacts")}
 
 
+@pytest.mark.brief(7)
 @pytest.mark.parametrize("name", ["secrets.toml", "config.toml"])
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("[sources]\n".encode("utf-16-le"), "it is not UTF-8"),
+        (b"[sources]\n[sources]\n", "Cannot declare ('sources',) twice (at line 2"),
+        (rb'key_file = "C:\Users\me.key"', "a path with backslashes stands in single quotes"),
         (codecs.BOM_UTF8 + b"[sources]\n", "it begins with a byte order mark"),
         ("[sources]\n".encode("utf-16"), "it begins with a byte order mark"),
         (b'[sources]\nname = "caf\xe9"\n', "it is not UTF-8"),
         (b'[sources]\n\naccess_token = "sesame-99\n', "at line 3"),
     ],
-    ids=["UTF-8 with BOM", "UTF-16", "Latin-1", "slip"],
+    ids=[
+        "UTF-16 without BOM",
+        "twice",
+        "path of Windows",
+        "UTF-8 with BOM",
+        "UTF-16",
+        "Latin-1",
+        "slip",
+    ],
 )
 def test_a_file_that_dlt_cannot_read_is_named(
     server: DemoServer, tmp_path: Path, name: str, text: bytes, said: str
@@ -93,6 +105,90 @@ def test_a_file_that_dlt_cannot_read_is_named(
     assert f".dlt/{file.name} can't be read: it " in ended.err
     assert said in ended.err
     assert "sesame" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("secrets.toml", "[sources.salesforce.credentials]\n", "[sources.salesforce.credentials]"),
+        (
+            "secrets.toml",
+            "[salesforce_targeted.credentials]\n",
+            "[salesforce_targeted.credentials]",
+        ),
+        (
+            "secrets.toml",
+            "[sources.salesforce_targeted]\n",
+            "they stand under [sources.salesforce_targ",
+        ),
+        ("config.toml", "[sources.salesforce_targeted.credentials]\n", "they stand in config.toml"),
+    ],
+)
+def test_credentials_in_another_place_are_said_to_be_there(
+    tmp_path: Path, file: str, text: str, said: str
+) -> None:
+    """Never "none are configured" where they are; and where they belong."""
+    written(
+        tmp_path, file, f'{text}instance_url = "https://a.example"\naccess_token = "sesame-99"\n'
+    )
+    ended = process("--sign-in", cwd=tmp_path)
+
+    assert 2 == ended.code
+    assert said in ended.err
+    assert "belong" in ended.err
+    assert "sesame" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("user_name", "username"),
+        ("consumer_key", "client_id"),
+        ("privatekey_file", "private_key_file"),
+    ],
+)
+def test_what_other_tools_call_a_setting_is_told(
+    script: Script, monkeypatch: pytest.MonkeyPatch, theirs: str, ours: str
+) -> None:
+    """Other words than ours: those of dlt's verified source and of simple-salesforce."""
+    monkeypatch.delenv("SALESFORCE_ACCESS_TOKEN")
+    section = "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__"
+    monkeypatch.setenv(f"{section}{theirs.upper()}", "x")
+    ended = script("--sign-in")
+
+    assert 2 == ended.code
+    assert f"{theirs} is {ours} here" in ended.err
+
+
+@pytest.mark.brief(5)
+@pytest.mark.parametrize("command", ["--plan", "--sign-in", ""])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("FIELDS", "FirstName,Email", 'Write it as ["FirstName", "Email"]'),
+        ("DAILY_CALL_RESERVE", "10%", "Write a number such as 0.1"),
+        ("CALLS_PER_RUN", "", "Write a whole number, or leave the setting out"),
+        ("REFRESH_CALL_BUDGET", "-1", "refresh_call_budget = -1 is less than nothing"),
+        ("ID_COLUMN", " ", "id_column is empty"),
+    ],
+)
+def test_a_setting_that_can_not_be_meant_is_wrong_configuration(
+    org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch, command: str, name: str,
+    value: str, said: str,
+) -> None:  # fmt: skip
+    """Exit 2 before the first call, whatever is to be done; how to write it stands in the remedy."""
+    monkeypatch.setenv(f"SOURCES__SALESFORCE_TARGETED__{name}", value)
+    ended = script(*filter(None, [command]))
+
+    assert 2 == ended.code
+    assert said in ended.err
+    assert 0 == org.billed
+
+
+@pytest.mark.parametrize(("text", "api"), [("BULK", Api.BULK), (" bulk", Api.BULK), ("", None)])
+def test_a_way_to_retrieve_is_taken_as_meant(text: str, api: Api | None) -> None:
+    """Capitals and blanks are no other way; left empty, none is forced."""
+    assert api is Settings.parse(api=text).api
 
 
 @pytest.mark.parametrize("text", ["P7D", "12:00", "now", "31.12.", ""])

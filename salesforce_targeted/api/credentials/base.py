@@ -8,6 +8,7 @@ Rules:
 """
 
 import os
+import string
 from collections.abc import Mapping
 from dataclasses import field
 from typing import ClassVar, Optional
@@ -34,6 +35,22 @@ _NOT_SECRET = {
 }  # fmt: skip
 
 
+# What comes along unseen when a value is copied, or read from a file that an editor wrote.
+_UNSEEN = "\ufeff\u200b\u200c\u200d\u2060"
+_MAY_BE_QUOTED = {"password", "security_token"}
+
+
+def cleaned(setting: str, value: str) -> str:
+    """Return a value without the blanks, marks and quotes that were never meant.
+
+    ``docker --env-file`` takes the quotes of ``KEY="value"`` for a part of the value. A password
+    alone may begin and end with them.
+    """
+    value = value.strip(_UNSEEN + string.whitespace + "\xa0")
+    quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
+    return value[1:-1].strip() if quoted and setting not in _MAY_BE_QUOTED else value
+
+
 class SignInCredentials(CredentialsConfiguration):
     """One method of signing in, as a dlt configspec.
 
@@ -51,7 +68,7 @@ class SignInCredentials(CredentialsConfiguration):
         """Take what isn't set from the environment."""
         held = {n for pair in _SAME if any(getattr(self, p, None) for p in pair) for n in pair}
         for setting in settings:
-            value = environ.get(ENVIRONMENT[setting], "").strip()
+            value = cleaned(setting, environ.get(ENVIRONMENT[setting], ""))
             if value and setting not in held and not getattr(self, setting, None):
                 setattr(self, setting, value)
 
@@ -94,14 +111,16 @@ class SignInCredentials(CredentialsConfiguration):
             UnavailableError: no response.
         """
         self._check_required()
-        # A secret that was pasted, or read from a file, brings a line end along.
-        for name in self.given:
-            setattr(self, name, getattr(self, name).strip())
+        self._clean()
         try:
             return self._sign_in(endpoint)
         except SalesforceError as error:
             error.remedy = self._located(error.remedy)
             raise
+
+    def _clean(self) -> None:
+        for name in self.given:
+            setattr(self, name, cleaned(name, getattr(self, name)))
 
     def _located(self, remedy: str) -> str:
         """Add to a remedy which settings it is about, and where they are used."""
@@ -117,6 +136,7 @@ class SignInCredentials(CredentialsConfiguration):
     def on_resolved(self) -> None:
         """Complete the optional settings from the environment (dlt calls this)."""
         self._fill(os.environ, tuple(n for n in self.accepted if n not in self.required))
+        self._clean()
 
     def __repr__(self) -> str:
         # Names only: even a user name or a host says more than a log needs.

@@ -7,11 +7,14 @@ Rules:
 Sources: Salesforce Help, "OAuth Authorization Flows"; each method names its page.
 """
 
+import base64
+import codecs
 import hashlib
 import logging
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Optional
 
@@ -98,13 +101,12 @@ class JwtCredentials(LoginHostCredentials):
             "aud": audience,
             "exp": int(time.time()) + lifetime_seconds,
         }
-        # A key in one line of a .env file has its line breaks written as \n.
-        key = self.private_key.replace("\\n", "\n").strip() + "\n"
+        key = _pem(self.private_key)
         try:
             return jwt.encode(claims, key, algorithm="RS256")
         except Exception:  # noqa: BLE001  # its causes quote the key
             raise ConfigurationError(
-                "SALESFORCE_PRIVATE_KEY is no RSA private key that can be read",
+                f"SALESFORCE_PRIVATE_KEY is no RSA private key that can be read{_kind_of(key)}",
                 remedy="Give the PEM text without passphrase (-----BEGIN PRIVATE KEY-----), or its "
                 "path in SALESFORCE_PRIVATE_KEY_FILE.",
             ) from None
@@ -115,7 +117,8 @@ class RefreshTokenCredentials(LoginHostCredentials):
     """Sign in by OAuth refresh token; a rotated one is stored before it is used (token_file.py).
 
     ``store_refresh_token`` is called with each new token; with it or without it, the token is
-    kept in ``refresh_token_file`` (default: in dlt's own folder, ``DLT_DATA_DIR`` or ``~/.dlt``).
+    kept in ``refresh_token_file`` (default: in dlt's data folder: ``DLT_DATA_DIR``, else
+    ``~/.dlt``, as root ``/var/dlt``).
     Source: "OAuth 2.0 Refresh Token Flow".
     """
 
@@ -257,13 +260,50 @@ class ClientCredentials(LoginHostCredentials):
         return session_of(endpoint.token(base, form, self._secrets()))
 
 
+def _pem(text: str) -> str:
+    """Return the PEM of a key that was made one line: line ends as text, or base64 of it all."""
+    key = text.replace("\\r", "").replace("\\n", "\n").strip()
+    if "-----BEGIN" not in key:
+        with suppress(ValueError):
+            key = base64.b64decode("".join(key.split()), validate=True).decode("ascii")
+    return key + "\n"
+
+
+def _kind_of(key: str) -> str:
+    """Say what a text is instead of a key, by what it begins with; never a part of it."""
+    for words, kind in _NO_KEYS.items():
+        if words in key:
+            return f": {kind}"
+    looks_like_path = "\n" not in key.strip() and key.strip().endswith((".key", ".pem"))
+    return ": it is a path" if looks_like_path else ""
+
+
+# Source: RFC 7468, "Textual Encodings of PKIX, PKCS, and CMS Structures".
+_NO_KEYS = {
+    "BEGIN ENCRYPTED PRIVATE KEY": "it has a passphrase",
+    "Proc-Type: 4,ENCRYPTED": "it has a passphrase",
+    "BEGIN OPENSSH PRIVATE KEY": "it is in the format of OpenSSH",
+    "BEGIN EC PRIVATE KEY": "it is an elliptic-curve key",
+    "BEGIN PUBLIC KEY": "it is the public half",
+    "BEGIN CERTIFICATE": "it is the certificate",
+}
+_ENCODINGS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
 def _key_in(path: str) -> str:
     try:
-        return Path(path).expanduser().read_text("utf-8")
+        file = Path(path).expanduser().read_bytes()
+        encodings = (name for mark, name in _ENCODINGS.items() if file.startswith(mark))
+        return file.decode(next(encodings, "utf-8"))
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ConfigurationError(
-            f"SALESFORCE_PRIVATE_KEY_FILE can't be read: {why}", remedy="Correct the path."
+            f"SALESFORCE_PRIVATE_KEY_FILE can't be read: {why}",
+            remedy="Correct the path: the key is a text file (-----BEGIN PRIVATE KEY-----).",
         ) from None
 
 
@@ -272,19 +312,28 @@ def _audience(base: str) -> str:
 
     A site's own address, and a cloud that is not known here, is its own audience; the setting
     ``audience`` says otherwise.
-    Sources: "OAuth 2.0 JWT Bearer Flow"; MetaCI PR 1517 (scratch orgs).
+    Sources: "OAuth 2.0 JWT Bearer Flow"; MetaCI PR 1517 (scratch orgs); sfdx-core, sfdcUrl.ts (the
+    hosts of instances); Salesforce Help, "My Domain" (two hyphens part a sandbox's name from its
+    org's).
     """
     host = base.removeprefix("https://")
-    # An instance's own host, as they were before My Domain: cs42 is a sandbox's.
-    if instance := re.fullmatch(r"(cs\d+|[a-z]+\d+)(\.my)?\.salesforce\.com", host):
-        return f"https://{'test' if instance[1].startswith('cs') else 'login'}.salesforce.com"
+    if _SANDBOX_INSTANCE.search(host):
+        return "https://test.salesforce.com"
+    if _INSTANCE.match(host):
+        return "https://login.salesforce.com"
     for suffix in CLOUDS:
         if host.endswith(f".my.{suffix}"):
-            kind = host.removesuffix(f".my.{suffix}").rpartition(".")[2]
-            return f"https://{'test' if kind in _LIKE_SANDBOXES else 'login'}.{suffix}"
+            name, _, kind = host.removesuffix(f".my.{suffix}").rpartition(".")
+            sandbox = kind in _LIKE_SANDBOXES or "--" in (name or kind)
+            return f"https://{'test' if sandbox else 'login'}.{suffix}"
     return base
 
 
+# An instance's own host, as they were before My Domain: na139; cs42 and usa9s are of sandboxes.
+_INSTANCE = re.compile(r"[a-z]+\d+(?:\.my|\.sfdc-[a-z0-9]+)?\.salesforce\.com\Z")
+_SANDBOX_INSTANCE = re.compile(
+    r"(?:^|\.)(?:cs\d+(?:\.my)?|[a-z]{3}\d+s(?:\.sfdc-[a-z0-9]+)?)\.salesforce\.com\Z"
+)
 # What stands between the name and ".my" of a partitioned My Domain; all but production's and a
 # Developer Edition's sign in at "test". Source: Salesforce Help, "My Domain URL Formats".
 _LIKE_SANDBOXES = {"sandbox", "scratch"}

@@ -94,6 +94,7 @@ class AnyCredentials(SignInCredentials):
         """
         found: SignInCredentials | None = self.__dict__.get("_resolved")
         if found is None:
+            self._clean()
             settings = {n: getattr(self, n) for n in self.given}
             found = self.__dict__["_resolved"] = _credentials(settings)
         return found

@@ -38,6 +38,7 @@ _log = logging.getLogger(__name__)
 DEFAULT = "default"
 # An alias, or a user name. Not what a shell might obey: on Windows "sf" is a batch file.
 _NAME = re.compile(r"[\w.@+][\w.@+ -]*\Z")
+_ORG_ID = re.compile(r"(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?\Z", re.ASCII)
 # The CLI's error name -> what to do; the first that occurs in it wins.
 _REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
     ("NamedOrgNotFound", ConfigurationError,
@@ -90,7 +91,13 @@ class SfOrgCredentials(SignInCredentials):
                 remedy=_log_in_again(name),
             )
         _log.debug("the Salesforce CLI gave a session")
-        return Session(origin(shown["instanceUrl"], "the CLI's instanceUrl"), str(token))
+        org_id = _ORG_ID.match(str(shown.get("id") or ""))
+        return Session(
+            origin(shown["instanceUrl"], "the CLI's instanceUrl"),
+            str(token),
+            # A token in JWT format has it nowhere.
+            org_id[1] if org_id else None,
+        )
 
 
 def _log_in_again(name: str) -> str:

@@ -29,6 +29,10 @@ from salesforce_targeted.api.login import login_origin, origin
         (None, "test.salesforce.mil", "https://test.salesforce.mil"),
         (None, "acme.my.sfcrmproducts.cn", "https://acme.my.sfcrmproducts.cn"),
         (None, "acme.lightning.sfcrmapps.cn", "https://acme.my.sfcrmproducts.cn"),
+        (None, "acme.my.salesforce-setup.com", "https://acme.my.salesforce.com"),
+        (None, "acme.my.site.com", "https://acme.my.site.com"),
+        ("https://acme.lightning.force.com", None, "https://acme.my.salesforce.com"),
+        ("https://acme.my.salesforce-setup.com", None, "https://acme.my.salesforce.com"),
         (None, "acme--uat", "https://acme--uat.sandbox.my.salesforce.com"),
         ("https://acme.my.salesforce.com/", "test", "https://acme.my.salesforce.com"),
         ("http://127.0.0.1:8000", None, "http://127.0.0.1:8000"),
@@ -48,6 +52,7 @@ def test_where_to_sign_in(url, domain, expected):
         ("http://10.0.0.1", None), ("https://u:p@acme.my.salesforce.com", None), ("https://acme/x", None), ("https://a?b", None),
         ("https://a#b", None), ("acme", None), ("https://", None), ("https://a:b", None), ("https://evil\\@a", None),
         (None, "https://acme"), (None, "a/b"), (None, "a@b"), (None, "a..b/"), (None, "-a"), (None, "evil.example/#"),
+        (None, "acme.my.salesforce.com.cn"), (None, "acme--c.vf.force.com"), (None, "sso.acme.com"),
     ],
 )  # fmt: skip
 def test_where_not_to_sign_in(url, domain):

@@ -34,6 +34,14 @@ def test_its_session_is_taken(sf, endpoint, server, redacts):
     assert ([display, token] if redacts else [display]) == sf.calls
 
 
+@pytest.mark.parametrize("token", ["eyJhbGciOi.eyJpc3M.c2ln", TOKEN])
+def test_the_orgs_id_is_the_clis(sf, endpoint, server, token):
+    """A token in JWT format has it nowhere; sf shows it beside the token."""
+    sf.has(server.url, token, redacts=False, id="00D5g0000008XYZEA2")
+
+    assert "00D5g0000008XYZ" == SfOrgCredentials(sf_org="uat").sign_in(endpoint).org_id
+
+
 def test_the_default_org_is_the_clis_own(sf, endpoint, server):
     """The name ``default`` names no org: sf takes the one it is set to."""
     sf.has(server.url, TOKEN, redacts=False)

@@ -1,5 +1,6 @@
 """Every way to sign in: what is sent where."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -51,7 +52,9 @@ def test_client_credentials_need_a_my_domain(domain, endpoint):
     assert 0 == endpoint.sign_ins
 
 
-@pytest.mark.parametrize("how", ["text", "one line", "file"])
+@pytest.mark.parametrize(
+    "how", ["text", "one line", "file", "of Windows", "of blanks", "joined", "base64"]
+)
 def test_jwt(how, endpoint, server, granted, key, tmp_path):
     """A signed claim: the app, the user, the audience, three minutes."""
     made, pem = key
@@ -60,6 +63,10 @@ def test_jwt(how, endpoint, server, granted, key, tmp_path):
     path.write_text(pem)
     given_as = {"text": {"SALESFORCE_PRIVATE_KEY": pem},
                 "one line": {"SALESFORCE_PRIVATE_KEY": pem.replace("\n", "\\n")},
+                "of Windows": {"SALESFORCE_PRIVATE_KEY": pem.replace("\n", "\\r\\n")},
+                "of blanks": {"SALESFORCE_PRIVATE_KEY": pem.replace("\n", " ")},
+                "joined": {"SALESFORCE_PRIVATE_KEY": pem.replace("\n", "")},
+                "base64": {"SALESFORCE_PRIVATE_KEY": base64.b64encode(pem.encode()).decode()},
                 "file": {"SALESFORCE_PRIVATE_KEY_FILE": str(path)}}[how]  # fmt: skip
     credentials(environ(server, "CLIENT_ID", "USERNAME", **given_as)).sign_in(endpoint)
     sent = form(server.heard[0])
@@ -90,6 +97,11 @@ def test_jwt(how, endpoint, server, granted, key, tmp_path):
         ("https://cs42.my.salesforce.com", "https://test.salesforce.com"),
         ("https://cs42.salesforce.com", "https://test.salesforce.com"),
         ("https://na50.salesforce.com", "https://login.salesforce.com"),
+        ("https://usa9s.salesforce.com", "https://test.salesforce.com"),
+        ("https://fra12s.sfdc-lywfpd.salesforce.com", "https://test.salesforce.com"),
+        ("https://acme--uat.my.salesforce.com", "https://test.salesforce.com"),
+        ("https://acme--uat.cs42.my.salesforce.com", "https://test.salesforce.com"),
+        ("https://team7s.my.salesforce.com", "https://login.salesforce.com"),
     ],
 )
 def test_whom_a_jwt_is_for(base, audience):
@@ -132,6 +144,69 @@ def test_a_key_that_is_none(text, endpoint, server):
         spec.sign_in(endpoint)
     assert text not in str(caught.value)
     assert [] == server.heard
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_key_file_with_a_byte_order_mark(encoding, endpoint, server, granted, key, tmp_path):
+    """As editors and shells of Windows write it."""
+    server.say(granted())
+    path = tmp_path / "server.key"
+    path.write_text(key[1], encoding=encoding)
+    named = {"SALESFORCE_PRIVATE_KEY_FILE": str(path)}
+
+    assert credentials(environ(server, "CLIENT_ID", "USERNAME", **named)).sign_in(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA", "it has a passphrase"),
+        ("-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n", "it has a passphrase"),
+        ("-----BEGIN CERTIFICATE-----\nAAAA", "it is the certificate"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA", "it is the public half"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA", "it is in the format of OpenSSH"),
+        ("keys/server.key", "it is a path"),
+    ],
+)
+def test_what_there_is_in_place_of_a_key(text, kind, endpoint, server):
+    """Named, for each needs another remedy."""
+    spec = credentials(environ(server, "CLIENT_ID", "USERNAME", SALESFORCE_PRIVATE_KEY=text))
+
+    with pytest.raises(errors.ConfigurationError, match=f"can be read: {kind}"):
+        spec.sign_in(endpoint)
+
+
+@pytest.mark.parametrize(
+    "write",
+    ["{}\n", "{}\r\n", "\ufeff{}", "{}\u200b", '"{}"', "'{}'", " {} "],
+    ids=[
+        "line end",
+        "of Windows",
+        "byte order mark",
+        "zero width",
+        "quotes",
+        "single quotes",
+        "blanks",
+    ],
+)
+def test_what_comes_along_with_a_value_is_no_part_of_it(write, endpoint, server, granted):
+    """Pasted, read from a file, or from an env file whose quotes Docker keeps."""
+    server.say(granted())
+    settings = environ(server, "CLIENT_ID", "CLIENT_SECRET")
+    credentials({name: write.format(value) for name, value in settings.items()}).sign_in(endpoint)
+
+    assert ("3MVG9-app", "sec-ret-3") == (
+        form(server.heard[0])["client_id"], form(server.heard[0])["client_secret"]
+    )  # fmt: skip
+
+
+def test_a_password_keeps_its_quotes(endpoint, server, granted):
+    """It alone may begin and end with them."""
+    server.say(granted())
+    names = ("CLIENT_ID", "CLIENT_SECRET", "USERNAME")
+    credentials(environ(server, *names, SALESFORCE_PASSWORD='"pass"')).sign_in(endpoint)
+
+    assert '"pass"' == form(server.heard[0])["password"]
 
 
 def test_a_key_file_that_is_not_there(endpoint, server):

@@ -23,6 +23,11 @@ from tests.support.sign_in import EVERYTHING, SECRETS, credentials, environ, for
         (400, "invalid_grant", "inactive user", "inactive"),
         (400, "invalid_client_id", "client identifier invalid", "SALESFORCE_CLIENT_ID"),
         (401, "invalid_client", "invalid client credentials", "the secret has expired"),
+        (400, "invalid_client_id", "External client app is not installed in this org", "install"),
+        (400, "invalid_request", "refresh_token scope is required and ...", "OAuth scopes"),
+        (400, "invalid_grant", "no valid scopes defined", "OAuth scopes"),
+        (400, "OAUTH_APPROVAL_ERROR_GENERIC", "An unexpected error", "install the connected app"),
+        (200, "invalid_grant", "authentication failure", "The user, the password"),
         (400, "unsupported_grant_type", "grant type not supported", "switched off"),
     ],
 )
@@ -34,15 +39,50 @@ def test_the_likely_culprit(status, code, description, culprit, endpoint, server
     assert 1 == len(server.heard)
 
 
-@pytest.mark.parametrize(
-    ("status", "body"), [(404, "<html><title>Not here</title></html>"), (302, "")]
-)
-def test_a_host_that_is_not_salesforce(status, body, endpoint, server, answer):
+def test_a_host_that_is_not_salesforce(endpoint, server, answer):
     """A page instead of a refusal: the address is the likely culprit."""
-    server.say(answer(status, body))
+    server.say(answer(404, "<html><title>Not here</title></html>"))
 
     assert "is it a Salesforce host?" in refused(endpoint, server)
     assert 1 == len(server.heard)
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_an_address_that_has_moved(status, endpoint, server, answer):
+    """A renamed My Domain redirects: the secret is not sent after it, and the remedy says why."""
+    there = {"Location": "https://renamed.my.salesforce.com/services/oauth2/token"}
+    server.say(answer(status, "", there))
+
+    with pytest.raises(errors.ConfigurationError, match="The address has moved"):
+        credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
+    assert 1 == len(server.heard)
+
+
+@pytest.mark.parametrize(
+    ("code", "description"),
+    [
+        ("unknown_error", "retry your request"),
+        ("invalid_grant", "token request is already being processed"),
+    ],
+)
+def test_a_400_that_passes(code, description, endpoint, server, answer, granted, pauses):
+    """The token endpoint has 400 for whatever it refuses, what passes as well: the code decides."""
+    server.say(answer(400, {"error": code, "error_description": description}), granted())
+    credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
+
+    assert (2, 1) == (len(server.heard), len(pauses))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(503, "<html>Maintenance</html>"), (429, ""), (500, "")]
+)
+def test_an_outage_does_not_blame_the_settings(status, body, endpoint, server, answer):
+    """What to do about it is to wait."""
+    server.otherwise = lambda _: answer(status, body)
+
+    with pytest.raises(errors.UnavailableError, match="Try again in some minutes") as caught:
+        credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
+    assert "SALESFORCE_DOMAIN" not in str(caught.value)
 
 
 def refused(endpoint, server) -> str:
@@ -71,6 +111,10 @@ def test_an_unknown_reason_still_names_a_culprit(grant):
     [
         ("INVALID_LOGIN", errors.AuthenticationError, "security token"),
         ("LOGIN_MUST_USE_SECURITY_TOKEN", errors.AuthenticationError, "SALESFORCE_SECURITY_TOKEN"),
+        ("PASSWORD_LOCKOUT", errors.AuthenticationError, "locked out"),
+        ("LOGIN_CHALLENGE_ISSUED", errors.AuthenticationError, "verify this machine"),
+        ("MUTUAL_AUTHENTICATION_FAILED", errors.AuthenticationError, "client certificate"),
+        ("TRIAL_EXPIRED", errors.AuthenticationError, "trial"),
         ("INVALID_OPERATION", errors.AuthenticationError, "switched off"),
         ("UNSUPPORTED_API_VERSION", errors.AuthenticationError, "retired"),
         ("API_DISABLED_FOR_ORG", errors.PermissionDeniedError, "API Enabled"),
