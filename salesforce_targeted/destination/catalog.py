@@ -122,7 +122,7 @@ def _missing_rights(catalog: StoredCatalog, changes: Sequence[Change]) -> str:
 
 
 def release(pipeline: dlt.Pipeline) -> None:
-    """Drop our foreign keys, for they would keep tables that they refer to from being dropped."""
+    """Drop our foreign keys: tables that they refer to can't be dropped, nor emptied at times."""
     if not is_postgres(pipeline):
         return
     with pipeline.sql_client() as client, client.begin_transaction():

@@ -60,6 +60,10 @@ _COLUMNS = (
     "PostgreSQL's tables have at most 1,600 columns: name the fields that are needed in the setting"
     " `fields`, and run again."
 )
+_REPLICA = (
+    "Where a publication has the table, tell replicas how to find a row: ALTER TABLE <table>"
+    " REPLICA IDENTITY USING INDEX <table>_id_key (FULL where it has no such index), and run again."
+)
 _ROOM = "Make room in the database or raise its limit, and run again: the next run finishes."
 _TIMEOUT = (
     "Raise the limit for the loading user (ALTER ROLE … SET …, or end what is in its way), and"
@@ -122,6 +126,7 @@ REFUSALS = (
     Refusal("SQLSTATE", "54000", _WIDE),
     Refusal("SQLSTATE", "54011", _COLUMNS),
     Refusal("SQLSTATE", "54", _ROOM),
+    Refusal("SQLSTATE", "55000", _REPLICA),
     Refusal("SQLSTATE", "55P03", _TIMEOUT),  # lock_timeout
     Refusal("SQLSTATE", "57014", _TIMEOUT),  # statement_timeout
     Refusal("SQLSTATE", "57", _AWAY),  # shutdown, crash, starting up

@@ -16,7 +16,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +30,7 @@ from dlt.sources import DltResource, DltSource
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
-from salesforce_targeted.destination import catalog, database, rejected_records
+from salesforce_targeted.destination import catalog, database, dependants, rejected_records
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
@@ -88,8 +88,6 @@ def load_options(
             remedy="Choose a database, or the filesystem.",
         )
     naming = source.schema.naming
-    if package_state.get("dropped_tables"):
-        catalog.release(pipeline)
     emptied = {
         naming.normalize_table_identifier(table["name"])
         for tables in ("dropped_tables", "truncated_tables")
@@ -117,7 +115,22 @@ def load_options(
             for name, column in hints["columns"].items()
             if "data_type" in column
         }
+    if database.is_postgres(pipeline):
+        _check_dependants(pipeline, package_state, emptied)
     return LoadOptions(frozenset(emptied), frozenset(closed), types)
+
+
+def _check_dependants(
+    pipeline: dlt.Pipeline, package_state: Mapping[str, Any], emptied: Collection[str]
+) -> None:
+    """Refuse a load that would take others' objects with it; take ours out of its way."""
+    dropped = {table["name"]: table for table in package_state.get("dropped_tables") or ()}
+    if dropped:
+        dependants.check_dropped(pipeline, dropped)
+    if in_place := [table for table in emptied if table not in dropped]:
+        dependants.check_emptied(pipeline, in_place)
+    if emptied:
+        catalog.release(pipeline)
 
 
 def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -339,7 +339,7 @@ def test_duckdb_has_the_comments(org: DemoOrg, synced: Synced) -> None:
     synced.ok()
     synced.sql("ALTER TABLE salesforce.sf_contacts ADD COLUMN mine VARCHAR")
     synced.sql("COMMENT ON COLUMN salesforce.sf_contacts.mine IS 'a note'")
-    relabel(org, "NPI__c", "Provider")
+    relabel(org, "NPI__c", "Provider", "The registry's %s; 10 % are empty.")
     something_happens(org)
     facts = synced.ok()
     columns = dict(
@@ -354,7 +354,8 @@ def test_duckdb_has_the_comments(org: DemoOrg, synced: Synced) -> None:
     )
 
     assert [] == facts["warnings"]
-    assert ("Provider [NPI__c]", "a note") == (columns["npi__c"], columns["mine"])
+    assert "Provider: The registry's %s; 10 % are empty. [NPI__c]" == columns["npi__c"]
+    assert "a note" == columns["mine"]
     assert table.endswith("[Contact]")
 
 

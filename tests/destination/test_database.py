@@ -14,7 +14,6 @@ import pytest
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
-from tests.conftest import Synced
 from tests.support.plain_pipeline import into, refused
 from tests.support.script import process, session_of
 
@@ -142,23 +141,3 @@ def _refusing(message: str) -> Iterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         threading.Thread(target=serve, args=(listener,), daemon=True).start()
         yield listener.getsockname()[1]
-
-
-@pytest.mark.postgres
-@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
-def test_a_view_on_our_tables_is_named_where_it_keeps_them_from_being_dropped(
-    org: DemoOrg, synced: Synced
-) -> None:
-    """``refresh="drop_sources"`` fails; the view, and what to do instead, which works."""
-    synced.ok()
-    synced.sql("CREATE VIEW salesforce.mine AS SELECT last_name FROM salesforce.sf_contacts")
-    synced.pipeline.refresh = "drop_sources"
-    failed = synced.run()
-    synced.pipeline.abort_packages()
-    synced.pipeline.refresh = "drop_data"
-    after = synced.run()
-
-    assert "depend on it: view mine. Drop what" in failed.facts["error"]
-    assert 'refresh="drop_data"' in failed.facts["error"]
-    assert "done" == after.facts["status"], after.facts["error"]
-    assert [(12,)] == synced.sql("SELECT count(*) FROM salesforce.mine")

@@ -35,6 +35,10 @@ SAMPLES = [
     (Refused("tables can have at most 1600 columns", "54011"), "at most 1,600 columns"),
     (Refused("stack depth limit exceeded", "54001"), "Make room in the database"),
     (Refused("canceling statement due to lock timeout", "55P03"), "Raise the limit"),
+    (
+        Refused('cannot update table "t" because it does not have a replica identity', "55000"),
+        "REPLICA IDENTITY USING INDEX",
+    ),
     (Refused("canceling statement due to statement timeout", "57014"), "Raise the limit"),
     (Refused("terminating connection due to administrator command", "57P01"), "Is the server up"),
     (Refused("could not read block 7 in file", "58030"), "Make room in the database"),
