@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 
 import pyarrow as pa
 
@@ -29,9 +30,10 @@ from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api
 
-# Records that one composite call brings about as fast as several calls would: its parts are
-# answered one after the other.
+# Records of a hundred fields that one composite call brings about as fast as several calls would:
+# its parts are answered one after the other.
 ROWS_TOGETHER = 3_000
+_USUAL_FIELDS = 100
 # Calls that may be on the way at once, and whose responses may wait in memory.
 MOST_CALLS = 8
 # Fewer calls than these are spent one by one, in the order of what matters.
@@ -88,7 +90,7 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         asked.append(table)
         name = run.object_of(table)
         requests += _collections(run, name, fields, held)
-        rows += batch_sizes(run, len(held))
+        rows += batch_sizes(run, len(held), len(fields))
         queried = query_all_requests(run.client, name, fields, Texts(left_out))
         if len(along) + len(queried) <= room:
             along = along + queried
@@ -114,22 +116,22 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
         if table in run.asked_tables or not len(held):
             new = minus(minus(ids, held), left_out)
             requests += _collections(run, run.object_of(table), columns.fields, new)
-            rows += batch_sizes(run, len(new))
+            rows += batch_sizes(run, len(new), len(columns.fields))
     if is_shared(run, rows):
         run.client.send_ahead([[requests[n] for n in call] for call in shared(run, rows)])
 
 
-def batch_sizes(run: Run, ids: int) -> list[int]:
-    """Return how many ids each request for some records names."""
-    size = run.client.limits.ids_per_collection
-    return [min(size, ids - start) for start in range(0, ids, size)]
+def batch_sizes(run: Run, ids: int, fields: int) -> list[int]:
+    """Return how many records of usual width each request for some records brings."""
+    size, width = run.client.limits.ids_per_collection, max(1.0, fields / _USUAL_FIELDS)
+    return [ceil(min(size, ids - start) * width) for start in range(0, ids, size)]
 
 
 def shared(run: Run, rows: Sequence[int]) -> list[list[int]]:
     """Put requests into calls that bring about as many records each; numbers of requests.
 
     Args:
-        rows: How many records each request brings.
+        rows: How many records of usual width each request brings.
     """
     most = run.client.limits.composite_queries
     calls: list[list[int]] = []

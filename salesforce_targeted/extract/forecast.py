@@ -96,12 +96,10 @@ def forecast(run: Run) -> Forecast:
         tables[table] = ForecastOfTable(
             ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
         )
-    rows = [*batch_sizes(run, new[record]), *batch_sizes(run, new.get(TASKS, 0))]
-    if (
-        TASKS in tables
-        and is_shared(run, rows)
-        and (first_run or {record, TASKS} <= set(ahead.tables))
-    ):
+    shown = [table for table in (record, TASKS) if table in tables]
+    rows = [n for one in shown for n in batch_sizes(run, new[one], tables[one].fields)]
+    asked_apart = first_run or {record, TASKS} <= set(ahead.tables)
+    if TASKS in shown and asked_apart and is_shared(run, rows):
         steps[run.object_of(record).lower()] = len(shared(run, rows))
         steps["task"] = 0
     steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])
