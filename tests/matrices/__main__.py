@@ -3,7 +3,8 @@
     python -m tests.matrices faults             every misfortune on every kind of call
     python -m tests.matrices kills --every 40   each fortieth instant of a run
     python -m tests.matrices writes             write attempts, and what became of each
-    python -m tests.matrices all --report DIR   all three, and as Markdown in DIR
+    python -m tests.matrices broken_lines       a line of each invariant broken: what notices it
+    python -m tests.matrices all --report DIR   all of them, and as Markdown in DIR
 
 All instants of ``kills`` take hours; all ``faults`` take about an hour of CPU time.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from tests.matrices.table import Findings
 
-PARTS = ("faults", "kills", "writes")
+PARTS = ("faults", "kills", "writes", "broken_lines")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -54,6 +55,10 @@ def _findings(name: str, every: int) -> Findings:
         from tests.matrices import kills
 
         return kills.findings(every, _tell)
+    if name == "broken_lines":
+        from tests.matrices import broken_lines
+
+        return broken_lines.findings(every, _tell)
     from tests.matrices import writes
 
     return writes.findings(_tell)

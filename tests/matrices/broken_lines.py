@@ -1,0 +1,153 @@
+"""The negative control: for each invariant a line that keeps it is broken, and a test must fail.
+
+    python -m tests.matrices broken_lines
+
+Each change is made in a copy of the checkout, in which the test that is named with it then runs. A
+change after which that test still passes breaks the promise that the test keeps the invariant.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.matrices.table import Findings, Table
+
+ROOT = Path(__file__).parents[2]
+TRUE_ORG = "tests/extract/test_source.py"
+MOVING = "tests/extract/test_moving_org.py"
+
+
+@dataclass(frozen=True)
+class BrokenLine:
+    """One change of the library, and what must notice it.
+
+    Attributes:
+        invariant: Its number and name.
+        path: Below ``salesforce_targeted``.
+        line: Stands there once.
+        instead: What takes its place.
+        test: A test or a file of tests that must fail then.
+    """
+
+    invariant: str
+    path: str
+    line: str
+    instead: str
+    test: str
+
+
+LINES = [
+    BrokenLine(
+        "1 complete", "extract/stages.py",
+        "        named = union(named, discover(run).ids)\n", "        discover(run)\n",
+        "tests/histories/test_relation_histories.py",
+    ),
+    BrokenLine(
+        "2 true", "destination/comparison.py",
+        "[id_ in known and known[id_] == hash_ for", "[id_ in known for",
+        "tests/histories/test_value_histories.py",
+    ),
+    BrokenLine(
+        "3 conserved", "retrieval/retrieve.py",
+        "            absent.extend(missed)\n", "",
+        "tests/histories/test_contact_histories.py",
+    ),
+    BrokenLine(
+        "4 closed", "extract/stages.py",
+        "run.relations.users | run.records.users | run.tasks.users",
+        "run.relations.users | run.records.users",
+        "tests/histories/test_relation_histories.py",
+    ),
+    BrokenLine(
+        "5 invisible transport", "arrow/values.py",
+        "        array = pc.if_else(empty, None, array)\n", "        pass\n",
+        "tests/retrieval/test_retrieve.py::test_every_way_fetches_the_same_rows",
+    ),
+    BrokenLine(
+        "6 read-only", "api/authorized_session.py",
+        "        if reason := refusal(request):\n", "        if reason := refusal(request) and None:\n",
+        "tests/api/security/test_writes_refused.py",
+    ),
+    BrokenLine(
+        "7 resumable", "sync/pending_packages.py",
+        "        if _was_killed_while_loading(pipeline):\n", "        if False:\n",
+        "tests/sync/test_kill.py",
+    ),
+    BrokenLine(
+        "8 idempotent", "destination/comparison.py",
+        "known[id_] == hash_ for", "known[id_] != hash_ for",
+        TRUE_ORG,
+    ),
+    BrokenLine(
+        "9 local columns survive", "extract/resources.py",
+        '{"disposition": "merge", "strategy": "upsert"}', '"merge"',
+        "tests/destination",
+    ),
+    BrokenLine(
+        "10 moving org: cursors", "extract/id_selection.py",
+        "text = min(newest, limit).astimezone(UTC)", "text = newest.astimezone(UTC)",
+        MOVING,
+    ),
+    BrokenLine(
+        "10 moving org: removed only if not shown by id", "extract/removed_relations.py",
+        "    if len(still_there):\n", "    if False:\n",
+        MOVING,
+    ),
+    BrokenLine(
+        "11 small allowances arrive", "extract/id_selection.py",
+        "    return ids if position is None else", "    return ids if True else",
+        MOVING,
+    ),
+    BrokenLine(
+        "12 once in a load", "relations/pages.py",
+        "        new = first_of_each(page_ids, came)\n",
+        "        new = first_of_each(page_ids, IdSet())\n",
+        MOVING,
+    ),
+    BrokenLine(
+        "13 a dataset remembers its org", "extract/known_org.py",
+        "    if hidden:\n", "    if False:\n",
+        MOVING,
+    ),
+]  # fmt: skip
+
+
+def findings(every: int, tell: Callable[[str], None]) -> Findings:
+    """Break each line and run its test; a row for each."""
+    table = Table("A line of each invariant broken", ("file", "what failed first"), "invariant")
+    broken = []
+    for number, one in enumerate(LINES[::every], start=1):
+        tell(f"{number} of {len(LINES[::every])}: {one.invariant}")
+        failed = _fails(one)
+        table.put(one.invariant, "file", one.path)
+        table.put(one.invariant, "what failed first", failed or "nothing")
+        if not failed:
+            broken.append(f"{one.invariant}: {one.test} passes without {one.line.strip()!r}")
+    totals = f"{len(LINES[::every])} lines broken, {len(broken)} of them unnoticed"
+    return Findings("broken_lines", [table], "the test that failed first", totals, broken)
+
+
+def _fails(one: BrokenLine) -> str:
+    """Return the first test that fails with the line broken; empty if none does."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "checkout"
+        shutil.copytree(
+            ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
+        )
+        source = copy / "salesforce_targeted" / one.path
+        source.write_text(source.read_text("utf-8").replace(one.line, one.instead, 1), "utf-8")
+        ran = subprocess.run(
+            [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "-p", "no:randomly",
+             "-p", "no:cacheprovider", "--tb=no", *one.test.split()],
+            cwd=copy, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(copy)},
+        )  # fmt: skip
+    failed = [line for line in ran.stdout.splitlines() if line.startswith("FAILED")]
+    return failed[0].removeprefix("FAILED ").split(" - ")[0] if failed else ""
