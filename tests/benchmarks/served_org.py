@@ -26,11 +26,13 @@ class Counted:
     Attributes:
         calls: Billed calls; sign-in is none.
         by_kind: The same by kind.
+        waits: The longest chain of them that do not overlap: how many waited for one another.
         cpu_seconds: Processor time that the org spent.
     """
 
     calls: int
     by_kind: dict[str, int]
+    waits: int
     cpu_seconds: float
 
 
@@ -108,6 +110,7 @@ def main(contacts: int, active: int) -> None:
                 answer = {
                     "calls": org.billed,
                     "by_kind": dict(org.calls),
+                    "waits": org.waits,
                     "cpu_seconds": time.process_time() - begun,
                 }
             elif order == "ids":
