@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -169,16 +170,20 @@ def sf(org: DemoOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sf:
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("by", ["option", "variable", "secrets.toml"])
 def test_a_sync_with_the_clis_session(
-    by: str, org: DemoOrg, server: DemoServer, sf: Sf, tmp_path: Path
-) -> None:
+    by: str, org: DemoOrg, server: DemoServer, script: Script, sf: Sf, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """Asked for in any of three places: all contacts arrive, and the token is nowhere."""
     sf.has(server.url, TOKEN)
     argv = ["--sf-org", "uat"] if by == "option" else []
-    environ = {"SALESFORCE_SF_ORG": "uat"} if by == "variable" else {}
+    if by == "variable":
+        environment(monkeypatch, SF_ORG="uat")
+    run: Script = script
     if by == "secrets.toml":
         toml(tmp_path, sf_org="uat")
-    facts = process("--sign-in", "--json", *argv, cwd=tmp_path, environ=environ).facts
-    ended = process("--debug", *argv, cwd=tmp_path, environ=environ)
+        run = partial(process, cwd=tmp_path)  # dlt reads its files once in a process
+    facts = run("--sign-in", "--json", *argv).facts
+    ended = run("--debug", *argv)
     left = [path for path in tmp_path.rglob("*") if path.is_file() and "bin" not in path.parts]
 
     assert 0 == ended.code

@@ -30,6 +30,7 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 @pytest.mark.postgres
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     "variable",
     [
@@ -48,6 +49,7 @@ def test_the_destination_may_stand_under_the_pipelines_name(
     assert not (tmp_path / DUCKDB_FILE).exists()
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("section", [OURS, "sources.salesforce_targeted"])
 def test_settings_may_stand_under_the_pipelines_name(
     org: DemoOrg, server: DemoServer, tmp_path: Path, section: str
