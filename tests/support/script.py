@@ -15,6 +15,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from pipelines.targeted_contacts import main
 from salesforce_targeted.demo_org.http.server import DemoServer
@@ -56,7 +58,7 @@ def in_process(capsys: pytest.CaptureFixture[str]) -> Script:
 
     def run(*argv: str) -> Ended:
         capsys.readouterr()
-        with _logging_as_it_was(), opened_once(Path(DUCKDB_FILE)):
+        with _logging_as_it_was(), _files_read_anew(), opened_once(Path(DUCKDB_FILE)):
             try:
                 code = main(argv)
             except SystemExit as stopped:  # argparse ends this way
@@ -134,6 +136,19 @@ def opened_once(file: Path) -> Iterator[None]:
     """Keep a DuckDB file open, if it is there: a run opens it six times, a quarter of its time."""
     with duckdb.connect(str(file)) if file.exists() else nullcontext():
         yield
+
+
+@contextmanager
+def _files_read_anew() -> Iterator[None]:
+    """Let dlt read the files of ``.dlt`` in this folder, as it does once in a process."""
+    container = Container()
+    before = container[PluggableRunContext]
+    if Path(".dlt").is_dir():
+        del container[PluggableRunContext]
+    try:
+        yield
+    finally:
+        container[PluggableRunContext] = before
 
 
 @contextmanager
