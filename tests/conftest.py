@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import dlt
 import pytest
+from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
@@ -25,7 +27,9 @@ from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome, sync
 from tests.support.depth import mark_repetitions
-from tests.support.script import Script, in_process, session_of
+from tests.support.script import Script, in_process, opened_once, session_of
+
+DUCKDB_FILE = "held.duckdb"
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not select
@@ -151,12 +155,33 @@ def script(
 
 
 class Synced:
-    """A pipeline on one dataset, and what it holds."""
+    """A pipeline on one dataset, and what it holds.
 
-    def __init__(self, pipeline: dlt.Pipeline, credentials: Any) -> None:
+    Args:
+        first_run: Copies what a first run over the tiny org leaves, and returns the pipeline there.
+    """
+
+    def __init__(
+        self,
+        pipeline: dlt.Pipeline,
+        credentials: Any,
+        first_run: Callable[[], dlt.Pipeline] | None = None,
+    ) -> None:
         self.pipeline = pipeline
         self.credentials = credentials
         self.ledger = Ledger()
+        self._first_run = first_run
+
+    def begin(self) -> None:
+        """Hold what a first run over the tiny org leaves: copied, for a run takes a second."""
+        if self._first_run is None:
+            self.ok()
+        else:
+            self.pipeline = self._first_run()
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Keep the DuckDB file open, where there is one."""
+        return opened_once(Path(self.pipeline.pipelines_dir).parent / DUCKDB_FILE)
 
     def run(
         self, scope: Scope | None = None, only: tuple[str, ...] = (), **settings: Any
@@ -168,7 +193,10 @@ class Synced:
         )
         if only:
             source = source.with_resources(*only)
-        return sync(self.pipeline, source, self.ledger, id_column=settings.get("id_column", "id"))
+        with self.opened():
+            return sync(
+                self.pipeline, source, self.ledger, id_column=settings.get("id_column", "id")
+            )
 
     def ok(self, scope: Scope | None = None, **settings: Any) -> dict[str, Any]:
         """Sync once, successfully; the report."""
@@ -196,13 +224,23 @@ class Synced:
             return client.execute_sql(statement)
 
 
+def _move(folder: Path, was: str, now: str) -> None:
+    """Say in dlt's state where the copy is: what belongs to another dataset would be dropped."""
+    file = folder / "pipelines" / "synced" / "state.json"
+    state = json.loads(file.read_text().replace(was, now))
+    state["_version_hash"] = generate_pipeline_state_version_hash(state)
+    state["_local"]["_last_extracted_hash"] = state["_version_hash"]
+    file.write_text(json.dumps(state))
+
+
 @pytest.fixture
 def synced(
     request: pytest.FixtureRequest, tmp_path: Path, credentials: SessionCredentials
 ) -> Synced:
     """Provide a pipeline into DuckDB, or into PostgreSQL where a test is parametrised with "postgres"."""
     kind = getattr(request, "param", "duckdb")
-    return make_synced(request, tmp_path, credentials, kind)
+    made = make_synced(request, tmp_path, credentials, kind)
+    return Synced(made.pipeline, credentials, lambda: _copied_first_run(request, tmp_path, kind))
 
 
 def make_synced(
@@ -219,9 +257,26 @@ def make_synced(
     return Synced(duckdb_pipeline(tmp_path, name), credentials)
 
 
+def _copied_first_run(request: pytest.FixtureRequest, folder: Path, kind: str) -> dlt.Pipeline:
+    if kind == "duckdb":
+        there: Path = request.getfixturevalue("first_run")
+        shutil.copytree(there, folder, dirs_exist_ok=True)
+        _move(folder, str(there), str(folder))
+        return duckdb_pipeline(folder)
+    first: FirstRun = request.getfixturevalue("first_run_on_postgres")
+    server, url = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres")
+    name = urlsplit(url).path[1:]
+    with _administered(server) as cursor:
+        cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {first.database}")
+    shutil.copytree(first.folder, folder, dirs_exist_ok=True)
+    _move(folder, first.database, name)
+    return pipeline_into(dlt.destinations.postgres(url), folder)
+
+
 def duckdb_pipeline(folder: Path, name: str = "synced") -> dlt.Pipeline:
     """Return a pipeline whose working folder and database are in a folder."""
-    return pipeline_into(dlt.destinations.duckdb(str(folder / "held.duckdb")), folder, name)
+    return pipeline_into(dlt.destinations.duckdb(str(folder / DUCKDB_FILE)), folder, name)
 
 
 def pipeline_into(destination: Any, folder: Path, name: str = "synced") -> dlt.Pipeline:
@@ -271,28 +326,11 @@ def _run_first(folder: Path, make_pipeline: Callable[[], dlt.Pipeline]) -> None:
 
 
 @pytest.fixture
-def story(request: pytest.FixtureRequest, org: DemoOrg, synced: Synced, tmp_path: Path) -> Any:
-    """Provide a story (see tests/support/story.py) that begins with a first run.
-
-    The run is copied: it takes a second in each of many tests.
-    """
+def story(org: DemoOrg, synced: Synced) -> Any:
+    """Provide a story (see tests/support/story.py) that begins with a first run."""
     from tests.support.story import Story
 
-    if synced.pipeline.destination.destination_name == "duckdb":
-        shutil.copytree(request.getfixturevalue("first_run"), tmp_path, dirs_exist_ok=True)
-        synced.pipeline = duckdb_pipeline(tmp_path)
-    else:
-        first: FirstRun = request.getfixturevalue("first_run_on_postgres")
-        server, url = (
-            request.getfixturevalue("postgres_server"),
-            request.getfixturevalue("postgres"),
-        )
-        name = urlsplit(url).path[1:]
-        with _administered(server) as cursor:
-            cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
-            cursor.execute(f"CREATE DATABASE {name} TEMPLATE {first.database}")
-        shutil.copytree(first.folder, tmp_path, dirs_exist_ok=True)
-        synced.pipeline = pipeline_into(dlt.destinations.postgres(url), tmp_path)
+    synced.begin()
     return Story(org, synced)
 
 

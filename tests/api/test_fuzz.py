@@ -48,7 +48,7 @@ READERS = {
 
 
 @pytest.mark.parametrize("name", READERS)
-@fuzzed(150)
+@fuzzed(40)
 @given(RESPONSES)
 @example(Response(200, {}, b""))
 @example(Response(200, {}, DEEP))
@@ -68,7 +68,7 @@ def test_a_reader_returns_or_raises_our_errors(name, response):
     assert kind is not SalesforceError or 1 == len(str(found).splitlines())
 
 
-@fuzzed(400)
+@fuzzed(100)
 @example(Response(400, {}, b'[{"errorCode":"A\\r\\nB","message":"no"}]'), "", "other")
 @given(
     RESPONSES,
@@ -85,7 +85,7 @@ def test_an_answer_becomes_an_error_of_ours(response, call, kind):
     assert str(error) == str(pickle.loads(pickle.dumps(error)))
 
 
-@fuzzed(300)
+@fuzzed(75)
 @given(st.integers(), JSON | st.integers(min_value=2**63))
 def test_a_part_of_composite_reads_as_if_alone(status, body):
     """Whatever JSON stands in a part is an answer to the readers."""
@@ -97,7 +97,7 @@ def test_a_part_of_composite_reads_as_if_alone(status, body):
     assert isinstance(error_responses.error_from(response, ""), SalesforceError)
 
 
-@fuzzed(300)
+@fuzzed(75)
 @given(st.text(max_size=900), st.lists(st.text(max_size=9), max_size=3))
 def test_any_text_can_be_scrubbed(text, secrets):
     """No secret of four characters or more is left, and the text is cut to a line."""
@@ -107,7 +107,7 @@ def test_any_text_can_be_scrubbed(text, secrets):
     assert found == " ".join(found.split())
 
 
-@fuzzed(400)
+@fuzzed(100)
 @given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=5), st.data())
 def test_rows_are_counted_or_the_page_is_refused(rows, data):
     """A whole page counts its rows; cut anywhere it counts no more than there are."""
@@ -169,7 +169,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("name", ASKED)
-@fuzzed(50)
+@fuzzed(40)
 @given(st.lists(RAW, min_size=1, max_size=4))
 @example([b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"])
 # Python refuses to read a number of more than 4,300 digits, with a ValueError.
@@ -207,7 +207,7 @@ def test_a_client_answers_or_raises_our_errors(name, server, answers):
 
 
 @pytest.mark.parametrize("way", ["token", "soap"])
-@fuzzed(60)
+@fuzzed(40)
 @given(RAW)
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n[{}]")
 def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
@@ -223,7 +223,7 @@ def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
     transport.close()
 
 
-@fuzzed(300)
+@fuzzed(75)
 @given(st.text(max_size=40), st.text(max_size=40), HEADERS, st.binary(max_size=80) | st.none())
 def test_the_judge_never_fails(method, path, headers, body):
     """Any request is let through or refused with a reason; the judge never raises."""

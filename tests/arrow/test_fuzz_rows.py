@@ -24,7 +24,7 @@ CELLS = st.sampled_from(
 ) | st.text(st.characters(exclude_categories=["Cs"]), max_size=6)  # fmt: skip
 
 
-@fuzzed(400)
+@fuzzed(100)
 @given(st.binary(max_size=200) | altered(CSV))
 @example(b'"Id","Text"\n"\xff","x"\n')
 @example(CSV[0] * 2)
@@ -39,7 +39,7 @@ def test_a_page_of_csv_is_a_table_or_an_arrow_error(page):
     batch.table.validate(full=True)
 
 
-@fuzzed(300)
+@fuzzed(75)
 @given(st.lists(st.lists(CELLS, min_size=9, max_size=9), max_size=4))
 def test_any_cell_is_loaded_or_rejected(rows):
     """Well-formed CSV with any cells: every row comes, every value is there, null or rejected."""
@@ -62,7 +62,7 @@ def test_any_cell_is_loaded_or_rejected(rows):
 VALUES = JSON | CELLS | st.integers(min_value=2**62) | st.text(max_size=3)
 
 
-@fuzzed(400)
+@fuzzed(100)
 @given(st.lists(st.dictionaries(st.sampled_from(ONE_OF_EACH.fields[1:]), VALUES), max_size=4))
 def test_any_record_is_loaded_or_rejected(values):
     """Records of any JSON: every record is a row; what can't be a value is rejected alone."""
@@ -76,7 +76,7 @@ def test_any_record_is_loaded_or_rejected(values):
     assert [] == [one for one in batch.rejected if not isinstance(one.payload, str)]
 
 
-@fuzzed(100)
+@fuzzed(40)
 @given(st.lists(records, max_size=3), st.data())
 def test_true_records_survive_a_stranger(rows, data):
     """A record of nonsense among true ones changes nothing of theirs."""

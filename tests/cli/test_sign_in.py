@@ -9,7 +9,7 @@ import pytest
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
-from tests.support.script import Script, ids, in_process, process
+from tests.support.script import Script, ids, in_process
 from tests.support.sf import Sf
 
 TOKEN = "00D5g0000008XYZ!AQ7.of.the.CLI"
@@ -22,7 +22,7 @@ def script(capsys: pytest.CaptureFixture[str]) -> Script:
 
 
 def toml(folder: Path, file: str = "secrets.toml", **settings: str) -> None:
-    """Write settings into a file of ``.dlt`` in a folder; a process that starts there reads it."""
+    """Write settings into a file of ``.dlt`` in a folder; the script reads it there."""
     (folder / ".dlt").mkdir(exist_ok=True)
     lines = [f'{name} = "{value}"' for name, value in settings.items()]
     text = "\n".join(["[sources.salesforce_targeted.credentials]", *lines])
@@ -62,13 +62,19 @@ def test_it_names_the_method_and_the_settings(
     assert 2 == org.billed  # one cheap call each time
 
 
-def test_what_dlt_overrules_is_named(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:
+def test_what_dlt_overrules_is_named(
+    org: DemoOrg,
+    server: DemoServer,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     """secrets.toml, config.toml and the environment: what is set in vain, as it is called there."""
     toml(tmp_path, client_id=org.client_id, client_secret=org.client_secret, username="somebody")
     toml(tmp_path, "config.toml", login_url=server.url)
     rivals = {"CLIENT_ID": "another", "ACCESS_TOKEN": "00Dx!a", "CLIENT_SECRET": org.client_secret}
-    environ = {f"SALESFORCE_{name}": value for name, value in rivals.items()}
-    ended = process("--sign-in", "--json", cwd=tmp_path, environ=environ)
+    environment(monkeypatch, **rivals)
+    ended = script("--sign-in", "--json")
     facts = ended.facts
 
     assert 0 == ended.code
@@ -77,26 +83,30 @@ def test_what_dlt_overrules_is_named(org: DemoOrg, server: DemoServer, tmp_path:
     assert ["SALESFORCE_CLIENT_ID", "username", "SALESFORCE_ACCESS_TOKEN"] == facts["unused"]
 
 
-def test_one_half_here_and_one_there(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:
+def test_one_half_here_and_one_there(
+    org: DemoOrg,
+    server: DemoServer,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
     """Settings of three places are one method together."""
     toml(tmp_path, client_id=org.client_id)
-    environ = {
-        "SALESFORCE_CLIENT_SECRET": f"{org.client_secret}\n",
-        "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__LOGIN_URL": server.url,
-    }
-    facts = process("--sign-in", "--json", cwd=tmp_path, environ=environ).facts
+    environment(monkeypatch, CLIENT_SECRET=f"{org.client_secret}\n")
+    monkeypatch.setenv("SOURCES__SALESFORCE_TARGETED__CREDENTIALS__LOGIN_URL", server.url)
+    facts = script("--sign-in", "--json").facts
 
     assert ["client_id", "client_secret", "login_url"] == facts["settings"]
     assert ("done", []) == (facts["status"], facts["unused"])
 
 
 def test_a_sign_in_that_fails_says_where_to_look(
-    org: DemoOrg, server: DemoServer, tmp_path: Path
+    org: DemoOrg, server: DemoServer, script: Script, tmp_path: Path
 ) -> None:
     """A wrong secret: exit 1, the likely culprit, the settings and the address."""
     toml(tmp_path, client_id=org.client_id, client_secret="an-old-secret", login_url=server.url)
-    ended = process("--sign-in", cwd=tmp_path)
-    run = process("--count", cwd=tmp_path)
+    ended = script("--sign-in")
+    run = script("--count")
 
     for said, code in ((ended.out, ended.code), (run.err, run.code)):
         assert 1 == code
@@ -169,16 +179,18 @@ def sf(org: DemoOrg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Sf:
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("by", ["option", "variable", "secrets.toml"])
 def test_a_sync_with_the_clis_session(
-    by: str, org: DemoOrg, server: DemoServer, sf: Sf, tmp_path: Path
-) -> None:
+    by: str, org: DemoOrg, server: DemoServer, script: Script, sf: Sf, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     """Asked for in any of three places: all contacts arrive, and the token is nowhere."""
     sf.has(server.url, TOKEN)
     argv = ["--sf-org", "uat"] if by == "option" else []
-    environ = {"SALESFORCE_SF_ORG": "uat"} if by == "variable" else {}
+    if by == "variable":
+        environment(monkeypatch, SF_ORG="uat")
     if by == "secrets.toml":
         toml(tmp_path, sf_org="uat")
-    facts = process("--sign-in", "--json", *argv, cwd=tmp_path, environ=environ).facts
-    ended = process("--debug", *argv, cwd=tmp_path, environ=environ)
+    facts = script("--sign-in", "--json", *argv).facts
+    ended = script("--debug", *argv)
     left = [path for path in tmp_path.rglob("*") if path.is_file() and "bin" not in path.parts]
 
     assert 0 == ended.code

@@ -18,7 +18,6 @@ from tests.support.script import (
     in_process,
     process,
     rows,
-    session_of,
 )
 
 STALE = "00D5g0000008XYZ!AQ7.999999.stale"
@@ -147,18 +146,18 @@ def test_a_database_that_does_not_answer_is_a_failure_said_plainly(
 
 @pytest.mark.postgres
 def test_a_row_that_the_database_refuses_is_not_shown(
-    org: DemoOrg, server: DemoServer, postgres: str, tmp_path: Path
+    org: DemoOrg, script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A constraint refuses a row: exit 1 names the constraint; nobody's data is in the output."""
-    environ = {**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": postgres}
-    process(cwd=tmp_path, environ=environ)
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
+    script()
     with psycopg2.connect(postgres) as connection, connection.cursor() as cursor:
         cursor.execute(
             "ALTER TABLE salesforce.sf_contacts ADD CONSTRAINT short CHECK (last_name <> 'Wallaby')"
         )
     connection.close()
     org.edit("Contact", org.active_ids()[0], LastName="Wallaby")
-    ended = [process(cwd=tmp_path, environ=environ) for _ in range(2)]
+    ended = [script() for _ in range(2)]
     said = "".join(one.out + one.err for one in ended)
 
     assert [1, 1] == [one.code for one in ended]

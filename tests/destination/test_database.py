@@ -13,10 +13,10 @@ import pytest
 
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.support.plain_pipeline import into, refused
-from tests.support.script import process, session_of
+from tests.support.script import Script
 
+CREDENTIALS = "DESTINATION__POSTGRES__CREDENTIALS"
 # Parts of the password that a wrong reading takes for something else.
 PARTS = ("s3same", "w0rd", "xyzzy")
 
@@ -59,15 +59,11 @@ def test_a_duckdb_file_called_as_the_dataset(
     ],
 )
 def test_a_password_that_is_not_percent_encoded(
-    org: DemoOrg, server: DemoServer, tmp_path: Path, password: str
+    org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     """Said so, exit 2, and no part of it is in what is printed, logged or reported."""
-    url = f"postgresql://loader:{password}@127.0.0.1:9/db"
-    ended = process(
-        "--debug",
-        cwd=tmp_path,
-        environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url},
-    )
+    monkeypatch.setenv(CREDENTIALS, f"postgresql://loader:{password}@127.0.0.1:9/db")
+    ended = script("--debug")
     files = [
         file.read_text()
         for file in tmp_path.rglob("*.*")
@@ -83,37 +79,36 @@ def test_a_password_that_is_not_percent_encoded(
 
 @pytest.mark.parametrize("password", ["s3same#w0rd", "s3same/w0rd", "s3same%40w0rd", "s3same%w0rd"])
 def test_a_password_that_the_server_refuses_is_not_repeated(
-    server: DemoServer, tmp_path: Path, password: str
+    script: Script, monkeypatch: pytest.MonkeyPatch, password: str
 ) -> None:
     """What can be read is tried; what is said of a server that is away holds no part of it."""
-    url = f"postgresql://loader:{password}@127.0.0.1:9/db"
-    ended = process(
-        cwd=tmp_path, environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url}
-    )
+    monkeypatch.setenv(CREDENTIALS, f"postgresql://loader:{password}@127.0.0.1:9/db")
+    ended = script()
 
     assert 1 == ended.code
     assert "Is the server up and reachable" in ended.out
     assert [] == [part for part in PARTS if part in ended.out + ended.err]
 
 
-def test_a_wrong_parameter_of_the_connection_string(server: DemoServer, tmp_path: Path) -> None:
+def test_a_wrong_parameter_of_the_connection_string(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """``?sslmode=bogus`` is that, and no server that is away."""
-    url = "postgresql://loader:s3same@127.0.0.1:9/db?sslmode=bogus"
-    ended = process(
-        cwd=tmp_path, environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url}
-    )
+    monkeypatch.setenv(CREDENTIALS, "postgresql://loader:s3same@127.0.0.1:9/db?sslmode=bogus")
+    ended = script()
 
     assert 1 == ended.code
     assert 'invalid sslmode value: "bogus". Correct the parameter behind the ?' in ended.out
 
 
-def test_a_pooler_that_refuses_startup_options(server: DemoServer, tmp_path: Path) -> None:
+def test_a_pooler_that_refuses_startup_options(
+    script: Script, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The pooler is named, with the setting that helps."""
     with _refusing("unsupported startup parameter: options") as port:
         url = f"postgresql://loader:s3same@127.0.0.1:{port}/db?sslmode=disable"
-        ended = process(
-            cwd=tmp_path, environ={**session_of(server), "DESTINATION__POSTGRES__CREDENTIALS": url}
-        )
+        monkeypatch.setenv(CREDENTIALS, url)
+        ended = script()
 
     assert 1 == ended.code
     assert "A connection pooler stands before the server" in ended.out

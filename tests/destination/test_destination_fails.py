@@ -43,7 +43,7 @@ def impatient(synced: Synced, seconds: float) -> Outcome:
 @ON_POSTGRES
 def test_a_full_disk(org: DemoOrg, synced: Synced, postgres: str) -> None:
     """No room for the contacts: what to do, and once there is room everything comes."""
-    synced.ok()
+    synced.begin()
     something_happens(org)
     tell(
         postgres,
@@ -104,7 +104,7 @@ def test_what_the_database_refuses_names_the_remedy(
 ) -> None:
     """The run fails with the remedy, twice if nobody acts; after the remedy the next one mends."""
     database = urlsplit(postgres).path[1:]
-    synced.ok()
+    synced.begin()
     something_happens(org)
     tell(postgres, *(statement.format(database) for statement in spoil))
     failed, again = synced.run(), synced.run()
@@ -131,7 +131,7 @@ def test_what_somebody_dropped_is_made_anew_and_filled(
     org: DemoOrg, synced: Synced, statement: str, warning: str
 ) -> None:
     """A dropped table or column is back after the next run, every cell true, and a warning says so."""
-    synced.ok()
+    synced.begin()
     something_happens(org)
     synced.sql(statement)
     facts = mended(org, synced)
@@ -190,7 +190,7 @@ def test_a_lock_that_goes_away_costs_only_time(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The run says who keeps it waiting, and goes on when the lock is given back."""
-    synced.ok()
+    synced.begin()
     something_happens(org)
     with closing(psycopg2.connect(postgres, application_name="a console")) as console:
         with console.cursor() as cursor:

@@ -12,7 +12,7 @@ from tests.conftest import Synced
                          indirect=True)  # fmt: skip
 def test_a_column_of_an_older_version_stays(synced: Synced) -> None:
     """Version 0.1 counted ``calls_predicted``: its values stay, runs from now on leave it null."""
-    synced.ok()
+    synced.begin()
     run = synced.rows("sf_sync_runs", key="run_id").popitem()[1]
     old = pa.table({"run_id": ["old"], "calls_predicted": pa.array([7], pa.int64())})
     synced.pipeline.run(old, table_name="sf_sync_runs", write_disposition="append")

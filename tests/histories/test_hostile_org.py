@@ -77,7 +77,7 @@ def assert_true(org: DemoOrg, synced: Synced) -> None:
 @pytest.mark.deep
 def test_the_comparison_sees_a_difference(org: DemoOrg, synced: Synced) -> None:
     """The control: one cell changed in the destination is one difference."""
-    synced.ok()
+    synced.begin()
     assert_true(org, synced)
     synced.sql(f"UPDATE sf_contacts SET last_name = 'another' WHERE id = '{org.hostile_id}'")
 

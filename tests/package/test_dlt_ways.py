@@ -141,7 +141,7 @@ def test_discarded_columns_come_whole_when_the_contract_is_lifted(
 @BOTH
 def test_the_dataset_is_read_as_dlt_reads_it(org: DemoOrg, synced: Synced) -> None:
     """Relations, SQL and row counts of ``pipeline.dataset()``, on both databases."""
-    synced.ok()
+    synced.begin()
     dataset = synced.pipeline.dataset()
     sql = "SELECT contact_id FROM sf_active_contacts WHERE is_active"
 

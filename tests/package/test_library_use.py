@@ -186,7 +186,7 @@ def test_a_table_that_the_user_made_keeps_what_is_the_users(
 @BOTH
 def test_columns_that_the_user_added_survive(org: DemoOrg, synced: Synced) -> None:
     """What the user wrote into a column of theirs is there after an update of the same row."""
-    synced.ok()
+    synced.begin()
     synced.sql("ALTER TABLE sf_contacts ADD COLUMN my_note VARCHAR")
     synced.sql("UPDATE sf_contacts SET my_note = 'call back: ' || id")
     edited = org.active_ids()[0]
@@ -206,7 +206,7 @@ def test_a_field_added_to_the_org_appears_typed_for_every_contact(
     org: DemoOrg, synced: Synced
 ) -> None:
     """A new custom field is a column of its type on the next run, though no stamp moved."""
-    synced.ok()
+    synced.begin()
     org.add_field("Contact", "Empty__c", "datetime")
     synced.ok()
     empty = {row.get("empty__c", "no such column") for row in synced.rows("sf_contacts").values()}
@@ -256,7 +256,7 @@ def test_an_allow_list_of_fields_is_kept_to(org: DemoOrg, synced: Synced) -> Non
 
 def test_the_schema_says_what_columns_mean_and_where_they_point(synced: Synced) -> None:
     """Labels of Salesforce are column descriptions; relations reference tasks and contacts."""
-    synced.ok()
+    synced.begin()
     tables = synced.pipeline.default_schema.tables
     relations = tables["sf_taskwhorelations"]
     references = {

@@ -85,7 +85,7 @@ def test_python_blocks_run(
 
 def test_sql_blocks_run(synced: Synced) -> None:
     """The documented join returns the contacts that sales works with."""
-    synced.ok()
+    synced.begin()
     (block,) = blocks(README, "sql")
 
     assert 12 == len(synced.sql(block))

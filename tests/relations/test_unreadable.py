@@ -120,7 +120,7 @@ def test_a_held_one_is_not_marked_removed_when_ids_are_compared(
 
 def test_a_field_that_cant_be_read_keeps_what_is_held(org: DemoOrg, synced: Synced) -> None:
     """Its row is as it was, and listed."""
-    synced.ok()
+    synced.begin()
     bad, row = next(iter(synced.rows("sf_taskwhorelations").items()))
     org.poisons.add("TaskWhoRelation", bad, "Type")
     synced.ok(Scope(full=True))

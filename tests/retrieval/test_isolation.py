@@ -41,7 +41,7 @@ def listed(synced: Synced) -> list[tuple[Any, ...]]:
 def test_a_record_that_cant_be_read_costs_itself_alone(org: DemoOrg, synced: Synced) -> None:
     """Its row is kept as it was, the life table and the list say why; cured, it is true again."""
     bad, *others = org.active_ids()
-    synced.ok()
+    synced.begin()
     org.edit("Contact", bad, LastName="Newer")
     org.edit("Contact", others[0], LastName="Fresh")
     org.poisons.add("Contact", bad)
@@ -131,7 +131,7 @@ def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
 @pytest.mark.deep
 def test_a_field_that_goes_away_in_mid_run_keeps_what_is_held(org: DemoOrg, synced: Synced) -> None:
     """Described, then gone: its values stay, in this run and when describe no longer shows it."""
-    synced.ok()
+    synced.begin()
     before = {id_: row["npi__c"] for id_, row in synced.rows("sf_contacts").items()}
     org.poisons.add("Contact", None, "NPI__c", status=400, code="INVALID_FIELD")
     edited = org.active_ids()[0]
@@ -177,7 +177,7 @@ def test_a_deleted_record_that_cant_be_read_is_not_called_hidden(
 ) -> None:
     """QueryAll fails for it: rejected, while another deleted one is explained."""
     bad, other, *_ = org.active_ids()
-    synced.ok()
+    synced.begin()
     org.relations_outlive_contacts = True
     org.delete_contact(bad)
     org.delete_contact(other)
@@ -197,7 +197,7 @@ def test_an_org_that_answers_nothing_is_an_error_and_nothing_is_rejected(
     org: DemoOrg, synced: Synced, poison: dict[str, Any]
 ) -> None:
     """No record is to blame: the run fails after few calls, and what is held stays."""
-    synced.ok()
+    synced.begin()
     before = synced.rows("sf_contacts")
     org.poisons.add("Contact", **poison)
     org.reset_calls()

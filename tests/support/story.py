@@ -95,11 +95,12 @@ class Story:
     def _compared(
         self, scope: Scope, only: tuple[str, ...], options: dict[str, Any]
     ) -> tuple[Comparison, dict[str, Any]]:
-        before = HeldTables.read(self.synced.pipeline)
-        outcome = self.synced.run(scope, only, **options)
+        with self.synced.opened():
+            before = HeldTables.read(self.synced.pipeline)
+            outcome = self.synced.run(scope, only, **options)
 
-        assert outcome.error is None, outcome.facts["error"]
-        return Comparison(self.synced.pipeline, self.org, before), outcome.facts
+            assert outcome.error is None, outcome.facts["error"]
+            return Comparison(self.synced.pipeline, self.org, before), outcome.facts
 
     @staticmethod
     def _expect(broken: list[str]) -> None:

@@ -16,7 +16,7 @@ from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.settings import Api, Settings
 from salesforce_targeted.sync.configuration import load_settings
 from tests.support.oracles.recovery import tell
-from tests.support.script import DUCKDB_FILE, Script, process, rows, session_of
+from tests.support.script import DUCKDB_FILE, Script, in_process, rows
 
 OURS = "targeted_contacts.sources.salesforce_targeted"
 
@@ -30,6 +30,7 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 @pytest.mark.postgres
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     "variable",
     [
@@ -38,20 +39,23 @@ def written(folder: Path, name: str, text: str | bytes) -> Path:
     ],
 )
 def test_the_destination_may_stand_under_the_pipelines_name(
-    org: DemoOrg, server: DemoServer, postgres: str, tmp_path: Path, variable: str
+    script: Script, postgres: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     """People land in the database that is configured, and in no file here."""
-    ended = process("--json", cwd=tmp_path, environ={**session_of(server), variable: postgres})
+    monkeypatch.setenv(variable, postgres)
+    ended = script("--json")
 
     assert 0 == ended.code, ended.out
     assert [(12,)] == tell(postgres, "SELECT count(*) FROM salesforce.sf_contacts")
     assert not (tmp_path / DUCKDB_FILE).exists()
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("section", [OURS, "sources.salesforce_targeted"])
 def test_settings_may_stand_under_the_pipelines_name(
-    org: DemoOrg, server: DemoServer, tmp_path: Path, section: str
-) -> None:
+    org: DemoOrg, server: DemoServer, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    section: str,
+) -> None:  # fmt: skip
     """Credentials, settings and statistics of the section are those of each run; the next one goes on."""
     written(
         tmp_path,
@@ -63,7 +67,8 @@ def test_settings_may_stand_under_the_pipelines_name(
         "config.toml",
         f'[{section}]\nid_column = "salesforce_id"\n[{section}.statistics]\nnamed = "last_name != \'\'"\n',
     )
-    ended = [process("--json", cwd=tmp_path) for _ in range(2)]
+    script = in_process(capsys)
+    ended = [script("--json") for _ in range(2)]
 
     assert [0, 0] == [one.code for one in ended], ended
     assert [12, 12] == [one.facts["statistics"]["named"] for one in ended]
@@ -95,11 +100,11 @@ def test_settings_may_stand_under_the_pipelines_name(
     ],
 )
 def test_a_file_that_dlt_cannot_read_is_named(
-    server: DemoServer, tmp_path: Path, name: str, text: bytes, said: str
+    script: Script, tmp_path: Path, name: str, text: bytes, said: str
 ) -> None:
     """The file, the line and the reason, exit 2; nothing of what stands in it."""
     file = written(tmp_path, name, text)
-    ended = process(cwd=tmp_path, environ=session_of(server))
+    ended = script()
 
     assert 2 == ended.code
     assert f".dlt/{file.name} can't be read: it " in ended.err
@@ -125,13 +130,13 @@ def test_a_file_that_dlt_cannot_read_is_named(
     ],
 )
 def test_credentials_in_another_place_are_said_to_be_there(
-    tmp_path: Path, file: str, text: str, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, text: str, said: str
 ) -> None:
     """Never "none are configured" where they are; and where they belong."""
     written(
         tmp_path, file, f'{text}instance_url = "https://a.example"\naccess_token = "sesame-99"\n'
     )
-    ended = process("--sign-in", cwd=tmp_path)
+    ended = in_process(capsys)("--sign-in")
 
     assert 2 == ended.code
     assert said in ended.err
@@ -237,14 +242,14 @@ def test_a_version_that_can_not_be_meant_is_refused(value: str | float, said: st
 
 @pytest.mark.parametrize("way", ["option", "variable", "file"])
 def test_the_version_is_that_of_every_request(
-    org: DemoOrg, server: DemoServer, tmp_path: Path, way: str
+    org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """Whatever sets it, a run reads through it and no other, and its report says so."""
     if way == "file":
         written(tmp_path, "config.toml", "[sources.salesforce_targeted]\napi_version = 66.0\n")
-    variable = {"SOURCES__SALESFORCE_TARGETED__API_VERSION": "66"} if way == "variable" else {}
-    option = ["--api-version", "v66"] if way == "option" else []
-    ended = process("--json", *option, cwd=tmp_path, environ=session_of(server) | variable)
+    if way == "variable":
+        monkeypatch.setenv("SOURCES__SALESFORCE_TARGETED__API_VERSION", "66")
+    ended = script("--json", *["--api-version", "v66"] * (way == "option"))
     versions = {target.split("/")[3] for _, target in org.arrived if "/services/data/" in target}
 
     assert (0, "66.0") == (ended.code, ended.facts["versions"]["api"])

@@ -111,7 +111,7 @@ def test_a_session_that_nobody_can_renew_stops_the_run(
 
 def test_what_changes_while_a_run_is_stopped_is_not_lost(org: DemoOrg, synced: Synced) -> None:
     """Relations and edits made between a failed run and the next one are held after it."""
-    synced.ok()
+    synced.begin()
     fresh = org.add_contact(LastName="Fresh")
     org.log_task([fresh, org.active_ids()[0]])
     org.faults.add(Fault("collections", "daily_403", times=99))
@@ -132,7 +132,7 @@ def test_a_failed_run_leaves_no_connection_behind(
     org: DemoOrg, synced: Synced, postgres: str
 ) -> None:
     """An open connection would hold locks on the user's tables for as long as the error lives."""
-    synced.ok()
+    synced.begin()
     org.faults.add(Fault("collections", "daily_403", times=99))
     stopped = synced.run()
     connection = psycopg2.connect(postgres)

@@ -31,7 +31,7 @@ def test_rows_left_unloaded_do_not_undo_another_machines(
 ) -> None:
     """What one machine extracted and did not load is older than what the other has loaded since."""
     who = org.active_ids()[0]
-    synced.ok()
+    synced.begin()
     org.edit("Contact", who, LastName="Older")
     synced.pipeline.extract(salesforce_targeted(credentials, ledger=Ledger()))
     org.edit("Contact", who, LastName="Newer")
@@ -48,7 +48,7 @@ def test_a_folder_that_was_begun_anew_is_for_its_owner_alone(
     synced: Synced, tmp_path: Path, credentials: SessionCredentials
 ) -> None:
     """Rows wait there until they are loaded."""
-    synced.ok()
+    synced.begin()
     folder = Path(synced.pipeline.working_dir)
     elsewhere = dlt.pipeline(
         "synced",

@@ -36,7 +36,7 @@ def causes(facts: dict[str, Any]) -> dict[str, int]:
 @BOTH
 def test_a_clean_dataset_has_no_drift(org: DemoOrg, synced: Synced) -> None:
     """Right after a run nothing differs, and looking costs at most eight calls."""
-    synced.ok()
+    synced.begin()
     org.reset_calls()
     facts = look(synced)
 
@@ -57,7 +57,7 @@ DAMAGES = {
 @pytest.mark.parametrize("cause", DAMAGES)
 def test_damage_in_the_destination_is_found(synced: Synced, org: DemoOrg, cause: str) -> None:
     """Each kind of damage is named by its cause, and only that one."""
-    synced.ok()
+    synced.begin()
     synced.sql(DAMAGES[cause].format(id=org.active_ids()[0]))
     facts = look(synced)
 
@@ -66,7 +66,7 @@ def test_damage_in_the_destination_is_found(synced: Synced, org: DemoOrg, cause:
 
 def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:
     """A row that the org edited since is stale; the columns that differ are named, no values."""
-    synced.ok()
+    synced.begin()
     contact = org.active_ids()[0]
     org.edit("Contact", contact, LastName="Moved on")
     facts = look(synced)
@@ -81,7 +81,7 @@ def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:
 @pytest.mark.parametrize("synced", ["postgres"], indirect=True)
 def test_an_altered_column_is_named(synced: Synced) -> None:
     """A column that somebody gave another type is drift that a repair can't mend."""
-    synced.ok()
+    synced.begin()
     synced.sql(
         "ALTER TABLE sf_contacts ALTER COLUMN department TYPE json USING to_json(department)"
     )
@@ -92,7 +92,7 @@ def test_an_altered_column_is_named(synced: Synced) -> None:
 @BOTH
 def test_repair_loads_what_drifted(synced: Synced, org: DemoOrg) -> None:
     """All damage at once is mended; rows that had not drifted are not written."""
-    synced.ok()
+    synced.begin()
     before = synced.rows("sf_contacts")
     altered, missing, *_ = org.active_ids()
     synced.sql(DAMAGES["altered"].format(id=altered))
