@@ -40,9 +40,9 @@ from salesforce_targeted.api.login import (
     origin,
 )
 from salesforce_targeted.api.models import Request, Response, refusal
+from salesforce_targeted.api.network import TransportError
 from salesforce_targeted.api.org_clock import OrgClock
 from salesforce_targeted.api.sent_ahead import SentAhead
-from salesforce_targeted.api.transport import Transport, TransportError
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -85,6 +85,9 @@ class AuthorizedSession:
         max_in_flight: int = 4,
         api_version: str | None = None,
     ) -> None:
+        # Here and not above: it brings requests, and who only imports the source sends nothing.
+        from salesforce_targeted.api.transport import Transport
+
         if api_version is not None:
             limits = replace(limits, api_version=version_of(api_version, limits))
         self.limits = limits

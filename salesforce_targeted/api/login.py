@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
 from salesforce_targeted.api.error_responses import Refusal, token_refusal
@@ -26,8 +26,11 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.network import TransportError, is_loopback
 from salesforce_targeted.api.readers import is_page, json_object
-from salesforce_targeted.api.transport import Transport, TransportError, is_loopback
+
+if TYPE_CHECKING:
+    from salesforce_targeted.api.transport import Transport
 
 _log = logging.getLogger(__name__)
 
@@ -158,7 +161,7 @@ class LoginEndpoint:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: "Transport",
         *,
         limits: Limits = DOCUMENTED,
         attempts: int = 3,

@@ -8,7 +8,6 @@ Rules:
 4. What urllib3 logs of our requests holds no query string.
 """
 
-import ipaddress
 import logging
 import re
 import socket
@@ -25,9 +24,8 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
-from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.api.messages import network
 from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.network import TransportError, is_loopback
 
 _READ_BYTES = 1 << 18
 
@@ -46,34 +44,6 @@ logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 # It warns of headers that it can't parse, and quotes the address with its query and what follows
 # the headers: rows.
 logging.getLogger("urllib3.connection").addFilter(lambda _record: False)
-
-
-class TransportError(Exception):
-    """No whole response came.
-
-    Attributes:
-        message: The row of the table of messages.
-        sent: False where the org can't have seen the request.
-    """
-
-    def __init__(self, condition: str, *, sent: bool, detail: str = "") -> None:
-        super().__init__(f"{condition} ({detail})" if detail else condition)
-        self.message = network(condition)
-        self.sent = sent
-
-    def error(self, call: str = "") -> SalesforceError:
-        """Make the error that the reader sees."""
-        return self.message.error(str(self), remedy=self.message.remedy, call=call)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether the host is this machine itself, by name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -1,7 +1,6 @@
 """Every way to sign in: what is sent where."""
 
 import base64
-import json
 import subprocess
 import sys
 
@@ -12,6 +11,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import oauth
 from salesforce_targeted.api.login import Session
+from tests.support.script import ROOT
 from tests.support.sign_in import credentials, environ, form
 
 
@@ -284,10 +284,22 @@ def test_the_start_stays_light():
     heavy = "{'simple_salesforce','zeep','jwt','cryptography','dlt','pyarrow'}"
     code = f"import sys, salesforce_targeted.api.bulk; print(sorted({heavy} & set(sys.modules)))"
     more = f"import sys, salesforce_targeted.api.credentials.resolution; print(sorted(({heavy} - {{'dlt'}}) & set(sys.modules)))"
-    found = [
-        subprocess.run([sys.executable, "-c", c], capture_output=True, text=True, check=True).stdout
-        for c in (code, more)
-    ]
+    found = [_printed(c) for c in (code, more)]
 
     assert ["[]\n", "[]\n"] == found
-    assert json.dumps(found)
+
+
+def test_an_import_of_the_source_loads_what_it_needs():
+    """A scheduler imports it to see what there is; requests, drivers and drawing come with a run."""
+    heavy = (
+        "{'requests','simple_salesforce','jwt','cryptography','psycopg2','duckdb','rich','jinja2'}"
+    )
+    code = f"import sys, dlt; before = set(sys.modules); import salesforce_targeted.source; print(sorted({heavy} & (set(sys.modules) - before)))"
+
+    assert "[]\n" == _printed(code)
+
+
+def _printed(code):
+    argv = [sys.executable, "-c", code]
+    ran = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    return ran.stdout
