@@ -36,6 +36,11 @@ def is_duckdb(pipeline: dlt.Pipeline) -> bool:
     return _destination_type(pipeline).endswith("duckdb")
 
 
+def is_files(pipeline: dlt.Pipeline) -> bool:
+    """Tell whether the pipeline loads into files, which SQL reads and does not update."""
+    return _destination_type(pipeline).endswith("filesystem")
+
+
 def postgres_dsn(pipeline: dlt.Pipeline) -> str:
     """Return the connection string of the pipeline's PostgreSQL; a secret."""
     credentials: Any = pipeline.destination_client().config.credentials

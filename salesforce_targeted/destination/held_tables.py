@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 import dlt
@@ -112,6 +113,8 @@ class HeldTables:
                 client.escape_column_name(column) if column.isidentifier() else column
                 for column in columns
             ]
+            hints = self.column_hints(table)
+            kinds = [hints.get(column, {}).get("data_type") for column in columns]
             statement = f"SELECT {', '.join(chosen)} FROM {self._table(client, table)}"  # noqa: S608
             if where:
                 statement += f" WHERE {where}"
@@ -122,7 +125,7 @@ class HeldTables:
             try:
                 with client.execute_query(statement) as cursor:
                     while some := cursor.fetchmany(_ROWS_AT_ONCE):
-                        yield some
+                        yield _as_stored(some, kinds)
             except DestinationUndefinedEntity:
                 return
 
@@ -239,6 +242,16 @@ class HeldTables:
         ]
         return pa.Table.from_arrays(arrays, schema=columns.schema)
 
+    def in_stored_order(self, table: str, rows: pa.Table) -> pa.Table:
+        """Return rows with their columns as the stored table has them, new ones last.
+
+        Databases find columns by name; pyiceberg's upsert refuses another order.
+        """
+        place = {name: number for number, name in enumerate(self.column_hints(table))}
+        return rows.select(
+            sorted(rows.column_names, key=lambda name: place.get(self.name(name), len(place)))
+        )
+
     def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
         known = [id_ for id_ in ids if _ID.match(id_)]
@@ -286,6 +299,40 @@ class HeldTables:
 
     def _table(self, client: SqlClientBase[Any], table: str) -> str:
         return client.make_qualified_table_name(self.stored_table(table))
+
+
+# What a driver returns for a dlt type that its database does not have, and how it is read: SQLite
+# keeps a truth value as a number, and dates as text.
+_READ_AS: dict[str, tuple[type, type, Callable[[Any], Any]]] = {
+    "bool": (bool, int, bool),
+    "date": (date, str, date.fromisoformat),
+    "time": (time, str, time.fromisoformat),
+    "timestamp": (datetime, str, lambda text: _in_utc(datetime.fromisoformat(text))),
+}
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _as_stored(rows: list[tuple[Any, ...]], kinds: Sequence[str | None]) -> list[tuple[Any, ...]]:
+    """Return rows with values of the columns' types, whatever the driver made of them."""
+    odd = {}
+    for at, kind in enumerate(kinds):
+        if kind in _READ_AS:
+            proper, stored, read = _READ_AS[kind]
+            value = next((row[at] for row in rows if row[at] is not None), None)
+            if isinstance(value, stored) and not isinstance(value, proper):
+                odd[at] = read
+    if not odd:
+        return rows
+    return [
+        tuple(
+            odd[at](value) if at in odd and value is not None else value
+            for at, value in enumerate(row)
+        )
+        for row in rows
+    ]
 
 
 def stored_array(values: Sequence[Any], data_type: str) -> pa.Array:

@@ -16,6 +16,7 @@ from dlt.sources import DltSource
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.destination import catalog, sync_runs
+from salesforce_targeted.destination.database import is_files
 from salesforce_targeted.destination.errors import (
     describe_disk_failure,
     describe_failure,
@@ -187,7 +188,7 @@ def _keep(pipeline: dlt.Pipeline, facts: RunFacts) -> None:
 
 
 def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
-    if pipeline.default_schema_name is None:
+    if pipeline.default_schema_name is None or is_files(pipeline):
         return
     try:
         with HeldTables.of(pipeline) as held:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import duckdb
 import pytest
 from dlt.common.destination.exceptions import DestinationLoadingViaStagingNotSupported
 from dlt.destinations.sql_jobs import SqlMergeFollowupJob
@@ -13,9 +14,14 @@ from sqlglot import exp, parse_one
 
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.source import salesforce_targeted
+from salesforce_targeted.sync.runner import sync
 from tests.conftest import BOTH, Synced, make_synced
 from tests.support.plain_pipeline import (
     DELETE_INSERT,
+    Change,
     as_it_is,
     changed,
     everywhere,
@@ -141,6 +147,87 @@ def test_a_database_without_upsert_is_refused_and_works_with_delete_insert(
     assert org.active_ids() == sorted(contacts)
     assert ("Edited", "Fresh") == (contacts[edited], contacts[fresh])
     assert sorted(org.rows("TaskWhoRelation")) == sorted(relations)
+
+
+def loadable(extension: str) -> bool:
+    """Tell whether DuckDB has an extension here; it gets them from a server of its own."""
+    try:
+        duckdb.connect().execute(f"LOAD {extension}")
+    except duckdb.Error:
+        return False
+    return True
+
+
+# What a destination needs of the resources to merge by key, and the packages that its tables take.
+MERGING: dict[str, tuple[Change, tuple[str, ...]]] = {
+    "duckdb": (as_it_is, ()),
+    "sqlite": (everywhere(write_disposition=DELETE_INSERT), ("sqlalchemy",)),
+    "delta": (everywhere(table_format="delta"), ("deltalake",)),
+    "iceberg": (everywhere(table_format="iceberg"), ("pyiceberg",)),
+}
+
+
+@pytest.mark.filterwarnings("ignore:implicitly coercing SELECT object")  # dlt's merge
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the packages of tables in files
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(kind, marks=() if kind == "sqlite" else pytest.mark.deep) for kind in MERGING],
+)
+def test_what_happens_in_an_org_reaches_each_destination(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials, kind: str
+) -> None:
+    """A first run, changed rows, a new field, a hidden field, a hidden contact, and then quiet."""
+    change, packages = MERGING[kind]
+    for package in packages:
+        pytest.importorskip(package)
+    if kind in ("delta", "iceberg") and not loadable(kind):
+        pytest.skip(f"DuckDB's extension {kind} can't be had here")
+    files = dlt.destinations.filesystem((tmp_path / "lake").as_uri())
+    made = {
+        "duckdb": dlt.destinations.duckdb(str(tmp_path / "held.duckdb")),
+        "sqlite": dlt.destinations.sqlalchemy(f"sqlite:///{(tmp_path / 'held.db').as_posix()}"),
+    }
+    held = into(made.get(kind, files), tmp_path, credentials)
+
+    def synced() -> Any:
+        ledger = Ledger()
+        source = salesforce_targeted(credentials, ledger=ledger)
+        change(source)
+        outcome = sync(held.pipeline, source, ledger)
+        assert outcome.error is None, outcome.facts["error"]
+        return outcome.facts["contacts"]
+
+    def values(table: str, *columns: str) -> dict[str, Any]:
+        with HeldTables.of(held.pipeline) as tables:
+            return {row[0]: row[1:] for row in tables.rows(table, columns)}
+
+    first = synced()
+    emails = values("sf_contacts", "id", "email", "birthdate", "is_physician__c")
+    edited, fresh = changed(org)
+    if kind != "iceberg":  # pyiceberg can't update rows that are older than a column
+        org.add_field("Contact", "Later__c", values={edited: "x"})
+    second = synced()
+    for field in ("Email", "Birthdate", "Is_Physician__c"):
+        org.hide_field("Contact", field)
+    org.edit("Contact", edited, Title="Other")
+    third = synced()
+    hidden = org.active_ids()[3]
+    org.hide("Contact", hidden)
+    synced()
+    quiet = synced()
+
+    assert (12, 1, 1) == (first["new"], second["new"], second["updated"])
+    assert (1, 12) == (third["updated"], third["unchanged"])
+    assert (0, 0) == (quiet["new"], quiet["updated"])
+    kept = values("sf_contacts", "id", "email", "birthdate", "is_physician__c")
+    assert emails == {id_: row for id_, row in kept.items() if id_ != fresh}
+    assert 13 == len(values("sf_contacts", "id"))
+    assert ("Other",) == values("sf_contacts", "id", "title")[edited]
+    if kind != "iceberg":
+        assert ("x",) == values("sf_contacts", "id", "later__c")[edited]
+    lives = values("sf_active_contacts", "contact_id", "is_active", "gone_reason")
+    assert (True, "hidden") == lives[hidden]
+    assert 31 == len(values("sf_taskwhorelations", "id"))
 
 
 def test_a_staging_bucket_is_refused_where_a_database_takes_none(
