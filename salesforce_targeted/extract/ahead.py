@@ -49,12 +49,12 @@ class Ahead:
     Attributes:
         along: Queries that travel with the first call.
         calls: Requests for held records, a list for each call of its own.
-        tables: The tables of those records.
+        held: Table to the ids of those records.
     """
 
     along: list[Request]
     calls: list[list[Request]]
-    tables: list[str]
+    held: dict[str, pa.Array]
 
 
 def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
@@ -64,7 +64,7 @@ def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
         tables: Those that the run loads.
     """
     ahead = held_ahead(run, tables)
-    run.asked_tables.update(ahead.tables)
+    run.asked.update({table: [ids] for table, ids in ahead.held.items()})
     run.client.send_ahead(ahead.calls)
     return ahead.along
 
@@ -74,11 +74,11 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
     along = _relation_query(run) if RELATIONS in tables else []
     room = run.client.limits.composite_queries - _OPENING_QUERIES
     if room < len(along):
-        return Ahead([], [], [])
-    relations_alone = Ahead(along, [], [])
+        return Ahead([], [], {})
+    relations_alone = Ahead(along, [], {})
     if not may_share(run):
         return relations_alone
-    requests, rows, asked = list[Request](), list[int](), []
+    requests, rows, asked = list[Request](), list[int](), dict[str, pa.Array]()
     for table in tables:
         fields = run.state.get(ASKED_FIELDS, {}).get(table)
         key = run.held.name(run.settings.id_column)
@@ -87,7 +87,7 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         held, left_out = held_now(run, table, key)
         if calls_of(run, len(held), len(left_out)) > run.settings.refresh_call_budget:
             continue
-        asked.append(table)
+        asked[table] = held
         name = run.object_of(table)
         requests += _collections(run, name, fields, held)
         rows += batch_sizes(run, len(held), len(fields))
@@ -109,16 +109,18 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
     Args:
         named: Table to ids.
     """
-    requests, rows = list[Request](), list[int]()
+    requests, rows, asked = list[Request](), list[int](), dict[str, pa.Array]()
     for table, ids in named.items():
         columns = run.columns(table)
         held, left_out = held_now(run, table, columns.key.stored)
-        if table in run.asked_tables or not len(held):
-            new = minus(minus(ids, held), left_out)
+        if table in run.asked or not len(held):
+            asked[table] = new = minus(minus(ids, held), left_out)
             requests += _collections(run, run.object_of(table), columns.fields, new)
             rows += batch_sizes(run, len(new), len(columns.fields))
     if is_shared(run, rows):
         run.client.send_ahead([[requests[n] for n in call] for call in shared(run, rows)])
+        for table, new in asked.items():
+            run.asked.setdefault(table, []).append(new)
 
 
 def batch_sizes(run: Run, ids: int, fields: int) -> list[int]:

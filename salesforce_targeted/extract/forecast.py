@@ -87,21 +87,21 @@ def forecast(run: Run) -> Forecast:
     }
     tables = {}
     for table, chosen in selections.items():
-        plain = new[table] if table in ahead.tables else new[table] + len(chosen.known)
+        plain = new[table] if table in ahead.held else new[table] + len(chosen.known)
         columns, name = run.columns(table), run.object_of(table)
         steps[name.lower()] = plan_of(run, name, columns, plain).calls if plain else 0
-        if table not in ahead.tables:
+        if table not in ahead.held:
             steps[name.lower()] += calls_of(run, 0, len(chosen.left_out))
         ids = new[table] + len(chosen.known) + len(chosen.left_out)
         tables[table] = ForecastOfTable(
             ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
         )
-    shown = [table for table in (record, TASKS) if table in tables]
+    shown = [table for table in (record, TASKS, USERS) if table in tables]
     rows = [n for one in shown for n in batch_sizes(run, new[one], tables[one].fields)]
-    asked_apart = first_run or {record, TASKS} <= set(ahead.tables)
-    if TASKS in shown and asked_apart and is_shared(run, rows):
+    asked_apart = first_run or set(shown) <= set(ahead.held)
+    if asked_apart and is_shared(run, rows):
+        steps |= {run.object_of(table).lower(): 0 for table in shown}
         steps[run.object_of(record).lower()] = len(shared(run, rows))
-        steps["task"] = 0
     steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])
     return Forecast(since, relations, len(active), steps, tables)
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from salesforce_targeted.api.errors import BulkJobError, QuotaExceededError
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
-from salesforce_targeted.arrow.id_set import IdSet, union
+from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import (
     compare,
     with_hidden_columns,
@@ -60,10 +60,10 @@ def refresh(
         note_gone(run, table, found.gone, whole=False)
         return
     tally.asked += len(selection)
-    # Apart, so that what is held is asked for as it was asked for ahead.
-    plain = [selection.known, selection.new]
-    if table not in run.asked_tables:
-        plain = [union(*plain)]
+    # Apart, so that what was asked for ahead is asked for in the same words.
+    ids = union(selection.known, selection.new)
+    ahead = [among(asked, ids) for asked in run.asked.get(table, ())]
+    plain = [*ahead, minus(ids, union(*ahead))]
     yield from _fetched(run, table, plain, selection.left_out, found)
     _note_whole(run, table, selection, found)
 
@@ -180,7 +180,7 @@ def _retrieved(
     fallback = None if plan.forced else plan_without_bulk
     retrieved = retrieve(
         run.client, plan, plain[0], columns, run.bulk_jobs, fallback,
-        apart=plain[1] if len(plain) > 1 else None, left_out=left_out,
+        apart=plain[1:], left_out=left_out,
     )  # fmt: skip
     for one in retrieved:
         found.answered.add(one.batch.table.column(columns.key.name))

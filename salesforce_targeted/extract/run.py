@@ -63,7 +63,7 @@ class Run:
         relations: What the relations' stage found.
         records, tasks, users: What the stages of the records, tasks and users found.
         active: The active records that the org shows, once discovered.
-        asked_tables: Tables whose held records were asked for with the first call.
+        asked: Table to the ids that were asked for ahead, held ones and new ones apart.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Run:
         self.users = RecordFindings()
         self.active: IdCounts | None = None
         self._org: VisibleOrg | None = None
-        self.asked_tables: set[str] = set()
+        self.asked: dict[str, list[pa.Array]] = {}
         self._columns: dict[str, Columns] = {}
 
     def close(self) -> None:

@@ -106,8 +106,7 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
     for selection in _until_calls_end(run, _selection(run)):
         yield ids_resource(run), selection
         run.records.selection = selection
-        if TASK in wanted and run.org.shows("Task"):
-            ask_for_new(run, {run.target.table: selection.new, TASKS: _named_tasks(run)})
+        ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
         rows = refresh(run, run.target.table, selection, run.records)
         yield from _of(run.target.resource, run, run.target.table, rows)
         run.ledger.contacts_gone = {id_: gone.reason for id_, gone in run.records.gone.items()}
@@ -146,6 +145,16 @@ def _tasks(run: Run) -> Iterator[pa.Table]:
         run.tasks.selection = select_ids(run, TASKS, named)
         yield from refresh(run, TASKS, run.tasks.selection, run.tasks)
         run.ledger.explain_tasks(run.tasks.archived, run.tasks.gone)
+
+
+def _named_by_relations(run: Run, wanted: Collection[str]) -> dict[str, pa.Array]:
+    """Return the tasks and users that relations name; more users are named by those tasks."""
+    named = {}
+    if TASK in wanted and run.org.shows("Task"):
+        named[TASKS] = _named_tasks(run)
+    if USER in wanted and run.org.shows("User"):
+        named[USERS] = id_array(run.relations.users)
+    return named
 
 
 def _named_tasks(run: Run) -> pa.Array:

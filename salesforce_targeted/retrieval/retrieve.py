@@ -41,7 +41,7 @@ def retrieve(
     jobs: BulkJobs | None = None,
     otherwise: Otherwise | None = None,
     *,
-    apart: pa.Array | None = None,
+    apart: Sequence[pa.Array] = (),
     left_out: pa.Array | None = None,
     lessons: Lessons | None = None,
 ) -> Iterator[Retrieved]:
@@ -51,7 +51,7 @@ def retrieve(
         ids: 18-character ids of one object, as an array of ``id_set``.
         jobs: Where Bulk jobs are remembered until they have been read.
         otherwise: Plans again for what a failed Bulk job left. None: its error is raised.
-        apart: More of them, for calls of their own.
+        apart: More of them, each for calls of its own.
         left_out: Ids that a plain read is known to leave out; ``queryAll`` is asked at once.
         lessons: What the run has learnt of reading this object; more is added.
 
@@ -59,7 +59,7 @@ def retrieve(
         Batches in the order of the ids (Bulk: in Salesforce's), then answers for those that a
         plain read did not return.
     """
-    plain = [ids] if apart is None else [ids, apart]
+    plain = [ids, *apart]
     if plan.api is Api.BULK:  # it may read the whole object, once
         plain = [union(*plain)]
     absent: list[str] = []
