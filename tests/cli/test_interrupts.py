@@ -42,6 +42,7 @@ def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("kind", ["composite", "collections"])
 def test_ctrl_c_ends_a_run_whose_org_does_not_respond(
     org: DemoOrg, server: DemoServer, tmp_path: Path, kind: str

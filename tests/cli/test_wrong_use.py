@@ -16,7 +16,6 @@ from tests.support.script import (
     Script,
     ids,
     in_process,
-    process,
     rows,
 )
 
@@ -26,10 +25,10 @@ STALE = "00D5g0000008XYZ!AQ7.999999.stale"
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("option", [(), ("--test",), ("--plan", "--json")])
 def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
-    tmp_path: Path, option: tuple[str, ...]
+    capsys: pytest.CaptureFixture[str], option: tuple[str, ...]
 ) -> None:
     """Neither credentials nor --demo: exit 2, with the names, the file and the way out."""
-    ended = process(*option, cwd=tmp_path)
+    ended = in_process(capsys)(*option)
 
     assert (2, "") == (ended.code, ended.out)
     for word in ("SALESFORCE_CLIENT_ID", ".dlt/secrets.toml", "--demo"):

@@ -179,7 +179,7 @@ def test_a_lock_that_stays_ends_the_run_and_names_its_holder(
         failed, f"held by process {pid}", "a console", "idle in transaction",
         f"pg_terminate_backend({pid})",
     )  # fmt: skip
-    assert 20 > seconds
+    assert 60 > seconds  # a machine that is busy takes its time
 
 
 @ON_POSTGRES
@@ -195,9 +195,16 @@ def test_a_lock_that_goes_away_costs_only_time(
     with closing(psycopg2.connect(postgres, application_name="a console")) as console:
         with console.cursor() as cursor:
             cursor.execute(f"LOCK TABLE {CONTACTS} IN ACCESS EXCLUSIVE MODE")
-        release = threading.Timer(4.0, console.rollback)
+
+        def give_back() -> None:
+            end = time.monotonic() + 60
+            while "waiting: a lock on" not in caplog.text and time.monotonic() < end:
+                time.sleep(0.05)
+            console.rollback()
+
+        release = threading.Thread(target=give_back, daemon=True)
         release.start()
-        outcome = impatient(synced, 6.0)
+        outcome = impatient(synced, 60.0)
         release.join()
 
     assert ("done", None) == (outcome.facts["status"], outcome.facts["error"])

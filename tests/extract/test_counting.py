@@ -15,9 +15,8 @@ from tests.support.story import COUNTED, Story
 @pytest.fixture
 def counted(org: DemoOrg, synced: Synced) -> Story:
     """Provide an org that a run has seen, whose relations are more than a page."""
-    story = Story(org, synced)
-    story.run(COUNTED)
-    return story
+    synced.begin()
+    return Story(org, synced)
 
 
 def test_a_quiet_run_finds_that_nothing_was_removed_for_free(counted: Story) -> None:

@@ -61,7 +61,7 @@ def run_in(story: Story, mode: str) -> None:
         story.run_part(only=tuple(mode.split(",")))
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("modes", [MODES, MODES[::-1], MODES[2:] + MODES[:2]], ids="-".join)
 def test_modes_in_any_order_break_nothing(
     org: DemoOrg, synced: Synced, modes: tuple[str, ...]

@@ -3,7 +3,7 @@
 A failing history is printed as its steps and, under them, as a list of sentences. As it stands a
 bounded number of histories is run, the same ones each time; a longer run, of new ones each time, is
 
-    INVARIANTS_EXAMPLES=500 INVARIANTS_STEPS=25 pytest tests/test_invariants.py
+    INVARIANTS_EXAMPLES=500 INVARIANTS_STEPS=25 pytest tests/histories/test_invariants.py -m deep
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def test_a_session_that_ends_in_mid_run_is_renewed(
     app.client_id, app.client_secret = org.client_id, org.client_secret
     app.login_url = server.url
     synced.credentials = app
-    fault = org.faults.add(Fault("query", "expire_session"))
+    fault = org.faults.add(Fault("composite", "expire_session", nth=2))
     synced.ok()
 
     assert 1 == fault.done
@@ -114,7 +114,7 @@ def test_what_changes_while_a_run_is_stopped_is_not_lost(org: DemoOrg, synced: S
     synced.begin()
     fresh = org.add_contact(LastName="Fresh")
     org.log_task([fresh, org.active_ids()[0]])
-    org.faults.add(Fault("collections", "daily_403", times=99))
+    org.faults.add(Fault("composite", "daily_403", nth=2, times=99))
     stopped = synced.run()
     org.faults.clear()
     org.edit("Contact", fresh, LastName="Fresher")
@@ -133,7 +133,7 @@ def test_a_failed_run_leaves_no_connection_behind(
 ) -> None:
     """An open connection would hold locks on the user's tables for as long as the error lives."""
     synced.begin()
-    org.faults.add(Fault("collections", "daily_403", times=99))
+    org.faults.add(Fault("composite", "daily_403", nth=2, times=99))
     stopped = synced.run()
     connection = psycopg2.connect(postgres)
     with connection.cursor() as cursor:
