@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
     from salesforce_targeted.cli.screen import Screen
 
     screen = Screen(prog, json=args.json, logs=args.verbose or args.debug)
-    logs.log_to(screen, debug=args.debug)
+    logs.log_to(screen, debug=args.debug, quiet=bool(args.every and not args.verbose))
     memory.limit_memory()
     try:
         with interrupts.ended_soon(), ExitStack() as stack:

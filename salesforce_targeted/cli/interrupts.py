@@ -1,4 +1,4 @@
-"""Ctrl-C ends the process: within seconds whatever is on the way, at once the second time.
+"""End the process on Ctrl-C: within seconds whatever is on the way, at once the second time.
 
 A thread that waits for a response can't be interrupted, and Python waits for its threads when it
 ends. A run may be killed at any instant, so it is: the next run goes on from what was loaded.
@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -17,6 +18,9 @@ from types import FrameType
 from salesforce_targeted.cli import exit_codes
 
 SECONDS_TO_END = 3.0
+SECONDS_OF_A_PASS = 10.0
+_NAP_SECONDS = 0.2
+_ENDING = b"\nending after this pass, or in ten seconds (again: at once)\n"
 _MESSAGE = b"\ninterrupted; the next run goes on from here (Ctrl-C again ends at once)\n"
 
 
@@ -33,12 +37,8 @@ def ended_soon(seconds: float = SECONDS_TO_END) -> Iterator[None]:
         if interrupted.is_set():
             os._exit(exit_codes.FAILED)
         interrupted.set()
-        with suppress(OSError, ValueError):  # a stderr that is closed, or no file
-            # Not print: the signal may have come in the middle of one.
-            os.write(sys.stderr.fileno(), _MESSAGE)
-        end = threading.Timer(seconds, os._exit, [exit_codes.FAILED])
-        end.daemon = True
-        end.start()
+        _write(_MESSAGE)
+        _end_after(seconds, exit_codes.FAILED)
         raise KeyboardInterrupt
 
     before = signal.getsignal(signal.SIGINT)
@@ -51,3 +51,65 @@ def ended_soon(seconds: float = SECONDS_TO_END) -> Iterator[None]:
     finally:
         if not interrupted.is_set():
             signal.signal(signal.SIGINT, before)
+
+
+class Ending:
+    """Tell whether the process shall end.
+
+    Not an Event: a signal may come while the main thread holds its lock.
+
+    Attributes:
+        asked: Whether it shall.
+    """
+
+    asked = False
+
+    def wait(self, seconds: float) -> bool:
+        """Sleep so long, or until it shall end; return whether it shall."""
+        end = time.monotonic() + seconds
+        while not self.asked and (left := end - time.monotonic()) > 0:
+            time.sleep(min(left, _NAP_SECONDS))
+        return self.asked
+
+
+@contextmanager
+def asked_to_end(seconds: float = SECONDS_OF_A_PASS) -> Iterator[Ending]:
+    """Let Ctrl-C and SIGTERM ask the block to end, and give it so long to do so.
+
+    The process ends with 0 after it, or at once on a second signal: a run that is cut off there is
+    completed by the next one. Outside the main thread nothing is asked.
+    """
+    ending = Ending()
+    timers: list[threading.Timer] = []
+
+    def end(_signal: int, _frame: FrameType | None) -> None:
+        if ending.asked:
+            os._exit(exit_codes.DONE)
+        ending.asked = True
+        _write(_ENDING)
+        timers.append(_end_after(seconds, exit_codes.DONE))
+
+    if threading.current_thread() is not threading.main_thread():
+        yield ending
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield ending
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for timer in timers:
+            timer.cancel()
+
+
+def _write(message: bytes) -> None:
+    with suppress(OSError, ValueError):  # a stderr that is closed, or no file
+        # Not print: the signal may have come in the middle of one.
+        os.write(sys.stderr.fileno(), message)
+
+
+def _end_after(seconds: float, code: int) -> threading.Timer:
+    timer = threading.Timer(seconds, os._exit, [code])
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -11,14 +11,20 @@ from salesforce_targeted.sync.log_redaction import DiscreetFormatter, LogFile, q
 LOG_FILE = "targeted_contact_sync.log"
 
 
-def log_to(screen: Screen, *, debug: bool) -> None:
-    """Send our log lines to stderr and to ``LOG_FILE`` in the current folder."""
+def log_to(screen: Screen, *, debug: bool, quiet: bool = False) -> None:
+    """Send our log lines to stderr and to ``LOG_FILE`` in the current folder.
+
+    Args:
+        quiet: Only warnings go to stderr; the file gets all.
+    """
     console: logging.Handler = logging.StreamHandler(sys.stderr)
     line = DiscreetFormatter("%(asctime)s %(levelname)s %(message)s")
     console.setFormatter(line)
     if screen.live:
         console = ConsoleHandler(screen.err)
         console.setFormatter(DiscreetFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    if quiet and not debug:
+        console.setLevel(logging.WARNING)
     file = LogFile(LOG_FILE)
     file.setFormatter(line)
     ours = logging.getLogger("salesforce_targeted")

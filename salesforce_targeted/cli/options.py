@@ -6,6 +6,7 @@ Rule: dlt and whatever else is slow is imported inside functions only; ``--help`
 from __future__ import annotations
 
 import argparse
+import re
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -13,6 +14,8 @@ from typing import NoReturn
 RESOURCES = ("task_who_relation", "contact", "task", "user")
 # A century: more is a slip of the finger, and far more overflows a date.
 MOST_DAYS = 36_525
+# A pass takes seconds, and a call a second would spend most orgs' day.
+LEAST_INTERVAL_SECONDS, MOST_INTERVAL_SECONDS = 10, 86_400
 _COLUMN_OF_HELP = 24
 
 USAGE = "%(prog)s [--test|--count|--plan|--verify|...] [options]"
@@ -47,6 +50,7 @@ where the data goes:
   Without either: targeted_contacts.duckdb in this folder.
 
 more examples:
+  %(prog)s --every 60s            contacts fresh within a minute
   %(prog)s --sf-org uat --test    the org that sf calls uat
   %(prog)s --since 2026-01-31     what was modified since
   %(prog)s --limit 100            a trial
@@ -146,6 +150,10 @@ def _what(made: argparse.ArgumentParser) -> None:
     what.add_argument("--limit", type=_positive, metavar="N", help="at most N relations (a trial)")
     what.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(RESOURCES)}")
     what.add_argument(
+        "--every", type=_interval, metavar="TIME",
+        help="stay up and repeat, a line a pass: 60s, 5m, 1h (Ctrl-C ends it)",
+    )  # fmt: skip
+    what.add_argument(
         "--allow-shrink", action="store_true",
         help="sync although the org shows far fewer active contacts than before",
     )  # fmt: skip
@@ -204,6 +212,16 @@ def _output(made: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     out.add_argument("-v", "--verbose", action="store_true", help="dlt's own log lines too")
     out.add_argument("--debug", action="store_true", help="all log lines; never a secret")
+
+
+def _interval(text: str) -> float:
+    read = re.fullmatch(r"(\d{1,6})\s*([smh]?)", text.strip().lower(), re.ASCII)
+    if read is None:
+        raise argparse.ArgumentTypeError("must be a time such as 60s, 5m or 1h")
+    seconds = int(read[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[read[2]]
+    if not LEAST_INTERVAL_SECONDS <= seconds <= MOST_INTERVAL_SECONDS:
+        raise argparse.ArgumentTypeError(f"must be {LEAST_INTERVAL_SECONDS}s or more, 24h at most")
+    return seconds
 
 
 def _days(text: str) -> int:

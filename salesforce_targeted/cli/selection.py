@@ -20,6 +20,10 @@ _OF_A_SYNC = (
     "full", "incremental", "since", "retry_rejected", "mode", "limit", "only", "report_html",
     "log_records",
 )  # fmt: skip
+_OF_ONE_RUN = (
+    "full", "incremental", "since", "retry_rejected", "mode", "limit", "allow_shrink",
+    "report_html", "log_records",
+)  # fmt: skip
 
 
 def scope(args: argparse.Namespace) -> Scope:
@@ -30,6 +34,7 @@ def scope(args: argparse.Namespace) -> Scope:
             can't be kept where they shall be.
     """
     _check_combinations(args)
+    _check_repetition(args)
     since = moment(args.start_date if args.mode == "custom" else args.since)
     days = args.incremental or ((args.days or _RECENT_DAYS) if args.mode == "recent" else None)
     if days:
@@ -74,6 +79,15 @@ def _check_combinations(args: argparse.Namespace) -> None:
             raise ConfigurationError(
                 f"--{looks[0].replace('_', '-')} loads nothing: --{option.replace('_', '-')} has no"
                 " part in it",
+                remedy="Leave one of them out.",
+            )
+
+
+def _check_repetition(args: argparse.Namespace) -> None:
+    for option in (*_LOOKS, *_OF_ONE_RUN) if args.every else ():
+        if getattr(args, option) not in (None, False):
+            raise ConfigurationError(
+                f"--every repeats the default run: --{option.replace('_', '-')} has no part in it",
                 remedy="Leave one of them out.",
             )
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import dlt
 
-from salesforce_targeted.cli import exit_codes, selection
+from salesforce_targeted.cli import every, exit_codes, interrupts, selection
 from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
@@ -32,17 +32,17 @@ def run(
     only: list[str],
 ) -> int:
     """Sync; return the exit code."""
-    ledger, given = Ledger(mode=scope.mode), selection.given(args)
-    source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
-    if only:
-        source = source.with_resources(*only, *_ALWAYS)
-    outcome = sync(
-        pipeline,
-        source,
-        ledger,
-        id_column=configuration.settings(**given).id_column,
-        statistics=configuration.statistics(),
-    )
+    given = selection.given(args)
+    if args.every:
+        with interrupts.asked_to_end() as ending:
+            return every.repeat(
+                lambda: run_once(credentials, pipeline, scope, only, given),
+                lambda facts: screen.report(facts, every.line),
+                args.every,
+                ending,
+                reserve=configuration.settings(**given).daily_call_reserve,
+            )
+    outcome = run_once(credentials, pipeline, scope, only, given)
     files = _write_report(args, pipeline, screen, outcome)
     screen.report(outcome.facts, lambda facts: text.summary(facts, files))
     if outcome.error is None:
@@ -50,6 +50,32 @@ def run(
     if outcome.facts["status"] == "partial":
         return exit_codes.PARTIAL
     return exit_codes.of_error(outcome.error)
+
+
+def run_once(
+    credentials: Any,
+    pipeline: dlt.Pipeline,
+    scope: Scope,
+    only: list[str],
+    given: dict[str, Any],
+) -> Outcome:
+    """Sync once, whatever comes of it.
+
+    Args:
+        only: The resources that are loaded; all if there are none.
+        given: Source parameters that the command line sets.
+    """
+    ledger = Ledger(mode=scope.mode)
+    source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
+    if only:
+        source = source.with_resources(*only, *_ALWAYS)
+    return sync(
+        pipeline,
+        source,
+        ledger,
+        id_column=configuration.settings(**given).id_column,
+        statistics=configuration.statistics(),
+    )
 
 
 def _write_report(
