@@ -242,16 +242,6 @@ class HeldTables:
         ]
         return pa.Table.from_arrays(arrays, schema=columns.schema)
 
-    def in_stored_order(self, table: str, rows: pa.Table) -> pa.Table:
-        """Return rows with their columns as the stored table has them, new ones last.
-
-        Databases find columns by name; pyiceberg's upsert refuses another order.
-        """
-        place = {name: number for number, name in enumerate(self.column_hints(table))}
-        return rows.select(
-            sorted(rows.column_names, key=lambda name: place.get(self.name(name), len(place)))
-        )
-
     def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
         known = [id_ for id_ in ids if _ID.match(id_)]

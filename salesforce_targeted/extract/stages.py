@@ -204,7 +204,6 @@ def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterat
     """Yield a stage's tables, each id once, with Salesforce's labels as hints of the first one."""
     first = True
     for batch in once_in_a_load(_until_calls_end(run, rows), lambda: run.columns(table).key.name):
-        ordered = run.held.in_stored_order(table, batch)
         run.log_records(table, batch)
         hints: Any = {
             column.name: {"description": column.description, FIELD_HINT: column.field}
@@ -212,7 +211,7 @@ def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterat
         }
         yield (
             resource,
-            dlt.mark.with_hints(ordered, dlt.mark.make_hints(columns=hints)) if first else ordered,
+            dlt.mark.with_hints(batch, dlt.mark.make_hints(columns=hints)) if first else batch,
         )
         first = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -39,6 +40,19 @@ def test_public_names_exist() -> None:
         assert getattr(salesforce_targeted, name) is not None
 
     assert not hasattr(salesforce_targeted, "nonsense")
+
+
+def test_help_shows_every_public_name() -> None:
+    """``python -m pydoc salesforce_targeted`` has the first words of each, imported before or not."""
+    seen = "import pydoc, salesforce_targeted as s; print(pydoc.render_doc(s, renderer=pydoc.plaintext))"
+    shown = subprocess.run([sys.executable, "-c", seen], capture_output=True, text=True, check=True)
+    public = [getattr(salesforce_targeted, name) for name in salesforce_targeted.__all__]
+
+    assert [] == [
+        text
+        for text in (inspect.getdoc(thing) or "" for thing in public if not isinstance(thing, str))
+        if not text or text.splitlines()[0] not in shown.stdout
+    ]
 
 
 def test_the_top_level_is_tidy() -> None:
