@@ -94,18 +94,33 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
 
 
 def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[Response], T]) -> T:
-    """Ask one thing for one call, its address in the body; read and refused as if asked alone."""
+    """Ask one thing for one call, its address in the body; read and refused as if asked alone.
+
+    Raises:
+        TooLargeError: the org refuses ``composite`` itself, so that less must be asked for.
+    """
     if (value := session.ahead.read(request, read)) is not None:
         return value[0]
 
-    def read_part(response: Response) -> T:
+    def read_part(response: Response) -> tuple[T | None, SalesforceError | None]:
         ((status, body),) = readers.composite_results(response, 1)
         inner = readers.part(status, body)
         if status != HTTPStatus.OK:
-            raise error_responses.error_from(inner, request.call, request.kind)
-        return read(inner)
+            return None, error_responses.error_from(inner, request.call, request.kind)
+        return read(inner), None
 
-    return session.send(endpoints.composite(session.version, [request]), read_part)
+    try:
+        found, error = session.send(endpoints.composite(session.version, [request]), read_part)
+    except (PermissionDeniedError, NotFoundError) as refused:
+        raise TooLargeError(
+            f"the query is too long for an address, and the org refuses composite: {refused.what}",
+            call=request.call,
+            error_code=refused.error_code,
+            status=refused.status,
+        ) from refused
+    if error is not None:
+        raise error
+    return found  # type: ignore[return-value]  # there is one where there is no error
 
 
 def iter_pages(

@@ -60,6 +60,8 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*){0,5}\Z", r
 _LONGEST_NAME = 255
 _AGGREGATES = {"COUNT", "COUNT_DISTINCT", "MIN", "MAX", "SUM", "AVG"}
 _SEPARATOR_BYTES = len(quote_plus(","))
+# An address with room for less than a quarter of the ids that it could hold is not used.
+_NARROW_ADDRESS = 4
 
 
 def literal(  # noqa: PLR0911  # one return per type
@@ -261,7 +263,11 @@ def ids_that_fit(
     limits: Limits = DOCUMENTED,
     field: str = "Id",
 ) -> int:
-    """Count the ids that ``select(fields, object_name, id_in(ids))`` can name in one GET.
+    """Count the ids that ``select(fields, object_name, id_in(ids))`` can name in one call.
+
+    Where the fields leave an address little room for ids, the statement travels in the body of a
+    ``composite`` call, where only SOQL's own limit holds: calls are in proportion to records, not
+    to fields.
 
     Source: "Status Codes and Error Responses" (414), "SOQL and SOSL Limits".
     """
@@ -272,4 +278,6 @@ def ids_that_fit(
     room = limits.uri_bytes - limits.header_bytes - 100
     in_uri = (room - len(quote_plus(frame))) // per_id + 1
     in_soql = (limits.soql_chars - len(frame)) // (len(one) + 3) + 1
+    if in_uri < limits.ids_per_query // _NARROW_ADDRESS:
+        return max(1, min(in_soql, limits.rows_per_query_page))
     return max(1, min(in_uri, in_soql, limits.ids_per_query))

@@ -8,7 +8,7 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import BulkJobError, QuotaExceededError
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
@@ -173,7 +173,7 @@ def _retrieved(
     plan = plan_of(run, object_name, columns, sum(map(len, plain)))
     run.ledger.plans[object_name] = plan
 
-    def plan_without_bulk(left: int, error: BulkJobError) -> Plan:
+    def plan_without_bulk(left: int, error: SalesforceError) -> Plan:
         run.ledger.warn(f"{error} The {left:,} records that it left were read by another API")
         return plan_of(run, object_name, columns, left, without=Api.BULK)
 
@@ -181,6 +181,7 @@ def _retrieved(
     retrieved = retrieve(
         run.client, plan, plain[0], columns, run.bulk_jobs, fallback,
         apart=plain[1:], left_out=left_out,
+        lessons=run.lessons(object_name),
     )  # fmt: skip
     for one in retrieved:
         found.answered.add(one.batch.table.column(columns.key.name))

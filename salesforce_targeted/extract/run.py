@@ -37,6 +37,7 @@ from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
+from salesforce_targeted.retrieval.isolation import Lessons
 from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
@@ -93,6 +94,7 @@ class Run:
         self._org: VisibleOrg | None = None
         self.asked: dict[str, list[pa.Array]] = {}
         self._columns: dict[str, Columns] = {}
+        self._lessons: dict[str, Lessons] = {}
 
     def close(self) -> None:
         """Close the connection to the destination."""
@@ -209,6 +211,10 @@ class Run:
             return self.org.relation_count
         floor = self.settings.since if self.org.filters_by_stamp else None
         return queries.count(self.client, self.org.junction, floor)
+
+    def lessons(self, object_name: str) -> Lessons:
+        """Return what the run has learnt of reading an object; more is added as it reads."""
+        return self._lessons.setdefault(object_name, Lessons(warn=self.ledger.warn))
 
     @cached_property
     def bulk_jobs(self) -> BulkJobs:

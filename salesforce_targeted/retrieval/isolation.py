@@ -12,12 +12,14 @@ Rules.
    record. Five parts travel in one billed call, and what responds is kept.
 4. Where none of the first five responds, the fields that several of the records can't be read with
    are left out for all, and rejected once.
-5. Where nothing responds the error is the org's and not a record's: it is raised.
+5. Where all fields that can be read are refused together, so many of them are read at a time as
+   the org takes, and joined by the id. A record that changes meanwhile is read again.
+6. Where nothing responds the error is the org's and not a record's: it is raised.
 
 So one record among 2,000 costs seven calls, and one field of one record ten.
 
 Sources: REST API Developer Guide, "Composite" (five Collections or queries to a call), "Status
-Codes and Error Responses".
+Codes and Error Responses"; estuary PR 2519 (QUERY_TOO_COMPLICATED above some number of fields).
 """
 
 from __future__ import annotations
@@ -26,12 +28,14 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import ceil
 from typing import Any, NamedTuple
 
-from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
+from salesforce_targeted.arrow.id_set import in_batches
 
 Record = dict[str, Any]
 # A 500 is asked for once more, not four times: one that stays is of a record's making, and the
@@ -41,6 +45,9 @@ ATTEMPTS = 2
 _PARTS = 5
 # So many calls without any response that can be read say that no record is to blame.
 _HOPELESS_CALLS = 3
+# A record that changes between two portions of its fields is read so often, ever fewer at a time.
+_READINGS = 4
+_STAMP = "SystemModstamp"
 
 
 class Part(NamedTuple):
@@ -66,15 +73,23 @@ class Lessons:
 
     Attributes:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
+        portion: How many fields the org takes at a time; None for all.
         learning: Held by the one that isolates; what it learns the next need not search for.
+        warn: Told once, in a sentence, which way is taken and why.
     """
 
     unreadable: Mapping[str, SalesforceError] = field(default_factory=dict)
+    portion: int | None = None
     learning: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    warn: Callable[[str], None] = field(default=lambda _sentence: None, repr=False)
 
     def readable(self, fields: Sequence[str]) -> list[str]:
         """Return those of some fields that may be asked for."""
         return [name for name in fields if name not in self.unreadable]
+
+    def apart(self, fields: Sequence[str]) -> bool:
+        """Tell whether fields are more than the org takes at a time."""
+        return self.portion is not None and len(fields) > self.portion
 
 
 @dataclass(slots=True)
@@ -117,6 +132,43 @@ def note_unreadable(
     return batch
 
 
+def in_portions(read: Read, lessons: Lessons) -> Read:
+    """Make a reader that asks for no more fields at a time than the org takes, and joins by id."""
+
+    def whole(part: Part) -> dict[str, Record] | SalesforceError:
+        """Read a part in portions, each with the stamp; where stamps differ, the record again."""
+        stamp = [name for name in part.fields if name == _STAMP]
+        others = [name for name in part.fields if name != _STAMP]
+        portions = list(in_batches(others, max(1, (lessons.portion or len(others)) - 2)))
+        records: dict[str, Record] = {}
+        left = part.ids
+        for _ in range(_READINGS):
+            responses = read([Part(left, [*stamp, *some]) for some in portions])
+            for response in responses:
+                if isinstance(response, SalesforceError):
+                    return response
+            shown = [one for one in responses if not isinstance(one, SalesforceError)]
+            torn = []
+            for id_ in left:
+                pieces = [one[id_] for one in shown if id_ in one]
+                if len(pieces) in (0, len(shown)) and len({one.get(_STAMP) for one in pieces}) <= 1:
+                    if pieces:
+                        records[id_] = {k: v for piece in pieces for k, v in piece.items()}
+                else:
+                    torn.append(id_)
+            if not torn:
+                return records
+            left = torn
+        return TruncatedAnswerError("records change faster than their fields can be read")
+
+    def read_parts(parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
+        plain = [part for part in parts if not lessons.apart(part.fields)]
+        responses = iter(read(plain) if plain else [])
+        return [whole(part) if lessons.apart(part.fields) else next(responses) for part in parts]
+
+    return read_parts
+
+
 def isolate(
     read: Read, ids: Sequence[str], fields: Sequence[str], lessons: Lessons, error: SalesforceError
 ) -> Readable:
@@ -131,6 +183,7 @@ def isolate(
     Raises:
         SalesforceError: the one given, where nothing can be read.
     """
+    read = in_portions(read, lessons)
     keys = _search(read, [Part(ids)], _HOPELESS_CALLS if len(ids) > 1 else None)
     if keys is None:
         raise error
@@ -141,6 +194,8 @@ def isolate(
         rows = _search(read, whole.split() or [whole], 1 if len(present) > 1 else None) or (
             _without_unreadable(read, whole, lessons, error)
         )
+        if len(present) == 1 and not rows.rejected:
+            _learn_portion(read, whole, lessons, error)
     return Readable(rows.records, {**keys.rejected, **rows.rejected})
 
 
@@ -185,11 +240,13 @@ def _without_unreadable(
     Raises:
         SalesforceError: the one given, where that would be all fields.
     """
-    ids, fields = whole
+    (ids, fields), before = whole, lessons.portion
     first, *others = dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]])
     suspects = _searched(read, Part([first], fields)).rejected
+    rest = [name for name in fields if (first, name) not in suspects]
     trials = [Part([other], [name]) for _, name in suspects for other in others]
-    failed = [isinstance(one, SalesforceError) for one in (read(trials) if trials else [])]
+    together, *responses = read([Part([first], rest), *trials])
+    failed = [isinstance(one, SalesforceError) for one in responses]
     bad = {
         name: why
         for number, ((_, name), why) in enumerate(suspects.items())
@@ -198,7 +255,30 @@ def _without_unreadable(
     if len(bad) == len(fields):
         raise error
     lessons.unreadable = {**lessons.unreadable, **bad}
+    if isinstance(together, SalesforceError):
+        _learn_portion(read, Part([first], rest), lessons, together)
+        if lessons.portion == before:  # or each record would be read alone
+            raise error
     return _searched(read, Part(ids, lessons.readable(fields)))
+
+
+def _learn_portion(read: Read, part: Part, lessons: Lessons, error: SalesforceError) -> None:
+    """Learn how many fields the org takes at a time, of one record that each can be read of.
+
+    Half as many are tried until all portions respond.
+    """
+    before, size = lessons.portion, lessons.portion or len(part.fields)
+    while size > 1:
+        lessons.portion = size = ceil(size / 2)
+        (response,) = read([part])
+        if not isinstance(response, SalesforceError):
+            lessons.warn(
+                f"{error.what} {len(part.fields):,} fields are refused together, so that {size:,}"
+                " are read at a time and joined by id. To spend fewer calls, name the ones to read"
+                " in fields."
+            )
+            return
+    lessons.portion = before
 
 
 def _searched(read: Read, part: Part) -> Readable:

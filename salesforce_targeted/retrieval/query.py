@@ -24,6 +24,7 @@ from salesforce_targeted.retrieval.isolation import (
     Read,
     Readable,
     Record,
+    in_portions,
     isolate,
     note_unreadable,
 )
@@ -38,6 +39,9 @@ def by_query(
     collections = CollectionsReader(client, columns, lessons)
 
     def read(some: Sequence[str]) -> list[Answer]:
+        if lessons.apart(columns.fields):
+            parts = in_batches(some, client.limits.ids_per_collection)
+            return [collections.read(part) for part in parts]
         try:
             return client.read_twice(lambda: _queried(client, columns, lessons, some))
         except SalesforceError as error:
@@ -95,6 +99,11 @@ def shown_by_query_all(
     def read(some: Sequence[str]) -> Readable:
         part = Part(some, lessons.readable(columns.fields))
         try:
+            if lessons.apart(part.fields):
+                (response,) = in_portions(read_parts, lessons)([part])
+                if isinstance(response, SalesforceError):
+                    raise response
+                return Readable(response)
             records = client.records(statement(part), all_rows=True)
         except SalesforceError as error:
             if not is_of_records(error):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import BulkJobError
+from salesforce_targeted.api.errors import BulkJobError, SalesforceError, is_of_records
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk import by_bulk
@@ -28,7 +28,7 @@ from salesforce_targeted.retrieval.sobject_collections import by_collections, by
 from salesforce_targeted.settings import Api
 
 # Told how many ids a failed Bulk job left and why; gives the plan for those.
-Otherwise = Callable[[int, BulkJobError], Plan]
+Otherwise = Callable[[int, SalesforceError], Plan]
 # Ids that a plain read left out, asked about together: their rows are in memory as Python values.
 FOLLOWED_UP = 20_000
 
@@ -97,8 +97,9 @@ def _answers(
         for batch, missed in by_bulk(client, plan, ids, columns, jobs):
             came.add(batch.table.column(columns.key.name))
             yield batch, missed
-    except BulkJobError as error:
-        if otherwise is None:
+    except SalesforceError as error:
+        # Bulk refuses what REST is asked for in portions, or in other words.
+        if otherwise is None or not (isinstance(error, BulkJobError) or is_of_records(error)):
             raise
         left = minus(ids, came.ids)
         other = otherwise(len(left), error)

@@ -20,7 +20,9 @@ from salesforce_targeted.retrieval.isolation import (
     ATTEMPTS,
     Lessons,
     Part,
+    Readable,
     Record,
+    in_portions,
     isolate,
     note_unreadable,
 )
@@ -63,22 +65,27 @@ class CollectionsReader:
             SalesforceError: nothing of it can be read, or the org is not well.
         """
         request, asked, unreadable = self._request(ids)
+        if self.lessons.apart(self.columns.fields):
+            return self._in_portions(asked, unreadable)
 
         def rows(response: models.Response) -> Answer:
             return read_rows(response, asked, self.columns)
 
+        portion = self.lessons.portion
         try:
             batch, absent = self.client.send(request, rows, attempts_at_500=attempts)
         except SalesforceError as error:
             if not is_of_records(error):
                 raise
-            return self._isolated(asked, unreadable, error)
+            return self._isolated(asked, unreadable, portion, error)
         self.client.meter.add_rows("collections", len(batch))
         return note_unreadable(batch, unreadable, self.columns), absent
 
     def read_five(self, ids: Sequence[str]) -> list[Answer]:
         """Read five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
+        if self.lessons.apart(self.columns.fields):
+            return [self.read(part) for part in parts]
         requests = [self._request(part) for part in parts]
         responses = self.client.composite(
             [request for request, _, _ in requests], attempts_at_500=1
@@ -98,13 +105,29 @@ class CollectionsReader:
                 answers.append((note_unreadable(batch, unreadable, self.columns), absent))
         return answers
 
+    def _in_portions(self, ids: list[str], unreadable: Mapping[str, SalesforceError]) -> Answer:
+        portion = self.lessons.portion
+        part = Part(ids, self.lessons.readable(self.columns.fields))
+        (response,) = in_portions(self._read_parts, self.lessons)([part])
+        if isinstance(response, SalesforceError):
+            return self._isolated(ids, unreadable, portion, response)
+        return self._answer(ids, Readable(response))
+
     def _isolated(
-        self, ids: list[str], unreadable: Mapping[str, SalesforceError], error: SalesforceError
+        self,
+        ids: list[str],
+        unreadable: Mapping[str, SalesforceError],
+        portion: int | None,
+        error: SalesforceError,
     ) -> Answer:
-        with self.lessons.learning:
-            if self.lessons.unreadable is not unreadable:  # another call has learnt meanwhile
-                return self.read(ids, attempts=1)
-            readable = isolate(self._read_parts, ids, self.columns.fields, self.lessons, error)
+        lessons = self.lessons
+        with lessons.learning:
+            if lessons.unreadable is not unreadable or lessons.portion != portion:
+                return self.read(ids, attempts=1)  # another call has learnt meanwhile
+            readable = isolate(self._read_parts, ids, self.columns.fields, lessons, error)
+        return self._answer(ids, readable)
+
+    def _answer(self, ids: list[str], readable: Readable) -> Answer:
         rejected = {id_ for id_, name in readable.rejected if not name}
         absent = [id_ for id_ in ids if id_ not in readable.records and id_ not in rejected]
         return readable.batch(ids, self.columns, self.lessons.unreadable), absent

@@ -213,7 +213,10 @@ def test_a_statement_that_is_too_long_is_not_sent():
 
 @given(st.integers(1, 300), st.sampled_from([DOCUMENTED, TINY]))
 def test_the_ids_that_fit_do_fit(fields, limits):
-    """With that many ids the URI stays in bounds, and with one more it would not (or the count is capped)."""
+    """With that many ids the URI stays in bounds, and with one more it would not (or the count is capped).
+
+    Where that is few, the statement travels in a body, and is as long as SOQL may be.
+    """
     names = [f"Field_{n}__c" for n in range(fields)]
     count = soql.ids_that_fit(names, "Contact", limits)
 
@@ -225,6 +228,11 @@ def test_the_ids_that_fit_do_fit(fields, limits):
         )
 
     room = limits.uri_bytes - limits.header_bytes
+    if count > limits.ids_per_query:
+        assert uri_bytes(max(1, limits.ids_per_query // 4)) > room - 100
+        soql.select(names, "Contact", soql.id_in([ID] * count))
+        assert count == limits.rows_per_query_page or limits is TINY
+        return
     assert 1 <= count <= limits.ids_per_query
     assert count == 1 or uri_bytes(count) <= room
     assert count == limits.ids_per_query or uri_bytes(count + 1) > room - 100
