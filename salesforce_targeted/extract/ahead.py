@@ -84,6 +84,8 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         key = run.held.name(run.settings.id_column)
         if table == RELATIONS or not fields or key not in run.held.column_hints(table):
             continue
+        if run.held.count(table) > MOST_CALLS * run.client.limits.ids_per_collection:
+            return relations_alone
         held, left_out = held_now(run, table, key)
         if calls_of(run, len(held), len(left_out)) > run.settings.refresh_call_budget:
             continue
