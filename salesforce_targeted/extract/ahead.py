@@ -25,7 +25,7 @@ from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.known_org import JUNCTION
 from salesforce_targeted.extract.relation_refresh import READING
-from salesforce_targeted.extract.run import ASKED_FIELDS, LAG, Run
+from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api
@@ -162,12 +162,14 @@ def _collections(run: Run, object_name: str, fields: Sequence[str], ids: pa.Arra
 
 def may_share(run: Run) -> bool:
     """Return whether the run reads all there is, with calls enough, through Collections."""
-    left, scope = run.calls_left, run.scope
-    whole = scope.complete and scope.since is None
+    scope = run.scope
+    # What the org's day allows is known from the first response on: until then, as it was.
+    bounds = [run.calls_left, run.state.get(CALLS_LEFT)]
     return (
-        whole
+        scope.complete
+        and scope.since is None
         and run.settings.api in (None, Api.COLLECTIONS)
-        and (left is None or left >= _CALLS_TO_SPARE)
+        and all(left is None or left >= _CALLS_TO_SPARE for left in bounds)
     )
 
 

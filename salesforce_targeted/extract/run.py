@@ -50,6 +50,8 @@ RELATION_COLUMNS = ("removed_at", "removed_reason")
 LAG = timedelta(minutes=15)
 # Up to so many calls of Collections, no other way is quicker whatever the org's size.
 _CALLS_WORTH_A_COUNT = 25
+# In the source's state: how many calls a run might spend when it opened, the org's day included.
+CALLS_LEFT = "calls_left"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
 
@@ -166,6 +168,7 @@ class Run:
                 # Known from the first response on: so many of the org's calls are for others.
                 share = self.settings.daily_call_reserve
                 self.client.meter.reserve_calls = int(self.client.meter.usage[1] * share)
+                self.state[CALLS_LEFT] = self.calls_left
             self._org = org
         return self._org
 

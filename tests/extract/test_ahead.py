@@ -83,3 +83,16 @@ def test_a_run_with_few_calls_asks_for_nothing_ahead(org: DemoOrg, synced: Synce
 
     assert outcome.error is None
     assert (2, 2) == (org.calls["collections"], org.calls["query_all"]), org.calls
+
+
+def test_what_the_orgs_day_leaves_is_not_spent_ahead(org: DemoOrg, synced: Synced) -> None:
+    """A run that met an org with few calls left is followed by one that sends one after the other."""
+    synced.run()
+    org.daily_used = org.daily_limit - 1_510  # the reserve is 1,500
+    synced.run()
+    org.daily_used = org.daily_limit - 1_501
+    org.reset_calls()
+    outcome = synced.run()
+
+    assert "partial" == outcome.facts["status"]
+    assert 1 == org.billed
