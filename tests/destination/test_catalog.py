@@ -68,9 +68,15 @@ def references(url: str) -> set[tuple[str, str]]:
             url,
             "SELECT t.relname, r.relname FROM pg_constraint c"
             " JOIN pg_class t ON t.oid = conrelid JOIN pg_class r ON r.oid = confrelid"
-            " WHERE NOT conenforced",
+            f" WHERE contype = 'f' AND conname LIKE '{indexes.PREFIX}%'",
         )
     )
+
+
+def expected_references(url: str) -> set[tuple[str, str]]:
+    """Return the tables that should be joined: none before PostgreSQL 18."""
+    ((version,),) = tell(url, "SELECT current_setting('server_version_num')::int")
+    return REFERENCES if version >= indexes.NOT_ENFORCED_SINCE else set()
 
 
 def comment(url: str, table: str, column: str) -> str | None:
@@ -112,7 +118,7 @@ def test_a_first_run_completes_the_catalog_and_a_quiet_one_leaves_it_alone(
     facts = synced.ok()
 
     assert made == INDEXED
-    assert references(postgres) == REFERENCES
+    assert references(postgres) == expected_references(postgres)
     assert [] == quiet
     assert before == "NPI: The registry's number: 10 % are empty. [NPI__c]"
     assert ["COMMENT salesforce.sf_contacts.npi__c"] == changed(postgres)
@@ -168,7 +174,7 @@ def test_what_comes_later_is_indexed_then(org: DemoOrg, synced: Synced, postgres
 
     assert INDEXED - {("sf_contacts", "account_id")} == first
     assert INDEXED == shown
-    assert (INDEXED, REFERENCES) == (ours(postgres), references(postgres))
+    assert (INDEXED, expected_references(postgres)) == (ours(postgres), references(postgres))
     assert 13 == facts["contacts"]["new"]
 
 
@@ -187,7 +193,7 @@ def test_whatever_columns_are_called_they_are_indexed(
     assert {(t.lower(), c.replace("_", "").lower()) for t, c in ours(postgres)} == {
         (table, column.replace("_", "")) for table, column in INDEXED
     }
-    assert len(REFERENCES) == len(references(postgres))
+    assert len(expected_references(postgres)) == len(references(postgres))
 
 
 @pytest.mark.postgres
@@ -199,7 +205,8 @@ def test_records_of_any_object_are_indexed(synced: Synced, postgres: str) -> Non
     held.go(RECIPES["leads"])
 
     assert {("sf_leads", "owner_id"), ("sf_active_leads", "is_active")} == ours(postgres)
-    assert {("sf_active_leads", "sf_leads")} == references(postgres)
+    if expected_references(postgres):
+        assert {("sf_active_leads", "sf_leads")} == references(postgres)
 
 
 @pytest.fixture
@@ -273,6 +280,8 @@ def test_a_table_that_others_refer_to_is_dropped_with_cascade(
 ) -> None:
     """``dlt pipeline … drop contact`` changes nothing and names a reference; CASCADE and a run do it."""
     synced.ok()
+    if not expected_references(postgres):
+        pytest.skip("this server has no keys that are not enforced")
     with pytest.raises(PipelineStepFailed, match="constraint salesforce_targeted_sf_"):
         pipeline_drop(synced.pipeline, resources=["contact"])()
     quiet = synced.ok()
@@ -280,7 +289,7 @@ def test_a_table_that_others_refer_to_is_dropped_with_cascade(
     filled = synced.ok()
 
     assert (0, 12) == (quiet["contacts"]["new"], filled["contacts"]["new"])
-    assert (INDEXED, REFERENCES) == (ours(postgres), references(postgres))
+    assert (INDEXED, expected_references(postgres)) == (ours(postgres), references(postgres))
 
 
 LOOKUPS = {

@@ -105,6 +105,20 @@ def test_a_lake_of_parquet_holds_every_run_whole(
     assert [] != list((tmp_path / "lake" / "salesforce" / "sf_contacts").glob("*.parquet"))
 
 
+def test_a_run_into_files_leaves_its_row_as_it_was_loaded(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials, caplog: pytest.LogCaptureFixture
+) -> None:
+    """SQL reads files and does not update them: nothing is tried, and nothing warned of."""
+    held, ledger = lake(tmp_path, credentials), Ledger()
+    source = salesforce_targeted(credentials, ledger=ledger)
+    everywhere(write_disposition="replace")(source)
+    outcome = sync(held.pipeline, source, ledger)
+
+    assert ("done", []) == (outcome.facts["status"], outcome.facts["warnings"])
+    assert "could not be written" not in caplog.text
+    assert [("loaded",)] == held.sql("SELECT status FROM sf_sync_runs")
+
+
 def test_a_lake_that_would_hold_records_twice_is_refused(
     org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
 ) -> None:
