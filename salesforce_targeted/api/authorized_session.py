@@ -22,7 +22,8 @@ from typing import Any, TypeVar, overload
 
 from salesforce_targeted.api import endpoints, error_responses, readers
 from salesforce_targeted.api.call_meter import CallMeter
-from salesforce_targeted.api.error_responses import Refusal
+from salesforce_targeted.api.concurrency import SentAhead
+from salesforce_targeted.api.error_responses import Refusal, TransportError
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -40,9 +41,7 @@ from salesforce_targeted.api.login import (
     origin,
 )
 from salesforce_targeted.api.models import Request, Response, refusal
-from salesforce_targeted.api.network import TransportError
 from salesforce_targeted.api.org_clock import OrgClock
-from salesforce_targeted.api.sent_ahead import SentAhead
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")

@@ -1,4 +1,4 @@
-"""Read a response that is a refusal, and make the error that messages.py has for it."""
+"""Make the errors that messages.py has for refusals, and for responses that never came."""
 
 import html
 import re
@@ -6,13 +6,31 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.api.messages import Message, Where, message
+from salesforce_targeted.api.messages import Message, Where, message, network
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.readers import html_title, json_object, parsed
 
 # Sending the same again gets the same response, whatever its code says.
 _FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
+
+
+class TransportError(Exception):
+    """No whole response came.
+
+    Attributes:
+        message: The row of the table of messages.
+        sent: False where the org can't have seen the request.
+    """
+
+    def __init__(self, condition: str, *, sent: bool, detail: str = "") -> None:
+        super().__init__(f"{condition} ({detail})" if detail else condition)
+        self.message = network(condition)
+        self.sent = sent
+
+    def error(self, call: str = "") -> SalesforceError:
+        """Make the error that the reader sees."""
+        return self.message.error(str(self), remedy=self.message.remedy, call=call)
 
 
 @dataclass(frozen=True, slots=True)

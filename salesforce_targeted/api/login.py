@@ -17,7 +17,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from salesforce_targeted.api.error_responses import Refusal, token_refusal
+from salesforce_targeted.api.error_responses import Refusal, TransportError, token_refusal
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,7 +26,7 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.models import Response
-from salesforce_targeted.api.network import TransportError, is_loopback
+from salesforce_targeted.api.read_only import is_loopback
 from salesforce_targeted.api.readers import is_page, json_object
 
 if TYPE_CHECKING:

@@ -24,8 +24,9 @@ import requests
 import requests.adapters
 import urllib3.exceptions
 
+from salesforce_targeted.api.error_responses import TransportError
 from salesforce_targeted.api.models import Response
-from salesforce_targeted.api.network import TransportError, is_loopback
+from salesforce_targeted.api.read_only import is_loopback
 
 _READ_BYTES = 1 << 18
 

@@ -2,8 +2,8 @@
 
 Most of a repeat is waiting: for the describes, then the relations, then the records that they name.
 But what is held was named before. So the requests for held records, with the fields of the last
-run, leave at once; see ``api.sent_ahead`` for when their responses count. What turns out new is
-asked for in a second wave, of records and tasks together.
+run, leave at once; see ``SentAhead`` in ``api.concurrency`` for when their responses count. What
+turns out new is asked for in a second wave, of records and tasks together.
 
 A run that asks for more than a few calls' worth, or for less than everything, asks when it knows.
 
