@@ -8,7 +8,7 @@ Rules:
 - What belongs to others stays: their tables, indexes, comments.
 
 Source: PostgreSQL Documentation, "CREATE INDEX", "COMMENT" (both are the owner's), "Explicit
-Locking" (an index keeps writers waiting, a comment nobody who reads or writes).
+Locking" (an index keeps writers waiting, a comment neither readers nor writers).
 """
 
 from __future__ import annotations

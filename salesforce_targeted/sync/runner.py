@@ -131,7 +131,7 @@ def _sync_alone(
 
 def _complete_catalog(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> None:
     """Make the indexes and comments that the tables lack; what can't be made is a warning."""
-    schema = pipeline.schemas[source.name]
+    schema = pipeline.schemas.get(source.name)
     undone = catalog.update(pipeline, schema, target=ledger.target, indexed=ledger.indexes)
     if undone:
         ledger.warn(undone)
