@@ -84,7 +84,20 @@ class Target:
         prefix = self.key_prefix
         return None if prefix is None or self is CONTACT else prefix + "0" * 12
 
+    @property
+    def rejected_as(self) -> str:
+        """Name the records in ``sf_rejected_records``, where each source keeps its own.
 
+        Two sources of one dataset may hold the same object; then the tables tell them apart.
+        """
+        usual = self.table == f"sf_{_plural(_snake(self.object_name))}"
+        if self is CONTACT or (usual and self.object_name not in _OF_CONTACTS):
+            return self.object_name
+        return f"{self.object_name} in {self.table}"
+
+
+# Of these objects the source of contacts holds records, too.
+_OF_CONTACTS = ("Contact", "Task", "User")
 CONTACT = Target("Contact", SHARED_ACTIVITIES, "sf_contacts", "sf_active_contacts", "contact_id")
 
 

@@ -168,15 +168,15 @@ class HeldTables:
         present = f"{column} IS NOT NULL" + (f" AND ({where})" if where else "")
         return [row[0] for row in self.rows(table, [f"DISTINCT {column}"], present)]
 
-    def rejected_ids(self, object_name: str) -> list[str]:
-        """List the records of an object of which something is rejected."""
-        where = f"{self.sql(self.name('object'))} = '{object_name}'"
+    def rejected_ids(self, kept_as: str) -> list[str]:
+        """List the records of which something is rejected; see ``Target.rejected_as``."""
+        where = f"{self.sql(self.name('object'))} = '{kept_as}'"
         found = self.ids(REJECTED_RECORDS, self.name("record_id"), where)
         return sorted(id_ for id_ in found if id_ != EVERY_RECORD)
 
-    def rejects_a_field(self, object_name: str) -> bool:
-        """Return whether a field can't be read of any record of an object."""
-        where = f"{self.sql(self.name('object'))} = '{object_name}'"
+    def rejects_a_field(self, kept_as: str) -> bool:
+        """Return whether a field can't be read of any record; see ``Target.rejected_as``."""
+        where = f"{self.sql(self.name('object'))} = '{kept_as}'"
         return EVERY_RECORD in self.ids(REJECTED_RECORDS, self.name("record_id"), where)
 
     def orphans(

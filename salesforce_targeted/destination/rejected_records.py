@@ -41,10 +41,14 @@ def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
     """Return this run's rejections, with when each was first seen, and those that came right."""
     names = [held.name(name) for name in SCHEMA.names[:-1]]
     known = {row[:3]: row for row in held.rows(REJECTED_RECORDS, names)}
-    now = ledger.started_at
+    now, target = ledger.started_at, ledger.target
+    kept_as = {target.object_name: target.rejected_as}
+    object_of = {name: of for of, name in kept_as.items()}
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for one in ledger.rejected:
-        key = (one.object, one.record_id, one.field or WHOLE_RECORD)
+        key = (
+            kept_as.get(one.object, one.object), one.record_id, one.field or WHOLE_RECORD
+        )  # fmt: skip
         first: datetime = known[key][5] if key in known else now
         rows[key] = {
             **dict(zip(_KEY, key, strict=True)),
@@ -54,6 +58,7 @@ def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
             "last_seen_at": now,
         }
     for key, row in known.items():
-        if key not in rows and ledger.came(key[0], key[1]):
+        object_name = object_of.get(key[0], "" if key[0] in kept_as else key[0])
+        if key not in rows and ledger.came(object_name, key[1]):
             rows[key] = {**dict(zip(SCHEMA.names[:-1], row, strict=True)), "healed_at": now}
     return pa.Table.from_pylist(list(rows.values()), schema=SCHEMA)

@@ -211,7 +211,7 @@ def _changed_rows(
     object_name = run.object_of(table)
     tally = run.ledger.tally(object_name)
     # Whether these alone came is asked later: a million others need no room.
-    rejected = set(run.held.rejected_ids(object_name))
+    rejected = set(run.held.rejected_ids(run.rejected_as(table)))
     answered = run.ledger.answered.setdefault(object_name, IdSet())
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))

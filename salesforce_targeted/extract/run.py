@@ -233,6 +233,10 @@ class Run:
         """Return the object whose records a table of ours holds."""
         return self.target.object_name if table == self.target.table else OBJECTS[table]
 
+    def rejected_as(self, table: str) -> str:
+        """Return what the records of a table are called in ``sf_rejected_records``."""
+        return self.target.rejected_as if table == self.target.table else OBJECTS[table]
+
     def columns(self, table: str) -> Columns:
         """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:

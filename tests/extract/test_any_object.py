@@ -218,6 +218,28 @@ def test_a_lead_that_cant_be_read_costs_itself_alone(org: DemoOrg, held: Targete
     assert [] == held.sql("SELECT record_id FROM sf_rejected_records")
 
 
+def test_two_sources_of_one_object_keep_their_rejections_apart(
+    org: DemoOrg, held: Targeted, synced: Synced
+) -> None:
+    """One that comes right for the contacts of tasks is still to be read for those of events."""
+    bad = org.active_ids()[0]
+    org.log_event([bad])
+    org.poisons.add("Contact", bad)
+    listed = "SELECT object, record_id FROM sf_rejected_records ORDER BY 1"
+    synced.run()
+    held.go(RECIPES["contacts_of_events"])
+    both = held.sql(listed)
+    org.poisons.clear()
+    synced.run()
+
+    assert [("Contact", bad), ("Contact in sf_event_contacts", bad)] == [*map(tuple, both)]
+    assert [("Contact in sf_event_contacts", bad)] == [*map(tuple, held.sql(listed))]
+
+    held.go(RECIPES["contacts_of_events"])
+
+    assert [] == held.sql(listed)
+
+
 def test_drift_is_found(org: DemoOrg, held: Targeted, server: DemoServer) -> None:
     """Verify compares these tables, too."""
     held.go(LEADS)
