@@ -99,8 +99,7 @@ def _missing_settings() -> str:
     lacking = missing_settings(held)
     if not lacking:  # dlt reads a secret from no file but that one
         return "they stand in config.toml, and belong into .dlt/secrets.toml"
-    renamed = [f"{name} is {ours} here" for name, ours in _ELSEWHERE.items() if _stands(name)]
-    told = "".join(f"; {one}" for one in renamed)
+    told = "".join(f"; {one}" for one in _renamed())
     return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{told})"
 
 
@@ -126,15 +125,19 @@ def _misplaced_settings() -> str:
     for section in _NEAR_SECTIONS:
         if any(_has(f"{section}.{name}") for name in names):
             return f"they stand under [{section}], and belong under [{_CREDENTIALS}]"
-    renamed = [f"{name} is {ours} here" for name, ours in _ELSEWHERE.items() if _stands(name)]
-    return "; ".join(renamed)
+    return "; ".join(_renamed())
+
+
+def _renamed() -> list[str]:
+    """List the settings that stand where ours do, by the names that other tools have for them."""
+    return [
+        f"{name} is {ours} here"
+        for name, ours in _ELSEWHERE.items()
+        if _has(f"{_CREDENTIALS}.{name}")
+    ]
 
 
 _CREDENTIALS = f"sources.{SCHEMA_NAME}.credentials"
-
-
-def _stands(setting: str) -> bool:
-    return _has(f"{_CREDENTIALS}.{setting}")
 
 
 @with_config(sections=_SECTIONS)

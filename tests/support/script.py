@@ -142,13 +142,18 @@ def opened_once(file: Path) -> Iterator[None]:
 def _files_read_anew() -> Iterator[None]:
     """Let dlt read the files of ``.dlt`` in this folder, as it does once in a process."""
     container = Container()
-    before = container[PluggableRunContext]
-    if Path(".dlt").is_dir():
+    # Not looked up where there is none: that would read the files of this folder for all tests.
+    known = PluggableRunContext in container
+    before = container[PluggableRunContext] if known else None
+    if before is not None and Path(".dlt").is_dir():
         del container[PluggableRunContext]
     try:
         yield
     finally:
-        container[PluggableRunContext] = before
+        if before is not None:
+            container[PluggableRunContext] = before
+        elif PluggableRunContext in container:
+            del container[PluggableRunContext]
 
 
 @contextmanager

@@ -152,11 +152,14 @@ def test_credentials_in_another_place_are_said_to_be_there(
         ("privatekey_file", "private_key_file"),
     ],
 )
+@pytest.mark.parametrize("alone", [True, False])
 def test_what_other_tools_call_a_setting_is_told(
-    script: Script, monkeypatch: pytest.MonkeyPatch, theirs: str, ours: str
+    script: Script, monkeypatch: pytest.MonkeyPatch, theirs: str, ours: str, alone: bool
 ) -> None:
     """Other words than ours: those of dlt's verified source and of simple-salesforce."""
     monkeypatch.delenv("SALESFORCE_ACCESS_TOKEN")
+    if alone:
+        monkeypatch.delenv("SALESFORCE_INSTANCE_URL")
     section = "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__"
     monkeypatch.setenv(f"{section}{theirs.upper()}", "x")
     ended = script("--sign-in")
