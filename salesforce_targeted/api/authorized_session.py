@@ -4,19 +4,17 @@ Rules:
 1. Nothing leaves but what the allow-list lets through (read_only.py), to the origin of the session
    only.
 2. A call is counted when the org may have seen it, whether or not an answer came.
-3. Trying again is decided here and nowhere else: never after 400 and 404, at most once after 401.
+3. What fails and may pass is sent again (retries.py), after 401 once with a new session.
 4. Log lines carry method, path and status; never a token, a query or a value.
 """
 
 import logging
-import random
 import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, overload
 
@@ -42,6 +40,7 @@ from salesforce_targeted.api.login import (
 )
 from salesforce_targeted.api.models import Request, Response, refusal
 from salesforce_targeted.api.org_clock import OrgClock
+from salesforce_targeted.api.retries import Retries
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -51,10 +50,6 @@ _UNAUTHORIZED = 401
 # gets 410. Source: "SOAP API End-of-Life Policy".
 _NO_RESOURCE = "requested resource does not exist"
 _OK = re.compile(r"2\d\d")
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 60.0
-# A server that asks for more patience than this is down; the caller decides whether to wait.
-_LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 class AuthorizedSession:
@@ -71,6 +66,9 @@ class AuthorizedSession:
     Attributes:
         meter: Counts the calls, and keeps the bounds of how many may be spent.
         ahead: Responses to requests that were sent before they were needed; ``send`` takes them.
+        warn: Told, in a sentence, which other way is taken to read what the org refuses, and why.
+        together: Whether queries may share a call; False once that took longer than we wait.
+        counts: Whether the org counts in time; False once it didn't, and rows are counted.
     """
 
     def __init__(
@@ -95,6 +93,8 @@ class AuthorizedSession:
         self.sleep = sleep
         self.meter = CallMeter(self.max_in_flight)
         self.ahead = SentAhead()
+        self.warn: Callable[[str], None] = _log.warning
+        self.together = self.counts = True
         self._org_clock = OrgClock()
         self._credentials = credentials
         self._attempts = max(1, attempts)
@@ -156,7 +156,13 @@ class AuthorizedSession:
             return self._session
 
     @overload
-    def send(self, request: Request, *, attempts_at_500: int | None = None) -> Response: ...
+    def send(
+        self,
+        request: Request,
+        *,
+        attempts_at_500: int | None = None,
+        attempts_when_slow: int | None = None,
+    ) -> Response: ...
     @overload
     def send(
         self,
@@ -164,6 +170,7 @@ class AuthorizedSession:
         read: Callable[[Response], _T],
         *,
         attempts_at_500: int | None = None,
+        attempts_when_slow: int | None = None,
     ) -> _T: ...
     def send(
         self,
@@ -171,6 +178,7 @@ class AuthorizedSession:
         read: Callable[[Response], Any] = readers.as_it_is,
         *,
         attempts_at_500: int | None = None,
+        attempts_when_slow: int | None = None,
     ) -> Any:
         """Send one request that only reads, and read its 2xx response.
 
@@ -182,6 +190,8 @@ class AuthorizedSession:
                 The default returns the :class:`Response` itself.
             attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record
                 that was asked for may be the reason.
+            attempts_when_slow: Fewer attempts where nothing comes in the time that we wait, for
+                which so much that was asked for together may be the reason.
 
         Raises:
             ReadOnlyError: not on the allow-list; nothing was sent.
@@ -196,9 +206,9 @@ class AuthorizedSession:
             return value[0]
         session = None if request.kind == "versions" else self._current()
         may_renew = session is not None
-        attempt = 1
+        retries = Retries(self._attempts, attempts_at_500, attempts_when_slow)
         while True:
-            pause, most = _backoff(attempt), self._attempts
+            response = None
             try:
                 response = self._attempt(request, session)
                 if response.status == _UNAUTHORIZED and session is not None and may_renew:
@@ -209,19 +219,16 @@ class AuthorizedSession:
                     self._version_served |= f"/v{self.version}/" in request.path
                     return read(response)
                 failure, retry = self._refused(response, request)
-                if response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                    most = min(most, attempts_at_500 or most)
-                pause = max(pause, _retry_after(response) or 0.0)
             except TransportError as error:
                 failure, retry = error.error(request.call), error.message.retried
             except TruncatedAnswerError as error:
                 error.call = error.call or request.call
                 failure, retry = error, True
-            if not retry or attempt >= most or pause > _LONGEST_RETRY_AFTER_SECONDS:
+            pause = retries.pause_after(failure, response) if retry else None
+            if pause is None:
                 raise failure.without([session.access_token] if session else [])
-            _log.debug("%s: attempt %d failed, pausing", request.call, attempt)
+            _log.debug("%s: an attempt failed, pausing", request.call)
             self.sleep(pause)
-            attempt += 1
 
     def _refused(self, response: Response, request: Request) -> tuple[SalesforceError, bool]:
         """Read a refusal: the error, and whether sending the same again may help."""
@@ -301,20 +308,3 @@ def _error(refused: Refusal, response: Response, request: Request) -> Salesforce
         # A locator is its session's: sent with a new one it is refused like an expired session.
         return LocatorExpiredError(error.message, call=request.call, status=response.status)
     return error
-
-
-def _backoff(attempt: int) -> float:
-    pause = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
-    # Jitter, so that several clients that failed together don't come back together.
-    return float(pause * random.uniform(0.5, 1.0))  # noqa: S311  # no secret depends on it
-
-
-def _retry_after(response: Response) -> float | None:
-    """Read the pause that the server asks for, in seconds. Source: RFC 9110, 10.2.3."""
-    text = response.headers.get("Retry-After", "").strip()
-    if text.isdecimal():
-        return float(min(int(text[:9]), 86_400))
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time()) if text else None
-    except ValueError:
-        return None

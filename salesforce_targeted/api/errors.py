@@ -15,6 +15,7 @@ SalesforceError
 │       └── UnsupportedObjectError    … nor ever: Bulk doesn't serve this object
 ├── ReadOnlyError             refused before a byte left: a bug of ours, or an attack
 └── UnavailableError          already retried; try again later
+    ├── SlowResponseError     ask for less at a time: nothing came in the time that we wait
     └── TruncatedAnswerError  already retried; the response was cut short or contradicts itself
 
 Rules: an error never carries a secret, a SOQL literal or a field's value. Its text is one
@@ -195,6 +196,12 @@ class UnavailableError(SalesforceError):
     """Report an org, or a way to it, that is down or overloaded after several attempts."""
 
     default_remedy = "Try again in some minutes; status.salesforce.com shows known trouble."
+
+
+class SlowResponseError(UnavailableError):
+    """Report a response that did not come, or not to its end, in the time that we wait."""
+
+    default_remedy = "Try again when the org is quieter, or look at the proxy in between."
 
 
 class TruncatedAnswerError(UnavailableError):
