@@ -18,10 +18,12 @@ from .errors import (
     PermissionDeniedError,
     SalesforceError,
     TruncatedAnswerError,
+    is_of_records,
 )
 from .models import JsonRows, Record, Request, Response
 
 _log = logging.getLogger(__name__)
+_COUNT = "SELECT COUNT() "
 _T = TypeVar("_T")
 _S = TypeVar("_S", bound=Sized)
 
@@ -84,10 +86,33 @@ class SalesforceClient(AuthorizedSession):
             return read()
 
     def count(self, soql: str) -> int:
-        """Return what a ``SELECT COUNT()`` gives. Source: SOQL and SOSL Reference, "COUNT()"."""
-        if not soql.upper().startswith("SELECT COUNT() "):
+        """Return what a ``SELECT COUNT()`` gives. Source: SOQL and SOSL Reference, "COUNT()".
+
+        Where the org does not count in time, the size of a result of ids says it.
+        """
+        if not soql.upper().startswith(_COUNT):
             raise ConfigurationError("count() takes SELECT COUNT() only")
-        return self.send(endpoints.query(self.version, soql), readers.page).total
+        if self.counts:
+            try:
+                return self.send(endpoints.query(self.version, soql), readers.page).total
+            except SalesforceError as error:
+                if not is_of_records(error):
+                    raise
+                return self.count_rows(soql, error)
+        return self.count_rows(soql)
+
+    def count_rows(self, soql: str, error: SalesforceError | None = None) -> int:
+        """Return what a ``SELECT COUNT()`` would give, as the size of a result of ids.
+
+        Args:
+            soql: The ``SELECT COUNT()``.
+            error: What it was refused with; later counts don't try.
+        """
+        if error is not None and self.counts:
+            self.counts = False
+            self.warn(f"{error.what} The rows are counted instead.")
+        rows = f"SELECT Id {soql[len(_COUNT) :]}"
+        return self.send(endpoints.query(self.version, rows), readers.page).total
 
     # --- metadata and records by id ---------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from salesforce_targeted.api.errors import (
     PermissionDeniedError,
     QueryError,
     SalesforceError,
+    SlowResponseError,
     TooLargeError,
     TruncatedAnswerError,
     is_of_records,
@@ -28,6 +29,9 @@ from salesforce_targeted.api.models import JsonRows, Page, Request, Response
 _log = logging.getLogger(__name__)
 # What is refused together may be answered alone; and alone it is an answer like any other.
 _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
+
+# Of these a part may take two minutes.
+_SLOW_KINDS = {"query", "query_all", "collections"}
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Sized)
@@ -60,14 +64,50 @@ def send_together(
 def _bundle(
     session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:
+    slow = [n for n, one in enumerate(requests) if one.kind in _SLOW_KINDS]
+    if slow[1:] and not session.together:
+        return _apart(session, requests, slow, attempts_at_500)
     # A single one, too: several that are compared must all go the same way.
     try:
         return session.send(
             endpoints.composite(session.version, requests),
             lambda response: _parts(response, requests),
+            attempts_when_slow=1 if slow[1:] else None,
         )
     except _REFUSED:
         _log.debug("composite refused: asking one by one")
+    except SlowResponseError as error:
+        if not slow[1:]:
+            raise
+        session.together = False
+        session.warn(
+            f"{error.what} The org runs the queries of a call one after the other, which together"
+            " took longer than we wait: each is sent alone, in more calls."
+        )
+        return _apart(session, requests, slow, attempts_at_500)
+    return _one_by_one(session, requests, attempts_at_500)
+
+
+def _apart(
+    session: AuthorizedSession,
+    requests: Sequence[Request],
+    slow: Sequence[int],
+    attempts_at_500: int | None,
+) -> list[Response | SalesforceError]:
+    """Send the slow ones of several requests alone, and all others together."""
+    quick = [n for n in range(len(requests)) if n not in set(slow)]
+    responses = dict(
+        zip(slow, _one_by_one(session, [requests[n] for n in slow], attempts_at_500), strict=True)
+    )
+    if quick:
+        came = _bundle(session, [requests[n] for n in quick], attempts_at_500)
+        responses.update(zip(quick, came, strict=True))
+    return [responses[n] for n in range(len(requests))]
+
+
+def _one_by_one(
+    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
+) -> list[Response | SalesforceError]:
     found: list[Response | SalesforceError] = []
     for request in requests:
         try:

@@ -8,7 +8,7 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import Texts, span
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.relations import queries
+from salesforce_targeted.relations.active_ids import active_ids
 
 # A set that shrinks under this share of what was active, by more than this many, is more likely a
 # permission that was lost than a sales team that stopped working.
@@ -47,7 +47,7 @@ def _discover(run: Run) -> IdCounts:
     first = org.first_groups
     begin = first[-1][org.junction.who] if first else run.target.first_id or ""
     cuts = _cuts(run, begin)
-    batches = queries.active(
+    batches = active_ids(
         run.client,
         org.junction,
         org.key_prefix,
@@ -55,6 +55,7 @@ def _discover(run: Run) -> IdCounts:
         after=run.target.first_id,
         first=first,
         cuts=cuts,
+        warn=run.ledger.warn,
     )
     rows = pa.concat_tables(batches)
     # An org that sorts ids in another order than ours may answer one in two ranges.

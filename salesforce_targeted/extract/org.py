@@ -16,7 +16,7 @@ from typing import Any
 
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import NotFoundError, SalesforceError
+from salesforce_targeted.api.errors import NotFoundError, SalesforceError, is_of_records
 from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Record
@@ -158,11 +158,24 @@ def open_org(
     if org.describes and not isinstance(describes[names[0]], SalesforceError):
         org.first_groups = groups.records if groups is not None and whole else None
         total = count.total if count is not None else None
+        refused = responses[len(names) + 1]
+        if isinstance(refused, SalesforceError) and is_of_records(refused):
+            total = _counted(client, statements[1], refused)
         if settled_before is None:
             org.relation_count = total
         else:
             org.settled_count, org.settled_before = total, settled_before
     return org
+
+
+def _counted(client: SalesforceClient, statement: str, refused: SalesforceError) -> int | None:
+    """Count rows where the org counts none in time; None where they can't be read either."""
+    try:
+        return client.count_rows(statement, refused)
+    except SalesforceError as error:
+        if not is_of_records(error):
+            raise
+        return None
 
 
 def _page(response: Response | SalesforceError) -> Page[list[Record]] | None:

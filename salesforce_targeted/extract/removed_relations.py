@@ -145,7 +145,7 @@ def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
     counts = []
     for statement, response in zip(statements, responses, strict=True):
         if isinstance(response, SalesforceError):
-            counts.append(client.count(statement))
+            counts.append(client.count(statement))  # alone, or of rows
         else:
             counts.append(readers.page(response).total)
     return counts

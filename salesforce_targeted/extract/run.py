@@ -85,6 +85,7 @@ class Run:
         ledger.target = target
         ledger.indexes = settings.indexes
         ledger.calls = client.meter.calls
+        client.warn = ledger.warn
         ledger.mode = scope.mode
         ledger.scope_complete = scope.complete
         ledger.api_version = client.version

@@ -1,0 +1,161 @@
+"""An org that can't group, count or run several queries in time is read another way, and it is said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from salesforce_targeted.api import endpoints, readers
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.errors import TooLargeError
+from salesforce_targeted.api.limits import DOCUMENTED
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.extract.org import open_org
+from salesforce_targeted.relations import queries
+from salesforce_targeted.relations.active_ids import active_ids
+from salesforce_targeted.settings import Scope
+from salesforce_targeted.target import CONTACT, SHARED_ACTIVITIES, Junction
+from tests.conftest import BOTH, Synced
+from tests.support.relation_rows import JUNCTIONS, counts_in, groups_of, moment, shown, stamps
+
+
+@JUNCTIONS
+@pytest.mark.parametrize("in_time", [0, 1, 3])
+def test_who_is_active_is_counted_of_the_rows(
+    org: DemoOrg, client: SalesforceClient, junction: Junction, in_time: int
+) -> None:
+    """Where GROUP BY times out, from the first batch on or from a later one."""
+    org.shared_activities = junction is SHARED_ACTIVITIES
+    org.page_rows = 4
+    org.traits.aggregates_left = in_time
+    warnings: list[str] = []
+    batches = active_ids(groups_of(client, 2), junction, "003", warn=warnings.append)
+    expected = Counter(row["RelationId"] for row in shown(org, junction).values())
+
+    assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(list(batches)))
+    assert ["QUERY_TIMEOUT"] == ["QUERY_TIMEOUT" for text in warnings if "QUERY_TIMEOUT" in text]
+
+
+def test_who_is_active_since_a_second_is_counted_of_the_rows(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """The same condition holds."""
+    rows = shown(org, SHARED_ACTIVITIES)
+    since = stamps(rows)[len(rows) // 2]
+    org.traits.aggregates_left = 0
+    batches = active_ids(
+        client, SHARED_ACTIVITIES, "003", since=moment(since), warn=lambda _sentence: None
+    )
+    expected = Counter(
+        str(row["RelationId"])
+        for row in rows.values()
+        if str(row["SystemModstamp"]) >= since and str(row["RelationId"]).startswith("003")
+    )
+
+    assert dict(expected) == dict(counts_in(list(batches)))
+
+
+def test_relations_that_cant_be_read_at_all_are_an_error(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """It names the permission."""
+    org.traits.view_all_data = False
+
+    with pytest.raises(TooLargeError, match="View All Data"):
+        list(active_ids(client, SHARED_ACTIVITIES, "003", warn=lambda _sentence: None))
+
+
+def test_relations_are_counted_of_the_rows(org: DemoOrg, client: SalesforceClient) -> None:
+    """And the next count does not wait for another timeout."""
+    warnings: list[str] = []
+    client.warn = warnings.append
+    org.traits.aggregates_left = 0
+    expected = len(shown(org, SHARED_ACTIVITIES))
+
+    assert expected == queries.count(client, SHARED_ACTIVITIES)
+    org.reset_calls()
+    assert expected == queries.count(client, SHARED_ACTIVITIES)
+    assert 1 == org.billed
+    assert 1 == len(warnings)
+
+
+def test_queries_that_take_too_long_together_are_sent_alone(
+    org: DemoOrg, server: DemoServer
+) -> None:
+    """After one try, not five; from then on at once."""
+    org.traits.aggregate_seconds = 0.4
+    warnings: list[str] = []
+    session = SessionCredentials(instance_url=server.url, access_token=server.token)
+    client = SalesforceClient(session, sleep=lambda _seconds: None, timeout_seconds=0.9)
+    client.warn = warnings.append
+    statement = queries.count_statement(SHARED_ACTIVITIES)
+    requests = [
+        endpoints.describe(client.version, "Contact"),
+        *(endpoints.query(client.version, statement) for _ in range(3)),
+        endpoints.describe(client.version, "Task"),
+    ]
+    first = client.composite(requests)
+    calls = org.billed
+    again = client.composite(requests)
+    client.close()
+
+    for responses in (first, again):
+        describe, *counts, other = responses
+        assert [30, 30, 30] == [readers.page(one).total for one in counts]  # type: ignore[arg-type]
+        assert ["Contact", "Task"] == [
+            readers.described(one)["name"]
+            for one in (describe, other)  # type: ignore[index]
+        ]
+    assert (1 + 3 + 1, 3 + 1) == (calls, org.billed - calls)
+    assert 1 == len(warnings)
+
+
+@BOTH
+def test_runs_go_on_though_the_org_groups_no_more(org: DemoOrg, synced: Synced) -> None:
+    """From the second run on; what is new, edited and removed arrives all the same."""
+    # More relations than a page holds: not all of them are read in each run.
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=10))
+    synced.ok(small)
+    before = shown(org, SHARED_ACTIVITIES)
+    # Of a contact, and of a lead, which no count of a contact's relations tells.
+    tasks = [
+        next(str(row["TaskId"]) for row in before.values() if str(row["RelationId"])[:3] == prefix)
+        for prefix in ("003", "00Q")
+    ]
+    new = org.contacts.numbering.id_of(39)
+    org.log_task([new])
+    for task in tasks:
+        org.delete_task(task)
+    org.edit("Contact", org.active_ids()[0], LastName="Fresh")
+    org.traits.aggregates_left = 0
+    facts = synced.ok(small)
+    again = synced.ok(small)
+    lives = {
+        row[0]: row[1]
+        for row in synced.sql("SELECT contact_id, relation_count FROM sf_active_contacts"
+                              " WHERE is_active")
+    }  # fmt: skip
+    expected = Counter(row["RelationId"] for row in shown(org, SHARED_ACTIVITIES).values())
+
+    assert {who: expected[who] for who in org.active_ids()} == lives
+    assert new in synced.rows("sf_contacts")
+    assert set(before) - set(shown(org, SHARED_ACTIVITIES)) == {
+        row[0]
+        for row in synced.sql("SELECT id FROM sf_taskwhorelations WHERE removed_at IS NOT NULL")
+    }
+    assert [text for text in facts["warnings"] if "QUERY_TIMEOUT" in text]
+    assert "done" == again["status"]
+
+
+def test_the_first_call_counts_rows_where_the_org_counts_none(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """What the run compares with, to find relations that are gone, is known all the same."""
+    org.traits.aggregates_left = 0
+    seen = open_org(client, CONTACT, lambda _sentence: None, discovery=True)
+
+    assert len(shown(org, SHARED_ACTIVITIES)) == seen.relation_count
