@@ -14,7 +14,8 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, TypeVar, overload
 
@@ -39,7 +40,6 @@ from salesforce_targeted.api.login import (
     origin,
 )
 from salesforce_targeted.api.models import Request, Response, refusal
-from salesforce_targeted.api.org_clock import OrgClock
 from salesforce_targeted.api.retries import Retries
 
 _log = logging.getLogger(__name__)
@@ -293,6 +293,48 @@ class AuthorizedSession:
                 status=401,
             )
         return fresh
+
+
+class OrgClock:
+    """Tell the org's time by the ``Date`` of its responses: this machine's clock may be off.
+
+    Safe to use from several threads. Source: RFC 9110, 6.6.1: whole seconds, GMT.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first: datetime | None = None
+        self._latest: datetime | None = None
+
+    def note(self, response: Response, *, billed: bool) -> None:
+        """Read the ``Date`` of a response; one that is absent or no date changes nothing."""
+        moment = _date(response)
+        if moment is None:
+            return
+        with self._lock:
+            if billed:
+                # Of several calls that began together, the earliest says when reading began.
+                self._first = moment if self._first is None else min(self._first, moment)
+            # Responses overtake each other; time doesn't go back.
+            self._latest = moment if self._latest is None else max(self._latest, moment)
+
+    @property
+    def first(self) -> datetime | None:
+        """Return the earliest ``Date`` of a billed response, with its zone; None before one."""
+        return self._first
+
+    def now(self) -> datetime:
+        """Return the latest ``Date`` so far, or this machine's time where no response had one."""
+        return self._latest or datetime.now(UTC)
+
+
+def _date(response: Response) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(response.headers.get("Date", ""))
+        # "-0000" makes a time without a zone of it; HTTP knows GMT alone.
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 # --- pure decisions -------------------------------------------------------------------------------

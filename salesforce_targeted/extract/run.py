@@ -36,7 +36,7 @@ from salesforce_targeted.extract.known_org import check_changes, check_identity,
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
-from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
+from salesforce_targeted.retrieval.bulk import BulkJobs
 from salesforce_targeted.retrieval.isolation import Lessons
 from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
@@ -223,7 +223,9 @@ class Run:
     @cached_property
     def bulk_jobs(self) -> BulkJobs:
         """Return the Bulk jobs that a killed run of this pipeline may have left."""
-        return BulkJobs(Path(self.held.pipeline.working_dir), org_of(self.client).host)
+        return BulkJobs(
+            Path(self.held.pipeline.working_dir), org_of(self.client).host, self.ledger.step
+        )
 
     @property
     def holds_relations(self) -> bool:

@@ -17,8 +17,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import BulkJobError, SalesforceError, is_of_records
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
-from salesforce_targeted.retrieval.bulk import by_bulk
-from salesforce_targeted.retrieval.bulk_jobs import BulkJobs
+from salesforce_targeted.retrieval.bulk import BulkJobs, by_bulk
 from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.isolation import Lessons
 from salesforce_targeted.retrieval.planner import Plan
@@ -94,7 +93,7 @@ def _answers(
         return
     came = IdSet()
     try:
-        for batch, missed in by_bulk(client, plan, ids, columns, jobs):
+        for batch, missed in by_bulk(client, plan, ids, columns, jobs or BulkJobs()):
             came.add(batch.table.column(columns.key.name))
             yield batch, missed
     except SalesforceError as error:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from salesforce_targeted.api import bulk, errors, soql
+from salesforce_targeted.api import bulk_job, errors, soql
 from tests.support.bulk_pages import bulk_pages
 
 SELECT = soql.select(["Id", "Name", "Description"], "Account")
@@ -277,7 +277,7 @@ def test_a_job_is_not_asked_about_before_it_can_be_complete(
         *[answer(body={**JOB, "state": "InProgress"})] * (questions - 1),
         answer(body=DONE),
     )
-    job = bulk.job_of(client, SELECT, expected_seconds=expected)
+    job = bulk_job.job_of(client, SELECT, expected_seconds=expected)
 
     assert ("JobComplete", 1) == (job.state, job.rows)
     assert pytest.approx(pauses_made) == pauses
@@ -289,7 +289,7 @@ def test_a_job_that_is_expected_to_last_is_asked_about_before_the_deadline(
 ):
     """Whatever was expected: it may be complete, and its work is not thrown away unasked."""
     server.say(answer(body=JOB), answer(body=DONE))
-    bulk.job_of(
+    bulk_job.job_of(
         client, SELECT, expected_seconds=5_000, deadline_seconds=60, clock=lambda: sum(pauses)
     )
 
@@ -299,6 +299,6 @@ def test_a_job_that_is_expected_to_last_is_asked_about_before_the_deadline(
 def test_a_job_that_was_complete_is_not_waited_for(client, server, answer, pauses):
     """However long it was expected to take."""
     server.say(answer(body={**JOB, "state": "JobComplete"}), answer(body=DONE))
-    bulk.job_of(client, SELECT, expected_seconds=600)
+    bulk_job.job_of(client, SELECT, expected_seconds=600)
 
     assert [] == pauses

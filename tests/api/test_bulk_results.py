@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from salesforce_targeted.api import bulk, errors
+from salesforce_targeted.api import bulk_job, errors
 from salesforce_targeted.api.models import Job
 from tests.support.threads import Most
 
@@ -60,7 +60,9 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
     """By the addresses that Salesforce names; in their order, whichever arrives first."""
     server.otherwise = org = Pages(answer, pages)
     org.slow = (0, 3)
-    found = bulk.results_as(client, complete(2 * pages), first_id, max_records=2, at_once=at_once)
+    found = bulk_job.results_as(
+        client, complete(2 * pages), first_id, max_records=2, at_once=at_once
+    )
 
     assert [f"{n}-1" for n in range(pages)] == list(found)
     assert {"bulk_pages": named, "bulk_results": pages} == dict(client.meter.calls.by_kind)
@@ -71,7 +73,7 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
 def test_pages_are_drawn_as_they_are_used(client, server, answer):
     """No more of them in memory than may be at once, however slow the reader is."""
     server.otherwise = Pages(answer, 20)
-    found = bulk.results_as(client, complete(40), first_id, max_records=2, at_once=3)
+    found = bulk_job.results_as(client, complete(40), first_id, max_records=2, at_once=3)
     for used in range(1, 6):
         next(found)
         time.sleep(0.03)
@@ -92,7 +94,7 @@ def test_pages_are_drawn_as_they_are_used(client, server, answer):
 def test_pages_one_after_the_other(rows, at_once, version, client, server, answer):
     """Where there is but one, or no addresses of several: each names the next one."""
     server.otherwise = Pages(answer, (rows or 4) // 2)
-    found = bulk.results_as(
+    found = bulk_job.results_as(
         client, complete(rows, version), first_id, max_records=2, at_once=at_once
     )
 
@@ -104,7 +106,7 @@ def test_the_version_of_the_client_counts_where_the_job_says_none(client, server
     """An answer without apiVersion is one of the version that was asked."""
     server.otherwise = Pages(answer, 2)
     job = complete(4, None)
-    pages = list(bulk.results_as(client, job, first_id, max_records=2, at_once=2))
+    pages = list(bulk_job.results_as(client, job, first_id, max_records=2, at_once=2))
 
     assert ["0-1", "1-1"] == pages
     assert 1 == client.meter.calls.by_kind["bulk_pages"]
@@ -116,7 +118,7 @@ def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, clie
     org = Pages(answer, 3)
     no = answer(refusal, [{"errorCode": "NOT_FOUND", "message": "no such resource"}])
     server.otherwise = lambda heard: no if "/resultPages" in heard.path else org(heard)
-    found = bulk.results_as(client, complete(6), first_id, max_records=2, at_once=3)
+    found = bulk_job.results_as(client, complete(6), first_id, max_records=2, at_once=3)
 
     assert ["0-1", "1-1", "2-1"] == list(found)
     assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.meter.calls.by_kind)
@@ -135,7 +137,7 @@ def test_addresses_that_cannot_be_understood(after, client, server, answer):
         return odd if len(asked) > after else org(heard)
 
     server.otherwise = addresses
-    found = list(bulk.results_as(client, complete(14), first_id, max_records=2, at_once=3))
+    found = list(bulk_job.results_as(client, complete(14), first_id, max_records=2, at_once=3))
 
     assert [f"{n}-1" for n in range(7)] == found
     assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls.by_kind)
@@ -152,14 +154,14 @@ def test_an_address_for_nothing(client, server, answer):
     )
 
     with pytest.raises(errors.TruncatedAnswerError, match="processed 3 records"):
-        list(bulk.results_as(client, complete(3), first_id, max_records=2, at_once=3))
+        list(bulk_job.results_as(client, complete(3), first_id, max_records=2, at_once=3))
     assert 1 == client.meter.calls.by_kind["bulk_results"]
 
 
 def test_the_next_page_is_on_its_way_while_one_is_used(client, server, answer):
     """Where pages follow each other, one is read ahead."""
     server.otherwise = Pages(answer, 4)
-    found = bulk.results_as(client, complete(8, "57.0"), first_id, max_records=2, at_once=3)
+    found = bulk_job.results_as(client, complete(8, "57.0"), first_id, max_records=2, at_once=3)
 
     assert "0-1" == next(found)
     for _ in range(200):
@@ -178,7 +180,7 @@ def test_pages_together_are_counted(rows, version, client, server, answer):
     job = complete(rows, version)
 
     with pytest.raises(errors.TruncatedAnswerError, match=f"processed {rows} records"):
-        list(bulk.results_as(client, job, first_id, max_records=2, at_once=3))
+        list(bulk_job.results_as(client, job, first_id, max_records=2, at_once=3))
 
 
 def test_addresses_that_go_round(client, server, answer):
@@ -190,7 +192,7 @@ def test_addresses_that_go_round(client, server, answer):
     server.otherwise = lambda heard: round_ if "/resultPages" in heard.path else org(heard)
 
     with pytest.raises(errors.BulkJobError, match="twice"):
-        list(bulk.results_as(client, complete(6), first_id, max_records=2, at_once=3))
+        list(bulk_job.results_as(client, complete(6), first_id, max_records=2, at_once=3))
 
 
 def test_a_page_of_several_that_is_gone(client, server, answer, said):
@@ -199,7 +201,7 @@ def test_a_page_of_several_that_is_gone(client, server, answer, said):
     server.otherwise = lambda h: said("not_found") if "results?locator=p2" in h.path else org(h)
 
     with pytest.raises(errors.BulkJobError, match="are gone"):
-        list(bulk.results_as(client, complete(8), first_id, max_records=2, at_once=2))
+        list(bulk_job.results_as(client, complete(8), first_id, max_records=2, at_once=2))
 
 
 @pytest.mark.parametrize("version", ["64.0", "57.0"])
@@ -215,7 +217,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(version, client, 
         return first_id(page)
 
     job = complete(6, version)
-    found = list(bulk.results_as(client, job, read, max_records=2, at_once=2))
+    found = list(bulk_job.results_as(client, job, read, max_records=2, at_once=2))
 
     assert ["0-1", "1-1", "2-1"] == found
     assert 4 == client.meter.calls.by_kind["bulk_results"]
@@ -232,7 +234,7 @@ def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server,
         return org(heard)
 
     server.otherwise = first_short
-    found = bulk.results_as(client, complete(6), lambda p: p.rows, max_records=2, at_once=2)
+    found = bulk_job.results_as(client, complete(6), lambda p: p.rows, max_records=2, at_once=2)
 
     assert [2, 2, 2] == list(found)
 
@@ -242,7 +244,7 @@ def test_pages_without_rows_are_left_out(client, server, answer):
     org = Pages(answer, 4)
     nothing = answer(body=b'"Id"\n', headers=CSV)
     server.otherwise = lambda h: nothing if "results?locator=p2" in h.path else org(h)
-    found = bulk.results_as(client, complete(6), first_id, max_records=2, at_once=3)
+    found = bulk_job.results_as(client, complete(6), first_id, max_records=2, at_once=3)
 
     assert ["0-1", "1-1", "3-1"] == list(found)
 
@@ -251,6 +253,6 @@ def test_pages_are_as_large_as_the_limits_say(client, server, answer):
     """Unless somebody asks for another size: so many rows are held in memory."""
     client.limits = replace(client.limits, bulk_rows_per_page=7)
     server.otherwise = Pages(answer, 4)
-    list(bulk.results_as(client, complete(8), first_id, at_once=2))
+    list(bulk_job.results_as(client, complete(8), first_id, at_once=2))
 
     assert f"{BASE}/resultPages?maxRecords=7" == server.heard[0].path

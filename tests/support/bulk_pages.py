@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from salesforce_targeted.api import bulk
+from salesforce_targeted.api import bulk_job
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import CsvPage
 
@@ -12,5 +12,5 @@ def bulk_pages(
     client: SalesforceClient, soql: str, *, max_records: int | None = None, **job: Any
 ) -> Iterator[CsvPage]:
     """Run a job and yield its result pages, the empty ones not."""
-    complete = bulk.job_of(client, soql, **job)
-    yield from bulk.results_as(client, complete, lambda page: page, max_records=max_records)
+    complete = bulk_job.job_of(client, soql, **job)
+    yield from bulk_job.results_as(client, complete, lambda page: page, max_records=max_records)

@@ -282,7 +282,9 @@ def test_a_whole_client_through_the_door(server, granted, answer):
 def test_the_start_stays_light():
     """The client loads neither simple-salesforce nor cryptography nor dlt before they are needed."""
     heavy = "{'simple_salesforce','zeep','jwt','cryptography','dlt','pyarrow'}"
-    code = f"import sys, salesforce_targeted.api.bulk; print(sorted({heavy} & set(sys.modules)))"
+    code = (
+        f"import sys, salesforce_targeted.api.bulk_job; print(sorted({heavy} & set(sys.modules)))"
+    )
     more = f"import sys, salesforce_targeted.api.credentials.resolution; print(sorted(({heavy} - {{'dlt'}}) & set(sys.modules)))"
     found = [_printed(c) for c in (code, more)]
 
