@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -134,7 +134,10 @@ def ids(folder: Path, table: str, dataset: str = "salesforce") -> set[str]:
 @contextmanager
 def opened_once(file: Path) -> Iterator[None]:
     """Keep a DuckDB file open, if it is there: a run opens it six times, a quarter of its time."""
-    with duckdb.connect(str(file)) if file.exists() else nullcontext():
+    with ExitStack() as stack:
+        with suppress(duckdb.IOException):  # none of its own, or locked: the run's to find out
+            if file.exists():
+                stack.enter_context(duckdb.connect(str(file)))
         yield
 
 
