@@ -36,8 +36,8 @@ from salesforce_targeted.extract.known_org import check_changes, check_identity,
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
+from salesforce_targeted.retrieval.bisection import Lessons
 from salesforce_targeted.retrieval.bulk import BulkJobs
-from salesforce_targeted.retrieval.isolation import Lessons
 from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target

@@ -31,7 +31,7 @@ from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, first_of_each
 from salesforce_targeted.relations.queries import as_task_fields, where
 from salesforce_targeted.relations.requests import RelationReader
-from salesforce_targeted.retrieval.isolation import ATTEMPTS
+from salesforce_targeted.retrieval.bisection import ATTEMPTS
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
 # How often a result that falls apart is read from its start.

@@ -15,7 +15,7 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.relations.queries import as_relation, as_task_fields, rows_statement
-from salesforce_targeted.retrieval.isolation import (
+from salesforce_targeted.retrieval.bisection import (
     Lessons,
     Part,
     Readable,

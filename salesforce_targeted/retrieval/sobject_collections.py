@@ -16,7 +16,7 @@ from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.isolation import (
+from salesforce_targeted.retrieval.bisection import (
     ATTEMPTS,
     Lessons,
     Part,

@@ -43,14 +43,14 @@ def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
 
 
 @pytest.mark.brief(1)
-@pytest.mark.parametrize("kind", ["composite", "collections"])
+@pytest.mark.parametrize("nth", [1, 2], ids=["the first call", "the records"])
 def test_ctrl_c_ends_a_run_whose_org_does_not_respond(
-    org: DemoOrg, server: DemoServer, tmp_path: Path, kind: str
+    org: DemoOrg, server: DemoServer, tmp_path: Path, nth: int
 ) -> None:
     """Calls that are on the way in other threads are not waited for; the next run is complete."""
-    hanging = org.faults.add(Fault(kind, "hang", times=99, argument=60))
+    hanging = org.faults.add(Fault("composite", "hang", nth=nth, times=99, argument=60))
     run = started(server, tmp_path)
-    wait_until(lambda: hanging.seen)
+    wait_until(lambda: hanging.seen >= nth)
     run.send_signal(signal.SIGINT)
     began = time.monotonic()
     out, err = run.communicate(timeout=60)
@@ -67,9 +67,9 @@ def test_ctrl_c_ends_a_run_whose_org_does_not_respond(
 
 def test_a_second_ctrl_c_ends_at_once(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:
     """Whoever presses it twice does not want to wait for a word."""
-    hanging = org.faults.add(Fault("collections", "hang", times=99, argument=60))
+    hanging = org.faults.add(Fault("composite", "hang", nth=2, times=99, argument=60))
     run = started(server, tmp_path)
-    wait_until(lambda: hanging.seen)
+    wait_until(lambda: hanging.seen > 1)
     run.send_signal(signal.SIGINT)
     time.sleep(0.3)
     run.send_signal(signal.SIGINT)
@@ -77,4 +77,5 @@ def test_a_second_ctrl_c_ends_at_once(org: DemoOrg, server: DemoServer, tmp_path
     run.communicate(timeout=60)
 
     assert time.monotonic() - began < SECONDS_TO_END / 2
-    assert 1 == run.returncode
+    # Python itself may be ending by then, and leaves the signal to the system.
+    assert run.returncode in (1, -signal.SIGINT)

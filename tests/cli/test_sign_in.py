@@ -218,7 +218,7 @@ def test_a_session_that_ends_in_mid_run_is_renewed_by_the_cli(
 ) -> None:
     """The org ends all sessions; the next one that sf gives is used and the run completes."""
     sf.has(server.url, TOKEN)
-    org.faults.add(Fault("collections", "expire_session"))
+    org.faults.add(Fault("composite", "expire_session", nth=2))
     renewed = TOKEN + ".renewed"
     expire = org.expire_sessions
 

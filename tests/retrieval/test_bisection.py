@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salesforce_targeted.api.errors import SalesforceError, UnavailableError
-from salesforce_targeted.retrieval.isolation import Lessons, Part, Readable, Record, isolate
+from salesforce_targeted.retrieval.bisection import Lessons, Part, Readable, Record, isolate
 
 FIELDS = ["Id", *(f"F{number}" for number in range(30))]
 ALL = "*"
