@@ -49,7 +49,7 @@ def targeted(
 ) -> DltSource:
     """Sync the records of an object whose ids another object's field holds, with all their fields.
 
-    The same discovery, planner, refresh, isolation and books as :func:`salesforce_targeted`, whose
+    The same discovery, planner, refresh, bisection and rejections as :func:`salesforce_targeted`, whose
     contacts are one use of it. The rows that point at the records are not held themselves.
 
     Args:

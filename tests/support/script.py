@@ -134,17 +134,10 @@ def ids(folder: Path, table: str, dataset: str = "salesforce") -> set[str]:
 @contextmanager
 def opened_once(file: Path) -> Iterator[None]:
     """Keep a DuckDB file open, if it is there: a run opens it six times, a quarter of its time."""
-<<<<<<< HEAD
     with ExitStack() as held:
         with suppress(duckdb.Error):  # no database: the run itself says so
             if file.exists():
                 held.enter_context(duckdb.connect(str(file)))
-=======
-    with ExitStack() as stack:
-        with suppress(duckdb.IOException):  # none of its own, or locked: the run's to find out
-            if file.exists():
-                stack.enter_context(duckdb.connect(str(file)))
->>>>>>> setup
         yield
 
 
