@@ -50,7 +50,8 @@ def targeted(
     """Sync the records of an object whose ids another object's field holds, with all their fields.
 
     The same discovery, planner, refresh, bisection and rejections as in
-    :func:`salesforce_targeted`, whose contacts are one use of it. The rows that point at the records are not held themselves.
+    :func:`salesforce_targeted`, whose contacts are one use of it. The rows that point at the
+    records are not held themselves.
 
     Args:
         credentials: One of the ways to sign in; None: dlt's configuration and ``SALESFORCE_*``.
