@@ -146,7 +146,7 @@ def _api(name: str | None) -> Api | None:
 
 
 class Api(Enum):
-    """A way to retrieve records whose ids are known."""
+    """Name a way to retrieve records whose ids are known."""
 
     COLLECTIONS = "collections"
     COMPOSITE = "composite"

@@ -80,7 +80,7 @@ class Target:
 
     @property
     def first_id(self) -> str | None:
-        """An id before the object's first one; None where others' ids lie in no one's way."""
+        """Return an id before the object's first one; None where none is needed."""
         prefix = self.key_prefix
         return None if prefix is None or self is CONTACT else prefix + "0" * 12
 

@@ -1,3 +1,3 @@
-"""The version of the library."""
+"""Tell the version of the library."""
 
 __version__ = "0.2.0"

@@ -115,7 +115,7 @@ def _rebuild(
 
 
 class ConfigurationError(SalesforceError):
-    """A setting is missing or can't be meant that way."""
+    """Report a setting that is missing or can't be meant that way."""
 
     default_remedy = "Correct the settings."
 
@@ -169,7 +169,7 @@ class QueryTimeoutError(TooLargeError):
 
 
 class BulkJobError(SalesforceError):
-    """A Bulk job ended in any state but ``JobComplete``, or never ended."""
+    """Report a Bulk job that ended in any state but ``JobComplete``, or never ended."""
 
     default_remedy = "Run it again; if it fails again, read through sObject Collections instead."
 
@@ -187,7 +187,7 @@ class UnsupportedObjectError(BulkRefusedError):
 
 
 class ReadOnlyError(SalesforceError):
-    """A request that isn't on the list of those that only read. Nothing was sent."""
+    """Refuse a request that isn't on the list of those that only read. Nothing was sent."""
 
     default_remedy = "This library only reads. If you did not try to write, please report a bug."
 

@@ -22,19 +22,19 @@ from .limits import DOCUMENTED, Limits
 
 
 class Soql(str):
-    """A whole statement that this module wrote."""
+    """Mark a whole statement that this module wrote."""
 
     __slots__ = ()
 
 
 class Condition(str):
-    """A condition that this module wrote."""
+    """Mark a condition that this module wrote."""
 
     __slots__ = ()
 
 
 class Expression(str):
-    """A selected aggregate, or a sort order, that this module wrote."""
+    """Mark a selected aggregate, or a sort order, that this module wrote."""
 
     __slots__ = ()
 

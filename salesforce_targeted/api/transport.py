@@ -52,7 +52,7 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
 
 
 class Transport:
-    """A pool of connections; safe to use from several threads."""
+    """Keep a pool of connections; safe to use from several threads."""
 
     def __init__(
         self, *, connections: int, connect_seconds: float, read_seconds: float, total_seconds: float

@@ -25,7 +25,7 @@ EVERY_RECORD = "*"
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A value, or where ``field`` is empty a whole record, that could not be fetched or loaded.
+    """Name a value, or where ``field`` is empty a record, that could not be fetched or loaded.
 
     Attributes:
         record_id: Its id; :data:`EVERY_RECORD` for a field that can't be read of any record.

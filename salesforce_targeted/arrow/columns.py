@@ -79,7 +79,7 @@ LEFT_OUT_TYPES = frozenset({"address", "location", "base64", "complexvalue", "ma
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A field as it lands.
+    """Describe a field as it lands.
 
     Attributes:
         field: Salesforce's API name, as asked for and answered (``NPI__c``).

@@ -15,7 +15,7 @@ _LOOSE = 200_000
 
 
 class IdCounts:
-    """A number for each of some ids; zero for any other.
+    """Keep a number for each of some ids; zero for any other.
 
     Attributes:
         ids: An array of ``id_set``.

@@ -117,7 +117,7 @@ def first_of_each(ids: pa.Array | pa.ChunkedArray, known: IdSet) -> pa.Array:
 
 
 class Texts(Sequence[str]):
-    """An array as a sequence of texts, each made when it is looked at."""
+    """Read an array as a sequence of texts, each made when it is looked at."""
 
     def __init__(self, ids: pa.Array) -> None:
         self.ids = ids
@@ -137,7 +137,7 @@ def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 class IdSet:
-    """A set that grows."""
+    """Keep a set that grows."""
 
     def __init__(self) -> None:
         self._sorted = id_array(())

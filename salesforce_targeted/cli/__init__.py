@@ -1,1 +1,1 @@
-"""A file per command, and the screen that they write to."""
+"""Keep a file per command, and the screen that they write to."""

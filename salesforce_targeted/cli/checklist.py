@@ -84,7 +84,7 @@ class CheckFacts(TypedDict):
 
 
 class ChecklistFacts(TypedDict):
-    """The report of mode ``test``."""
+    """Report the mode ``test``."""
 
     status: Literal["done", "failed"]
     mode: Literal["test"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class CountFacts(TypedDict):
-    """The report of mode ``count``; None is what the org does not tell our user."""
+    """Report the mode ``count``; None is what the org does not tell our user."""
 
     status: Literal["done"]
     mode: Literal["count"]

@@ -1,4 +1,4 @@
-"""The exit codes, as ``--help`` lists them."""
+"""List the exit codes, as ``--help`` does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line's options and what ``--help`` teaches; ``options`` says what they ask for.
+"""Declare the options of the command line, what ``--help`` teaches; ``options`` says what they ask for.
 
 Rule: dlt and whatever else is slow is imported inside functions only; ``--help`` answers at once.
 """

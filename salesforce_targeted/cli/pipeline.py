@@ -1,4 +1,4 @@
-"""The pipeline that a command works on: where the data goes and where dlt keeps its state."""
+"""Make the pipeline that a command works on: where the data goes and where dlt keeps its state."""
 
 from __future__ import annotations
 

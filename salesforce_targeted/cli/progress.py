@@ -26,7 +26,7 @@ _STEPS = {
 
 
 class LongWorkLog(LogCollector):
-    """The progress lines of dlt in our log, for steps that take longer than the period."""
+    """Write dlt's progress lines into our log, for steps that take longer than the period."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class LongWorkLog(LogCollector):
 
 
 class LiveProgress(Collector):
-    """A line at the bottom of a terminal, gone when the step ends.
+    """Show a line at the bottom of a terminal, gone when the step ends.
 
     Args:
         on: The console that the log is printed on, too.

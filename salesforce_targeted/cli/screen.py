@@ -27,7 +27,7 @@ _MARKS = {"ok": ("✓", "ok", "green"), "note": ("!", "note", "yellow"), "fail":
 
 
 class Screen:
-    """The two streams of a run.
+    """Write the two streams of a run.
 
     Args:
         prog: What the program is called in front of an error.

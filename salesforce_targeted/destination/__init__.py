@@ -1,1 +1,1 @@
-"""What the dataset holds before this load: read back, compared, guarded."""
+"""Read back, compare and guard what the dataset holds before a load."""

@@ -86,7 +86,7 @@ _NOT_WHOLE = (
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A row of the table of refusals.
+    """Hold a row of the table of refusals.
 
     Attributes:
         source: ``SQLSTATE`` (pattern is a code or its class), ``PostgreSQL`` (a message without a

@@ -39,7 +39,7 @@ _ROWS_AT_ONCE = 20_000
 
 
 class HeldTables:
-    """The tables of one dataset, as they are before this run's load."""
+    """Read the tables of one dataset, as they are before this run's load."""
 
     def __init__(
         self, pipeline: dlt.Pipeline, schema: Schema, emptied: frozenset[str] = frozenset()

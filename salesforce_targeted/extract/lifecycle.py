@@ -1,4 +1,4 @@
-"""A record's life in the active set: one row of ``sf_active_contacts`` per contact ever held.
+"""Keep a record's life in the active set: one row of ``sf_active_contacts`` per contact ever held.
 
 Rule: ``sf_contacts`` stays a true copy of Salesforce; what we know *about* a contact stands here. A
 row is written when something about it changes, so a quiet run writes none. The same for the leads,
@@ -58,7 +58,7 @@ def descriptions(target: Target) -> dict[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class RecordLifecycle:
-    """A row of ``sf_active_contacts``, in the order of :func:`schema`."""
+    """Hold a row of ``sf_active_contacts``, in the order of :func:`schema`."""
 
     record_id: str
     is_active: bool
@@ -111,7 +111,7 @@ def changed(
 def changed_among(
     ids: Iterable[str], known: Mapping[str, RecordLifecycle], seen: Observation
 ) -> list[RecordLifecycle]:
-    """Those of some contacts' lives that a run changed or began."""
+    """Return those of some contacts' lives that a run changed or began."""
     found = []
     for record_id in ids:
         before = known.get(record_id)

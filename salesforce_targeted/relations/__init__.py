@@ -1,1 +1,1 @@
-"""The rows that make records active: queries, pages, distinct ids."""
+"""Read the rows that make records active: queries, pages, distinct ids."""

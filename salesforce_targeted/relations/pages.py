@@ -1,4 +1,4 @@
-"""The rows of TaskWhoRelation: since a cursor, of some ids, in ranges of ids side by side.
+"""Read the rows of TaskWhoRelation: since a cursor, of some ids, in ranges of ids side by side.
 
 Rules. Ranges that follow one another cover all ids whatever order the org sorts them in.
 A result that falls apart is read again from its start, each row yielded once. Where a page fails

@@ -1,1 +1,1 @@
-"""A finished run for people: text, Markdown, a page."""
+"""Show a finished run to people: text, Markdown, a page."""

@@ -80,7 +80,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The chosen Api, and what each would have cost.
+    """Hold the chosen Api, and what each would have cost.
 
     Attributes:
         price: Api to its price; Bulk's is the better of its two ways.

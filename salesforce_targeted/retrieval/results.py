@@ -13,7 +13,7 @@ Answer = tuple[Batch, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """An id that the org no longer returns, and why.
+    """Name an id that the org no longer returns, and why.
 
     Attributes:
         reason: ``deleted``, ``merged`` or ``hidden`` (which a purged record can't be told from).
@@ -29,7 +29,7 @@ class Gone:
 
 @dataclass(slots=True)
 class Retrieved:
-    """An answer to some of the ids asked for.
+    """Hold what came of some of the ids asked for.
 
     Attributes:
         batch: The rows of records that are there.

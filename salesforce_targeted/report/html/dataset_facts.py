@@ -70,7 +70,7 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A row of ``sf_sync_runs``, as the page shows it; what a run didn't count is None."""
+    """Hold a row of ``sf_sync_runs``, as the page shows it; what a run didn't count is None."""
 
     run_id: str
     started_at: datetime

@@ -1,4 +1,4 @@
-"""A drawing by matplotlib as a part of the page: it takes the page's colours, in the dark too.
+"""Make a drawing by matplotlib a part of the page: it takes the page's colours, in the dark too.
 
 Matplotlib is given colours that stand for the page's own, and what it writes is then rid of all
 that belongs to a file of its own: ids, metadata, fonts.
@@ -54,7 +54,7 @@ def available() -> bool:
 
 
 class Drawing:
-    """A figure that is being drawn; ``axes`` is one of matplotlib, or an array of them."""
+    """Hold a figure that is being drawn; ``axes`` is one of matplotlib, or an array of them."""
 
     def __init__(self, width: int, height: int, rows: int) -> None:
         from matplotlib.figure import Figure
