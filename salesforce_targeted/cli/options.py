@@ -1,4 +1,5 @@
-"""Declare the options of the command line, what ``--help`` teaches; ``options`` says what they ask for.
+"""Declare the options of the command line, and what ``--help`` teaches.
+
 
 Rule: dlt and whatever else is slow is imported inside functions only; ``--help`` answers at once.
 """
