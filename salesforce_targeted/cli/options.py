@@ -1,6 +1,5 @@
 """Declare the options of the command line, and what ``--help`` teaches.
 
-
 Rule: dlt and whatever else is slow is imported inside functions only; ``--help`` answers at once.
 """
 

@@ -348,7 +348,7 @@ def test_spent_calls_stop_the_run_at_a_safe_point(
     org: DemoOrg, script: Script, tmp_path: Path
 ) -> None:
     """The org's day is spent in mid-run: exit 3, status partial, and the next run completes."""
-    org.faults.add(Fault("collections", "daily_403", times=99))
+    org.faults.add(Fault("*", "daily_403", nth=2, times=99))
     stopped = script("--json")
     report = max(Path("sync_results").glob("*.md")).read_text()
     org.faults.clear()

@@ -99,7 +99,7 @@ def test_a_session_that_nobody_can_renew_stops_the_run(
     org: DemoOrg, server: DemoServer, synced: Synced
 ) -> None:
     """401 and only a token: the run fails with the remedy; with a new token the next completes."""
-    org.faults.add(Fault("collections", "expire_session"))
+    org.faults.add(Fault("composite", "expire_session", nth=2))
     stopped = synced.run()
     synced.credentials = SessionCredentials(instance_url=server.url, access_token=org.issue_token())
     synced.ok()

@@ -26,14 +26,16 @@ from tests.support.story import Story
 
 
 class Gate(Latency):
-    """Answers to Collections wait here until the test opens."""
+    """The response to the second composite call, of records, waits here until the test opens."""
 
     def __init__(self) -> None:
         super().__init__()
         self.reached, self.opened = threading.Event(), threading.Event()
+        self.composites = 0
 
     def seconds(self, kind: str, rows: int = 0, *, columns: int = 5) -> float:
-        if kind == "collections":
+        self.composites += kind == "composite"
+        if kind == "composite" and self.composites == 2:
             self.reached.set()
             self.opened.wait(60)
         return 0.0
