@@ -94,7 +94,7 @@ def test_the_same_rows_every_way(org, signed_in):
     assert (org.billed, org.daily_limit) == (signed_in.meter.usage[0], signed_in.meter.usage[1])
 
 
-@pytest.mark.brief(60)
+@pytest.mark.brief(20)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("action", ACTIONS)
 def test_no_misfortune_costs_a_row(action, kind, org, signed_in):

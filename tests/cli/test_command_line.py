@@ -86,6 +86,7 @@ def test_records_are_logged_only_when_asked_for(org: DemoOrg, script: Script) ->
     assert 11 <= len(contacts & set(org.active_ids()))
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("look", ["--test", "--count", "--plan"])
 def test_a_look_loads_nothing(org: DemoOrg, script: Script, tmp_path: Path, look: str) -> None:
     """--test, --count and --plan ask the org and leave destination, cursor and reports alone."""
@@ -161,7 +162,7 @@ def test_full_reads_everything_anew(org: DemoOrg, script: Script, spelling: list
     assert (0, 0) == (facts["contacts"]["new"], facts["contacts"]["updated"])
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     "spelling",
     [
@@ -224,7 +225,7 @@ def test_only_takes_some_of_the_resources(org: DemoOrg, script: Script, tmp_path
     ]
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("only", ["contact", "task_who_relation"])
 def test_only_does_not_judge_what_it_left_out(script: Script, only: str) -> None:
     """A part of the resources says nothing of the closure of the others: no warning."""
@@ -254,7 +255,7 @@ def test_what_only_left_out_comes_with_the_next_run(
     )
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("api", "kind"), [("collections", "composite"), ("query", "query"), ("bulk", "bulk_results")]
 )
@@ -272,6 +273,7 @@ def test_api_forces_one_way_of_retrieval(script: Script, api: str, kind: str) ->
     )
 
 
+@pytest.mark.deep
 def test_a_set_that_shrinks_suddenly_stops_the_run(
     org: DemoOrg, script: Script, tmp_path: Path
 ) -> None:
@@ -291,6 +293,7 @@ def test_a_set_that_shrinks_suddenly_stops_the_run(
     assert 12 == len(ids(tmp_path, "sf_contacts"))
 
 
+@pytest.mark.deep
 def test_it_goes_where_it_is_told(org: DemoOrg, script: Script, tmp_path: Path) -> None:
     """--destination, --dataset and --pipelines-dir are obeyed."""
     ended = script("--destination", "duckdb", "--dataset", "crm", "--pipelines-dir", "working")

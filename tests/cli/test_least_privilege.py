@@ -41,6 +41,7 @@ def test_the_needed_permissions_are_enough(org: DemoOrg, script: Script, tmp_pat
     assert active == ids(tmp_path, "sf_contacts")
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize("missing", WITHOUT)
 def test_a_missing_permission_is_named_with_what_it_costs(
     org: DemoOrg, script: Script, missing: str

@@ -76,6 +76,7 @@ def test_a_sync_on_a_terminal(watched: Watched) -> None:
     assert max(len(line) for line in plain if "━" not in line) <= 80
 
 
+@pytest.mark.deep
 def test_a_checklist_on_a_terminal(watched: Watched) -> None:
     """Marks in place of words, and every line within the width."""
     shown = watched("--test")
@@ -129,6 +130,7 @@ def test_a_pipe_gets_neither_colour_nor_live_lines(
     assert max(map(len, ended.out.splitlines())) > 40
 
 
+@pytest.mark.deep
 def test_force_color_colours_a_pipe(server: DemoServer, tmp_path: Path) -> None:
     """FORCE_COLOR=1, as a CI's log may want."""
     tested = process("--test", cwd=tmp_path, environ={**session_of(server), "FORCE_COLOR": "1"})
@@ -137,7 +139,7 @@ def test_force_color_colours_a_pipe(server: DemoServer, tmp_path: Path) -> None:
     assert COLOUR.search(tested.out)
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_stream_that_can_not_say_it_all(
     server: DemoServer, tmp_path: Path, encoding: str

@@ -153,6 +153,7 @@ def test_what_is_the_users_stays_and_is_not_made_twice(
     assert "Title [Title]" == comment(postgres, "sf_contacts", "title")
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 @ON_POSTGRES
 def test_what_comes_later_is_indexed_then(org: DemoOrg, synced: Synced, postgres: str) -> None:
@@ -273,6 +274,7 @@ def test_a_lock_in_the_way_costs_seconds_and_no_run(
     assert ([], INDEXED) == (after["warnings"], ours(postgres))
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 @ON_POSTGRES
 def test_a_table_that_others_refer_to_is_dropped_with_cascade(

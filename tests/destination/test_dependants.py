@@ -153,6 +153,7 @@ def test_tables_are_emptied_beneath_it(
     assert [its.seen] == tell(postgres, path, its.look)
 
 
+@pytest.mark.deep
 @ON_POSTGRES
 def test_a_table_that_a_users_key_refers_to_is_not_emptied(
     org: DemoOrg, synced: Synced, postgres: str

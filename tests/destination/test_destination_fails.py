@@ -62,7 +62,7 @@ def test_a_full_disk(org: DemoOrg, synced: Synced, postgres: str) -> None:
     assert "the leftover package is loaded" in facts["steps"]
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @ON_POSTGRES
 @pytest.mark.parametrize(
     ("spoil", "heal", "words"),
@@ -115,7 +115,7 @@ def test_what_the_database_refuses_names_the_remedy(
     failed_with(again, *words)
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize(
     ("statement", "warning"),

@@ -60,7 +60,7 @@ def test_duckdb_and_postgres_hold_the_same_rows(
     assert 13 == len(here.rows("sf_contacts"))
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize("naming", list(NAMINGS))
 def test_naming_conventions_name_columns_and_nothing_else(
@@ -289,6 +289,7 @@ def test_snowflake_is_given_tables_and_merges_by_key(synced: Synced) -> None:
     )
 
 
+@pytest.mark.deep
 def test_a_warehouses_staging_bucket_takes_our_files(synced: Synced) -> None:
     """The parquet that our resources ask for is what Snowflake loads from a bucket."""
     run(synced)

@@ -40,7 +40,7 @@ def held_tables(held: Synced) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("synced", "refresh"),
     [
@@ -64,6 +64,7 @@ def test_a_refresh_loads_everything_anew(org: DemoOrg, synced: Synced, refresh: 
     assert before == held_tables(synced)
 
 
+@pytest.mark.deep
 def test_a_refresh_of_one_resource_leaves_the_others(org: DemoOrg, synced: Synced) -> None:
     """drop_data on the contacts alone empties and fills their table; no other table loses a row."""
     run(synced)
@@ -76,7 +77,7 @@ def test_a_refresh_of_one_resource_leaves_the_others(org: DemoOrg, synced: Synce
     assert before == held_tables(synced)
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("change", "options"),
     [

@@ -44,6 +44,7 @@ def test_the_dataset_of_another_org_is_refused(
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts", dataset="other")
 
 
+@pytest.mark.deep
 def test_an_org_whose_my_domain_was_renamed_is_the_same(
     org: DemoOrg, server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

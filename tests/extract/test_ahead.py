@@ -75,6 +75,7 @@ def test_what_was_gone_and_is_back_comes_in_the_same_wave(org: DemoOrg, synced: 
     assert calls <= 3, org.calls
 
 
+@pytest.mark.deep
 def test_a_run_with_few_calls_asks_for_nothing_ahead(org: DemoOrg, synced: Synced) -> None:
     """They are spent in the order of what matters: what is not held first."""
     synced.run()

@@ -47,7 +47,7 @@ def held(synced: Synced) -> Targeted:
     return Targeted(synced.pipeline, synced.credentials)
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @EACH
 def test_a_record_is_held_whole_while_somebody_names_it(
     org: DemoOrg, held: Targeted, recipe: Recipe
@@ -71,7 +71,7 @@ def test_a_record_is_held_whole_while_somebody_names_it(
     assert {life["relation_count"] for life in held.lives(recipe).values()} >= {1}
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("recipe", [RECIPES[name] for name in SOME], ids=SOME)
 def test_nobody_names_it_any_more(org: DemoOrg, held: Targeted, recipe: Recipe) -> None:
     """It has left, its row stays; named again, it is back."""
@@ -128,7 +128,7 @@ def test_what_becomes_of_a_record(org: DemoOrg, held: Targeted, recipe: Recipe) 
     assert {deleted, hidden} <= set(held.rows(recipe.table))
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @BOTH
 @pytest.mark.parametrize("recipe", [LEADS, RECIPES["accounts"]], ids=["leads", "accounts"])
 def test_a_merged_record_names_its_winner(org: DemoOrg, synced: Synced, recipe: Recipe) -> None:
@@ -145,6 +145,7 @@ def test_a_merged_record_names_its_winner(org: DemoOrg, synced: Synced, recipe: 
     )  # fmt: skip
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("since", [None, "2001-01-01"])
 def test_contacts_are_not_walked_through_to_find_leads(
     org: DemoOrg, held: Targeted, since: str | None
@@ -157,6 +158,7 @@ def test_contacts_are_not_walked_through_to_find_leads(
     assert facts["calls"]["by_kind"]["query"] <= 2 < len(org.active_ids()) / 2
 
 
+@pytest.mark.deep
 def test_which_rows_count(org: DemoOrg, held: Targeted) -> None:
     """An account whose last open opportunity is closed has left."""
     recipe = RECIPES["accounts"]
@@ -170,6 +172,7 @@ def test_which_rows_count(org: DemoOrg, held: Targeted) -> None:
     assert account not in recipe.named(org) == held.active(recipe)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("discoverer", "activity"), [("TaskWhoRelation", "Task"), ("EventWhoRelation", "Event")]
 )

@@ -59,7 +59,7 @@ def test_counting_finds_what_vanished_and_what_came_back(counted: Story, whose: 
     assert (0, 31 + 1) == (facts["relations"]["removed"], facts["relations"]["held"])
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("scope", [replace(COUNTED, full=True), COUNTED], ids=["full", "due"])
 def test_what_counts_cannot_tell_is_found_by_ids(counted: Story, scope: Scope) -> None:
     """One relation removed and one back: a full run compares ids, as one does now and then."""
@@ -77,6 +77,7 @@ def test_what_counts_cannot_tell_is_found_by_ids(counted: Story, scope: Scope) -
     counted.run(scope, full_refresh_days=days)
 
 
+@pytest.mark.deep
 def test_counting_finds_a_relation_that_moved_unseen(counted: Story) -> None:
     """Its stamp is older than the lag: only the contacts' counts tell that it moved."""
     first, second = counted.org.active_ids()[:2]

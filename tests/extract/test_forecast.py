@@ -81,7 +81,7 @@ def _foreseen_and_billed(org: DemoOrg, script: Script) -> tuple[int, int]:
     return foreseen["predicted_calls"], org.billed
 
 
-@pytest.mark.brief(4)
+@pytest.mark.brief(2)
 @pytest.mark.parametrize("size", [DemoOrg.tiny, large], ids=["one page", "three pages"])
 @pytest.mark.parametrize("case", sorted(CASES))
 def test_the_plan_of_a_repeat_is_what_the_repeat_costs(
@@ -104,6 +104,7 @@ def test_the_plan_of_a_repeat_is_what_the_repeat_costs(
     assert abs(foreseen - billed) <= wrong_by, (foreseen, billed)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("size", [DemoOrg.tiny, large], ids=["one page", "three pages"])
 def test_the_plan_of_a_first_run_is_within_two_calls(
     monkeypatch: pytest.MonkeyPatch,

@@ -142,6 +142,7 @@ def test_a_run_stops_when_nobody_is_active_any_more(story: Story) -> None:
     assert (0, 12) == (facts["contacts"]["new"], facts["statistics"]["active"])
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("keep", "stops"), [(24, True), (25, False)])
 def test_a_run_stops_when_fewer_than_half_are_active(broad: Story, keep: int, stops: bool) -> None:
     """Fifty were active: with twenty-four the run stops, with twenty-five it goes on."""
@@ -188,6 +189,7 @@ def test_beyond_the_budget_what_was_modified_is_read(story: Story) -> None:
     assert any("Formula" in warning and "Contact" in warning for warning in facts["warnings"])
 
 
+@pytest.mark.deep
 def test_beyond_the_budget_late_edits_arrive(story: Story) -> None:
     """An edit becomes visible with a stamp ten minutes older than the newest one that is held."""
     org = story.org
@@ -200,6 +202,7 @@ def test_beyond_the_budget_late_edits_arrive(story: Story) -> None:
     assert "late" == story.contact(second)["title"]
 
 
+@pytest.mark.deep
 def test_beyond_the_budget_a_hidden_contact_comes_back(story: Story) -> None:
     """Being shown again moves no stamp; what is known as gone is asked for in every run."""
     contact = story.org.active_ids()[0]
@@ -237,7 +240,7 @@ def test_a_bump_of_the_whole_org_costs_no_more_than_a_whole_pass(
 # ---------------------------------------------------------------- settings that change
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @BOTH
 def test_a_later_start_marks_nothing_as_removed(story: Story) -> None:
     """Relations before ``since`` don't count any more, but the org still shows them."""
@@ -252,6 +255,7 @@ def test_a_later_start_marks_nothing_as_removed(story: Story) -> None:
     assert 12 == story.run()["statistics"]["active"]
 
 
+@pytest.mark.deep
 def test_fields_that_are_taken_again_are_true(story: Story) -> None:
     """While the allow-list leaves a field out, its column keeps its values; then the org's count."""
     contact = story.org.active_ids()[0]
@@ -305,7 +309,7 @@ def test_a_lost_working_folder_is_restored_from_the_destination(
     assert facts["relations"]["read"] < 30
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("table", sorted(KEYS))
 def test_rows_that_somebody_deleted_come_back(story: Story, table: str) -> None:
     """A table is emptied behind our back: what the stored cursor would skip is read again."""

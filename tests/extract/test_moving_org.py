@@ -148,6 +148,7 @@ def test_who_works_costs_no_comparison_of_everything(org: DemoOrg, synced: Synce
     assert shown(org, "TaskWhoRelation") == held(synced, "sf_taskwhorelations")
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("whose", ["a lead's", "a contact's"])
 def test_a_relation_removed_among_many_is_found_by_counting_ranges(
     org: DemoOrg, synced: Synced, whose: str

@@ -44,7 +44,7 @@ def script(capsys: pytest.CaptureFixture[str], credentials: Any, monkeypatch: An
     return in_process(capsys)
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("allowed", [13, 1, 2, 3, 5, 8, 11, 15, 17])
 def test_a_run_of_so_many_calls_and_then_a_free_one(
     org: DemoOrg, synced: Synced, allowed: int
@@ -104,7 +104,7 @@ def test_nothing_is_marked_as_gone_by_a_run_that_was_stopped(org: DemoOrg, synce
     assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("skip", [0, 1, 3])
 def test_the_orgs_own_refusal_ends_like_ours(org: DemoOrg, synced: Synced, skip: int) -> None:
     """TotalRequests: no more calls are tried, what came is loaded, and the next day completes."""
@@ -127,6 +127,7 @@ def test_the_reserve_of_others_is_not_touched(org: DemoOrg, synced: Synced) -> N
     assert 20 >= org.daily_used
 
 
+@pytest.mark.deep
 def test_the_command_line_says_what_is_left(org: DemoOrg, script: Script, tmp_path: Any) -> None:
     """Exit code 3, one paragraph with the remedy; --max-calls counts every call."""
     ended = script("--max-calls", "2", "--json")

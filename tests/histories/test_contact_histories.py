@@ -30,6 +30,7 @@ def test_a_deleted_contact_is_kept_and_comes_back(story: Story) -> None:
     assert before == {**story.life(contact), "last_seen_at": before["last_seen_at"]}
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize(("seen", "reason"), [(True, "deleted"), (False, "hidden")])
 def test_a_purged_contact_is_deleted_if_a_run_saw_it_deleted(
     story: Story, seen: bool, reason: str
@@ -46,6 +47,7 @@ def test_a_purged_contact_is_deleted_if_a_run_saw_it_deleted(
     assert seen == story.contact(contact)["is_deleted"]
 
 
+@pytest.mark.deep
 def test_a_contact_that_was_gone_before_it_was_ever_held(story: Story) -> None:
     """It has a row that says why; it is held as soon as the org shows it, active or not."""
     contact = story.passive()
@@ -65,6 +67,7 @@ def test_a_contact_that_was_gone_before_it_was_ever_held(story: Story) -> None:
     assert contact in story.held("sf_contacts")
 
 
+@pytest.mark.deep
 def test_a_deleted_contact_whose_relations_still_show(story: Story) -> None:
     """Whether relations outlive their contact is not documented: both are survived."""
     story.org.relations_outlive_contacts = True
@@ -80,6 +83,7 @@ def test_a_deleted_contact_whose_relations_still_show(story: Story) -> None:
     assert never not in story.held("sf_contacts")
 
 
+@pytest.mark.deep
 @BOTH
 def test_a_merge_moves_relations_to_a_winner_that_was_never_active(story: Story) -> None:
     """The winner is held with them; the loser is kept and says into whom it was merged."""

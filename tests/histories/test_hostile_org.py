@@ -89,6 +89,7 @@ def test_the_comparison_sees_a_difference(org: DemoOrg, synced: Synced) -> None:
 # --- names ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.deep
 @BOTH
 def test_names_that_fold_into_one(org: DemoOrg, synced: Synced) -> None:
     """Both fields are held, apart, whatever their types, and stay where they are in later runs."""
@@ -111,7 +112,7 @@ def test_names_that_fold_into_one(org: DemoOrg, synced: Synced) -> None:
     assert 2 == sum("column name is taken" in warning for warning in facts["warnings"])
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("synced", "api"),
     [
@@ -235,7 +236,7 @@ def test_values_of_any_kind(org: DemoOrg, synced: Synced, api: str) -> None:
     assert ("done", []) == (look(synced)["status"], look(synced)["drift"]["examples"])
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("synced", "api"), [("duckdb", "query"), ("postgres", "collections")], indirect=["synced"]
 )
@@ -277,6 +278,7 @@ UNKNOWN = {
 }
 
 
+@pytest.mark.deep
 @BOTH
 def test_a_type_never_heard_of(org: DemoOrg, synced: Synced) -> None:
     """Its values land as text, with a warning that names field and type; no other field suffers."""
@@ -294,6 +296,7 @@ def test_a_type_never_heard_of(org: DemoOrg, synced: Synced) -> None:
     )
 
 
+@pytest.mark.deep
 @BOTH
 def test_values_that_are_none_of_their_type(org: DemoOrg, synced: Synced) -> None:
     """What the column can't hold is null and listed with its payload; its row and all others load."""
@@ -318,6 +321,7 @@ def test_values_that_are_none_of_their_type(org: DemoOrg, synced: Synced) -> Non
     assert {} == synced.rows("sf_rejected_records", key="record_id")
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 @pytest.mark.parametrize("synced", ["postgres"], indirect=True)
 def test_labels_of_anything(org: DemoOrg, synced: Synced) -> None:

@@ -90,6 +90,7 @@ FORGERIES: list[tuple[str, str, Row | None, str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.deep
 def test_the_oracle_sees_what_is_forged(tmp_path: Path) -> None:
     """The control: nothing is wrong after a run, and each forgery brings its sentence."""
     with MovingStory(tmp_path) as story:
@@ -120,6 +121,7 @@ def test_the_oracle_sees_what_is_forged(tmp_path: Path) -> None:
         assert any("stands 2 times" in one for one in found)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("mode", ["default", "beyond the budget"])
 def test_what_is_held_was_there_while_the_run_lasted(tmp_path: Path, mode: str) -> None:
     """In the default mode and beyond its budget; the other modes are tried with -m deep."""

@@ -47,6 +47,7 @@ def test_why_a_relation_vanished(story: Story, change: str, reason: str) -> None
     assert tasks[0] in story.held("sf_activities")
 
 
+@pytest.mark.deep
 @BOTH
 def test_an_undeleted_task_brings_its_relation_back(story: Story) -> None:
     """The relation comes back with its old stamp, long before the cursor."""
@@ -64,6 +65,7 @@ def test_an_undeleted_task_brings_its_relation_back(story: Story) -> None:
     assert (True, None) == (story.life(contact)["is_active"], story.life(contact)["left_at"])
 
 
+@pytest.mark.deep
 def test_one_relation_removed_while_another_comes_back(story: Story) -> None:
     """All counts are as before, contact by contact, and yet two rows have changed."""
     contact, tasks = story.newly_active(tasks=2)
@@ -78,6 +80,7 @@ def test_one_relation_removed_while_another_comes_back(story: Story) -> None:
     }
 
 
+@pytest.mark.deep
 def test_a_relation_moves_with_a_stamp_older_than_the_lag(story: Story) -> None:
     """It points at another contact although no read by stamps shows it."""
     contact, _ = story.newly_active()
@@ -92,6 +95,7 @@ def test_a_relation_moves_with_a_stamp_older_than_the_lag(story: Story) -> None:
     assert "relation_removed" == story.life(contact)["left_reason"]
 
 
+@pytest.mark.deep
 def test_a_purged_task_is_kept_as_it_last_was(story: Story) -> None:
     """Neither its relation nor its row is lost when no API shows them again."""
     contact, tasks = story.newly_active()
@@ -103,6 +107,7 @@ def test_a_purged_task_is_kept_as_it_last_was(story: Story) -> None:
     assert "task_deleted" == story.life(contact)["left_reason"]
 
 
+@pytest.mark.deep
 def test_a_contact_whose_every_task_is_archived_before_the_first_run(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -117,6 +122,7 @@ def test_a_contact_whose_every_task_is_archived_before_the_first_run(
     assert contact not in story.held("sf_contacts")
 
 
+@pytest.mark.deep
 def test_hidden_tasks_and_users_are_kept(story: Story) -> None:
     """What our user may no longer see stays as it last was, and is true again when shown."""
     task = next(iter(story.org.rows("Task")))
@@ -136,6 +142,7 @@ def test_hidden_tasks_and_users_are_kept(story: Story) -> None:
     assert "while hidden" == story.held("sf_users")[user.numbering.id_of(1)]["department"]
 
 
+@pytest.mark.deep
 def test_a_user_whom_nothing_names_any_more_stays_true(story: Story) -> None:
     """The owner of everything hands it over; an edit of theirs arrives all the same."""
     users = sorted(story.held("sf_users"))
@@ -168,6 +175,7 @@ def test_rows_that_commit_late_are_loaded(story: Story, late: int) -> None:
     assert "merged" == story.life(third)["gone_reason"]
 
 
+@pytest.mark.deep
 def test_bumped_stamps_double_nothing(story: Story) -> None:
     """A system job moves all stamps of three objects to one second; a second job, to another."""
     for _ in range(2):
@@ -180,6 +188,7 @@ def test_bumped_stamps_double_nothing(story: Story) -> None:
         )  # fmt: skip
 
 
+@pytest.mark.deep
 def test_leads_and_nobody_do_not_touch_the_contacts(story: Story) -> None:
     """Their relations are held and counted."""
     task = next(id_ for id_, row in story.org.rows("Task").items() if row["WhoId"])

@@ -69,6 +69,7 @@ def test_a_new_field_gets_a_typed_column_with_values_on_old_rows(story: Story) -
     assert {None} == {row["empty__c"] for row in story.held("sf_activities").values()}
 
 
+@pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize("gone", ["hide_field", "drop_field"])
 def test_a_field_that_goes_away_keeps_its_values(story: Story, gone: str) -> None:
@@ -89,7 +90,7 @@ def test_a_field_that_goes_away_keeps_its_values(story: Story, gone: str) -> Non
     assert story.contact(other)["title"] == story.org.rows("Contact")[other]["Title"]
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("name", ["Contact", "Task", "TaskWhoRelation"])
 def test_a_field_that_comes_back_empty_is_empty(story: Story, name: str) -> None:
     """What was kept while the field was hidden does not outlive its return."""
@@ -106,6 +107,7 @@ def test_a_field_that_comes_back_empty_is_empty(story: Story, name: str) -> None
     story.run(FULL)  # relations are read by their stamps otherwise, which do not move
 
 
+@pytest.mark.deep
 def test_a_dropped_field_made_anew_starts_empty(story: Story) -> None:
     """An admin deletes a field and makes another one of the same name."""
     contact = story.org.active_ids()[0]
@@ -129,7 +131,7 @@ TYPE_CHANGES: list[tuple[str, str, Callable[[Any], Any]]] = [
 ]
 
 
-@pytest.mark.brief(3)
+@pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize(("field", "kind", "convert"), TYPE_CHANGES, ids=lambda x: str(x)[:18])
 def test_a_field_that_changes_type_stops_nothing(

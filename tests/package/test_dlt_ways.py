@@ -105,6 +105,7 @@ def test_a_limited_run_loses_nothing_and_the_next_one_completes(tmp_path: Path) 
     assert {"relations": 21_000, "removed": 0, "left": 0} == last
 
 
+@pytest.mark.deep
 def test_frozen_columns_stop_the_run_until_they_are_released(org: DemoOrg, synced: Synced) -> None:
     """A new field raises dlt's own error, names the column, leaves nothing pending and no row."""
     run(synced)
@@ -120,6 +121,7 @@ def test_frozen_columns_stop_the_run_until_they_are_released(org: DemoOrg, synce
     assert 1.5 == synced.rows("sf_contacts")[fresh]["new__c"]
 
 
+@pytest.mark.deep
 def test_discarded_columns_come_whole_when_the_contract_is_lifted(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -180,6 +182,7 @@ def test_parts_load_their_own_tables(org: DemoOrg, synced: Synced, parts: tuple[
     )
 
 
+@pytest.mark.deep
 def test_small_batches_and_a_file_format_of_ones_own(org: DemoOrg, synced: Synced) -> None:
     """A dozen rows across every limit of the API land the same; jsonl is as good as parquet."""
     source = salesforce_targeted(synced.credentials, scope=Scope(limits=TINY))

@@ -95,6 +95,7 @@ def test_ten_lines_in_an_empty_folder_are_a_pipeline(
         assert (relations is None) == ("sf_taskwhorelations" not in counted)
 
 
+@pytest.mark.deep
 def test_one_source_object_can_be_run_twice(
     org: DemoOrg, credentials: SessionCredentials, pipelines: Pipelines
 ) -> None:
@@ -111,6 +112,7 @@ def test_one_source_object_can_be_run_twice(
     assert sorted(org.rows("TaskWhoRelation")) == held_ids(pipeline, "sf_taskwhorelations")
 
 
+@pytest.mark.deep
 def test_several_orgs_go_into_several_datasets(tmp_path: Path, pipelines: Pipelines) -> None:
     """Two orgs, one database: each dataset holds its own org, after a second round as well."""
     orgs = {"north": DemoOrg.tiny(seed=1), "south": DemoOrg(60, 20, 50, 2, leads=4, users=3)}
@@ -270,6 +272,7 @@ def test_the_schema_says_what_columns_mean_and_where_they_point(synced: Synced) 
     assert tables["sf_active_contacts"]["columns"]["gone_reason"]["description"]
 
 
+@pytest.mark.deep
 @ON_POSTGRES
 def test_a_lost_connection_in_mid_load_is_made_good_by_the_next_run(
     org: DemoOrg, synced: Synced, database: Callable[[str], list[Any]]
@@ -302,6 +305,7 @@ def test_a_lost_connection_in_mid_load_is_made_good_by_the_next_run(
     assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
 
 
+@pytest.mark.deep
 @ON_POSTGRES
 def test_a_package_that_can_never_be_loaded_is_given_up_and_read_again(
     org: DemoOrg, synced: Synced, database: Callable[[str], list[Any]]

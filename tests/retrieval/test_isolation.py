@@ -68,7 +68,7 @@ def test_a_record_that_cant_be_read_costs_itself_alone(org: DemoOrg, synced: Syn
     ]
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("object_name", "table"), [("Contact", "sf_contacts"), ("Task", "sf_activities")]
 )
@@ -149,7 +149,7 @@ def test_a_field_that_goes_away_in_mid_run_keeps_what_is_held(org: DemoOrg, sync
     assert any(before.values())
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("field", ["*", "LastName"])
 def test_where_only_changes_are_read_what_was_rejected_is_tried_in_every_run(
     org: DemoOrg, synced: Synced, field: str
@@ -284,6 +284,7 @@ def test_the_others_come_for_a_handful_of_calls(
     assert extra <= len(bad) * (log2(2_000) + 1)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("api", BY_ID)
 def test_a_field_that_no_record_can_be_read_with_is_looked_for_once(many: Many, api: Api) -> None:
     """What one call learned, the others need not: at most one more each, where searching takes 7."""

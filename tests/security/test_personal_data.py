@@ -120,7 +120,7 @@ def database(
     return sql_of_postgres
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @CASES
 def test_nobodys_data_is_found_after_a_run(
     mishap: Callable[..., None], org: DemoOrg, server: DemoServer, database: Callable[[str], Any], tmp_path: Path,

@@ -243,6 +243,7 @@ def test_a_version_that_can_not_be_meant_is_refused(value: str | float, said: st
         Settings.parse(api_version=value)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("way", ["option", "variable", "file"])
 def test_the_version_is_that_of_every_request(
     org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str

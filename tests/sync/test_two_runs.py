@@ -236,6 +236,7 @@ def test_a_package_left_on_one_machine_does_no_harm_after_a_run_on_another(
     Story(org, observer).run()
 
 
+@pytest.mark.deep
 def test_a_run_that_was_killed_holds_no_lock(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:
