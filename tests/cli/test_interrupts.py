@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,8 @@ def started(server: DemoServer, folder: Path, *argv: str) -> subprocess.Popen[st
     return subprocess.Popen(
         [sys.executable, str(SCRIPT), *argv], cwd=folder, env=environ, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Tests that run in the background of a shell ignore Ctrl-C, and their children would.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )  # fmt: skip
 
 
