@@ -222,6 +222,7 @@ def loader(postgres: str) -> Iterator[str]:
     tell(postgres, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
+@pytest.mark.deep
 def test_a_user_who_may_not_load(
     org: DemoOrg,
     postgres: str,

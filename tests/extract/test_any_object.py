@@ -266,6 +266,7 @@ def test_drift_is_found(org: DemoOrg, held: Targeted, server: DemoServer) -> Non
     assert {"sf_leads", "sf_active_leads"} == {one["table"] for one in drifted["examples"]}
 
 
+@pytest.mark.deep
 def test_several_sources_share_a_dataset(org: DemoOrg, held: Targeted) -> None:
     """Contacts with tasks, their leads and the accounts: one pipeline, one run each."""
     held.ok()

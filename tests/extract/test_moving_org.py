@@ -101,6 +101,7 @@ def test_small_allowances_arrive(org: DemoOrg, synced: Synced, allowed: int) -> 
     assert sorted(org.active_ids()) == held(synced, "sf_contacts")
 
 
+@pytest.mark.deep
 def test_a_pass_of_few_calls_goes_on_where_the_last_one_ended(org: DemoOrg, synced: Synced) -> None:
     """No contact is read twice before each was read once."""
     synced.ok(SMALL_SCOPE)

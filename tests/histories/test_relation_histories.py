@@ -225,6 +225,7 @@ def test_without_shared_activities_the_same_promises_hold(org: DemoOrg, synced: 
     )  # fmt: skip
 
 
+@pytest.mark.deep
 def test_shared_activities_are_switched_on(org: DemoOrg, synced: Synced) -> None:
     """Going over to relations with other ids is asked for; then no contact is lost over it."""
     org.shared_activities = False

@@ -144,8 +144,8 @@ def _fails(one: BrokenLine) -> str:
         source = copy / "salesforce_targeted" / one.path
         source.write_text(source.read_text("utf-8").replace(one.line, one.instead, 1), "utf-8")
         ran = subprocess.run(
-            [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "-p", "no:randomly",
-             "-p", "no:cacheprovider", "--tb=no", *one.test.split()],
+            [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "-m", "deep or not deep", "--tb=no",
+             "-p", "no:randomly", "-p", "no:cacheprovider", *one.test.split()],
             cwd=copy, capture_output=True, text=True, check=False,
             env={**os.environ, "PYTHONPATH": str(copy)},
         )  # fmt: skip
