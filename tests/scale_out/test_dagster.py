@@ -89,7 +89,7 @@ def test_side_by_side_and_one_is_killed(
     got, wanted = {}, {}
     with instance_in(home) as instance, ExitStack() as stack:
         servers = {name: stack.enter_context(serve(org)) for name, org in pretended.items()}
-        clock = pretended["emea"].latency = Clock(together, kill_at=4, lock=lock)
+        clock = pretended["emea"].latency = Clock(together, kill_at=2, lock=lock)
         pretended["apac"].latency = Clock(together)
         for name, server in servers.items():
             environ |= signed_in(name, server)
