@@ -57,6 +57,22 @@ def test_a_relation_that_no_page_shows_is_not_marked_as_removed(
     assert 0 == facts["relations"]["removed"]
 
 
+def test_a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Its task is undeleted between the reading of all relations and the question for this one."""
+    synced.ok()
+    relation, row = next(
+        (id_, row) for id_, row in org.rows("TaskWhoRelation").items() if row["RelationId"]
+    )
+    org.delete_task(row["TaskId"])
+    org.moves.before_call("query", lambda: org.undelete_task(row["TaskId"]))
+    synced.ok()
+    found = synced.sql(f"SELECT removed_at FROM sf_taskwhorelations WHERE id = '{relation}'")
+
+    assert [(None,)] == [*map(tuple, found)]
+
+
 def test_what_is_edited_while_a_run_reads_arrives_with_the_next_one(
     org: DemoOrg, synced: Synced
 ) -> None:

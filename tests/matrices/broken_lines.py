@@ -98,7 +98,7 @@ LINES = [
     BrokenLine(
         "10 moving org: removed only if not shown by id", "extract/removed_relations.py",
         "    if len(still_there):\n", "    if False:\n",
-        MOVING + "a_relation_that_no_page_shows_is_not_marked_as_removed",
+        MOVING + "a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed",
     ),
     BrokenLine(
         "11 small allowances arrive", "extract/id_selection.py",
