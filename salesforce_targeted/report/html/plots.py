@@ -169,7 +169,8 @@ def _runs(
         apart = width * ends[1] / max(len(series), _FEWEST_COLUMNS)
         ends = ends if apart >= _APART_FOR_TWO_LABELS else ends[:1]
         sheet.axes[-1].set_xticks(ends, [_label(series[at][0]) for at in ends])
-        for label, side in zip(sheet.axes[-1].get_xticklabels(), ("left", "right"), strict=False):
+        sides = ("left", "right")[: len(ends)]
+        for label, side in zip(sheet.axes[-1].get_xticklabels(), sides, strict=True):
             label.set_horizontalalignment(side)
         return sheet.svg(caption, titles, _KINDS[width])
 
