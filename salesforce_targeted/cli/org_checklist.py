@@ -1,0 +1,232 @@
+"""Check the org, the user and what it may see for ``--test``, each thing once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api.credentials import RefreshTokenCredentials
+from salesforce_targeted.api.credentials.base import SignInCredentials
+from salesforce_targeted.api.errors import (
+    ConfigurationError,
+    NotFoundError,
+    PermissionDeniedError,
+    QueryError,
+    QuotaExceededError,
+    SalesforceError,
+)
+from salesforce_targeted.arrow.columns import columns
+from salesforce_targeted.cli import sign_in
+from salesforce_targeted.cli.destination_checklist import Finding, Look
+from salesforce_targeted.cli.permissions import (
+    ACCESS_ACTIVITIES,
+    API_ENABLED,
+    READ_CONTACT,
+    READ_FIELDS,
+    VIEW_ALL_DATA,
+    VIEW_ALL_USERS,
+    VIEW_SETUP,
+    Permission,
+)
+from salesforce_targeted.destination.org_identity import Org, org_of
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.relations import queries
+from salesforce_targeted.target import SHARED_ACTIVITIES
+
+# Object -> the permission that shows it.
+OBJECTS = {"Contact": READ_CONTACT, "Task": ACCESS_ACTIVITIES, "User": VIEW_ALL_USERS}
+_READ_OBJECT = (
+    "Ask a Salesforce admin to let this user read {name} and its fields (profile or permission set,"
+    " Object Settings)."
+)
+_ACCESS_ACTIVITIES = (
+    "Ask a Salesforce admin for Access Activities (profile or permission set, System Permissions)."
+)
+
+
+class OrgChecklist:
+    """Hold what is to be checked, in order; what an earlier check found, a later one need not ask.
+
+    Args:
+        credentials: As the client has them; ``SignInCredentials`` know where each setting is.
+    """
+
+    def __init__(self, run: Run, credentials: Any) -> None:
+        self.run = run
+        self.credentials = credentials
+        self.org: Org | None = None
+        self.granted: dict[Permission, bool] = {}
+        self._responds = True
+        self._served: list[str] = []
+        self._limits: Mapping[str, Any] = {}
+
+    def looks(self) -> Iterator[tuple[str, Look]]:
+        """Return each check with its name; one that needs a failed one is left out.
+
+        The caller makes each check before it asks for the next.
+        """
+        if isinstance(self.credentials, SignInCredentials):
+            yield "credentials", self._credentials
+        yield "sign-in", self._sign_in
+        if self.org is not None:
+            yield "API version", self._version
+        if self.org is not None and self._responds:
+            yield "API enabled", self._api_enabled
+        if self.org is not None and self._responds:
+            for name, permission in OBJECTS.items():
+                yield name, partial(self._object, name, permission)
+                if name == "Contact" and self.run.settings.fields:
+                    yield "fields", self._fields
+            yield "TaskWhoRelation", self._junction
+            yield "Shared Activities", self._shared_activities
+            yield "View All Data", self._view_all_data
+            yield "relations", self._relations
+            yield "API calls left", self._calls_left
+
+    def _credentials(self) -> str | Finding:
+        resolved = self.credentials.resolved
+        found = sign_in.choice(self.credentials).sentence
+        trouble = ""
+        if isinstance(resolved, RefreshTokenCredentials):
+            trouble = resolved.token_file().trouble()
+        if trouble:
+            return Finding(
+                f"{found}; {resolved.token_file().path} can't be written: {trouble}",
+                "Set refresh_token_file to a path that can be written: a rotated token is lost.",
+            )
+        return found
+
+    def _sign_in(self) -> str:
+        url = self.run.client.instance_url
+        try:
+            user = sign_in.user_info(self.run.client)["user"]
+        except PermissionDeniedError:
+            user = None  # signed in, and the next check says what is not allowed
+        self.org = org_of(self.run.client)
+        return f"{url} as {user}" if user else url
+
+    def _api_enabled(self) -> str:
+        try:
+            self._limits = self.run.client.visible_limits() or {}
+        except PermissionDeniedError:
+            self._responds = False  # nor will it answer what comes next
+            self.granted[API_ENABLED] = False
+            raise
+        self.granted |= {API_ENABLED: True, VIEW_SETUP: bool(self._limits)}
+        return "yes, REST calls are answered"
+
+    def _version(self) -> str:
+        self._served = self.run.client.versions()
+        version = self.run.client.version
+        if version not in self._served:
+            self._responds = False
+            raise ConfigurationError(
+                f"the org does not serve API version {version}",
+                remedy=f"Set api_version to one that it serves: {self._served[0]} to"
+                f" {self._served[-1]}.",
+            )
+        return f"{version} (the org serves up to {self._served[-1]})"
+
+    def _object(self, name: str, permission: Permission) -> str | Finding:
+        self.granted[permission] = True
+        try:
+            visible = len(self.run.org.describe(name)["fields"])
+        except (NotFoundError, PermissionDeniedError) as error:
+            self.granted[permission] = False
+            error.remedy = _READ_OBJECT.format(name=name)
+            if name == "Task":
+                error.remedy = _ACCESS_ACTIVITIES
+            if name == self.run.target.object_name or self._nothing_relates(name):
+                raise
+            return Finding(f"{error.what} A sync goes on without its rows", error.remedy)
+        newer = self._newer_fields() if name == self.run.target.object_name else []
+        more = f"; {', '.join(newer)} with api_version = {self._served[-1]}" if newer else ""
+        return f"{visible} fields visible{more}"
+
+    def _nothing_relates(self, name: str) -> bool:
+        """Tell whether without this object no record is known to be active."""
+        org = self.run.org
+        return name == "Task" and isinstance(org.describes["TaskWhoRelation"], SalesforceError)
+
+    def _newer_fields(self) -> list[str]:
+        """List the fields of the records that only the org's newest version shows."""
+        client, name = self.run.client, self.run.target.object_name
+        if client.version == self._served[-1]:
+            return []
+        try:
+            newest = client.send(endpoints.describe(self._served[-1], name), readers.description)
+        except SalesforceError:
+            return []  # which ones there are is nice to know
+        known = {field["name"] for field in self.run.org.describe(name)["fields"]}
+        return [field["name"] for field in newest["fields"] if field["name"] not in known]
+
+    def _fields(self) -> str:
+        """Check the names in the setting ``fields``."""
+        wanted = self.run.settings.fields or ()
+        self.granted[READ_FIELDS] = False
+        try:
+            describe = self.run.org.describe(self.run.target.object_name)
+            columns(describe, normalize=str, only=wanted)
+        except ConfigurationError as error:
+            error.remedy += (
+                f" If it is there, ask a Salesforce admin for {READ_FIELDS.name} (Field-Level"
+                " Security)."
+            )
+            raise
+        self.granted[READ_FIELDS] = True
+        return f"all {len(wanted)} can be read"
+
+    def _junction(self) -> str | Finding:
+        if self.run.org.junction is SHARED_ACTIVITIES:
+            return f"{len(self.run.org.describe('TaskWhoRelation')['fields'])} fields visible"
+        return Finding(
+            "not visible: each task's own WhoId is read instead",
+            "Where a task has several contacts only the first is found. Ask an admin whether Shared"
+            " Activities is on and this user may read tasks.",
+        )
+
+    def _shared_activities(self) -> str | Finding:
+        if self.run.org.junction is SHARED_ACTIVITIES:
+            return "on: a task has up to 50 contacts"
+        return Finding("off, or hidden from this user: a task has one contact")
+
+    def _view_all_data(self) -> str | Finding:
+        """Check whether the user sees what others own.
+
+        Source: Object Reference, "UserPermissionAccess" (the permissions of the current user).
+        """
+        field = "PermissionsViewAllData"
+        try:
+            rows = self.run.client.records(soql.select([field], "UserPermissionAccess"))
+        except (NotFoundError, PermissionDeniedError, QueryError) as error:
+            return Finding(
+                f"not known: the org does not tell this user ({error.error_code or error.what})",
+                "What sharing keeps from this user is not synced: ask an admin, or compare --count"
+                " with a report in Salesforce.",
+            )
+        self.granted[VIEW_ALL_DATA] = bool(rows and rows[0].get(field))
+        if self.granted[VIEW_ALL_DATA]:
+            return "yes: sharing hides no task and no contact"
+        return Finding(
+            "no: sharing decides which tasks and contacts are seen",
+            "What this user may not see is not synced. If that is not meant, ask an admin for View"
+            " All Data, or for View All on Contact and Task.",
+        )
+
+    def _relations(self) -> str:
+        return f"{queries.count(self.run.client, self.run.org.junction):,} visible"
+
+    def _calls_left(self) -> str | Finding:
+        of_day = self._limits.get("DailyApiRequests") or {}
+        left, most = self.run.client.meter.remaining, of_day.get("Max")
+        if left is None:
+            return Finding("the org does not say")
+        left_of_day = f"{left:,}" + (f" of {most:,} in 24 hours" if isinstance(most, int) else "")
+        if left <= self.run.client.meter.reserve_calls:
+            raise QuotaExceededError(
+                f"{left_of_day}, and {self.run.client.meter.reserve_calls:,} are kept for others"
+                " (daily_call_reserve)"
+            )
+        return left_of_day
