@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,14 @@ from tests.support.script import ROOT, SCRIPT, process, session_of
 
 # For a machine that is busy.
 ROOM_SECONDS = 4.0
+# Tests that run in the background of a shell ignore Ctrl-C, and their children would. Not by
+# preexec_fn: this process has threads, and a fork that runs Python between them may hang.
+HEEDS_CTRL_C = """
+import runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+del sys.argv[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def started(server: DemoServer, folder: Path, *argv: str) -> subprocess.Popen[str]:
@@ -30,10 +37,8 @@ def started(server: DemoServer, folder: Path, *argv: str) -> subprocess.Popen[st
         "DLT_DATA_DIR": str(folder / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false",
     }  # fmt: skip
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), *argv], cwd=folder, env=environ, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        # Tests that run in the background of a shell ignore Ctrl-C, and their children would.
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        [sys.executable, "-c", HEEDS_CTRL_C, str(SCRIPT), *argv], cwd=folder, env=environ,
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
 

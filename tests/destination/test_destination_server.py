@@ -125,17 +125,18 @@ def _slow_merge(url: str) -> Iterator[threading.Event]:
         f"CREATE TRIGGER slow BEFORE INSERT OR UPDATE ON {CONTACTS}"
         " FOR EACH ROW EXECUTE FUNCTION slow()",
     )
-    merging = threading.Event()
+    merging, over = threading.Event(), threading.Event()
 
     def watch() -> None:
         sleeping = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
-        while not tell(url, sleeping):
-            time.sleep(0.05)
-        merging.set()
+        while not over.wait(0.05) and not merging.is_set():
+            if tell(url, sleeping):
+                merging.set()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     yield merging
+    over.set()
     thread.join()
     tell(url, "DROP FUNCTION slow CASCADE")
 

@@ -215,6 +215,7 @@ def test_a_package_left_on_one_machine_does_no_harm_after_a_run_on_another(
         killed = started(one, on_one)
         waiting: list[Any] = []
         while not waiting:
+            assert killed.poll() is None, killed.communicate()
             time.sleep(0.05)
             cursor.execute("SELECT pg_stat_clear_snapshot()")
             cursor.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")

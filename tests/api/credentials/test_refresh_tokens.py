@@ -179,7 +179,10 @@ def test_processes_that_start_together_all_sign_in(tmp_path):
             subprocess.Popen([sys.executable, "-c", SIGN_IN], env=environ, stderr=subprocess.PIPE)
             for _ in range(6)
         ]
-        ended = [(process.communicate()[1].decode(), process.returncode) for process in started]
+        ended = [
+            (process.communicate(timeout=120)[1].decode(), process.returncode)
+            for process in started
+        ]
 
     assert [("", 0)] * 6 == ended
     assert 6 == len(org.refreshes)
