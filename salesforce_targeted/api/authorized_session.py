@@ -200,10 +200,29 @@ class AuthorizedSession:
             SalesforceError: what Salesforce responded, by class; UnavailableError after all
                 attempts.
         """
-        if reason := refusal(request):
-            raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
         if (value := self.ahead.read(request, read)) is not None:
             return value[0]
+        return self.send_now(
+            request,
+            read,
+            attempts_at_500=attempts_at_500,
+            attempts_when_slow=attempts_when_slow,
+        )
+
+    def send_now(
+        self,
+        request: Request,
+        read: Callable[[Response], _T],
+        *,
+        attempts_at_500: int | None = None,
+        attempts_when_slow: int | None = None,
+    ) -> _T:
+        """Send one request as :meth:`send` does, whatever was sent ahead.
+
+        What sends ahead sends so: with :meth:`send` it would wait for its own response.
+        """
+        if reason := refusal(request):
+            raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
         session = None if request.kind == "versions" else self._current()
         may_renew = session is not None
         retries = Retries(self._attempts, attempts_at_500, attempts_when_slow)

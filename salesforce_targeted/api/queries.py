@@ -69,7 +69,7 @@ def _bundle(
         return _apart(session, requests, slow, attempts_at_500)
     # A single one, too: several that are compared must all go the same way.
     try:
-        return session.send(
+        return session.send_now(
             endpoints.composite(session.version, requests),
             lambda response: _parts(response, requests),
             attempts_when_slow=1 if slow[1:] else None,
@@ -111,7 +111,9 @@ def _one_by_one(
     found: list[Response | SalesforceError] = []
     for request in requests:
         try:
-            found.append(session.send(request, readers.as_it_is, attempts_at_500=attempts_at_500))
+            found.append(
+                session.send_now(request, readers.as_it_is, attempts_at_500=attempts_at_500)
+            )
         except SalesforceError as error:
             if not (isinstance(error, _REFUSED) or is_of_records(error)):
                 raise

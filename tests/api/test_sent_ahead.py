@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
+from tests.support.threads import until
 
 FIELDS = ["Id", "LastName"]
 
@@ -72,6 +74,39 @@ def test_what_was_refused_ahead_is_sent_again(org: DemoOrg, client: SalesforceCl
 
     assert client.ahead.take(bad) is None
     assert ids == [row["Id"] for row in client.collections("Contact", ids, FIELDS) if row]
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["refused", "too slow together"])
+def test_an_org_that_takes_no_composite_is_asked_one_by_one(
+    org: DemoOrg, client: SalesforceClient, together: bool
+) -> None:
+    """Nobody waits for what is on the way: neither the one that needs it, nor the one that sends it."""
+    client.together = together
+    org.faults.add(Fault("composite", "not_enabled_403", times=99))
+    first, second = org.active_ids()[:3], org.active_ids()[3:5]
+    statement = "SELECT Id FROM TaskWhoRelation"
+    query = endpoints.query(client.version, statement)
+    requests = [client.collection_request("Contact", ids, FIELDS)[0] for ids in (first, second)]
+    client.send_ahead([[query, *requests]])
+    # Until the one that sends has come further than the refusal.
+    sending = until(lambda: org.calls["query"] > 0)
+    found: list[object] = []
+
+    def need() -> None:
+        found.extend(client.records(statement))
+        for ids in (first, second):
+            found.extend(client.collections("Contact", ids, FIELDS))
+
+    needs = threading.Thread(target=need, daemon=True)
+    needs.start()
+    needs.join(20)
+
+    assert sending
+    assert not needs.is_alive()
+    assert len(org.rows("TaskWhoRelation")) + 5 == len(found)
+    assert {"query": 1, "collections": 2} == {
+        kind: calls for kind, calls in org.calls.items() if kind != "composite"
+    }
 
 
 def test_a_query_that_came_ahead_goes_on_with_its_pages(

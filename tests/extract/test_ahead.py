@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg, Latency
+from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
 
@@ -73,6 +74,19 @@ def test_what_was_gone_and_is_back_comes_in_the_same_wave(org: DemoOrg, synced: 
     assert [(None,)] == synced.sql(reason)
     assert [(1,)] == synced.sql(f"SELECT count(*) FROM sf_contacts WHERE id = '{gone}'")
     assert calls <= 3, org.calls
+
+
+def test_a_repeat_in_an_org_that_takes_no_composite(org: DemoOrg, synced: Synced) -> None:
+    """What was to travel together is sent one by one, once, and all of it is held."""
+    synced.run()
+    edited, fresh = org.active_ids()[10], org.add_contact(LastName="Fresh")
+    org.edit("Contact", edited, LastName="Edited")
+    org.log_task([fresh])
+    org.faults.add(Fault("composite", "not_enabled_403", times=99))
+    synced.ok()
+    names = synced.rows("sf_contacts")
+
+    assert ("Edited", "Fresh") == (names[edited]["last_name"], names[fresh]["last_name"])
 
 
 @pytest.mark.deep
