@@ -12,6 +12,7 @@ Source: PostgreSQL Documentation, "Connection URIs"; DuckDB, "ATTACH" (the name 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,38 +42,58 @@ def is_files(pipeline: dlt.Pipeline) -> bool:
     return _destination_type(pipeline).endswith("filesystem")
 
 
-def postgres_dsn(pipeline: dlt.Pipeline) -> str:
-    """Return the connection string of the pipeline's PostgreSQL; a secret."""
-    credentials: Any = pipeline.destination_client().config.credentials
-    return str(credentials.to_native_representation())
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Hold where a pipeline loads to, as far as a run has to know it.
+
+    Attributes:
+        file: The file of a DuckDB database; None where this machine has none.
+        dsn: The connection string of a PostgreSQL database, a secret; empty elsewhere.
+    """
+
+    file: Path | None = None
+    dsn: str = field(default="", repr=False)
 
 
-def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
-    """Return the file of the pipeline's DuckDB database; None where this machine has none."""
-    if not is_duckdb(pipeline):
-        return None
-    config: Any = pipeline.destination_client().config
-    database = str(config.credentials.database)
-    return None if database.startswith(":") else Path(database).absolute()
-
-
-def check(pipeline: dlt.Pipeline) -> None:
+def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
     """Resolve the destination's credentials and refuse those that can't work; connects to nothing.
+
+    Args:
+        client: dlt's client of the destination, where there is one: each resolves the whole
+            configuration again.
 
     Raises:
         ConfigurationError: dataset and DuckDB file have the same name, or the connection string
             holds a password that is not percent-encoded.
     """
-    if file := duckdb_file(pipeline):
-        _check_catalog(pipeline, file)
+    if is_duckdb(pipeline):
+        client = client or pipeline.destination_client()
+        file = _file(client.config.credentials)
+        if file:
+            _check_catalog(client.sql_client, file)
+        return Database(file=file)
     if is_postgres(pipeline):
-        _check_address(pipeline.destination_client().config.credentials)
+        client = client or pipeline.destination_client()
+        credentials = client.config.credentials
+        _check_address(credentials)
+        return Database(dsn=str(credentials.to_native_representation()))
+    return Database()
 
 
-def _check_catalog(pipeline: dlt.Pipeline, file: Path) -> None:
+def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
+    """Return the file of the pipeline's DuckDB database; None where this machine has none."""
+    client: Any = pipeline.destination_client() if is_duckdb(pipeline) else None
+    return _file(client.config.credentials) if client else None
+
+
+def _file(credentials: Any) -> Path | None:
+    database = str(credentials.database)
+    return None if database.startswith(":") else Path(database).absolute()
+
+
+def _check_catalog(sql_client: Any, file: Path) -> None:
     catalog = file.name.partition(".")[0]
-    client: Any = pipeline.destination_client()
-    names = (client.sql_client.dataset_name, client.sql_client.staging_dataset_name)
+    names = (sql_client.dataset_name, sql_client.staging_dataset_name)
     if catalog.casefold() in {name.casefold() for name in names}:
         raise ConfigurationError(
             f"the dataset and the DuckDB file {file.name} are both called {catalog}",

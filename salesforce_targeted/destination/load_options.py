@@ -78,8 +78,8 @@ def load_options(
         ConfigurationError: rows would be lost, doubled or changed; says by which hint or
             destination, and what to do instead.
     """
-    database.check(pipeline)
     client = pipeline.destination_client()
+    database.check(pipeline, client)
     destination = str(pipeline.destination.destination_name)
     capabilities = client.capabilities
     if not isinstance(client, WithSqlClient):

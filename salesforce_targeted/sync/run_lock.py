@@ -30,7 +30,6 @@ from filelock import FileLock, Timeout
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.destination import database
-from salesforce_targeted.destination.database import duckdb_file, is_postgres, postgres_dsn
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -60,15 +59,18 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
         ConfigurationError: the PostgreSQL server is too old for the load; see also
             :func:`salesforce_targeted.destination.database.check`.
     """
-    database.check(pipeline)
+    loads_into = database.check(pipeline)
     with ExitStack() as stack:
         folder = Path(pipeline.working_dir)
         lock = folder.with_name(f".{folder.name}.lock")
         stack.enter_context(_file_lock(lock, f"the working folder {folder}"))
-        if (file := duckdb_file(pipeline)) is not None:
+        if (file := loads_into.file) is not None:
             lock = file.with_name(f"{file.name}.lock")
             stack.enter_context(_file_lock(lock, f"the database {file}"))
-        yield stack.enter_context(_advisory_lock(pipeline)) if is_postgres(pipeline) else None
+        if loads_into.dsn:
+            yield stack.enter_context(_advisory_lock(pipeline, loads_into.dsn))
+        else:
+            yield None
 
 
 @contextmanager
@@ -126,12 +128,12 @@ def _holder(path: Path) -> str:
 
 
 @contextmanager
-def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
+def _advisory_lock(pipeline: dlt.Pipeline, dsn: str) -> Iterator[Any]:
     """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that can't merge."""
     import psycopg2  # not needed where the data goes elsewhere
 
     key = lock_key(pipeline.dataset_name)
-    connection = psycopg2.connect(postgres_dsn(pipeline))
+    connection = psycopg2.connect(dsn)
     try:
         version = connection.server_version
         if version < OLDEST_POSTGRES:
