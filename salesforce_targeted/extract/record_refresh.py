@@ -158,7 +158,7 @@ def plan_of(
         latency=run.latency,
         budget=run.calls_left,
         force=run.settings.api,
-        but=without,
+        but=without or run.refused_api(object_name),
     )
 
 
@@ -174,7 +174,11 @@ def _retrieved(
     run.ledger.plans[object_name] = plan
 
     def plan_without_bulk(left: int, error: SalesforceError) -> Plan:
-        run.ledger.warn(f"{error} The {left:,} records that it left were read by another API")
+        run.ledger.warn(
+            f"{error} The {left:,} records that it left were read by another API, as they will be"
+            " for a day (--full tries Bulk again)"
+        )
+        run.note_refused_bulk(object_name)
         return plan_of(run, object_name, columns, left, without=Api.BULK)
 
     fallback = None if plan.forced else plan_without_bulk

@@ -39,7 +39,7 @@ from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bisection import Lessons
 from salesforce_targeted.retrieval.bulk import BulkJobs
 from salesforce_targeted.retrieval.planner import Latency
-from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.settings import Api, Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 
 # Fields that name a user who must be held with the row.
@@ -54,6 +54,10 @@ _CALLS_WORTH_A_COUNT = 25
 CALLS_LEFT = "calls_left"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
+# In the source's state: object name to when Bulk, which refused it, may be tried again. A refusal
+# costs a call, and a job that never ends costs minutes; what made it may be mended by tomorrow.
+BULK_AGAIN_AT = "bulk_again_at"
+_BULK_REST = timedelta(days=1)
 
 
 class Run:
@@ -285,6 +289,18 @@ class Run:
         """Write an SQL condition on the stamp of a held relation."""
         stamp = self.held.sql(self.held.name("SystemModstamp"))
         return f"{stamp} {operator} TIMESTAMP WITH TIME ZONE '{moment.isoformat()}'"
+
+    def refused_api(self, object_name: str) -> Api | None:
+        """Return the API that failed with an object lately, and is not tried again yet."""
+        again_at = self.state.get(BULK_AGAIN_AT, {}).get(object_name)
+        if self.scope.full or again_at is None:
+            return None
+        return Api.BULK if self.opened_at < datetime.fromisoformat(again_at) else None
+
+    def note_refused_bulk(self, object_name: str) -> None:
+        """Keep, for the runs of a day, that Bulk did not serve an object."""
+        again_at = (self.opened_at + _BULK_REST).isoformat()
+        self.state.setdefault(BULK_AGAIN_AT, {})[object_name] = again_at
 
     @property
     def latency(self) -> Latency:

@@ -148,3 +148,30 @@ def test_a_pipeline_without_a_ledger_fails(org: DemoOrg, synced: Synced, credent
 
     with pytest.raises(PipelineStepFailed, match="may spend 2 calls"):
         synced.pipeline.run(source)
+
+
+def test_bulk_that_was_refused_is_not_tried_again_for_a_day(org: DemoOrg, synced: Synced) -> None:
+    """Calls enough for Bulk alone: each object is refused once, and the runs of a day know it."""
+    single = Scope(
+        limits=replace(DOCUMENTED, ids_per_collection=1, ids_per_query=1, composite_queries=1)
+    )
+    org.faults.add(Fault("bulk_create", "bulk_restricted_400", times=99))
+
+    def tried(scope: Scope = single) -> tuple[int, str]:
+        org.reset_calls()
+        facts = synced.run(scope, calls_per_run=12).facts
+        return org.calls["bulk_create"], " ".join(facts["warnings"])
+
+    contacts, said = tried()
+    tasks, _ = tried()
+    neither, said_no_more = tried()
+    full, _ = tried(replace(single, full=True))
+    org.advance(86_400)
+    next_day, _ = tried()
+    org.faults.clear()
+    synced.ok()
+
+    assert (1, 1, 0, 1, 1) == (contacts, tasks, neither, full, next_day)
+    assert "for a day (--full tries Bulk again)" in said
+    assert "for a day" not in said_no_more
+    assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
