@@ -1,1 +1,1 @@
-"""Salesforce on the wire: sign in, ask, read. Knows nothing of what the rows are for."""
+"""Salesforce on the wire: sign in, send, read. Knows nothing of what the rows are for."""

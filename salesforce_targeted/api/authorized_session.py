@@ -3,7 +3,7 @@
 Rules:
 1. Nothing leaves but what the allow-list lets through (read_only.py), to the origin of the session
    only.
-2. A call is counted when the org may have seen it, whether or not an answer came.
+2. A call is counted when the org may have seen it, whether or not a response came.
 3. What fails and may pass is sent again (retries.py), after 401 once with a new session.
 4. Log lines carry method, path and status; never a token, a query or a value.
 """
@@ -29,7 +29,7 @@ from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     ReadOnlyError,
     SalesforceError,
-    TruncatedAnswerError,
+    TruncatedResponseError,
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits, version_of
 from salesforce_targeted.api.login import (
@@ -186,7 +186,7 @@ class AuthorizedSession:
 
         Args:
             request: Any that the allow-list lets through.
-            read: Makes a value of the response; raises TruncatedAnswerError where it isn't whole.
+            read: Makes a value of the response; raises TruncatedResponseError where it isn't whole.
                 The default returns the :class:`Response` itself.
             attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record
                 that was asked for may be the reason.
@@ -240,7 +240,7 @@ class AuthorizedSession:
                 failure, retry = self._refused(response, request)
             except TransportError as error:
                 failure, retry = error.error(request.call), error.message.retried
-            except TruncatedAnswerError as error:
+            except TruncatedResponseError as error:
                 error.call = error.call or request.call
                 failure, retry = error, True
             pause = retries.pause_after(failure, response) if retry else None

@@ -26,13 +26,13 @@ from .errors import (
     NotFoundError,
     QueryError,
     SalesforceError,
-    TruncatedAnswerError,
+    TruncatedResponseError,
 )
 
 _log = logging.getLogger(__name__)
 
 _ON_THE_WAY = {"UploadComplete", "InProgress"}
-# "Open" isn't documented for query jobs; ingest jobs have it, and some answers have shown it.
+# "Open" isn't documented for query jobs; ingest jobs have it, and some responses have shown it.
 _NOT_YET = _ON_THE_WAY | {"Open", "Queued"}
 _COMPLETE = "JobComplete"
 _FIRST_POLL_SECONDS = 0.2
@@ -103,14 +103,14 @@ def results_as(
     Args:
         client: Sends the requests.
         job: As ``job_of`` returns it.
-        read: Is called in the thread that got the page; raises TruncatedAnswerError where it can't
-            be read, and the page is requested again.
+        read: Is called in the thread that got the page; raises TruncatedResponseError where it
+            can't be read, and the page is requested again.
         max_records: Records per page; Salesforce takes it as a hint.
         at_once: How many pages are on the way and in memory; more than one from version 58.0 on.
 
     Raises:
         BulkJobError: the results are gone.
-        TruncatedAnswerError: the pages don't hold the records that the job says it has processed.
+        TruncatedResponseError: the pages don't hold the records that the job says it has processed.
     """
     size = max_records or client.limits.bulk_rows_per_page
     several = job.rows is not None and job.rows > size
@@ -157,7 +157,7 @@ def _completed(
     """Poll until the job is complete, ever less often: each poll is a call."""
     deadline, asked = clock() + deadline_seconds, False
     pause = min(max(_FIRST_POLL_SECONDS, expected_seconds), deadline_seconds)
-    # The answer to the creation doesn't say how many rows there are, whatever its state.
+    # The response to the creation doesn't say how many rows there are, whatever its state.
     while job.state in _NOT_YET or not asked:
         if asked and clock() + pause > deadline:
             raise BulkJobError(
@@ -198,7 +198,7 @@ def _results(
         page, following = bulk_readers.csv_page(response)
         if following is None and job.rows not in (None, rows + page.rows):
             # Raised here, the page is read again: an empty 200 looks like the end of them.
-            raise TruncatedAnswerError(
+            raise TruncatedResponseError(
                 f"Bulk job {job.id} processed {job.rows} records and its results hold "
                 f"{rows + page.rows}"
             )
@@ -283,7 +283,7 @@ def _parallel_results(
     if locator is not None and not addresses.understood:
         yield from _results(client, job, max_records, read, locator, rows)
     elif rows != job.rows:
-        raise TruncatedAnswerError(
+        raise TruncatedResponseError(
             f"Bulk job {job.id} processed {job.rows} records and its results hold {rows}",
             remedy="Run again: the job's results are read again.",
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages, refusal
 
-from .errors import TruncatedAnswerError
+from .errors import TruncatedResponseError
 from .readers import json_object
 
 
@@ -25,7 +25,7 @@ def job(response: Response) -> Job:
         or not isinstance(state, str)
         or not (id_.isascii() and id_.isalnum())
     ):
-        raise TruncatedAnswerError("a Bulk job without id or state")
+        raise TruncatedResponseError("a Bulk job without id or state")
     rows = payload.get("numberRecordsProcessed")
     return Job(
         id=id_,
@@ -76,16 +76,18 @@ def csv_page(response: Response) -> tuple[CsvPage, str | None]:
     """Read one page of results and the locator of the next; None for the locator after the last.
 
     Raises:
-        TruncatedAnswerError: a web page, or not as many records as announced.
+        TruncatedResponseError: a web page, or not as many records as announced.
 
     Source: Bulk API 2.0, "Get Results for a Query Job".
     """
     if "html" in response.headers.get("Content-Type", "").lower():
-        raise TruncatedAnswerError("a Bulk result that is a web page", status=response.status)
+        raise TruncatedResponseError("a Bulk result that is a web page", status=response.status)
     rows = count_rows(response.body)
     announced = response.headers.get("Sforce-NumberOfRecords", "").strip()
     if announced.isdecimal() and int(announced[:18]) != rows:
-        raise TruncatedAnswerError(f"a Bulk result announced {announced} records and holds {rows}")
+        raise TruncatedResponseError(
+            f"a Bulk result announced {announced} records and holds {rows}"
+        )
     locator = response.headers.get("Sforce-Locator", "").strip()
     # The end is the literal text "null"; a missing or empty header is no "more" either.
     return CsvPage(response.body, rows), None if locator in ("", "null") else locator
@@ -98,7 +100,7 @@ def count_rows(body: bytes) -> int:
     quote inside a value is doubled.
 
     Raises:
-        TruncatedAnswerError: it ends inside a record.
+        TruncatedResponseError: it ends inside a record.
     """
     lines = body.split(b"\n")
     # After the last line break there is nothing, unless the last line has none.
@@ -113,7 +115,7 @@ def count_rows(body: bytes) -> int:
             last, begun = begun, number + 1
     # The last record may end between two values and still count: it must be as wide as the header.
     if inside or (records and _commas(lines[last:]) != _commas(lines[:1])):
-        raise TruncatedAnswerError("a Bulk result ends inside a record")
+        raise TruncatedResponseError("a Bulk result ends inside a record")
     return max(0, records - 1)
 
 

@@ -6,7 +6,7 @@ Rules:
 2. Sign-in, whose session it is and the list of versions are not billed by Salesforce and not
    counted.
 3. How many calls are on the way adapts: half as many after a ConcurrentRequests refusal, few while
-   answers are slow, one more for every round that went well.
+   responses are slow, one more for every round that went well.
 
 Source: "API Request Limits and Allocations" (calls of 20 seconds or longer: 25 at once, 5 in a
 Developer Edition; shorter ones are not limited).
@@ -88,8 +88,8 @@ class CallMeter:
         """
         billed = kind not in _UNBILLED
         with self._changed:
-            # Until the org has said how much is left, one call asks and the others wait for its
-            # answer.
+            # Until the org has said how much is left, one call is sent and the others wait for
+            # its response.
             while self._in_flight >= int(self._room) or (
                 self.reserve_calls > 0 and self.usage is None and self._in_flight
             ):
@@ -155,8 +155,8 @@ class CallMeter:
                 )
 
     def _note(self, usage: tuple[int, int], started: int) -> None:
-        # Answers overtake each other. A smaller number counts only from a call that began after the
-        # number we hold had arrived; otherwise it is older, and believing it would overspend.
+        # Responses overtake each other. A smaller number counts only from a call that began after
+        # the number we hold had arrived; otherwise it is older, and believing it would overspend.
         held = self.usage
         if held is None or held[1] != usage[1] or started > self._usage_clock or usage[0] > held[0]:
             self.usage = usage

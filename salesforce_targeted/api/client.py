@@ -17,7 +17,7 @@ from .errors import (
     LocatorExpiredError,
     PermissionDeniedError,
     SalesforceError,
-    TruncatedAnswerError,
+    TruncatedResponseError,
     is_of_records,
 )
 from .models import JsonRows, Record, Request, Response
@@ -54,13 +54,13 @@ class SalesforceClient(AuthorizedSession):
         Args:
             soql: The query.
             read: Makes of one response's records something that has as many rows; raises
-                TruncatedAnswerError where they can't be read, and the page is requested again.
+                TruncatedResponseError where they can't be read, and the page is requested again.
             all_rows: Deleted, merged and archived records as well.
             attempts_at_500: Of the first page, as for ``send``.
 
         Raises:
             LocatorExpiredError: the place in the result is gone; run the query again.
-            TruncatedAnswerError: fewer or more rows came than Salesforce promised.
+            TruncatedResponseError: fewer or more rows came than Salesforce promised.
         """
         return queries.iter_pages(self, soql, read, all_rows, attempts_at_500)
 
@@ -81,7 +81,7 @@ class SalesforceClient(AuthorizedSession):
         """Return what a reading of whole queries gives; of a second one if the first fell apart."""
         try:
             return read()
-        except (LocatorExpiredError, TruncatedAnswerError):
+        except (LocatorExpiredError, TruncatedResponseError):
             _log.debug("a query's pages fell apart: reading it once more")
             return read()
 
@@ -161,7 +161,8 @@ class SalesforceClient(AuthorizedSession):
         requests = [endpoints.describe(self.version, soql_text.name(name)) for name in distinct]
         found = self.composite(requests)
         return {
-            name: readers.described(answer) for name, answer in zip(distinct, found, strict=True)
+            name: readers.described(response)
+            for name, response in zip(distinct, found, strict=True)
         }
 
     def collections(

@@ -1,8 +1,8 @@
 """Send several calls at once: lists of requests, results read page by page, what is needed later.
 
 Rules:
-1. No more answers are on the way or wait to be used than calls may be in flight: memory stays flat
-   for any number of them.
+1. No more responses are on the way or wait to be used than calls may be in flight: memory stays
+   flat for any number of them.
 2. After an error nothing further is begun, and the error comes out here.
 """
 
@@ -15,32 +15,32 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Generic, TypeVar
 
-from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.models import Request, Response
 
 Q = TypeVar("Q")
 T = TypeVar("T")
 
 
-def map_in_order(ask: Callable[[Q], T], questions: Iterable[Q], at_once: int) -> Iterator[T]:
-    """Ask, several at once, and yield the answers in the order of the questions."""
+def map_in_order(send: Callable[[Q], T], requests: Iterable[Q], at_once: int) -> Iterator[T]:
+    """Send, several at once, and yield the results in the order of the requests."""
     waiting: deque[Future[T]] = deque()
     failed = threading.Event()
 
-    def ask_unless_failed(question: Q) -> T:
+    def send_unless_failed(request: Q) -> T:
         if failed.is_set():
             # The error before this item is raised first, and this one never.
-            raise InterruptedError("a question before this one failed")
+            raise InterruptedError("a request before this one failed")
         try:
-            return ask(question)
+            return send(request)
         except BaseException:
             failed.set()
             raise
 
     pool = ThreadPoolExecutor(at_once, thread_name_prefix="in-flight")
     try:
-        for question in questions:
-            waiting.append(pool.submit(ask_unless_failed, question))
+        for request in requests:
+            waiting.append(pool.submit(send_unless_failed, request))
             if len(waiting) >= at_once:
                 yield waiting.popleft().result()
         while waiting:
@@ -174,7 +174,7 @@ class SentAhead:
             return None
         try:
             return (read(response),)
-        except TruncatedAnswerError:
+        except TruncatedResponseError:
             return None
 
     def _keep(self, requests: Sequence[Request], arriving: Future[Responses]) -> None:

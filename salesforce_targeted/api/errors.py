@@ -16,7 +16,7 @@ SalesforceError
 ├── ReadOnlyError             refused before a byte left: a bug of ours, or an attack
 └── UnavailableError          already retried; try again later
     ├── SlowResponseError     ask for less at a time: nothing came in the time that we wait
-    └── TruncatedAnswerError  already retried; the response was cut short or contradicts itself
+    └── TruncatedResponseError  already retried; the response was cut short or contradicts itself
 
 Rules: an error never carries a secret, a SOQL literal or a field's value. Its text is one
 paragraph: what happened, Salesforce's code and words, the remedy.
@@ -204,7 +204,7 @@ class SlowResponseError(UnavailableError):
     default_remedy = "Try again when the org is quieter, or look at the proxy in between."
 
 
-class TruncatedAnswerError(UnavailableError):
+class TruncatedResponseError(UnavailableError):
     """Report a response that is cut short, isn't what was announced, or contradicts itself."""
 
     default_remedy = (
@@ -215,7 +215,7 @@ class TruncatedAnswerError(UnavailableError):
 def is_of_records(error: SalesforceError) -> bool:
     """Tell whether one of the requested records or fields may be what makes a call fail."""
     if isinstance(error, UnavailableError):
-        return error.status == 500 or isinstance(error, TruncatedAnswerError)  # noqa: PLR2004
+        return error.status == 500 or isinstance(error, TruncatedResponseError)  # noqa: PLR2004
     return isinstance(error, QueryError | TooLargeError) and not isinstance(
         error, LocatorExpiredError
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from salesforce_targeted.api import readers
-from salesforce_targeted.api.errors import TruncatedAnswerError
+from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.api.models import JsonRows, Page, Response
 
 # How Salesforce writes a list of records. A quote inside a text is escaped, so neither mark can
@@ -24,7 +24,7 @@ def raw_page(response: Response) -> Page[JsonRows]:
     """Read what one page of a query says about itself, and leave its records to a faster reader.
 
     Raises:
-        TruncatedAnswerError: as ``readers.page``, of which this is the same but for the records.
+        TruncatedResponseError: as ``readers.page``, of which this is the same but for the records.
     """
     body = response.body
     at = body.find(_RECORDS)
@@ -33,7 +33,7 @@ def raw_page(response: Response) -> Page[JsonRows]:
         try:
             # It only parses if the list found is the page's own, and nothing comes after it.
             head = readers.page(Response(response.status, response.headers, envelope))
-        except TruncatedAnswerError:
+        except TruncatedResponseError:
             pass
         else:
             array = body[at + len(_RECORDS) - 1 : -1]

@@ -30,7 +30,7 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     SlowResponseError,
     TooLargeError,
-    TruncatedAnswerError,
+    TruncatedResponseError,
     UnavailableError,
     UnsupportedObjectError,
 )
@@ -311,7 +311,7 @@ TABLE: tuple[Message, ...] = (
     Message(_TOKEN, AuthenticationError, "OAuth 2.0 JWT Bearer Flow", "*", kind=_JWT,
             remedy="The user name, the key or the app's approval."),
     Message(_TOKEN, AuthenticationError, "ours", "*"),
-    Message(_TOKEN, TruncatedAnswerError, "ours: a maintenance page, or a captive portal", status="200", retried=True,
+    Message(_TOKEN, TruncatedResponseError, "ours: a maintenance page, or a captive portal", status="200", retried=True,
             remedy=_ADDRESS),
     Message(_TOKEN, AuthenticationError, "ours", remedy=_ADDRESS),
     # --- SOAP login
@@ -350,7 +350,7 @@ TABLE: tuple[Message, ...] = (
     Message(_SOAP, AuthenticationError, "ours", "*"),
     Message(_SOAP, UnavailableError, "RFC 6585, 4", status="429", retried=True),
     Message(_SOAP, UnavailableError, "ours", status="5xx", retried=True),
-    Message(_SOAP, TruncatedAnswerError, "ours: a maintenance page, or a captive portal", status="200", retried=True,
+    Message(_SOAP, TruncatedResponseError, "ours: a maintenance page, or a captive portal", status="200", retried=True,
             remedy=_ADDRESS),
     Message(_SOAP, AuthenticationError, "ours", remedy=_ADDRESS),
     # --- network

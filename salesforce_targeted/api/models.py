@@ -54,7 +54,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer, its body already unpacked."""
+    """One response, its body already unpacked."""
 
     status: int
     headers: Mapping[str, str]
@@ -80,10 +80,11 @@ class JsonRows:
 
     Attributes:
         lines: One record a line, "attributes" included, for a reader of JSON lines; None where the
-            answer is not written the usual way. It is not checked to be JSON.
+            response is not written the usual way. It is not checked to be JSON.
         nulls: How many of the entries were null, which have no line; told with the lines only.
         entries: How many entries there must be; None where that is not known.
-        parsed: The entries as Python values, ``attributes`` taken off; raises TruncatedAnswerError.
+        parsed: The entries as Python values, ``attributes`` taken off; raises
+            TruncatedResponseError.
     """
 
     lines: bytes | None

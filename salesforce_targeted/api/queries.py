@@ -1,4 +1,4 @@
-"""Ask for several things in one billed call, and for all pages of a query.
+"""Send several requests in one billed call, and read all pages of a query.
 
 Rules:
 1. A query that is too long for an address travels in the body of a ``composite`` call.
@@ -21,13 +21,13 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     SlowResponseError,
     TooLargeError,
-    TruncatedAnswerError,
+    TruncatedResponseError,
     is_of_records,
 )
 from salesforce_targeted.api.models import JsonRows, Page, Request, Response
 
 _log = logging.getLogger(__name__)
-# What is refused together may be answered alone; and alone it is an answer like any other.
+# What is refused together may be served alone; and refused alone, it is an error like any other.
 _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
 
 # Of these a part may take two minutes.
@@ -40,7 +40,7 @@ S = TypeVar("S", bound=Sized)
 def composite(
     session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None = None
 ) -> list[Response | SalesforceError]:
-    """Ask several things for one billed call each 25, as ``SalesforceClient.composite``.
+    """Send several requests, for one billed call each 25, as ``SalesforceClient.composite``.
 
     What was sent ahead is not sent again.
     """
@@ -125,18 +125,18 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
     parts = readers.composite_results(response, len(requests))
     if any(status > HTTPStatus.INTERNAL_SERVER_ERROR for status, _ in parts):
         # It may pass: the whole is asked for again, as the part would be if it had come alone.
-        raise TruncatedAnswerError("a composite answer of which a part is not available")
-    answers = [readers.part(*part) for part in parts]
+        raise TruncatedResponseError("a composite response of which a part is not available")
+    found = [readers.part(*part) for part in parts]
     return [
-        answer
-        if HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES
-        else error_responses.error_from(answer, request.call, request.kind)
-        for answer, request in zip(answers, requests, strict=True)
+        one
+        if HTTPStatus.OK <= one.status < HTTPStatus.MULTIPLE_CHOICES
+        else error_responses.error_from(one, request.call, request.kind)
+        for one, request in zip(found, requests, strict=True)
     ]
 
 
 def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[Response], T]) -> T:
-    """Ask one thing for one call, its address in the body; read and refused as if asked alone.
+    """Send one request with its address in the body; it is read and refused as if sent alone.
 
     Raises:
         TooLargeError: the org refuses ``composite`` itself, so that less must be asked for.
@@ -186,7 +186,7 @@ def pages_after(
     Args:
         session: Asks for the pages that follow.
         first: The query.
-        response: Its answer, which may have come in a composite one.
+        response: That to the query, which may have come in a composite one.
         read: As for :func:`iter_pages`.
     """
     yield from _from(session, first, _read_first(response, read), read)
@@ -200,7 +200,7 @@ def _read_page(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
 def _read_first(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
     page = _read_page(response, read)
     if page.next is None and len(page.records) != page.total:
-        raise TruncatedAnswerError(
+        raise TruncatedResponseError(
             f"a query promised {page.total} rows and gave {len(page.records)}"
         )
     return page
@@ -219,13 +219,13 @@ def _from(
         if current.next is None:
             break
         if current.next.path in addresses:
-            raise TruncatedAnswerError("the pages of a query go round in a circle")
+            raise TruncatedResponseError("the pages of a query go round in a circle")
         addresses.add(current.next.path)
         current = session.send(current.next, lambda response: _read_page(response, read))
     if seen != promised:
-        raise TruncatedAnswerError(
+        raise TruncatedResponseError(
             f"a query promised {promised} rows and gave {seen}",
-            remedy="Rows were deleted meanwhile, or an answer was cut: run the query again.",
+            remedy="Rows were deleted meanwhile, or a response was cut: run the query again.",
             call=first.call,
         )
 

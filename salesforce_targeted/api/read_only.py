@@ -40,7 +40,7 @@ _POST_COLLECTION = re.compile(rf"{_VERSION}/composite/sobjects/{_OBJECT}\Z", re.
 _POST_COMPOSITE = re.compile(rf"{_VERSION}/composite\Z", re.ASCII)
 
 # Only characters that mean one thing to every server and proxy on the way: no %2e, no backslash, no
-# ";" (which some servers read as "&"), no braces (composite reads "@{…}" as another part's answer).
+# ";" (which some servers read as "&"), no braces (composite reads "@{…}" as another part's).
 _PLAIN_PATH = re.compile(r"(/[A-Za-z0-9_.-]+)+/?\Z", re.ASCII)
 _PLAIN_QUERY = re.compile(r"[A-Za-z0-9_.~%+=&,:/@!$'()*-]*\Z", re.ASCII)
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_.]+\Z", re.ASCII)
@@ -187,7 +187,7 @@ def _bad_subrequest(part: dict[str, Any]) -> str | None:
     if not all(isinstance(text, str) for text in (method, url, reference)):
         return "a subrequest of another shape"
     if not re.fullmatch(r"[A-Za-z0-9_]+", reference, re.ASCII) or "@{" in unquote(url):
-        return "a reference that isn't a plain name, or to another part's answer"
+        return "a reference that isn't a plain name, or to another part's response"
     if method == "GET":
         return "a GET with a body" if "body" in part else _bad_get(url)
     if method != "POST":

@@ -14,7 +14,7 @@ import orjson
 from salesforce_targeted.api.models import Page, Record, Response, refusal
 
 from . import endpoints
-from .errors import SalesforceError, TruncatedAnswerError
+from .errors import SalesforceError, TruncatedResponseError
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d{1,18})/(\d{1,18})(?!\d)")
@@ -28,7 +28,7 @@ def parsed(response: Response) -> Any:
     """Parse the JSON of a body; a lone surrogate in a text becomes U+FFFD.
 
     Raises:
-        TruncatedAnswerError: empty, HTML, or no JSON. It holds nothing of the body but an HTML
+        TruncatedResponseError: empty, HTML, or no JSON. It holds nothing of the body but an HTML
             title.
     """
     try:
@@ -36,15 +36,15 @@ def parsed(response: Response) -> Any:
     except ValueError:
         pass
     if not response.body.strip():
-        raise TruncatedAnswerError("the answer is empty", status=response.status)
+        raise TruncatedResponseError("the response is empty", status=response.status)
     try:
         # Slower, but takes lone surrogates (which orjson and UTF-8 don't) so that one bad text in
         # one record doesn't cost the 1,999 others. NaN and Infinity are no JSON: refuse.
         text = response.body.decode("utf-8", "replace")
         return _without_surrogates(json.loads(text, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
-        raise TruncatedAnswerError(
-            f"the answer is no JSON{html_title(response.body)}", status=response.status
+        raise TruncatedResponseError(
+            f"the response is no JSON{html_title(response.body)}", status=response.status
         ) from None
 
 
@@ -72,11 +72,11 @@ def json_object(response: Response) -> dict[str, Any]:
     """Read the body as one JSON object (describe, limits, a job).
 
     Raises:
-        TruncatedAnswerError: it is something else.
+        TruncatedResponseError: it is something else.
     """
     value = parsed(response)
     if not isinstance(value, dict):
-        raise TruncatedAnswerError("the answer is no JSON object", status=response.status)
+        raise TruncatedResponseError("the response is no JSON object", status=response.status)
     return value
 
 
@@ -94,13 +94,13 @@ def as_it_is(response: Response) -> Response:
     """Return the response itself, if there is something in it.
 
     Raises:
-        TruncatedAnswerError: it is empty, or a web page.
+        TruncatedResponseError: it is empty, or a web page.
     """
-    # An empty or an HTML 200 is a maintenance page or a proxy, not an answer. Bulk results are CSV
+    # An empty or an HTML 200 is a maintenance page or a proxy, not a response. Bulk results are CSV
     # and an empty result may be an empty body.
     kind = response.headers.get("Content-Type", "").lower()
     if "html" in kind or (not response.body and "csv" not in kind):
-        raise TruncatedAnswerError("the answer is empty or a web page", status=response.status)
+        raise TruncatedResponseError("the response is empty or a web page", status=response.status)
     return response
 
 
@@ -111,7 +111,7 @@ def page(response: Response) -> Page[list[Record]]:
     """Read one page of a query. The caller compares the sum of all pages with ``total``.
 
     Raises:
-        TruncatedAnswerError: cut short, or not done without naming a next page.
+        TruncatedResponseError: cut short, or not done without naming a next page.
 
     Source: REST API Developer Guide, "Query", "Query More Results".
     """
@@ -119,16 +119,16 @@ def page(response: Response) -> Page[list[Record]]:
     records, done = payload.get("records"), payload.get("done")
     total, address = payload.get("totalSize"), payload.get("nextRecordsUrl")
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
-        raise TruncatedAnswerError("a query page without a list of records")
+        raise TruncatedResponseError("a query page without a list of records")
     if not isinstance(done, bool) or not isinstance(total, int):
-        raise TruncatedAnswerError("a query page that doesn't say how many rows there are")
+        raise TruncatedResponseError("a query page that doesn't say how many rows there are")
     if done:
         return Page(_plain_rows(records), None, total)
     if not isinstance(address, str):
-        raise TruncatedAnswerError("a query page isn't the last one and names no next page")
+        raise TruncatedResponseError("a query page isn't the last one and names no next page")
     following = endpoints.query_more(address)
     if refusal(following):
-        raise TruncatedAnswerError("a query page names a next page that is no page of a query")
+        raise TruncatedResponseError("a query page names a next page that is no page of a query")
     return Page(_plain_rows(records), following, total)
 
 
@@ -136,7 +136,7 @@ def _plain_rows(records: list[Record]) -> list[Record]:
     try:
         return [_plain(record) for record in records]
     except RecursionError:
-        raise TruncatedAnswerError("a record nested deeper than any query can ask for") from None
+        raise TruncatedResponseError("a record nested deeper than any query can ask for") from None
 
 
 def _plain(record: Record) -> Record:
@@ -152,60 +152,60 @@ def _plain(record: Record) -> Record:
 
 
 def collection(response: Response, asked: int) -> list[Record | None]:
-    """Read a Collections answer: one entry per id asked for, None where Salesforce shows nothing.
+    """Read a Collections response: one entry per id asked for, None where Salesforce shows nothing.
 
     Raises:
-        TruncatedAnswerError: fewer or more entries than ids.
+        TruncatedResponseError: fewer or more entries than ids.
 
     Source: REST API Developer Guide, "Get Multiple Records with sObject Collections".
     """
     entries = parsed(response)
     if not isinstance(entries, list) or not all(e is None or type(e) is dict for e in entries):
-        raise TruncatedAnswerError("a Collections answer that is no list of records")
+        raise TruncatedResponseError("a Collections response that is no list of records")
     if len(entries) != asked:
-        raise TruncatedAnswerError(f"asked for {asked} records, the answer has {len(entries)}")
+        raise TruncatedResponseError(f"asked for {asked} records, the response has {len(entries)}")
     _plain_rows([entry for entry in entries if entry is not None])
     return entries
 
 
 def collection_in_order(response: Response, asked: list[str]) -> list[Record | None]:
-    """Read a Collections answer in the order of the ids that were asked for.
+    """Read a Collections response in the order of the ids that were asked for.
 
     Salesforce keeps that order; it is implied, not promised, so it is checked.
 
     Raises:
-        TruncatedAnswerError: as ``collection``; or a record that wasn't asked for, or one twice.
+        TruncatedResponseError: as ``collection``; or a record that wasn't asked for, or one twice.
     """
     found = collection(response, len(asked))
     if all(row is None or row.get("Id") == id_ for row, id_ in zip(found, asked, strict=True)):
         return found
     by_id = {row["Id"]: row for row in found if row is not None and isinstance(row.get("Id"), str)}
     if not by_id.keys() <= set(asked) or len(by_id) < len(found) - found.count(None):
-        raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
+        raise TruncatedResponseError("a Collections response with records that weren't asked for")
     return [by_id.get(id_) for id_ in asked]
 
 
-# --- several answers in one -----------------------------------------------------------------------
+# --- several responses in one ---------------------------------------------------------------------
 
 
 def composite_results(response: Response, asked: int | None = None) -> list[tuple[int, Any]]:
-    """Read a composite answer: (HTTP status, JSON body) per subrequest, in the order of asking.
+    """Read a composite response: (HTTP status, JSON body) per subrequest, in the order of asking.
 
     Raises:
-        TruncatedAnswerError: another shape, or not as many as asked.
+        TruncatedResponseError: another shape, or not as many as asked.
     """
     entries = json_object(response).get("compositeResponse")
     if not isinstance(entries, list):
-        raise TruncatedAnswerError("a composite answer without its parts")
+        raise TruncatedResponseError("a composite response without its parts")
     found: dict[int, tuple[int, Any]] = {}
     for entry in entries:
         status = entry.get("httpStatusCode") if isinstance(entry, dict) else None
         reference = str(entry.get("referenceId")) if isinstance(entry, dict) else ""
         if not isinstance(status, int) or not re.fullmatch(r"r\d{1,4}", reference, re.ASCII):
-            raise TruncatedAnswerError("a composite answer with a part that can't be read")
+            raise TruncatedResponseError("a composite response with a part that can't be read")
         found[int(reference[1:])] = (status, entry.get("body"))
     if sorted(found) != list(range(len(entries))) or asked not in (None, len(entries)):
-        raise TruncatedAnswerError("a composite answer without some of its parts")
+        raise TruncatedResponseError("a composite response without some of its parts")
     return [found[n] for n in range(len(entries))]
 
 
@@ -225,21 +225,21 @@ def description(response: Response) -> Record:
     """Read a describe.
 
     Raises:
-        TruncatedAnswerError: it has no list of fields.
+        TruncatedResponseError: it has no list of fields.
     """
     found = json_object(response)
     if not isinstance(found.get("fields"), list):
-        raise TruncatedAnswerError("a describe without fields")
+        raise TruncatedResponseError("a describe without fields")
     return found
 
 
-def described(answer: Response | SalesforceError) -> Record | SalesforceError:
+def described(response: Response | SalesforceError) -> Record | SalesforceError:
     """Read a describe out of a composite response, or why there is none."""
-    if isinstance(answer, SalesforceError):
-        return answer
+    if isinstance(response, SalesforceError):
+        return response
     try:
-        return description(answer)
-    except TruncatedAnswerError as error:
+        return description(response)
+    except TruncatedResponseError as error:
         return error
 
 

@@ -23,7 +23,7 @@ def from_json(rows: JsonRows, columns: Columns) -> Batch:
     """Turn the records of an answer into a batch; the nulls among them have no row.
 
     Raises:
-        TruncatedAnswerError: the answer is no JSON.
+        TruncatedResponseError: the answer is no JSON.
     """
     if rows.lines is not None:
         try:

@@ -16,7 +16,7 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import TruncatedAnswerError
+from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.arrow.batch import NUL, Batch, Rejected, add_row_hash
 from salesforce_targeted.arrow.columns import FITTING_TYPES, TIMESTAMP, Column, Columns
 
@@ -39,11 +39,11 @@ def batch_of(
             :data:`UNREADABLE`.
 
     Raises:
-        TruncatedAnswerError: a record has no id.
+        TruncatedResponseError: a record has no id.
     """
     ids = raw[columns.key.field]
     if (ids.null_count if isinstance(ids, pa.Array) else ids.count(None)) > 0:
-        raise TruncatedAnswerError("a record without an id")
+        raise TruncatedResponseError("a record without an id")
     rejected: list[Rejected] = []
     arrays, nuls = [], 0
     for column in columns.items:

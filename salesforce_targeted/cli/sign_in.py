@@ -22,7 +22,7 @@ from salesforce_targeted.api.errors import (
     NotFoundError,
     PermissionDeniedError,
     SalesforceError,
-    TruncatedAnswerError,
+    TruncatedResponseError,
 )
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.screen import Screen
@@ -121,7 +121,7 @@ def user_info(client: SalesforceClient) -> dict[str, str | None]:
     """
     try:
         answer = client.send(endpoints.user_info(), readers.json_object)
-    except (AuthenticationError, NotFoundError, PermissionDeniedError, TruncatedAnswerError):
+    except (AuthenticationError, NotFoundError, PermissionDeniedError, TruncatedResponseError):
         client.visible_limits()  # shows whether the session is good
         return {"user": None, "org_id": None}
     user, org_id = answer.get("preferred_username"), answer.get("organization_id")

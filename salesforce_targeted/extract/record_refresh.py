@@ -220,7 +220,7 @@ def _changed_rows(
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))
     stores_in_pages = is_postgres(run.held.pipeline)
-    for one in rebatch.answers(retrieved):
+    for one in rebatch.retrieved(retrieved):
         if stores_in_pages:
             one.batch = reject_wide_rows(one.batch, columns, object_name)
         _note(run, one, columns, found, tally)

@@ -22,7 +22,7 @@ from salesforce_targeted.api.concurrency import map_in_order, merge_as_completed
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     SalesforceError,
-    TruncatedAnswerError,
+    TruncatedResponseError,
     is_of_records,
 )
 from salesforce_targeted.api.limits import Limits
@@ -94,7 +94,7 @@ def read(
         except SalesforceError as error:
             # A locator expires, rows move from page to page while they are read, and rows that are
             # deleted meanwhile drop out, which can't be told from a response that was cut.
-            fell_apart = isinstance(error, LocatorExpiredError | TruncatedAnswerError)
+            fell_apart = isinstance(error, LocatorExpiredError | TruncatedResponseError)
             if fell_apart and attempt < _READINGS:
                 continue
             if limit is not None or not is_of_records(error):
@@ -111,7 +111,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         came: Ids that earlier pages showed; those of these pages are added.
 
     Raises:
-        TruncatedAnswerError: a row came on two pages. As many rows as promised came all the same,
+        TruncatedResponseError: a row came on two pages. As many rows as promised came all the same,
             so as many others are missing.
     """
     reading, rows = IdSet(), 0
@@ -126,7 +126,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
             fresh.rejected += [one for one in page.rejected if one.record_id not in ids]
             yield fresh
     if len(reading) < rows:
-        raise TruncatedAnswerError(
+        raise TruncatedResponseError(
             f"{rows - len(reading):,} rows of a query came on two pages, and as many on none"
         )
 

@@ -31,7 +31,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
-from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
@@ -159,7 +159,7 @@ def in_portions(read: Read, lessons: Lessons) -> Read:
             if not torn:
                 return records
             left = torn
-        return TruncatedAnswerError("records change faster than their fields can be read")
+        return TruncatedResponseError("records change faster than their fields can be read")
 
     def read_parts(parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
         plain = [part for part in parts if not lessons.apart(part.fields)]

@@ -22,14 +22,14 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.api import bulk_job, models, soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import BulkJobError, TruncatedAnswerError
+from salesforce_targeted.api.errors import BulkJobError, TruncatedResponseError
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_csv import from_csv
 from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.planner import Plan, ids_per_bulk_job
-from salesforce_targeted.retrieval.results import Answer
+from salesforce_targeted.retrieval.results import Fetched
 
 # Result pages in memory at once: each holds tens of thousands of whole records.
 _PAGES_AT_ONCE = 3
@@ -113,7 +113,7 @@ def by_bulk(
     ids: pa.Array,
     columns: Columns,
     jobs: BulkJobs,
-) -> Iterator[Answer]:
+) -> Iterator[Fetched]:
     """One job after the other; the rows of a whole object are chosen here.
 
     Raises:
@@ -132,7 +132,7 @@ def by_bulk(
             with converting:
                 return from_csv(page.body, columns, among=ids)
         except pa.ArrowException:
-            raise TruncatedAnswerError("a Bulk result that is no CSV of these fields") from None
+            raise TruncatedResponseError("a Bulk result that is no CSV of these fields") from None
 
     for where in wheres:
         statement = soql.select(columns.fields, columns.object_name, where)
@@ -150,7 +150,7 @@ def by_bulk(
             jobs.forget(statement)
             raise
         for page in bulk_job.results_as(client, job, read, at_once=_PAGES_AT_ONCE):
-            # A job that Salesforce retried may answer a row twice; the first one is as good.
+            # A job that Salesforce retried may return a row twice; the first one is as good.
             batch = page.of_rows(_first_of_each(page.table.column(key), unseen), columns)
             unseen = minus(unseen, union(batch.table.column(key)))
             yield batch, []

@@ -46,7 +46,7 @@ class Latency:
     """Hold how long things take at the org, in seconds; the defaults are a modest org's.
 
     Attributes:
-        per_call: From sending a question to the first byte of its answer.
+        per_call: From sending a request to the first byte of its response.
         per_wide_row: A record with a hundred fields, by REST.
         bulk_job: What any Bulk job takes, however few its rows.
         per_bulk_row: A row until its job is complete, and again until it has arrived.
@@ -191,7 +191,7 @@ def _quickest(price: Mapping[Api, Price], budget: int | None) -> Api:
 def _rest(
     ids: int, per_part: int, parts_per_call: int, fields: Sequence[str], latency: Latency
 ) -> Price:
-    """Parts of one call are answered one after the other, several calls at once."""
+    """Price REST: parts of a call are served one after the other, several calls at once."""
     calls = ceil(ids / (per_part * parts_per_call))
     at_once = max(1, min(calls, latency.calls_in_flight))
     rounds = ceil(calls / at_once)

@@ -28,17 +28,17 @@ from salesforce_targeted.retrieval.bisection import (
     isolate,
     note_unreadable,
 )
-from salesforce_targeted.retrieval.results import Answer
+from salesforce_targeted.retrieval.results import Fetched
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
 
 
 def by_query(
     client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
-) -> Iterator[Answer]:
+) -> Iterator[Fetched]:
     """Several statements in flight; one that fails for good is left to Collections."""
     collections = CollectionsReader(client, columns, lessons)
 
-    def read(some: Sequence[str]) -> list[Answer]:
+    def read(some: Sequence[str]) -> list[Fetched]:
         if lessons.apart(columns.fields):
             parts = in_batches(some, client.limits.ids_per_collection)
             return [collections.read(part) for part in parts]
@@ -51,13 +51,13 @@ def by_query(
             return [collections.read(part, attempts=1) for part in parts]
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    for answers in map_in_order(read, in_batches(Texts(ids), per_call), client.max_in_flight):
-        yield from answers
+    for fetched in map_in_order(read, in_batches(Texts(ids), per_call), client.max_in_flight):
+        yield from fetched
 
 
 def _queried(
     client: SalesforceClient, columns: Columns, lessons: Lessons, ids: Sequence[str]
-) -> list[Answer]:
+) -> list[Fetched]:
     unreadable = lessons.unreadable
     fields = [name for name in columns.fields if name not in unreadable]
 

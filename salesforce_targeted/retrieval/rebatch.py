@@ -1,4 +1,4 @@
-"""Parts of a stream are put together to batches of the size that is compared and loaded fastest."""
+"""Put parts of a stream together to batches of the size that is compared and loaded fastest."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ P = TypeVar("P", bound=Sized)
 
 
 def pages(parts: Iterator[Batch]) -> Iterator[Batch]:
-    """Batches of one schema."""
+    """Put batches of one schema together."""
     return _gathered(parts, together, lambda _first, _next: True)
 
 
-def answers(parts: Iterator[Retrieved]) -> Iterator[Retrieved]:
-    """Answers whose rows were read with the same fields; one that says more is left as it is."""
+def retrieved(parts: Iterator[Retrieved]) -> Iterator[Retrieved]:
+    """Put together what was read with the same fields; what has more than rows is left as it is."""
 
     def joined(some: Sequence[Retrieved]) -> Retrieved:
         return some[0] if len(some) == 1 else Retrieved(together([one.batch for one in some]))
@@ -34,7 +34,7 @@ def answers(parts: Iterator[Retrieved]) -> Iterator[Retrieved]:
 
 
 def tables(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """Tables of one schema at a time; one file of a few rows costs as much as a full one."""
+    """Put tables of one schema together; a file of a few rows costs as much as a full one."""
     return _gathered(parts, concat, lambda one, other: one.schema == other.schema)
 
 

@@ -8,7 +8,7 @@ from salesforce_targeted.arrow.batch import Batch
 
 DELETED, MERGED, HIDDEN = "deleted", "merged", "hidden"
 # Rows, and the ids that a plain read does not show.
-Answer = tuple[Batch, list[str]]
+Fetched = tuple[Batch, list[str]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from salesforce_targeted.retrieval.bulk import BulkJobs, by_bulk
 from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
-from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Answer, Gone, Retrieved
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Fetched, Gone, Retrieved
 from salesforce_targeted.retrieval.sobject_collections import by_collections, by_composite
 from salesforce_targeted.settings import Api
 
@@ -55,7 +55,7 @@ def retrieve(
         lessons: What the run has learnt of reading this object; more is added.
 
     Yields:
-        Batches in the order of the ids (Bulk: in Salesforce's), then answers for those that a
+        Batches in the order of the ids (Bulk: in Salesforce's), then what became of those that a
         plain read did not return.
     """
     plain = [ids, *apart]
@@ -64,7 +64,7 @@ def retrieve(
     absent: list[str] = []
     shown, lessons = IdSet(), lessons or Lessons()
     for some_ids in plain:
-        for batch, missed in _answers(client, plan, some_ids, columns, jobs, otherwise, lessons):
+        for batch, missed in _fetched(client, plan, some_ids, columns, jobs, otherwise, lessons):
             absent.extend(missed)
             shown.add(batch.table.column(columns.key.name))
             if batch.table.num_rows or batch.rejected:
@@ -74,7 +74,7 @@ def retrieve(
             yield follow_up(client, some, columns, lessons, shown)
 
 
-def _answers(
+def _fetched(
     client: SalesforceClient,
     plan: Plan,
     ids: pa.Array,
@@ -82,7 +82,7 @@ def _answers(
     jobs: BulkJobs | None,
     otherwise: Otherwise | None,
     lessons: Lessons,
-) -> Iterator[Answer]:
+) -> Iterator[Fetched]:
     if plan.api is not Api.BULK:
         fetch = {
             Api.COLLECTIONS: by_collections,
@@ -102,7 +102,7 @@ def _answers(
             raise
         left = minus(ids, came.ids)
         other = otherwise(len(left), error)
-        yield from _answers(client, other, left, columns, None, None, lessons)
+        yield from _fetched(client, other, left, columns, None, None, lessons)
 
 
 def follow_up(

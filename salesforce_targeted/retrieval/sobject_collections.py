@@ -12,7 +12,7 @@ import pyarrow as pa
 from salesforce_targeted.api import json_lines, models, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
-from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError, is_of_records
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_records
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
 from salesforce_targeted.arrow.id_set import Texts, in_batches
@@ -26,12 +26,12 @@ from salesforce_targeted.retrieval.bisection import (
     isolate,
     note_unreadable,
 )
-from salesforce_targeted.retrieval.results import Answer
+from salesforce_targeted.retrieval.results import Fetched
 
 
 def by_collections(
     client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
-) -> Iterator[Answer]:
+) -> Iterator[Fetched]:
     """Send a call for each 2,000 ids, several in flight; yield in the order of the ids."""
     collections = CollectionsReader(client, columns, lessons)
     batches = in_batches(Texts(ids), client.limits.ids_per_collection)
@@ -40,13 +40,13 @@ def by_collections(
 
 def by_composite(
     client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
-) -> Iterator[Answer]:
+) -> Iterator[Fetched]:
     """Send five to a billed call; one to a call where the org refuses ``composite``."""
     size, together = client.limits.ids_per_collection, client.limits.composite_queries
     collections = CollectionsReader(client, columns, lessons)
     batches = in_batches(Texts(ids), size * together)
-    for answers in map_in_order(collections.read_five, batches, client.max_in_flight):
-        yield from answers
+    for fetched in map_in_order(collections.read_five, batches, client.max_in_flight):
+        yield from fetched
 
 
 class CollectionsReader:
@@ -55,11 +55,11 @@ class CollectionsReader:
     def __init__(self, client: SalesforceClient, columns: Columns, lessons: Lessons) -> None:
         self.client, self.columns, self.lessons = client, columns, lessons
 
-    def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> Answer:
+    def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> Fetched:
         """Read the records of as many ids as one call may ask for.
 
         Args:
-            attempts: How often at most where Salesforce answers 500; 1 after another way failed.
+            attempts: How often at most where the status is 500; 1 after another way failed.
 
         Raises:
             SalesforceError: nothing of it can be read, or the org is not well.
@@ -68,7 +68,7 @@ class CollectionsReader:
         if self.lessons.apart(self.columns.fields):
             return self._in_portions(asked, unreadable)
 
-        def rows(response: models.Response) -> Answer:
+        def rows(response: models.Response) -> Fetched:
             return read_rows(response, asked, self.columns)
 
         portion = self.lessons.portion
@@ -81,7 +81,7 @@ class CollectionsReader:
         self.client.meter.add_rows("collections", len(batch))
         return note_unreadable(batch, unreadable, self.columns), absent
 
-    def read_five(self, ids: Sequence[str]) -> list[Answer]:
+    def read_five(self, ids: Sequence[str]) -> list[Fetched]:
         """Read five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
         if self.lessons.apart(self.columns.fields):
@@ -90,7 +90,7 @@ class CollectionsReader:
         responses = self.client.composite(
             [request for request, _, _ in requests], attempts_at_500=1
         )
-        answers: list[Answer] = []
+        fetched: list[Fetched] = []
         for response, (_, asked, unreadable) in zip(responses, requests, strict=True):
             try:
                 if isinstance(response, SalesforceError):
@@ -99,19 +99,19 @@ class CollectionsReader:
             except SalesforceError as error:
                 if not is_of_records(error):
                     raise
-                answers.append(self.read(asked, attempts=1))
+                fetched.append(self.read(asked, attempts=1))
             else:
                 self.client.meter.add_rows("composite", len(batch))
-                answers.append((note_unreadable(batch, unreadable, self.columns), absent))
-        return answers
+                fetched.append((note_unreadable(batch, unreadable, self.columns), absent))
+        return fetched
 
-    def _in_portions(self, ids: list[str], unreadable: Mapping[str, SalesforceError]) -> Answer:
+    def _in_portions(self, ids: list[str], unreadable: Mapping[str, SalesforceError]) -> Fetched:
         portion = self.lessons.portion
         part = Part(ids, self.lessons.readable(self.columns.fields))
         (response,) = in_portions(self._read_parts, self.lessons)([part])
         if isinstance(response, SalesforceError):
             return self._isolated(ids, unreadable, portion, response)
-        return self._answer(ids, Readable(response))
+        return self._as_fetched(ids, Readable(response))
 
     def _isolated(
         self,
@@ -119,15 +119,15 @@ class CollectionsReader:
         unreadable: Mapping[str, SalesforceError],
         portion: int | None,
         error: SalesforceError,
-    ) -> Answer:
+    ) -> Fetched:
         lessons = self.lessons
         with lessons.learning:
             if lessons.unreadable is not unreadable or lessons.portion != portion:
                 return self.read(ids, attempts=1)  # another call has learnt meanwhile
             readable = isolate(self._read_parts, ids, self.columns.fields, lessons, error)
-        return self._answer(ids, readable)
+        return self._as_fetched(ids, readable)
 
-    def _answer(self, ids: list[str], readable: Readable) -> Answer:
+    def _as_fetched(self, ids: list[str], readable: Readable) -> Fetched:
         rejected = {id_ for id_, name in readable.rejected if not name}
         absent = [id_ for id_ in ids if id_ not in readable.records and id_ not in rejected]
         return readable.batch(ids, self.columns, self.lessons.unreadable), absent
@@ -165,11 +165,11 @@ class CollectionsReader:
         return request, asked, unreadable
 
 
-def read_rows(response: models.Response, asked: list[str], columns: Columns) -> Answer:
-    """Read a Collections answer.
+def read_rows(response: models.Response, asked: list[str], columns: Columns) -> Fetched:
+    """Read a Collections response.
 
     Raises:
-        TruncatedAnswerError: not as many entries as ids, or records that were not asked for.
+        TruncatedResponseError: not as many entries as ids, or records that were not asked for.
     """
     batch = from_json(json_lines.raw_collection(response, len(asked)), columns)
     came = batch.table.column(columns.key.name).to_pylist()
@@ -177,5 +177,5 @@ def read_rows(response: models.Response, asked: list[str], columns: Columns) -> 
         return batch, []
     found = set(came)
     if len(found) < len(came) or not found <= set(asked):
-        raise TruncatedAnswerError("a Collections answer with records that weren't asked for")
+        raise TruncatedResponseError("a Collections response with records that weren't asked for")
     return batch, [id_ for id_ in asked if id_ not in found]

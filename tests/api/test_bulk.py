@@ -176,7 +176,7 @@ def test_a_page_that_stays_short(page, client, server, answer):
     server.say(answer(body=JOB), answer(body=DONE))
     server.otherwise = lambda _: answer(200, *page)
 
-    with pytest.raises(errors.TruncatedAnswerError):
+    with pytest.raises(errors.TruncatedResponseError):
         list(bulk_pages(client, SELECT))
 
     assert 5 == client.meter.calls.by_kind["bulk_results"]
@@ -188,7 +188,7 @@ def test_pages_that_lack_records_together(client, server, answer):
     server.otherwise = lambda _: answer(body=ONE, headers=CSV)
 
     with pytest.raises(
-        errors.TruncatedAnswerError, match="processed 7 records and its results hold 1"
+        errors.TruncatedResponseError, match="processed 7 records and its results hold 1"
     ):
         list(bulk_pages(client, SELECT))
 

@@ -114,7 +114,7 @@ def test_a_cut_page_never_counts_whole(rows):
         response = Response(200, {**CSV, "Sforce-NumberOfRecords": str(len(rows))}, body[:size])
         try:
             page, _ = bulk_readers.csv_page(response)
-        except errors.TruncatedAnswerError:
+        except errors.TruncatedResponseError:
             continue
         # Only a cut inside the last value, between two quotes, counts whole; what guards against that
         # is the framing: Content-Length, chunks and the end of the gzip stream.

@@ -153,7 +153,7 @@ def test_an_address_for_nothing(client, server, answer):
         org(heard) if "/resultPages" not in heard.path else odd if "p1" in heard.path else named
     )
 
-    with pytest.raises(errors.TruncatedAnswerError, match="processed 3 records"):
+    with pytest.raises(errors.TruncatedResponseError, match="processed 3 records"):
         list(bulk_job.results_as(client, complete(3), first_id, max_records=2, at_once=3))
     assert 1 == client.meter.calls.by_kind["bulk_results"]
 
@@ -179,7 +179,7 @@ def test_pages_together_are_counted(rows, version, client, server, answer):
     server.otherwise = Pages(answer, 3)
     job = complete(rows, version)
 
-    with pytest.raises(errors.TruncatedAnswerError, match=f"processed {rows} records"):
+    with pytest.raises(errors.TruncatedResponseError, match=f"processed {rows} records"):
         list(bulk_job.results_as(client, job, first_id, max_records=2, at_once=3))
 
 
@@ -213,7 +213,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(version, client, 
     def read(page):
         seen.append(first_id(page))
         if seen.count("1-1") == 1 and seen[-1] == "1-1":
-            raise errors.TruncatedAnswerError("no CSV of these fields")
+            raise errors.TruncatedResponseError("no CSV of these fields")
         return first_id(page)
 
     job = complete(6, version)

@@ -51,7 +51,7 @@ def test_a_describe_without_fields(client, server, answer):
     """A describe that is none isn't used."""
     server.otherwise = lambda _: answer(body={"name": "Contact"})
 
-    with pytest.raises(errors.TruncatedAnswerError):
+    with pytest.raises(errors.TruncatedResponseError):
         client.describe("Contact")
 
 
@@ -69,7 +69,7 @@ def test_collections_with_strangers(client, server, answer):
     """Records that weren't asked for spoil the answer."""
     server.otherwise = lambda _: answer(body=[{"Id": OTHER}])
 
-    with pytest.raises(errors.TruncatedAnswerError, match="weren't asked for"):
+    with pytest.raises(errors.TruncatedResponseError, match="weren't asked for"):
         client.collections("Contact", [ID], ["Id"])
 
 

@@ -26,7 +26,7 @@ def test_pages_that_hold_less_than_promised(client, server, answer):
         body=rows(OTHER) | {"totalSize": 3} if "01g" in h.path else first
     )
 
-    with pytest.raises(errors.TruncatedAnswerError, match="promised 3 rows and gave 2"):
+    with pytest.raises(errors.TruncatedResponseError, match="promised 3 rows and gave 2"):
         client.records(SELECT)
 
 
@@ -104,7 +104,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
         ids = [record["Id"] for record in found.parsed()]
         if ids == [{"first": ID, "second": OTHER}[which]] and not failed:
             failed.append(ids)
-            raise errors.TruncatedAnswerError("unreadable")
+            raise errors.TruncatedResponseError("unreadable")
         return ids
 
     assert [[ID], [OTHER]] == list(client.iter_pages(SELECT, read))
@@ -115,7 +115,7 @@ def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
     """What a reader loses is missed, as if Salesforce had not sent it."""
     server.otherwise = lambda _: answer(body=rows(ID, OTHER))
 
-    with pytest.raises(errors.TruncatedAnswerError, match="promised 2 rows and gave 1"):
+    with pytest.raises(errors.TruncatedResponseError, match="promised 2 rows and gave 1"):
         list(client.iter_pages(SELECT, lambda found: found.parsed()[:1]))
 
 
@@ -145,13 +145,13 @@ def test_a_reading_that_falls_apart_is_begun_again_once(client):
 
         return read
 
-    cut, expired = errors.TruncatedAnswerError("cut"), errors.LocatorExpiredError("expired")
+    cut, expired = errors.TruncatedResponseError("cut"), errors.LocatorExpiredError("expired")
 
     assert "whole" == client.read_twice(reading())
     assert "whole" == client.read_twice(reading(cut))
     assert "whole" == client.read_twice(reading(expired))
     assert 5 == len(asked)
-    with pytest.raises(errors.TruncatedAnswerError):
+    with pytest.raises(errors.TruncatedResponseError):
         client.read_twice(reading(expired, cut))
     with pytest.raises(errors.QueryError):
         client.read_twice(reading(errors.QueryError("no")))
@@ -163,7 +163,7 @@ def test_pages_that_go_round(client, server, answer):
     again = rows(ID, totalSize=9, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
     server.otherwise = lambda _: answer(body=again)
 
-    with pytest.raises(errors.TruncatedAnswerError, match="circle"):
+    with pytest.raises(errors.TruncatedResponseError, match="circle"):
         client.records(SELECT)
 
 

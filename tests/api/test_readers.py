@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from salesforce_targeted.api import bulk_readers, error_responses, json_lines, models, readers
-from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.models import Response
 from tests.support.responses import answered
 
@@ -81,7 +81,7 @@ def test_child_rows_become_a_list():
 )
 def test_a_page_that_contradicts_itself(body):
     """Not done without a next page, another host, no rows: never taken for the end."""
-    with pytest.raises(TruncatedAnswerError):
+    with pytest.raises(TruncatedResponseError):
         readers.page(answered(body))
 
 
@@ -96,7 +96,7 @@ def test_a_collection_with_a_null(sample):
 @pytest.mark.parametrize("asked", [2, 4])
 def test_a_collection_of_another_length(sample, asked):
     """An entry too few or too many can't be told which; nothing of it is used."""
-    with pytest.raises(TruncatedAnswerError, match="has 3"):
+    with pytest.raises(TruncatedResponseError, match="has 3"):
         readers.collection(sample("collection_with_null"), asked)
 
 
@@ -114,7 +114,7 @@ def test_composite_parts_in_order_of_asking(sample):
 )
 def test_a_composite_that_lacks_a_part(entries):
     """A part that is missing or unreadable spoils the answer."""
-    with pytest.raises(TruncatedAnswerError):
+    with pytest.raises(TruncatedResponseError):
         readers.composite_results(answered({"compositeResponse": entries}), 1)
 
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from salesforce_targeted.api import json_lines, readers
-from salesforce_targeted.api.errors import TruncatedAnswerError
+from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.api.models import JsonRows, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.from_json import from_json, from_records
@@ -75,7 +75,7 @@ def both(rows: JsonRows, of: Any = ONE_OF_EACH) -> tuple[Batch | str, Batch | st
     def told(read: Any) -> Batch | str:
         try:
             return read()
-        except TruncatedAnswerError:
+        except TruncatedResponseError:
             return "no answer"
 
     return (
@@ -368,7 +368,7 @@ def test_a_page_that_contradicts_itself_is_none(body: str) -> None:
     """Not done without a next page, another host, no rows: as by the slow reader."""
     response = Response(200, {}, body.encode())
     for read in (readers.page, json_lines.raw_page):
-        with pytest.raises(TruncatedAnswerError):
+        with pytest.raises(TruncatedResponseError):
             read(response)
 
 

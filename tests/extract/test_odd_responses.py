@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import TruncatedAnswerError
+from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.retrieval import retrieve
@@ -117,7 +117,7 @@ def test_what_stays_wrong_is_an_error(
     """Never rows of the wrong records, never ids called gone because an answer was short."""
     scripted.otherwise = Org(TRIED_AGAIN[spoil], times=1_000)
 
-    with pytest.raises(TruncatedAnswerError):
+    with pytest.raises(TruncatedResponseError):
         retrieved(asking, way, IDS)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from salesforce_targeted.api.error_responses import soap_element, soap_refusal
-from salesforce_targeted.api.errors import SalesforceError, TruncatedAnswerError
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.login import LoginEndpoint, Session, origin
 from salesforce_targeted.api.models import Response
 
@@ -68,7 +68,7 @@ def login(
     except Refused:
         raise _refused(session.response, secrets) from None
     except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
-        raise TruncatedAnswerError("the response to the SOAP login can't be read") from None
+        raise TruncatedResponseError("the response to the SOAP login can't be read") from None
     if soap_element(session.response.body.decode("utf-8", "replace"), "passwordExpired") == "true":
         raise _refused(session.response, secrets)
     return Session(_instance(session.response), token)
