@@ -79,12 +79,14 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
         stack.enter_context(configuration.section_of(PIPELINE_NAME))
         settings = configuration.settings(**selection.given(args))
         credentials = _credentials(args, stack)
-        pipeline = None if args.sign_in else open_pipeline(args, screen, args.pipelines_dir)
+        pipeline = (
+            None if args.look == "sign-in" else open_pipeline(args, screen, args.pipelines_dir)
+        )
     if pipeline is None:
         from salesforce_targeted.cli import sign_in
 
         return sign_in.run(credentials, screen, settings.api_version)
-    if selection.looks_only(args):
+    if args.look is not None:
         return _look(args, credentials, pipeline, screen, stack)
     from salesforce_targeted.cli import sync
 
@@ -117,15 +119,15 @@ def _look(
     client = SalesforceClient(credentials, api_version=settings.api_version)
     run = Run(client, settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
-    if args.test:
+    if args.look == "test":
         from salesforce_targeted.cli import checklist
 
         return checklist.run(run, credentials, pipeline, screen)
-    if args.count:
+    if args.look == "count":
         from salesforce_targeted.cli import count
 
         return count.run(run, screen)
-    if args.plan:
+    if args.look == "plan":
         from salesforce_targeted.cli import plan
 
         return plan.run(run, pipeline, screen)

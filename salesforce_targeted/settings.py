@@ -57,7 +57,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Hold the source's parameters; the one declaration of their names, types and defaults.
+    """Hold the source's parameters, checked.
+
+    The sources repeat names and defaults in their signatures, which dlt reads: a test compares
+    them. A new setting stands there, in ``.dlt/config.toml`` and in README's list, too.
 
     What each means stands at :func:`salesforce_targeted.source.salesforce_targeted`.
 
@@ -80,7 +83,7 @@ class Settings:
         for name in ("refresh_call_budget", "full_refresh_days"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(
-                    f"{name} = {getattr(self, name)} is less than nothing",
+                    f"{name} = {getattr(self, name)} is negative",
                     remedy="Write 0 or more.",
                 )
         if not self.id_column.strip():

@@ -175,13 +175,13 @@ class BulkJobError(SalesforceError):
 
 
 class BulkRefusedError(BulkJobError):
-    """Bulk doesn't create this job, or not now; REST may well have calls left."""
+    """Report a Bulk job that Salesforce does not create, now or ever; REST may have calls left."""
 
     default_remedy = "Read through sObject Collections instead, or run later."
 
 
 class UnsupportedObjectError(BulkRefusedError):
-    """Bulk doesn't serve this object or this kind of query."""
+    """Report an object, or a kind of query, that Bulk does not support."""
 
     default_remedy = "Read it through another API (REST query or sObject Collections)."
 

@@ -363,7 +363,7 @@ TABLE: tuple[Message, ...] = (
             remedy="Correct REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE: a file in PEM format."),
     Message(_NETWORK, ConfigurationError, "ssl: TLSV13_ALERT_CERTIFICATE_REQUIRED",
             "the host wants a client certificate", remedy=_CLIENT_CERTIFICATE),
-    Message(_NETWORK, ConfigurationError, "ssl: UNSUPPORTED_PROTOCOL", "the host speaks no TLS that is safe",
+    Message(_NETWORK, ConfigurationError, "ssl: UNSUPPORTED_PROTOCOL", "the host supports no secure version of TLS",
             remedy="Salesforce speaks TLS 1.2 and 1.3: check the address and the proxy before it."),
     Message(_NETWORK, UnavailableError, "ssl.SSLEOFError", "the TLS handshake was cut short", retried=True,
             remedy="Try again; if it stays so, look at the proxy or firewall between here and"
@@ -388,7 +388,7 @@ TABLE: tuple[Message, ...] = (
             retried=True, remedy=_PROXY),
     Message(_NETWORK, ConfigurationError, "requests: SOCKS", "the proxy is a SOCKS proxy, and PySocks isn't installed",
             remedy="Install it (pip install PySocks), or correct HTTPS_PROXY or ALL_PROXY."),
-    Message(_NETWORK, ConfigurationError, "requests.exceptions.InvalidProxyURL", "the proxy's address is none",
+    Message(_NETWORK, ConfigurationError, "requests.exceptions.InvalidProxyURL", "the proxy's address is invalid",
             remedy=_PROXY),
     Message(_NETWORK, SlowResponseError, "requests.ReadTimeout", "no response in time", retried=True),
     Message(_NETWORK, UnavailableError, "ours", "the request couldn't be sent", retried=True),

@@ -152,7 +152,7 @@ def _proxy_condition(chain: list[BaseException], texts: str) -> str:
     if _has(chain, requests.exceptions.InvalidSchema):
         return "the proxy is a SOCKS proxy, and PySocks isn't installed"
     if _has(chain, requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxySchemeUnknown):
-        return "the proxy's address is none"
+        return "the proxy's address is invalid"
     # PySocks has errors of its own, and is not there in most installations.
     socks = any(type(e).__module__ == "socks" for e in chain)
     proxy = socks or _has(chain, requests.exceptions.ProxyError)
@@ -172,8 +172,8 @@ def _tls_condition(chain: list[BaseException]) -> str:
 
 _TLS_REASONS = {
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the host wants a client certificate",
-    "UNSUPPORTED_PROTOCOL": "the host speaks no TLS that is safe",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the host speaks no TLS that is safe",
+    "UNSUPPORTED_PROTOCOL": "the host supports no secure version of TLS",
+    "TLSV1_ALERT_PROTOCOL_VERSION": "the host supports no secure version of TLS",
 }
 
 

@@ -131,7 +131,7 @@ class Texts(Sequence[str]):
 
 
 def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Yield ids, or what else comes in a sequence, in order, so many at a time."""
+    """Yield the items of a sequence in order, so many at a time."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 

@@ -57,13 +57,13 @@ def repeat(
     reserve: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Make passes until one meets what people must mend, or until it shall end.
+    """Make passes until one fails with what only people can mend, or until it is told to end.
 
     Args:
         one_pass: Runs once and returns how it ended.
         show: Told the report of each pass.
         seconds: From the beginning of a pass to that of the next one.
-        ending: Tells whether it shall end.
+        ending: Tells whether to end.
         reserve: Share of the org's calls that is left to others (``daily_call_reserve``).
         clock: Gives seconds; only differences count.
 

@@ -37,7 +37,7 @@ first steps:
 EPILOG = """\
 signing in:
   In .dlt/secrets.toml (see .dlt/secrets.toml.example) or as SALESFORCE_*
-  variables; what stands in .dlt wins. One way is enough:
+  variables; values in .dlt take precedence. One way is enough:
     app at its My Domain    login_url, client_id, client_secret
     app and certificate     username, client_id, private_key_file
     refresh token           client_id, refresh_token
@@ -61,8 +61,8 @@ exit codes:
   0  done
   1  failed: the org, the network or the destination; the error says what to do
   2  wrong use or configuration: correct it and run again
-  3  stopped early: the API calls are spent, or another run is at work; what
-     came is loaded, and the next run goes on
+  3  stopped early: the API calls are spent, or another run is in progress; what
+     was retrieved is loaded, and the next run continues
   4  drift found by --verify
 
 Colour only on a terminal; NO_COLOR=1 switches it off, FORCE_COLOR=1 on.
@@ -103,26 +103,21 @@ def parser(prog: str) -> argparse.ArgumentParser:
     return made
 
 
+# Commands that load nothing; command_line.py has the function of each.
+LOOKS = {
+    "sign-in": "show which way to sign in is used and why, then try it",
+    "test": "check sign-in, permissions, objects, calls left, destination, dataset",
+    "count": "count the org's activity: relations, active contacts",
+    "plan": "what the next run would do and cost in API calls",
+    "verify": "compare the loaded data with the org, cell by cell",
+}
+
+
 def _look(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("look, load nothing")
     look = group.add_mutually_exclusive_group()
-    look.add_argument(
-        "--sign-in", action="store_true",
-        help="show which way to sign in is used and why, then try it",
-    )  # fmt: skip
-    look.add_argument(
-        "--test", action="store_true",
-        help="check sign-in, permissions, objects, calls left, destination, dataset",
-    )  # fmt: skip
-    look.add_argument(
-        "--count", action="store_true", help="count the org's activity: relations, active contacts"
-    )
-    look.add_argument(
-        "--plan", action="store_true", help="what the next run would do and cost in API calls"
-    )
-    look.add_argument(
-        "--verify", action="store_true", help="compare what is held with the org, cell by cell"
-    )
+    for mode, text in LOOKS.items():
+        look.add_argument(f"--{mode}", dest="look", action="store_const", const=mode, help=text)
     group.add_argument(
         "--repair", action="store_true", help="with --verify: load again exactly what drifted"
     )
@@ -151,7 +146,7 @@ def _what(made: argparse.ArgumentParser) -> None:
     what.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(RESOURCES)}")
     what.add_argument(
         "--every", type=_interval, metavar="TIME",
-        help="stay up and repeat, a line a pass: 60s, 5m, 1h (Ctrl-C ends it)",
+        help="keep running and sync again and again, printing a line each time: 60s, 5m, 1h",
     )  # fmt: skip
     what.add_argument(
         "--allow-shrink", action="store_true",

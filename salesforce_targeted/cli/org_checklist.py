@@ -115,7 +115,7 @@ class OrgChecklist:
             self.granted[API_ENABLED] = False
             raise
         self.granted |= {API_ENABLED: True, VIEW_SETUP: bool(self._limits)}
-        return "yes, REST calls are answered"
+        return "yes, the REST API responds"
 
     def _version(self) -> str:
         self._served = self.run.client.versions()

@@ -95,8 +95,8 @@ class Screen:
     def busy(self, doing: str) -> AbstractContextManager[Any]:
         """Draw a spinner while the block runs, where progress is drawn.
 
-        On stderr, for the log is there: two consoles would draw across each other. Nothing may be
-        shown on stdout before it is gone.
+        On stderr, where the log goes, too: two consoles would draw across each other. Nothing may
+        be shown on stdout before it is gone.
         """
         return self.err.status(doing, spinner_style="cyan") if self.live else nullcontext()
 

@@ -15,7 +15,6 @@ from salesforce_targeted.cli.options import RESOURCES
 from salesforce_targeted.settings import Scope, moment
 
 _RECENT_DAYS = 30
-_LOOKS = ("sign_in", "test", "count", "plan", "verify")
 _OF_A_SYNC = (
     "full", "incremental", "since", "retry_rejected", "mode", "limit", "only", "report_html",
     "log_records",
@@ -30,7 +29,7 @@ def scope(args: argparse.Namespace) -> Scope:
     """Return what this run looks at.
 
     Raises:
-        ConfigurationError: a date is none or is to come, an option would be ignored, or reports
+        ConfigurationError: a date is none or in the future, an option would be ignored, or reports
             can't be kept where they shall be.
     """
     _check_combinations(args)
@@ -41,11 +40,11 @@ def scope(args: argparse.Namespace) -> Scope:
         since = datetime.now(UTC) - timedelta(days=days)
     if since is not None and since > datetime.now(UTC):
         raise ConfigurationError(
-            f"nothing was modified since {since:%Y-%m-%d}: that day is to come",
+            f"nothing was modified since {since:%Y-%m-%d}: that day is in the future",
             remedy="Give an earlier date.",
         )
     log = args.report_dir / f"targeted_contacts_{datetime.now(UTC):%Y%m%d_%H%M%S}.records.jsonl"
-    if not looks_only(args):
+    if args.look is None:
         _make_report_dir(args.report_dir)
     return Scope(
         full=args.full or args.mode == "full",
@@ -63,7 +62,7 @@ def _check_combinations(args: argparse.Namespace) -> None:
     Raises:
         ConfigurationError: says which.
     """
-    if args.repair and not args.verify:
+    if args.repair and args.look != "verify":
         raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
     for option, mode in (("days", "recent"), ("start_date", "custom")):
         name = f"--{option.replace('_', '-')}"
@@ -73,28 +72,24 @@ def _check_combinations(args: argparse.Namespace) -> None:
             )
     if args.mode == "custom" and not args.start_date:
         raise ConfigurationError("--mode custom needs --start-date", remedy="Give a date.")
-    looks = [name for name in _LOOKS if getattr(args, name)]
-    for option in _OF_A_SYNC if looks else ():
+    for option in _OF_A_SYNC if args.look else ():
         if getattr(args, option) not in (None, False):
             raise ConfigurationError(
-                f"--{looks[0].replace('_', '-')} loads nothing: --{option.replace('_', '-')} has no"
-                " part in it",
+                f"--{args.look} loads nothing, so --{option.replace('_', '-')} has no effect",
                 remedy="Leave one of them out.",
             )
 
 
 def _check_repetition(args: argparse.Namespace) -> None:
-    for option in (*_LOOKS, *_OF_ONE_RUN) if args.every else ():
-        if getattr(args, option) not in (None, False):
-            raise ConfigurationError(
-                f"--every repeats the default run: --{option.replace('_', '-')} has no part in it",
-                remedy="Leave one of them out.",
-            )
-
-
-def looks_only(args: argparse.Namespace) -> bool:
-    """Tell whether nothing is to be loaded."""
-    return any(getattr(args, name) for name in _LOOKS)
+    if not args.every:
+        return
+    others = [args.look] if args.look else []
+    others += [name for name in _OF_ONE_RUN if getattr(args, name) not in (None, False)]
+    if others:
+        raise ConfigurationError(
+            f"--every repeats the default run, which takes no --{others[0].replace('_', '-')}",
+            remedy="Leave one of them out.",
+        )
 
 
 def only(names: str | None) -> list[str]:

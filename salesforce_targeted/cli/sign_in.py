@@ -117,7 +117,7 @@ def user_info(client: SalesforceClient) -> dict[str, str | None]:
     ``openid`` or ``id``, may be refused it).
 
     Raises:
-        SalesforceError: the session is no good.
+        SalesforceError: the session is invalid.
     """
     try:
         answer = client.send(endpoints.user_info(), readers.json_object)

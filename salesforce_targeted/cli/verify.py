@@ -25,10 +25,10 @@ from salesforce_targeted.sync.verify import (
 )
 
 _MEANS = {
-    MISSING: "the org shows it, it is not held",
-    EXTRA: "held as live, the org does not show it",
+    MISSING: "in the org, but not in the dataset",
+    EXTRA: "in the dataset as live, but not in the org",
     STALE: "the org moved on",
-    ALTERED: "a held cell was changed in the database",
+    ALTERED: "a value was changed in the database",
     TYPE: "a column of another type than loaded",
 }
 

@@ -64,7 +64,7 @@ def test_a_handshake_that_is_cut_short_is_tried_again(talk, pauses):
 
 # TLS 1.0 to 1.3: type, version, length; then level and number. Source: RFC 8446, 6.
 ALERTS = {
-    "protocol_version": (b"\x15\x03\x01\x00\x02\x02\x46", "speaks no TLS that is safe"),
+    "protocol_version": (b"\x15\x03\x01\x00\x02\x02\x46", "supports no secure version of TLS"),
     "certificate_required": (b"\x15\x03\x03\x00\x02\x02\x74", "wants a client certificate"),
 }
 
@@ -154,8 +154,8 @@ def test_a_proxy_that_refuses(says, pauses, monkeypatch):
 ENVIRONMENTS = {
     "down": ("https_proxy", "http://127.0.0.1:9", "the proxy can't be reached", 4),
     "SOCKS": ("https_proxy", "socks5://127.0.0.1:9", "the proxy can't be reached", 4),
-    "no proxy": ("https_proxy", "ftp://127.0.0.1:9", "the proxy's address is none", 0),
-    "no address": ("https_proxy", "http:///x", "the proxy's address is none", 0),
+    "no proxy": ("https_proxy", "ftp://127.0.0.1:9", "the proxy's address is invalid", 0),
+    "no address": ("https_proxy", "http:///x", "the proxy's address is invalid", 0),
     "certificates": ("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", "Correct the path in REQUESTS_CA_BUNDLE", 0),
 }  # fmt: skip
 

@@ -240,9 +240,12 @@ def test_a_pass_that_does_not_end_is_cut_off(
         (["--every", "2d"], "must be a time such as 60s, 5m or 1h"),
         (["--every", "25h"], "24h at most"),
         (["--every", "-5"], "must be a time such as"),
-        (["--every", "60s", "--verify"], "--every repeats the default run: --verify has no part"),
-        (["--every", "60s", "--limit", "5"], "--limit has no part"),
-        (["--every", "60s", "--full"], "--full has no part"),
+        (
+            ["--every", "60s", "--verify"],
+            "--every repeats the default run, which takes no --verify",
+        ),
+        (["--every", "60s", "--limit", "5"], "takes no --limit"),
+        (["--every", "60s", "--full"], "takes no --full"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from pipelines import active_contacts_by_account, orgs
+from salesforce_targeted import salesforce_targeted, targeted
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.settings import Settings
@@ -228,6 +229,11 @@ def test_knobs_are_the_same_everywhere() -> None:
 
     assert {setting.name for setting in fields(Settings)} == set(listed)
     assert [] == [name for name in listed if f"`{name}`" not in text(README)]
+    for source in (salesforce_targeted, targeted):
+        parameters = inspect.signature(source).parameters
+        assert {one.name: one.default for one in fields(Settings)} == {
+            name: parameters[name].default for name in listed
+        }
     assert {"physicians", "with_npi"} == set(statistics)
 
 

@@ -176,7 +176,7 @@ def test_what_other_tools_call_a_setting_is_told(
         ("FIELDS", "FirstName,Email", 'Write it as ["FirstName", "Email"]'),
         ("DAILY_CALL_RESERVE", "10%", "Write a number such as 0.1"),
         ("CALLS_PER_RUN", "", "Write a whole number, or leave the setting out"),
-        ("REFRESH_CALL_BUDGET", "-1", "refresh_call_budget = -1 is less than nothing"),
+        ("REFRESH_CALL_BUDGET", "-1", "refresh_call_budget = -1 is negative"),
         ("ID_COLUMN", " ", "id_column is empty"),
     ],
 )

@@ -149,15 +149,15 @@ class RefreshTokenCredentials(LoginHostCredentials):
             }
             if self.client_secret:
                 form["client_secret"] = self.client_secret
-            answer = endpoint.token(base, form, self._secrets(current))
-            fresh = answer.get("refresh_token")
+            response = endpoint.token(base, form, self._secrets(current))
+            fresh = response.get("refresh_token")
             if isinstance(fresh, str) and fresh and fresh != current:
                 written = file.keep(self.refresh_token, fresh)
                 self.__dict__["unwritten_token"] = None if written else fresh
                 if self.store_refresh_token is not None:
                     self.store_refresh_token(fresh)
                 _log.info("the refresh token was rotated")
-        return session_of(answer)
+        return session_of(response)
 
     def token_file(self) -> TokenFile:
         """Return the file for a rotated token of this app at this origin.

@@ -18,25 +18,25 @@ from salesforce_targeted.api.models import Response
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _SoapResponse:
     status_code: int
     content: bytes
 
 
 class _LoginSession:
-    """Be what simple-salesforce calls its session: ``post`` alone, through our endpoint."""
+    """Stand in for simple-salesforce's session: ``post`` alone, through our endpoint."""
 
     def __init__(self, endpoint: LoginEndpoint, origin_url: str) -> None:
         self.response: Response | None = None
         self._endpoint = endpoint
         self._origin_url = origin_url
 
-    def post(self, url: str, data: str, headers: Mapping[str, str], proxies: Any) -> _Answer:  # noqa: ARG002  # their signature
+    def post(self, url: str, data: str, headers: Mapping[str, str], proxies: Any) -> _SoapResponse:  # noqa: ARG002  # their signature
         path = urlsplit(url).path
         self.response = self._endpoint.post(
             self._origin_url, path, data.encode(), headers, soap_refusal
         )
-        return _Answer(self.response.status, self.response.body)
+        return _SoapResponse(self.response.status, self.response.body)
 
 
 def login(
