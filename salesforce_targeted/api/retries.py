@@ -2,7 +2,8 @@
 
 Rules:
 1. What a message means, and so whether it may pass, stands in its row of messages.py; after 400 and
-   404 nothing is sent again (error_responses.py).
+   404 nothing is sent again (error_responses.py). How often in all: ``attempts`` of
+   authorized_session.py.
 2. A pause doubles each time, with jitter; a server that asks for a longer one gets it.
 3. A session that ended is renewed at most once for a request (authorized_session.py).
 

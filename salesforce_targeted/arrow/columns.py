@@ -3,6 +3,7 @@
 Rules. Types come from describe, never from the data. A column that the destination already has
 keeps its stored type, and values are fitted to it: dlt's binary copy into PostgreSQL would write
 the bytes of another type without any error. No two columns share a name.
+A type that Salesforce adds is a line in ``ARROW_TYPES``, or in ``LEFT_OUT_TYPES``.
 
 Source of the types: Object Reference, "Field Types"; SOAP API Developer Guide, "Primitive Data
 Types" (the ``xsd`` type on the wire).

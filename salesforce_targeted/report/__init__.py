@@ -1,1 +1,5 @@
-"""Show a finished run to people: text, Markdown, a page."""
+"""Show a finished run to people: text, Markdown, a page.
+
+A new line is a fact in ``ledger.RunFacts`` first; ``text``, ``markdown`` and ``html.run_sections``
+show it.
+"""

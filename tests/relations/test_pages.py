@@ -160,7 +160,7 @@ def test_relations_of_more_contacts_than_one_statement_takes(
 
 
 @pytest.mark.parametrize("action", ["html_503", "bad_locator_400", "reset_midbody", "drop_rows"])
-def test_no_relation_is_lost_to_a_mishap(
+def test_no_relation_is_lost_to_a_transport_fault(
     org: DemoOrg, client: SalesforceClient, action: str
 ) -> None:
     """A page that fails, or a result that falls apart, costs calls and never rows."""

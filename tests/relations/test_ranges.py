@@ -106,7 +106,7 @@ def test_ranges_keep_to_what_was_modified_since(org: DemoOrg, client: Salesforce
 
 
 @pytest.mark.parametrize("action", ["html_503", "bad_locator_400", "reset_midbody", "drop_rows"])
-def test_no_range_loses_a_relation_to_a_mishap(
+def test_no_range_loses_a_relation_to_a_transport_fault(
     org: DemoOrg, client: SalesforceClient, action: str
 ) -> None:
     """A range that falls apart is read again by itself; the others don't notice."""

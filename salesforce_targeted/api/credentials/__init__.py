@@ -1,4 +1,8 @@
-"""Offer the methods of signing in: one dlt configspec for each, and the choice among them."""
+"""Offer the methods of signing in: one dlt configspec for each, and the choice among them.
+
+Another method is a class like those in ``oauth``; ``resolution`` lists it among its methods and its
+settings, and ``base`` the environment variables.
+"""
 
 from salesforce_targeted.api.credentials.oauth import (
     ClientCredentials,

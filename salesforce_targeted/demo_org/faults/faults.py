@@ -1,7 +1,8 @@
 """Faults on any call: what breaks, on which call, how often.
 
 ``org.faults.add(Fault("collections", "html_503"))`` strikes the next sObject Collections call.
-:data:`ACTIONS` names every fault and the kinds of call that it makes sense for.
+:data:`ACTIONS` names every fault and the kinds of call that it makes sense for; what each sends is
+in ``http/fault_responses.py``, and what breaks the connection in ``http/server.py``.
 
 Source: REST API Developer Guide, "Status Codes and Error Responses"; Bulk API 2.0 Developer Guide,
 "Get Information About a Query Job"; for the transport, what public clients have reported.

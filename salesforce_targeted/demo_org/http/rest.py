@@ -18,7 +18,7 @@ from email.utils import format_datetime
 from salesforce_targeted.demo_org.faults.faults import JOB_ENDS, Fault
 from salesforce_targeted.demo_org.http import bulk_jobs, composite, describes, queries, sign_in
 from salesforce_targeted.demo_org.http.exchange import Reply, Request, html, refusal, reply
-from salesforce_targeted.demo_org.http.mishaps import altered, instead
+from salesforce_targeted.demo_org.http.fault_responses import altered, instead
 from salesforce_targeted.demo_org.refusals import Refused, not_found
 from salesforce_targeted.demo_org.storage.state import NOT_BILLED, OrgState
 

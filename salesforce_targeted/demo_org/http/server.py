@@ -95,7 +95,7 @@ class _Connection(socketserver.StreamRequestHandler):
         if reply.kind not in NOT_BILLED:
             org.spans.append((arrived, time.monotonic()))
         if reply.fault is not None and reply.fault.action in TRANSPORT:
-            return self._mishap(request, reply, reply.fault)
+            return self._transport_fault(request, reply, reply.fault)
         self._send(request, reply)
         return True
 
@@ -128,7 +128,7 @@ class _Connection(socketserver.StreamRequestHandler):
                 self.wfile.write(_chunk(piece))
             self.wfile.write(b"0\r\n\r\n")
 
-    def _mishap(self, request: Request, reply: Reply, fault: Fault) -> bool:
+    def _transport_fault(self, request: Request, reply: Reply, fault: Fault) -> bool:
         """Send the response as the fault has it."""
         if fault.action == "hang":
             self.server.closing.wait(fault.seconds(5.0))
