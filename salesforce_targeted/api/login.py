@@ -28,6 +28,7 @@ from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.read_only import is_loopback
 from salesforce_targeted.api.readers import is_page, json_object
+from salesforce_targeted.api.retries import pause_of
 
 if TYPE_CHECKING:
     from salesforce_targeted.api.transport import Transport
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 STALE_REMEDY = "Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way."
+# The assertion of a JWT, made before the first attempt, ends after three minutes.
+_LONGEST_PAUSE_SECONDS = 60.0
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
 # A JWT tells its org nowhere. Source: Salesforce Help, "OAuth 2.0 Web Server Flow".
 _WITH_ORG_ID = re.compile(r"(00D\w{12})(?:\w{3})?!", re.ASCII)
@@ -198,10 +201,15 @@ class LoginEndpoint:
             raise ConfigurationError("sign-in is sent to the token or the SOAP endpoint only")
         base = origin(origin_url, "the sign-in address")
         failure = remedy = ""
+        response: Response | None = None
         for attempt in range(self._attempts):
             if attempt:
-                self._sleep(0.5 * 2**attempt)
+                pause = pause_of(attempt, response)
+                if pause is None or pause > _LONGEST_PAUSE_SECONDS:
+                    break
+                self._sleep(pause)
             self.sign_ins += 1
+            response = None
             try:
                 response = self._transport.exchange("POST", base + path, dict(headers), body)
             except TransportError as error:

@@ -50,8 +50,18 @@ class Retries:
             most = min(most, self._when_slow or most)
         elif response is not None and response.status == HTTPStatus.INTERNAL_SERVER_ERROR:
             most = min(most, self._at_500 or most)
-        pause = max(_backoff(self._made), (_retry_after(response) if response else None) or 0.0)
-        return pause if self._made < most and pause <= _LONGEST_RETRY_AFTER_SECONDS else None
+        return pause_of(self._made, response) if self._made < most else None
+
+
+def pause_of(attempt: int, response: Response | None) -> float | None:
+    """Return the seconds to wait after an attempt that failed; None if that is too long.
+
+    Args:
+        attempt: Its number, from 1.
+        response: Where one came; the server may ask for a pause in it.
+    """
+    pause = max(_backoff(attempt), (_retry_after(response) if response else None) or 0.0)
+    return pause if pause <= _LONGEST_RETRY_AFTER_SECONDS else None
 
 
 def _backoff(attempt: int) -> float:

@@ -181,6 +181,23 @@ def test_an_outage_is_tried_again(endpoint, server, answer, raw, granted, pauses
     assert (6, 4) == (len(server.heard), len(pauses))
 
 
+@pytest.mark.parametrize(("asks_for", "tried"), [("7", 2), ("600", 1)])
+def test_a_pause_that_the_server_asks_for(
+    asks_for, tried, endpoint, server, answer, granted, pauses
+):
+    """It is kept to, unless it is longer than a signed assertion is valid."""
+    server.say(answer(503, "<html>", {"Retry-After": asks_for}), granted())
+    signing_in = credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+    if tried == 1:
+        with pytest.raises(errors.UnavailableError, match="503"):
+            signing_in.sign_in(endpoint)
+    else:
+        signing_in.sign_in(endpoint)
+
+    assert tried == len(server.heard)
+    assert [float(asks_for)] * (tried - 1) == pauses
+
+
 @pytest.mark.parametrize(
     "path",
     [
