@@ -19,7 +19,12 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     USERS,
 )
-from salesforce_targeted.extract.resources import Extractions, run_resources, target_resources
+from salesforce_targeted.extract.resources import (
+    Extractions,
+    described,
+    run_resources,
+    target_resources,
+)
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import Where, target_of
@@ -113,7 +118,8 @@ def targeted(
         credentials: SalesforceCredentials = dlt.secrets.value,
     ) -> Iterable[DltResource]:
         extractions = Extractions(credentials, settings, scope or Scope(), ledger, target)
-        return (*target_resources(extractions, id_column), *run_resources(extractions))
+        records, lives = target_resources(extractions, id_column)
+        return described(records, lives, *run_resources(extractions), target=target)
 
     made = dlt.source(
         resources,

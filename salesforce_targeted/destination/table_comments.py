@@ -45,11 +45,11 @@ def comments(schema: Schema, target: Target = CONTACT) -> dict[str, dict[str, st
     naming = schema.naming
     own = {naming.normalize_path(name): text for name, text in _COLUMNS.items()}
     texts: dict[str, dict[str, str]] = {}
-    for table, text in _tables(target).items():
+    for table, (text, origin) in _tables(target).items():
         stored = naming.normalize_table_identifier(table)
         if stored not in schema.tables:
             continue
-        texts[stored] = {TABLE: text}
+        texts[stored] = {TABLE: _marked(text, origin)}
         for column, hints in schema.tables[stored]["columns"].items():
             description = hints.get("description") or own.get(column)
             source = str(hints.get(FIELD_HINT) or OURS)
@@ -63,17 +63,23 @@ def is_ours(comment: str | None, wanted: str) -> bool:
     return comment is None or comment.endswith(wanted[wanted.rindex(" [") :])
 
 
-def _tables(target: Target) -> Mapping[str, str]:
+def descriptions(target: Target = CONTACT) -> dict[str, str]:
+    """Return what each table holds, for dlt's schema."""
+    return {table: text for table, (text, _) in _tables(target).items()}
+
+
+def _tables(target: Target) -> Mapping[str, tuple[str, str]]:
+    """Return what each table holds, and where that comes from."""
     junction = target.discovered_by.object_name
     known = f"What is known of each record of {target.table}: active or not, since when and why"
     return {
-        target.table: _marked(f"Records that {junction} names or once did", target.object_name),
-        target.life_table: _marked(known, OURS),
-        RELATIONS: _marked("Relations of tasks to contacts and leads", "TaskWhoRelation"),
-        TASKS: _marked("Tasks that a relation names", "Task"),
-        USERS: _marked("Owners, creators and last modifiers of the rows", "User"),
-        REJECTED_RECORDS: _marked("Records and values that could not be read or loaded", OURS),
-        SYNC_RUNS: _marked("Runs: counts, calls, seconds, outcome, the report as JSON", OURS),
+        target.table: (f"Records that {junction} names or once did", target.object_name),
+        target.life_table: (known, OURS),
+        RELATIONS: ("Relations of tasks to contacts and leads", "TaskWhoRelation"),
+        TASKS: ("Tasks that a relation names", "Task"),
+        USERS: ("Owners, creators and last modifiers of the rows", "User"),
+        REJECTED_RECORDS: ("Records and values that could not be read or loaded", OURS),
+        SYNC_RUNS: ("Runs: counts, calls, seconds, outcome, the report as JSON", OURS),
     }
 
 

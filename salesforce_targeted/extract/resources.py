@@ -16,7 +16,7 @@ from dlt.sources import DltResource
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination import rejected_records
+from salesforce_targeted.destination import rejected_records, table_comments
 from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.id_selection import Selection
@@ -113,6 +113,16 @@ def table_resource(extractions: Extractions, name: str, hints: dict[str, Any]) -
 
     made: DltResource = dlt.resource(items, name=name, **hints)()
     return made
+
+
+def described(*resources: DltResource, target: Target = CONTACT) -> tuple[DltResource, ...]:
+    """Give each resource its table's description, which dlt keeps in the schema and shows."""
+    texts = table_comments.descriptions(target)
+    for resource in resources:
+        if resource.selected:
+            description = texts[str(resource.table_name)]
+            resource.apply_hints(additional_table_hints={"description": description})
+    return resources
 
 
 def task_who_relation(

@@ -142,12 +142,17 @@ def test_discarded_columns_come_whole_when_the_contract_is_lifted(
 
 @BOTH
 def test_the_dataset_is_read_as_dlt_reads_it(org: DemoOrg, synced: Synced) -> None:
-    """Relations, SQL and row counts of ``pipeline.dataset()``, on both databases."""
+    """Relations, SQL, row counts and descriptions of ``pipeline.dataset()``, on both databases."""
     synced.begin()
     dataset = synced.pipeline.dataset()
     sql = "SELECT contact_id FROM sf_active_contacts WHERE is_active"
 
+    tables = synced.pipeline.default_schema.tables
+
     assert len(org.active_ids()) == len(dataset.sf_contacts.fetchall())
+    assert [] == [
+        name for name in tables if name[:3] == "sf_" and not tables[name].get("description")
+    ]
     assert org.active_ids() == sorted(row[0] for row in dataset(sql).fetchall())
     assert ("sf_contacts", 12) in [tuple(row) for row in dataset.row_counts().fetchall()]
 
