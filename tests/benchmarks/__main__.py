@@ -20,6 +20,7 @@ BENCHMARKS = {
     "conversion": "(c) JSON and CSV into Arrow, against the best parsers",
     "load_path": "(d) against a hand-written floor; parquet against CSV",
     "peers": "(e) against airbyte-source-salesforce, tap-salesforce, simple-salesforce",
+    "busy": "(f) calls of a large org in which people work, to scale",
 }
 
 
