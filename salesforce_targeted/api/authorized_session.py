@@ -67,6 +67,7 @@ class AuthorizedSession:
         meter: Counts the calls, and keeps the bounds of how many may be spent.
         ahead: Responses to requests that were sent before they were needed; ``send`` takes them.
         warn: Told, in a sentence, which other way is taken to read what the org refuses, and why.
+        composes: Whether the org takes ``composite``; False once it refused it for good.
         together: Whether queries may share a call; False once that took longer than we wait.
         counts: Whether the org counts in time; False once it didn't, and rows are counted.
     """
@@ -94,7 +95,7 @@ class AuthorizedSession:
         self.meter = CallMeter(self.max_in_flight)
         self.ahead = SentAhead()
         self.warn: Callable[[str], None] = _log.warning
-        self.together = self.counts = True
+        self.composes = self.together = self.counts = True
         self._org_clock = OrgClock()
         self._credentials = credentials
         self._attempts = max(1, attempts)

@@ -64,6 +64,8 @@ def send_together(
 def _bundle(
     session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:
+    if not session.composes:
+        return _one_by_one(session, requests, attempts_at_500)
     slow = [n for n, one in enumerate(requests) if one.kind in _SLOW_KINDS]
     if slow[1:] and not session.together:
         return _apart(session, requests, slow, attempts_at_500)
@@ -74,8 +76,11 @@ def _bundle(
             lambda response: _parts(response, requests),
             attempts_when_slow=1 if slow[1:] else None,
         )
-    except _REFUSED:
-        _log.debug("composite refused: asking one by one")
+    except (PermissionDeniedError, NotFoundError) as error:
+        session.composes = False
+        session.warn(f"{error.what} The org takes no composite call: each request is a call.")
+    except (QueryError, TooLargeError):
+        _log.debug("composite refused: sending one by one")
     except SlowResponseError as error:
         if not slow[1:]:
             raise
@@ -151,9 +156,15 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
             return None, error_responses.error_from(inner, request.call, request.kind)
         return read(inner), None
 
+    if not session.composes:
+        raise TooLargeError(
+            "the query is too long for an address, and the org takes no composite call",
+            call=request.call,
+        )
     try:
         found, error = session.send(endpoints.composite(session.version, [request]), read_part)
     except (PermissionDeniedError, NotFoundError) as refused:
+        session.composes = False
         raise TooLargeError(
             f"the query is too long for an address, and the org refuses composite: {refused.what}",
             call=request.call,

@@ -82,11 +82,14 @@ def test_a_repeat_in_an_org_that_takes_no_composite(org: DemoOrg, synced: Synced
     edited, fresh = org.active_ids()[10], org.add_contact(LastName="Fresh")
     org.edit("Contact", edited, LastName="Edited")
     org.log_task([fresh])
-    org.faults.add(Fault("composite", "not_enabled_403", times=99))
-    synced.ok()
+    refused = org.faults.add(Fault("composite", "not_enabled_403", times=99))
+    facts = synced.ok()
     names = synced.rows("sf_contacts")
 
     assert ("Edited", "Fresh") == (names[edited]["last_name"], names[fresh]["last_name"])
+    # As many as were on the way together, and none after them.
+    assert 4 >= refused.done
+    assert 1 == sum("takes no composite" in text for text in facts["warnings"])
 
 
 @pytest.mark.deep
