@@ -163,6 +163,10 @@ class Tally:
             + (f" + {self.left} left for the next run" if self.left else "")
         )
 
+    def leave_rest(self) -> None:
+        """Count as left what has been asked for, and of which nothing is known yet."""
+        self.left = self.asked - self.retrieved - self.gone - self.rejected
+
     def facts(self) -> RecordFacts:
         """Return the counts as the report has them."""
         return {

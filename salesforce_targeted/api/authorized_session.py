@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -107,6 +107,8 @@ class AuthorizedSession:
         )
         self._login = LoginEndpoint(self._transport, limits=limits, sleep=sleep)
         self._session: Session | None = None
+        self._failed: _FailedSignIn | None = None
+        self._failures = 0
         self._version_served = False
         self._signing_in = threading.Lock()
 
@@ -146,10 +148,22 @@ class AuthorizedSession:
         return session if session is not None else self._renewed(None)
 
     def _renewed(self, stale: Session | None) -> Session:
-        """Return a session other than the stale one; of several threads one signs in."""
+        """Return a session other than the stale one; of several threads one signs in.
+
+        A sign-in that failed, failed for all that waited for it; one that was refused is not tried
+        again: a wrong password, sent by each of several threads, locks its user out.
+        """
+        failures = self._failures
         with self._signing_in:
             if self._session is None or self._session is stale:
-                found = self._credentials.sign_in(self._login)
+                last = self._failed
+                if last and last.stale is stale and (last.is_final or failures < self._failures):
+                    raise last.error
+                try:
+                    found = self._credentials.sign_in(self._login)
+                except SalesforceError as error:
+                    self._failed, self._failures = _FailedSignIn(stale, error), self._failures + 1
+                    raise
                 # However the session was made, its token goes to https, or to this machine.
                 address = origin(found.instance_url, "SALESFORCE_INSTANCE_URL")
                 self._session = Session(address, found.access_token, found.org_id)
@@ -215,18 +229,22 @@ class AuthorizedSession:
         request: Request,
         read: Callable[[Response], _T],
         *,
+        attempts: int | None = None,
         attempts_at_500: int | None = None,
         attempts_when_slow: int | None = None,
     ) -> _T:
         """Send one request as :meth:`send` does, whatever was sent ahead.
 
         What sends ahead sends so: with :meth:`send` it would wait for its own response.
+
+        Args:
+            attempts: How often it is tried in all, where that is not the session's number.
         """
         if reason := refusal(request):
             raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
         session = None if request.kind == "versions" else self._current()
         may_renew = session is not None
-        retries = Retries(self._attempts, attempts_at_500, attempts_when_slow)
+        retries = Retries(attempts or self._attempts, attempts_at_500, attempts_when_slow)
         while True:
             response = None
             try:
@@ -266,14 +284,14 @@ class AuthorizedSession:
             ConfigurationError: it doesn't; names the versions that it serves.
         """
         # A Bulk job's address ends with an id, which may be gone as well.
-        if self._version_served or request.kind.startswith("bulk_"):
+        if self._version_served or request.kind.startswith(("bulk_", "versions")):
             return
-        self._version_served = True
         try:
             served = self.send(endpoints.versions(), readers.versions, attempts_at_500=1)
         except SalesforceError:
             return  # what was refused is told as it is
-        if served and self.version not in served:
+        self._version_served = self.version in served
+        if served and not self._version_served:
             raise ConfigurationError(
                 f"the org does not serve API version {self.version}",
                 remedy=f"Set api_version to one that it serves: {served[0]} to {served[-1]}.",
@@ -313,6 +331,18 @@ class AuthorizedSession:
                 status=401,
             )
         return fresh
+
+
+@dataclass(frozen=True, slots=True)
+class _FailedSignIn:
+    """Hold a sign-in that failed, and the session that it was to renew."""
+
+    stale: Session | None
+    error: SalesforceError
+
+    @property
+    def is_final(self) -> bool:
+        return isinstance(self.error, AuthenticationError | ConfigurationError)
 
 
 class OrgClock:

@@ -15,9 +15,11 @@ from .authorized_session import AuthorizedSession
 from .errors import (
     ConfigurationError,
     LocatorExpiredError,
+    NotFoundError,
     PermissionDeniedError,
     SalesforceError,
     TruncatedResponseError,
+    UnavailableError,
     is_of_records,
 )
 from .models import JsonRows, Record, Request, Response
@@ -74,8 +76,23 @@ class SalesforceClient(AuthorizedSession):
         return queries.pages_after(self, first, response, read)
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
-        """List all rows of a query; read a second time if the first reading fell apart."""
-        return self.read_twice(lambda: [row for page in self.pages(soql, all_rows) for row in page])
+        """List all rows of a query; read a second time if the first reading fell apart.
+
+        Raises:
+            TruncatedResponseError: rows moved between the pages both times: one with an ``Id`` came
+                twice, so that another was on none.
+        """
+
+        def read() -> list[Record]:
+            rows = [row for page in self.pages(soql, all_rows) for row in page]
+            ids = [row["Id"] for row in rows if "Id" in row]
+            if len(set(ids)) < len(ids):
+                raise TruncatedResponseError(
+                    "a row stands on two pages, so that another is on none"
+                )
+            return rows
+
+        return self.read_twice(read)
 
     def read_twice(self, read: Callable[[], _T]) -> _T:
         """Return what a reading of whole queries gives; of a second one if the first fell apart."""
@@ -153,7 +170,7 @@ class SalesforceClient(AuthorizedSession):
                 Collections in each).
         """
         for requests in groups:
-            self.ahead.begin(requests, partial(queries.send_together, self, requests, 1))
+            self.ahead.begin(requests, partial(queries.send_ahead, self, requests))
 
     def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
         """Describe several objects, 25 for one call; an error where one was refused."""
@@ -217,24 +234,24 @@ class SalesforceClient(AuthorizedSession):
         return self.send(request, readers.record_counts)
 
     def visible_limits(self) -> Record | None:
-        """Read the org's allocations; None where this user may not see them.
+        """Read the org's allocations; None where the org does not tell this user.
 
         Source: REST API, "Limits" (needs View Setup and Configuration).
         """
         try:
             return self.org_limits()
-        except PermissionDeniedError as error:
-            return _hidden(error, None)
+        except (PermissionDeniedError, NotFoundError, UnavailableError) as error:
+            return _unknown(error, None)
 
     def visible_record_counts(self, names: Sequence[str]) -> dict[str, int]:
-        """Read approximate row counts by object name; none where this user may not see them.
+        """Read approximate row counts by object name; none where the org does not tell this user.
 
         Source: REST API, "Record Count" (needs View Setup and Configuration).
         """
         try:
             return self.record_counts(names)
-        except PermissionDeniedError as error:
-            return _hidden(error, {})
+        except (PermissionDeniedError, NotFoundError, UnavailableError) as error:
+            return _unknown(error, {})
 
     def versions(self) -> list[str]:
         """List the API versions that the org serves, oldest first, as "64.0"; not billed."""
@@ -244,8 +261,8 @@ class SalesforceClient(AuthorizedSession):
         return f"SalesforceClient(calls={self.meter.calls.total})"
 
 
-def _hidden(error: PermissionDeniedError, value: _T) -> _T:
-    """Return the value for a resource that is hidden; raise where the whole API is closed."""
+def _unknown(error: SalesforceError, value: _T) -> _T:
+    """Return the value for what is only nice to know; raise where the whole API is closed."""
     if error.error_code.startswith("API_"):
         raise error
     return value

@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
@@ -58,10 +59,22 @@ def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator
     arrived: queue.SimpleQueue[_Arrival[T]] = queue.SimpleQueue()
     stopped = threading.Event()
     readings = [_Reading(source, arrived, stopped) for source in sources]
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="in-flight")
+    waiting = deque(readings)
+
+    def read_on() -> None:
+        while waiting and not stopped.is_set():
+            with suppress(IndexError):  # another thread was faster
+                waiting.popleft().run()
+
+    # Daemons: where the one who reads ends by an error of its own, a generator may be closed by
+    # nobody, and a process waits at its end for all other threads.
+    threads = [
+        threading.Thread(target=read_on, name="in-flight", daemon=True)
+        for _ in range(min(at_once, len(readings)))
+    ]
     try:
-        for reading in readings:
-            pool.submit(reading.run)
+        for thread in threads:
+            thread.start()
         running = len(readings)
         while running:
             item, of, error = arrived.get()
@@ -76,7 +89,9 @@ def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator
         stopped.set()
         for reading in readings:
             reading.taken.release()
-        pool.shutdown(wait=True, cancel_futures=True)
+        for thread in threads:
+            if thread.ident and thread is not threading.current_thread():
+                thread.join()
 
 
 class _Reading(Generic[T]):

@@ -61,6 +61,23 @@ def send_together(
     return came
 
 
+def send_ahead(
+    session: AuthorizedSession, requests: Sequence[Request]
+) -> list[Response | SalesforceError]:
+    """Send several requests in one call, once; they are not needed yet.
+
+    Raises:
+        SalesforceError: the call failed. Whoever needs them sends them in their turn.
+    """
+    if not session.composes:
+        raise PermissionDeniedError("the org takes no composite call", call="composite")
+    return session.send_now(
+        endpoints.composite(session.version, requests),
+        lambda response: _parts(response, requests),
+        attempts=1,
+    )
+
+
 def _bundle(
     session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:

@@ -22,6 +22,7 @@ class RelationFindings:
         changes: Contact or lead to how many more of its relations are shown than were held.
         left_reasons: Contact to the reason of its last relation's removal.
         whole: Whether every relation that counts was read.
+        in_parts: Whether this run is one of several that read all of them.
         complete: Whether the reading came to its end.
         counts: Relations of each contact, where all were read.
         newest: The latest ``SystemModstamp`` read.
@@ -39,6 +40,7 @@ class RelationFindings:
     changes: Counter[str | None] = field(default_factory=Counter)
     left_reasons: dict[str, str] = field(default_factory=dict)
     whole: bool = False
+    in_parts: bool = False
     complete: bool = False
     counts: IdCounts | None = None
     newest: datetime | None = None

@@ -11,7 +11,7 @@ merged, archived, hidden) is asked for through ``queryAll`` at once, which shows
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
@@ -20,16 +20,23 @@ from typing import Any
 import pyarrow as pa
 
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.api.errors import (
+    LocatorExpiredError,
+    SalesforceError,
+    TruncatedResponseError,
+    is_of_records,
+)
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
 from salesforce_targeted.extract.run import LAG, Run
 
-# In the state of a table: how far it was read, when a whole pass began and ended, where a pass that
-# was cut short goes on.
-_CURSOR, _BEGAN, _PASSED, _POSITION = "cursor", "pass_began_at", "passed_at", "position"
+# In the state of a table: how far it was read, when a whole pass ended; of a pass whose calls ended
+# before it did, when it began, where it goes on, and whether it is a whole one.
+_CURSOR, _PASSED = "cursor", "passed_at"
+_BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
 _GONE = "gone"
 # State is loaded with each run: no more ids than these are kept there.
 _MOST_GONE = 2_000
+_FELL_APART = (LocatorExpiredError, TruncatedResponseError)
 
 
 @dataclass(slots=True)
@@ -96,8 +103,13 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         again = among(ids, left_out)
         known = minus(among(ids, held), again)
         new = minus(minus(ids, again), known)
-        later = _later(run, table, 0, known), _later(run, table, 1, again)
+        later = (known, again)
+        if run.scope.complete:
+            _go_on(state, whole=whole, at=run.opened_at)
+            later = _later(state, 0, known), _later(state, 1, again)
         return Selection(new, known, again, later, whole, run.opened_at)
+
+    state = _state(run, table)
 
     if run.scope.retry_rejected and not rejects_a_field:
         return selection(rejected, whole=False)
@@ -113,12 +125,11 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         modified = _modified(run, object_name, run.scope.since, everything)
         return selection(union(named, modified), whole=False)
     calls = calls_of(run, len(minus(everything, left_out)), len(among(everything, left_out)))
-    state = _state(run, table)
     cursor, passed_at = str(state.get(_CURSOR) or ""), str(state.get(_PASSED) or "")
     within = calls <= run.settings.refresh_call_budget
-    no_choice = run.scope.full or rejects_a_field or not cursor
+    begun = bool(state.get(_WHOLE)) and _POSITION in state
+    no_choice = run.scope.full or rejects_a_field or begun or not cursor
     if within or no_choice or not passed_at or _is_due(run, passed_at):
-        state.setdefault(_BEGAN, run.opened_at.isoformat())
         return selection(everything, whole=True)
     since = datetime.fromisoformat(cursor) - LAG
     modified = _modified(run, object_name, since, held)
@@ -140,14 +151,14 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
     The cursor never moves backwards, and never past the org's clock when the reading began.
     """
     state = _state(run, table)
+    # A pass that took several runs began with the first of them: what was edited since, before the
+    # position that it went on from, has not been read.
+    began = state.get(_BEGAN)
+    limit = datetime.fromisoformat(began) if began else selection.began_at
+    for name in (_BEGAN, _POSITION, _WHOLE):
+        state.pop(name, None)
     if selection.whole:
-        # A pass that took several runs began with the first of them.
-        began = state.pop(_BEGAN, None)
-        state.pop(_POSITION, None)
         state[_PASSED] = datetime.now(UTC).isoformat()
-        limit = datetime.fromisoformat(began) if began else selection.began_at
-    else:
-        limit = selection.began_at
     if newest is not None:
         text = min(newest, limit).astimezone(UTC).isoformat()
         state[_CURSOR] = max(state.get(_CURSOR) or text, text)
@@ -183,8 +194,17 @@ def passed_at(run: Run, table: str) -> str:
     return str(_state(run, table).get(_PASSED) or "")
 
 
-def _later(run: Run, table: str, part: int, ids: pa.Array) -> pa.Array:
-    position = _state(run, table).get(_POSITION, {}).get(str(part))
+def _go_on(state: dict[str, Any], *, whole: bool, at: datetime) -> None:
+    """Go on with the pass that was cut short, or begin one: a position is of its own kind alone."""
+    if state.get(_WHOLE) is not whole:
+        state.pop(_POSITION, None)
+        state.pop(_BEGAN, None)
+    state[_WHOLE] = whole
+    state.setdefault(_BEGAN, at.isoformat())
+
+
+def _later(state: Mapping[str, Any], part: int, ids: pa.Array) -> pa.Array:
+    position = state.get(_POSITION, {}).get(str(part))
     return ids if position is None else ids[span(ids, "", position)[1] :]
 
 
@@ -201,18 +221,25 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
     """
     statement = soql.select(["Id"], object_name, soql.ge("SystemModstamp", since))
     enough = ceil(len(ids) / run.client.limits.ids_per_collection)
-    modified = IdSet()
-    try:
-        for read, page in enumerate(run.client.pages(statement, all_rows=True), start=1):
+
+    def read() -> pa.Array:
+        modified, rows = IdSet(), 0
+        for number, page in enumerate(run.client.pages(statement, all_rows=True), start=1):
             modified.update(record["Id"] for record in page)
-            if read > enough:
+            rows += len(page)
+            if number > enough:
                 return ids
+        if len(modified.ids) < rows:
+            raise TruncatedResponseError("a row stands on two pages, so that another is on none")
+        return among(ids, modified.ids)
+
+    try:
+        return run.client.read_twice(read)
     except SalesforceError as error:
-        if not is_of_records(error):
+        if not (is_of_records(error) or isinstance(error, _FELL_APART)):
             raise
         run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
         return ids
-    return among(ids, modified.ids)
 
 
 def _is_due(run: Run, passed_at: str) -> bool:

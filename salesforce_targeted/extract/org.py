@@ -16,7 +16,12 @@ from typing import Any
 
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import NotFoundError, SalesforceError, is_of_records
+from salesforce_targeted.api.errors import (
+    NotFoundError,
+    SalesforceError,
+    UnavailableError,
+    is_of_records,
+)
 from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Record
@@ -147,7 +152,7 @@ def open_org(
     responses = client.composite([*requests, *along])
     client.ahead.keep(along, responses[len(requests) :])
     describes = {
-        name: readers.described(response)
+        name: _described(client, name, response)
         for name, response in zip(names, responses[: len(names)], strict=True)
     }
     org = VisibleOrg(target, describes, client.first_response_at or client.clock(), warn)
@@ -166,6 +171,14 @@ def open_org(
         else:
             org.settled_count, org.settled_before = total, settled_before
     return org
+
+
+def _described(
+    client: SalesforceClient, name: str, response: Response | SalesforceError
+) -> dict[str, Any] | SalesforceError:
+    """Return a describe, or why the org does not show the object; what may pass is sent again."""
+    found = readers.described(response)
+    return client.describe(name) if isinstance(found, UnavailableError) else found
 
 
 def _counted(client: SalesforceClient, statement: str, refused: SalesforceError) -> int | None:

@@ -55,6 +55,7 @@ def refresh(
     none = selection.new[:0]
     if not _suffices(run, table, selection):
         tally.asked += len(selection.new) + sum(map(len, selection.later))
+        tally.leave_rest()  # until they are read, whatever ends the calls
         found.is_deferred = True
         yield from _fetched(run, table, [selection.new], none, found)
         note_gone(run, table, found.gone, whole=False)
@@ -138,7 +139,7 @@ def _fetched(
         rows = _changed_rows(run, table, columns, retrieved, found)
         yield from rebatch.tables(rows)
     finally:
-        tally.left = tally.asked - tally.retrieved - tally.gone - tally.rejected
+        tally.leave_rest()
 
 
 def plan_of(

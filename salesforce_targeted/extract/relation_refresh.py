@@ -49,10 +49,11 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
         last = pc.max(batch.table.column(columns.key.name)).as_py()
         yield from _to_load(run, columns, batch, rejected)
-        if last is not None and READING in run.state:
+        if last is not None and found.in_parts:
             run.state[READING]["after"] = last
         run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
-    if reading := run.state.pop(READING, None):
+    if found.in_parts:
+        reading = run.state.pop(READING)
         # Rows stamped since the first of its runs began may have been missed.
         found.newest = datetime.fromisoformat(reading["began_at"])
         if reading["from_nothing"]:
@@ -117,7 +118,7 @@ def _takes_several_runs(run: Run) -> bool:
 def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch]:
     """Go on with a reading of all relations in the order of their ids, from where it ended."""
     found = run.relations
-    found.whole = False
+    found.whole, found.in_parts = False, True
     reading = run.state.setdefault(
         READING,
         {

@@ -264,7 +264,7 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
             elif record["IsArchived"]:
                 reasons[record["Id"]] = TASK_ARCHIVED
             else:
-                del reasons[record["Id"]]
+                reasons.pop(record["Id"], None)  # on two pages, where they shifted
     return reasons
 
 

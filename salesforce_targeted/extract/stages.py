@@ -34,7 +34,7 @@ from salesforce_targeted.extract.id_selection import Selection, passed_at, selec
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.relation_refresh import read_by_ids, read_relations
+from salesforce_targeted.extract.relation_refresh import READING, read_by_ids, read_relations
 from salesforce_targeted.extract.removed_relations import mark_removed
 from salesforce_targeted.extract.run import Run
 
@@ -115,7 +115,9 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
 def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     """Return the moment from which relations are read; None for all of them."""
     floor = run.settings.since if run.org.filters_by_stamp else None
-    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page:
+    # A reading of all of them that takes several runs is gone on with by whichever may.
+    begun = READING in run.state and run.scope.complete
+    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or begun:
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
@@ -288,8 +290,10 @@ class Extraction:
             self._finished = True
             return
         except BaseException:
-            # The error keeps this run alive for as long as it is looked at.
+            # The error keeps this run alive for as long as it is looked at. What was sent ahead
+            # ends with it: no call after this one.
             self._finished = True
+            self.run.client.meter.calls_allowed = 0
             self.run.close()
             raise
         if item is not None and owner not in self._ended:

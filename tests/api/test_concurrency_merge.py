@@ -8,6 +8,7 @@ import pytest
 
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.concurrency import merge_as_completed
+from tests.support.script import python
 from tests.support.threads import WAIT, Most, until
 
 
@@ -166,3 +167,17 @@ def test_a_reader_that_leaves_ends_the_reading(in_flight_threads):
     found.close()
 
     assert not in_flight_threads()
+
+
+def test_a_reading_that_nobody_closes_keeps_no_process_alive(tmp_path):
+    """An error of the one who reads may leave it in a circle: the process ends all the same."""
+    program = """
+from salesforce_targeted.api.concurrency import merge_as_completed
+class Holder: pass
+holder = Holder()
+holder.itself, holder.reading = holder, merge_as_completed([iter(range(9)), iter(range(9))], 2)
+print(next(holder.reading))
+"""
+    ended = python("-c", program, cwd=tmp_path)
+
+    assert (0, "0\n") == (ended.code, ended.out)

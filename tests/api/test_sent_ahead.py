@@ -76,20 +76,17 @@ def test_what_was_refused_ahead_is_sent_again(org: DemoOrg, client: SalesforceCl
     assert ids == [row["Id"] for row in client.collections("Contact", ids, FIELDS) if row]
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["refused", "too slow together"])
 def test_an_org_that_takes_no_composite_is_asked_one_by_one(
-    org: DemoOrg, client: SalesforceClient, together: bool
+    org: DemoOrg, client: SalesforceClient
 ) -> None:
-    """Nobody waits for what is on the way: neither the one that needs it, nor the one that sends it."""
-    client.together = together
+    """Nobody waits for what is on the way: neither the one that needs it, nor the one that sends."""
     org.faults.add(Fault("composite", "not_enabled_403", times=99))
     first, second = org.active_ids()[:3], org.active_ids()[3:5]
     statement = "SELECT Id FROM TaskWhoRelation"
     query = endpoints.query(client.version, statement)
     requests = [client.collection_request("Contact", ids, FIELDS)[0] for ids in (first, second)]
     client.send_ahead([[query, *requests]])
-    # Until the one that sends has come further than the refusal.
-    sending = until(lambda: org.calls["query"] > 0)
+    refused = until(lambda: not client.composes or org.calls["composite"] > 0)
     found: list[object] = []
 
     def need() -> None:
@@ -101,7 +98,7 @@ def test_an_org_that_takes_no_composite_is_asked_one_by_one(
     needs.start()
     needs.join(20)
 
-    assert sending
+    assert refused
     assert not needs.is_alive()
     assert len(org.rows("TaskWhoRelation")) + 5 == len(found)
     assert {"query": 1, "collections": 2} == {

@@ -175,3 +175,83 @@ def test_bulk_that_was_refused_is_not_tried_again_for_a_day(org: DemoOrg, synced
     assert "for a day (--full tries Bulk again)" in said
     assert "for a day" not in said_no_more
     assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
+
+
+def test_what_was_edited_while_a_pass_took_several_runs_arrives(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Before the place from which the next run goes on, and in the run after it: nothing stays old."""
+    few = {"refresh_call_budget": 0, "api": "collections"}
+    scope = Scope(limits=SMALL)
+    synced.ok(scope)
+    active = sorted(org.active_ids())
+
+    def edit(ids: list[str], name: str) -> None:
+        org.advance(3_600)
+        for id_ in ids:
+            org.edit("Contact", id_, LastName=name)
+
+    edit(active, "First")
+    for allowed in range(6, 60):
+        partial = synced.run(scope, calls_per_run=allowed, **few)
+        names = [row["last_name"] for row in synced.rows("sf_contacts").values()]
+        if "First" in names:
+            break
+    # The first is not read again by the run that goes on, the last one is.
+    edit(active[:1], "Second")
+    edit(active[-1:], "Second")
+    while synced.run(scope, calls_per_run=allowed, **few).error is not None:
+        allowed += 1  # just enough: what is held is still put off to the end
+    edit(active[1:5], "Third")
+    synced.run(scope, calls_per_run=allowed, **few)
+    synced.ok(scope, **few)
+    held = {id_: row["last_name"] for id_, row in synced.rows("sf_contacts").items()}
+
+    assert isinstance(partial.error, QuotaExceededError)
+    assert 0 < names.count("First") < len(active)
+    assert {id_: row["LastName"] for id_, row in org.rows("Contact", ids=active).items()} == held
+
+
+def test_a_trial_does_not_end_a_reading_that_takes_several_runs(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A few of the relations, oldest first, are no end of reading all of them."""
+
+    def reading() -> dict[str, Any]:
+        sources: Any = synced.pipeline.state["sources"]
+        return dict(sources["salesforce_targeted"].get("relations_read", {}))
+
+    synced.run(Scope(limits=SMALL), calls_per_run=5)
+    begun = reading()
+    synced.run(Scope(limits=replace(SMALL, rows_per_query_page=2_000), limit=3))
+    after_a_trial = reading()
+    synced.ok(Scope(limits=SMALL))
+
+    assert begun
+    assert begun == after_a_trial
+    assert {} == reading()
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
+
+
+def test_a_full_run_that_was_cut_short_is_gone_on_with(org: DemoOrg, synced: Synced) -> None:
+    """By the next ordinary run: what no stamp shows arrives, though nobody says --full again."""
+    few = {"refresh_call_budget": 0, "api": "collections"}
+    scope = Scope(limits=replace(SMALL, ids_per_collection=1))
+    synced.ok(scope)
+    active = sorted(org.active_ids())
+    for id_ in active:
+        org.set_silently("Contact", id_, Full_Label__c="unseen")
+
+    def labels() -> list[str]:
+        return [row["full_label__c"] for row in synced.rows("sf_contacts").values()]
+
+    for allowed in range(10, 100):
+        cut = synced.run(replace(scope, full=True), calls_per_run=allowed, **few)
+        if "unseen" in labels():
+            break
+    first = labels().count("unseen")
+    synced.ok(scope, **few)
+
+    assert isinstance(cut.error, QuotaExceededError)
+    assert 0 < first < len(active)
+    assert ["unseen"] * len(active) == labels()

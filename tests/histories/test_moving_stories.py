@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from salesforce_targeted.demo_org.changes.random_changes import EVERYDAY
+from salesforce_targeted.demo_org.faults.faults import Fault
 from tests.support.moving import UNSTAMPED, MovingStory
 from tests.support.oracles.moving_oracle import Reach
 from tests.support.oracles.oracle import HeldTables
@@ -137,3 +138,25 @@ def test_few_calls_arrive_in_the_end(tmp_path: Path, calls: int) -> None:
                 break
         else:
             pytest.fail("the contacts never came")
+
+
+@pytest.mark.parametrize("breaks", ["shift", "locator"])
+def test_what_was_modified_is_read_again_where_its_pages_fall_apart(
+    tmp_path: Path, breaks: str
+) -> None:
+    """Beyond the budget, too: a row on two pages hides one on none, and a locator may expire."""
+    with MovingStory(tmp_path, small=False, refresh_call_budget=0) as story:
+        first_run(story)
+        story.org.advance(3_600)
+        for contact in story.org.active_ids()[:8]:
+            story.org.edit("Contact", contact, LastName="Edited")
+        story.org.page_rows = 3
+        if breaks == "shift":
+            story.org.moves.shift_pages("Contact", 1)
+        else:
+            story.org.faults.add(Fault("query_more", "bad_locator_400"))
+        broken = story.run(reach=Reach.STAMPED)
+        names = [row["last_name"] for row in story.synced.rows("sf_contacts").values()]
+
+        assert [] == broken
+        assert 8 == names.count("Edited")

@@ -5,13 +5,17 @@ CI tries some of them on some kinds of call; ``python -m tests.matrices faults``
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import psycopg2
 import pytest
 
 from salesforce_targeted.api.credentials import ClientCredentials, SessionCredentials
+from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
 from tests.matrices.calls import KINDS
 from tests.matrices.faults import Bundle, played
@@ -146,3 +150,49 @@ def test_a_failed_run_leaves_no_connection_behind(
 
     assert "partial" == stopped.facts["status"]
     assert [] == left
+
+
+@pytest.mark.brief(1)
+@pytest.mark.parametrize("place", [0, 1, 2, 3])
+def test_a_describe_that_fails_once_is_no_lost_permission(
+    org: DemoOrg, synced: Synced, place: int
+) -> None:
+    """A 500 in one part of the first call passes: no table is left out, no run is stopped."""
+    fault = org.faults.add(Fault("composite", "part_500", argument=place))
+    facts = synced.ok()
+
+    assert 1 == fault.done
+    assert [] == [text for text in facts["warnings"] if "left out" in text or "is off" in text]
+    assert set(org.rows("User")) >= set(synced.rows("sf_users")) != set()
+    assert_whole(org, synced)
+
+
+def test_a_count_that_is_only_a_hint_stops_no_run(org: DemoOrg, synced: Synced) -> None:
+    """How many records there are helps to plan, and no more."""
+    fault = org.faults.add(Fault("recordCount", "unknown_500", times=99))
+    synced.ok(Scope(limits=replace(DOCUMENTED, ids_per_collection=1)))
+
+    assert fault.done
+    assert_whole(org, synced)
+
+
+def test_a_version_that_is_not_served_is_said_whoever_hears_of_it(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What was sent ahead is refused, too, and keeps its refusal to itself."""
+    synced.ok()
+    stopped = synced.run(api_version="99.0")
+
+    assert "does not serve API version 99.0" in stopped.facts["error"]
+
+
+def test_an_org_without_composite_and_few_calls_gets_on(org: DemoOrg, synced: Synced) -> None:
+    """What is sent ahead is a call or none: the calls of a run are for what matters."""
+    scope = Scope(limits=replace(DOCUMENTED, ids_per_collection=3))
+    synced.ok(scope)
+    fresh = org.add_contact(LastName="Fresh")
+    org.log_task([fresh])
+    org.faults.add(Fault("composite", "not_enabled_403", times=999))
+    synced.run(scope, calls_per_run=30)
+
+    assert "Fresh" == synced.rows("sf_contacts")[fresh]["last_name"]

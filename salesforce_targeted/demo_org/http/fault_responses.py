@@ -120,15 +120,17 @@ def altered(made: Reply, fault: Fault) -> Reply:
     if fault.action == "drop_rows":
         return _one_row_short(made)
     if fault.action in _PARTS:
-        return _one_part_refused(made, _REFUSALS[_PARTS[fault.action]])
+        place = -1 if fault.argument is None else int(fault.argument)
+        return _one_part_refused(made, _REFUSALS[_PARTS[fault.action]], place)
     return made
 
 
-def _one_part_refused(made: Reply, error: Refused) -> Reply:
+def _one_part_refused(made: Reply, error: Refused, place: int) -> Reply:
     value: Any = orjson.loads(made.body) if isinstance(made.body, bytes) else None
     parts = value.get("compositeResponse", value.get("results")) if isinstance(value, dict) else []
     words = [{"message": error.message, "errorCode": error.code}]
-    for part in (parts or [])[-1:]:
+    if parts:
+        part = parts[place]
         status, body = ("statusCode", "result") if "result" in part else ("httpStatusCode", "body")
         part[status], part[body] = error.status, words
     made.body = dumps(value)

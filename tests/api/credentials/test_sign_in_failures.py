@@ -1,10 +1,12 @@
 """Sign-ins that fail: who is the likely culprit, what is tried again, and no secret in what is said."""
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from salesforce_targeted.api import errors
+from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.error_responses import soap_refusal, token_refusal
 from salesforce_targeted.api.models import Response
 from tests.support.sign_in import EVERYTHING, SECRETS, credentials, environ, form
@@ -264,3 +266,18 @@ def test_no_failure_shows_a_secret(names, echo, endpoint, server, answer, caplog
 
     assert not any(secret in f"{caught.value}{caught.value!r}{caplog.text}" for secret in held)
     assert caught.value.__cause__ is None
+
+
+def test_a_refused_sign_in_is_not_repeated_by_every_thread(endpoint, server, answer):
+    """Eight calls at once with a wrong secret are one sign-in: more would lock the user out."""
+    server.otherwise = lambda _: answer(
+        400, {"error": "invalid_grant", "error_description": "authentication failure"}
+    )
+    client = SalesforceClient(
+        credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")), sleep=lambda _seconds: None
+    )
+    with ThreadPoolExecutor(8) as pool:
+        tried = [pool.submit(client.org_limits) for _ in range(8)]
+
+    assert {errors.AuthenticationError} == {type(one.exception()) for one in tried}
+    assert 1 == len(server.heard) == client.sign_ins
