@@ -131,7 +131,7 @@ def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
     try:
         payload = parsed(response)
     except SalesforceError:
-        return []
+        return _errors_in_xml(response)
     found = []
     for entry in payload if isinstance(payload, list) else [payload]:
         if not isinstance(entry, dict):
@@ -145,6 +145,14 @@ def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
             names = tuple(str(n) for n in blamed) if isinstance(blamed, list) else ()
             found.append((code, str(text or entry.get("error_description") or ""), names))
     return found
+
+
+def _errors_in_xml(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Read an error as XML, which a request that does not take JSON may get."""
+    body = response.body.decode("utf-8", "replace")
+    code = soap_element(body, "errorCode") or soap_element(body, "exceptionCode") or ""
+    text = soap_element(body, "message") or soap_element(body, "exceptionMessage") or ""
+    return [(code, text, ())] if _CODE.match(code) else []
 
 
 def _reason(text: str) -> str:

@@ -200,7 +200,7 @@ TABLE: tuple[Message, ...] = (
     # --- REST, by status
     Message(_REST, ConfigurationError, "ours: the next host would get the token", status="3xx",
             remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain."),
-    Message(_REST, AuthenticationError, "REST", status="401"),
+    Message(_REST, AuthenticationError, "REST", status="401", renews=True),
     Message(_REST, PermissionDeniedError, "REST", status="403"),
     Message(_REST, NotFoundError, "REST", status="404"),
     Message(_REST, QueryError, "REST", status="405", remedy=_OUR_SOQL),

@@ -151,7 +151,13 @@ def _fit_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _clean(array: pa.Array) -> tuple[pa.Array, int]:
-    """Texts with empty ones as null and NULs out. Returns the values that had one."""
+    """Texts with empty ones as null and NULs out. Returns the values that had one.
+
+    Raises:
+        ValueError: a number that is none, or is beyond a double.
+    """
+    if pa.types.is_floating(array.type) and pc.all(pc.is_finite(array)).as_py() is False:
+        raise ValueError("not a number")
     if not pa.types.is_string(array.type):
         return array, 0
     nuls = pc.sum(pc.match_substring(array, NUL)).as_py() or 0

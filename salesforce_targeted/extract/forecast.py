@@ -11,6 +11,7 @@ from datetime import datetime
 from math import ceil
 
 from salesforce_targeted.api import soql
+from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.arrow.id_set import minus, union
 from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.ahead import Ahead, batch_sizes, held_ahead, is_shared, shared
@@ -140,5 +141,12 @@ def _merge_calls(run: Run, chosen: Selection) -> int:
 def _named_tasks(run: Run) -> int:
     junction = run.org.junction
     distinct = soql.aggregate("COUNT_DISTINCT", junction.task, "tasks")
-    rows = run.client.records(soql.select([distinct], junction.object_name))
+    floor = run.settings.since if run.org.filters_by_stamp else None
+    where = queries.where(junction, floor)
+    try:
+        rows = run.client.records(soql.select([distinct], junction.object_name, where))
+    except SalesforceError as error:
+        if not is_of_records(error):
+            raise
+        return run.relation_count()  # each has a task, and several may have one
     return int(rows[0]["tasks"]) if rows else 0

@@ -17,6 +17,7 @@ from typing import Any
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
+    ConfigurationError,
     NotFoundError,
     SalesforceError,
     UnavailableError,
@@ -79,7 +80,13 @@ class VisibleOrg:
     def key_prefix(self) -> str:
         """Return the three characters that the ids of the records that count start with."""
         known = self.target.key_prefix
-        return known or str(self.describe(self.target.object_name)["keyPrefix"])
+        found = known or self.describe(self.target.object_name).get("keyPrefix")
+        if not found:
+            raise ConfigurationError(
+                f"the records of {self.target.object_name} have no ids of a kind of their own",
+                remedy="Choose an object whose describe has a keyPrefix.",
+            )
+        return str(found)
 
     def describe(self, object_name: str) -> dict[str, Any]:
         """Return the describe of an object.

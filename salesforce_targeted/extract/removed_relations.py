@@ -257,6 +257,8 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
             if not is_of_records(error):
                 raise
             run.ledger.warn(f"{error} Why some relations vanished is not known")
+            for task in some:
+                reasons.pop(task, None)
             continue
         for record in records:
             if record["IsDeleted"]:

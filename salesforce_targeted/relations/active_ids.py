@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_records
 from salesforce_targeted.api.models import JsonRows
 from salesforce_targeted.relations.queries import Record, active, where
 from salesforce_targeted.target import Junction
@@ -72,14 +72,14 @@ def _counted(
         found = [{"relation": row["Id"], "who": row[who]} for row in rows.parsed() if row]
         return pa.Table.from_pylist(found, _PAIR)
 
-    pages = client.read_twice(lambda: list(client.iter_pages(statement, pairs)))
-    # One that moved from page to page while they were read counts once.
-    once = (
-        pa.concat_tables([_PAIR.empty_table(), *pages])
-        .group_by("relation")
-        .aggregate([("who", "max")])
-    )
-    ids = once.column("who_max")
+    def read() -> pa.Table:
+        pages = client.iter_pages(statement, pairs)
+        rows = pa.concat_tables([_PAIR.empty_table(), *pages])
+        if pc.count_distinct(rows.column("relation")).as_py() < len(rows):
+            raise TruncatedResponseError("a row stands on two pages, so that another is on none")
+        return rows
+
+    ids = client.read_twice(read).column("who")
     counts = ids.filter(pc.starts_with(ids, key_prefix)).value_counts()
     table = pa.table({"id": counts.field("values"), "count": counts.field("counts")})
     return table.sort_by("id")

@@ -14,7 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import BulkJobError, SalesforceError, is_of_records
+from salesforce_targeted.api.errors import (
+    BulkJobError,
+    NotFoundError,
+    PermissionDeniedError,
+    SalesforceError,
+    is_of_records,
+)
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bisection import Lessons
@@ -97,8 +103,9 @@ def _fetched(
             came.add(batch.table.column(columns.key.name))
             yield batch, missed
     except SalesforceError as error:
-        # Bulk refuses what REST is asked for in portions, or in other words.
-        if otherwise is None or not (isinstance(error, BulkJobError) or is_of_records(error)):
+        # Bulk refuses what REST is asked for in portions, in other words, or with other rights.
+        of_bulk = isinstance(error, BulkJobError | PermissionDeniedError | NotFoundError)
+        if otherwise is None or not (of_bulk or is_of_records(error)):
             raise
         left = minus(ids, came.ids)
         other = otherwise(len(left), error)

@@ -167,3 +167,23 @@ def test_compound_in_bulk_is_unsupported():
     assert errors.UnsupportedObjectError is type(
         error_responses.error_from(refused, "POST /x", "bulk_create")
     )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (401, b"", errors.AuthenticationError),
+        (401, b"<Errors><Error><errorCode>INVALID_SESSION_ID</errorCode></Error></Errors>",
+         errors.AuthenticationError),
+        (403, b'<?xml version="1.0"?><e><errorCode>REQUEST_LIMIT_EXCEEDED</errorCode></e>',
+         errors.QuotaExceededError),
+        (400, b"<error><exceptionCode>QUERY_TIMEOUT</exceptionCode><exceptionMessage>m"
+         b"</exceptionMessage></error>", errors.QueryTimeoutError),
+    ],
+)  # fmt: skip
+def test_a_refusal_in_xml_or_without_a_body(status, body, kind):
+    """What does not take JSON may get XML; a 401 of any body may be a session that ended."""
+    refused = error_responses.refusal(Response(status, {}, body), "bulk_results")
+
+    assert kind is type(refused.error("", ""))
+    assert (status == 401) is refused.message.renews

@@ -40,6 +40,11 @@ MODES: dict[str, dict[str, Any]] = {
         "how": {"reach": Reach.STAMPED}, "changes": STAMPED,
     },
     "calls are few": {"how": {"calls_per_run": 12, "reach": Reach.PART}},
+    # Twenty minutes go by with each call, which is more than the lag.
+    "few calls beyond the budget": {
+        "options": {"refresh_call_budget": 0}, "changes": STAMPED, "runs": 5,
+        "how": {"calls_per_run": 12, "reach": Reach.PART, "seconds_per_call": 1_200},
+    },
     "calls are large": {"small": False},
     "administration": {"changes": ADMINISTRATION, "how": {"may_fail": True}},
 }  # fmt: skip
@@ -57,7 +62,7 @@ def history(
     ) as story:
         if broken := story.run():
             return [story.text(broken, "the first run, while nothing happens")]
-        for number in range(runs):
+        for number in range(about.get("runs", runs)):
             story.happen(seed * 10 + number, changes)
             if broken := story.run_moving(seed * 10 + number, share, changes, **how):
                 return [story.text(broken, f"moving run {number + 1}, {mode}, seed {seed}")]

@@ -10,7 +10,7 @@ import pytest
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.errors import TooLargeError
+from salesforce_targeted.api.errors import TooLargeError, TruncatedResponseError
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
@@ -38,6 +38,23 @@ def test_who_is_active_is_counted_of_the_rows(
 
     assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(list(batches)))
     assert ["QUERY_TIMEOUT"] == ["QUERY_TIMEOUT" for text in warnings if "QUERY_TIMEOUT" in text]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_pages_that_shift_while_rows_are_counted_are_read_again(
+    org: DemoOrg, client: SalesforceClient, times: int
+) -> None:
+    """A relation on two pages hides one on none: its contact would drop out of the active ones."""
+    org.page_rows = 4
+    org.traits.aggregates_left = 0
+    org.moves.shift_pages("TaskWhoRelation", 1, times)
+    batches = active_ids(client, SHARED_ACTIVITIES, "003", warn=lambda _sentence: None)
+
+    if times == 1:
+        assert set(org.active_ids()) == set(dict(counts_in(list(batches))))
+    else:
+        with pytest.raises(TruncatedResponseError, match="on two pages"):
+            list(batches)
 
 
 def test_who_is_active_since_a_second_is_counted_of_the_rows(

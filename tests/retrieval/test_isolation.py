@@ -224,6 +224,23 @@ def test_a_failed_bulk_job_is_made_good_by_another_api(org: DemoOrg, synced: Syn
 # --- retrieval alone
 
 
+@pytest.mark.parametrize("fault", ["no_access_403", "invalid_type_400", "bulk_restricted_400"])
+def test_whatever_bulk_refuses_rest_is_asked_for(many: Many, fault: str) -> None:
+    """A user without the right to Bulk jobs may well read by REST."""
+    many.org.faults.add(Fault("bulk_create", fault, times=9))
+    asked: list[int] = []
+
+    def otherwise(left: int, _error: Any) -> Any:
+        asked.append(left)
+        return cheapest("Contact", many.of.fields, left, force=Api.COLLECTIONS)
+
+    found, _ = many.retrieved(Api.BULK, otherwise)
+    many.org.faults.clear()
+
+    assert [len(many.ids)] == asked
+    assert len(many.ids) == sum(len(one.batch) for one in found)
+
+
 class Many:
     """An org with two thousand active contacts, and what reads them."""
 
