@@ -123,7 +123,7 @@ def targeted(
 
     made = dlt.source(
         resources,
-        name=f"salesforce_{target.table.removeprefix('sf_')}",
+        name=target.source_name,
         section="salesforce_targeted",
         max_table_nesting=0,
     )

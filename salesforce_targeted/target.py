@@ -69,6 +69,13 @@ class Target:
     life_key: str
 
     @property
+    def source_name(self) -> str:
+        """Name the source, and with it dlt's schema."""
+        if self.table == CONTACT.table:
+            return "salesforce_targeted"
+        return f"salesforce_{self.table.removeprefix('sf_')}"
+
+    @property
     def resource(self) -> str:
         """Name the resource of the records, as dlt names it: ``contact``."""
         return self.life_key.removesuffix("_id")

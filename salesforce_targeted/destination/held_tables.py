@@ -23,7 +23,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.arrow.id_set import distinct
-from salesforce_targeted.target import CONTACT
+from salesforce_targeted.target import CONTACT, Target
 
 CONTACTS, ACTIVE_CONTACTS = CONTACT.table, CONTACT.life_table
 RELATIONS, TASKS, USERS = "sf_taskwhorelations", "sf_activities", "sf_users"
@@ -57,10 +57,12 @@ class HeldTables:
         self._client_in_use: SqlClientBase[Any] | None = None
 
     @classmethod
-    def of(cls, pipeline: dlt.Pipeline) -> HeldTables:
-        """Return the tables that a pipeline which is not running holds."""
-        known: Any = pipeline.default_schema_name
-        return cls(pipeline, pipeline.default_schema if known else dlt.Schema(SCHEMA_NAME))
+    def of(cls, pipeline: dlt.Pipeline, target: Target = CONTACT) -> HeldTables:
+        """Return the tables of a source that a pipeline which is not running holds."""
+        name: Any = target.source_name
+        if name not in pipeline.schema_names:
+            name = pipeline.default_schema_name
+        return cls(pipeline, pipeline.schemas[name] if name else dlt.Schema(SCHEMA_NAME))
 
     @property
     def location(self) -> str:

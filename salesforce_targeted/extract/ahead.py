@@ -178,6 +178,8 @@ def _relation_query(run: Run) -> list[Request]:
     scope, cursor, floor = run.scope, run.relation_cursor, run.settings.since
     if scope.limit is not None or scope.retry_rejected or READING in run.state:
         return []
+    if run.refills_relations:
+        return []
     junction = run.target.discovered_by
     if run.state.get(JUNCTION, junction.object_name) != junction.object_name:
         junction = junction.fallback or junction

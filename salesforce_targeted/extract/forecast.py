@@ -110,7 +110,7 @@ def forecast(run: Run) -> Forecast:
 def _since(run: Run) -> datetime | None:
     """Return where the next run starts to read relations: the stored cursor less the lag."""
     last = run.relation_cursor
-    if last is None or run.fits_one_page:
+    if last is None or run.fits_one_page or run.refills_relations:
         return run.settings.since
     return last - LAG
 

@@ -26,6 +26,7 @@ from salesforce_targeted.api.errors import (
     TruncatedResponseError,
     is_of_records,
 )
+from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
 from salesforce_targeted.extract.run import LAG, Run
 
@@ -142,7 +143,9 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         f" {datetime.fromisoformat(passed_at) + _age(run):%Y-%m-%d}"
     )
     back = among(named, left_out)  # being shown again moves no stamp
-    return selection(union(minus(named, held), modified, back, rejected), whole=False)
+    hashed = ROW_HASH in run.held.column_hints(table)
+    unhashed = run.held.id_array(table, key, run.unhashed) if hashed else rejected[:0]
+    return selection(union(minus(named, held), modified, back, rejected, unhashed), whole=False)
 
 
 def note_end(run: Run, table: str, selection: Selection, newest: datetime | None) -> None:

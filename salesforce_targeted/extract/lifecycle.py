@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from typing import Any
 
 import pyarrow as pa
 
@@ -117,7 +118,7 @@ def changed_among(
         before = known.get(record_id)
         if before is None and not seen.complete and record_id not in seen.counts:
             continue  # held by a run that kept no books: a run over less can't say if it is active
-        after = _lived(before or _born(record_id, seen), seen)
+        after = _lived(_whole(before, seen) if before else _born(record_id, seen), seen)
         if after != before:
             found.append(after)
     return found
@@ -142,6 +143,20 @@ def _born(record_id: str, seen: Observation) -> RecordLifecycle:
         merged_into=None,
         first_seen_at=seen.now,
         last_seen_at=seen.now,
+    )
+
+
+def _whole(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
+    """Fill what is null because somebody dropped its column, which was made again."""
+    stored: Any = life
+    if None not in (life.is_active, life.relation_count, life.first_seen_at, life.last_seen_at):
+        return life
+    return replace(
+        life,
+        is_active=bool(stored.is_active),
+        relation_count=stored.relation_count or 0,
+        first_seen_at=stored.first_seen_at or seen.now,
+        last_seen_at=stored.last_seen_at or seen.now,
     )
 
 

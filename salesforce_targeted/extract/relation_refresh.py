@@ -192,7 +192,7 @@ def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
                 if before[1]:  # a merge moved it, or the task's WhoId did
                     found.left_reasons[before[1]] = RELATION_REMOVED
         if settled_before is not None and now_stamp is not None:
-            was_settled = live and before is not None and before[2] < settled_before
+            was_settled = live and before is not None and _is_before(before[2], settled_before)
             is_settled = now_stamp < settled_before
             found.unsettled += int(was_settled) - int(is_settled)
             if is_settled:
@@ -203,6 +203,11 @@ def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
         tally.unchanged += unchanged
         tally.updated += before is not None and not unchanged
     return pa.array(differs, pa.bool_())
+
+
+def _is_before(stamp: datetime | None, moment: datetime) -> bool:
+    # Null in a column that was dropped and made again; SQL counts it as we do.
+    return stamp is not None and stamp < moment
 
 
 def _note_names(run: Run, columns: Columns, rows: pa.Table) -> None:

@@ -219,7 +219,9 @@ def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
             settled = run.held.by_ids(
                 RELATIONS, columns.key.stored, ids, [run.held.name("SystemModstamp")]
             )
-            found.unsettled += sum(row[1] < run.org.settled_before for row in settled)
+            found.unsettled += sum(
+                row[1] is not None and row[1] < run.org.settled_before for row in settled
+            )
         run.ledger.step(f"relations: {len(ids):,} no longer shown ({reason})")
         for some in in_batches(ids, ROWS_PER_LOAD_BATCH):
             rows = run.held.table_of(RELATIONS, columns, some)

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Request
-from salesforce_targeted.arrow.columns import Columns, columns
+from salesforce_targeted.arrow.columns import ROW_HASH, Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import id_array, union
 from salesforce_targeted.destination.held_tables import (
@@ -115,7 +115,7 @@ class Run:
             return HeldTables(
                 dlt.current.pipeline(), dlt.current.source_schema(), emptied=self.options.emptied
             )
-        return HeldTables.of(self._pipeline)
+        return HeldTables.of(self._pipeline, self.target)
 
     @cached_property
     def options(self) -> LoadOptions:
@@ -202,6 +202,21 @@ class Run:
         """Return whether all held relations fit one page: reading them whole then costs no more."""
         most = self.client.limits.rows_per_query_page
         return self.held.count(RELATIONS, "removed_at IS NULL") <= most
+
+    @cached_property
+    def refills_relations(self) -> bool:
+        """Return whether held relations wait to be read again, whatever their stamps say.
+
+        Their hash was cleared, for a column that somebody dropped was made again.
+        """
+        if ROW_HASH not in self.held.column_hints(RELATIONS):
+            return False
+        return self.held.count(RELATIONS, f"removed_at IS NULL AND {self.unhashed}") > 0
+
+    @property
+    def unhashed(self) -> str:
+        """Write the SQL of: held without a hash, so that the row is to be read again."""
+        return f"{self.held.sql(ROW_HASH)} IS NULL"
 
     @property
     def fits_one_page(self) -> bool:

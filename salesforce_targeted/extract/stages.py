@@ -116,8 +116,8 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     """Return the moment from which relations are read; None for all of them."""
     floor = run.settings.since if run.org.filters_by_stamp else None
     # A reading of all of them that takes several runs is gone on with by whichever may.
-    begun = READING in run.state and run.scope.complete
-    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or begun:
+    again = run.scope.complete and (READING in run.state or run.refills_relations)
+    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor

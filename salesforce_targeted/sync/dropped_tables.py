@@ -16,9 +16,12 @@ from __future__ import annotations
 from typing import Any
 
 import dlt
+from dlt.common.schema import Schema
 from dlt.common.schema.utils import has_table_seen_data
 
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import ROW_HASH
+from salesforce_targeted.destination.held_tables import SYNC_RUNS
 from salesforce_targeted.ledger import Ledger
 
 Lost = dict[str, list[str]]
@@ -28,29 +31,47 @@ def restore(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     """Make again the tables and columns that are gone from the dataset, and warn of each.
 
     A working folder that knows no schema yet can't tell what is gone; the run brings the schema.
+
+    Raises:
+        ConfigurationError: a table has lost its key, by which alone its rows can be found.
     """
-    if pipeline.default_schema_name is None:
-        return
-    client: Any = pipeline.destination_client()
+    for name in pipeline.schema_names:
+        schema = pipeline.schemas[name]
+        # A source of the user's may load through the same pipeline.
+        if schema.naming.normalize_table_identifier(SYNC_RUNS) in schema.tables:
+            _restore(pipeline.destination_client(name), ledger)
+
+
+def _restore(client: Any, ledger: Ledger) -> None:
     if not hasattr(client, "get_storage_tables"):
         return  # no tables that a user could drop: files, for example
     with client:
-        lost = _restore_in(client)
-        with client.with_staging_dataset():
-            _restore_in(client)
+        lost = _lost(client)
+        _check_keys(client.schema, lost)
+        hashed = {
+            table
+            for table, columns in lost.items()
+            if ROW_HASH in client.schema.tables[table]["columns"]
+        }
         for table, columns in lost.items():
-            ledger.warn(_warning(table, columns))
-            if columns and ROW_HASH in client.schema.tables[table]["columns"]:
+            if columns and table in hashed and ROW_HASH not in columns:
+                # First: whatever ends this here, the next run finds the column lost as before.
                 name = client.sql_client.make_qualified_table_name(table)
                 client.sql_client.execute_sql(f"UPDATE {name} SET {ROW_HASH} = NULL")  # noqa: S608
+        _make(client, lost)
+        with client.with_staging_dataset():
+            _make(client, _lost(client))
+        for table, columns in lost.items():
+            ledger.warn(_warning(table, columns, read_again=table in hashed))
 
 
-def _restore_in(client: Any) -> Lost:
-    """Make what is lost in the client's dataset; return it, whole tables without columns."""
+def _lost(client: Any) -> Lost:
+    """Return what is lost in the client's dataset, whole tables without columns."""
+    own = {client.schema.version_table_name, client.schema.loads_table_name}
     known = {
         name: [c for c, hints in table["columns"].items() if "data_type" in hints]
         for name, table in client.schema.tables.items()
-        if has_table_seen_data(table) or name == client.schema.version_table_name
+        if has_table_seen_data(table) or name in own
     }
     if not client.is_storage_initialized():
         return {}  # dlt makes the whole dataset
@@ -60,19 +81,33 @@ def _restore_in(client: Any) -> Lost:
         return {}
     if client.get_stored_schema_by_hash(client.schema.stored_version_hash) is None:
         return {}
-    lost = {
+    return {
         name: [column for column in columns if column not in stored[name]] if stored[name] else []
         for name, columns in known.items()
         if not stored[name].issuperset(columns)
     }
+
+
+def _make(client: Any, lost: Lost) -> None:
     if lost:
         client.update_stored_schema(only_tables=list(lost), force=True)
-    return lost
 
 
-def _warning(table: str, columns: list[str]) -> str:
+def _check_keys(schema: Schema, lost: Lost) -> None:
+    for table, columns in lost.items():
+        hints = schema.tables[table]["columns"]
+        if keys := [name for name in columns if hints[name].get("primary_key")]:
+            raise ConfigurationError(
+                f"{table} has lost its key, {', '.join(keys)}",
+                remedy="Rename the column back, or drop the table: it is made and filled again.",
+            )
+
+
+def _warning(table: str, columns: list[str], *, read_again: bool) -> str:
     if not columns:
         return f"the table {table} was gone from the dataset: it is made and filled again"
+    if not read_again:
+        return f"{table} had lost {', '.join(columns)}: made again, and filled as its rows change"
     return (
         f"{table} had lost {', '.join(columns)}: made again, and filled for each row that this"
         " run reads (--full reads all; to leave a field of Contact out, configure `fields`)"

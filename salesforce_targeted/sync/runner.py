@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import dlt
@@ -112,11 +113,14 @@ def _sync_alone(
     monitor: LockMonitor,
 ) -> Outcome:
     try:
+        if pipeline.default_schema_name and not Path(pipeline.working_dir).exists():
+            # Removed between two runs of one process; dlt restores it from the destination.
+            reset_working_folder(pipeline)
         forget_other_datasets(pipeline, ledger)
         dropped_tables.restore(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
-        with HeldTables.of(pipeline) as held:
+        with HeldTables.of(pipeline, ledger.target) as held:
             found = reconciliation.reconcile(held, ledger, id_column, statistics)
         _complete_catalog(pipeline, source, ledger)
     except Exception as raised:  # every failure ends in a report

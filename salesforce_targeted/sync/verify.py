@@ -21,7 +21,9 @@ from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.destination.comparison import with_hidden_columns, with_unread_values
+from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
+from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.record_refresh import plan_of
 from salesforce_targeted.extract.references import named_users
@@ -149,12 +151,17 @@ def verify(run: Run) -> VerifyFacts:
         "compared": dict(drift.compared),
         "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
-        "to_forget": {
-            f"{table}": ids
-            for (table, cause), ids in drift.found.items()
-            if cause in {STALE, ALTERED} and table != run.target.life_table
-        },
+        "to_forget": _to_forget(run, drift),
     }
+
+
+def _to_forget(run: Run, drift: Drift) -> dict[str, list[str]]:
+    """Return by table the ids of the rows whose hash must not keep them from being loaded."""
+    forget: dict[str, list[str]] = {}
+    for (table, cause), ids in drift.found.items():
+        if cause in {STALE, ALTERED} and table != run.target.life_table:
+            forget.setdefault(table, []).extend(ids)
+    return forget
 
 
 def _check_types(run: Run, drift: Drift) -> None:
@@ -210,12 +217,16 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
     if table == target.table:
         gone = run.held.ids(target.life_table, target.life_key, "gone_reason IS NOT NULL")
         explained = set(gone)
+    stores_in_pages = is_postgres(run.held.pipeline)
     for answer in retrieve(run.client, plan, ids, columns):
-        rows = with_unread_values(run.held, table, columns, answer.batch)
+        batch = answer.batch
+        if stores_in_pages:
+            batch = reject_wide_rows(batch, columns, run.object_of(table))
+        rows = with_unread_values(run.held, table, columns, batch)
         _compare(run, drift, table, columns, rows)
-        users.update(named_users(answer.batch.table, columns))
+        users.update(named_users(batch.table, columns))
         if table == target.table:
-            came = answer.batch.table.column(columns.key.name).to_pylist()
+            came = batch.table.column(columns.key.name).to_pylist()
             drift.note(target.life_table, STALE, sorted(explained & set(came)))
             drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in explained])
         if answer.last_rows is not None:

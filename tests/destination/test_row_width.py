@@ -10,8 +10,13 @@ import psycopg2
 import pyarrow as pa
 import pytest
 
+from salesforce_targeted import Ledger, Scope
+from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.row_width import too_wide
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.settings import Settings
+from salesforce_targeted.sync.verify import verify
 from tests.conftest import Synced
 
 pytestmark = pytest.mark.postgres
@@ -75,11 +80,14 @@ def test_one_contact_too_wide_is_rejected_and_the_others_load(org: DemoOrg, sync
     facts = synced.ok()
     listed = synced.sql("SELECT record_id, error FROM sf_rejected_records")
     held = set(synced.rows("sf_contacts"))
+    client = SalesforceClient(synced.credentials)
+    compared = verify(Run(client, Settings(), Scope(), Ledger(), synced.pipeline))
     narrow = synced.ok(fields=["LastName", "Email"])
 
     assert set(others) == held
     assert (1, len(others)) == tuple(facts["contacts"][n] for n in ("rejected", "retrieved"))
     assert [wide] == [record for record, _ in listed]
+    assert "done" == compared["status"], compared["drift"]
     assert "the setting `fields`" in listed[0][1]
     assert 0 == narrow["contacts"]["rejected"]
     assert set(org.active_ids()) == set(synced.rows("sf_contacts"))

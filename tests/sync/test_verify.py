@@ -123,6 +123,8 @@ def test_the_command_finds_drift_and_mends_it_and_notes_both(
     clean = script("--verify")
     with duckdb.connect(DUCKDB_FILE) as held:
         held.execute(f"UPDATE salesforce.sf_contacts SET last_name = 'x' WHERE id = '{altered}'")
+    stale = org.active_ids()[1]
+    org.edit("Contact", stale, LastName="Newer")
     found, repaired = script("--verify"), script("--verify", "--repair", "--json")
     noted = [one for one in rows(tmp_path, "sf_sync_runs") if one["mode"] == "verify"]
 
@@ -130,6 +132,7 @@ def test_the_command_finds_drift_and_mends_it_and_notes_both(
     assert "no drift" in clean.out
     assert "drift found; --verify --repair loads again exactly what drifted" in found.out
     assert (1, 0) == (repaired.facts["repaired"]["altered"], repaired.facts["drift"]["altered"])
+    assert (1, 0) == (repaired.facts["repaired"]["stale"], repaired.facts["drift"]["stale"])
     assert ["done", "drift", "drift", "done"] == [one["status"] for one in noted]
     assert altered in found.out
     assert not [one for one in noted if altered in one["report"]]
