@@ -319,7 +319,9 @@ class AuthorizedSession:
 
     def _after_401(self, response: Response, request: Request, session: Session) -> Session:
         refused = error_responses.refusal(response, request.kind)
-        if not refused.message.renews:
+        # A web page is a proxy's, and says nothing of the session.
+        of_a_proxy = bool(response.body) and readers.is_page(response)
+        if not refused.message.renews or of_a_proxy:
             raise _error(refused, response, request).without([session.access_token])
         fresh = self._renewed(session)
         if fresh.access_token == session.access_token:

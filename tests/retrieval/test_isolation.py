@@ -278,6 +278,7 @@ def many(two_thousand: Many) -> Iterator[Many]:
     yield two_thousand
     two_thousand.org.poisons.clear()
     two_thousand.client.limits = DOCUMENTED
+    two_thousand.client.composes = True
 
 
 @pytest.mark.brief(4)
