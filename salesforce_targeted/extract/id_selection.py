@@ -83,6 +83,18 @@ def left_out_before(run: Run, table: str) -> pa.Array:
     return union(gone, run.held.id_array(table, key, where)) if where else gone
 
 
+def archived_before(run: Run, table: str, key: str) -> pa.Array:
+    """Return the held ids of archived records that were not deleted."""
+    columns = run.held.column_hints(table)
+    archived, deleted = run.held.name("IsArchived"), run.held.name("IsDeleted")
+    if not {archived, deleted} <= columns.keys():
+        return id_array(())
+    return minus(
+        run.held.id_array(table, key, run.held.sql(archived)),
+        run.held.id_array(table, key, run.held.sql(deleted)),
+    )
+
+
 def calls_of(run: Run, plain: int, left_out: int) -> int:
     """Count the calls that so many ids take, those that ``queryAll`` is asked for among them."""
     per_query = run.client.limits.rows_per_query_page
@@ -142,7 +154,9 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         f" whole pass, due"
         f" {datetime.fromisoformat(passed_at) + _age(run):%Y-%m-%d}"
     )
-    back = among(named, left_out)  # being shown again moves no stamp
+    # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
+    # what is edited of them is among what was modified.
+    back = minus(among(named, left_out), archived_before(run, table, key))
     hashed = ROW_HASH in run.held.column_hints(table)
     unhashed = run.held.id_array(table, key, run.unhashed) if hashed else rejected[:0]
     return selection(union(minus(named, held), modified, back, rejected, unhashed), whole=False)

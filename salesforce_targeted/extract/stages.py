@@ -20,7 +20,7 @@ from dlt.sources import incremental
 
 from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.arrow.columns import FIELD_HINT
-from salesforce_targeted.arrow.id_set import id_array, union
+from salesforce_targeted.arrow.id_set import among, id_array, minus, union
 from salesforce_targeted.destination import rejected_records, sync_runs
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
@@ -30,7 +30,12 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
-from salesforce_targeted.extract.id_selection import Selection, passed_at, select_ids
+from salesforce_targeted.extract.id_selection import (
+    Selection,
+    archived_before,
+    passed_at,
+    select_ids,
+)
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
@@ -146,7 +151,12 @@ def _tasks(run: Run) -> Iterator[pa.Table]:
         run.relations.tasks.clear()  # a million of them take room
         run.tasks.selection = select_ids(run, TASKS, named)
         yield from refresh(run, TASKS, run.tasks.selection, run.tasks)
-        run.ledger.explain_tasks(run.tasks.archived, run.tasks.gone)
+        archived = {*run.tasks.archived}
+        if run.scope.complete and not run.tasks.selection.whole:
+            # They were not read again, and are what they were.
+            held = among(named, archived_before(run, TASKS, run.columns(TASKS).key.stored))
+            archived.update(minus(held, run.tasks.answered.ids).to_pylist())
+        run.ledger.explain_tasks(sorted(archived), run.tasks.gone)
 
 
 def _named_by_relations(run: Run, wanted: Collection[str]) -> dict[str, pa.Array]:

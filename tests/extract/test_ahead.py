@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import unquote
 
 import pytest
 
@@ -90,6 +91,24 @@ def test_a_repeat_in_an_org_that_takes_no_composite(org: DemoOrg, synced: Synced
     # As many as were on the way together, and none after them.
     assert 4 >= refused.done
     assert 1 == sum("takes no composite" in text for text in facts["warnings"])
+
+
+def test_archived_tasks_cost_nothing_beyond_the_budget(org: DemoOrg, synced: Synced) -> None:
+    """Most tasks of an old org are archived: one that is edited is read again, and no other."""
+    synced.ok()
+    archived = [id_ for id_, row in synced.rows("sf_activities").items() if row["is_archived"]]
+    org.edit("Task", archived[0], Subject="Edited")
+    org.arrived.clear()
+    org.reset_calls()
+    synced.ok(refresh_call_budget=0)
+    asked = [unquote(target) for _, target in org.requests if "queryAll" in target]
+    named = [id_ for id_ in archived if any(id_ in one for one in asked)]
+
+    assert len(archived) > 9
+    # And one whose stamp is within the lag of the newest.
+    assert archived[0] in named
+    assert len(named) <= 2
+    assert "Edited" == synced.rows("sf_activities")[archived[0]]["subject"]
 
 
 @pytest.mark.deep
