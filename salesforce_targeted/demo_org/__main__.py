@@ -12,6 +12,8 @@ from . import DemoOrg, Latency, serve
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from . import DemoServer
+
 
 _SIZES = (
     ("contacts", 600_000, "in the org (600,000)"),
@@ -47,25 +49,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         serving = serve(org, chosen.port)
     except OSError as error:
         parser.error(f"port {chosen.port} can't be served: {error.strerror}")
-    with serving as server:
-        user, password = next(iter(org.users_by_name.items()))
-        print(f"demo org at {server.url}, {chosen.contacts:,} contacts, {chosen.active:,} active")
-        print(f"token {server.token}\n")
-        print("\n".join([
-            f"export SALESFORCE_LOGIN_URL={server.url}",
-            f"export SALESFORCE_CLIENT_ID={org.client_id}",
-            f"export SALESFORCE_CLIENT_SECRET={org.client_secret}",
-            f"# or: SALESFORCE_USERNAME={user} SALESFORCE_PASSWORD={password}",
-            f"#     SALESFORCE_SECURITY_TOKEN={org.security_token}",
-            f"# or: SALESFORCE_INSTANCE_URL={server.url} SALESFORCE_ACCESS_TOKEN='{server.token}'",
-        ]), flush=True)  # fmt: skip
-        # A shell's & leaves it ignored, and stopping the server sends it.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
+    # A shell's & leaves Ctrl-C ignored, and stopping the server sends it. Whoever read the address
+    # may send it while the rest is printed: all of that is within the block.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with serving as server:
+            print(_welcome(server, org, chosen.contacts, chosen.active), flush=True)
             threading.Event().wait()
-        except KeyboardInterrupt:
-            print("closed")
+    except KeyboardInterrupt:
+        print("closed")
     return 0
+
+
+def _welcome(server: DemoServer, org: DemoOrg, contacts: int, active: int) -> str:
+    """Return what a person needs: the address, a token, and what to export to sign in."""
+    user, password = next(iter(org.users_by_name.items()))
+    return "\n".join([
+        f"demo org at {server.url}, {contacts:,} contacts, {active:,} active",
+        f"token {server.token}",
+        "",
+        f"export SALESFORCE_LOGIN_URL={server.url}",
+        f"export SALESFORCE_CLIENT_ID={org.client_id}",
+        f"export SALESFORCE_CLIENT_SECRET={org.client_secret}",
+        f"# or: SALESFORCE_USERNAME={user} SALESFORCE_PASSWORD={password}",
+        f"#     SALESFORCE_SECURITY_TOKEN={org.security_token}",
+        f"# or: SALESFORCE_INSTANCE_URL={server.url} SALESFORCE_ACCESS_TOKEN='{server.token}'",
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":
