@@ -57,7 +57,9 @@ def _restore(client: Any, ledger: Ledger) -> None:
             if columns and table in hashed and ROW_HASH not in columns:
                 # First: whatever ends this here, the next run finds the column lost as before.
                 name = client.sql_client.make_qualified_table_name(table)
-                client.sql_client.execute_sql(f"UPDATE {name} SET {ROW_HASH} = NULL")  # noqa: S608
+                client.sql_client.execute_sql(
+                    f"UPDATE {name} SET {ROW_HASH} = NULL WHERE {ROW_HASH} IS NOT NULL"  # noqa: S608
+                )
         _make(client, lost)
         with client.with_staging_dataset():
             _make(client, _lost(client))

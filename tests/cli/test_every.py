@@ -82,6 +82,7 @@ def test_a_pass_that_fails_is_told_and_the_next_one_tried(org: DemoOrg, synced: 
     assert "UNKNOWN_EXCEPTION" in passes.told[1]["error"]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("permissions", "code"), [(("API Enabled",), 1), ((), 1)], ids=["contacts hidden", "no API"]
 )
@@ -179,6 +180,7 @@ def test_a_pass_is_followed_at_once_by_the_next_where_it_took_too_long() -> None
     assert time.monotonic() - began < 3  # 0, 1, and nothing after the last
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "Ctrl-C"])
 def test_a_signal_between_two_passes_ends_it(
     org: DemoOrg, server: DemoServer, tmp_path: Path, number: signal.Signals

@@ -254,17 +254,32 @@ def test_a_staging_bucket_is_refused_where_a_database_takes_none(
 
 
 # dlt writes these for a warehouse without being connected to it; a parser of its dialect reads them.
-def warehouse(schema: dlt.Schema) -> Any:
-    """Return a client of a Snowflake account that does not exist."""
-    made = dlt.destinations.snowflake("snowflake://loader:secret@nowhere/analytics?warehouse=w")
+WAREHOUSES = {
+    "snowflake": lambda: dlt.destinations.snowflake(
+        "snowflake://loader:secret@nowhere/analytics?warehouse=w"
+    ),
+    "bigquery": lambda: dlt.destinations.bigquery(
+        {"project_id": "nowhere", "client_email": "loader@nowhere", "private_key": "secret"}
+    ),
+}
+TYPES = {
+    "snowflake": ("VARCHAR", "FLOAT", "BOOLEAN", "DATE"),
+    "bigquery": ("STRING", "FLOAT64", "BOOL", "DATE"),
+}
+
+
+def warehouse(name: str, schema: dlt.Schema) -> Any:
+    """Return a client of an account that does not exist."""
+    made = WAREHOUSES[name]()
     return made.client(schema, made.spec()._bind_dataset_name("crm"))
 
 
-def test_snowflake_is_given_tables_and_merges_by_key(synced: Synced) -> None:
+@pytest.mark.parametrize("name", WAREHOUSES)
+def test_a_warehouse_is_given_tables_and_merges_by_key(synced: Synced, name: str) -> None:
     """By dry run: a CREATE TABLE with every column for each table, one MERGE by key, no DELETE."""
     run(synced)
     schema = synced.pipeline.default_schema
-    client = warehouse(schema)
+    client = warehouse(name, schema)
     keys = {"sf_active_contacts": "CONTACT_ID", "sf_sync_runs": "RUN_ID"}
     for table in schema.data_table_names():
         columns = schema.get_table_columns(table)
@@ -272,31 +287,34 @@ def test_snowflake_is_given_tables_and_merges_by_key(synced: Synced) -> None:
         merged = SqlMergeFollowupJob.generate_sql(
             [client.prepare_load_table(table)], client.sql_client
         )
-        created = parse_one(made, read="snowflake")
-        merge = parse_one(merged[0], read="snowflake")
+        created = parse_one(made, read=name)
+        merge = parse_one(merged[0], read=name)
         assert {name.upper() for name in columns} == {
-            column.name for column in created.find_all(exp.ColumnDef)
+            column.name.upper() for column in created.find_all(exp.ColumnDef)
         }
         assert (1, True) == (len(merged), isinstance(merge, exp.Merge))
-        assert keys.get(table, "") in merge.args["on"].sql()
+        assert keys.get(table, "") in merge.args["on"].sql().upper()
 
     types = {
         name: client.type_mapper.to_destination_type(column, schema.tables["sf_contacts"])
         for name, column in schema.get_table_columns("sf_contacts").items()
     }
-    assert ("VARCHAR", "FLOAT", "BOOLEAN", "DATE") == tuple(
+    assert TYPES[name] == tuple(
         types[name] for name in ("npi__c", "score__c", "is_physician__c", "birthdate")
     )
 
 
 @pytest.mark.deep
-def test_a_warehouses_staging_bucket_takes_our_files(synced: Synced) -> None:
-    """The parquet that our resources ask for is what Snowflake loads from a bucket."""
+@pytest.mark.parametrize("name", WAREHOUSES)
+def test_a_warehouses_staging_bucket_takes_our_files(synced: Synced, name: str) -> None:
+    """The parquet that our resources ask for is what it loads from a bucket."""
     run(synced)
     formats = {
         table.get("file_format") for table in synced.pipeline.default_schema.data_tables()
     } - {None}
-    taken = warehouse(synced.pipeline.default_schema).capabilities.supported_staging_file_formats
+    taken = warehouse(
+        name, synced.pipeline.default_schema
+    ).capabilities.supported_staging_file_formats
 
     assert {"parquet"} == formats
     assert formats <= set(taken)

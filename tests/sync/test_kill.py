@@ -42,6 +42,7 @@ def test_a_run_killed_at_a_call_or_a_step_is_made_good_by_the_next(duckdb_field:
     assert [] == [str(one.instant) for one in outcomes if not one.killed]
 
 
+@pytest.mark.deep
 def test_rows_that_were_staged_and_not_noted_are_not_inserted_twice(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:
