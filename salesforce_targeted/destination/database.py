@@ -25,6 +25,8 @@ from salesforce_targeted.api.errors import ConfigurationError
 
 # MERGE, which dlt's upsert is made of, came with this version.
 OLDEST_POSTGRES = 150_000
+# What libpq takes; anything else is to it a list of options, and its message repeats all of it.
+_SCHEMES = {"postgresql", "postgres"}
 # What no host's name holds, and the rest of an address where a database's name is expected.
 _NO_HOST = re.compile(r"[@#%?\s]")
 _ADDRESS = re.compile(r"@[^@/]*/")
@@ -68,8 +70,8 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
             configuration again.
 
     Raises:
-        ConfigurationError: dataset and DuckDB file have the same name, or the connection string
-            holds a password that is not percent-encoded.
+        ConfigurationError: dataset and DuckDB file have the same name, or the connection string is
+            another program's or holds a password that is not percent-encoded.
     """
     if is_duckdb(pipeline):
         client = client or pipeline.destination_client()
@@ -139,6 +141,11 @@ def _check_catalog(sql_client: Any, file: Path) -> None:
 
 
 def _check_address(credentials: Any) -> None:
+    if credentials.drivername not in _SCHEMES:
+        raise ConfigurationError(
+            f"the destination's connection string begins with {credentials.drivername}://",
+            remedy="Write postgresql://, which is all that libpq takes.",
+        )
     queries = {
         str(value)
         for name, value in (credentials.query or {}).items()
