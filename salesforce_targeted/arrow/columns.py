@@ -262,7 +262,8 @@ def _check_known(
 
 
 def _left_out(entry: Mapping[str, Any]) -> bool:
-    junction = str(entry.get("soapType", "")).startswith("urn:JunctionIdList")
+    kinds = (entry["type"], entry.get("soapType"))
+    junction = any("junctionidlist" in str(kind).casefold() for kind in kinds)
     return entry["type"] in LEFT_OUT_TYPES or junction or bool(entry.get("deprecatedAndHidden"))
 
 

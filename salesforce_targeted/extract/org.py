@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -58,10 +59,12 @@ class VisibleOrg:
 
         Raises:
             SalesforceError: neither it nor its fallback is shown.
+            ConfigurationError: it has no field of the name that the target gives.
         """
         wanted = self.target.discovered_by
         describe = self.describes[wanted.object_name]
         if not isinstance(describe, SalesforceError):
+            _check_field(describe, wanted)
             return wanted
         if not isinstance(describe, NotFoundError) or wanted.fallback is None:
             raise describe
@@ -121,6 +124,21 @@ class VisibleOrg:
                 " all relations"
             )
         return filterable
+
+
+def _check_field(describe: Mapping[str, Any], junction: Junction) -> None:
+    """Refuse a name that is spelt in another way than describe's, by which rows come."""
+    names = [str(entry["name"]) for entry in describe["fields"]]
+    if junction.who in names:
+        return
+    meant = [name for name in names if name.casefold() == junction.who.casefold()]
+    nearest = meant or get_close_matches(junction.who, names)
+    raise ConfigurationError(
+        f"discovered_by: {junction.object_name} has no field {junction.who} that our user may see",
+        remedy=f"Write {junction.object_name}.{nearest[0]}."
+        if nearest
+        else "Name one of its fields.",
+    )
 
 
 def described_objects(target: Target) -> list[str]:
