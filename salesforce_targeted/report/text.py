@@ -87,6 +87,8 @@ def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
         made.add_row("contacts", conservation(facts["contacts"]))
         share = closure["relations_explained_pct"]
         explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
+        if not facts["relations"]["held"]:
+            explained = "no relations are held"
         made.add_row("closure", explained)
         if any(closure["tasks_missing"].values()):
             made.add_row("", f"tasks not plainly shown: {_counts(closure['tasks_missing'])}")
