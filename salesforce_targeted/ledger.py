@@ -305,18 +305,13 @@ class Ledger:
         what = f"; left are {', '.join(left)}, and what comes after them" if left else ""
         return f"What came before is loaded{what}. The next run goes on from there."
 
-    @property
-    def conserved(self) -> bool:
-        """Return whether every id that was asked for, of any object, is accounted for."""
-        return all(tally.conserved for tally in self.tallies.values())
-
-    def facts(self, status: Status, seconds: float | None = None) -> RunFacts:
+    def facts(self, status: Status) -> RunFacts:
         """Return the report as a value.
 
         What only the destination can tell (``held``, the share explained) is None until it was
         asked (``reconciliation.finished``): a run that failed before has not checked it.
         """
-        now = datetime.now(UTC)
+        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
         contacts = self.tallies.get(self.target.object_name, Tally())
         plan = self.plans.get(self.target.object_name)
         return {
@@ -325,7 +320,7 @@ class Ledger:
             "object": self.target.object_name,
             "run_id": f"{self.started_at:%Y%m%dT%H%M%S.%f}Z",
             "started_at": self.started_at,
-            "seconds": round(seconds or (now - self.started_at).total_seconds(), 3),
+            "seconds": round(seconds, 3),
             "cursor": self.cursor,
             "calls": {
                 "total": self.calls.total,

@@ -172,46 +172,21 @@ class SalesforceClient(AuthorizedSession):
         for requests in groups:
             self.ahead.begin(requests, partial(queries.send_ahead, self, requests))
 
-    def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
-        """Describe several objects, 25 for one call; an error where one was refused."""
-        distinct = list(dict.fromkeys(names))
-        requests = [endpoints.describe(self.version, soql_text.name(name)) for name in distinct]
-        found = self.composite(requests)
-        return {
-            name: readers.described(response)
-            for name, response in zip(distinct, found, strict=True)
-        }
-
-    def collections(
-        self,
-        object_name: str,  # Salesforce's word for it
-        ids: Sequence[str],
-        fields: Sequence[str],
-    ) -> list[Record | None]:
-        """Read the records with these ids, in their order; None for one that isn't shown.
+    def collection_request(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> tuple[Request, list[str]]:
+        """Build what reads the records with these ids, for ``send`` or ``composite``.
 
         Args:
             object_name: Its API name.
             ids: At most ``limits.ids_per_collection``; either form.
             fields: Field names; ``Id`` is always among the record's.
 
+        Returns:
+            The request, and the ids in it, in their long form.
+
         Raises:
             ValueError: too many ids, or one that is none.
-            QueryError: a field that is gone or hidden; ``fields`` of the error names it if it can.
-        """
-        if not ids:
-            return []
-        request, asked = self.collection_request(object_name, ids, fields)
-        found = self.send(request, lambda response: readers.collection_in_order(response, asked))
-        self.meter.add_rows("collections", len(found) - found.count(None))
-        return found
-
-    def collection_request(
-        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
-    ) -> tuple[Request, list[str]]:
-        """Build what ``collections`` sends, for ``send`` or ``composite``; and the ids in it.
-
-        Raises: ValueError, as ``collections``.
         """
         if len(ids) > self.limits.ids_per_collection:
             raise ValueError(f"at most {self.limits.ids_per_collection} ids in one call")

@@ -87,7 +87,6 @@ class Plan:
         bulk_by_ids: Whether Bulk asks for lists of ids, instead of reading the whole object.
         job_seconds: How long one Bulk job will probably take until it is complete.
         other_bulk: What Bulk's other way would cost; None where the object's size is unknown.
-        unforced: What would have been chosen, had no other been forced.
     """
 
     api: Api
@@ -96,7 +95,6 @@ class Plan:
     forced: bool = False
     job_seconds: float = 0.0
     other_bulk: Price | None = None
-    unforced: Api = Api.COLLECTIONS
 
     @property
     def calls(self) -> int:
@@ -173,7 +171,6 @@ def cheapest(
         forced=force is not None,
         job_seconds=_job_seconds(rows_per_job, latency),
         other_bulk=scan if bulk_by_ids else by_ids,
-        unforced=best,
     )
 
 
