@@ -4,7 +4,7 @@ Rules: those of authorized_session.py, through which everything goes.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -22,12 +22,11 @@ from .errors import (
     UnavailableError,
     is_of_records,
 )
-from .models import JsonRows, Record, Request, Response
+from .models import JsonRows, Record, Request
 
 _log = logging.getLogger(__name__)
 _COUNT = "SELECT COUNT() "
 _T = TypeVar("_T")
-_S = TypeVar("_S", bound=Sized)
 
 
 class SalesforceClient(AuthorizedSession):
@@ -43,37 +42,10 @@ class SalesforceClient(AuthorizedSession):
         """
         return self.iter_pages(soql, _records, all_rows)
 
-    def iter_pages(
-        self,
-        soql: str,
-        read: Callable[[JsonRows], _S],
-        all_rows: bool = False,
-        *,
-        attempts_at_500: int | None = None,
-    ) -> Iterator[_S]:
-        """Yield a query's rows by page, as whatever a reader makes of them.
-
-        Args:
-            soql: The query.
-            read: Makes of one response's records something that has as many rows; raises
-                TruncatedResponseError where they can't be read, and the page is requested again.
-            all_rows: Deleted, merged and archived records as well.
-            attempts_at_500: Of the first page, as for ``send``.
-
-        Raises:
-            LocatorExpiredError: the place in the result is gone; run the query again.
-            TruncatedResponseError: fewer or more rows came than Salesforce promised.
-        """
-        return queries.iter_pages(self, soql, read, all_rows, attempts_at_500)
-
-    def pages_after(
-        self, first: Request, response: Response, read: Callable[[JsonRows], _S]
-    ) -> Iterator[_S]:
-        """Yield all pages of a query whose first one came with others, in ``composite``.
-
-        Raises: as ``iter_pages``.
-        """
-        return queries.pages_after(self, first, response, read)
+    # Their docstrings are those of the functions.
+    iter_pages = queries.iter_pages
+    pages_after = queries.pages_after
+    composite = queries.composite
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
         """List all rows of a query; read a second time if the first reading fell apart.
@@ -142,22 +114,6 @@ class SalesforceClient(AuthorizedSession):
         return self.send(
             endpoints.describe(self.version, soql_text.name(name)), readers.description
         )
-
-    def composite(
-        self, requests: Sequence[Request], *, attempts_at_500: int | None = None
-    ) -> list[Response | SalesforceError]:
-        """Send several reading requests, 25 for one billed call; each has a response of its own.
-
-        An org that refuses ``composite`` gets them one by one, a call each.
-
-        Args:
-            requests: At most five of each 25 may be queries or Collections.
-            attempts_at_500: As for ``send``, where they are sent one by one.
-
-        Returns:
-            The responses in the order of the requests, an error where one was refused or failed.
-        """
-        return queries.composite(self, requests, attempts_at_500)
 
     def send_ahead(self, groups: Sequence[Sequence[Request]]) -> None:
         """Send reading requests that will be needed, a billed call for each group; don't wait.
