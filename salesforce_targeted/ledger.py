@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from salesforce_targeted.api.call_meter import CallLedger, CallMeter
 from salesforce_targeted.api.errors import SalesforceError
@@ -169,17 +169,7 @@ class Tally:
 
     def facts(self) -> RecordFacts:
         """Return the counts as the report has them."""
-        return {
-            "discovered": self.discovered,
-            "asked": self.asked,
-            "retrieved": self.retrieved,
-            "new": self.new,
-            "updated": self.updated,
-            "unchanged": self.unchanged,
-            "gone": self.gone,
-            "rejected": self.rejected,
-            "left": self.left,
-        }
+        return cast("RecordFacts", asdict(self))
 
 
 @dataclass(slots=True)
@@ -196,16 +186,7 @@ class RelationTally:
 
     def facts(self) -> RelationFacts:
         """Return the counts as the report has them, before the destination was asked."""
-        return {
-            "read": self.read,
-            "new": self.new,
-            "updated": self.updated,
-            "unchanged": self.unchanged,
-            "removed": self.removed,
-            "leads": self.leads,
-            "without_who": self.without_who,
-            "held": None,
-        }
+        return cast("RelationFacts", {**asdict(self), "held": None})
 
 
 @dataclass(slots=True)

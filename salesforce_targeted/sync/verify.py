@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -108,14 +108,8 @@ class Drift:
             for (table, cause), ids in sorted(self.found.items())
             for id_ in ids[:_EXAMPLES]
         ]
-        return {
-            "missing": counts[MISSING],
-            "extra": counts[EXTRA],
-            "stale": counts[STALE],
-            "altered": counts[ALTERED],
-            "type": counts[TYPE],
-            "examples": examples,
-        }
+        by_cause = {cause: counts[cause] for cause in CAUSES}
+        return cast("DriftFacts", {**by_cause, "examples": examples})
 
 
 def verify(run: Run) -> VerifyFacts:
