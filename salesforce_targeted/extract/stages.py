@@ -93,7 +93,7 @@ def tables_of(run: Run) -> dict[str, str]:
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
     """Yield relation rows to load: read since the cursor, then those removed or late."""
     if run.scope.retry_rejected:
-        yield from read_by_ids(run, id_array(run.held.rejected_ids("TaskWhoRelation")))
+        yield from read_by_ids(run, run.held.rejected_ids("TaskWhoRelation")[0])
         return
     yield from read_relations(run, _since(run, modified))
     newest = run.relations.newest
