@@ -18,6 +18,7 @@ from salesforce_targeted.report.html.markup import (
     html,
     joined,
     lasting,
+    numbers,
     prose,
     section,
     table,
@@ -133,16 +134,14 @@ def calls(facts: RunFacts, *, drawn: bool) -> Html:
     counted = facts["calls"]
     kinds = counted["by_kind"]
     rows: list[Sequence[Content]] = [*kinds.items(), ("All", counted["total"])]
-    plot = ""
-    if drawn and kinds:
-        series = [("all", counted["total"]), *kinds.items()]
-        plot = tag("figure", plots.bars(series, "API calls"))
+    series = [("all", counted["total"]), *kinds.items()]
+    plot = tag("figure", plots.bars(series, "API calls")) if drawn and kinds else ""
     return section(
         "calls",
         "API calls",
         tag("p", "Sign-in is not billed and not counted.", class_="muted"),
         plot,
-        details("Numbers", table("API calls, by kind", ["Kind", "Calls"], rows), opened=not drawn),
+        numbers("API calls, by kind", ["Kind", "Calls"], rows, drawn=drawn),
         _prices(facts["plan"]),
     )
 
