@@ -29,14 +29,12 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
-from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.credentials.base import ENVIRONMENT
 from salesforce_targeted.api.credentials.resolution import (
     IncompleteCredentialsError,
     SalesforceCredentials,
     missing_settings,
 )
-from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line
@@ -74,16 +72,6 @@ def credentials() -> SalesforceCredentials:
                 " To look around without an org: --demo."
             ),
         ) from error
-
-
-def sf_org(name: str) -> SfOrgCredentials:
-    """Make credentials of the Salesforce CLI's org that the command line names."""
-    return SfOrgCredentials(sf_org=name)
-
-
-def session(instance_url: str, access_token: str) -> SessionCredentials:
-    """Make credentials of a session that already exists."""
-    return SessionCredentials(instance_url=instance_url, access_token=access_token)
 
 
 def _missing_settings() -> str:
