@@ -76,7 +76,7 @@ class HeldRecordFacts(RecordFacts):
 
 
 class ClosureFacts(TypedDict):
-    """Explain the parents of held relations that the org does not plainly show.
+    """Explain the parents of held relations that a normal query does not return.
 
     ``tasks_missing`` and ``contacts_missing`` count by reason, ``task_ids`` names the tasks. The
     last two are None until the destination was asked.
@@ -332,7 +332,7 @@ class Ledger:
         }
 
     def closure(self) -> ClosureFacts:
-        """Explain why parents of held relations are not plainly shown."""
+        """Explain why parents of held relations are not returned by a normal query."""
         missing = Counter(self.contacts_gone.values())
         return {
             "tasks_missing": {reason: len(ids) for reason, ids in self.tasks_missing.items()},

@@ -48,7 +48,7 @@ class SalesforceClient(AuthorizedSession):
     composite = queries.composite
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
-        """List all rows of a query; read a second time if the first reading fell apart.
+        """List all rows of a query; read a second time if rows moved between pages.
 
         Raises:
             TruncatedResponseError: rows moved between the pages both times: one with an ``Id`` came
@@ -59,19 +59,17 @@ class SalesforceClient(AuthorizedSession):
             rows = [row for page in self.pages(soql, all_rows) for row in page]
             ids = [row["Id"] for row in rows if "Id" in row]
             if len(set(ids)) < len(ids):
-                raise TruncatedResponseError(
-                    "a row stands on two pages, so that another is on none"
-                )
+                raise TruncatedResponseError("rows moved between pages while they were read")
             return rows
 
         return self.read_twice(read)
 
     def read_twice(self, read: Callable[[], _T]) -> _T:
-        """Return what a reading of whole queries gives; of a second one if the first fell apart."""
+        """Return what a reading of whole queries gives; of a second one if rows moved."""
         try:
             return read()
         except (LocatorExpiredError, TruncatedResponseError):
-            _log.debug("a query's pages fell apart: reading it once more")
+            _log.debug("a query's rows moved between pages: reading it once more")
             return read()
 
     def count(self, soql: str) -> int:

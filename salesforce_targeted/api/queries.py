@@ -82,7 +82,7 @@ def send_ahead(
         SalesforceError: the call failed. Whoever needs them sends them in their turn.
     """
     if not session.composes:
-        raise PermissionDeniedError("the org takes no composite call", call="composite")
+        raise PermissionDeniedError("the org does not accept composite requests", call="composite")
     return session.send_now(
         endpoints.composite(session.version, requests),
         lambda response: _parts(response, requests),
@@ -107,7 +107,7 @@ def _bundle(
         )
     except (PermissionDeniedError, NotFoundError) as error:
         session.composes = False
-        session.warn(f"{error.what} The org takes no composite call: each request is a call.")
+        session.warn(f"{error.what} The org does not accept composite requests: each is a call.")
     except (QueryError, TooLargeError):
         _log.debug("composite refused: sending one by one")
     except SlowResponseError as error:
@@ -187,7 +187,7 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
 
     if not session.composes:
         raise TooLargeError(
-            "the query is too long for an address, and the org takes no composite call",
+            "the query is too long for an address, and the org does not accept composite requests",
             call=request.call,
         )
     try:

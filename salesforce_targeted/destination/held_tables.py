@@ -216,15 +216,16 @@ class HeldTables:
             yield from self.rows(table, [key, *columns], f"{self.sql(key)} IN ({some})")
 
     def table_of(
-        self, table: str, columns: Columns, ids: Sequence[str], but: Collection[str] = ()
+        self, table: str, columns: Columns, ids: Sequence[str], exclude: Collection[str] = ()
     ) -> pa.Table:
         """Held rows as Arrow, in the columns' schema, ``row_hash`` last.
 
         Args:
-            but: Stored names of columns that are left null, for they can't be read as they should.
+            exclude: Stored names of columns that are left null, for they can't be read as they
+                should.
         """
-        but = {*but, *columns.added}
-        stored = [column.stored for column in columns.items[1:] if column.stored not in but]
+        left_null = {*exclude, *columns.added}
+        stored = [column.stored for column in columns.items[1:] if column.stored not in left_null]
         found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
         place = {name: 1 + position for position, name in enumerate([*stored, ROW_HASH])}
         place[columns.key.stored] = 0

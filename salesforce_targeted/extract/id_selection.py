@@ -246,7 +246,7 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
             if number > enough:
                 return ids
         if len(modified.ids) < rows:
-            raise TruncatedResponseError("a row stands on two pages, so that another is on none")
+            raise TruncatedResponseError("rows moved between pages while they were read")
         return among(ids, modified.ids)
 
     try:

@@ -155,7 +155,7 @@ def plan_of(
         latency=run.latency,
         budget=run.calls_left,
         force=run.settings.api,
-        but=without or run.refused_api(object_name),
+        exclude=without or run.refused_api(object_name),
     )
 
 

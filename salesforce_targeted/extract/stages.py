@@ -137,8 +137,8 @@ def _selection(run: Run) -> Iterator[Selection]:
         held = run.held_relations.ids
         named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
         run.ledger.warn(
-            "Which contacts are active no more was not asked: it takes more than half of the calls"
-            " that the run has left"
+            "Which contacts are no longer active was not asked: it takes more than half of the"
+            " calls that the run has left"
         )
     run.ledger.tally(run.target.object_name).discovered = len(named)
     yield select_ids(run, run.target.table, named)

@@ -127,7 +127,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
             yield fresh
     if len(reading) < rows:
         raise TruncatedResponseError(
-            f"{rows - len(reading):,} rows of a query came on two pages, and as many on none"
+            f"rows moved between pages while they were read: {rows - len(reading):,} came twice"
         )
 
 

@@ -70,7 +70,7 @@ def api_calls(count: int) -> str:
 def calls_left(calls: CallFacts) -> str:
     """Say how many of the org's calls are left, to end a sentence; "" where unknown."""
     left = calls["org_remaining"]
-    return "" if left is None else f", {left:,} left in the org's day"
+    return "" if left is None else f", {left:,} left (24 h)"
 
 
 def shown(value: Any) -> Any:

@@ -89,7 +89,9 @@ def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
         explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
         made.add_row("closure", explained)
         if any(closure["tasks_missing"].values()):
-            made.add_row("", f"tasks not plainly shown: {_counts(closure['tasks_missing'])}")
+            made.add_row(
+                "", f"tasks not returned by a normal query: {_counts(closure['tasks_missing'])}"
+            )
     if facts["statistics"]:
         made.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:

@@ -138,7 +138,7 @@ def cheapest(
     latency: Latency | None = None,
     budget: int | None = None,
     force: Api | None = None,
-    but: Api | None = None,
+    exclude: Api | None = None,
 ) -> Plan:
     """Price each API for so many ids; take the quickest that the budget allows.
 
@@ -148,7 +148,7 @@ def cheapest(
             whole object can't be priced and is no option.
         budget: Calls that may be spent. Where no way fits, the one with the fewest calls is taken.
         force: Take this one, whatever it costs.
-        but: Not this one, which has just failed.
+        exclude: Not this one, which has just failed.
     """
     latency = latency or Latency()
     size, per_query = limits.ids_per_collection, soql.ids_that_fit(fields, object_name, limits)
@@ -162,7 +162,7 @@ def cheapest(
         Api.QUERY: _rest(ids, per_query, 1, fields, latency),
         Api.BULK: by_ids if scan is None or bulk_by_ids else scan,
     }
-    best = _quickest({api: one for api, one in price.items() if api is not but}, budget)
+    best = _quickest({api: one for api, one in price.items() if api is not exclude}, budget)
     rows_per_job = min(ids, ids_per_bulk_job(fields, limits)) if bulk_by_ids else scanned
     return Plan(
         force or best,

@@ -87,8 +87,8 @@ def _missing_settings() -> str:
     lacking = missing_settings(held)
     if not lacking:  # dlt reads a secret from no file but that one
         return "they stand in config.toml, and belong into .dlt/secrets.toml"
-    told = "".join(f"; {one}" for one in _renamed())
-    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{told})"
+    renamed = "".join(f"; {one}" for one in _renamed())
+    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{renamed})"
 
 
 # What other tools call our settings. Sources: dlt's verified source, simple-salesforce, Salesforce.

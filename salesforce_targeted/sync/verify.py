@@ -249,7 +249,7 @@ def _compare(
     keys = rows.column(columns.key.name).to_pylist()
     wanted = dict(zip(keys, _hashes(rows, names), strict=True))
     for some in _parts(keys):
-        held = run.held.table_of(table, columns, some, but=wrong)
+        held = run.held.table_of(table, columns, some, exclude=wrong)
         of_held = held.column(columns.key.name).to_pylist()
         actual = dict(zip(of_held, _hashes(held, names), strict=True))
         stored = dict(zip(of_held, held.column(ROW_HASH).to_pylist(), strict=True))

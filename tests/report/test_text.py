@@ -119,7 +119,7 @@ def test_who_came(object_name: str, record_id: str, expected: bool) -> None:
     assert expected == found.came(object_name, record_id)
 
 
-def test_why_tasks_are_not_plainly_shown() -> None:
+def test_why_a_normal_query_does_not_return_tasks() -> None:
     """Archived, deleted or hidden, in the order of their ids; nothing gets lost on the way."""
     found = Ledger()
     gone = {"b": Gone("b", DELETED), "a": Gone("a", DELETED), "c": Gone("c", HIDDEN)}
@@ -171,7 +171,7 @@ def test_the_report_on_a_terminal() -> None:
     lines = text.text(facts()).splitlines()
     table = [line.split() for line in lines[2:7]]
 
-    assert "done in 1.9 s (incremental), 6 API calls, 14,994 left in the org's day" == lines[0]
+    assert "done in 1.9 s (incremental), 6 API calls, 14,994 left (24 h)" == lines[0]
     assert ["read", "new", "updated", "unchanged", "gone", "held"] == table[0]
     assert ["relations", "2,392", "2,000", "300"] == table[1][:4]
     assert ["7", "2,385"] == table[1][-2:]
@@ -179,7 +179,10 @@ def test_the_report_on_a_terminal() -> None:
     assert ["tasks", "users"] == [row[0] for row in table[3:]]
     assert "contacts    1,820 asked = 1,817 retrieved + 2 gone + 1 rejected" == lines[8]
     assert "closure     99.96 % of the relations explained" == lines[9]
-    assert "            tasks not plainly shown: archived 1, deleted 1, hidden 1" == lines[10]
+    assert (
+        "            tasks not returned by a normal query: archived 1, deleted 1, hidden 1"
+        == lines[10]
+    )
     assert "statistics  total 1,818, with_email 640" == lines[11]
     assert "warning     Contact: a field is gone" == lines[12]
     assert "rejected    2 values or records: sf_rejected_records" == lines[13]
@@ -219,7 +222,7 @@ def test_a_quiet_run_is_a_table_and_two_lines() -> None:
     lines = text.text(facts(quiet, statistics={})).splitlines()
 
     assert ["contacts", "closure"] == [line.split()[0] for line in lines[8:]]
-    assert "left in" not in text.text(facts(quiet))
+    assert "left (" not in text.text(facts(quiet))
 
 
 def test_a_run_that_failed_at_once_shows_no_table_of_nothing() -> None:
@@ -251,11 +254,11 @@ def test_the_report_as_markdown() -> None:
 
     assert shown.startswith("# Targeted contact sync - 2026-11-20 12:00:00 UTC\n")
     assert ["Summary", "Calls", "Progress by batch", "Warnings", "Failed records", "Error analysis",
-            "Tasks and contacts that the org does not plainly show"] == re.findall(r"^## (.+)$", shown, re.MULTILINE)  # fmt: skip
+            "Tasks and contacts not returned by a normal query"] == re.findall(r"^## (.+)$", shown, re.MULTILINE)  # fmt: skip
     assert "- **Contacts**: 1,820 asked = 1,817 retrieved + 2 gone + 1 rejected\n" in shown
     assert "- **New / updated / unchanged**: 800 / 17 / 1,000\n" in shown
     assert "- **Contacts per second**: 937\n" in shown
-    assert "- **API calls**: 6, 14,994 left in the org's day\n" in shown
+    assert "- **API calls**: 6, 14,994 left (24 h)\n" in shown
     assert "| collections | 1 |\n| describe | 2 |\n| query | 3 |" in shown
     assert "- Contact: 1,820 of 1,820\n" in shown
     assert "- Contact.Birthdate: ValueError: not a date: 1 (003c)\n" in shown

@@ -75,7 +75,7 @@ def headline(facts: RunFacts, dataset: DatasetFacts) -> Html:
               "active: not known" if stages is None else f"{stages.get('active', 0):,} active"),
         *([relations] if of_contacts(facts) else []),
         _tile("API calls", calls["total"],
-              "left today: not known" if left is None else f"{left:,} left today"),
+              "left (24 h): not known" if left is None else f"{left:,} left (24 h)"),
         _newest(facts, dataset),
         _tile("Rejected", rejected, "values or records in this run",
               "warn" if rejected else ""),
@@ -125,7 +125,7 @@ def work(facts: RunFacts) -> Html:
         "This run",
         table("Records of the run", ["Records", *counted], rows),
         tag("p", f"{records(facts)}: {conservation(facts['contacts'])}."),
-        tag("p", "Not plainly shown by the org: ", _counted(missing), ".", class_="muted"),
+        tag("p", "Not returned by a normal query: ", _counted(missing), ".", class_="muted"),
     )
 
 

@@ -61,8 +61,8 @@ def weeks(dataset: DatasetFacts, *, drawn: bool) -> Html:
     rows: list[Sequence[Content]] = [[f"{day}", count] for day, count in reversed(dataset.weeks)]
     before = f", and {dataset.before:,} before them" if dataset.before else ""
     sentence = (
-        f"{plural(sum(count for _, count in dataset.weeks), 'relation')} that the org shows, by the"
-        f" week of their making ({plural(len(dataset.weeks), 'week')}{before})."
+        f"{plural(sum(count for _, count in dataset.weeks), 'relation')} that the org shows, by"
+        f" week created ({plural(len(dataset.weeks), 'week')}{before})."
     )
     plot = tag("figure", plots.weekly(dataset.weeks, title)) if drawn else ""
     return section(
@@ -189,7 +189,7 @@ def runs(dataset: DatasetFacts, records: str, *, drawn: bool) -> Html:
         title,
         plot,
         table(title, head, [_run(run) for run in dataset.runs]),
-        details(f"Why {len(errors):,} of them did not end well", tag("ul", *errors, class_="cards"))
+        details(f"Errors of {plural(len(errors), 'run')}", tag("ul", *errors, class_="cards"))
         if errors
         else "",
     )
