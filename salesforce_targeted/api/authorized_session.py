@@ -241,13 +241,16 @@ class AuthorizedSession:
             response = None
             try:
                 response = self._attempt(request, session)
-                if response.status == _UNAUTHORIZED and session is not None and may_renew:
-                    session, may_renew = self._after_401(response, request, session), False
-                    continue
                 if _OK.fullmatch(str(response.status)):
                     # UserInfo, for one, is served whatever the version.
                     self._version_served |= f"/v{self.version}/" in request.path
-                    return read(response)
+                    try:
+                        return read(response)
+                    except readers.UnauthorizedPartError as part:
+                        response = part.response
+                if response.status == _UNAUTHORIZED and session is not None and may_renew:
+                    session, may_renew = self._after_401(response, request, session), False
+                    continue
                 failure, retry = self._refused(response, request)
             except TransportError as error:
                 failure, retry = error.error(request.call), error.message.retried

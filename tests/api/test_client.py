@@ -24,10 +24,14 @@ def test_several_describes_are_one_call(client, server, said):
 
 def test_describes_without_composite(client, server, answer, said):
     """Where composite is refused the objects are described one by one."""
-    server.say(said("api_disabled"), answer(body={"name": "A", "fields": []}), said("not_found"))
+    server.say(
+        said("api_disabled"),
+        answer(body={"name": "A", "fields": [{"name": "Id"}]}),
+        said("not_found"),
+    )
     found = describes(client, ["A", "B"])
 
-    assert {"name": "A", "fields": []} == found["A"]
+    assert {"name": "A", "fields": [{"name": "Id"}]} == found["A"]
     assert isinstance(found["B"], errors.NotFoundError)
     assert {"composite": 1, "describe": 2} == dict(client.meter.calls.by_kind)
 
@@ -38,8 +42,8 @@ def test_describes_in_batches(tokens, server, answer):
     def parts(heard):
         asked = json.loads(heard.body)["compositeRequest"] if heard.body else []
         return answer(body={"compositeResponse": [
-            {"referenceId": p["referenceId"], "httpStatusCode": 200, "body": {"fields": []}} for p in asked]}
-            if asked else {"fields": []})  # fmt: skip
+            {"referenceId": p["referenceId"], "httpStatusCode": 200, "body": {"name": "A", "fields": [{"name": "Id"}]}} for p in asked]}
+            if asked else {"name": "A", "fields": [{"name": "Id"}]})  # fmt: skip
 
     server.otherwise = parts
     client = SalesforceClient(tokens, limits=TINY)
@@ -48,9 +52,13 @@ def test_describes_in_batches(tokens, server, answer):
     assert {"composite": 2} == dict(client.meter.calls.by_kind)
 
 
-def test_a_describe_without_fields(client, server, answer):
+@pytest.mark.parametrize("odd", [
+    {}, {"fields": []}, {"fields": [None]}, {"fields": [{"type": "id"}]}, {"fields": [{"name": 5}]},
+    {"fields": [{"name": "LastName"}]}, {"name": None, "fields": [{"name": "Id"}]},
+], ids=str)  # fmt: skip
+def test_a_describe_without_fields(client, server, answer, odd):
     """A describe that is none isn't used."""
-    server.otherwise = lambda _: answer(body={"name": "Contact"})
+    server.otherwise = lambda _: answer(body={"name": "Contact", **odd})
 
     with pytest.raises(errors.TruncatedResponseError):
         client.describe("Contact")
@@ -201,7 +209,7 @@ def test_a_hidden_object_of_an_org_that_serves_the_version(client, server, answe
 
 def test_no_look_once_something_was_served(client, server, answer, said):
     """What the org has served once it serves."""
-    server.say(answer(body={"name": "A", "fields": []}), said("not_found"))
+    server.say(answer(body={"name": "A", "fields": [{"name": "Id"}]}), said("not_found"))
     client.describe("A")
 
     with pytest.raises(errors.NotFoundError):

@@ -143,7 +143,9 @@ def test_a_user_who_may_not_see_the_orgs_allocations(
 
 
 @pytest.mark.brief(1)
-@pytest.mark.parametrize("action", ["no_access_403", "not_found_404", "maintenance_200_html"])
+@pytest.mark.parametrize(
+    "action", ["no_access_403", "unknown_500", "not_found_404", "maintenance_200_html"]
+)
 def test_a_session_of_which_salesforce_does_not_say_whose_it_is(
     org: DemoOrg, server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:
