@@ -65,13 +65,16 @@ def test_settings_may_stand_under_the_pipelines_name(
     written(
         tmp_path,
         "config.toml",
-        f'[{section}]\nid_column = "salesforce_id"\n[{section}.statistics]\nnamed = "last_name != \'\'"\n',
+        f'[{section}]\nid_column = "salesforce_id"\n[{section}.statistics]\nnamed = "last_name != \'\'"\n'
+        'more = "1=1); DROP TABLE sf_contacts; --"\n',
     )
     script = in_process(capsys)
     ended = [script("--json") for _ in range(2)]
 
     assert [0, 0] == [one.code for one in ended], ended
     assert [12, 12] == [one.facts["statistics"]["named"] for one in ended]
+    for one in ended:
+        assert ["statistic 'more' was left out:"] == [w[:31] for w in one.facts["warnings"]]
     assert 12 == ended[1].facts["contacts"]["unchanged"]
     assert set(org.active_ids()) == {row["salesforce_id"] for row in rows(tmp_path, "sf_contacts")}
 
