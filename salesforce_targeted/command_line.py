@@ -137,11 +137,14 @@ def _look(
 
 
 def _credentials(args: argparse.Namespace, stack: ExitStack) -> Any:
+    from salesforce_targeted.api.credentials import SessionCredentials, SfOrgCredentials
     from salesforce_targeted.sync import configuration
 
     if args.demo:
         from salesforce_targeted.demo_org import DemoOrg, serve
 
         server = stack.enter_context(serve(DemoOrg()))
-        return configuration.session(server.url, server.token)
-    return configuration.sf_org(args.sf_org) if args.sf_org else configuration.credentials()
+        return SessionCredentials(instance_url=server.url, access_token=server.token)
+    if args.sf_org:
+        return SfOrgCredentials(sf_org=args.sf_org)
+    return configuration.credentials()

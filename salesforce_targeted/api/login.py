@@ -99,7 +99,7 @@ def origin(url: str, setting: str) -> str:
         parts = urlsplit(url.strip())
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ConfigurationError(f"{setting} is no URL") from None
+        raise ConfigurationError(f"{setting} is not a URL") from None
     if "://" not in url:
         raise ConfigurationError(
             f"{setting} does not begin with https://", remedy="Write it as https://host."
@@ -148,7 +148,7 @@ def login_origin(login_url: str | None, domain: str | None) -> str:
     name = name.removesuffix(f".{cloud}")
     if not _DOMAIN.match(name) or name.endswith(_TOP_LEVEL):
         raise ConfigurationError(
-            "SALESFORCE_DOMAIN is no domain name of Salesforce's",
+            "SALESFORCE_DOMAIN is not a Salesforce domain",
             remedy="Give login, test or a My Domain name such as acme.my; a URL belongs into "
             "SALESFORCE_LOGIN_URL.",
         )

@@ -212,8 +212,8 @@ def columns(
             continue
         wished = asked.get(normalize(name))
         known_type = str(held_as or wished) if held_as or wished else None
-        told = [] if wished and known_type == wished else warnings  # who asked for it knows it
-        items.append(_column(entry, name, normalize(name), known_type, describe["name"], told))
+        noted = [] if wished and known_type == wished else warnings  # who asked for it knows it
+        items.append(_column(entry, name, normalize(name), known_type, describe["name"], noted))
     if shut_out:
         warnings.append(
             f"{describe['name']}: the schema contract keeps {', '.join(shut_out)} out of the table"

@@ -80,11 +80,6 @@ class VisibleOrg:
         for name in filter(None, (junction.who, junction.task)):
             _check_field(described, junction.object_name, name)
 
-    @property
-    def shares_activities(self) -> bool:
-        """Return whether the wanted junction is shown, about which the first call has asked."""
-        return self.junction is self.target.discovered_by
-
     @cached_property
     def key_prefix(self) -> str:
         """Return the three characters that the ids of the records that count start with."""

@@ -91,7 +91,9 @@ def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
             explained = "no relations are held"
         made.add_row("closure", explained)
         if any(closure["tasks_missing"].values()):
-            made.add_row("", f"tasks not plainly shown: {_counts(closure['tasks_missing'])}")
+            made.add_row(
+                "", f"tasks not returned by a normal query: {_counts(closure['tasks_missing'])}"
+            )
     if facts["statistics"]:
         made.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:

@@ -29,14 +29,12 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
-from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.credentials.base import ENVIRONMENT
 from salesforce_targeted.api.credentials.resolution import (
     IncompleteCredentialsError,
     SalesforceCredentials,
     missing_settings,
 )
-from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line
@@ -76,16 +74,6 @@ def credentials() -> SalesforceCredentials:
         ) from error
 
 
-def sf_org(name: str) -> SfOrgCredentials:
-    """Make credentials of the Salesforce CLI's org that the command line names."""
-    return SfOrgCredentials(sf_org=name)
-
-
-def session(instance_url: str, access_token: str) -> SessionCredentials:
-    """Make credentials of a session that already exists."""
-    return SessionCredentials(instance_url=instance_url, access_token=access_token)
-
-
 def _missing_settings() -> str:
     """Say what the nearest method of signing in lacks, and what is set; "" where nothing is."""
     held = [
@@ -99,8 +87,8 @@ def _missing_settings() -> str:
     lacking = missing_settings(held)
     if not lacking:  # dlt reads a secret from no file but that one
         return "they stand in config.toml, and belong into .dlt/secrets.toml"
-    told = "".join(f"; {one}" for one in _renamed())
-    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{told})"
+    renamed = "".join(f"; {one}" for one in _renamed())
+    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{renamed})"
 
 
 # What other tools call our settings. Sources: dlt's verified source, simple-salesforce, Salesforce.
