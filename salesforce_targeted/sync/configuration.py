@@ -43,7 +43,6 @@ from salesforce_targeted.destination.errors import first_line
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
 
-DUCKDB_FILE = "targeted_contacts.duckdb"
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
 _given: dict[str, Any] = {}
@@ -92,7 +91,7 @@ def _missing_settings() -> str:
         setting
         for setting, variable in ENVIRONMENT.items()
         if os.environ.get(variable, "").strip()
-        or _has(f"sources.{SCHEMA_NAME}.credentials.{setting}")
+        or has(f"sources.{SCHEMA_NAME}.credentials.{setting}")
     ]
     if not held:
         return ""
@@ -123,7 +122,7 @@ def _misplaced_settings() -> str:
     """Say under which section credentials stand instead of ours; "" where none were found."""
     names = (*ENVIRONMENT, *_ELSEWHERE)
     for section in _NEAR_SECTIONS:
-        if any(_has(f"{section}.{name}") for name in names):
+        if any(has(f"{section}.{name}") for name in names):
             return f"they stand under [{section}], and belong under [{_CREDENTIALS}]"
     return "; ".join(_renamed())
 
@@ -133,7 +132,7 @@ def _renamed() -> list[str]:
     return [
         f"{name} is {ours} here"
         for name, ours in _ELSEWHERE.items()
-        if _has(f"{_CREDENTIALS}.{name}")
+        if has(f"{_CREDENTIALS}.{name}")
     ]
 
 
@@ -240,35 +239,6 @@ def _fault_of(file: bytes) -> tuple[str, str] | None:
     return None
 
 
-def destination(chosen: str | None, *, demo: bool) -> Any:
-    """Choose where the data goes, before anything is read from the org.
-
-    Returns:
-        A destination or its name, or None where dlt's own configuration names one.
-    """
-    if chosen and chosen != "duckdb":
-        return chosen
-    if not chosen and not demo:
-        if _names_a_destination(pipeline_name=_pipeline_name() or ""):
-            return None
-        if _has("destination.postgres.credentials"):
-            return "postgres"
-    if _has("destination.duckdb.credentials"):
-        return "duckdb"
-    # An explicit path: dlt's own default remembers the folder of the first run.
-    return dlt.destinations.duckdb(str(Path.cwd() / DUCKDB_FILE))
-
-
-# Sections as dlt.pipeline() has them.
-@with_config(sections=("pipelines",), section_arg_name="pipeline_name")
-def _names_a_destination(
-    pipeline_name: str,  # noqa: ARG001  # dlt looks in the section that it names
-    destination_type: Optional[str] = None,
-    destination_name: Optional[str] = None,
-) -> bool:
-    return bool(destination_type or destination_name)
-
-
 @contextmanager
 def usable_destination() -> Iterator[None]:
     """Turn what dlt says of a destination that can't be used as configured into a remedy.
@@ -335,13 +305,14 @@ def load_settings(pipeline_name: str) -> None:
             dlt.config[key] = _given[key] = value
 
 
-def _pipeline_name() -> str | None:
+def pipeline_name() -> str | None:
+    """Return the pipeline whose section counts first, if there is one."""
     return Container()[ConfigSectionContext].pipeline_name
 
 
-def _has(key: str) -> bool:
+def has(key: str) -> bool:
     """Tell whether a key or anything below it is set, for all pipelines or for this one."""
-    keys = [key, *([f"{name}.{key}"] if (name := _pipeline_name()) else [])]
+    keys = [key, *([f"{name}.{key}"] if (name := pipeline_name()) else [])]
     prefixes = [name.upper().replace(".", "__") for name in keys]
     return any(
         variable == prefix or variable.startswith(f"{prefix}__")
