@@ -90,8 +90,7 @@ def _missing_settings() -> str:
     held = [
         setting
         for setting, variable in ENVIRONMENT.items()
-        if os.environ.get(variable, "").strip()
-        or has(f"sources.{SCHEMA_NAME}.credentials.{setting}")
+        if os.environ.get(variable, "").strip() or _value(f"{_CREDENTIALS}.{setting}")
     ]
     if not held:
         return ""
@@ -312,10 +311,22 @@ def pipeline_name() -> str | None:
 
 def has(key: str) -> bool:
     """Tell whether a key or anything below it is set, for all pipelines or for this one."""
-    keys = [key, *([f"{name}.{key}"] if (name := pipeline_name()) else [])]
+    keys = _scoped(key)
     prefixes = [name.upper().replace(".", "__") for name in keys]
     return any(
         variable == prefix or variable.startswith(f"{prefix}__")
         for variable in os.environ
         for prefix in prefixes
     ) or any(dlt.config.get(name) is not None for name in keys)
+
+
+def _value(key: str) -> str:
+    """Return what a key is set to, as text; "" where it is blank."""
+    for name in _scoped(key):
+        if text := str(dlt.config.get(name) or "").strip():
+            return text
+    return ""
+
+
+def _scoped(key: str) -> list[str]:
+    return [key, *([f"{name}.{key}"] if (name := pipeline_name()) else [])]
