@@ -323,7 +323,8 @@ def has(key: str) -> bool:
 def _value(key: str) -> str:
     """Return what a key is set to, as text; "" where it is blank."""
     for name in _scoped(key):
-        if text := str(dlt.config.get(name) or "").strip():
+        value: Any = dlt.config.get(name)
+        if text := str(value or "").strip():
             return text
     return ""
 
