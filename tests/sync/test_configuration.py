@@ -181,6 +181,7 @@ def test_what_other_tools_call_a_setting_is_told(
         ("CALLS_PER_RUN", "", "Write a whole number, or leave the setting out"),
         ("REFRESH_CALL_BUDGET", "-1", "refresh_call_budget = -1 is negative"),
         ("ID_COLUMN", " ", "id_column is empty"),
+        ("ID_COLUMN", "system_modstamp", "'system_modstamp' is the name of another column"),
     ],
 )
 def test_a_setting_that_can_not_be_meant_is_wrong_configuration(
@@ -194,6 +195,23 @@ def test_a_setting_that_can_not_be_meant_is_wrong_configuration(
     assert 2 == ended.code
     assert said in ended.err
     assert 0 == org.billed
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SystemModstamp", "is_deleted", "RelationId", "ctid", "XMIN", "row_hash", "_dlt_load_id", "5",
+     '["id"]', "id)", ""],
+)  # fmt: skip
+def test_a_name_that_no_id_can_have(name: str) -> None:
+    """Another column has it, or no column can: refused before a run reads the org in vain."""
+    with pytest.raises(ConfigurationError, match="id_column"):
+        Settings.parse(id_column=name)
+
+
+@pytest.mark.parametrize("name", ["Id", "salesforce_id", "my id", "Größe", "sf-id", "_id", "name"])
+def test_a_name_that_an_id_can_have(name: str) -> None:
+    """Whatever dlt makes a name of."""
+    assert name == Settings.parse(id_column=name).id_column
 
 
 @pytest.mark.parametrize(("text", "api"), [("BULK", Api.BULK), (" bulk", Api.BULK), ("", None)])
