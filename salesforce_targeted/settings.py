@@ -112,7 +112,17 @@ class Settings:
         api_version: str | float | None = None,
         **numbers_and_names: Any,
     ) -> Self:
-        """Make settings of what people write: a date as text, an API by its name, a version."""
+        """Make settings of what people write: a date as text, an API by its name, a version.
+
+        Raises:
+            ConfigurationError: a value that can't be meant.
+        """
+        names = isinstance(fields, list | tuple) and all(isinstance(one, str) for one in fields)
+        if fields and not names:
+            raise ConfigurationError(
+                f"fields = {fields!r} is no list of names",
+                remedy='Write it as ["FirstName", "Email"].',
+            )
         return cls(
             since=moment(since),
             fields=tuple(fields) if fields else None,

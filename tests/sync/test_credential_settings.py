@@ -76,3 +76,65 @@ def test_what_is_blank_everywhere_is_said_to_be_missing(
 
     assert 2 == ended.code
     assert "lacks SALESFORCE_CLIENT_SECRET (set: SALESFORCE_CLIENT_ID)" in ended.err
+
+
+SETTINGS = {
+    "instance_url": '"https://acme.my.salesforce.com"', "access_token": '"sesame-99"',
+    "login_url": '"https://acme.my.salesforce.com"', "username": '"me"', "password": '"sesame-99"',
+}  # fmt: skip
+
+
+@pytest.mark.brief(2)
+@pytest.mark.parametrize("name", ["password", "username", "access_token", "login_url"])
+@pytest.mark.parametrize("value", ["true", '["sesame-99"]', "{a = 1}", "1.50", "2024-01-01"])
+def test_a_setting_that_is_no_text_is_not_sent_as_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, value: str
+) -> None:
+    """Each login with the password "True" is a failed one: exit 2 says how to write it."""
+    lines = {**SETTINGS, name: value}
+    written(tmp_path, "\n".join([SECTION, *(f"{key} = {of}" for key, of in lines.items())]))
+    ended = in_process(capsys)("--count")
+
+    assert 2 == ended.code, ended.out
+    assert f'must be a text. Write it in quotes: {name} = "…".' in ended.err
+    assert "sesame" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ('credentials = "sesame-99"', "a text"),
+        ('credentials = ["sesame-99"]', "a list"),
+        ("credentials = 5", "of the type int"),
+        ('[[sources.salesforce_targeted.credentials]]\npassword = "sesame-99"', "a list"),
+        ('{"password": "sesame-99"}', "a text"),
+    ],
+)
+@pytest.mark.brief(2)
+def test_credentials_that_are_no_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str,
+    kind: str,
+) -> None:  # fmt: skip
+    """Neither "none are configured" where some stand, nor the words of a TypeError; exit 2."""
+    if text.startswith("{"):
+        monkeypatch.setenv(VARIABLE, text)
+    else:
+        written(tmp_path, f"[sources.salesforce_targeted]\n{text}\n")
+    ended = in_process(capsys)("--count")
+
+    assert 2 == ended.code, ended.out
+    assert f"is {kind}, and credentials are several settings. Write them one by one" in ended.err
+    assert "sesame" not in ended.err
+
+
+def test_credentials_that_are_blank_are_not_set(
+    server: DemoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """A variable for all of them that is empty hides no table of a file."""
+    written(
+        tmp_path, f'{SECTION}\ninstance_url = "{server.url}"\naccess_token = "{server.token}"\n'
+    )
+    monkeypatch.setenv(VARIABLE, "")
+
+    assert 0 == in_process(capsys)("--sign-in").code
