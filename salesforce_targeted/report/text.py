@@ -25,16 +25,17 @@ _ENDINGS = {
 }
 
 
-def summary(facts: RunFacts, files: Sequence[Path] = ()) -> Group:
+def summary(facts: RunFacts, files: Sequence[Path] = (), place: str = "") -> Group:
     """Show the report as a terminal does.
 
     Args:
         files: Where the whole report was written.
+        place: Where the data goes.
     """
     return paragraphs(
         _ending(facts),
         _moved(facts) if _asked_anything(facts) else None,
-        _named_lines(facts, files),
+        _named_lines(facts, files, place),
     )
 
 
@@ -74,7 +75,7 @@ def _moved(facts: RunFacts) -> Table:
     return table(("", "read", "new", "updated", "unchanged", "gone", "held"), rows)
 
 
-def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
+def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     """Draw named lines: the name on the left, its facts on the right."""
     from rich.table import Table
     from rich.text import Text
@@ -103,6 +104,8 @@ def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
         made.add_row(Text("rejected", "yellow"), many)
     if facts["error"]:
         made.add_row(Text("error", "red"), Text(facts["error"]))
+    if place:
+        made.add_row("destination", place)
     for file in files:
         made.add_row("page" if file.suffix == ".html" else "report", str(file))
     return made
