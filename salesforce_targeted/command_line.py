@@ -46,6 +46,8 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         logs.note(error)
         screen.failed(_explained(error, args.destination))
         return exit_codes.of_error(error)
+    finally:
+        screen.close()
 
 
 def _explained(error: Exception, destination: str | None) -> str:

@@ -23,6 +23,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.arrow.id_set import distinct, has, minus
+from salesforce_targeted.destination.database import check_server, is_postgres
 from salesforce_targeted.target import CONTACT, Target
 
 CONTACTS, ACTIVE_CONTACTS = CONTACT.table, CONTACT.life_table
@@ -281,6 +282,9 @@ class HeldTables:
         if self._client_in_use is None:
             client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
             self._client_in_use = self._connection.enter_context(client)
+            if is_postgres(self.pipeline):
+                # Where dlt runs the source, nothing of ours has looked before.
+                check_server(client.native_connection)
         yield self._client_in_use
 
     def _table(self, client: SqlClientBase[Any], table: str) -> str:
