@@ -89,6 +89,20 @@ class SignInCredentials(CredentialsConfiguration):
             if value and setting not in held and setting not in self.given:
                 setattr(self, setting, value)
 
+    def parse_native_representation(self, native_value: Any) -> None:
+        """Refuse what is neither credentials nor a dict of settings (dlt calls this).
+
+        dlt would go on to the next method, and at last sign in by what the environment holds.
+
+        Raises:
+            ConfigurationError: says what to give; the value, which may be a secret, is not told.
+        """
+        raise ConfigurationError(
+            f"credentials are given as {type(native_value).__name__}, which is no way to sign in",
+            remedy="Give one of salesforce_targeted.api.credentials, such as SessionCredentials, or a"
+            " dict of its settings.",
+        )
+
     @classmethod
     def is_field_resolved(cls, value: Any, hint: Any) -> bool:
         """Take a blank for a setting that is not set (dlt calls this)."""
