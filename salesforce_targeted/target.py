@@ -124,7 +124,7 @@ def target_of(
         ConfigurationError: a name that can't be one.
     """
     found, _, field = discovered_by.partition(".")
-    junction = None if field else _OF_ACTIVITIES.get(found)
+    junction = None if field else _of_activities(found)
     if junction is None:
         if not field:
             raise ConfigurationError(
@@ -140,6 +140,13 @@ def target_of(
     table = table or f"sf_{_plural(one)}"
     many = table.removeprefix("sf_")
     return Target(object_name, junction, table, f"sf_active_{many}", f"{one}_id")
+
+
+def _of_activities(name: str) -> Junction | None:
+    """Return the junction of this name, whose case does not count."""
+    return next(
+        (of for one, of in _OF_ACTIVITIES.items() if one.casefold() == name.casefold()), None
+    )
 
 
 def _condition(where: Where) -> soql.Condition | None:

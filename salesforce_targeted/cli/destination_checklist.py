@@ -41,7 +41,7 @@ _GIGABYTE = 1024  # of megabytes
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold what a check found, where it is worth a note although nothing has to be mended."""
+    """Hold what a check found, where it is worth a note although nothing has to be fixed."""
 
     detail: str
     remedy: str = ""

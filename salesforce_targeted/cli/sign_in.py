@@ -18,11 +18,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
 from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials, cleaned
 from salesforce_targeted.api.errors import (
-    AuthenticationError,
-    NotFoundError,
-    PermissionDeniedError,
     SalesforceError,
-    TruncatedResponseError,
 )
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.screen import Screen
@@ -121,7 +117,7 @@ def user_info(client: SalesforceClient) -> dict[str, str | None]:
     """
     try:
         answer = client.send(endpoints.user_info(), readers.json_object)
-    except (AuthenticationError, NotFoundError, PermissionDeniedError, TruncatedResponseError):
+    except SalesforceError:  # only nice to know, and no page of the REST API's
         client.visible_limits()  # shows whether the session is good
         return {"user": None, "org_id": None}
     user, org_id = answer.get("preferred_username"), answer.get("organization_id")
@@ -174,5 +170,5 @@ def _outcome(facts: Mapping[str, Any]) -> Any:
     return Text.assemble(
         ("signed in", "green"),
         f" to {facts['org']}{org}\nas {user}, in {facts['seconds']:.2f} s",
-        "" if left is None else f"; {left:,} API calls left in the org's day",
+        "" if left is None else f"; {left:,} API calls left (24 h)",
     )

@@ -30,6 +30,8 @@ _SCHEMES = {"postgresql", "postgres"}
 # What no host's name holds, and the rest of an address where a database's name is expected.
 _NO_HOST = re.compile(r"[@#%?\s]")
 _ADDRESS = re.compile(r"@[^@/]*/")
+# "md:mydb"; a drive of Windows has one letter.
+_SCHEME = re.compile(r"([A-Za-z]\w+):")
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
 
@@ -70,11 +72,13 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
             configuration again.
 
     Raises:
-        ConfigurationError: dataset and DuckDB file have the same name, or the connection string is
-            another program's or holds a password that is not percent-encoded.
+        ConfigurationError: dataset and DuckDB file have the same name, the credentials are another
+            database's, or the connection string is another program's or holds a password that is
+            not percent-encoded.
     """
     if is_duckdb(pipeline):
         client = client or pipeline.destination_client()
+        _check_scheme(client.config.credentials)
         file = _file(client.config.credentials)
         if file:
             _check_catalog(client.sql_client, file)
@@ -137,6 +141,18 @@ def _check_catalog(sql_client: Any, file: Path) -> None:
         raise ConfigurationError(
             f"the dataset and the DuckDB file {file.name} are both called {catalog}",
             remedy="Choose another --dataset, or another name for the file.",
+        )
+
+
+def _check_scheme(credentials: Any) -> None:
+    """Refuse the address of another database: of its parts dlt would make a file's name."""
+    scheme = _SCHEME.match(Path(str(credentials.database)).name)
+    other = scheme[1] if scheme else credentials.drivername
+    if other != "duckdb":
+        raise ConfigurationError(
+            f"the DuckDB credentials are an address of another kind ({other}:)",
+            remedy="Set a path; or the address under [destination.<name>.credentials], and choose"
+            " that destination: --destination motherduck, for example.",
         )
 
 

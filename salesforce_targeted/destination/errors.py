@@ -257,7 +257,7 @@ def message_and_remedy(error: BaseException) -> tuple[str, str]:
     elif not state and type(driver).__name__ in {"OperationalError", "InterfaceError"}:
         remedy = _AWAY  # a connection that is refused or lost
     else:
-        remedy = f"{_NEXT} Mend the destination and run again."
+        remedy = f"{_NEXT} Fix the destination and run again."
     # What PostgreSQL quotes without a code is where it was looked for: host, database, user; what
     # DuckDB quotes of a file is its name.
     of_file = source == "DuckDB" and _OF_FILE.match(message)

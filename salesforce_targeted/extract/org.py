@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -58,23 +59,26 @@ class VisibleOrg:
 
         Raises:
             SalesforceError: neither it nor its fallback is shown.
+            ConfigurationError: its fields that name the records are not shown.
         """
         wanted = self.target.discovered_by
         describe = self.describes[wanted.object_name]
         if not isinstance(describe, SalesforceError):
+            self._check_fields(wanted)
             return wanted
         if not isinstance(describe, NotFoundError) or wanted.fallback is None:
             raise describe
+        self._check_fields(wanted.fallback)
         self.warn(
             f"Shared Activities is off, or {wanted.object_name} is hidden from our user: the own"
             f" WhoId of each {wanted.fallback.object_name} counts as its one relation"
         )
         return wanted.fallback
 
-    @property
-    def shares_activities(self) -> bool:
-        """Return whether the wanted junction is shown, about which the first call has asked."""
-        return self.junction is self.target.discovered_by
+    def _check_fields(self, junction: Junction) -> None:
+        described = self.describe_as_shown(junction.object_name)
+        for name in filter(None, (junction.who, junction.task)):
+            _check_field(described, junction.object_name, name)
 
     @cached_property
     def key_prefix(self) -> str:
@@ -96,6 +100,10 @@ class VisibleOrg:
         """
         if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
             return queries.describe_of_task_relations(self.describe("Task"))
+        return self.describe_as_shown(object_name)
+
+    def describe_as_shown(self, object_name: str) -> dict[str, Any]:
+        """Return what the org itself says of an object, as :meth:`describe` does."""
         describe = self.describes[object_name]
         if isinstance(describe, SalesforceError):
             raise describe
@@ -121,6 +129,22 @@ class VisibleOrg:
                 " all relations"
             )
         return filterable
+
+
+def _check_field(describe: Mapping[str, Any], object_name: str, field: str) -> None:
+    """Refuse a field that describe does not show, or in another spelling, by which rows come."""
+    names = [str(entry["name"]) for entry in describe["fields"]]
+    if field in names:
+        return
+    meant = [name for name in names if name.casefold() == field.casefold()]
+    nearest = meant or get_close_matches(field, names)
+    raise ConfigurationError(
+        f"{object_name} shows our user no field {field}, by which the records that count are found",
+        remedy=(
+            f"Perhaps {object_name}.{nearest[0]} is meant in discovered_by? " if nearest else ""
+        )
+        + "Otherwise ask a Salesforce admin to let this user read it.",
+    )
 
 
 def described_objects(target: Target) -> list[str]:

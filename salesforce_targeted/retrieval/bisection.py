@@ -14,7 +14,8 @@ Rules.
    are left out for all, and rejected once.
 5. Where all fields that can be read are refused together, so many of them are read at a time as
    the org takes, and joined by the id. A record that changes meanwhile is read again.
-6. Where nothing responds the error is the org's and not a record's: it is raised.
+6. A refusal that names fields costs one more call: they are left out for all at once.
+7. Where nothing responds the error is the org's and not a record's: it is raised.
 
 So one record among 2,000 costs seven calls, and one field of one record ten.
 
@@ -24,6 +25,7 @@ Codes and Error Responses"; estuary PR 2519 (QUERY_TOO_COMPLICATED above some nu
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -48,6 +50,10 @@ _HOPELESS_CALLS = 3
 # A record that changes between two portions of its fields is read so often, ever fewer at a time.
 _READINGS = 4
 _STAMP = "SystemModstamp"
+# Salesforce names one field a response; more than a handful of them are searched for.
+_NAMED_FIELDS = 5
+# Source: recorded responses of GET query and POST composite/sobjects.
+_NO_SUCH_FIELD = re.compile(r"No such column '(\w+)'")
 
 
 class Part(NamedTuple):
@@ -184,6 +190,14 @@ def isolate(
         SalesforceError: the one given, where nothing can be read.
     """
     read = in_portions(read, lessons)
+    for _ in range(_NAMED_FIELDS):
+        if not (named := _named(error, lessons.readable(fields))):
+            break
+        lessons.unreadable = {**lessons.unreadable, **dict.fromkeys(named, error)}
+        (response,) = read([Part(ids, [n for n in lessons.readable(fields) if n != "Id"])])
+        if not isinstance(response, SalesforceError):
+            return Readable(response)
+        error = response
     keys = _search(read, [Part(ids)], _HOPELESS_CALLS if len(ids) > 1 else None)
     if keys is None:
         raise error
@@ -197,6 +211,15 @@ def isolate(
         if len(present) == 1 and not rows.rejected:
             _learn_portion(read, whole, lessons, error)
     return Readable(rows.records, {**keys.rejected, **rows.rejected})
+
+
+def _named(error: SalesforceError, fields: Sequence[str]) -> list[str]:
+    """List those of some fields that a refusal says the object does not have, or not for us."""
+    if error.error_code != "INVALID_FIELD":
+        return []
+    names = {*error.fields, *_NO_SUCH_FIELD.findall(error.message)}
+    named = {name.casefold() for name in names}
+    return [name for name in fields if name.casefold() in named and name != "Id"]
 
 
 def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> Readable | None:

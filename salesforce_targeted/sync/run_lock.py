@@ -101,7 +101,7 @@ def _file_lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     except Timeout:
         raise AnotherRunError(f"another run is at work on {what}: {_holder(path)}") from None
     except OSError as error:  # a folder that can't be written, a file system without locks
-        logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
+        logger.warning("%s could not be locked against a second run: %s", what, error.strerror)
     try:
         yield
     finally:

@@ -139,11 +139,13 @@ def test_a_user_who_may_not_see_the_orgs_allocations(
     ended = script("--sign-in")
 
     assert 0 == ended.code
-    assert "API calls left in the org's day" in ended.out
+    assert "API calls left (24 h)" in ended.out
 
 
 @pytest.mark.brief(1)
-@pytest.mark.parametrize("action", ["no_access_403", "not_found_404", "maintenance_200_html"])
+@pytest.mark.parametrize(
+    "action", ["no_access_403", "unknown_500", "not_found_404", "maintenance_200_html"]
+)
 def test_a_session_of_which_salesforce_does_not_say_whose_it_is(
     org: DemoOrg, server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch, action: str
 ) -> None:

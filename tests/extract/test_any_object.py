@@ -292,7 +292,7 @@ def test_the_environment_signs_in(
     """Without credentials given, as any source of dlt."""
     monkeypatch.setenv("SALESFORCE_INSTANCE_URL", server.url)
     monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", server.token)
-    held.pipeline.run(targeted(object="Lead", discovered_by="TaskWhoRelation"))
+    held.pipeline.run(targeted(object="Lead", discovered_by="taskwhorelation"))
 
     assert LEADS.named(org) == sorted(held.rows("sf_leads"))
 
@@ -322,6 +322,8 @@ def test_what_cant_be_meant_is_told_at_once(given: dict[str, Any], said: str) ->
     [
         ({"discovered_by": "Nothing__c.Lead__c"}, "Nothing__c"),
         ({"discovered_by": "Task.Nobody__c"}, "Nobody__c"),
+        ({"discovered_by": "Task.whoid"}, "Write Task.WhoId"),
+        ({"discovered_by": "Opportunity.Account.Id"}, "has no field Account.Id"),
         ({"object": "Nothing__c", "discovered_by": "Task.WhatId"}, "Nothing__c"),
         ({"discovered_by": "Task.WhoId", "where": {"Nothing__c": 1}}, "Nothing__c"),
     ],

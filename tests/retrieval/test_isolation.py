@@ -110,7 +110,7 @@ def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
     org: DemoOrg, synced: Synced
 ) -> None:
     """All rows load without it; when it can be read again, all of them get it."""
-    org.poisons.add("Contact", None, "Birthdate", status=400, code="INVALID_FIELD")
+    org.poisons.add("Contact", None, "Birthdate")
     facts = synced.ok()
     found, rows = listed(synced), synced.rows("sf_contacts")
     again = synced.ok()
@@ -126,6 +126,29 @@ def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
         for id_, row in synced.rows("sf_contacts").items()
     }
     assert [] == listed(synced)
+
+
+def test_fields_that_the_org_names_are_not_searched_for(org: DemoOrg, synced: Synced) -> None:
+    """Described and refused, of two objects: a call for each, where a search takes nine."""
+    synced.ok()
+    org.reset_calls()
+    synced.ok()
+    quiet = org.billed
+    org.poisons.add("Contact", None, "Birthdate", status=400, code="INVALID_FIELD")
+    org.poisons.add("Contact", None, "NPI__c", status=400, code="INVALID_FIELD")
+    org.poisons.add("Task", None, "Subject", status=400, code="INVALID_FIELD")
+    org.edit("Contact", org.active_ids()[0], LastName="Fresh")
+    org.reset_calls()
+    facts = synced.ok()
+
+    # What was asked for with others is asked for alone first.
+    assert org.billed <= quiet + 3 + len({"Contact", "Task"}) + len({"archived tasks"})
+    assert [
+        ("Contact", "*", "Birthdate"),
+        ("Contact", "*", "NPI__c"),
+        ("Task", "*", "Subject"),
+    ] == (listed(synced))
+    assert 1 == facts["contacts"]["updated"]
 
 
 @pytest.mark.deep
@@ -361,7 +384,7 @@ def test_what_a_failed_job_left_is_read_by_the_plan_for_that(many: Many) -> None
 
     def otherwise(left: int, error: Exception) -> Any:
         said.append(f"{left}: {error}")
-        return cheapest("Contact", many.of.fields, left, but=Api.BULK)
+        return cheapest("Contact", many.of.fields, left, exclude=Api.BULK)
 
     found, _ = many.retrieved(Api.BULK, otherwise)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from salesforce_targeted.demo_org.refusals import Refused, not_found
+from salesforce_targeted.demo_org.refusals import Refused, no_such_field, not_found
 
 ANY = "*"
 
@@ -36,13 +36,16 @@ class Poisons:
         *,
         status: int = 500,
         code: str = "UNKNOWN_EXCEPTION",
-        message: str = "An unexpected error occurred. Please include this ErrorId: 17-4 (9)",
     ) -> None:
         """Make a record, or a field of it, or a field of all records, unreadable."""
         ordinal = self._find(object, id) if id is not None else None
         if id is not None and ordinal is None:
             raise not_found()
-        refused = Refused(status, code, message)
+        refused = Refused(
+            status, code, "An unexpected error occurred. Please include this ErrorId: 17-4 (9)"
+        )
+        if code == "INVALID_FIELD":
+            refused = no_such_field(field, object)
         self._of.setdefault(object, []).append((field, ordinal, refused))
 
     def clear(self) -> None:
