@@ -72,19 +72,23 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
             configuration again.
 
     Raises:
-        ConfigurationError: dataset and DuckDB file have the same name, the credentials are another
-            database's, or the connection string is another program's or holds a password that is
-            not percent-encoded.
+        ConfigurationError: a setting is missing, the dataset has a name of the database's or the
+            DuckDB file's, that file is a folder, the credentials are another database's, or the
+            connection string is another program's or holds a password that is not percent-encoded.
     """
+    if not _destination_type(pipeline):
+        return Database()
+    client = client or pipeline.destination_client()  # dlt says which settings are missing
     if is_duckdb(pipeline):
-        client = client or pipeline.destination_client()
+        _check_dataset(client.sql_client.dataset_name)
         _check_scheme(client.config.credentials)
         file = _file(client.config.credentials)
         if file:
+            _check_file(file)
             _check_catalog(client.sql_client, file)
         return Database(file=file)
     if is_postgres(pipeline):
-        client = client or pipeline.destination_client()
+        _check_dataset(client.sql_client.dataset_name)
         credentials = client.config.credentials
         _check_address(credentials)
         return Database(dsn=str(credentials.to_native_representation()))
@@ -132,6 +136,22 @@ def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
 def _file(credentials: Any) -> Path | None:
     database = str(credentials.database)
     return None if database.startswith(":") else Path(database).absolute()
+
+
+def _check_dataset(name: str) -> None:
+    if name.casefold().startswith(("pg_", "information_schema")):
+        raise ConfigurationError(
+            f"the dataset can't be called {name}: such schemas are the database's own",
+            remedy="Choose another --dataset.",
+        )
+
+
+def _check_file(file: Path) -> None:
+    if file.is_dir():
+        raise ConfigurationError(
+            f"{file} is a folder, and a DuckDB database is a file",
+            remedy="Name the file, too: DESTINATION__DUCKDB__CREDENTIALS=folder/name.duckdb.",
+        )
 
 
 def _check_catalog(sql_client: Any, file: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
@@ -19,6 +20,7 @@ from dlt.common.configuration import (
 from dlt.common.configuration.exceptions import (
     ConfigurationException,
     ConfigValueCannotBeCoercedException,
+    InvalidNativeValue,
 )
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
@@ -212,6 +214,10 @@ def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
     return inject_section(ConfigSectionContext(pipeline_name=pipeline_name))
 
 
+# How dlt says where it looked for a setting that is missing, and no part of credentials.
+_VARIABLE = re.compile(r"\(Environment Variables, (DESTINATION__(?!\w*CREDENTIALS)\w+)\)")
+
+
 @contextmanager
 def usable_destination() -> Iterator[None]:
     """Turn what dlt says of a destination that can't be used as configured into a remedy.
@@ -228,9 +234,16 @@ def usable_destination() -> Iterator[None]:
             remedy=f"Choose one of {', '.join(sorted(dlt.destinations.__all__))}.",
         ) from error
     except (ConfigurationException, DestinationException) as error:
+        unread = isinstance(error, InvalidNativeValue)  # dlt's text of it is five lines
+        missing = _VARIABLE.search(str(error))
         raise ConfigurationError(
-            f"the destination can't be used as configured: {first_line(error)}",
-            remedy=(
+            "the destination can't be used as configured: "
+            + (
+                "the credentials are empty or no connection string" if unread else first_line(error)
+            ),
+            remedy=f"Set {missing[1]}."
+            if missing
+            else (
                 "Set [destination.<name>.credentials] in .dlt/secrets.toml, or for PostgreSQL"
                 " DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host:5432/database;"
                 f" without a destination the data goes to a DuckDB file. {PERCENT_ENCODING}"

@@ -73,7 +73,10 @@ def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
         (["--destination", "postgress"], "no destination postgress (is postgres meant?)"),
         (["--destination", "postgres"], "DESTINATION__POSTGRES__CREDENTIALS=postgresql://"),
         (["--plan", "--destination", "postgres"], "DESTINATION__POSTGRES__CREDENTIALS="),
+        (["--destination", "filesystem"], "`bucket_url`. Set DESTINATION__FILESYSTEM__BUCKET_URL"),
         (["--dataset", "targeted_contacts"], "Choose another --dataset"),
+        (["--dataset", "information_schema"], "such schemas are the database's own. Choose ano"),
+        (["--dataset", "pg_catalog"], "such schemas are the database's own. Choose another"),
         (["--report-dir", "taken"], "--report-dir: taken can't be made"),
         (["--log-records", "--report-dir", "taken"], "--report-dir: taken can't be made"),
     ],
@@ -104,6 +107,31 @@ def test_a_wrong_database_url_is_wrong_configuration(
     assert "postgresql://user:password@host:5432/database" in ended.err
     assert "sesame" not in ended.err
     assert 0 == org.billed
+
+
+@pytest.mark.parametrize(
+    ("destination", "value", "words"),
+    [
+        ("DUCKDB", "/", "/ is a folder, and a DuckDB database is a file. Name the file"),
+        ("DUCKDB", "taken", "taken is a folder, and a DuckDB database is a file"),
+        ("POSTGRES", "", "as configured: the credentials are empty or no connection string. Set"),
+    ],
+)
+def test_credentials_that_name_no_database(
+    org: DemoOrg,
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    destination: str,
+    value: str,
+    words: str,
+) -> None:
+    """A folder, or nothing: exit 2, what it is, and that a file or an address is wanted."""
+    Path("taken").mkdir()
+    monkeypatch.setenv(f"DESTINATION__{destination}__CREDENTIALS", value)
+    ended = script()
+
+    assert (2, "", 0) == (ended.code, ended.out, org.billed)
+    assert words in ended.err
 
 
 def test_a_duckdb_file_in_a_folder_that_is_not_there(
