@@ -141,3 +141,10 @@ def test_a_session_that_ends_is_no_trifle(
     hide(proxy, server, "/recordCount", answer(401, ended))
 
     assert 1 == script("--count").code
+
+
+def test_an_org_that_says_nothing_is_no_trifle(server: DemoServer, script: Script) -> None:
+    """--sign-in by a session that exists has only that to show that it works."""
+    server.close()
+
+    assert 1 == script("--sign-in").code
