@@ -69,9 +69,22 @@ _TIMEOUT = (
     "Raise the limit for the loading user (ALTER ROLE … SET …, or end what is in its way), and"
     f" {_AGAIN}"
 )
+_LIMITED = (
+    "a time limit ends its sessions: ALTER ROLE … SET transaction_timeout = 0 for the loading user,"
+    " the same with idle_in_transaction_session_timeout and idle_session_timeout, and run again."
+)
 _PERMISSION = (
     "GRANT the loading user CREATE and USAGE on the schema and on its staging schema, CREATE on the"
     " database where they don't exist yet, and have it own the tables; then run again."
+)
+_UNSEEN = (
+    "It is there and this user may not see it: GRANT the loading user USAGE and CREATE on the"
+    " schema, and have it own the tables (ALTER TABLE … OWNER TO …), or GRANT it SELECT, INSERT,"
+    " UPDATE and DELETE on them; then run again."
+)
+_ROW_SECURITY = (
+    "Let the loading user read and write every row: ALTER ROLE … BYPASSRLS, or a policy FOR ALL TO"
+    " it USING (true), on the tables of the staging schema, too; then run again."
 )
 _LATER = f"Run again: {_AGAIN.removeprefix('run again: ')}"
 _ROOM_HERE = (
@@ -89,9 +102,9 @@ class Refusal:
     """Hold a row of the table of refusals.
 
     Attributes:
-        source: ``SQLSTATE`` (pattern is a code or its class), ``PostgreSQL`` (a message without a
+        source: ``SQLSTATE`` (a code, a space and the message), ``PostgreSQL`` (a message without a
             code, as before there is a session) or ``DuckDB`` (a message; it has no codes).
-        pattern: A code, its first two characters, or a regular expression from the message's start.
+        pattern: A regular expression from the start of that; a code or its class alone, too.
         remedy: What to do.
     """
 
@@ -101,11 +114,7 @@ class Refusal:
 
     def matches(self, source: str, text: str) -> bool:
         """Tell whether this row is about a code or a message of that source."""
-        if self.source != source:
-            return False
-        if source == "SQLSTATE":
-            return text.startswith(self.pattern)
-        return re.match(self.pattern, text, re.DOTALL) is not None
+        return self.source == source and re.match(self.pattern, text, re.DOTALL) is not None
 
 
 # The first row that matches counts.
@@ -115,11 +124,14 @@ REFUSALS = (
     Refusal("SQLSTATE", "25006",
             "Load into the primary: this server, or this user, may only read."),
     Refusal("SQLSTATE", "28", _SIGN_IN),
+    Refusal("SQLSTATE", "25P0[34]|57P05", f"On this server {_LIMITED}"),
     Refusal("SQLSTATE", "2BP01", _DEPENDENT),
     Refusal("SQLSTATE", "3D", _AWAY),  # no such database
     Refusal("SQLSTATE", "3F", _CHANGED),  # no such schema
     Refusal("SQLSTATE", "40", _LATER),  # deadlock, serialization failure
+    Refusal("SQLSTATE", "(42501|0A000) .*row-level security", _ROW_SECURITY),
     Refusal("SQLSTATE", "42501", _PERMISSION),
+    Refusal("SQLSTATE", "42P0[67]", _UNSEEN),  # a schema, a table that is there already
     Refusal("SQLSTATE", "42", _CHANGED),
     Refusal("SQLSTATE", "53300", _TIMEOUT),  # too many connections
     Refusal("SQLSTATE", "53", _ROOM),
@@ -141,6 +153,11 @@ REFUSALS = (
             r"|no pg_hba.conf entry|role \S+ does not exist|SASL authentication)", _SIGN_IN),
     Refusal("PostgreSQL", r".*(too many (clients|connections)|connection slots are reserved)",
             _TIMEOUT),
+    Refusal("PostgreSQL", r".*due to (transaction|idle-in-transaction|idle-session) timeout",
+            f"On this server {_LIMITED}"),
+    # All that is left where the server has ended the session before it was sent anything.
+    Refusal("PostgreSQL", r".*server closed the connection unexpectedly",
+            f"{_AWAY} Where it is up, perhaps {_LIMITED}"),
     Refusal("PostgreSQL", r".*(does not support SSL|certificate)",
             "Correct sslmode and sslrootcert behind the ? of the connection string."),
     Refusal("DuckDB", r"IO Error: .*(Could not set lock|being used by another process)",
@@ -232,7 +249,9 @@ def message_and_remedy(error: BaseException) -> tuple[str, str]:
     message, state = first_line(driver), _sqlstate(driver)
     postgres = type(driver).__module__.startswith("psycopg")
     source = "SQLSTATE" if state else "PostgreSQL" if postgres else "DuckDB"
-    row = next((row for row in REFUSALS if row.matches(source, state or message)), None)
+    row = next(
+        (row for row in REFUSALS if row.matches(source, f"{state} {message}".lstrip())), None
+    )
     if row is not None:
         remedy = row.remedy
     elif not state and type(driver).__name__ in {"OperationalError", "InterfaceError"}:

@@ -96,8 +96,13 @@ def test_a_full_disk(org: DemoOrg, synced: Synced, postgres: str) -> None:
             ["SET statement_timeout = 0", "ALTER DATABASE {} RESET statement_timeout"],
             ["due to statement timeout", "Raise the limit for the loading user"],
         ),
+        (
+            ["ALTER DATABASE {} SET transaction_timeout = 1"],
+            ["ALTER DATABASE {} RESET transaction_timeout"],
+            ["a time limit ends its sessions: ALTER ROLE … SET transaction_timeout"],
+        ),
     ],
-    ids=["altered column", "their NOT NULL", "read-only", "statement_timeout"],
+    ids=["altered column", "their NOT NULL", "read-only", "statement_timeout", "transaction"],
 )
 def test_what_the_database_refuses_names_the_remedy(
     org: DemoOrg, synced: Synced, postgres: str, spoil: list[str], heal: list[str], words: list[str]
@@ -251,3 +256,43 @@ def test_a_user_who_may_not_load(
     failed_with(may_not_create, "permission denied for database", "GRANT", "CREATE on the")
     for refused in (may_not_insert, may_not_read):
         failed_with(refused, "permission denied for table sf_contacts", "GRANT")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "heal", "words"),
+    [
+        (
+            f"ALTER TABLE {CONTACTS} OWNER TO CURRENT_USER",
+            f"ALTER TABLE {CONTACTS} OWNER TO {{}}",
+            ['"sf_contacts" already exists', "this user may not see it", "OWNER TO"],
+        ),
+        (
+            f"ALTER TABLE {CONTACTS} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+            f"CREATE POLICY whole ON {CONTACTS} FOR ALL TO {{}} USING (true)",
+            ["row-level security policy", "BYPASSRLS", "FOR ALL TO"],
+        ),
+    ],
+    ids=["owner", "row security"],
+)
+def test_what_the_user_may_no_longer_see(
+    org: DemoOrg,
+    postgres: str,
+    loader: str,
+    credentials: SessionCredentials,
+    tmp_path: Path,
+    spoil: str,
+    heal: str,
+    words: list[str],
+) -> None:
+    """Another's table, rows that a policy hides: the right that is missing, and it helps."""
+    synced = at(loader, tmp_path, credentials)
+    user = urlsplit(loader).username
+    tell(postgres, f"GRANT CREATE ON DATABASE {urlsplit(postgres).path[1:]} TO {user}")
+    synced.ok()
+    something_happens(org)
+    tell(postgres, spoil.format(user))
+    failed = synced.run()
+    tell(postgres, heal.format(user))
+    mended(org, synced)
+
+    failed_with(failed, *words)

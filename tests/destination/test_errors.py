@@ -28,6 +28,11 @@ SAMPLES = [
     (Refused('schema "salesforce" does not exist', "3F000"), "give it back its name"),
     (Refused("deadlock detected", "40P01"), "Run again"),
     (Refused("permission denied for table sf_contacts", "42501"), "GRANT"),
+    (Refused('violates row-level security policy for table "t"', "42501"), "BYPASSRLS"),
+    (Refused('relation "sf_contacts" already exists', "42P07"), "may not see it"),
+    (Refused("terminating connection due to transaction timeout", "25P04"), "On this server"),
+    (psycopg2.OperationalError("terminating connection due to idle-session timeout"), "On this s"),
+    (psycopg2.OperationalError("server closed the connection unexpectedly"), "Where it is up"),
     (Refused('column "x" does not exist', "42703"), "give it back its name"),
     (Refused("sorry, too many clients already", "53300"), "Raise the limit"),
     (Refused("could not extend file", "53100"), "Make room in the database"),
@@ -113,7 +118,8 @@ def row_of(error: Exception) -> int | None:
     remedy = message_and_remedy(error)[1]
     code = getattr(error, "pgcode", None)
     source = "SQLSTATE" if code else "PostgreSQL" if isinstance(error, psycopg2.Error) else "DuckDB"
-    places = [n for n, row in enumerate(REFUSALS) if row.matches(source, code or str(error))]
+    text = f"{code or ''} {error}".lstrip()
+    places = [n for n, row in enumerate(REFUSALS) if row.matches(source, text)]
     return next((n for n in places if REFUSALS[n].remedy == remedy), None)
 
 
