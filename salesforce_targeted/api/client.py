@@ -6,6 +6,7 @@ Rules: those of authorized_session.py, through which everything goes.
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from http import HTTPStatus
 from typing import TypeVar
 
 from . import endpoints, queries, readers
@@ -13,13 +14,13 @@ from . import ids as record_ids
 from . import soql as soql_text
 from .authorized_session import AuthorizedSession
 from .errors import (
+    AuthenticationError,
     ConfigurationError,
     LocatorExpiredError,
-    NotFoundError,
-    PermissionDeniedError,
+    QuotaExceededError,
+    ReadOnlyError,
     SalesforceError,
     TruncatedResponseError,
-    UnavailableError,
     is_of_records,
 )
 from .models import JsonRows, Record, Request
@@ -126,6 +127,29 @@ class SalesforceClient(AuthorizedSession):
         for requests in groups:
             self.ahead.begin(requests, partial(queries.send_ahead, self, requests))
 
+    def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
+        """Describe several objects, 25 for one call; an error where one was refused."""
+        distinct = list(dict.fromkeys(names))
+        found = self.composite(
+            [endpoints.describe(self.version, soql_text.name(n)) for n in distinct]
+        )
+        return {n: readers.described(of) for n, of in zip(distinct, found, strict=True)}
+
+    def collections(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> list[Record | None]:
+        """Read the records with these ids, in their order; None for one that isn't shown.
+
+        Args and errors: as :meth:`collection_request`; and QueryError for a field that is gone or
+        hidden, which ``fields`` of the error names if it can.
+        """
+        if not ids:
+            return []
+        request, asked = self.collection_request(object_name, ids, fields)
+        found = self.send(request, lambda response: readers.collection_in_order(response, asked))
+        self.meter.add_rows("collections", len(found) - found.count(None))
+        return found
+
     def collection_request(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str]
     ) -> tuple[Request, list[str]]:
@@ -169,7 +193,7 @@ class SalesforceClient(AuthorizedSession):
         """
         try:
             return self.org_limits()
-        except (PermissionDeniedError, NotFoundError, UnavailableError) as error:
+        except SalesforceError as error:
             return _unknown(error, None)
 
     def visible_record_counts(self, names: Sequence[str]) -> dict[str, int]:
@@ -179,20 +203,32 @@ class SalesforceClient(AuthorizedSession):
         """
         try:
             return self.record_counts(names)
-        except (PermissionDeniedError, NotFoundError, UnavailableError) as error:
+        except SalesforceError as error:
             return _unknown(error, {})
 
     def versions(self) -> list[str]:
         """List the API versions that the org serves, oldest first, as "64.0"; not billed."""
         return self.send(endpoints.versions(), readers.versions)
 
+    def visible_versions(self) -> list[str]:
+        """List the API versions that the org serves; none where a proxy in between hides them."""
+        try:
+            return self.versions()
+        except SalesforceError as error:
+            return _unknown(error, [])
+
     def __repr__(self) -> str:
         return f"SalesforceClient(calls={self.meter.calls.total})"
 
 
 def _unknown(error: SalesforceError, value: _T) -> _T:
-    """Return the value for what is only nice to know; raise where the whole API is closed."""
-    if error.error_code.startswith("API_"):
+    """Return the value for what is only nice to know; raise what ends every other call, too."""
+    if isinstance(error, ConfigurationError):
+        # What a proxy redirects is one page; a version that isn't served, or a setting, is not.
+        final = error.status is None or error.status >= HTTPStatus.BAD_REQUEST
+    else:
+        final = isinstance(error, AuthenticationError | QuotaExceededError | ReadOnlyError)
+    if final or error.error_code.startswith("API_"):
         raise error
     return value
 

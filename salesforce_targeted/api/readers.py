@@ -19,6 +19,7 @@ from .errors import SalesforceError, TruncatedResponseError
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d{1,18})/(\d{1,18})(?!\d)")
+_VERSION = re.compile(r"\d{1,3}\.\d", re.ASCII)
 _HTML_TITLE = re.compile(rb"<(title|h1)[^>]*>(.{1,200}?)</\1>", re.IGNORECASE | re.DOTALL)
 
 
@@ -279,14 +280,14 @@ def record_counts(response: Response) -> dict[str, int]:
 
 
 def versions(response: Response) -> list[str]:
-    """Read the API versions that the org serves, as "64.0", in its order: oldest first."""
+    """Read the API versions that the org serves, as "64.0", oldest first."""
     entries = parsed(response)
     found = (
         [e.get("version") for e in entries if isinstance(e, dict)]
         if isinstance(entries, list)
         else []
     )
-    return [version for version in found if isinstance(version, str)]
+    return sorted((v for v in found if isinstance(v, str) and _VERSION.fullmatch(v)), key=float)
 
 
 def usage(response: Response) -> tuple[int, int] | None:

@@ -70,6 +70,8 @@ def count_shown(facts: CountFacts) -> RenderableType:
 
     share = facts["active_share_pct"]
     of_org = "" if share is None else f"{share:g} % of {facts['contacts_in_org']:,} in the org"
+    if facts["contacts_in_org"] is None:
+        of_org = "of how many in the org is not known"
     rows = [
         ("relations", facts["relations"], ""),
         ("  to contacts", facts["relations_to_contacts"], ""),

@@ -10,6 +10,7 @@ from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
 from salesforce_targeted.api.credentials.base import SignInCredentials
 from salesforce_targeted.api.errors import (
+    AuthenticationError,
     ConfigurationError,
     NotFoundError,
     PermissionDeniedError,
@@ -107,19 +108,28 @@ class OrgChecklist:
         self.org = org_of(self.run.client)
         return f"{url} as {user}" if user else url
 
-    def _api_enabled(self) -> str:
+    def _api_enabled(self) -> str | Finding:
+        yes = "yes, the REST API responds"
         try:
-            self._limits = self.run.client.visible_limits() or {}
-        except PermissionDeniedError:
-            self._responds = False  # nor will it answer what comes next
-            self.granted[API_ENABLED] = False
+            self._limits = self.run.client.org_limits()
+        except PermissionDeniedError as error:
+            self._responds = not error.error_code.startswith("API_")
+            self.granted |= {API_ENABLED: self._responds, VIEW_SETUP: False}
+            if not self._responds:  # nor will it answer what comes next
+                raise
+            return yes
+        except (AuthenticationError, QuotaExceededError):
             raise
-        self.granted |= {API_ENABLED: True, VIEW_SETUP: bool(self._limits)}
-        return "yes, the REST API responds"
+        except SalesforceError as error:
+            return Finding(f"not known: {error.what} The next lines show whether the API responds")
+        self.granted |= {API_ENABLED: True, VIEW_SETUP: True}
+        return yes
 
-    def _version(self) -> str:
-        self._served = self.run.client.versions()
+    def _version(self) -> str | Finding:
+        self._served = self.run.client.visible_versions()
         version = self.run.client.version
+        if not self._served:
+            return Finding(f"{version}; which versions the org serves is not known")
         if version not in self._served:
             self._responds = False
             raise ConfigurationError(
@@ -153,7 +163,7 @@ class OrgChecklist:
     def _newer_fields(self) -> list[str]:
         """List the fields of the records that only the org's newest version shows."""
         client, name = self.run.client, self.run.target.object_name
-        if client.version == self._served[-1]:
+        if not self._served or client.version == self._served[-1]:
             return []
         try:
             newest = client.send(endpoints.describe(self._served[-1], name), readers.description)
@@ -219,10 +229,11 @@ class OrgChecklist:
         return f"{queries.count(self.run.client, self.run.org.junction):,} visible"
 
     def _calls_left(self) -> str | Finding:
-        of_day = self._limits.get("DailyApiRequests") or {}
-        left, most = self.run.client.meter.remaining, of_day.get("Max")
+        of_day = self._limits.get("DailyApiRequests")
+        most = of_day.get("Max") if isinstance(of_day, dict) else None
+        left = self.run.client.meter.remaining
         if left is None:
-            return Finding("the org does not say")
+            return Finding("not known: the org does not say")
         left_of_day = f"{left:,}" + (f" of {most:,} in 24 hours" if isinstance(most, int) else "")
         if left <= self.run.client.meter.reserve_calls:
             raise QuotaExceededError(

@@ -117,7 +117,9 @@ def user_info(client: SalesforceClient) -> dict[str, str | None]:
     """
     try:
         answer = client.send(endpoints.user_info(), readers.json_object)
-    except SalesforceError:  # only nice to know, and no page of the REST API's
+    except SalesforceError as error:  # only nice to know, and no page of the REST API's
+        if error.status is None:  # nothing came, or nothing was sent
+            raise
         client.visible_limits()  # shows whether the session is good
         return {"user": None, "org_id": None}
     user, org_id = answer.get("preferred_username"), answer.get("organization_id")

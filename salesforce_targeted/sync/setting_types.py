@@ -27,12 +27,13 @@ def check_credentials() -> None:
     Raises:
         ConfigurationError: says where which kind of value stands, and how to write it.
     """
-    for place, value in raw(CREDENTIALS):
-        if not isinstance(value, dict) and value != "":
+    for place, value in (*raw(CREDENTIALS), *raw("credentials")):
+        if not isinstance(value, dict) and str(value).strip():
             raise ConfigurationError(
                 f"{place} is {_kind(value)}, and credentials are several settings",
                 remedy=f"Write them one by one under [{CREDENTIALS}] in .dlt/secrets.toml, or into"
-                " variables: SALESFORCE_LOGIN_URL, SALESFORCE_CLIENT_ID and so on.",
+                " variables: SALESFORCE_LOGIN_URL, SALESFORCE_CLIENT_ID and so on. An address of"
+                " PostgreSQL belongs into DESTINATION__POSTGRES__CREDENTIALS.",
             )
     for setting in ENVIRONMENT:
         for place, value in raw(f"{CREDENTIALS}.{setting}"):

@@ -12,10 +12,10 @@ from dlt.sources import SourceReference
 
 from salesforce_targeted import Scope, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.conftest import BOTH, Synced
-from tests.support.limits import TINY
 from tests.support.plain_pipeline import as_it_is, into, of_contacts, refused, run
 from tests.support.script import Ended, command, process, python, rows, session_of
 

@@ -74,7 +74,7 @@ def test_settings_may_stand_under_the_pipelines_name(
     assert [0, 0] == [one.code for one in ended], ended
     assert [12, 12] == [one.facts["statistics"]["named"] for one in ended]
     for one in ended:
-        assert ["statistic 'more' was left out:"] == [w[:31] for w in one.facts["warnings"]]
+        assert ["statistic 'more' was left out:"] == [w[:30] for w in one.facts["warnings"]]
     assert 12 == ended[1].facts["contacts"]["unchanged"]
     assert set(org.active_ids()) == {row["salesforce_id"] for row in rows(tmp_path, "sf_contacts")}
 

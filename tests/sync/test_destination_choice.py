@@ -23,7 +23,6 @@ NAMED_IN_VAIN = {
     ),
     "[targeted_contacts.destination.snowflake]\ncredentials = 'sesame-99'": "--destination snowf",
     "DESTINATION__CREDENTIALS": POSTGRES,
-    "CREDENTIALS": POSTGRES,
     "DESTINATION_POSTGRES_CREDENTIALS": POSTGRES,
     "destination__postgres__credentials": POSTGRES,
     "TARGETED_CONTACTS__DESTINATION__MSSQL__CREDENTIALS": "--destination mssql",
@@ -54,6 +53,19 @@ def test_a_database_that_nothing_chooses_stops_the_run(
     assert NAMED_IN_VAIN[text] in ended.err
     assert "sesame" not in ended.err
     assert 0 == org.billed
+    assert not (tmp_path / DUCKDB_FILE).exists()
+
+
+def test_credentials_of_everything_are_nobodys(
+    org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They would be taken for those of Salesforce, and of any destination; exit 2."""
+    monkeypatch.setenv("CREDENTIALS", URL)
+    ended = [script(), script("--sf-org", "uat")]
+
+    assert [2, 2] == [one.code for one in ended]
+    assert all("CREDENTIALS" in one.err and "sesame" not in one.err for one in ended)
+    assert "PostgreSQL belongs into DESTINATION__POSTGRES__CREDENTIALS" in ended[0].err
     assert not (tmp_path / DUCKDB_FILE).exists()
 
 

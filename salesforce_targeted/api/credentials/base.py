@@ -96,11 +96,15 @@ class SignInCredentials(CredentialsConfiguration):
 
         Raises:
             ConfigurationError: says what to give; the value, which may be a secret, is not told.
+            NotImplementedError: it is blank, or another method: dlt looks further.
         """
+        blank = isinstance(native_value, str) and not native_value.strip()
+        if blank or isinstance(native_value, SignInCredentials):  # another method, tried as well
+            super().parse_native_representation(native_value)
         raise ConfigurationError(
             f"credentials are given as {type(native_value).__name__}, which is no way to sign in",
-            remedy="Give one of salesforce_targeted.api.credentials, such as SessionCredentials, or a"
-            " dict of its settings.",
+            remedy="Give one of salesforce_targeted.api.credentials, such as SessionCredentials, or"
+            " a dict of its settings.",
         )
 
     @classmethod
