@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +24,7 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.api.models import Page, Request, Response
+from salesforce_targeted.extract.given_names import check_names
 from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Record
 from salesforce_targeted.target import CONTACT, TASK_WHO_ID, Junction, Target
@@ -59,12 +59,10 @@ class VisibleOrg:
 
         Raises:
             SalesforceError: neither it nor its fallback is shown.
-            ConfigurationError: it has no field of the name that the target gives.
         """
         wanted = self.target.discovered_by
         describe = self.describes[wanted.object_name]
         if not isinstance(describe, SalesforceError):
-            _check_field(describe, wanted)
             return wanted
         if not isinstance(describe, NotFoundError) or wanted.fallback is None:
             raise describe
@@ -126,21 +124,6 @@ class VisibleOrg:
         return filterable
 
 
-def _check_field(describe: Mapping[str, Any], junction: Junction) -> None:
-    """Refuse a name that is spelt in another way than describe's, by which rows come."""
-    names = [str(entry["name"]) for entry in describe["fields"]]
-    if junction.who in names:
-        return
-    meant = [name for name in names if name.casefold() == junction.who.casefold()]
-    nearest = meant or get_close_matches(junction.who, names)
-    raise ConfigurationError(
-        f"discovered_by: {junction.object_name} has no field {junction.who} that our user may see",
-        remedy=f"Write {junction.object_name}.{nearest[0]}."
-        if nearest
-        else "Name one of its fields.",
-    )
-
-
 def described_objects(target: Target) -> list[str]:
     """List the objects that a run describes."""
     junctions = [target.discovered_by, target.discovered_by.fallback]
@@ -164,6 +147,9 @@ def open_org(
         discovery: Whether to ask for the active records and a count of the relations too.
         settled_before: Count the relations stamped before this moment; None: all of them.
         along: Queries that travel with it; whatever sends one of them later takes its response.
+
+    Raises:
+        ConfigurationError: the target names what its object does not have.
     """
     names, junction = described_objects(target), target.discovered_by
     requests = [endpoints.describe(client.version, name) for name in names]
@@ -180,6 +166,11 @@ def open_org(
         name: _described(client, name, response)
         for name, response in zip(names, responses[: len(names)], strict=True)
     }
+    for one in (junction, junction.fallback):
+        describe = describes[one.object_name] if one is not None else None
+        if one is not None and isinstance(describe, dict):
+            check_names(describe, one, target)  # before what it was refused for is sent again
+            break
     org = VisibleOrg(target, describes, client.first_response_at or client.clock(), warn)
     if not discovery:
         return org

@@ -37,6 +37,21 @@ from salesforce_targeted.target import CONTACT, Target
 CALLS_IN_FLIGHT = 8
 
 
+def scope_of(given: Scope | None) -> Scope:
+    """Return what a run looks at, all that changed where nothing is given.
+
+    Raises:
+        ConfigurationError: it is no scope.
+    """
+    if given is None or isinstance(given, Scope):
+        return given or Scope()
+    written = ", ".join(f"{k}={v!r}" for k, v in given.items()) if isinstance(given, dict) else "…"
+    raise ConfigurationError(
+        f"scope = {given!r} is no Scope",
+        remedy=f"Write scope=Scope({written}), after from salesforce_targeted import Scope.",
+    )
+
+
 class Extractions:
     """Give the resources of one extraction the same run, and those of the next one a new run."""
 
@@ -44,14 +59,14 @@ class Extractions:
         self,
         credentials: SalesforceCredentials,
         settings: Settings,
-        scope: Scope,
+        scope: Scope | None,
         ledger: Ledger | None,
         target: Target = CONTACT,
     ) -> None:
         self.target = target
         self._credentials = credentials
         self._settings = settings
-        self._scope = scope
+        self._scope = scope_of(scope)
         self._ledger = ledger
         self._current: Extraction | None = None
         # With ``parallelize()`` dlt starts resources in threads.
