@@ -78,6 +78,11 @@ class Target:
         return f"salesforce_{self.table.removeprefix('sf_')}"
 
     @property
+    def origin(self) -> str:
+        """Say what fills the table: ``Lead by TaskWhoRelation.RelationId``."""
+        return f"{self.object_name} by {self.discovered_by.object_name}.{self.discovered_by.who}"
+
+    @property
     def resource(self) -> str:
         """Name the resource of the records, as dlt names it: ``contact``."""
         return self.life_key.removesuffix("_id")

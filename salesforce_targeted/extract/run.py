@@ -24,7 +24,6 @@ from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     OBJECTS,
     RELATIONS,
-    SCHEMA_NAME,
     TASKS,
     HeldTables,
 )
@@ -33,7 +32,13 @@ from salesforce_targeted.destination.org_identity import org_of
 from salesforce_targeted.destination.where import ACTIVE, LIVE, Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
-from salesforce_targeted.extract.known_org import check_changes, check_identity, note_org
+from salesforce_targeted.extract.known_org import (
+    check_changes,
+    check_identity,
+    check_key,
+    check_source,
+    note_org,
+)
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
@@ -111,12 +116,20 @@ class Run:
 
     @cached_property
     def held(self) -> HeldTables:
-        """Return the tables of the pipeline that runs the source or that is looked at."""
-        if self._pipeline is None:
-            return HeldTables(
+        """Return the tables of the pipeline that runs the source or that is looked at.
+
+        Raises:
+            ConfigurationError: they are another source's, or were made with another key.
+        """
+        if self._pipeline is not None:
+            held = HeldTables.of(self._pipeline, self.target)
+        else:
+            held = HeldTables(
                 dlt.current.pipeline(), dlt.current.source_schema(), emptied=self.options.emptied
             )
-        return HeldTables.of(self._pipeline, self.target)
+        check_source(self.target, self.state)
+        check_key(self.target, held, self.settings.id_column)
+        return held
 
     @cached_property
     def options(self) -> LoadOptions:
@@ -141,7 +154,7 @@ class Run:
         if self._pipeline is None:
             return dlt.current.source_state()
         sources: Any = self._pipeline.state.get("sources", {})
-        return dict(sources.get(SCHEMA_NAME, {}))
+        return dict(sources.get(self.target.source_name, {}))
 
     def open(self, along: Sequence[Request] = ()) -> VisibleOrg:
         """Make the run's first call, once, and check that the dataset is this org's.
