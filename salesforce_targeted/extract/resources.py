@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Optional
 
 import dlt
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.sources import DltResource
 
 from salesforce_targeted.api.client import SalesforceClient
@@ -81,6 +82,7 @@ class Extractions:
 
     def _extraction(self, resource: str) -> Extraction:
         if self._current is None or resource in self._current.begun:
+            _check_pipeline()
             client = SalesforceClient(
                 self._credentials,
                 limits=self._scope.limits,
@@ -97,6 +99,21 @@ class Extractions:
     def items(self, resource: str) -> Iterator[Any]:
         """Yield the tables of a resource."""
         yield from self.of(resource).items(resource)
+
+
+def _check_pipeline() -> None:
+    """Refuse to be iterated by hand.
+
+    Raises:
+        ConfigurationError: no load is under way.
+    """
+    try:
+        dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:
+        raise ConfigurationError(
+            "this source runs in a pipeline: what its dataset holds says which rows are to load",
+            remedy="Write pipeline.run(source), and read the tables with pipeline.dataset().",
+        ) from None
 
 
 def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResource, DltResource]:
