@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from pathlib import Path
 
 import dlt
@@ -71,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Read, print and draw.
 
     Returns:
-        0 done, 1 nothing was loaded yet.
+        0 done, 1 nothing was loaded yet, 2 wrong use.
     """
     asked = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -83,15 +84,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = asked.parse_args(argv)
     try:
         pipeline = dlt.attach(PIPELINE_NAME, pipelines_dir=args.pipelines_dir)
+    except CannotRestorePipelineException:
+        print("Nothing is loaded yet: run targeted_contacts.py first.", file=sys.stderr)
+        return 1
+    columns = pipeline.default_schema.tables.get("sf_contacts", {}).get("columns", {})
+    if columns and args.label not in columns:
+        nearest = get_close_matches(args.label, columns)
+        asked.error(f"--label: sf_contacts has no column {args.label}; perhaps {nearest or 'id'}?")
+    try:
         found = accounts(pipeline, args.label, args.most)
-    except (CannotRestorePipelineException, DestinationUndefinedEntity):
+    except DestinationUndefinedEntity:
         found = []
     if not found:
-        print("No active contacts are held yet: run targeted_contacts.py first.", file=sys.stderr)
+        print(f"The dataset of the last run, {pipeline.dataset_name}, holds no active contacts.",
+              file=sys.stderr)  # fmt: skip
         return 1
     for name, count in found:
         print(f"{count:6,}  {name}")
-    draw(found, args.output)
+    try:
+        draw(found, args.output)
+    except (OSError, ValueError) as error:  # a folder that is not there, an ending that is none
+        asked.error(f"--output {args.output}: {error}")
     print(f"drawn in {args.output}")
     return 0
 

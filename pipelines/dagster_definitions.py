@@ -9,7 +9,7 @@ Rules:
 - Two runs never work on one org at once: the second one waits and tries again.
 - An attempt starts from what the dataset holds: a step that was killed is tried again wherever the
   executor likes, and ends as if nothing had happened.
-- What waiting can't mend (settings, sign-in, permissions, an org that shrank) is not retried: a
+- What waiting can't fix (settings, sign-in, permissions, an org that shrank) is not retried: a
   password that is wrong some times over locks a user out.
 - A window is "all relations stamped before its end": it goes on from the stored cursor, oldest
   first, slice by slice. So windows may run in any order and again; the first takes what is older.
@@ -53,7 +53,7 @@ warnings.filterwarnings("ignore", "Specifying a partitions_def on an AssetCheckS
 GROUP = "salesforce"
 # What these resources find is about the others' rows, so they run with any of them.
 _ALWAYS = ("contact_life", "rejected_record", "sync_run")
-_MENDED_BY_PEOPLE = (
+_FIXED_BY_PEOPLE = (
     errors.AuthenticationError,
     errors.ConfigurationError,
     errors.NotFoundError,
@@ -150,8 +150,12 @@ def first_load(context: dg.AssetExecutionContext) -> dg.MaterializeResult[Any]:
             if facts["cursor"] == reached:
                 limit *= 2  # more rows than a slice takes share the quarter of an hour read again
             reached = facts["cursor"] or reached
-    told: dict[str, Any] = {"slices": slices, "relations_read": relations, "cursor": str(reached)}
-    return dg.MaterializeResult(metadata=told)
+    metadata: dict[str, Any] = {
+        "slices": slices,
+        "relations_read": relations,
+        "cursor": str(reached),
+    }
+    return dg.MaterializeResult(metadata=metadata)
 
 
 # No pool: that nothing has been synced for long must be told when all places are taken, too.
@@ -240,9 +244,9 @@ def _synced(
     return outcome
 
 
-def _end(error: BaseException, told: str) -> NoReturn:
-    """End an attempt as its error asks: try again, later, or not before a person mended it."""
-    failure = dg.Failure(told, allow_retries=not isinstance(error, _MENDED_BY_PEOPLE))
+def _end(error: BaseException, description: str) -> NoReturn:
+    """End an attempt as its error asks: try again, later, or not before a person fixed it."""
+    failure = dg.Failure(description, allow_retries=not isinstance(error, _FIXED_BY_PEOPLE))
     if isinstance(error, errors.QuotaExceededError):
         raise dg.RetryRequested(_QUOTA_RETRIES, ORGS.quota_seconds) from failure
     if isinstance(error, run_lock.AnotherRunError):

@@ -39,7 +39,7 @@ from salesforce_targeted.api.credentials.resolution import AnyCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination import database
 from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
-from salesforce_targeted.sync import configuration, run_lock
+from salesforce_targeted.sync import configuration, destination_choice, run_lock
 from salesforce_targeted.sync.log_redaction import quotes_no_row
 from salesforce_targeted.sync.pending_packages import reset_working_folder
 
@@ -106,7 +106,7 @@ def pipeline_of(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
         with configuration.usable_destination(), run_lock.attaching(name, folder):
             made = dlt.pipeline(
                 name,
-                destination=configuration.destination(None, demo=False),
+                destination=destination_choice.destination(None, demo=False),
                 dataset_name=f"salesforce_{org}",
                 pipelines_dir=folder or get_dlt_pipelines_dir(),
             )

@@ -69,17 +69,8 @@ def targeted(
         table: The records' table. None: ``sf_`` and the plural, such as ``sf_leads``.
         since: Rows of that object modified before this date don't count. None: all do.
         fields: API names of the object's fields to take. None: all.
-        refresh_call_budget: Up to so many calls everything held is read again each run.
-        full_refresh_days: Beyond that budget, a whole pass follows every so many days.
-        daily_call_reserve: Share of the org's daily calls that is left to others.
-        calls_per_run: A run spends no more calls than this. None: no bound.
-        api: Force "collections", "composite", "query" or "bulk"; the rows are the same.
-        api_version: The version of Salesforce's API to read through, as "64.0"; it
-            decides which fields the org shows. None: the one this library is tested with.
-        id_column: What Salesforce's ``Id`` is called in the table.
-        indexes: Whether a run of ``sync`` indexes PostgreSQL's tables once they are loaded.
-        scope: What this run looks at, where that is not the default.
-        ledger: Where the run writes what happened.
+
+    The other parameters are those of :func:`salesforce_targeted`, with the same meaning.
 
     Returns:
         A source, for leads named ``salesforce_leads``, with the resources ``lead`` (table

@@ -44,8 +44,10 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         return exit_codes.FAILED
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one paragraph
         logs.note(error)
-        screen.error(_explained(error, args.destination))
+        screen.failed(_explained(error, args.destination))
         return exit_codes.of_error(error)
+    finally:
+        screen.close()
 
 
 def _explained(error: Exception, destination: str | None) -> str:
@@ -137,11 +139,14 @@ def _look(
 
 
 def _credentials(args: argparse.Namespace, stack: ExitStack) -> Any:
+    from salesforce_targeted.api.credentials import SessionCredentials, SfOrgCredentials
     from salesforce_targeted.sync import configuration
 
     if args.demo:
         from salesforce_targeted.demo_org import DemoOrg, serve
 
         server = stack.enter_context(serve(DemoOrg()))
-        return configuration.session(server.url, server.token)
-    return configuration.sf_org(args.sf_org) if args.sf_org else configuration.credentials()
+        return SessionCredentials(instance_url=server.url, access_token=server.token)
+    if args.sf_org:
+        return SfOrgCredentials(sf_org=args.sf_org)
+    return configuration.credentials()

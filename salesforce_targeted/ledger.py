@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, cast
 
 from salesforce_targeted.api.call_meter import CallLedger, CallMeter
 from salesforce_targeted.api.errors import SalesforceError
@@ -76,7 +76,7 @@ class HeldRecordFacts(RecordFacts):
 
 
 class ClosureFacts(TypedDict):
-    """Explain the parents of held relations that the org does not plainly show.
+    """Explain the parents of held relations that a normal query does not return.
 
     ``tasks_missing`` and ``contacts_missing`` count by reason, ``task_ids`` names the tasks. The
     last two are None until the destination was asked.
@@ -169,17 +169,7 @@ class Tally:
 
     def facts(self) -> RecordFacts:
         """Return the counts as the report has them."""
-        return {
-            "discovered": self.discovered,
-            "asked": self.asked,
-            "retrieved": self.retrieved,
-            "new": self.new,
-            "updated": self.updated,
-            "unchanged": self.unchanged,
-            "gone": self.gone,
-            "rejected": self.rejected,
-            "left": self.left,
-        }
+        return cast("RecordFacts", asdict(self))
 
 
 @dataclass(slots=True)
@@ -196,16 +186,7 @@ class RelationTally:
 
     def facts(self) -> RelationFacts:
         """Return the counts as the report has them, before the destination was asked."""
-        return {
-            "read": self.read,
-            "new": self.new,
-            "updated": self.updated,
-            "unchanged": self.unchanged,
-            "removed": self.removed,
-            "leads": self.leads,
-            "without_who": self.without_who,
-            "held": None,
-        }
+        return cast("RelationFacts", {**asdict(self), "held": None})
 
 
 @dataclass(slots=True)
@@ -305,18 +286,13 @@ class Ledger:
         what = f"; left are {', '.join(left)}, and what comes after them" if left else ""
         return f"What came before is loaded{what}. The next run goes on from there."
 
-    @property
-    def conserved(self) -> bool:
-        """Return whether every id that was asked for, of any object, is accounted for."""
-        return all(tally.conserved for tally in self.tallies.values())
-
-    def facts(self, status: Status, seconds: float | None = None) -> RunFacts:
+    def facts(self, status: Status) -> RunFacts:
         """Return the report as a value.
 
         What only the destination can tell (``held``, the share explained) is None until it was
         asked (``reconciliation.finished``): a run that failed before has not checked it.
         """
-        now = datetime.now(UTC)
+        seconds = (datetime.now(UTC) - self.started_at).total_seconds()
         contacts = self.tallies.get(self.target.object_name, Tally())
         plan = self.plans.get(self.target.object_name)
         return {
@@ -325,7 +301,7 @@ class Ledger:
             "object": self.target.object_name,
             "run_id": f"{self.started_at:%Y%m%dT%H%M%S.%f}Z",
             "started_at": self.started_at,
-            "seconds": round(seconds or (now - self.started_at).total_seconds(), 3),
+            "seconds": round(seconds, 3),
             "cursor": self.cursor,
             "calls": {
                 "total": self.calls.total,
@@ -356,7 +332,7 @@ class Ledger:
         }
 
     def closure(self) -> ClosureFacts:
-        """Explain why parents of held relations are not plainly shown."""
+        """Explain why parents of held relations are not returned by a normal query."""
         missing = Counter(self.contacts_gone.values())
         return {
             "tasks_missing": {reason: len(ids) for reason, ids in self.tasks_missing.items()},

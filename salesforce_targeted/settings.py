@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -86,9 +87,9 @@ class Settings:
                     f"{name} = {getattr(self, name)} is negative",
                     remedy="Write 0 or more.",
                 )
-        if not self.id_column.strip():
+        if fault := _fault_of_name(self.id_column):
             raise ConfigurationError(
-                "id_column is empty", remedy='Write a name, such as "id" or "salesforce_id".'
+                f"id_column {fault}", remedy='Write a name, such as "id" or "salesforce_id".'
             )
         if not 0 <= self.daily_call_reserve < 1:
             raise ConfigurationError(
@@ -111,7 +112,17 @@ class Settings:
         api_version: str | float | None = None,
         **numbers_and_names: Any,
     ) -> Self:
-        """Make settings of what people write: a date as text, an API by its name, a version."""
+        """Make settings of what people write: a date as text, an API by its name, a version.
+
+        Raises:
+            ConfigurationError: a value that can't be meant.
+        """
+        names = isinstance(fields, list | tuple) and all(isinstance(one, str) for one in fields)
+        if fields and not names:
+            raise ConfigurationError(
+                f"fields = {fields!r} is no list of names",
+                remedy='Write it as ["FirstName", "Email"].',
+            )
         return cls(
             since=moment(since),
             fields=tuple(fields) if fields else None,
@@ -120,6 +131,26 @@ class Settings:
             api_version=version_of(api_version) if str(api_version or "").strip() else None,
             **numbers_and_names,
         )
+
+
+# What other columns of our tables are called, in letters alone: the fields that are always read,
+# the keys of relations, the hash; and columns that every table of PostgreSQL has already. Source:
+# PostgreSQL, "System Columns".
+_TAKEN_NAMES = frozenset({
+    "isdeleted", "masterrecordid", "systemmodstamp", "taskid", "relationid", "rowhash",
+    "tableoid", "xmin", "cmin", "xmax", "cmax", "ctid",
+})  # fmt: skip
+
+
+def _fault_of_name(name: str) -> str:
+    """Say why Salesforce's ``Id`` can't be called so; "" where it can."""
+    if not name.strip():
+        return "is empty"
+    if not re.fullmatch(r"[^\W\d][\w .-]*", name.strip()):
+        return f"= {name!r} is no name of a column"
+    if name.replace("_", "").lower() in _TAKEN_NAMES or name.lower().startswith("_dlt"):
+        return f"= {name!r} is the name of another column"
+    return ""
 
 
 def moment(text: str | datetime | None) -> datetime | None:

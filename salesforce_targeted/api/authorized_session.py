@@ -176,7 +176,6 @@ class AuthorizedSession:
         request: Request,
         *,
         attempts_at_500: int | None = None,
-        attempts_when_slow: int | None = None,
     ) -> Response: ...
     @overload
     def send(
@@ -185,7 +184,6 @@ class AuthorizedSession:
         read: Callable[[Response], _T],
         *,
         attempts_at_500: int | None = None,
-        attempts_when_slow: int | None = None,
     ) -> _T: ...
     def send(
         self,
@@ -193,7 +191,6 @@ class AuthorizedSession:
         read: Callable[[Response], Any] = readers.as_it_is,
         *,
         attempts_at_500: int | None = None,
-        attempts_when_slow: int | None = None,
     ) -> Any:
         """Send one request that only reads, and read its 2xx response.
 
@@ -205,8 +202,6 @@ class AuthorizedSession:
                 The default returns the :class:`Response` itself.
             attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record
                 that was asked for may be the reason.
-            attempts_when_slow: Fewer attempts where nothing comes in the time that we wait, for
-                which so much that was asked for together may be the reason.
 
         Raises:
             ReadOnlyError: not on the allow-list; nothing was sent.
@@ -217,12 +212,7 @@ class AuthorizedSession:
         """
         if (value := self.ahead.read(request, read)) is not None:
             return value[0]
-        return self.send_now(
-            request,
-            read,
-            attempts_at_500=attempts_at_500,
-            attempts_when_slow=attempts_when_slow,
-        )
+        return self.send_now(request, read, attempts_at_500=attempts_at_500)
 
     def send_now(
         self,
@@ -239,6 +229,8 @@ class AuthorizedSession:
 
         Args:
             attempts: How often it is tried in all, where that is not the session's number.
+            attempts_when_slow: Fewer attempts where nothing comes in the time that we wait, for
+                which so much that was asked for together may be the reason.
         """
         if reason := refusal(request):
             raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
@@ -249,13 +241,16 @@ class AuthorizedSession:
             response = None
             try:
                 response = self._attempt(request, session)
-                if response.status == _UNAUTHORIZED and session is not None and may_renew:
-                    session, may_renew = self._after_401(response, request, session), False
-                    continue
                 if _OK.fullmatch(str(response.status)):
                     # UserInfo, for one, is served whatever the version.
                     self._version_served |= f"/v{self.version}/" in request.path
-                    return read(response)
+                    try:
+                        return read(response)
+                    except readers.UnauthorizedPartError as part:
+                        response = part.response
+                if response.status == _UNAUTHORIZED and session is not None and may_renew:
+                    session, may_renew = self._after_401(response, request, session), False
+                    continue
                 failure, retry = self._refused(response, request)
             except TransportError as error:
                 failure, retry = error.error(request.call), error.message.retried

@@ -4,7 +4,7 @@ Rules: those of authorized_session.py, through which everything goes.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -22,12 +22,11 @@ from .errors import (
     UnavailableError,
     is_of_records,
 )
-from .models import JsonRows, Record, Request, Response
+from .models import JsonRows, Record, Request
 
 _log = logging.getLogger(__name__)
 _COUNT = "SELECT COUNT() "
 _T = TypeVar("_T")
-_S = TypeVar("_S", bound=Sized)
 
 
 class SalesforceClient(AuthorizedSession):
@@ -43,40 +42,13 @@ class SalesforceClient(AuthorizedSession):
         """
         return self.iter_pages(soql, _records, all_rows)
 
-    def iter_pages(
-        self,
-        soql: str,
-        read: Callable[[JsonRows], _S],
-        all_rows: bool = False,
-        *,
-        attempts_at_500: int | None = None,
-    ) -> Iterator[_S]:
-        """Yield a query's rows by page, as whatever a reader makes of them.
-
-        Args:
-            soql: The query.
-            read: Makes of one response's records something that has as many rows; raises
-                TruncatedResponseError where they can't be read, and the page is requested again.
-            all_rows: Deleted, merged and archived records as well.
-            attempts_at_500: Of the first page, as for ``send``.
-
-        Raises:
-            LocatorExpiredError: the place in the result is gone; run the query again.
-            TruncatedResponseError: fewer or more rows came than Salesforce promised.
-        """
-        return queries.iter_pages(self, soql, read, all_rows, attempts_at_500)
-
-    def pages_after(
-        self, first: Request, response: Response, read: Callable[[JsonRows], _S]
-    ) -> Iterator[_S]:
-        """Yield all pages of a query whose first one came with others, in ``composite``.
-
-        Raises: as ``iter_pages``.
-        """
-        return queries.pages_after(self, first, response, read)
+    # Their docstrings are those of the functions.
+    iter_pages = queries.iter_pages
+    pages_after = queries.pages_after
+    composite = queries.composite
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
-        """List all rows of a query; read a second time if the first reading fell apart.
+        """List all rows of a query; read a second time if rows moved between pages.
 
         Raises:
             TruncatedResponseError: rows moved between the pages both times: one with an ``Id`` came
@@ -87,19 +59,17 @@ class SalesforceClient(AuthorizedSession):
             rows = [row for page in self.pages(soql, all_rows) for row in page]
             ids = [row["Id"] for row in rows if "Id" in row]
             if len(set(ids)) < len(ids):
-                raise TruncatedResponseError(
-                    "a row stands on two pages, so that another is on none"
-                )
+                raise TruncatedResponseError("rows moved between pages while they were read")
             return rows
 
         return self.read_twice(read)
 
     def read_twice(self, read: Callable[[], _T]) -> _T:
-        """Return what a reading of whole queries gives; of a second one if the first fell apart."""
+        """Return what a reading of whole queries gives; of a second one if rows moved."""
         try:
             return read()
         except (LocatorExpiredError, TruncatedResponseError):
-            _log.debug("a query's pages fell apart: reading it once more")
+            _log.debug("a query's rows moved between pages: reading it once more")
             return read()
 
     def count(self, soql: str) -> int:
@@ -143,22 +113,6 @@ class SalesforceClient(AuthorizedSession):
             endpoints.describe(self.version, soql_text.name(name)), readers.description
         )
 
-    def composite(
-        self, requests: Sequence[Request], *, attempts_at_500: int | None = None
-    ) -> list[Response | SalesforceError]:
-        """Send several reading requests, 25 for one billed call; each has a response of its own.
-
-        An org that refuses ``composite`` gets them one by one, a call each.
-
-        Args:
-            requests: At most five of each 25 may be queries or Collections.
-            attempts_at_500: As for ``send``, where they are sent one by one.
-
-        Returns:
-            The responses in the order of the requests, an error where one was refused or failed.
-        """
-        return queries.composite(self, requests, attempts_at_500)
-
     def send_ahead(self, groups: Sequence[Sequence[Request]]) -> None:
         """Send reading requests that will be needed, a billed call for each group; don't wait.
 
@@ -172,46 +126,21 @@ class SalesforceClient(AuthorizedSession):
         for requests in groups:
             self.ahead.begin(requests, partial(queries.send_ahead, self, requests))
 
-    def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
-        """Describe several objects, 25 for one call; an error where one was refused."""
-        distinct = list(dict.fromkeys(names))
-        requests = [endpoints.describe(self.version, soql_text.name(name)) for name in distinct]
-        found = self.composite(requests)
-        return {
-            name: readers.described(response)
-            for name, response in zip(distinct, found, strict=True)
-        }
-
-    def collections(
-        self,
-        object_name: str,  # Salesforce's word for it
-        ids: Sequence[str],
-        fields: Sequence[str],
-    ) -> list[Record | None]:
-        """Read the records with these ids, in their order; None for one that isn't shown.
+    def collection_request(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> tuple[Request, list[str]]:
+        """Build what reads the records with these ids, for ``send`` or ``composite``.
 
         Args:
             object_name: Its API name.
             ids: At most ``limits.ids_per_collection``; either form.
             fields: Field names; ``Id`` is always among the record's.
 
+        Returns:
+            The request, and the ids in it, in their long form.
+
         Raises:
             ValueError: too many ids, or one that is none.
-            QueryError: a field that is gone or hidden; ``fields`` of the error names it if it can.
-        """
-        if not ids:
-            return []
-        request, asked = self.collection_request(object_name, ids, fields)
-        found = self.send(request, lambda response: readers.collection_in_order(response, asked))
-        self.meter.add_rows("collections", len(found) - found.count(None))
-        return found
-
-    def collection_request(
-        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
-    ) -> tuple[Request, list[str]]:
-        """Build what ``collections`` sends, for ``send`` or ``composite``; and the ids in it.
-
-        Raises: ValueError, as ``collections``.
         """
         if len(ids) > self.limits.ids_per_collection:
             raise ValueError(f"at most {self.limits.ids_per_collection} ids in one call")

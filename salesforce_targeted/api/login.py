@@ -39,6 +39,7 @@ STALE_REMEDY = "Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way."
 # The assertion of a JWT, made before the first attempt, ends after three minutes.
 _LONGEST_PAUSE_SECONDS = 60.0
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
+_TOKEN = re.compile(r"[!-~]+")
 # A JWT tells its org nowhere. Source: Salesforce Help, "OAuth 2.0 Web Server Flow".
 _WITH_ORG_ID = re.compile(r"(00D\w{12})(?:\w{3})?!", re.ASCII)
 # …/id/<org>/<user>. Source: Salesforce Help, "Identity URLs".
@@ -69,6 +70,9 @@ class Session:
         access_token: The token.
         org_id: The 15 characters of the org's id; None where neither the token nor the response
             that brought it tells.
+
+    Raises:
+        AuthenticationError: the token can't be one.
     """
 
     instance_url: str
@@ -76,6 +80,11 @@ class Session:
     org_id: str | None = None
 
     def __post_init__(self) -> None:
+        token = self.access_token.strip()
+        # In a header it could not be sent, and each attempt would blame the network.
+        if not _TOKEN.fullmatch(token):
+            raise AuthenticationError("the session's token holds characters that no token has")
+        object.__setattr__(self, "access_token", token)
         if self.org_id is None and (found := _WITH_ORG_ID.match(self.access_token)):
             object.__setattr__(self, "org_id", found[1])
 
@@ -99,7 +108,7 @@ def origin(url: str, setting: str) -> str:
         parts = urlsplit(url.strip())
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ConfigurationError(f"{setting} is no URL") from None
+        raise ConfigurationError(f"{setting} is not a URL") from None
     if "://" not in url:
         raise ConfigurationError(
             f"{setting} does not begin with https://", remedy="Write it as https://host."
@@ -148,7 +157,7 @@ def login_origin(login_url: str | None, domain: str | None) -> str:
     name = name.removesuffix(f".{cloud}")
     if not _DOMAIN.match(name) or name.endswith(_TOP_LEVEL):
         raise ConfigurationError(
-            "SALESFORCE_DOMAIN is no domain name of Salesforce's",
+            "SALESFORCE_DOMAIN is not a Salesforce domain",
             remedy="Give login, test or a My Domain name such as acme.my; a URL belongs into "
             "SALESFORCE_LOGIN_URL.",
         )
@@ -217,7 +226,7 @@ class LoginEndpoint:
                 if not error.message.retried:
                     raise error.error(f"POST {path}") from None
                 continue
-            if response.status == HTTPStatus.OK and not is_page(response):
+            if _is_success(response) and not is_page(response):
                 return response
             refused = refusal(response)
             if not refused.retried or (refused.code and attempt + 1 == self._attempts):
@@ -250,7 +259,7 @@ class LoginEndpoint:
             {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
             refusal,
         )
-        if response.status != HTTPStatus.OK:
+        if not _is_success(response):
             default = f"the token endpoint sent HTTP {response.status} and gave no reason"
             raise refusal(response).error(default, f"POST {path}").without(secrets)
         try:
@@ -264,6 +273,11 @@ class LoginEndpoint:
             if not isinstance(granted.get(key), str) or not granted[key]:
                 raise AuthenticationError(f"the token endpoint gave a session without {key}")
         return granted
+
+
+def _is_success(response: Response) -> bool:
+    # A gateway in between may turn a 200 into a 201; what counts is the body.
+    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
 
 
 def session_of(granted: Mapping[str, object]) -> Session:

@@ -38,11 +38,23 @@ S = TypeVar("S", bound=Sized)
 
 
 def composite(
-    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None = None
+    session: AuthorizedSession,
+    requests: Sequence[Request],
+    *,
+    attempts_at_500: int | None = None,
 ) -> list[Response | SalesforceError]:
-    """Send several requests, for one billed call each 25, as ``SalesforceClient.composite``.
+    """Send several reading requests, 25 for one billed call; each has a response of its own.
 
-    What was sent ahead is not sent again.
+    An org that refuses ``composite`` gets them one by one, a call each. What was sent ahead is not
+    sent again.
+
+    Args:
+        session: Sends them.
+        requests: At most five of each 25 may be queries or Collections.
+        attempts_at_500: As for ``send``, where they are sent one by one.
+
+    Returns:
+        The responses in the order of the requests, an error where one was refused or failed.
     """
     found = {n: sent for n, one in enumerate(requests) if (sent := session.ahead.take(one))}
     left = [one for n, one in enumerate(requests) if n not in found]
@@ -70,7 +82,7 @@ def send_ahead(
         SalesforceError: the call failed. Whoever needs them sends them in their turn.
     """
     if not session.composes:
-        raise PermissionDeniedError("the org takes no composite call", call="composite")
+        raise PermissionDeniedError("the org does not accept composite requests", call="composite")
     return session.send_now(
         endpoints.composite(session.version, requests),
         lambda response: _parts(response, requests),
@@ -95,7 +107,7 @@ def _bundle(
         )
     except (PermissionDeniedError, NotFoundError) as error:
         session.composes = False
-        session.warn(f"{error.what} The org takes no composite call: each request is a call.")
+        session.warn(f"{error.what} The org does not accept composite requests: each is a call.")
     except (QueryError, TooLargeError):
         _log.debug("composite refused: sending one by one")
     except SlowResponseError as error:
@@ -175,7 +187,7 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
 
     if not session.composes:
         raise TooLargeError(
-            "the query is too long for an address, and the org takes no composite call",
+            "the query is too long for an address, and the org does not accept composite requests",
             call=request.call,
         )
     try:
@@ -198,9 +210,23 @@ def iter_pages(
     soql: str,
     read: Callable[[JsonRows], S],
     all_rows: bool = False,
+    *,
     attempts_at_500: int | None = None,
 ) -> Iterator[S]:
-    """Run a query and yield the rows of its pages, as ``SalesforceClient.iter_pages``."""
+    """Yield a query's rows by page, as whatever a reader makes of them.
+
+    Args:
+        session: Sends the query.
+        soql: The query.
+        read: Makes of one response's records something that has as many rows; raises
+            TruncatedResponseError where they can't be read, and the page is requested again.
+        all_rows: Deleted, merged and archived records as well.
+        attempts_at_500: Of the first page, as for ``send``.
+
+    Raises:
+        LocatorExpiredError: the place in the result is gone; run the query again.
+        TruncatedResponseError: fewer or more rows came than Salesforce promised.
+    """
     first = endpoints.query(session.version, soql, all_rows)
     current = _first(session, first, lambda response: _read_first(response, read), attempts_at_500)
     yield from _from(session, first, current, read)
@@ -216,6 +242,8 @@ def pages_after(
         first: The query.
         response: That to the query, which may have come in a composite one.
         read: As for :func:`iter_pages`.
+
+    Raises: as :func:`iter_pages`.
     """
     yield from _from(session, first, _read_first(response, read), read)
 

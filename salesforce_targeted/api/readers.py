@@ -7,6 +7,7 @@ Rules:
 
 import json
 import re
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -209,13 +210,28 @@ def composite_results(response: Response, asked: int | None = None) -> list[tupl
     return [found[n] for n in range(len(entries))]
 
 
+class UnauthorizedPartError(Exception):
+    """Report that the session ended between two subrequests of a call; holds that response."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
 def part(status: int, body: Any) -> Response:
-    """Make a composite subrequest's response one that came alone, for the readers above."""
+    """Make a composite subrequest's response one that came alone, for the readers above.
+
+    Raises:
+        UnauthorizedPartError: the status is 401, which is of the session, not of the subrequest.
+    """
     try:
-        return Response(status, {}, orjson.dumps(body))
+        response = Response(status, {}, orjson.dumps(body))
     except TypeError:
         # What the fallback parser let through (numbers beyond 64 bits) orjson can't write.
-        return Response(status, {}, json.dumps(body).encode())
+        response = Response(status, {}, json.dumps(body).encode())
+    if status == HTTPStatus.UNAUTHORIZED:
+        raise UnauthorizedPartError(response)
+    return response
 
 
 # --- the org --------------------------------------------------------------------------------------
@@ -225,11 +241,17 @@ def description(response: Response) -> Record:
     """Read a describe.
 
     Raises:
-        TruncatedResponseError: it has no list of fields.
+        TruncatedResponseError: it has no list of named fields, or no ``Id`` among them.
     """
     found = json_object(response)
-    if not isinstance(found.get("fields"), list):
-        raise TruncatedResponseError("a describe without fields")
+    entries = found.get("fields")
+    named = (
+        isinstance(found.get("name"), str)
+        and isinstance(entries, list)
+        and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries)
+    )
+    if not named or "Id" not in {entry["name"] for entry in found["fields"]}:
+        raise TruncatedResponseError("a describe without the names of its fields, or without Id")
     return found
 
 

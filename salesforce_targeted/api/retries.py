@@ -77,5 +77,5 @@ def _retry_after(response: Response) -> float | None:
         return float(min(int(text[:9]), 86_400))
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time()) if text else None
-    except ValueError:
+    except (ValueError, OverflowError):  # a date that is none, or of no calendar
         return None

@@ -11,7 +11,7 @@ in WHERE", "Condition Expression Syntax".
 
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from urllib.parse import quote_plus
@@ -64,11 +64,7 @@ _SEPARATOR_BYTES = len(quote_plus(","))
 _NARROW_ADDRESS = 4
 
 
-def literal(  # noqa: PLR0911  # one return per type
-    # one return per type
-    value: Value,
-    limits: Limits = DOCUMENTED,
-) -> str:
+def literal(value: Value) -> str:  # noqa: PLR0911  # one return per type
     """Spell the value as SOQL does; text in quotes, everything else without.
 
     Raises:
@@ -90,8 +86,8 @@ def literal(  # noqa: PLR0911  # one return per type
     if isinstance(value, date):
         return value.isoformat()
     text = str(value)
-    if len(text) > limits.literal_chars:
-        raise ValueError(f"a SOQL literal holds at most {limits.literal_chars} characters")
+    if len(text) > DOCUMENTED.literal_chars:
+        raise ValueError(f"a SOQL literal holds at most {DOCUMENTED.literal_chars} characters")
     text.encode()  # a lone surrogate raises UnicodeEncodeError, which is a ValueError
     return f"'{text.translate(_ESCAPES)}'"
 
@@ -188,15 +184,6 @@ def id_in(ids: Iterable[str], field: str = "Id") -> Condition:
 
 def and_(*conditions: Condition | None) -> Condition | None:
     """All of the conditions; None among them counts as none, and None alone gives None."""
-    return _joined(" AND ", conditions)
-
-
-def or_(*conditions: Condition | None) -> Condition | None:
-    """Any of the conditions; None among them is left out."""
-    return _joined(" OR ", conditions)
-
-
-def _joined(word: str, conditions: Sequence[Condition | None]) -> Condition | None:
     parts = [condition for condition in conditions if condition is not None]
     if not all(isinstance(part, Condition) for part in parts):
         raise TypeError("conditions come from this module, never from text")
@@ -204,7 +191,7 @@ def _joined(word: str, conditions: Sequence[Condition | None]) -> Condition | No
         return None
     if len(parts) == 1:
         return parts[0]
-    return Condition("(" + word.join(parts) + ")")
+    return Condition("(" + " AND ".join(parts) + ")")
 
 
 def select(
@@ -214,7 +201,6 @@ def select(
     group_by: Iterable[str] = (),
     order_by: Iterable[str] = (),
     limit: int | None = None,
-    limits: Limits = DOCUMENTED,
 ) -> Soql:
     """One statement, on one line.
 
@@ -225,7 +211,6 @@ def select(
         group_by: Names.
         order_by: Names, or what ``descending`` returns.
         limit: Rows at most.
-        limits: Which statement is too long.
 
     Raises:
         ConfigurationError: a name that can't be one.
@@ -248,8 +233,8 @@ def select(
         if type(limit) is not int or limit < 0:
             raise ValueError("LIMIT needs a number of rows")
         statement += f" LIMIT {int(limit)}"
-    if len(statement) > limits.soql_chars:
-        raise ValueError(f"the statement exceeds {limits.soql_chars} characters: ask for less")
+    if len(statement) > DOCUMENTED.soql_chars:
+        raise ValueError(f"the statement exceeds {DOCUMENTED.soql_chars} characters: ask for less")
     return Soql(statement)
 
 

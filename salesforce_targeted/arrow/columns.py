@@ -212,8 +212,8 @@ def columns(
             continue
         wished = asked.get(normalize(name))
         known_type = str(held_as or wished) if held_as or wished else None
-        told = [] if wished and known_type == wished else warnings  # who asked for it knows it
-        items.append(_column(entry, name, normalize(name), known_type, describe["name"], told))
+        noted = [] if wished and known_type == wished else warnings  # who asked for it knows it
+        items.append(_column(entry, name, normalize(name), known_type, describe["name"], noted))
     if shut_out:
         warnings.append(
             f"{describe['name']}: the schema contract keeps {', '.join(shut_out)} out of the table"
@@ -264,9 +264,9 @@ def _check_known(
 
 
 def _left_out(entry: Mapping[str, Any]) -> bool:
-    kinds = (entry["type"], entry.get("soapType"))
-    junction = any("junctionidlist" in str(kind).casefold() for kind in kinds)
-    return entry["type"] in LEFT_OUT_TYPES or junction or bool(entry.get("deprecatedAndHidden"))
+    kinds = [str(entry.get(name)) for name in ("type", "soapType")]
+    junction = any("junctionidlist" in kind.casefold() for kind in kinds)
+    return kinds[0] in LEFT_OUT_TYPES or junction or bool(entry.get("deprecatedAndHidden"))
 
 
 def _suffixed(name: str) -> str:
@@ -282,11 +282,11 @@ def _column(
     object_name: str,
     warnings: list[str],
 ) -> Column:
-    wire_type = ARROW_TYPES.get(entry["type"])
+    wire_type = ARROW_TYPES.get(str(entry.get("type")))
     if wire_type is None:
         wire_type = pa.string()
         warnings.append(
-            f"{object_name}.{entry['name']}: field type {entry['type']!r} is unknown;"
+            f"{object_name}.{entry['name']}: field type {entry.get('type')!r} is unknown;"
             " its values land as text"
         )
     held_type = STORED_TYPES.get(known_type or "", wire_type)
@@ -303,5 +303,9 @@ def _column(
         stored=stored_name,
         wire_type=wire_type,
         type=held_type,
-        description=": ".join(filter(None, (entry.get("label"), entry.get("inlineHelpText")))),
+        description=": ".join(
+            text
+            for name in ("label", "inlineHelpText")
+            if isinstance(text := entry.get(name), str) and text
+        ),
     )

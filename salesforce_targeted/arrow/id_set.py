@@ -101,19 +101,13 @@ def span(ids: pa.Array, first: str, last: str) -> tuple[int, int]:
     return bisect_left(texts, first), bisect_right(texts, last)
 
 
-def first_of_each(ids: pa.Array | pa.ChunkedArray, known: IdSet) -> pa.Array:
-    """Mark the rows whose id is in no row before, and not among those known."""
-    new = pc.invert(pc.is_in(ids, value_set=known.ids))
-    if isinstance(new, pa.ChunkedArray):
-        new = new.combine_chunks()
+def first_of_each(ids: pa.ChunkedArray, chosen: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Mark those of some chosen rows whose id is in no row before."""
     if pc.count_distinct(ids, mode="all").as_py() == len(ids):
-        return new
-    seen: set[str] = set()
-    marks = []
-    for id_, is_new in zip(ids.to_pylist(), new.to_pylist(), strict=True):
-        marks.append(is_new and id_ not in seen)
-        seen.add(id_)
-    return pa.array(marks, pa.bool_())
+        return chosen
+    rows = pa.table({"id": ids, "row": range(len(ids))})
+    first = rows.group_by("id").aggregate([("row", "min")]).column("row_min")
+    return pc.and_(chosen, pc.is_in(rows.column("row"), value_set=first))
 
 
 class Texts(Sequence[str]):

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypedDict, cast
 
 import dlt
 from rich.console import Console, Group
@@ -37,7 +37,7 @@ from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
 
 _NAME_WIDTH = 17
-_MEND_DESTINATION = "Check the destination's credentials, address and permissions."
+_FIX_DESTINATION = "Check the destination's credentials, address and permissions."
 _GRANTED = {True: "yes", False: "no", None: "not known"}
 
 
@@ -68,8 +68,8 @@ class Check:
     """One line of the checklist.
 
     Attributes:
-        ok: False only where something must be mended.
-        note: Nothing to mend, but worth knowing.
+        ok: False only where something must be fixed.
+        note: Nothing to fix, but worth knowing.
     """
 
     name: str
@@ -83,17 +83,6 @@ class Check:
     def mark(self) -> str:
         """Name the outcome: ``ok``, ``note`` or ``fail``."""
         return "fail" if not self.ok else "note" if self.note else "ok"
-
-    def facts(self) -> CheckFacts:
-        """Return the line as the report has it."""
-        return {
-            "name": self.name,
-            "ok": self.ok,
-            "detail": self.detail,
-            "remedy": self.remedy,
-            "seconds": self.seconds,
-            "note": self.note,
-        }
 
 
 def run(run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen) -> int:
@@ -126,7 +115,7 @@ def checks(
     return {
         "status": "done" if all(check.ok for check in found) else "failed",
         "mode": "test",
-        "checks": [check.facts() for check in found],
+        "checks": [cast("CheckFacts", asdict(check)) for check in found],
         "permissions": permission_facts(checklist.granted),
         "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
@@ -155,12 +144,12 @@ def line(check: Check, on: Console) -> Table:
 
 
 def verdict(facts: ChecklistFacts) -> Group:
-    """Draw the permissions, and the last line: what to mend, or that all is in place."""
+    """Draw the permissions, and the last line: what to fix, or that all is in place."""
     failed = [check["name"] for check in facts["checks"] if not check["ok"]]
     noted = sum(1 for check in facts["checks"] if check["note"])
     calls = api_calls(facts["calls"]["total"])
     if failed:
-        last = Text.assemble(("to mend: ", "red"), f"{', '.join(failed)} ({calls})")
+        last = Text.assemble(("to fix: ", "red"), f"{', '.join(failed)} ({calls})")
     else:
         words = "all in place" + (f", {noted} to note" if noted else "")
         last = Text.assemble((words, "green"), f" ({calls})")
@@ -184,7 +173,7 @@ def checked(name: str, look: Look) -> Check:
         detail, remedy, ok = error.what, error.remedy, False
     except Exception as raised:  # noqa: BLE001  # whatever a database's driver raises
         inner = original_error(raised)
-        detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _MEND_DESTINATION
+        detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _FIX_DESTINATION
         if is_destination_error(inner):
             detail, remedy = message_and_remedy(inner)
         ok = False

@@ -19,9 +19,9 @@ from typing import Any
 import dlt
 from dlt.destinations.sql_client import SqlClientBase
 
-from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination import catalog
-from salesforce_targeted.destination.database import duckdb_file, is_postgres
+from salesforce_targeted.destination.database import check_server, duckdb_file, is_postgres
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     RELATIONS,
@@ -32,7 +32,6 @@ from salesforce_targeted.destination.held_tables import (
 from salesforce_targeted.destination.org_identity import Org, held_org
 from salesforce_targeted.extract.known_org import OtherOrgError
 from salesforce_targeted.sync import configuration
-from salesforce_targeted.sync.run_lock import OLDEST_POSTGRES
 
 # A first load of 100,000 contacts is about so many bytes in dlt's folder.
 _TIGHT_BYTES = 500 * 1024**2
@@ -42,7 +41,7 @@ _GIGABYTE = 1024  # of megabytes
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Hold what a check found, where it is worth a note although nothing has to be mended."""
+    """Hold what a check found, where it is worth a note although nothing has to be fixed."""
 
     detail: str
     remedy: str = ""
@@ -83,15 +82,13 @@ def _reachable(pipeline: dlt.Pipeline) -> str:
         return f"{name}: {file.name}, which the first run makes"
     with pipeline.sql_client() as client:
         if is_postgres(pipeline):
-            rows: Any = client.execute_sql("SHOW server_version_num")
-            version = int(rows[0][0])
-            if version < OLDEST_POSTGRES:
-                raise ConfigurationError(
-                    f"PostgreSQL {version // 10_000} has no MERGE, with which rows are loaded",
-                    remedy="Use PostgreSQL 15 or newer.",
-                )
+            connection = client.native_connection
+            check_server(connection)
+            client.execute_sql("SELECT 1")
             credentials: Any = pipeline.destination_client().config.credentials
-            name = f"{name}: PostgreSQL {version // 10_000}, {credentials.database}"
+            name = (
+                f"{name}: PostgreSQL {connection.server_version // 10_000}, {credentials.database}"
+            )
             name += f" at {credentials.host}" if credentials.host else ""
         else:
             client.execute_sql("SELECT 1")

@@ -3,7 +3,7 @@
 Rules:
 - A pass has its lock, its row in ``sf_sync_runs`` and its outcome as any other run; its report is
   that row and no file.
-- A pass that fails is told, and the next one is tried. What people must mend (credentials,
+- A pass that fails is told, and the next one is tried. What people must fix (credentials,
   settings, permissions, another org) ends the repetition, with that error's exit code.
 - Passes begin so many seconds apart; one that takes longer is followed by the next at once.
 - Where the passes would spend the calls that the org has left for its day, they come less often.
@@ -57,7 +57,7 @@ def repeat(
     reserve: float = 0.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> int:
-    """Make passes until one fails with what only people can mend, or until it is told to end.
+    """Make passes until one fails with what only people can fix, or until it is told to end.
 
     Args:
         one_pass: Runs once and returns how it ended.

@@ -114,7 +114,7 @@ LOOKS = {
 
 
 def _look(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("look, load nothing")
+    group = made.add_argument_group("inspect only, nothing is loaded")
     look = group.add_mutually_exclusive_group()
     for mode, text in LOOKS.items():
         look.add_argument(f"--{mode}", dest="look", action="store_const", const=mode, help=text)

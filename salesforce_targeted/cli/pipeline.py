@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import dlt
 
 from salesforce_targeted.cli import logs, progress
 from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination import database
-from salesforce_targeted.sync import configuration, run_lock
+from salesforce_targeted.sync import configuration, destination_choice, run_lock
 
 PIPELINE_NAME = "targeted_contacts"
 
@@ -30,7 +31,7 @@ def open_pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) 
     with configuration.usable_destination(), configuration.usable_folder(), attaching:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
-            destination=configuration.destination(args.destination, demo=args.demo),
+            destination=destination_choice.destination(args.destination, demo=args.demo),
             dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
             pipelines_dir=folder,  # type: ignore[arg-type]  # dlt takes None for its own folder
             progress=progress.collector(screen.err if screen.live else None),
@@ -41,3 +42,13 @@ def open_pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) 
         # What a failed load leaves there for the next run are rows of people.
         Path(pipeline.working_dir).chmod(0o700)
     return pipeline
+
+
+def place(pipeline: dlt.Pipeline) -> str:
+    """Say where the data goes: the destination, the database and the dataset; no secret."""
+    at = str(database.duckdb_file(pipeline) or "")
+    if database.is_postgres(pipeline):
+        credentials: Any = pipeline.destination_client().config.credentials
+        at = f"{credentials.database} at {credentials.host}"
+    name = str(pipeline.destination.destination_name)
+    return f"{name}{f': {at}' if at else ''}, dataset {pipeline.dataset_name}"

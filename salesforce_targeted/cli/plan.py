@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 def plan(run: Run) -> dict[str, Any]:
     """Say what the next default run would do and cost, with the options rejected."""
     foreseen = forecast(run)
+    calls, allowed = sum(foreseen.steps.values()), run.settings.calls_per_run
+    if allowed is not None and calls > allowed:
+        run.ledger.warn(
+            f"calls_per_run = {allowed:,}: the run stops there with exit code 3, and the next one"
+            " goes on"
+        )
     return {
         "status": "done",
         "mode": "plan",
@@ -27,7 +33,7 @@ def plan(run: Run) -> dict[str, Any]:
         "relations_expected": foreseen.relations,
         "contacts_discovered": foreseen.active,
         "steps": foreseen.steps,
-        "predicted_calls": sum(foreseen.steps.values()),
+        "predicted_calls": calls,
         "tables": {
             run.object_of(table): {
                 "ids": of.ids,

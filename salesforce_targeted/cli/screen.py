@@ -4,16 +4,20 @@ Rules:
 - Colour, spinners and marks beyond ASCII stand on a terminal only; NO_COLOR and FORCE_COLOR are
   obeyed (rich reads them).
 - In a pipe or a file nothing is wrapped, so that a line can be searched for.
-- A character that a stream can't write becomes "?"; it ends nothing.
+- A character that a stream can't write becomes "?"; it ends nothing. Nor does a reader that leaves,
+  as ``head`` does: the exit code is that of the work.
 - rich is imported when something is shown: ``--json`` and ``--help`` need not wait for it.
+
+Source: Python Documentation, "Note on SIGPIPE" (the interpreter flushes both streams at its end).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
@@ -75,22 +79,36 @@ class Screen:
         if self.json:
             from salesforce_targeted.destination.sync_runs import as_json
 
-            print(as_json(facts), file=self._out, flush=True)
+            with _though_unread(self._out):
+                print(as_json(facts), file=self._out)
         else:
             self.show(drawing(facts))
 
     def show(self, result: RenderableType) -> None:
         """Print a result; in a pipe or a file without spaces at line ends."""
-        if self.out.is_terminal:
-            self.out.print(result)
-        else:
-            print(as_text(result), file=self._out, flush=True)
+        with _though_unread(self._out):
+            if self.out.is_terminal:
+                self.out.print(result)
+            else:
+                print(as_text(result), file=self._out)
+
+    def failed(self, paragraph: str) -> None:
+        """Print why a command could not begin, and for a script the object that it reads."""
+        self.error(paragraph)
+        if self.json:
+            self.report({"status": "failed", "error": paragraph}, str)
 
     def error(self, sentence: str) -> None:
         """Print on stderr what went wrong, in one paragraph."""
         from rich.text import Text
 
-        self.err.print(Text.assemble((f"{self._prog}: ", "bold red"), sentence))
+        with _though_unread(self._err):
+            self.err.print(Text.assemble((f"{self._prog}: ", "bold red"), sentence))
+
+    def close(self) -> None:
+        """Write out what log lines left behind, while a reader that has gone can still be told."""
+        with _though_unread(self._err):
+            pass
 
     def busy(self, doing: str) -> AbstractContextManager[Any]:
         """Draw a spinner while the block runs, where progress is drawn.
@@ -99,6 +117,16 @@ class Screen:
         be shown on stdout before it is gone.
         """
         return self.err.status(doing, spinner_style="cyan") if self.live else nullcontext()
+
+
+@contextmanager
+def _though_unread(stream: TextIO) -> Iterator[None]:
+    """Write to a stream in the block, and to nowhere from then on if its reader has gone."""
+    try:
+        yield
+        print(end="", file=stream, flush=True)  # unlike flush(), where there is no stream, too
+    except (BrokenPipeError, SystemExit):  # the latter is what rich makes of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def mark(kind: str, of: Console) -> tuple[str, str]:

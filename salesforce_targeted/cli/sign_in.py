@@ -170,5 +170,5 @@ def _outcome(facts: Mapping[str, Any]) -> Any:
     return Text.assemble(
         ("signed in", "green"),
         f" to {facts['org']}{org}\nas {user}, in {facts['seconds']:.2f} s",
-        "" if left is None else f"; {left:,} API calls left in the org's day",
+        "" if left is None else f"; {left:,} API calls left (24 h)",
     )

@@ -9,6 +9,7 @@ from typing import Any
 import dlt
 
 from salesforce_targeted.cli import every, exit_codes, interrupts, selection
+from salesforce_targeted.cli.pipeline import place
 from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
@@ -44,7 +45,7 @@ def run(
             )
     outcome = run_once(credentials, pipeline, scope, only, given)
     files = _write_report(args, pipeline, screen, outcome)
-    screen.report(outcome.facts, lambda facts: text.summary(facts, files))
+    screen.report(outcome.facts, lambda facts: text.summary(facts, files, place(pipeline)))
     if outcome.error is None:
         return exit_codes.DONE
     if outcome.facts["status"] == "partial":

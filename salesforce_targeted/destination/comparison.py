@@ -58,9 +58,7 @@ class Comparison:
 
 def compare(held: HeldTables, table: str, columns: Columns, batch: Batch) -> Comparison:
     """Complete a batch's rows with what is kept of the held ones, and compare them by content."""
-    rows = with_hidden_columns(
-        held, table, columns, with_unread_values(held, table, columns, batch)
-    )
+    rows = completed(held, table, columns, batch)
     if not rows.num_rows or ROW_HASH not in held.column_hints(table):
         none = pa.array([False] * rows.num_rows, pa.bool_())
         return Comparison(rows, pc.invert(none), none)
@@ -77,7 +75,13 @@ def compare(held: HeldTables, table: str, columns: Columns, batch: Batch) -> Com
     )
 
 
-def with_unread_values(held: HeldTables, table: str, columns: Columns, batch: Batch) -> pa.Table:
+def completed(held: HeldTables, table: str, columns: Columns, batch: Batch) -> pa.Table:
+    """Return a batch's rows with all that is kept of the held ones."""
+    rows = _with_unread_values(held, table, columns, batch)
+    return with_hidden_columns(held, table, columns, rows)
+
+
+def _with_unread_values(held: HeldTables, table: str, columns: Columns, batch: Batch) -> pa.Table:
     """Return a batch's rows with the held values of the fields that could not be read.
 
     A value that came and could not be converted is another matter: it stays null.

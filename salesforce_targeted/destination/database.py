@@ -5,8 +5,11 @@ Rules:
   each table is ambiguous, and dlt would find out after everything has been retrieved.
 - In a connection string an ``@`` that is not percent-encoded ends the password, and the rest of the
   password stands where host or database are expected: every later message would repeat it.
+- Rows are sent as UTF-8, whatever the session takes them for: a server that converts them to
+  another encoding, or from one, would hold other texts.
 
-Source: PostgreSQL Documentation, "Connection URIs"; DuckDB, "ATTACH" (the name of a database).
+Source: PostgreSQL Documentation, "Connection URIs", "Character Set Support"; DuckDB, "ATTACH" (the
+name of a database).
 """
 
 from __future__ import annotations
@@ -20,9 +23,15 @@ import dlt
 
 from salesforce_targeted.api.errors import ConfigurationError
 
+# MERGE, which dlt's upsert is made of, came with this version.
+OLDEST_POSTGRES = 150_000
+# What libpq takes; anything else is to it a list of options, and its message repeats all of it.
+_SCHEMES = {"postgresql", "postgres"}
 # What no host's name holds, and the rest of an address where a database's name is expected.
 _NO_HOST = re.compile(r"[@#%?\s]")
 _ADDRESS = re.compile(r"@[^@/]*/")
+# "md:mydb"; a drive of Windows has one letter.
+_SCHEME = re.compile(r"([A-Za-z]\w+):")
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
 
@@ -63,11 +72,13 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
             configuration again.
 
     Raises:
-        ConfigurationError: dataset and DuckDB file have the same name, or the connection string
-            holds a password that is not percent-encoded.
+        ConfigurationError: dataset and DuckDB file have the same name, the credentials are another
+            database's, or the connection string is another program's or holds a password that is
+            not percent-encoded.
     """
     if is_duckdb(pipeline):
         client = client or pipeline.destination_client()
+        _check_scheme(client.config.credentials)
         file = _file(client.config.credentials)
         if file:
             _check_catalog(client.sql_client, file)
@@ -78,6 +89,38 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
         _check_address(credentials)
         return Database(dsn=str(credentials.to_native_representation()))
     return Database()
+
+
+def check_server(connection: Any) -> None:
+    """Refuse a PostgreSQL server or session that can't merge rows or would change their texts.
+
+    Args:
+        connection: psycopg2's; nothing is sent through it.
+
+    Raises:
+        ConfigurationError: the server is too old, or its encoding or the session's is not UTF-8.
+    """
+    version = connection.server_version
+    if version < OLDEST_POSTGRES:
+        raise ConfigurationError(
+            f"PostgreSQL {version // 10_000} has no MERGE, with which rows are loaded",
+            remedy="Use PostgreSQL 15 or newer.",
+        )
+    encoding = connection.get_parameter_status("server_encoding")
+    if encoding not in {"UTF8", "SQL_ASCII", None}:  # None: a proxy that does not tell
+        raise ConfigurationError(
+            f"the database's encoding is {encoding}, which lacks characters that Salesforce has",
+            remedy="Load into another: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+        )
+    encoding = connection.get_parameter_status("client_encoding")
+    if encoding not in {"UTF8", "UNICODE"}:
+        raise ConfigurationError(
+            f"the session's client_encoding is {encoding}, and rows are sent as UTF-8",
+            remedy=(
+                "End the connection string with ?client_encoding=utf8 (& where a ? is there): that"
+                " wins over PGCLIENTENCODING and over what is SET for the database or the role."
+            ),
+        )
 
 
 def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
@@ -101,7 +144,24 @@ def _check_catalog(sql_client: Any, file: Path) -> None:
         )
 
 
+def _check_scheme(credentials: Any) -> None:
+    """Refuse the address of another database: of its parts dlt would make a file's name."""
+    scheme = _SCHEME.match(Path(str(credentials.database)).name)
+    other = scheme[1] if scheme else credentials.drivername
+    if other != "duckdb":
+        raise ConfigurationError(
+            f"the DuckDB credentials are an address of another kind ({other}:)",
+            remedy="Set a path; or the address under [destination.<name>.credentials], and choose"
+            " that destination: --destination motherduck, for example.",
+        )
+
+
 def _check_address(credentials: Any) -> None:
+    if credentials.drivername not in _SCHEMES:
+        raise ConfigurationError(
+            f"the destination's connection string begins with {credentials.drivername}://",
+            remedy="Write postgresql://, which is all that libpq takes.",
+        )
     queries = {
         str(value)
         for name, value in (credentials.query or {}).items()

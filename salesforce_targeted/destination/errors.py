@@ -2,7 +2,7 @@
 
 Rule: the first line of the database's message and nothing else of it: what follows quotes the row.
 Where that line quotes a value (DuckDB's do, and PostgreSQL's of a value that does not fit), what it
-quotes is left out.
+quotes is left out. User and password of an address are, too.
 
 Source: PostgreSQL Documentation, "PostgreSQL Error Codes"; PgBouncer, "Configuration"
 (ignore_startup_parameters); DuckDB, "Concurrency", "Storage Versions and Format".
@@ -173,6 +173,8 @@ _ERRNO = re.compile(r"\[Errno (\d+)\] ([^:\n]*)")
 _OF_FILE = re.compile(
     r"(IO Error: |Connection Error: |TransactionContext Error: Failed to commit: Could not write )"
 )
+# Of an address that is quoted, perhaps in part; a password may hold any character.
+_SIGNED_IN = re.compile(r"""://(.*@|[^\s/"]*:[^\s/"]*)""")
 # Classes of SQLSTATE whose first line holds values; DuckDB's errors have no SQLSTATE.
 _QUOTING = {"22"}
 _QUOTED = re.compile(r"""["'].*(?:["']|$)""")
@@ -236,7 +238,7 @@ def message_and_remedy(error: BaseException) -> tuple[str, str]:
     elif not state and type(driver).__name__ in {"OperationalError", "InterfaceError"}:
         remedy = _AWAY  # a connection that is refused or lost
     else:
-        remedy = f"{_NEXT} Mend the destination and run again."
+        remedy = f"{_NEXT} Fix the destination and run again."
     # What PostgreSQL quotes without a code is where it was looked for: host, database, user; what
     # DuckDB quotes of a file is its name.
     of_file = source == "DuckDB" and _OF_FILE.match(message)
@@ -248,7 +250,7 @@ def message_and_remedy(error: BaseException) -> tuple[str, str]:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's text; its class where it has none."""
     text = str(error).strip()
-    return text.splitlines()[0] if text else type(error).__name__
+    return _SIGNED_IN.sub("://…", text.splitlines()[0]) if text else type(error).__name__
 
 
 def _dependents(error: Any) -> str:

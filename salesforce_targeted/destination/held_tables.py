@@ -22,7 +22,8 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
-from salesforce_targeted.arrow.id_set import distinct
+from salesforce_targeted.arrow.id_set import distinct, has, minus
+from salesforce_targeted.destination.database import check_server, is_postgres
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
 
@@ -174,22 +175,15 @@ class HeldTables:
             self.texts(table, {"id": f"DISTINCT {self.sql(column)}"}, where).column("id")
         )
 
-    def ids(self, table: str, column: str, where: str = "") -> list[str]:
-        """Return the distinct non-null values of a column."""
-        column = self.sql(column)
-        present = f"{column} IS NOT NULL" + (f" AND ({where})" if where else "")
-        return [row[0] for row in self.rows(table, [f"DISTINCT {column}"], present)]
+    def rejected_ids(self, kept_as: str) -> tuple[pa.Array, bool]:
+        """Return the ids of the records of which something is rejected; see ``Target.rejected_as``.
 
-    def rejected_ids(self, kept_as: str) -> list[str]:
-        """List the records of which something is rejected; see ``Target.rejected_as``."""
+        Returns:
+            The ids, and whether a field can't be read of any record.
+        """
         where = f"{self.sql(self.name('object'))} = '{kept_as}'"
-        found = self.ids(REJECTED_RECORDS, self.name("record_id"), where)
-        return sorted(id_ for id_ in found if id_ != EVERY_RECORD)
-
-    def rejects_a_field(self, kept_as: str) -> bool:
-        """Return whether a field can't be read of any record; see ``Target.rejected_as``."""
-        where = f"{self.sql(self.name('object'))} = '{kept_as}'"
-        return EVERY_RECORD in self.ids(REJECTED_RECORDS, self.name("record_id"), where)
+        found = self.id_array(REJECTED_RECORDS, self.name("record_id"), where)
+        return minus(found, pa.array([EVERY_RECORD])), has(found, EVERY_RECORD)
 
     def orphans(
         self,
@@ -233,15 +227,16 @@ class HeldTables:
             yield from self.rows(table, [key, *columns], f"{self.sql(key)} IN ({some})")
 
     def table_of(
-        self, table: str, columns: Columns, ids: Sequence[str], but: Collection[str] = ()
+        self, table: str, columns: Columns, ids: Sequence[str], exclude: Collection[str] = ()
     ) -> pa.Table:
         """Held rows as Arrow, in the columns' schema, ``row_hash`` last.
 
         Args:
-            but: Stored names of columns that are left null, for they can't be read as they should.
+            exclude: Stored names of columns that are left null, for they can't be read as they
+                should.
         """
-        but = {*but, *columns.added}
-        stored = [column.stored for column in columns.items[1:] if column.stored not in but]
+        left_null = {*exclude, *columns.added}
+        stored = [column.stored for column in columns.items[1:] if column.stored not in left_null]
         found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
         place = {name: 1 + position for position, name in enumerate([*stored, ROW_HASH])}
         place[columns.key.stored] = 0
@@ -297,6 +292,9 @@ class HeldTables:
         if self._client_in_use is None:
             client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
             self._client_in_use = self._connection.enter_context(client)
+            if is_postgres(self.pipeline):
+                # Where dlt runs the source, nothing of ours has looked before.
+                check_server(client.native_connection)
         yield self._client_in_use
 
     def _table(self, client: SqlClientBase[Any], table: str) -> str:

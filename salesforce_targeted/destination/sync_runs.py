@@ -86,8 +86,8 @@ def verification_row(
     Args:
         facts: As :func:`salesforce_targeted.verify.verify` gives them; ids are left out of the row.
     """
-    told = {key: facts[key] for key in ("status", "mode", "compared", "calls", "warnings")}
-    told["drift"] = {cause: n for cause, n in facts["drift"].items() if isinstance(n, int)}
+    report = {key: facts[key] for key in ("status", "mode", "compared", "calls", "warnings")}
+    report["drift"] = {cause: n for cause, n in facts["drift"].items() if isinstance(n, int)}
     return {
         "run_id": f"{started_at:%Y%m%dT%H%M%S.%f}Z",
         "started_at": started_at,
@@ -98,7 +98,7 @@ def verification_row(
         "warning_count": len(facts["warnings"]),
         "library_version": __version__,
         "dlt_version": version("dlt"),
-        "report": as_json(told),
+        "report": as_json(report),
     }
 
 

@@ -39,12 +39,13 @@ def check_names(describe: Mapping[str, Any], junction: Junction, target: Target)
     """
     entries = {str(entry["name"]): entry for entry in describe["fields"]}
     of = junction.object_name
-    if junction.who not in entries:
-        # By the name that describe spells rows come, so case counts.
-        nearest = _nearest(junction.who, entries)
+    # By the name that describe spells rows come, so case counts.
+    for field in {junction.who, junction.task or junction.who} - entries.keys():
+        nearest = None if target is CONTACT else _nearest(field, entries)
         raise ConfigurationError(
-            f"discovered_by: {of} has no field {junction.who} that our user may see",
-            remedy=f"Write {of}.{nearest}." if nearest else "Name one of its fields.",
+            f"{of} shows our user no field {field}, by which the records that count are found",
+            remedy=(f"Write {of}.{nearest} in discovered_by, or " if nearest else "To go on, ")
+            + "ask a Salesforce admin to let this user read it.",
         )
     if target is not CONTACT:
         _check_reference(entries, junction, target.object_name)

@@ -111,8 +111,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         named: Ids that must be held after the run, an array of ``id_set``.
     """
     object_name, key = run.object_of(table), run.columns(table).key.stored
-    rejected = id_array(run.held.rejected_ids(run.rejected_as(table)))
-    rejects_a_field = run.held.rejects_a_field(run.rejected_as(table))
+    rejected, rejects_a_field = run.held.rejected_ids(run.rejected_as(table))
     held, left_out = run.held.id_array(table, key), left_out_before(run, table)
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
@@ -250,7 +249,7 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
             if number > enough:
                 return ids
         if len(modified.ids) < rows:
-            raise TruncatedResponseError("a row stands on two pages, so that another is on none")
+            raise TruncatedResponseError("rows moved between pages while they were read")
         return among(ids, modified.ids)
 
     try:

@@ -98,18 +98,6 @@ class Observation:
 
 
 def changed(
-    known: Mapping[str, RecordLifecycle], held: Iterable[str], seen: Observation
-) -> list[RecordLifecycle]:
-    """Return the lives that a run changed or began.
-
-    Args:
-        known: Lives by contact id, as they are in the destination.
-        held: Contact ids in ``sf_contacts`` after the run.
-    """
-    return changed_among(sorted({*known, *held, *seen.counts, *seen.gone}), known, seen)
-
-
-def changed_among(
     ids: Iterable[str], known: Mapping[str, RecordLifecycle], seen: Observation
 ) -> list[RecordLifecycle]:
     """Return those of some contacts' lives that a run changed or began."""

@@ -48,7 +48,7 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
         seen = replace(
             seen, left_reasons={**_reasons_held(run, known, seen), **run.relations.left_reasons}
         )
-        lives = lifecycle.changed_among(some, known, seen)
+        lives = lifecycle.changed(some, known, seen)
         if lives:
             yield lifecycle.to_table(lives, target.life_key)
 

@@ -72,11 +72,6 @@ class VisibleOrg:
         )
         return wanted.fallback
 
-    @property
-    def shares_activities(self) -> bool:
-        """Return whether the wanted junction is shown, about which the first call has asked."""
-        return self.junction is self.target.discovered_by
-
     @cached_property
     def key_prefix(self) -> str:
         """Return the three characters that the ids of the records that count start with."""
@@ -97,6 +92,10 @@ class VisibleOrg:
         """
         if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
             return queries.describe_of_task_relations(self.describe("Task"))
+        return self.describe_as_shown(object_name)
+
+    def describe_as_shown(self, object_name: str) -> dict[str, Any]:
+        """Return what the org itself says of an object, as :meth:`describe` does."""
         describe = self.describes[object_name]
         if isinstance(describe, SalesforceError):
             raise describe
@@ -166,11 +165,12 @@ def open_org(
         name: _described(client, name, response)
         for name, response in zip(names, responses[: len(names)], strict=True)
     }
-    for one in (junction, junction.fallback):
-        describe = describes[one.object_name] if one is not None else None
-        if one is not None and isinstance(describe, dict):
-            check_names(describe, one, target)  # before what it was refused for is sent again
-            break
+    shown: Any = describes[junction.object_name]
+    if isinstance(shown, NotFoundError) and junction.fallback is not None:
+        junction = junction.fallback
+        shown = describes[junction.object_name]
+    if not isinstance(shown, SalesforceError):
+        check_names(shown, junction, target)  # before what it was refused for is sent again
     org = VisibleOrg(target, describes, client.first_response_at or client.clock(), warn)
     if not discovery:
         return org

@@ -10,13 +10,9 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD
-from salesforce_targeted.arrow.columns import ROW_HASH, Columns
+from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
-from salesforce_targeted.destination.comparison import (
-    compare,
-    with_hidden_columns,
-    with_unread_values,
-)
+from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract.findings import RecordFindings
@@ -159,7 +155,7 @@ def plan_of(
         latency=run.latency,
         budget=run.calls_left,
         force=run.settings.api,
-        but=without or run.refused_api(object_name),
+        exclude=without or run.refused_api(object_name),
     )
 
 
@@ -216,7 +212,7 @@ def _changed_rows(
     object_name = run.object_of(table)
     tally = run.ledger.tally(object_name)
     # Whether these alone came is asked later: a million others need no room.
-    rejected = set(run.held.rejected_ids(run.rejected_as(table)))
+    rejected = set(run.held.rejected_ids(run.rejected_as(table))[0].to_pylist())
     answered = run.ledger.answered.setdefault(object_name, IdSet())
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))
@@ -269,10 +265,5 @@ def _last_rows(run: Run, table: str, columns: Columns, one: Retrieved) -> pa.Tab
     """Return the last rows of deleted and merged records that are held and differ."""
     if one.last_rows is None:
         return one.batch.table.slice(0, 0)
-    rows = with_unread_values(run.held, table, columns, one.last_rows)
-    rows = with_hidden_columns(run.held, table, columns, rows)
-    ids = rows.column(columns.key.name).to_pylist()
-    held = dict(run.held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
-    hashes = rows.column(ROW_HASH).to_pylist()
-    differs = [id_ in held and held[id_] != hash_ for id_, hash_ in zip(ids, hashes, strict=True)]
-    return rows.filter(pa.array(differs, pa.bool_()))
+    last = compare(run.held, table, columns, one.last_rows)
+    return last.rows.filter(pc.invert(pc.or_(last.is_new, last.is_same)))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
 from salesforce_targeted.arrow.id_counts import Counting
-from salesforce_targeted.arrow.id_set import IdSet, id_array, minus
+from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import Comparison, compare
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.findings import RelationFindings
@@ -41,7 +41,7 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         since: None for all of them.
     """
     columns, found = run.columns(RELATIONS), run.relations
-    rejected = run.held.rejected_ids("TaskWhoRelation")
+    rejected, _ = run.held.rejected_ids("TaskWhoRelation")
     found.whole = since == run.settings.since and run.scope.complete
     contacts = Counting()
     for batch in rebatch.pages(_pages(run, columns, since)):
@@ -60,15 +60,15 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
             run.state[COMPARED_AT] = run.ledger.started_at.isoformat()
     if found.whole and not found.unread:
         found.counts = contacts.counts()
-    if run.scope.complete and rejected:
-        yield from read_by_ids(run, minus(id_array(rejected), found.read_ids.ids))
+    if run.scope.complete and len(rejected):
+        yield from read_by_ids(run, minus(rejected, found.read_ids.ids))
     found.complete = True
 
 
 def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     """Read some relations and yield the rows to load."""
     columns = run.columns(RELATIONS)
-    rejected = run.held.rejected_ids("TaskWhoRelation")
+    rejected, _ = run.held.rejected_ids("TaskWhoRelation")
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):
         note_read(run.relations, batch, columns)
@@ -139,14 +139,12 @@ def _unread_before(batch: Batch, read: IdSet, columns: Columns) -> Batch:
     return batch.of_rows(pc.invert(pc.is_in(key, value_set=read.ids)), columns)
 
 
-def _to_load(run: Run, columns: Columns, batch: Batch, rejected: list[str]) -> Iterator[pa.Table]:
+def _to_load(run: Run, columns: Columns, batch: Batch, rejected: pa.Array) -> Iterator[pa.Table]:
     """Compare rows with what is held; yield the new, the changed and those that came back."""
     tally, first = run.ledger.relations, not run.ledger.relations.read
-    if rejected:
-        ids = batch.table.column(columns.key.name).to_pylist()
-        run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).update(
-            set(rejected).intersection(ids)
-        )
+    if len(rejected):
+        came = among(rejected, union(batch.table.column(columns.key.name)))
+        run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(came)
     for one in batch.rejected:
         run.ledger.reject(one)
     run.ledger.nuls_removed += batch.nuls_removed

@@ -61,7 +61,7 @@ CALLS_LEFT = "calls_left"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
 # In the source's state: object name to when Bulk, which refused it, may be tried again. A refusal
-# costs a call, and a job that never ends costs minutes; what made it may be mended by tomorrow.
+# costs a call, and a job that never ends costs minutes; what made it may be fixed by tomorrow.
 BULK_AGAIN_AT = "bulk_again_at"
 _BULK_REST = timedelta(days=1)
 

@@ -93,7 +93,7 @@ def tables_of(run: Run) -> dict[str, str]:
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
     """Yield relation rows to load: read since the cursor, then those removed or late."""
     if run.scope.retry_rejected:
-        yield from read_by_ids(run, id_array(run.held.rejected_ids("TaskWhoRelation")))
+        yield from read_by_ids(run, run.held.rejected_ids("TaskWhoRelation")[0])
         return
     yield from read_relations(run, _since(run, modified))
     newest = run.relations.newest
@@ -137,8 +137,8 @@ def _selection(run: Run) -> Iterator[Selection]:
         held = run.held_relations.ids
         named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
         run.ledger.warn(
-            "Which contacts are active no more was not asked: it takes more than half of the calls"
-            " that the run has left"
+            "Which contacts are no longer active was not asked: it takes more than half of the"
+            " calls that the run has left"
         )
     run.ledger.tally(run.target.object_name).discovered = len(named)
     yield select_ids(run, run.target.table, named)

@@ -76,7 +76,7 @@ def _counted(
         pages = client.iter_pages(statement, pairs)
         rows = pa.concat_tables([_PAIR.empty_table(), *pages])
         if pc.count_distinct(rows.column("relation")).as_py() < len(rows):
-            raise TruncatedResponseError("a row stands on two pages, so that another is on none")
+            raise TruncatedResponseError("rows moved between pages while they were read")
         return rows
 
     ids = client.read_twice(read).column("who")

@@ -118,7 +118,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
     for page in pages:
         rows += len(page)
         page_ids = page.table.column(columns.key.name)
-        new = first_of_each(page_ids, came)
+        new = first_of_each(page_ids, pc.invert(pc.is_in(page_ids, value_set=came.ids)))
         reading.add(page_ids)
         came.add(page_ids)
         if page.rejected or pc.any(new, min_count=0).as_py():
@@ -127,7 +127,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
             yield fresh
     if len(reading) < rows:
         raise TruncatedResponseError(
-            f"{rows - len(reading):,} rows of a query came on two pages, and as many on none"
+            f"rows moved between pages while they were read: {rows - len(reading):,} came twice"
         )
 
 

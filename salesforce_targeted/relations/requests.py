@@ -22,7 +22,7 @@ from salesforce_targeted.retrieval.bisection import (
     isolate,
     note_unreadable,
 )
-from salesforce_targeted.retrieval.query import parts_reader
+from salesforce_targeted.retrieval.query import query_reader
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
 
@@ -86,7 +86,7 @@ class RelationReader:
         Raises:
             SalesforceError: the one given, where nothing can be read.
         """
-        read = parts_reader(self.client, self.statement)
+        read = query_reader(self.client, self.statement)
         found = isolate(read, ids, self._fields, self.lessons, error)
         if not self._shared:
             found = Readable(

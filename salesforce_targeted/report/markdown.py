@@ -89,7 +89,7 @@ def _missing(closure: ClosureFacts) -> str:
         f"{reason}: {len(ids)} ({_ids(ids)})" for reason, ids in closure["task_ids"].items() if ids
     ]
     lines += [f"contacts {reason}: {n}" for reason, n in closure["contacts_missing"].items()]
-    return _section("Tasks and contacts that the org does not plainly show", lines)
+    return _section("Tasks and contacts not returned by a normal query", lines)
 
 
 def _ids(ids: list[str]) -> str:

@@ -27,14 +27,12 @@ def console(stream: TextIO) -> Console:
     return made
 
 
-def as_text(shown: RenderableType, width: int = _UNBOUND) -> str:
+def as_text(shown: RenderableType) -> str:
     """Render as for a stream that is no terminal, without spaces at the ends of lines."""
     import io
 
     stream = io.StringIO()
-    made = console(stream)
-    made.width = width
-    made.print(shown)
+    console(stream).print(shown)
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n"))
 
 
@@ -72,7 +70,7 @@ def api_calls(count: int) -> str:
 def calls_left(calls: CallFacts) -> str:
     """Say how many of the org's calls are left, to end a sentence; "" where unknown."""
     left = calls["org_remaining"]
-    return "" if left is None else f", {left:,} left in the org's day"
+    return "" if left is None else f", {left:,} left (24 h)"
 
 
 def shown(value: Any) -> Any:

@@ -25,16 +25,17 @@ _ENDINGS = {
 }
 
 
-def summary(facts: RunFacts, files: Sequence[Path] = ()) -> Group:
+def summary(facts: RunFacts, files: Sequence[Path] = (), place: str = "") -> Group:
     """Show the report as a terminal does.
 
     Args:
         files: Where the whole report was written.
+        place: Where the data goes.
     """
     return paragraphs(
         _ending(facts),
         _moved(facts) if _asked_anything(facts) else None,
-        _named_lines(facts, files),
+        _named_lines(facts, files, place),
     )
 
 
@@ -74,7 +75,7 @@ def _moved(facts: RunFacts) -> Table:
     return table(("", "read", "new", "updated", "unchanged", "gone", "held"), rows)
 
 
-def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
+def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     """Draw named lines: the name on the left, its facts on the right."""
     from rich.table import Table
     from rich.text import Text
@@ -87,9 +88,13 @@ def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
         made.add_row("contacts", conservation(facts["contacts"]))
         share = closure["relations_explained_pct"]
         explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
+        if not facts["relations"]["held"]:
+            explained = "no relations are held"
         made.add_row("closure", explained)
         if any(closure["tasks_missing"].values()):
-            made.add_row("", f"tasks not plainly shown: {_counts(closure['tasks_missing'])}")
+            made.add_row(
+                "", f"tasks not returned by a normal query: {_counts(closure['tasks_missing'])}"
+            )
     if facts["statistics"]:
         made.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:
@@ -99,6 +104,8 @@ def _named_lines(facts: RunFacts, files: Sequence[Path]) -> Table:
         made.add_row(Text("rejected", "yellow"), many)
     if facts["error"]:
         made.add_row(Text("error", "red"), Text(facts["error"]))
+    if place:
+        made.add_row("destination", place)
     for file in files:
         made.add_row("page" if file.suffix == ".html" else "report", str(file))
     return made

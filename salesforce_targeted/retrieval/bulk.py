@@ -27,7 +27,7 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_csv import from_csv
 from salesforce_targeted.arrow.from_json import from_records
-from salesforce_targeted.arrow.id_set import Texts, in_batches, minus, union
+from salesforce_targeted.arrow.id_set import Texts, first_of_each, in_batches, minus, union
 from salesforce_targeted.retrieval.planner import Plan, ids_per_bulk_job
 from salesforce_targeted.retrieval.results import Fetched
 
@@ -151,21 +151,13 @@ def by_bulk(
             raise
         for page in bulk_job.results_as(client, job, read, at_once=_PAGES_AT_ONCE):
             # A job that Salesforce retried may return a row twice; the first one is as good.
-            batch = page.of_rows(_first_of_each(page.table.column(key), unseen), columns)
+            came = page.table.column(key)
+            wanted = pc.is_in(came, value_set=unseen)
+            batch = page.of_rows(first_of_each(came, wanted), columns)
             unseen = minus(unseen, union(batch.table.column(key)))
             yield batch, []
         jobs.forget(statement)
     yield from_records([], columns), unseen.to_pylist()
-
-
-def _first_of_each(ids: pa.ChunkedArray, wanted: pa.Array) -> pa.ChunkedArray:
-    """Mark the rows that are of wanted ids, and the first with theirs."""
-    chosen = pc.is_in(ids, value_set=wanted)
-    if pc.count_distinct(ids).as_py() < len(ids):
-        rows = pa.table({"id": ids, "row": range(len(ids))})
-        first = rows.group_by("id").aggregate([("row", "min")]).column("row_min")
-        chosen = pc.and_(chosen, pc.is_in(rows.column("row"), value_set=first))
-    return chosen
 
 
 def _news(jobs: BulkJobs, object_name: str) -> Callable[[models.Job], None]:

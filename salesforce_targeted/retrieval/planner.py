@@ -87,7 +87,6 @@ class Plan:
         bulk_by_ids: Whether Bulk asks for lists of ids, instead of reading the whole object.
         job_seconds: How long one Bulk job will probably take until it is complete.
         other_bulk: What Bulk's other way would cost; None where the object's size is unknown.
-        unforced: What would have been chosen, had no other been forced.
     """
 
     api: Api
@@ -96,7 +95,6 @@ class Plan:
     forced: bool = False
     job_seconds: float = 0.0
     other_bulk: Price | None = None
-    unforced: Api = Api.COLLECTIONS
 
     @property
     def calls(self) -> int:
@@ -140,7 +138,7 @@ def cheapest(
     latency: Latency | None = None,
     budget: int | None = None,
     force: Api | None = None,
-    but: Api | None = None,
+    exclude: Api | None = None,
 ) -> Plan:
     """Price each API for so many ids; take the quickest that the budget allows.
 
@@ -150,7 +148,7 @@ def cheapest(
             whole object can't be priced and is no option.
         budget: Calls that may be spent. Where no way fits, the one with the fewest calls is taken.
         force: Take this one, whatever it costs.
-        but: Not this one, which has just failed.
+        exclude: Not this one, which has just failed.
     """
     latency = latency or Latency()
     size, per_query = limits.ids_per_collection, soql.ids_that_fit(fields, object_name, limits)
@@ -164,7 +162,7 @@ def cheapest(
         Api.QUERY: _rest(ids, per_query, 1, fields, latency),
         Api.BULK: by_ids if scan is None or bulk_by_ids else scan,
     }
-    best = _quickest({api: one for api, one in price.items() if api is not but}, budget)
+    best = _quickest({api: one for api, one in price.items() if api is not exclude}, budget)
     rows_per_job = min(ids, ids_per_bulk_job(fields, limits)) if bulk_by_ids else scanned
     return Plan(
         force or best,
@@ -173,7 +171,6 @@ def cheapest(
         forced=force is not None,
         job_seconds=_job_seconds(rows_per_job, latency),
         other_bulk=scan if bulk_by_ids else by_ids,
-        unforced=best,
     )
 
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
-from salesforce_targeted.api.errors import LocatorExpiredError, SalesforceError, is_of_records
-from salesforce_targeted.api.models import JsonRows, Request
+from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.api.models import JsonRows, Request, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
@@ -29,7 +29,7 @@ from salesforce_targeted.retrieval.bisection import (
     note_unreadable,
 )
 from salesforce_targeted.retrieval.results import Fetched
-from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
+from salesforce_targeted.retrieval.sobject_collections import CollectionsReader, parts_reader
 
 
 def by_query(
@@ -94,7 +94,7 @@ def shown_by_query_all(
         fields = dict.fromkeys(["Id", *part.fields])
         return soql.select(fields, columns.object_name, soql.id_in(part.ids))
 
-    read_parts = parts_reader(client, statement, all_rows=True)
+    read_parts = query_reader(client, statement, all_rows=True)
 
     def read(some: Sequence[str]) -> Readable:
         part = Part(some, lessons.readable(columns.fields))
@@ -120,7 +120,7 @@ def shown_by_query_all(
     return shown
 
 
-def parts_reader(
+def query_reader(
     client: SalesforceClient, statement: Callable[[Part], soql.Soql], *, all_rows: bool = False
 ) -> Read:
     """Make what reads parts by queries, five to a billed call.
@@ -130,26 +130,14 @@ def parts_reader(
         all_rows: Deleted, merged and archived records as well.
     """
 
-    def records(rows: JsonRows) -> list[Record]:
-        return [record for record in rows.parsed() if record is not None]
+    def rows(page: JsonRows) -> list[Record]:
+        return [record for record in page.parsed() if record is not None]
 
-    def read(parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
-        results: list[dict[str, Record] | SalesforceError] = []
-        for some in in_batches(parts, client.limits.composite_queries):
-            requests = [endpoints.query(client.version, statement(one), all_rows) for one in some]
-            responses = client.composite(requests, attempts_at_500=1)
-            for request, response in zip(requests, responses, strict=True):
-                try:
-                    if isinstance(response, SalesforceError):
-                        raise response
-                    pages = list(client.pages_after(request, response, records))
-                except SalesforceError as error:  # of the first page or of one that follows
-                    # A part that is small enough has a single page, and needs no locator.
-                    if not (is_of_records(error) or isinstance(error, LocatorExpiredError)):
-                        raise
-                    results.append(error)
-                else:
-                    results.append({record["Id"]: record for page in pages for record in page})
-        return results
+    def records(_: Part, request: Request, response: Response) -> dict[str, Record]:
+        pages = client.pages_after(request, response, rows)
+        return {record["Id"]: record for page in pages for record in page}
 
-    return read
+    def request(part: Part) -> Request:
+        return endpoints.query(client.version, statement(part), all_rows)
+
+    return parts_reader(client, request, records)

@@ -5,14 +5,20 @@ Source: REST API Developer Guide, "Get Multiple Records with sObject Collections
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 import pyarrow as pa
 
 from salesforce_targeted.api import json_lines, models, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
-from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_records
+from salesforce_targeted.api.errors import (
+    LocatorExpiredError,
+    SalesforceError,
+    TruncatedResponseError,
+    is_of_records,
+)
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
 from salesforce_targeted.arrow.id_set import Texts, in_batches
@@ -27,6 +33,8 @@ from salesforce_targeted.retrieval.bisection import (
     note_unreadable,
 )
 from salesforce_targeted.retrieval.results import Fetched
+
+T = TypeVar("T")
 
 
 def by_collections(
@@ -64,7 +72,10 @@ class CollectionsReader:
         Raises:
             SalesforceError: nothing of it can be read, or the org is not well.
         """
-        request, asked, unreadable = self._request(ids)
+        unreadable = self.lessons.unreadable
+        request, asked = self.client.collection_request(
+            self.columns.object_name, ids, self._without(unreadable)
+        )
         if self.lessons.apart(self.columns.fields):
             return self._in_portions(asked, unreadable)
 
@@ -86,24 +97,19 @@ class CollectionsReader:
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
         if self.lessons.apart(self.columns.fields):
             return [self.read(part) for part in parts]
-        requests = [self._request(part) for part in parts]
-        responses = self.client.composite(
-            [request for request, _, _ in requests], attempts_at_500=1
-        )
-        fetched: list[Fetched] = []
-        for response, (_, asked, unreadable) in zip(responses, requests, strict=True):
-            try:
-                if isinstance(response, SalesforceError):
-                    raise response
-                batch, absent = read_rows(response, asked, self.columns)
-            except SalesforceError as error:
-                if not is_of_records(error):
-                    raise
-                fetched.append(self.read(asked, attempts=1))
-            else:
-                self.client.meter.add_rows("composite", len(batch))
-                fetched.append((note_unreadable(batch, unreadable, self.columns), absent))
-        return fetched
+        unreadable = self.lessons.unreadable
+
+        def fetched(part: Part, _: models.Request, response: models.Response) -> Fetched:
+            batch, absent = read_rows(response, list(part.ids), self.columns)
+            self.client.meter.add_rows("composite", len(batch))
+            return note_unreadable(batch, unreadable, self.columns), absent
+
+        fields = self._without(unreadable)
+        read = parts_reader(self.client, self._request, fetched)
+        return [
+            self.read(part, attempts=1) if isinstance(came, SalesforceError) else came
+            for part, came in zip(parts, read([Part(part, fields) for part in parts]), strict=True)
+        ]
 
     def _in_portions(self, ids: list[str], unreadable: Mapping[str, SalesforceError]) -> Fetched:
         portion = self.lessons.portion
@@ -133,36 +139,19 @@ class CollectionsReader:
         return readable.batch(ids, self.columns, self.lessons.unreadable), absent
 
     def _read_parts(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
-        results: list[dict[str, Record] | SalesforceError] = []
-        name = self.columns.object_name
-        for some in in_batches(parts, self.client.limits.composite_queries):
-            requests = [self.client.collection_request(name, *part) for part in some]
-            responses = self.client.composite(
-                [request for request, _ in requests], attempts_at_500=1
-            )
-            for response, (_, asked) in zip(responses, requests, strict=True):
-                try:
-                    if isinstance(response, SalesforceError):
-                        raise response
-                    rows = readers.collection_in_order(response, asked)
-                except SalesforceError as error:
-                    if not is_of_records(error):
-                        raise
-                    results.append(error)
-                else:
-                    records = {row["Id"]: row for row in rows if row is not None}
-                    self.client.meter.add_rows("composite", len(records))
-                    results.append(records)
-        return results
+        def records(part: Part, _: models.Request, response: models.Response) -> dict[str, Record]:
+            rows = readers.collection_in_order(response, list(part.ids))
+            found = {row["Id"]: row for row in rows if row is not None}
+            self.client.meter.add_rows("composite", len(found))
+            return found
 
-    def _request(
-        self, ids: Sequence[str]
-    ) -> tuple[models.Request, list[str], Mapping[str, SalesforceError]]:
-        """Build a request; return it, its ids, and the fields that it leaves out."""
-        unreadable = self.lessons.unreadable
-        fields = [name for name in self.columns.fields if name not in unreadable]
-        request, asked = self.client.collection_request(self.columns.object_name, ids, fields)
-        return request, asked, unreadable
+        return parts_reader(self.client, self._request, records)(parts)
+
+    def _request(self, part: Part) -> models.Request:
+        return self.client.collection_request(self.columns.object_name, *part)[0]
+
+    def _without(self, unreadable: Mapping[str, SalesforceError]) -> list[str]:
+        return [name for name in self.columns.fields if name not in unreadable]
 
 
 def read_rows(response: models.Response, asked: list[str], columns: Columns) -> Fetched:
@@ -179,3 +168,35 @@ def read_rows(response: models.Response, asked: list[str], columns: Columns) -> 
     if len(found) < len(came) or not found <= set(asked):
         raise TruncatedResponseError("a Collections response with records that weren't asked for")
     return batch, [id_ for id_ in asked if id_ not in found]
+
+
+def parts_reader(
+    client: SalesforceClient,
+    request_of: Callable[[Part], models.Request],
+    records_of: Callable[[Part, models.Request, models.Response], T],
+) -> Callable[[Sequence[Part]], list[T | SalesforceError]]:
+    """Make what reads parts, five to a billed call: of each what came, or the error of its records.
+
+    Args:
+        request_of: Builds the request for a part.
+        records_of: Reads what a part's request got.
+    """
+
+    def read(parts: Sequence[Part]) -> list[T | SalesforceError]:
+        results: list[T | SalesforceError] = []
+        for some in in_batches(parts, client.limits.composite_queries):
+            requests = [request_of(part) for part in some]
+            responses = client.composite(requests, attempts_at_500=1)
+            for part, request, response in zip(some, requests, responses, strict=True):
+                try:
+                    if isinstance(response, SalesforceError):
+                        raise response
+                    results.append(records_of(part, request, response))
+                except SalesforceError as error:  # of the first page or of one that follows
+                    # A part that is small enough has a single page, and needs no locator.
+                    if not (is_of_records(error) or isinstance(error, LocatorExpiredError)):
+                        raise
+                    results.append(error)
+        return results
+
+    return read

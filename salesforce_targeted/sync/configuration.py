@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import os
-import tomllib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, Optional, get_type_hints
 
 import dlt
@@ -19,31 +16,33 @@ from dlt.common.configuration import (
     resolve_configuration,
     with_config,
 )
-from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import (
     ConfigurationException,
     ConfigValueCannotBeCoercedException,
 )
-from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
-from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.credentials.base import ENVIRONMENT
 from salesforce_targeted.api.credentials.resolution import (
     IncompleteCredentialsError,
     SalesforceCredentials,
     missing_settings,
 )
-from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
+from salesforce_targeted.sync.config_values import check_files, has, text_of
+from salesforce_targeted.sync.setting_types import (
+    CREDENTIALS,
+    SECTION,
+    check_credentials,
+    check_names,
+)
 
-DUCKDB_FILE = "targeted_contacts.duckdb"
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
 _given: dict[str, Any] = {}
@@ -56,9 +55,10 @@ def credentials() -> SalesforceCredentials:
     """Resolve the credentials that dlt's configuration or ``SALESFORCE_*`` give.
 
     Raises:
-        ConfigurationError: none are complete; says what to set and where, and where some stand that
-            dlt does not look at.
+        ConfigurationError: none are complete, or one is of another type; says what to set and
+            where, and where some stand that dlt does not look at.
     """
+    check_credentials()
     try:
         return _credentials()
     except (ConfigurationException, IncompleteCredentialsError) as error:
@@ -76,31 +76,20 @@ def credentials() -> SalesforceCredentials:
         ) from error
 
 
-def sf_org(name: str) -> SfOrgCredentials:
-    """Make credentials of the Salesforce CLI's org that the command line names."""
-    return SfOrgCredentials(sf_org=name)
-
-
-def session(instance_url: str, access_token: str) -> SessionCredentials:
-    """Make credentials of a session that already exists."""
-    return SessionCredentials(instance_url=instance_url, access_token=access_token)
-
-
 def _missing_settings() -> str:
     """Say what the nearest method of signing in lacks, and what is set; "" where nothing is."""
     held = [
         setting
         for setting, variable in ENVIRONMENT.items()
-        if os.environ.get(variable, "").strip()
-        or _has(f"sources.{SCHEMA_NAME}.credentials.{setting}")
+        if os.environ.get(variable, "").strip() or text_of(f"{CREDENTIALS}.{setting}")
     ]
     if not held:
         return ""
     lacking = missing_settings(held)
     if not lacking:  # dlt reads a secret from no file but that one
         return "they stand in config.toml, and belong into .dlt/secrets.toml"
-    told = "".join(f"; {one}" for one in _renamed())
-    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{told})"
+    renamed = "".join(f"; {one}" for one in _renamed())
+    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{renamed})"
 
 
 # What other tools call our settings. Sources: dlt's verified source, simple-salesforce, Salesforce.
@@ -123,8 +112,8 @@ def _misplaced_settings() -> str:
     """Say under which section credentials stand instead of ours; "" where none were found."""
     names = (*ENVIRONMENT, *_ELSEWHERE)
     for section in _NEAR_SECTIONS:
-        if any(_has(f"{section}.{name}") for name in names):
-            return f"they stand under [{section}], and belong under [{_CREDENTIALS}]"
+        if any(has(f"{section}.{name}") for name in names):
+            return f"they stand under [{section}], and belong under [{CREDENTIALS}]"
     return "; ".join(_renamed())
 
 
@@ -133,11 +122,8 @@ def _renamed() -> list[str]:
     return [
         f"{name} is {ours} here"
         for name, ours in _ELSEWHERE.items()
-        if _has(f"{_CREDENTIALS}.{name}")
+        if has(f"{CREDENTIALS}.{name}")
     ]
-
-
-_CREDENTIALS = f"sources.{SCHEMA_NAME}.credentials"
 
 
 @with_config(sections=_SECTIONS)
@@ -165,28 +151,53 @@ def settings(**given: Any) -> Settings:
     Args:
         given: Settings that count before the configured ones.
     """
-    try:
+    check_names([*get_type_hints(Settings), "credentials", "statistics"])
+    with _explained_types():
         found = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)
-    except ConfigValueCannotBeCoercedException as error:
-        written = _WRITTEN_AS.get(str(error.hint), "Correct it.")
-        raise ConfigurationError(
-            f"{error.field_name} = {error.field_value!r} is no value that it can have",
-            remedy=f"{written} .dlt/config.toml says what it is for.",
-        ) from None
     return Settings.parse(**found)
 
 
+@contextmanager
+def _explained_types() -> Iterator[None]:
+    """Turn a value that dlt can't make what it should be into how to write it."""
+    try:
+        yield
+    except ConfigValueCannotBeCoercedException as error:
+        hint = next((kind for kind in _WRITTEN_AS if kind in str(error.hint)), "")
+        raise ConfigurationError(
+            f"{error.field_name} = {error.field_value!r} is no value that it can have",
+            remedy=f"{_WRITTEN_AS.get(hint, 'Correct it.')} .dlt/config.toml says what it is for.",
+        ) from None
+
+
 _WRITTEN_AS = {
-    "<class 'list'>": 'Write it as ["FirstName", "Email"].',
-    "<class 'int'>": "Write a whole number, or leave the setting out.",
-    "<class 'float'>": "Write a number such as 0.1, or leave the setting out.",
+    "list": 'Write it as ["FirstName", "Email"].',
+    "int": "Write a whole number, or leave the setting out.",
+    "float": "Write a number such as 0.1, or leave the setting out.",
+    "dict": f'Write a table [{SECTION}.statistics] with lines such as name = "SQL condition".',
+    "bool": "Write true or false.",
 }
 
 
+def statistics() -> dict[str, str]:
+    """Read the configured statistics: name to SQL condition over ``sf_contacts``.
+
+    Raises:
+        ConfigurationError: it is no table of texts.
+    """
+    with _explained_types():
+        found: Any = _statistics() or {}
+    # A list passes for a table with dlt.
+    if not isinstance(found, dict) or not all(isinstance(of, str) for of in found.values()):
+        raise ConfigurationError(
+            f"statistics = {found!r} are no SQL conditions", remedy=_WRITTEN_AS["dict"]
+        )
+    return found
+
+
 @with_config(sections=_SECTIONS)
-def statistics(statistics: Optional[dict[str, Any]] = None) -> dict[str, str]:
-    """Read the configured statistics: name to SQL condition over ``sf_contacts``."""
-    return {str(name): str(condition) for name, condition in (statistics or {}).items()}
+def _statistics(statistics: Optional[dict[str, Any]] = None) -> dict[str, Any] | None:
+    return statistics
 
 
 def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
@@ -197,76 +208,8 @@ def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
     Raises:
         ConfigurationError: a file of dlt's configuration can't be read.
     """
-    _check_files()
+    check_files()
     return inject_section(ConfigSectionContext(pipeline_name=pipeline_name))
-
-
-def _check_files() -> None:
-    """Let dlt read its files; name the one that it can't read, and why.
-
-    Source: TOML 1.0, "Spec" (a document is UTF-8; nothing allows a byte order mark).
-    """
-    try:
-        dlt.secrets.get("runtime")
-    except TomlProviderReadException as error:
-        for path in error.full_paths:
-            if Path(path).is_file() and (fault := _fault_of(Path(path).read_bytes())):
-                raise ConfigurationError(
-                    f"{path} can't be read: {fault[0]}", remedy=fault[1]
-                ) from error
-        raise ConfigurationError(
-            f"{error.file_name} can't be read", remedy=f"Look at {' and '.join(error.full_paths)}."
-        ) from error
-
-
-def _fault_of(file: bytes) -> tuple[str, str] | None:
-    """Say what keeps a file from being TOML, and the remedy; None where it is TOML."""
-    if b"\0" in file and not file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "it is not UTF-8", "Save it as UTF-8."
-    if file.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return (
-            "it begins with a byte order mark, which some editors write",
-            "Save it as UTF-8 without a byte order mark.",
-        )
-    try:
-        tomllib.loads(file.decode())
-    except UnicodeDecodeError:
-        return "it is not UTF-8", "Save it as UTF-8."
-    except tomllib.TOMLDecodeError as error:
-        return (
-            f"it is not TOML: {error}",
-            "Correct that line; a path with backslashes stands in single quotes.",
-        )
-    return None
-
-
-def destination(chosen: str | None, *, demo: bool) -> Any:
-    """Choose where the data goes, before anything is read from the org.
-
-    Returns:
-        A destination or its name, or None where dlt's own configuration names one.
-    """
-    if chosen and chosen != "duckdb":
-        return chosen
-    if not chosen and not demo:
-        if _names_a_destination(pipeline_name=_pipeline_name() or ""):
-            return None
-        if _has("destination.postgres.credentials"):
-            return "postgres"
-    if _has("destination.duckdb.credentials"):
-        return "duckdb"
-    # An explicit path: dlt's own default remembers the folder of the first run.
-    return dlt.destinations.duckdb(str(Path.cwd() / DUCKDB_FILE))
-
-
-# Sections as dlt.pipeline() has them.
-@with_config(sections=("pipelines",), section_arg_name="pipeline_name")
-def _names_a_destination(
-    pipeline_name: str,  # noqa: ARG001  # dlt looks in the section that it names
-    destination_type: Optional[str] = None,
-    destination_name: Optional[str] = None,
-) -> bool:
-    return bool(destination_type or destination_name)
 
 
 @contextmanager
@@ -333,18 +276,3 @@ def load_settings(pipeline_name: str) -> None:
         # What another pipeline of this process got from here is not the user's.
         if dlt.config.get(key) in (None, _given.get(key)):
             dlt.config[key] = _given[key] = value
-
-
-def _pipeline_name() -> str | None:
-    return Container()[ConfigSectionContext].pipeline_name
-
-
-def _has(key: str) -> bool:
-    """Tell whether a key or anything below it is set, for all pipelines or for this one."""
-    keys = [key, *([f"{name}.{key}"] if (name := _pipeline_name()) else [])]
-    prefixes = [name.upper().replace(".", "__") for name in keys]
-    return any(
-        variable == prefix or variable.startswith(f"{prefix}__")
-        for variable in os.environ
-        for prefix in prefixes
-    ) or any(dlt.config.get(name) is not None for name in keys)

@@ -129,7 +129,7 @@ def _give_up(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
             pipeline.load()
     except PipelineStepFailed:
         logger.debug("the leftover package could not be aborted", exc_info=True)
-        ledger.step("the working folder is in disorder: starting from what the dataset holds")
+        ledger.step("the working folder is inconsistent: starting from what the dataset holds")
         reset_working_folder(pipeline)
 
 

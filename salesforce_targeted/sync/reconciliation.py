@@ -12,6 +12,8 @@ from math import floor
 import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.destinations.exceptions import DatabaseException
+from sqlglot import exp, parse_one
+from sqlglot.errors import SqlglotError
 
 from salesforce_targeted.arrow.id_set import union
 from salesforce_targeted.destination.held_tables import (
@@ -111,13 +113,24 @@ def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> d
     found["inactive"] = held.count(life_table) - active
     for name, condition in extra.items():
         try:
+            _check_condition(held, condition)
             found[name] = held.count(table, f"({condition})")
-        except DatabaseException:
+        except (DatabaseException, SqlglotError):
             ledger.warn(
                 f"statistic {name!r} was left out: {condition!r} is not a condition on"
                 f" {table} (configured under [sources.salesforce_targeted.statistics])"
             )
     return found
+
+
+def _check_condition(held: HeldTables, condition: str) -> None:
+    """Refuse what is more than one condition: a statement after it would be run as well.
+
+    Raises:
+        SqlglotError: it can't be parsed as one.
+    """
+    dialect = held.pipeline.destination.capabilities().sqlglot_dialect
+    parse_one(condition, into=exp.Condition, dialect=dialect)
 
 
 def finished(facts: RunFacts, found: Findings) -> RunFacts:

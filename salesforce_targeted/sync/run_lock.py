@@ -28,13 +28,11 @@ import dlt
 from dlt.common.pipeline import get_dlt_pipelines_dir
 from filelock import FileLock, Timeout
 
-from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
+from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination import database
 
 logger = logging.getLogger("salesforce_targeted")
 
-# MERGE, which dlt's upsert is made of, came with this version.
-OLDEST_POSTGRES = 150_000
 # The first version with transaction_timeout.
 _TRANSACTION_TIMEOUT = 170_000
 # Where a lock file names its holder: Windows lets no other process read the locked byte, the first.
@@ -56,8 +54,8 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
 
     Raises:
         AnotherRunError: another run is at work; says which, as far as the system tells.
-        ConfigurationError: the PostgreSQL server is too old for the load; see also
-            :func:`salesforce_targeted.destination.database.check`.
+        ConfigurationError: the destination can't be loaded into; see
+            :func:`salesforce_targeted.destination.database.check` and ``check_server``.
     """
     loads_into = database.check(pipeline)
     with ExitStack() as stack:
@@ -103,7 +101,7 @@ def _file_lock(path: Path, what: str, *, wait: bool = False) -> Iterator[None]:
     except Timeout:
         raise AnotherRunError(f"another run is at work on {what}: {_holder(path)}") from None
     except OSError as error:  # a folder that can't be written, a file system without locks
-        logger.warning("nothing keeps a second run from %s: %s", what, error.strerror)
+        logger.warning("%s could not be locked against a second run: %s", what, error.strerror)
     try:
         yield
     finally:
@@ -129,23 +127,18 @@ def _holder(path: Path) -> str:
 
 @contextmanager
 def _advisory_lock(pipeline: dlt.Pipeline, dsn: str) -> Iterator[Any]:
-    """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that can't merge."""
+    """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that is of no use."""
     import psycopg2  # not needed where the data goes elsewhere
 
     key = lock_key(pipeline.dataset_name)
     connection = psycopg2.connect(dsn)
     try:
-        version = connection.server_version
-        if version < OLDEST_POSTGRES:
-            raise ConfigurationError(
-                f"PostgreSQL {version // 10_000} has no MERGE, with which rows are loaded",
-                remedy="Use PostgreSQL 15 or newer.",
-            )
+        database.check_server(connection)
         with connection.cursor() as cursor:
             # A lock of the transaction, not of the session: behind a pooler a session outlives its
             # client. The transaction holds nothing else, and must not be ended for being idle.
             cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-            if version >= _TRANSACTION_TIMEOUT:
+            if connection.server_version >= _TRANSACTION_TIMEOUT:
                 cursor.execute("SET LOCAL transaction_timeout = 0")
             # A machine that vanished without a word is noticed in two minutes, not in two hours.
             cursor.execute("SET LOCAL tcp_keepalives_idle = 60")

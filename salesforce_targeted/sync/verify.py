@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +20,7 @@ from salesforce_targeted.arrow.batch import add_row_hash
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
-from salesforce_targeted.destination.comparison import with_hidden_columns, with_unread_values
+from salesforce_targeted.destination.comparison import completed
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.destination.row_width import reject_wide_rows
@@ -109,14 +109,8 @@ class Drift:
             for (table, cause), ids in sorted(self.found.items())
             for id_ in ids[:_EXAMPLES]
         ]
-        return {
-            "missing": counts[MISSING],
-            "extra": counts[EXTRA],
-            "stale": counts[STALE],
-            "altered": counts[ALTERED],
-            "type": counts[TYPE],
-            "examples": examples,
-        }
+        by_cause = {cause: counts[cause] for cause in CAUSES}
+        return cast("DriftFacts", {**by_cause, "examples": examples})
 
 
 def verify(run: Run) -> VerifyFacts:
@@ -190,7 +184,7 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
     counts, seen, tasks, users = Counting(), IdSet(), IdSet(), set[str]()
     floor = run.settings.since if run.org.filters_by_stamp else None
     for batch in pages.read(run.client, run.org.junction, columns, since=floor):
-        rows = with_unread_values(run.held, RELATIONS, columns, batch)
+        rows = completed(run.held, RELATIONS, columns, batch)
         seen.update(one.record_id for one in batch.rejected if not one.field)
         _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
         seen.add(rows.column(columns.key.name))
@@ -216,14 +210,14 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
     plan = plan_of(run, run.object_of(table), columns, len(ids))
     explained = set()
     if table == target.table:
-        gone = run.held.ids(target.life_table, target.life_key, "gone_reason IS NOT NULL")
-        explained = set(gone)
+        gone = run.held.id_array(target.life_table, target.life_key, "gone_reason IS NOT NULL")
+        explained = set(gone.to_pylist())
     stores_in_pages = is_postgres(run.held.pipeline)
     for answer in retrieve(run.client, plan, ids, columns):
         batch = answer.batch
         if stores_in_pages:
             batch = reject_wide_rows(batch, columns, run.object_of(table))
-        rows = with_unread_values(run.held, table, columns, batch)
+        rows = completed(run.held, table, columns, batch)
         _compare(run, drift, table, columns, rows)
         users.update(named_users(batch.table, columns))
         if table == target.table:
@@ -231,7 +225,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
             drift.note(target.life_table, STALE, sorted(explained & set(came)))
             drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in explained])
         if answer.last_rows is not None:
-            last = with_unread_values(run.held, table, columns, answer.last_rows)
+            last = completed(run.held, table, columns, answer.last_rows)
             known = set(among(union(last.column(columns.key.name)), held).to_pylist())
             _compare(run, drift, table, columns, last, only=known)
     return users
@@ -248,7 +242,6 @@ def _compare(
     only: set[str] | None = None,
 ) -> None:
     """Compare the org's rows with the held ones, by content."""
-    rows = with_hidden_columns(run.held, table, columns, rows)
     wrong = set(drift.found.get((table, TYPE), ()))
     names = [c.name for c in columns.items if c.stored not in wrong]
     if only is not None:
@@ -257,7 +250,7 @@ def _compare(
     keys = rows.column(columns.key.name).to_pylist()
     wanted = dict(zip(keys, _hashes(rows, names), strict=True))
     for some in _parts(keys):
-        held = run.held.table_of(table, columns, some, but=wrong)
+        held = run.held.table_of(table, columns, some, exclude=wrong)
         of_held = held.column(columns.key.name).to_pylist()
         actual = dict(zip(of_held, _hashes(held, names), strict=True))
         stored = dict(zip(of_held, held.column(ROW_HASH).to_pylist(), strict=True))

@@ -7,14 +7,15 @@ import pytest
 from salesforce_targeted.api import errors, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.ids import to_18
-from salesforce_targeted.api.limits import TINY
+from tests.support.limits import TINY
+from tests.support.records import collections, describes
 from tests.support.responses import ID, OTHER
 
 
 def test_several_describes_are_one_call(client, server, said):
     """An object that isn't there is an error in its place, not of the call."""
     server.say(said("composite_mixed"))
-    found = client.describes(["Contact", "Nope", "Contact"])
+    found = describes(client, ["Contact", "Nope"])
 
     assert {"name": "Contact", "fields": [{"name": "Id", "type": "id"}]} == found["Contact"]
     assert isinstance(found["Nope"], errors.NotFoundError)
@@ -23,10 +24,14 @@ def test_several_describes_are_one_call(client, server, said):
 
 def test_describes_without_composite(client, server, answer, said):
     """Where composite is refused the objects are described one by one."""
-    server.say(said("api_disabled"), answer(body={"name": "A", "fields": []}), said("not_found"))
-    found = client.describes(["A", "B"])
+    server.say(
+        said("api_disabled"),
+        answer(body={"name": "A", "fields": [{"name": "Id"}]}),
+        said("not_found"),
+    )
+    found = describes(client, ["A", "B"])
 
-    assert {"name": "A", "fields": []} == found["A"]
+    assert {"name": "A", "fields": [{"name": "Id"}]} == found["A"]
     assert isinstance(found["B"], errors.NotFoundError)
     assert {"composite": 1, "describe": 2} == dict(client.meter.calls.by_kind)
 
@@ -37,19 +42,23 @@ def test_describes_in_batches(tokens, server, answer):
     def parts(heard):
         asked = json.loads(heard.body)["compositeRequest"] if heard.body else []
         return answer(body={"compositeResponse": [
-            {"referenceId": p["referenceId"], "httpStatusCode": 200, "body": {"fields": []}} for p in asked]}
-            if asked else {"fields": []})  # fmt: skip
+            {"referenceId": p["referenceId"], "httpStatusCode": 200, "body": {"name": "A", "fields": [{"name": "Id"}]}} for p in asked]}
+            if asked else {"name": "A", "fields": [{"name": "Id"}]})  # fmt: skip
 
     server.otherwise = parts
     client = SalesforceClient(tokens, limits=TINY)
 
-    assert list("ABCD") == list(client.describes(list("ABCD")))
+    assert list("ABCD") == list(describes(client, list("ABCD")))
     assert {"composite": 2} == dict(client.meter.calls.by_kind)
 
 
-def test_a_describe_without_fields(client, server, answer):
+@pytest.mark.parametrize("odd", [
+    {}, {"fields": []}, {"fields": [None]}, {"fields": [{"type": "id"}]}, {"fields": [{"name": 5}]},
+    {"fields": [{"name": "LastName"}]}, {"name": None, "fields": [{"name": "Id"}]},
+], ids=str)  # fmt: skip
+def test_a_describe_without_fields(client, server, answer, odd):
     """A describe that is none isn't used."""
-    server.otherwise = lambda _: answer(body={"name": "Contact"})
+    server.otherwise = lambda _: answer(body={"name": "Contact", **odd})
 
     with pytest.raises(errors.TruncatedResponseError):
         client.describe("Contact")
@@ -59,7 +68,7 @@ def test_collections_keep_the_order_of_the_ids(client, server, answer):
     """Should Salesforce answer in another order, the caller doesn't notice."""
     absent = to_18("003D000000QOMyr")
     server.say(answer(body=[None, {"Id": OTHER, "A": 1}, {"Id": ID, "A": 2}]))
-    found = client.collections("Contact", [ID[:15], absent, OTHER], ["A"])
+    found = collections(client, "Contact", [ID[:15], absent, OTHER], ["A"])
 
     assert [{"Id": ID, "A": 2}, None, {"Id": OTHER, "A": 1}] == found
     assert {"ids": [ID, absent, OTHER], "fields": ["Id", "A"]} == json.loads(server.heard[0].body)
@@ -70,28 +79,27 @@ def test_collections_with_strangers(client, server, answer):
     server.otherwise = lambda _: answer(body=[{"Id": OTHER}])
 
     with pytest.raises(errors.TruncatedResponseError, match="weren't asked for"):
-        client.collections("Contact", [ID], ["Id"])
+        collections(client, "Contact", [ID], ["Id"])
 
 
 def test_a_short_collection_is_asked_for_again(client, server, answer):
     """One entry too few is asked for again, then it is an error."""
     server.say(answer(body=[]), answer(body=[{"Id": ID}]))
 
-    assert [{"Id": ID}] == client.collections("Contact", [ID], [])
+    assert [{"Id": ID}] == collections(client, "Contact", [ID], [])
 
 
-def test_collections_of_nothing_cost_nothing(client, server):
-    """No ids, no call; too many or none at all are refused here."""
-    assert [] == client.collections("Contact", [], ["Id"])
+def test_ids_that_can_t_be_asked_for(client, server):
+    """Too many, or one that is none, are refused here."""
     with pytest.raises(ValueError, match="at most 2000"):
-        client.collections("Contact", [ID] * 2001, ["Id"])
+        client.collection_request("Contact", [ID] * 2001, ["Id"])
     with pytest.raises(ValueError, match="not a Salesforce id"):
-        client.collections("Contact", ["x"], ["Id"])
+        client.collection_request("Contact", ["x"], ["Id"])
     assert [] == server.heard
 
 
 def test_a_request_for_collections_to_be_sent_otherwise(client, server):
-    """What collections() sends, unsent: ids in their long form and their order, Id among the fields."""
+    """Unsent: ids in their long form and their order, Id among the fields."""
     request, asked = client.collection_request("Contact", [OTHER[:15], ID], ["A", "Id", "A"])
 
     assert [OTHER, ID] == asked
@@ -201,7 +209,7 @@ def test_a_hidden_object_of_an_org_that_serves_the_version(client, server, answe
 
 def test_no_look_once_something_was_served(client, server, answer, said):
     """What the org has served once it serves."""
-    server.say(answer(body={"name": "A", "fields": []}), said("not_found"))
+    server.say(answer(body={"name": "A", "fields": [{"name": "Id"}]}), said("not_found"))
     client.describe("A")
 
     with pytest.raises(errors.NotFoundError):

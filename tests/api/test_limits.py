@@ -5,7 +5,8 @@ import inspect
 import re
 
 from salesforce_targeted.api import limits
-from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, Limits
+from tests.support.limits import TINY
 
 
 def test_every_number_of_documented_says_where_it_is_from():

@@ -8,7 +8,7 @@ import pytest
 
 from salesforce_targeted.api import endpoints, errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.limits import TINY
+from tests.support.limits import TINY
 from tests.support.responses import OK
 
 
@@ -104,6 +104,15 @@ def test_400_and_404_are_never_tried_again(code, status, client, server, answer)
         client.org_limits()
 
     assert 1 == len(server.heard)
+
+
+@pytest.mark.parametrize("at", ["Mon, 01 Jan 99999999999999999999 00:00:00 GMT", "-1", "١"])
+def test_a_pause_that_is_none_is_not_made(client, server, answer, pauses, at):
+    """Odd words of a proxy cost an ordinary pause, and no run."""
+    server.say(answer(429, headers={"Retry-After": at}), answer(body={}))
+    client.org_limits()
+
+    assert pauses[0] < 3
 
 
 def test_retry_after_is_honoured(client, server, answer, pauses):

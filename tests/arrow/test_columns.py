@@ -85,6 +85,7 @@ def test_an_unknown_type_lands_as_text() -> None:
         entry("X", "complexvalue"),
         entry("Y", "masterrecord"),
         entry("TaskWhoIds", "string", soapType="urn:JunctionIdListNames"),
+        entry("TaskWhoIds", "JunctionIdList", soapType="tns:ID"),
         entry("Old__c", "string", deprecatedAndHidden=True),
     ],
     ids=lambda one: one["name"],
@@ -120,6 +121,14 @@ def test_the_key_under_another_name() -> None:
     found = columns(describe(), normalize=normalize, id_column="salesforce_id")
 
     assert ("salesforce_id", "Id") == (found.key.stored, found.key.field)
+
+
+@pytest.mark.parametrize("odd", [{"type": None}, {"type": ["string"]}, {"label": 5}], ids=str)
+def test_odd_words_of_a_describe_cost_no_column(odd: dict[str, Any]) -> None:
+    """The name alone is needed: a type that is none is unknown, and its values land as text."""
+    found = columns(describe({**entry("F"), **odd}), normalize=normalize)
+
+    assert pa.string() == column(found, "F").type
 
 
 def test_labels_become_descriptions() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
@@ -34,6 +34,7 @@ class Fetched:
     rows: int
     counted: Counted
     plan: Plan
+    choice: Api
 
 
 def run(bench: Workbench) -> None:
@@ -62,7 +63,7 @@ def _by_api(org: ServedOrg, ids: list[str], latency: str, rounds: int) -> list[l
     rows: list[list[object]] = []
     for name, runs in found.items():
         one = runs[0]
-        mark = " *" if one.plan.unforced.value == name else ""
+        mark = " *" if one.choice.value == name else ""
         price = one.plan.price[Api(name)]
         rows.append([
             f"{len(ids):,} of {org.contacts:,}, {latency}, {name}{mark}", seconds[name],
@@ -78,9 +79,8 @@ def _fetch(org: ServedOrg, ids: list[str], latency: str, api: Api) -> Callable[[
         credentials = SessionCredentials(instance_url=org.url, access_token=org.token)
         client = SalesforceClient(credentials, max_in_flight=CALLS_IN_FLIGHT)
         chosen = all_columns(client)
-        plan = cheapest(
-            "Contact", chosen.fields, len(ids), org.contacts, limits=client.limits, force=api
-        )
+        planned = cheapest("Contact", chosen.fields, len(ids), org.contacts, limits=client.limits)
+        plan = replace(planned, api=api, forced=True)
         asked = id_array(ids)
         org.reset(latency)
         begun, cpu_begun = time.perf_counter(), time.process_time()
@@ -88,7 +88,7 @@ def _fetch(org: ServedOrg, ids: list[str], latency: str, api: Api) -> Callable[[
         seconds, cpu = time.perf_counter() - begun, time.process_time() - cpu_begun
         counted = org.counted()
         client.close()
-        return Fetched(seconds, cpu, rows, counted, plan)
+        return Fetched(seconds, cpu, rows, counted, plan, planned.api)
 
     return fetch
 

@@ -68,7 +68,7 @@ def test_what_a_failed_line_needs_to_be_mended_stands_beneath_it(
     assert 1 == ended.code
     assert "NOT_FOUND" in lines[at]
     assert lines[at + 1].lstrip().startswith("-> Ask a Salesforce admin to let this user read Cont")
-    assert "to mend: Contact (4 API calls)" == lines[-1]
+    assert "to fix: Contact (4 API calls)" == lines[-1]
 
 
 def test_a_name_that_fields_has_and_the_org_has_not(

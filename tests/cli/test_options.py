@@ -39,7 +39,7 @@ def test_help_explains_every_option(shown: str) -> None:
 def test_help_teaches(shown: str) -> None:
     """First steps, groups, signing in, where the data goes, examples, exit codes; no line too long."""
     for heading in (
-        "first steps:", "look, load nothing:", "what to sync", "how, from where, where to:",
+        "first steps:", "inspect only, nothing is loaded:", "what to sync", "how, from where, where to:",
         "output:", "signing in:", "where the data goes:", "more examples:", "exit codes:",
     ):  # fmt: skip
         assert f"\n{heading}" in shown

@@ -157,6 +157,37 @@ def test_a_stream_that_can_not_say_it_all(
     assert "is not a date" in refused.err
 
 
+@pytest.mark.brief(1)
+@pytest.mark.parametrize(
+    ("argv", "both", "code"),
+    [
+        ((), False, 0),
+        (("--json",), False, 0),
+        ((), True, 0),
+        (("--destination", "nosuch"), True, 2),
+    ],
+    ids=str,
+)
+def test_a_reader_that_has_gone(
+    server: DemoServer, tmp_path: Path, argv: tuple[str, ...], both: bool, code: int
+) -> None:
+    """In front of ``| true``: the exit code is that of the load, and nothing is said of the pipe."""
+    here, there = os.pipe()
+    os.close(here)
+    ended = subprocess.run(
+        [sys.executable, str(SCRIPT), *argv],
+        cwd=tmp_path,
+        env={**os.environ, **session_of(server), "PYTHONPATH": str(ROOT)},
+        stdout=there,
+        stderr=there if both else subprocess.PIPE,
+        check=False,
+    )
+    os.close(there)
+
+    assert code == ended.returncode, ended.stderr
+    assert both or b"pipe" not in ended.stderr.lower()
+
+
 def test_a_log_line_that_fails_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     """Logging's own rule: a record that can't be formatted is reported, not raised."""
     stream = io.StringIO()

@@ -139,7 +139,7 @@ def test_a_user_who_may_not_see_the_orgs_allocations(
     ended = script("--sign-in")
 
     assert 0 == ended.code
-    assert "API calls left in the org's day" in ended.out
+    assert "API calls left (24 h)" in ended.out
 
 
 @pytest.mark.brief(1)

@@ -77,6 +77,25 @@ def test_a_password_that_is_not_percent_encoded(
     assert 0 == org.billed
 
 
+@pytest.mark.parametrize(
+    "scheme",
+    ["postgresql+psycopg2", "postgresql+asyncpg", "Postgresql", "psql", "mysql", "redshift"],
+)
+def test_a_connection_string_of_another_program(
+    org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    """SQLAlchemy's, say: exit 2 names how it begins, and nothing of it is printed or reported."""
+    monkeypatch.setenv(CREDENTIALS, f"{scheme}://loader:s3same@127.0.0.1:9/db")
+    ended, test = script(), script("--test")
+    files = [file.read_text() for file in tmp_path.rglob("*.md")]
+
+    assert (2, 2) == (ended.code, test.code), ended.out
+    for said in (ended.err, test.err):
+        assert f"begins with {scheme}://. Write postgresql://" in said
+    assert "s3same" not in "\n".join([ended.out, ended.err, test.out, test.err, *files])
+    assert 0 == org.billed
+
+
 @pytest.mark.parametrize("password", ["s3same#w0rd", "s3same/w0rd", "s3same%40w0rd", "s3same%w0rd"])
 def test_a_password_that_the_server_refuses_is_not_repeated(
     script: Script, monkeypatch: pytest.MonkeyPatch, password: str

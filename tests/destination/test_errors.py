@@ -127,6 +127,18 @@ def test_a_refusal_names_its_remedy(error: Exception, remedy: str) -> None:
     assert ("/a/b.duckdb" in str(error)) == ("/a/b.duckdb" in message)
 
 
+@pytest.mark.parametrize("address", ["mysql://loader:s3same@h/db?a=b", "psql://a:s3 @'me@h/d?a=b"])
+def test_an_address_that_is_quoted_has_no_password(address: str) -> None:
+    """What libpq can't read it repeats as a whole; user and password are left out."""
+    with pytest.raises(psycopg2.Error) as caught:
+        psycopg2.connect(address)
+    message, _ = message_and_remedy(caught.value)
+
+    assert "s3" in str(caught.value)
+    assert "s3" not in message
+    assert "me@" not in message
+
+
 def test_each_row_of_the_table_has_a_sample() -> None:
     """A row that no sample reaches may be wrong, or stand behind one that takes its place."""
     reached = {row_of(error) for error, _ in SAMPLES}

@@ -90,7 +90,7 @@ def test_a_repeat_in_an_org_that_takes_no_composite(org: DemoOrg, synced: Synced
     assert ("Edited", "Fresh") == (names[edited]["last_name"], names[fresh]["last_name"])
     # As many as were on the way together, and none after them.
     assert 4 >= refused.done
-    assert 1 == sum("takes no composite" in text for text in facts["warnings"])
+    assert 1 == sum("does not accept composite" in text for text in facts["warnings"])
 
 
 def test_archived_tasks_cost_nothing_beyond_the_budget(org: DemoOrg, synced: Synced) -> None:

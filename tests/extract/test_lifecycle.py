@@ -40,7 +40,7 @@ def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
 def after(before: RecordLifecycle | None, what: Observation) -> RecordLifecycle | None:
     """Ada's life after the run; None if nothing is written."""
     known = {} if before is None else {ADA: before}
-    found = [one for one in lifecycle.changed(known, {ADA}, what) if one.record_id == ADA]
+    found = [one for one in lifecycle.changed([ADA], known, what) if one.record_id == ADA]
     assert len(found) <= 1
     return found[0] if found else None
 
@@ -57,7 +57,7 @@ def test_an_active_contact_is_born() -> None:
 
 def test_a_contact_that_was_never_held_is_born_gone() -> None:
     """Discovered and deleted: the relation's contact has a row that says why it is not held."""
-    found = lifecycle.changed({}, [], seen({ADA: 1}, gone=gone(DELETED)))
+    found = lifecycle.changed([ADA], {}, seen({ADA: 1}, gone=gone(DELETED)))
 
     assert [(ADA, True, 1, DELETED)] == [
         (one.record_id, one.is_active, one.relation_count, one.gone_reason) for one in found
@@ -73,10 +73,10 @@ def test_a_held_contact_without_relations_is_born_inactive() -> None:
 
 
 def test_everyone_has_a_life_in_the_order_of_ids() -> None:
-    """Known, held, counted or gone: each once."""
+    """Held, counted or gone: each once; one that is known and did not change has no new row."""
     found = lifecycle.changed(
+        [ADA, BOB, "003C", EVE],
         {EVE: replace(LEFT, record_id=EVE)},
-        [BOB],
         seen({ADA: 1}, gone={"003C": Gone("003C", HIDDEN)}),
     )
 

@@ -282,6 +282,18 @@ def test_a_name_that_is_no_field_stops_the_run(story: Story) -> None:
     assert "Perhaps Email for Emial?" in str(outcome.facts["error"])
 
 
+@pytest.mark.parametrize("field", ["RelationId", "TaskId"])
+def test_a_relation_whose_ends_are_hidden_stops_the_run(story: Story, field: str) -> None:
+    """Nothing is found without them: the report names the field and who can show it."""
+    story.synced.ok()
+    story.org.hide_field("TaskWhoRelation", field)
+    outcome = story.synced.run()
+
+    assert isinstance(outcome.error, ConfigurationError)
+    assert f"TaskWhoRelation shows our user no field {field}" in str(outcome.facts["error"])
+    assert "ask a Salesforce admin" in str(outcome.facts["error"])
+
+
 # ---------------------------------------------------------------- after a loss
 
 

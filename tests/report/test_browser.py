@@ -112,7 +112,7 @@ def hostile_facts() -> dict[str, object]:
         ledger.reject(Rejected(HOSTILE, f"{HOSTILE}{n}", HOSTILE, "E" * LONGEST, ""))
     error = HOSTILE + "x" * LONGEST
     return {
-        **ledger.facts("failed", 1.0),
+        **ledger.facts("failed"),
         "warnings": [HOSTILE + "W" * LONGEST],
         "error": error,
         "versions": {HOSTILE: HOSTILE},

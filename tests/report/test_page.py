@@ -31,7 +31,7 @@ def test_the_headline_comes_first() -> None:
     assert text.startswith("Targeted contact sync done 2026-11-20 12:00:00 UTC, incremental, 2.0 s")
     assert "Contacts held 1,818 1,800 active" in head
     assert "Relations held 2,385 not checked" in head
-    assert "API calls 4 14,993 left today" in head
+    assert "API calls 4 14,993 left (24 h)" in head
 
 
 def test_calls_by_kind() -> None:

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.demo_org.ids import Numbering
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest, ids_per_bulk_job
 from salesforce_targeted.settings import Api
+from tests.support.limits import TINY
 from tests.support.planner_inputs import (
     BULK_IDS,
     CSV_BYTES,
@@ -223,7 +224,7 @@ def test_a_bulk_statement_with_that_many_ids_fits(limits: Limits, fields: list[s
     """The statement of a full job is never longer than Salesforce takes, and nearly as long."""
     number = ids_per_bulk_job(fields, limits)
     ids = [Numbering("003").id_of(n) for n in range(number)]
-    statement = soql.select(fields, "TaskWhoRelation", soql.id_in(ids), limits=limits)
+    statement = soql.select(fields, "TaskWhoRelation", soql.id_in(ids))
 
     assert limits.soql_chars - 200 < len(statement) <= limits.soql_chars
 

@@ -385,7 +385,7 @@ def _readable(line: str) -> str:
 
 
 def _leftover(facts: dict[str, Any]) -> str:
-    if any("is in disorder" in step for step in facts["steps"]):
+    if any("folder is inconsistent" in step for step in facts["steps"]):
         return "folder dropped "
     steps = facts["steps"]
     if "an earlier run was killed while it loaded: its rows are read again" in steps:

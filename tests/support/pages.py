@@ -19,7 +19,7 @@ SECRET = "Ada Lovelace"
 
 def facts(ledger: Ledger | None = None, status: str = "done", **more: Any) -> dict[str, Any]:
     """Return a run's facts, as :func:`salesforce_targeted.sync.sync` reports them."""
-    return {**(ledger or Ledger(started_at=STARTED)).facts(status, 2.0), **more}
+    return {**(ledger or Ledger(started_at=STARTED)).facts(status), "seconds": 2.0, **more}
 
 
 def shown(facts: dict[str, Any], found: DatasetFacts | None = None, *, drawn: bool = False) -> str:

@@ -11,7 +11,7 @@ import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.retrieval import retrieve as retrieval
@@ -19,6 +19,7 @@ from salesforce_targeted.retrieval.planner import Plan, cheapest
 from salesforce_targeted.retrieval.results import Gone, Retrieved
 from salesforce_targeted.settings import Api
 from tests.support.fields import normalize
+from tests.support.limits import TINY
 
 BULK_SCAN = "bulk_scan"
 WAYS = [*Api, BULK_SCAN]
@@ -61,7 +62,7 @@ def retrieve(
         plan = replace(plan, bulk_by_ids=False)
 
     def plan_without_bulk(left: int, _error: Exception) -> Plan:
-        return cheapest(of.object_name, of.fields, left, limits=limits, but=Api.BULK)
+        return cheapest(of.object_name, of.fields, left, limits=limits, exclude=Api.BULK)
 
     other = plan_without_bulk if fallback else None
     with client_of(credentials, limits) as client:

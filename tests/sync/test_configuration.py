@@ -65,13 +65,16 @@ def test_settings_may_stand_under_the_pipelines_name(
     written(
         tmp_path,
         "config.toml",
-        f'[{section}]\nid_column = "salesforce_id"\n[{section}.statistics]\nnamed = "last_name != \'\'"\n',
+        f'[{section}]\nid_column = "salesforce_id"\n[{section}.statistics]\nnamed = "last_name != \'\'"\n'
+        'more = "1=1); DROP TABLE sf_contacts; --"\n',
     )
     script = in_process(capsys)
     ended = [script("--json") for _ in range(2)]
 
     assert [0, 0] == [one.code for one in ended], ended
     assert [12, 12] == [one.facts["statistics"]["named"] for one in ended]
+    for one in ended:
+        assert ["statistic 'more' was left out:"] == [w[:31] for w in one.facts["warnings"]]
     assert 12 == ended[1].facts["contacts"]["unchanged"]
     assert set(org.active_ids()) == {row["salesforce_id"] for row in rows(tmp_path, "sf_contacts")}
 
@@ -178,6 +181,7 @@ def test_what_other_tools_call_a_setting_is_told(
         ("CALLS_PER_RUN", "", "Write a whole number, or leave the setting out"),
         ("REFRESH_CALL_BUDGET", "-1", "refresh_call_budget = -1 is negative"),
         ("ID_COLUMN", " ", "id_column is empty"),
+        ("ID_COLUMN", "system_modstamp", "'system_modstamp' is the name of another column"),
     ],
 )
 def test_a_setting_that_can_not_be_meant_is_wrong_configuration(
@@ -191,6 +195,66 @@ def test_a_setting_that_can_not_be_meant_is_wrong_configuration(
     assert 2 == ended.code
     assert said in ended.err
     assert 0 == org.billed
+
+
+@pytest.mark.brief(3)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("fields = [1]", 'fields = [1] is no list of names. Write it as ["FirstName", "Email"]'),
+        ('fields = [["a"]]', 'Write it as ["FirstName", "Email"]'),
+        ("fields = {a = 1}", 'Write it as ["FirstName", "Email"]'),
+        ('statistics = "x"', "Write a table [sources.salesforce_targeted.statistics]"),
+        ("statistics = [1]", "Write a table [sources.salesforce_targeted.statistics]"),
+        ("statistics = {named = 5}", "{'named': 5} are no SQL conditions. Write a table"),
+        ('indexes = "nope"', "Write true or false"),
+        ("refresh_call_budgt = 5", "no setting refresh_call_budgt. Perhaps refresh_call_budget"),
+        ("SOURCES__SALESFORCE_TARGETED__FEILDS", "no setting feilds. Perhaps fields is meant"),
+    ],
+)
+def test_a_setting_of_another_kind_or_name(
+    org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str,
+    said: str,
+) -> None:  # fmt: skip
+    """What was found and how to write it, exit 2, before the first call."""
+    if text.startswith("SOURCES"):
+        monkeypatch.setenv(text, "[]")
+    else:
+        written(tmp_path, "config.toml", f"[sources.salesforce_targeted]\n{text}\n")
+    ended = script()
+
+    assert 2 == ended.code, ended.out
+    assert said in ended.err
+    assert 0 == org.billed
+
+
+def test_names_of_others_stay_theirs(script: Script, tmp_path: Path) -> None:
+    """Settings of dlt, of single resources and of other sources are none of our slips."""
+    written(
+        tmp_path,
+        "config.toml",
+        "[sources]\nfeilds = 1\n[sources.other]\nfeilds = 1\n[sources.salesforce_targeted]\n"
+        "max_table_nesting = 0\nbatch = 5\n[sources.salesforce_targeted.feilds]\na = 1\n",
+    )
+
+    assert 0 == script("--count").code
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["SystemModstamp", "is_deleted", "RelationId", "ctid", "XMIN", "row_hash", "_dlt_load_id", "5",
+     '["id"]', "id)", ""],
+)  # fmt: skip
+def test_a_name_that_no_id_can_have(name: str) -> None:
+    """Another column has it, or no column can: refused before a run reads the org in vain."""
+    with pytest.raises(ConfigurationError, match="id_column"):
+        Settings.parse(id_column=name)
+
+
+@pytest.mark.parametrize("name", ["Id", "salesforce_id", "my id", "Größe", "sf-id", "_id", "name"])
+def test_a_name_that_an_id_can_have(name: str) -> None:
+    """Whatever dlt makes a name of."""
+    assert name == Settings.parse(id_column=name).id_column
 
 
 @pytest.mark.parametrize(("text", "api"), [("BULK", Api.BULK), (" bulk", Api.BULK), ("", None)])

@@ -83,15 +83,19 @@ def test_every_misfortune_befalls_some_call_of_the_matrix() -> None:
     assert set() == set(ACTIONS) - tried
 
 
+@pytest.mark.parametrize("place", [None, 0, 3], ids=["whole", "first part", "a later part"])
 def test_a_session_that_ends_in_mid_run_is_renewed(
-    org: DemoOrg, server: DemoServer, synced: Synced
+    org: DemoOrg, server: DemoServer, synced: Synced, place: int | None
 ) -> None:
     """401 INVALID_SESSION_ID once: one sign-in more, and every row."""
     app = ClientCredentials()
     app.client_id, app.client_secret = org.client_id, org.client_secret
     app.login_url = server.url
     synced.credentials = app
-    fault = org.faults.add(Fault("composite", "expire_session", nth=2))
+    of_all = Fault("composite", "expire_session", nth=2)
+    fault = org.faults.add(
+        of_all if place is None else Fault("composite", "part_401", argument=place)
+    )
     synced.ok()
 
     assert 1 == fault.done

@@ -315,4 +315,4 @@ def test_where_nothing_can_be_locked_the_run_goes_on_and_says_so(
     (tmp_path / "pipelines" / ".synced.lock").mkdir(parents=True)
     synced.ok()
 
-    assert "nothing keeps a second run from the working folder" in caplog.text
+    assert "could not be locked against a second run" in caplog.text

@@ -11,9 +11,12 @@ import os
 import string
 from collections.abc import Mapping
 from dataclasses import field
-from typing import ClassVar, Optional
+from typing import Any, ClassVar, Optional
 
+from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs import CredentialsConfiguration, configspec
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.api.login import STALE_REMEDY, LoginEndpoint, Session, login_origin
@@ -51,6 +54,17 @@ def cleaned(setting: str, value: str) -> str:
     return value[1:-1].strip() if quoted and setting not in _MAY_BE_QUOTED else value
 
 
+def _below_a_blank(setting: str) -> str | None:
+    """Return what the files of dlt hold: it takes a blank variable, and looks no further."""
+    path = ("sources", "salesforce_targeted", "credentials")
+    for scope in (Container()[ConfigSectionContext].pipeline_name, None):
+        for provider in Container()[PluggableRunContext].providers.providers:
+            value, _ = provider.get_value(setting, str, scope, *path)
+            if isinstance(value, str) and value.strip():
+                return value
+    return None
+
+
 class SignInCredentials(CredentialsConfiguration):
     """One method of signing in, as a dlt configspec.
 
@@ -65,12 +79,35 @@ class SignInCredentials(CredentialsConfiguration):
     accepted: ClassVar[tuple[str, ...]] = ()
 
     def _fill(self, environ: Mapping[str, str], settings: tuple[str, ...]) -> None:
-        """Take what isn't set from the environment."""
-        held = {n for pair in _SAME if any(getattr(self, p, None) for p in pair) for n in pair}
+        """Take what isn't set, or is blank, from below it in dlt or from the environment."""
+        for setting in settings:
+            if getattr(self, setting, None) is not None and setting not in self.given:
+                setattr(self, setting, _below_a_blank(setting))
+        held = {n for pair in _SAME if any(p in self.given for p in pair) for n in pair}
         for setting in settings:
             value = cleaned(setting, environ.get(ENVIRONMENT[setting], ""))
-            if value and setting not in held and not getattr(self, setting, None):
+            if value and setting not in held and setting not in self.given:
                 setattr(self, setting, value)
+
+    def parse_native_representation(self, native_value: Any) -> None:
+        """Refuse what is neither credentials nor a dict of settings (dlt calls this).
+
+        dlt would go on to the next method, and at last sign in by what the environment holds.
+
+        Raises:
+            ConfigurationError: says what to give; the value, which may be a secret, is not told.
+        """
+        raise ConfigurationError(
+            f"credentials are given as {type(native_value).__name__}, which is no way to sign in",
+            remedy="Give one of salesforce_targeted.api.credentials, such as SessionCredentials, or a"
+            " dict of its settings.",
+        )
+
+    @classmethod
+    def is_field_resolved(cls, value: Any, hint: Any) -> bool:
+        """Take a blank for a setting that is not set (dlt calls this)."""
+        blank = isinstance(value, str) and not value.strip()
+        return bool(super().is_field_resolved(None if blank else value, hint))
 
     @property
     def resolved(self) -> "SignInCredentials":

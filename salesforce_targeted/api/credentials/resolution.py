@@ -139,7 +139,7 @@ def _credentials(settings: Mapping[str, str]) -> SignInCredentials:
     chosen = _choose(settings)
     if chosen is None:
         raise IncompleteCredentialsError(
-            f"no way to sign in to Salesforce is complete: {_nearest(settings)}",
+            f"no sign-in method has all its settings: {_nearest(settings)}",
             remedy="Set them in the environment, or the same names without the prefix under "
             "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
         )

@@ -135,7 +135,7 @@ def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, 
     if not isinstance(output, dict):
         raise UnavailableError(
             f"{words} ended with exit code {code} and wrote nothing that is JSON",
-            remedy=f"Run {words} by hand, and mend what it says.",
+            remedy=f"Run {words} by hand, and fix what it reports.",
         )
     result = output.get("result")
     if code == 0 and isinstance(result, dict):

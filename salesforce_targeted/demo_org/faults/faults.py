@@ -78,6 +78,7 @@ ACTIONS: dict[str, Action] = {
     "bad_locator_400": Action("400 INVALID_QUERY_LOCATOR", ("query_more",)),
     "invalid_field_400": Action("400 INVALID_FIELD for the field `argument`", ROWS),
     "drop_rows": Action("one row is missing, nothing else tells", (*ROWS, "composite")),
+    "part_401": Action("one part of a composite: 401, for the session ended before it", PARTS),
     "part_500": Action("one part of a composite (the last, or by number): 500", PARTS),
     "part_timeout_400": Action("one part of a composite: 400 QUERY_TIMEOUT", PARTS),
     "bulk_unsupported_400": Action("400 INVALIDENTITY: Bulk lacks the object", ("bulk_create",)),

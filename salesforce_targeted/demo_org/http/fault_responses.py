@@ -86,7 +86,10 @@ _REFUSALS: dict[str, Refused] = {
                            "The API version must be the one the job was created with"),
 }  # fmt: skip
 
-_PARTS = {"part_500": "unknown_500", "part_timeout_400": "query_timeout_400"}
+_PARTS = {
+    "part_500": "unknown_500", "part_timeout_400": "query_timeout_400",
+    "part_401": "expire_session",
+}  # fmt: skip
 
 
 def instead(fault: Fault) -> Reply | None:

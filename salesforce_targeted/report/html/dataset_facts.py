@@ -11,7 +11,7 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -72,19 +72,19 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """Hold a row of ``sf_sync_runs``, as the page shows it; what a run didn't count is None."""
+    """Hold columns of ``sf_sync_runs``, by their names; what a run didn't count is None."""
 
     run_id: str
     started_at: datetime
     mode: str
     status: str
     seconds: float | None
-    calls: int | None
+    calls_total: int | None
     contacts_held: int | None
     contacts_new: int | None
     contacts_updated: int | None
     relations_new: int | None
-    warnings: int | None
+    warning_count: int | None
     error: str | None
 
 
@@ -254,11 +254,7 @@ def _table(held: HeldTables, table: str, hidden: Collection[str]) -> TableFacts:
 
 
 def _runs(held: HeldTables) -> list[PastRun]:
-    names = (
-        "run_id", "started_at", "mode", "status", "seconds", "calls_total", "contacts_held",
-        "contacts_new", "contacts_updated", "relations_new", "warning_count", "error",
-    )  # fmt: skip
-    rows = held.rows(SYNC_RUNS, [held.name(name) for name in names])
+    rows = held.rows(SYNC_RUNS, [held.name(column.name) for column in fields(PastRun)])
     listed = [PastRun(row[0], _utc(row[1]), *row[2:]) for row in rows if row[1] is not None]
     return sorted(listed, key=lambda run: run.started_at, reverse=True)
 

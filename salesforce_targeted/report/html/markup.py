@@ -129,6 +129,13 @@ def details(summary: str, *children: Content, opened: bool = False) -> Html:
     return tag("details", tag("summary", summary), *children, **more)
 
 
+def numbers(
+    caption: str, head: Sequence[str], rows: Iterable[Sequence[Content]], *, drawn: bool
+) -> Html:
+    """Write the table of what a plot shows: folded below it, open where there is no plot."""
+    return details("Numbers", table(caption, head, rows), opened=not drawn)
+
+
 def section(name: str, title: str, *children: Content, kind: str = "plain") -> Html:
     """Write a part of the page with its heading."""
     heading = tag("h2", title, id=name)

@@ -18,6 +18,7 @@ from salesforce_targeted.report.html.markup import (
     html,
     joined,
     lasting,
+    numbers,
     prose,
     section,
     table,
@@ -74,7 +75,7 @@ def headline(facts: RunFacts, dataset: DatasetFacts) -> Html:
               "active: not known" if stages is None else f"{stages.get('active', 0):,} active"),
         *([relations] if of_contacts(facts) else []),
         _tile("API calls", calls["total"],
-              "left today: not known" if left is None else f"{left:,} left today"),
+              "left (24 h): not known" if left is None else f"{left:,} left (24 h)"),
         _newest(facts, dataset),
         _tile("Rejected", rejected, "values or records in this run",
               "warn" if rejected else ""),
@@ -124,7 +125,7 @@ def work(facts: RunFacts) -> Html:
         "This run",
         table("Records of the run", ["Records", *counted], rows),
         tag("p", f"{records(facts)}: {conservation(facts['contacts'])}."),
-        tag("p", "Not plainly shown by the org: ", _counted(missing), ".", class_="muted"),
+        tag("p", "Not returned by a normal query: ", _counted(missing), ".", class_="muted"),
     )
 
 
@@ -133,16 +134,14 @@ def calls(facts: RunFacts, *, drawn: bool) -> Html:
     counted = facts["calls"]
     kinds = counted["by_kind"]
     rows: list[Sequence[Content]] = [*kinds.items(), ("All", counted["total"])]
-    plot = ""
-    if drawn and kinds:
-        series = [("all", counted["total"]), *kinds.items()]
-        plot = tag("figure", plots.bars(series, "API calls"))
+    series = [("all", counted["total"]), *kinds.items()]
+    plot = tag("figure", plots.bars(series, "API calls")) if drawn and kinds else ""
     return section(
         "calls",
         "API calls",
         tag("p", "Sign-in is not billed and not counted.", class_="muted"),
         plot,
-        details("Numbers", table("API calls, by kind", ["Kind", "Calls"], rows), opened=not drawn),
+        numbers("API calls, by kind", ["Kind", "Calls"], rows, drawn=drawn),
         _prices(facts["plan"]),
     )
 

@@ -66,11 +66,13 @@ class Drawing:
         )
         self.axes: Any = self.figure.subplots(rows)
 
-    def svg(self, told: str, titles: Mapping[str, str] | None = None, kind: str = "") -> Html:
+    def svg(
+        self, description: str, titles: Mapping[str, str] | None = None, kind: str = ""
+    ) -> Html:
         """Return the drawing as an element.
 
         Args:
-            told: What it shows, for those who don't see it.
+            description: What it shows, for those who don't see it.
             titles: Name that a part was given (gid) to what it says when it is pointed at.
             kind: The element's class.
         """
@@ -88,7 +90,7 @@ class Drawing:
                 ET.SubElement(element, "title").text = title
         root.attrib = {
             "class": kind or "plot", "viewBox": root.attrib["viewBox"], "role": "img",
-            "aria-label": plain(told, 2_000),
+            "aria-label": plain(description, 2_000),
         }  # fmt: skip
         return Html(ET.tostring(root, encoding="unicode"))
 

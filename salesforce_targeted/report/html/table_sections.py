@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from datetime import datetime
 
 from salesforce_targeted.report.html import plots
@@ -13,6 +13,7 @@ from salesforce_targeted.report.html.markup import (
     details,
     foreign,
     lasting,
+    numbers,
     plural,
     prose,
     section,
@@ -21,6 +22,7 @@ from salesforce_targeted.report.html.markup import (
 )
 
 _NOT_READ = "The database could not be read; see “What needs attention”."
+_NO_TABLE = "No table is held yet."
 _STAGES = {
     "active": "a relation of the org points at it",
     "left": "none does any more; it is still held, and true",
@@ -42,34 +44,25 @@ def stages(dataset: DatasetFacts, records: str, *, drawn: bool) -> Html:
     """Show contacts, or what else the run is about, by life stage."""
     title = f"{records} by life stage"
     if not dataset.stages:
-        empty = "None has been held yet." if dataset.stages is not None else _NOT_READ
-        return section("stages", title, tag("p", empty))
+        return _empty("stages", title, dataset.stages, "None has been held yet.")
     rows: list[Sequence[Content]] = [
         [foreign(name, 40), count, _STAGES.get(name, "")] for name, count in dataset.stages.items()
     ]
-    plot = ""
-    if drawn:
-        series = [(name, count) for name, count in dataset.stages.items()]
-        plot = tag("figure", plots.bars(series, title))
-    return section(
-        "stages",
-        title,
-        plot,
-        details("Numbers", table(title, ["Stage", records, "Meaning"], rows), opened=not drawn),
-    )
+    plot = tag("figure", plots.bars(list(dataset.stages.items()), title)) if drawn else ""
+    head = ["Stage", records, "Meaning"]
+    return section("stages", title, plot, numbers(title, head, rows, drawn=drawn))
 
 
 def weeks(dataset: DatasetFacts, *, drawn: bool) -> Html:
     """Show relations by the week in which they were made."""
     title = "Relations per week"
     if not dataset.weeks:
-        empty = "None is held." if dataset.weeks is not None else _NOT_READ
-        return section("weeks", title, tag("p", empty))
+        return _empty("weeks", title, dataset.weeks, "None is held.")
     rows: list[Sequence[Content]] = [[f"{day}", count] for day, count in reversed(dataset.weeks)]
     before = f", and {dataset.before:,} before them" if dataset.before else ""
     sentence = (
-        f"{plural(sum(count for _, count in dataset.weeks), 'relation')} that the org shows, by the"
-        f" week of their making ({plural(len(dataset.weeks), 'week')}{before})."
+        f"{plural(sum(count for _, count in dataset.weeks), 'relation')} that the org shows, by"
+        f" week created ({plural(len(dataset.weeks), 'week')}{before})."
     )
     plot = tag("figure", plots.weekly(dataset.weeks, title)) if drawn else ""
     return section(
@@ -77,7 +70,7 @@ def weeks(dataset: DatasetFacts, *, drawn: bool) -> Html:
         title,
         tag("p", sentence, class_="muted"),
         plot,
-        details("Numbers", table(title, ["Week from Monday", "Relations"], rows), opened=not drawn),
+        numbers(title, ["Week from Monday", "Relations"], rows, drawn=drawn),
     )
 
 
@@ -85,14 +78,9 @@ def freshness(dataset: DatasetFacts, ended: datetime) -> Html:
     """Show the newest change that each table holds, and how old it was when the run ended."""
     title = "Freshness"
     if not dataset.tables:
-        return section("freshness", title, _no_table(dataset))
+        return _empty("freshness", title, None if dataset.failures else [], _NO_TABLE)
     rows: list[Sequence[Content]] = [
-        [
-            of.table,
-            of.rows,
-            lasting(ended - of.newest) if of.newest else None,
-            of.newest,
-        ]
+        [of.table, of.rows, lasting(ended - of.newest) if of.newest else None, of.newest]
         for of in dataset.tables
     ]
     return section(
@@ -115,7 +103,7 @@ def coverage(dataset: DatasetFacts, *, drawn: bool) -> Html:
     """Show how many of the described fields have values, and which are hidden from our user."""
     title = "Field coverage"
     if not dataset.tables:
-        return section("coverage", title, _no_table(dataset))
+        return _empty("coverage", title, None if dataset.failures else [], _NO_TABLE)
     rows: list[Sequence[Content]] = [
         [of.table, of.described, of.always + of.sometimes, len(of.empty), len(of.hidden)]
         for of in dataset.tables
@@ -134,7 +122,7 @@ def coverage(dataset: DatasetFacts, *, drawn: bool) -> Html:
         tag("p", "Fields that the org describes to our user; hidden are those that it no longer "
             "does, which keep the values that they had.", class_="muted"),
         plot,
-        details("Numbers", table(title, head, rows), opened=not drawn),
+        numbers(title, head, rows, drawn=drawn),
         *(_named(of.table, "never filled", of.empty) for of in dataset.tables),
         *(_named(of.table, "hidden", of.hidden) for of in dataset.tables),
     )  # fmt: skip
@@ -144,7 +132,7 @@ def drift(dataset: DatasetFacts) -> Html:
     """Show the drift of the last verification, or how to get one."""
     title = "Drift"
     if dataset.runs is None:
-        return section("drift", title, tag("p", _NOT_READ))
+        return _empty("drift", title, None)
     if dataset.verified is None:
         how = (
             "Not known: no verification is recorded in `sf_sync_runs`."
@@ -171,12 +159,16 @@ def runs(dataset: DatasetFacts, records: str, *, drawn: bool) -> Html:
     """Show the last runs: how long, how many calls, how they ended."""
     title = "Last runs"
     if not dataset.runs:
-        empty = "No run is recorded yet." if dataset.runs is not None else _NOT_READ
-        return section("runs", title, tag("p", empty))
+        return _empty("runs", title, dataset.runs, "No run is recorded yet.")
     plot = ""
     if drawn:
         series = [
-            (f"{run.started_at:%Y-%m-%d %H:%M}", run.status, run.seconds or 0.0, run.calls or 0)
+            (
+                f"{run.started_at:%Y-%m-%d %H:%M}",
+                run.status,
+                run.seconds or 0.0,
+                run.calls_total or 0,
+            )
             for run in reversed(dataset.runs)
         ]
         looks = {run.status: plots.OUTCOMES.get(run.status, plots.OTHER_OUTCOME)
@@ -197,14 +189,15 @@ def runs(dataset: DatasetFacts, records: str, *, drawn: bool) -> Html:
         title,
         plot,
         table(title, head, [_run(run) for run in dataset.runs]),
-        details(f"Why {len(errors):,} of them did not end well", tag("ul", *errors, class_="cards"))
+        details(f"Errors of {plural(len(errors), 'run')}", tag("ul", *errors, class_="cards"))
         if errors
         else "",
     )
 
 
-def _no_table(dataset: DatasetFacts) -> Html:
-    return tag("p", _NOT_READ if dataset.failures else "No table is held yet.")
+def _empty(name: str, title: str, read: Sized | None, none: str = "") -> Html:
+    """Write a part that has nothing to show, and why: nothing is held, or nothing was read."""
+    return section(name, title, tag("p", _NOT_READ if read is None else none))
 
 
 def _run(run: PastRun) -> list[Content]:
@@ -213,12 +206,12 @@ def _run(run: PastRun) -> list[Content]:
         run.started_at,
         tag("span", foreign(run.status, 40), class_=kind),
         run.seconds,
-        run.calls,
+        run.calls_total,
         run.contacts_held,
         run.contacts_new,
         run.contacts_updated,
         run.relations_new,
-        run.warnings,
+        run.warning_count,
         foreign(run.mode, 40),
     ]
 

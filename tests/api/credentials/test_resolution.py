@@ -2,6 +2,7 @@
 
 import pytest
 
+from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api import credentials as ways
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.credentials import resolution
@@ -27,6 +28,17 @@ def test_which_way_is_taken(without, expected):
 
     assert expected is type(spec)
     assert [n for n in expected.accepted if f"SALESFORCE_{n.upper()}" in environ] == spec.given
+
+
+@pytest.mark.parametrize("given", ["a secret", 5, ["a secret"]], ids=["text", "number", "list"])
+def test_a_parameter_that_is_no_way_to_sign_in_is_refused(monkeypatch, given):
+    """The environment's own org is never loaded in place of what was given."""
+    for name, value in EVERYTHING.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(errors.ConfigurationError, match="no way to sign in") as caught:
+        salesforce_targeted(given)
+
+    assert "a secret" not in str(caught.value)
 
 
 def test_the_clis_org_comes_before_all_others():

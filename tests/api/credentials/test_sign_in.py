@@ -40,6 +40,17 @@ def test_a_line_end_is_no_part_of_a_secret(endpoint, server, granted):
     assert ("3MVG9-app", "sec-ret-3") == (sent["client_id"], sent["client_secret"])
 
 
+@pytest.mark.parametrize("status", [200, 201, 203])
+def test_a_line_end_is_no_part_of_a_token(status, endpoint, server, answer):
+    """A gateway in between may add one, or turn the status into another that is no refusal."""
+    body = {"access_token": "00Dx!granted\r\n", "instance_url": server.url}
+    server.say(answer(status, body))
+    spec = credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+
+    assert Session(server.url, "00Dx!granted") == spec.sign_in(endpoint)
+    assert 1 == endpoint.sign_ins
+
+
 @pytest.mark.parametrize("domain", ["login", "test", ""])
 def test_client_credentials_need_a_my_domain(domain, endpoint):
     """Refused here, before Salesforce refuses it with a riddle."""

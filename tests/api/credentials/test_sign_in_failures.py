@@ -49,6 +49,20 @@ def test_a_host_that_is_not_salesforce(endpoint, server, answer):
     assert 1 == len(server.heard)
 
 
+@pytest.mark.parametrize("token", ["00Dx!gr\u00e4nted", "00Dx!gran\nted", "00Dx! granted", " \n"])
+def test_a_token_that_can_not_be_sent(token, server, answer, pauses):
+    """It is refused where it comes from, once: the network and Salesforce's status have no part in it."""
+    server.otherwise = lambda _: answer(body={"access_token": token, "instance_url": server.url})
+    spec = credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
+    client = SalesforceClient(spec, sleep=pauses.append)
+
+    with pytest.raises(errors.AuthenticationError, match="characters that no token has") as caught:
+        client.org_limits()
+    assert (1, []) == (len(server.heard), pauses)
+    assert "status.salesforce.com" not in str(caught.value)
+    assert "granted" not in str(caught.value)
+
+
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_an_address_that_has_moved(status, endpoint, server, answer):
     """A renamed My Domain redirects: the secret is not sent after it, and the remedy says why."""

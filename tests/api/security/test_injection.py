@@ -137,7 +137,7 @@ def test_a_condition_of_text_is_refused(one, two):
     for place in (
         lambda: soql.select(["Id"], "Contact", one),
         lambda: soql.and_(ours, one),
-        lambda: soql.or_(one, two),
+        lambda: soql.and_(one, two),
         lambda: soql.select(["Id"], "Contact", f"{ours} OR {one}"),
     ):
         with pytest.raises(TypeError):

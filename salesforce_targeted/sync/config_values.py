@@ -1,0 +1,98 @@
+"""Look up single keys of dlt's configuration, for all pipelines and for the one at work."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dlt
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers.toml import TomlProviderReadException
+from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+
+from salesforce_targeted.api.errors import ConfigurationError
+
+
+def pipeline_name() -> str | None:
+    """Return the pipeline whose section counts first, if there is one."""
+    return Container()[ConfigSectionContext].pipeline_name
+
+
+def has(key: str) -> bool:
+    """Tell whether a key or anything below it is set, for all pipelines or for this one."""
+    keys = _scoped(key)
+    prefixes = [name.upper().replace(".", "__") for name in keys]
+    return any(
+        variable == prefix or variable.startswith(f"{prefix}__")
+        for variable in os.environ
+        for prefix in prefixes
+    ) or any(dlt.config.get(name) is not None for name in keys)
+
+
+def text_of(key: str) -> str:
+    """Return what a key is set to, as text; "" where it is blank."""
+    for name in _scoped(key):
+        value: Any = dlt.config.get(name)
+        if text := str(value or "").strip():
+            return text
+    return ""
+
+
+def _scoped(key: str) -> list[str]:
+    return [key, *([f"{name}.{key}"] if (name := pipeline_name()) else [])]
+
+
+def raw(key: str) -> Iterator[tuple[str, Any]]:
+    """Yield what each place says of a key, and its name there; dlt makes no other type of it."""
+    *sections, name = key.split(".")
+    for scope in dict.fromkeys([pipeline_name() or "", ""]):
+        for provider in dlt.config.config_providers:
+            value, place = provider.get_value(name, str, scope, *sections)
+            if value is not None:
+                yield place, value
+
+
+def check_files() -> None:
+    """Let dlt read its files; name the one that it can't read, and why.
+
+    Raises:
+        ConfigurationError: a file of dlt's configuration can't be read.
+
+    Source: TOML 1.0, "Spec" (a document is UTF-8; nothing allows a byte order mark).
+    """
+    try:
+        dlt.secrets.get("runtime")
+    except TomlProviderReadException as error:
+        for path in error.full_paths:
+            if Path(path).is_file() and (fault := _fault_of(Path(path).read_bytes())):
+                raise ConfigurationError(
+                    f"{path} can't be read: {fault[0]}", remedy=fault[1]
+                ) from error
+        raise ConfigurationError(
+            f"{error.file_name} can't be read", remedy=f"Look at {' and '.join(error.full_paths)}."
+        ) from error
+
+
+def _fault_of(file: bytes) -> tuple[str, str] | None:
+    """Say what keeps a file from being TOML, and the remedy; None where it is TOML."""
+    if b"\0" in file and not file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "it is not UTF-8", "Save it as UTF-8."
+    if file.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return (
+            "it begins with a byte order mark, which some editors write",
+            "Save it as UTF-8 without a byte order mark.",
+        )
+    try:
+        tomllib.loads(file.decode())
+    except UnicodeDecodeError:
+        return "it is not UTF-8", "Save it as UTF-8."
+    except tomllib.TOMLDecodeError as error:
+        return (
+            f"it is not TOML: {error}",
+            "Correct that line; a path with backslashes stands in single quotes.",
+        )
+    return None

@@ -1,0 +1,71 @@
+"""Refuse settings that dlt would take for something else, before anything is sent.
+
+dlt makes a text of whatever stands where a text is expected (``true`` becomes the password "True")
+and ignores a name that it does not know.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from difflib import get_close_matches
+from typing import Any
+
+from salesforce_targeted.api.credentials.base import ENVIRONMENT
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination.held_tables import SCHEMA_NAME
+from salesforce_targeted.sync.config_values import raw
+
+SECTION = f"sources.{SCHEMA_NAME}"
+CREDENTIALS = f"{SECTION}.credentials"
+_KINDS = {bool: "true or false", list: "a list", dict: "a table", str: "a text"}
+
+
+def check_credentials() -> None:
+    """Refuse credentials that are no table of texts; none of their values is repeated.
+
+    Raises:
+        ConfigurationError: says where which kind of value stands, and how to write it.
+    """
+    for place, value in raw(CREDENTIALS):
+        if not isinstance(value, dict) and value != "":
+            raise ConfigurationError(
+                f"{place} is {_kind(value)}, and credentials are several settings",
+                remedy=f"Write them one by one under [{CREDENTIALS}] in .dlt/secrets.toml, or into"
+                " variables: SALESFORCE_LOGIN_URL, SALESFORCE_CLIENT_ID and so on.",
+            )
+    for setting in ENVIRONMENT:
+        for place, value in raw(f"{CREDENTIALS}.{setting}"):
+            # A password of digits may have lost its quotes; nothing else is a text without them.
+            if not isinstance(value, str | int) or isinstance(value, bool):
+                raise ConfigurationError(
+                    f"{place} is {_kind(value)}, and must be a text",
+                    remedy=f'Write it in quotes: {setting} = "…".',
+                )
+
+
+def check_names(known: Collection[str]) -> None:
+    """Refuse a setting whose name is nearly one of ours: dlt would ignore it.
+
+    Raises:
+        ConfigurationError: names the setting that may be meant.
+    """
+    # Tables are those of dlt and of single resources; other names may be somebody's own.
+    set_here = {
+        name
+        for _, table in raw(SECTION)
+        if isinstance(table, dict)
+        for name, value in table.items()
+        if not isinstance(value, dict)
+    }
+    prefix = f"{SECTION}.".upper().replace(".", "__")
+    set_here |= {name.rpartition(prefix)[2].lower() for name in os.environ if prefix in name}
+    for name in sorted(set_here - set(known)):
+        if meant := get_close_matches(name, known, 1, 0.8):
+            raise ConfigurationError(
+                f"there is no setting {name}", remedy=f"Perhaps {meant[0]} is meant."
+            )
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), f"of the type {type(value).__name__}")
