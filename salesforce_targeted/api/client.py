@@ -126,6 +126,29 @@ class SalesforceClient(AuthorizedSession):
         for requests in groups:
             self.ahead.begin(requests, partial(queries.send_ahead, self, requests))
 
+    def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
+        """Describe several objects, 25 for one call; an error where one was refused."""
+        distinct = list(dict.fromkeys(names))
+        found = self.composite(
+            [endpoints.describe(self.version, soql_text.name(n)) for n in distinct]
+        )
+        return {n: readers.described(of) for n, of in zip(distinct, found, strict=True)}
+
+    def collections(
+        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
+    ) -> list[Record | None]:
+        """Read the records with these ids, in their order; None for one that isn't shown.
+
+        Args and errors: as :meth:`collection_request`; and QueryError for a field that is gone or
+        hidden, which ``fields`` of the error names if it can.
+        """
+        if not ids:
+            return []
+        request, asked = self.collection_request(object_name, ids, fields)
+        found = self.send(request, lambda response: readers.collection_in_order(response, asked))
+        self.meter.add_rows("collections", len(found) - found.count(None))
+        return found
+
     def collection_request(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str]
     ) -> tuple[Request, list[str]]:

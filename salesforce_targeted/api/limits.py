@@ -4,7 +4,7 @@ Rule: limits are facts about Salesforce, not preferences, so they are code and n
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from salesforce_targeted.api.errors import ConfigurationError
 
@@ -77,6 +77,23 @@ DOCUMENTED = Limits(
     call_seconds=600,
     # Help article 005132110.
     newest_soap_login="64.0",
+)
+
+# For tests, ours and others': a dozen ids cross every boundary.
+TINY = replace(
+    DOCUMENTED,
+    ids_per_collection=3,
+    rows_per_query_page=4,
+    groups_per_query=4,
+    soql_chars=2_000,
+    literal_chars=60,
+    uri_bytes=1_000,
+    header_bytes=300,
+    ids_per_query=2,
+    composite_subrequests=3,
+    composite_queries=2,
+    bulk_rows_per_page=4,
+    bulk_result_pages=2,
 )
 
 

@@ -7,15 +7,14 @@ import pytest
 from salesforce_targeted.api import errors, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.ids import to_18
-from tests.support.limits import TINY
-from tests.support.records import collections, describes
+from salesforce_targeted.api.limits import TINY
 from tests.support.responses import ID, OTHER
 
 
 def test_several_describes_are_one_call(client, server, said):
     """An object that isn't there is an error in its place, not of the call."""
     server.say(said("composite_mixed"))
-    found = describes(client, ["Contact", "Nope"])
+    found = client.describes(["Contact", "Nope"])
 
     assert {"name": "Contact", "fields": [{"name": "Id", "type": "id"}]} == found["Contact"]
     assert isinstance(found["Nope"], errors.NotFoundError)
@@ -29,7 +28,7 @@ def test_describes_without_composite(client, server, answer, said):
         answer(body={"name": "A", "fields": [{"name": "Id"}]}),
         said("not_found"),
     )
-    found = describes(client, ["A", "B"])
+    found = client.describes(["A", "B"])
 
     assert {"name": "A", "fields": [{"name": "Id"}]} == found["A"]
     assert isinstance(found["B"], errors.NotFoundError)
@@ -48,7 +47,7 @@ def test_describes_in_batches(tokens, server, answer):
     server.otherwise = parts
     client = SalesforceClient(tokens, limits=TINY)
 
-    assert list("ABCD") == list(describes(client, list("ABCD")))
+    assert list("ABCD") == list(client.describes(list("ABCD")))
     assert {"composite": 2} == dict(client.meter.calls.by_kind)
 
 
@@ -68,7 +67,7 @@ def test_collections_keep_the_order_of_the_ids(client, server, answer):
     """Should Salesforce answer in another order, the caller doesn't notice."""
     absent = to_18("003D000000QOMyr")
     server.say(answer(body=[None, {"Id": OTHER, "A": 1}, {"Id": ID, "A": 2}]))
-    found = collections(client, "Contact", [ID[:15], absent, OTHER], ["A"])
+    found = client.collections("Contact", [ID[:15], absent, OTHER], ["A"])
 
     assert [{"Id": ID, "A": 2}, None, {"Id": OTHER, "A": 1}] == found
     assert {"ids": [ID, absent, OTHER], "fields": ["Id", "A"]} == json.loads(server.heard[0].body)
@@ -79,14 +78,14 @@ def test_collections_with_strangers(client, server, answer):
     server.otherwise = lambda _: answer(body=[{"Id": OTHER}])
 
     with pytest.raises(errors.TruncatedResponseError, match="weren't asked for"):
-        collections(client, "Contact", [ID], ["Id"])
+        client.collections("Contact", [ID], ["Id"])
 
 
 def test_a_short_collection_is_asked_for_again(client, server, answer):
     """One entry too few is asked for again, then it is an error."""
     server.say(answer(body=[]), answer(body=[{"Id": ID}]))
 
-    assert [{"Id": ID}] == collections(client, "Contact", [ID], [])
+    assert [{"Id": ID}] == client.collections("Contact", [ID], [])
 
 
 def test_ids_that_can_t_be_asked_for(client, server):

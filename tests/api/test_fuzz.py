@@ -25,7 +25,6 @@ from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.api.transport import Transport
 from tests.support.bulk_pages import bulk_pages
 from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed
-from tests.support.records import collections, describes
 from tests.support.scripted_server import Bytes, Tokens
 
 READERS = {
@@ -158,8 +157,8 @@ ASKED = {
     "records": lambda client: client.records("SELECT Id FROM Contact"),
     "count": lambda client: client.count("SELECT COUNT() FROM Contact"),
     "describe": lambda client: client.describe("Contact"),
-    "describes": lambda client: describes(client, ["Contact", "Task"]),
-    "collections": lambda client: collections(client, "Contact", ["003D000000QOMyqIAH"], ["Id"]),
+    "describes": lambda client: client.describes(["Contact", "Task"]),
+    "collections": lambda client: client.collections("Contact", ["003D000000QOMyqIAH"], ["Id"]),
     "org_limits": lambda client: client.org_limits(),
     "record_counts": lambda client: client.record_counts(["Contact"]),
     "versions": lambda client: client.versions(),

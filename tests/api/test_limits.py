@@ -5,8 +5,7 @@ import inspect
 import re
 
 from salesforce_targeted.api import limits
-from salesforce_targeted.api.limits import DOCUMENTED, Limits
-from tests.support.limits import TINY
+from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 
 
 def test_every_number_of_documented_says_where_it_is_from():

@@ -7,7 +7,7 @@ import pytest
 
 from salesforce_targeted.api import errors, soql
 from salesforce_targeted.api.client import SalesforceClient
-from tests.support.limits import TINY
+from salesforce_targeted.api.limits import TINY
 from tests.support.responses import ID, OTHER, SELECT, rows
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from salesforce_targeted.api import endpoints, errors
 from salesforce_targeted.api.client import SalesforceClient
-from tests.support.limits import TINY
+from salesforce_targeted.api.limits import TINY
 from tests.support.responses import OK
 
 

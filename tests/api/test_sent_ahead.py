@@ -12,7 +12,6 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
-from tests.support.records import collections
 from tests.support.threads import until
 
 FIELDS = ["Id", "LastName"]
@@ -41,14 +40,14 @@ def test_the_same_request_takes_the_response_that_came(
     some, others = org.active_ids()[:3], org.active_ids()[3:5]
     requests = [client.collection_request("Contact", ids, FIELDS)[0] for ids in (some, others)]
     client.send_ahead([requests])
-    found = collections(client, "Contact", some, FIELDS) + collections(
-        client, "Contact", others, FIELDS
+    found = client.collections("Contact", some, FIELDS) + client.collections(
+        "Contact", others, FIELDS
     )
 
     assert some + others == [row["Id"] for row in found if row]
     assert {"composite": 1} == dict(org.calls)
 
-    collections(client, "Contact", some, FIELDS)
+    client.collections("Contact", some, FIELDS)
 
     assert {"composite": 1, "collections": 1} == dict(org.calls)
 
@@ -59,7 +58,7 @@ def test_another_request_is_sent(org: DemoOrg, client: SalesforceClient) -> None
     client.send_ahead([[client.collection_request("Contact", ids, FIELDS)[0]]])
     org.edit("Contact", ids[0], FirstName="Now")
     for asked, fields in ((ids, [*FIELDS, "FirstName"]), (ids[::-1], FIELDS), (ids[1:], FIELDS)):
-        found = collections(client, "Contact", asked, fields)
+        found = client.collections("Contact", asked, fields)
         assert asked == [row["Id"] for row in found if row]
 
     assert 3 == org.calls["collections"]
@@ -74,7 +73,7 @@ def test_what_was_refused_ahead_is_sent_again(org: DemoOrg, client: SalesforceCl
     client.send_ahead([[good, bad]])
 
     assert client.ahead.take(bad) is None
-    assert ids == [row["Id"] for row in collections(client, "Contact", ids, FIELDS) if row]
+    assert ids == [row["Id"] for row in client.collections("Contact", ids, FIELDS) if row]
 
 
 def test_an_org_that_takes_no_composite_is_asked_one_by_one(
@@ -93,7 +92,7 @@ def test_an_org_that_takes_no_composite_is_asked_one_by_one(
     def need() -> None:
         found.extend(client.records(statement))
         for ids in (first, second):
-            found.extend(collections(client, "Contact", ids, FIELDS))
+            found.extend(client.collections("Contact", ids, FIELDS))
 
     needs = threading.Thread(target=need, daemon=True)
     needs.start()

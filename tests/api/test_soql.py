@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from salesforce_targeted.api import endpoints, models, read_only, soql
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.limits import DOCUMENTED
-from tests.support.limits import TINY
+from salesforce_targeted.api.limits import DOCUMENTED, TINY
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 ID = "003D000000QOMyqIAH"

@@ -322,8 +322,8 @@ def test_what_cant_be_meant_is_told_at_once(given: dict[str, Any], said: str) ->
     [
         ({"discovered_by": "Nothing__c.Lead__c"}, "Nothing__c"),
         ({"discovered_by": "Task.Nobody__c"}, "Nobody__c"),
-        ({"discovered_by": "Task.whoid"}, "Write Task.WhoId"),
-        ({"discovered_by": "Opportunity.Account.Id"}, "no field Account.Id"),
+        ({"discovered_by": "Task.whoid"}, "Perhaps Task.WhoId is meant"),
+        ({"discovered_by": "Opportunity.Account.Id"}, "shows our user no field Account.Id"),
         ({"object": "Nothing__c", "discovered_by": "Task.WhatId"}, "Nothing__c"),
         ({"discovered_by": "Task.WhoId", "where": {"Nothing__c": 1}}, "Nothing__c"),
     ],

@@ -12,12 +12,12 @@ import pytest
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.api.ids import to_18
+from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.retrieval import retrieve
 from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
 from salesforce_targeted.settings import Api
 from tests.support.fields import columns_of
-from tests.support.limits import TINY
 from tests.support.retrieval import gone_of, ids_of
 from tests.support.scripted_server import Bytes, Heard, Scripted, Tokens, answer, scripted_server
 

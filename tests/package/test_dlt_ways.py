@@ -13,13 +13,13 @@ from dlt.sources import SourceReference
 
 from salesforce_targeted import Scope, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.destination.errors import original_error
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.sync.runner import sync
 from tests.conftest import BOTH, Synced
-from tests.support.limits import TINY
 from tests.support.plain_pipeline import as_it_is, of_contacts, refused, run
 from tests.support.script import Ended, command, process, python, rows, session_of
 

@@ -27,7 +27,7 @@ PUBLIC = {
         "AuthenticationError BulkJobError ConfigurationError NotFoundError PermissionDeniedError"
         " QueryError QuotaExceededError ReadOnlyError SalesforceError UnavailableError"
     ),
-    "salesforce_targeted.api.limits": "DOCUMENTED Limits",
+    "salesforce_targeted.api.limits": "DOCUMENTED TINY Limits",
     "salesforce_targeted.command_line": "main",
     "salesforce_targeted.demo_org": "DemoOrg serve",
 }

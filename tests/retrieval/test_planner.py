@@ -7,11 +7,10 @@ from dataclasses import replace
 import pytest
 
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.limits import DOCUMENTED, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org.ids import Numbering
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest, ids_per_bulk_job
 from salesforce_targeted.settings import Api
-from tests.support.limits import TINY
 from tests.support.planner_inputs import (
     BULK_IDS,
     CSV_BYTES,

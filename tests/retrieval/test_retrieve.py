@@ -11,7 +11,7 @@ import pytest
 
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
-from salesforce_targeted.api.limits import DOCUMENTED, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
@@ -19,7 +19,6 @@ from salesforce_targeted.retrieval import retrieve as retrieval
 from salesforce_targeted.retrieval.planner import cheapest, ids_per_bulk_job
 from salesforce_targeted.settings import Api
 from tests.support.fields import normalize
-from tests.support.limits import TINY
 from tests.support.oracles.held_values import as_held
 from tests.support.retrieval import (
     BOTH_LIMITS,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest
 from salesforce_targeted.settings import Api
-from tests.support.limits import TINY
 
 FIELDS = ["Id", "LastName"]
 WIDE = [f"A_Field_With_A_Long_Name_{n}__c" for n in range(105)]

@@ -11,7 +11,7 @@ import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.limits import DOCUMENTED, Limits
+from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.retrieval import retrieve as retrieval
@@ -19,7 +19,6 @@ from salesforce_targeted.retrieval.planner import Plan, cheapest
 from salesforce_targeted.retrieval.results import Gone, Retrieved
 from salesforce_targeted.settings import Api
 from tests.support.fields import normalize
-from tests.support.limits import TINY
 
 BULK_SCAN = "bulk_scan"
 WAYS = [*Api, BULK_SCAN]

@@ -97,10 +97,12 @@ class SignInCredentials(CredentialsConfiguration):
         Raises:
             ConfigurationError: says what to give; the value, which may be a secret, is not told.
         """
+        if isinstance(native_value, SignInCredentials):  # of another method, which is tried too
+            super().parse_native_representation(native_value)
         raise ConfigurationError(
             f"credentials are given as {type(native_value).__name__}, which is no way to sign in",
-            remedy="Give one of salesforce_targeted.api.credentials, such as SessionCredentials, or a"
-            " dict of its settings.",
+            remedy="Give one of salesforce_targeted.api.credentials, such as SessionCredentials, or"
+            " a dict of its settings.",
         )
 
     @classmethod
