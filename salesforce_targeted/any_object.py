@@ -23,6 +23,7 @@ from salesforce_targeted.extract.resources import (
     Extractions,
     described,
     run_resources,
+    scope_of,
     target_resources,
 )
 from salesforce_targeted.ledger import Ledger
@@ -87,7 +88,7 @@ def targeted(
             f"{target.table} is a table of salesforce_targeted()",
             remedy=f"Choose another, such as table={target.table.replace('sf_', 'sf_other_')!r}.",
         )
-    if scope is not None and scope.limit is not None:
+    if scope_of(scope).limit is not None:
         raise ConfigurationError(
             f"a limit counts relations, and {target.discovered_by.object_name} is not read",
             remedy="Leave it out, or narrow `where`.",
@@ -108,7 +109,7 @@ def targeted(
     def resources(
         credentials: SalesforceCredentials = dlt.secrets.value,
     ) -> Iterable[DltResource]:
-        extractions = Extractions(credentials, settings, scope or Scope(), ledger, target)
+        extractions = Extractions(credentials, settings, scope, ledger, target)
         records, lives = target_resources(extractions, id_column)
         return described(records, lives, *run_resources(extractions), target=target)
 

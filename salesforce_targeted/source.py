@@ -81,7 +81,7 @@ def salesforce_targeted(
         id_column=id_column,
         indexes=indexes,
     )
-    extractions = Extractions(credentials, settings, scope or Scope(), ledger)
+    extractions = Extractions(credentials, settings, scope, ledger)
     to_tasks = _reference("TaskId", TASKS, id_column)
     to_contacts = _reference("RelationId", CONTACTS, id_column)
     relation = dlt.resource(

@@ -24,6 +24,7 @@ class Junction:
         who: Its field with the id of the record that counts.
         task: Its field with the task's id, where the rows themselves are held.
         condition: Which of its rows count; None for all.
+        compared: The fields and values of that condition.
         fallback: What answers in an org that does not have the object.
     """
 
@@ -32,6 +33,7 @@ class Junction:
     task: str = ""
     condition: soql.Condition | None = None
     fallback: Junction | None = None
+    compared: tuple[tuple[str, soql.Value], ...] = ()
 
 
 TASK_WHO_ID = Junction("Task", "WhoId", "Id")
@@ -74,6 +76,11 @@ class Target:
         if self.table == CONTACT.table:
             return "salesforce_targeted"
         return f"salesforce_{self.table.removeprefix('sf_')}"
+
+    @property
+    def origin(self) -> str:
+        """Say what fills the table: ``Lead by TaskWhoRelation.RelationId``."""
+        return f"{self.object_name} by {self.discovered_by.object_name}.{self.discovered_by.who}"
 
     @property
     def resource(self) -> str:
@@ -132,10 +139,14 @@ def target_of(
                 remedy=f"Write {found}.<field>, or one of {', '.join(_OF_ACTIVITIES)}.",
             )
         junction = Junction(soql.name(found), soql.name(field))
-    condition = _condition(where or {})
-    fallback = junction.fallback and replace(junction.fallback, condition=condition)
+    where = where or {}
+    condition = _condition(where)
     if condition is not None:
-        junction = replace(junction, condition=condition, fallback=fallback)
+        compared = tuple((name, one) for name, value in where.items() for one in _values(value))
+        fallback = junction.fallback
+        if fallback is not None:
+            fallback = replace(fallback, condition=condition, compared=compared)
+        junction = replace(junction, condition=condition, compared=compared, fallback=fallback)
     one = _snake(soql.name(object_name))
     table = table or f"sf_{_plural(one)}"
     many = table.removeprefix("sf_")
@@ -149,7 +160,16 @@ def _of_activities(name: str) -> Junction | None:
     )
 
 
+def _values(value: soql.Value | Sequence[soql.Value]) -> Sequence[soql.Value]:
+    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+
+
 def _condition(where: Where) -> soql.Condition | None:
+    if not isinstance(where, Mapping):
+        raise ConfigurationError(
+            f"where = {where!r} does not give each field its value",
+            remedy='Write where={"IsClosed": False}, or {"Status": ["New", "Open"]}.',
+        )
     try:
         return soql.and_(
             *(

@@ -221,13 +221,15 @@ def columns(
     known = {column.stored for column in items} | {normalize(name) for name in (ROW_HASH, *own)}
     kept = tuple(name for name in stored if name not in known and not name.startswith("_dlt"))
     unread = [name for name in kept if name not in unloadable]
-    hidden = tuple(name for name in unread if stored[name].get(FIELD_HINT) not in loadable)
+    # A column without a field is another's: of a user, who adds it in the database or by add_map.
+    fields = {name: stored[name][FIELD_HINT] for name in unread if FIELD_HINT in stored[name]}
+    hidden = tuple(name for name, field in fields.items() if field not in loadable)
     warnings.extend(
         f"{describe['name']}: Salesforce no longer shows the field of column {name} to our"
         " user (hidden or deleted); the column keeps its last values"
         for name in hidden
     )
-    if narrowed := [name for name in unread if name not in hidden]:
+    if narrowed := [name for name in fields if name not in hidden]:
         warnings.append(
             f"{describe['name']}: the setting fields leaves out {', '.join(narrowed)}, which"
             " earlier runs read; these columns keep their last values"

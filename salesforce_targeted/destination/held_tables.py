@@ -24,6 +24,7 @@ from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.arrow.id_set import distinct, has, minus
 from salesforce_targeted.destination.database import check_server, is_postgres
+from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
 
 CONTACTS, ACTIVE_CONTACTS = CONTACT.table, CONTACT.life_table
@@ -37,6 +38,7 @@ SCHEMA_NAME = "salesforce_targeted"
 _ID = re.compile(r"[A-Za-z0-9]{15,18}\Z")
 _IDS_PER_STATEMENT = 10_000
 _ROWS_AT_ONCE = 20_000
+_MAXIMUM = re.compile(r"MAX\(\W?(\w+)\W?\)")
 
 
 class HeldTables:
@@ -92,13 +94,13 @@ class HeldTables:
         return self._columns.get(self.stored_table(table), {})
 
     def rows(
-        self, table: str, columns: Sequence[str], where: str = "", group_by: str = ""
+        self, table: str, columns: Sequence[str], where: str | Where = "", group_by: str = ""
     ) -> list[tuple[Any, ...]]:
         """Rows of a table, none where the table or the dataset does not exist yet.
 
         Args:
             columns: Stored names, which are quoted, or SQL expressions, which are not.
-            where: SQL after ``WHERE``, of this module's and its callers' own making.
+            where: What comes after ``WHERE``, of this module's and its callers' own making.
         """
         found: list[tuple[Any, ...]] = []
         for some in self._fetched(table, columns, where, group_by):
@@ -106,7 +108,7 @@ class HeldTables:
         return found
 
     def _fetched(
-        self, table: str, columns: Sequence[str], where: str, group_by: str
+        self, table: str, columns: Sequence[str], where: str | Where, group_by: str
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Rows, some thousands at a time: as Python values they take ten times their room."""
         if self.stored_table(table) in self._emptied:
@@ -117,22 +119,25 @@ class HeldTables:
                 for column in columns
             ]
             hints = self.column_hints(table)
-            kinds = [hints.get(column, {}).get("data_type") for column in columns]
+            kinds = [
+                hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns
+            ]
             statement = f"SELECT {', '.join(chosen)} FROM {self._table(client, table)}"  # noqa: S608
-            if where:
-                statement += f" WHERE {where}"
+            where = where if isinstance(where, Where) else Where(where)
+            if where.sql:
+                statement += f" WHERE {where.sql}"
             if group_by:
                 grouped = group_by.isidentifier()
                 by = client.escape_column_name(group_by) if grouped else group_by
                 statement += f" GROUP BY {by}"
             try:
-                with client.execute_query(statement) as cursor:
+                with client.execute_query(statement, *where.values) as cursor:
                     while some := cursor.fetchmany(_ROWS_AT_ONCE):
                         yield _as_stored(some, kinds)
             except DestinationUndefinedEntity:
                 return
 
-    def texts(self, table: str, columns: Mapping[str, str], where: str = "") -> pa.Table:
+    def texts(self, table: str, columns: Mapping[str, str], where: str | Where = "") -> pa.Table:
         """Return columns of texts as Arrow; see :meth:`rows`.
 
         Args:
@@ -141,13 +146,18 @@ class HeldTables:
         schema = pa.schema(dict.fromkeys(columns, pa.string()))
         return self._arrow(table, [*columns.values()], schema, where)
 
-    def counts(self, table: str, column: str, where: str = "") -> pa.Table:
+    def counts(self, table: str, column: str, where: str | Where = "") -> pa.Table:
         """Count the rows of each value of a column: columns ``id`` and ``count``."""
         schema = pa.schema({"id": pa.string(), "count": pa.int64()})
         return self._arrow(table, [column, "COUNT(*)"], schema, where, group_by=column)
 
     def _arrow(
-        self, table: str, columns: Sequence[str], schema: pa.Schema, where: str, group_by: str = ""
+        self,
+        table: str,
+        columns: Sequence[str],
+        schema: pa.Schema,
+        where: str | Where,
+        group_by: str = "",
     ) -> pa.Table:
         parts = [
             pa.Table.from_arrays(
@@ -159,7 +169,7 @@ class HeldTables:
         ]
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
-    def id_array(self, table: str, column: str, where: str = "") -> pa.Array:
+    def id_array(self, table: str, column: str, where: str | Where = "") -> pa.Array:
         """Return the distinct non-null values of a column, as an array of ``id_set``."""
         return distinct(
             self.texts(table, {"id": f"DISTINCT {self.sql(column)}"}, where).column("id")
@@ -202,7 +212,7 @@ class HeldTables:
                     )
         return self.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
 
-    def count(self, table: str, where: str = "") -> int:
+    def count(self, table: str, where: str | Where = "") -> int:
         """Count the rows of a table."""
         counted = self.rows(table, ["COUNT(*)"], where)
         return int(counted[0][0]) if counted else 0

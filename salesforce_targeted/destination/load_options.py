@@ -103,6 +103,7 @@ def load_options(
         hints = _hints(resource)
         stored = naming.normalize_table_identifier(table)
         _check_names(resource, hints, table, key)
+        _check_limit(resource, target)
         if hints.get("write_disposition") == "replace":
             emptied.add(stored)
         else:
@@ -172,6 +173,16 @@ def _check_names(
             f"{resource.name}: rows are merged by {', '.join(key)}, not by"
             f" {', '.join(sorted(asked)) or 'nothing'}",
             remedy="Leave primary_key as it is.",
+        )
+
+
+def _check_limit(resource: DltResource, target: Target) -> None:
+    if resource.limit is not None:
+        raise ConfigurationError(
+            f"{resource.name}: add_limit counts batches, of which most tables come in one",
+            remedy="Write scope=Scope(limit=...): so many relations, and the records they name."
+            if target is CONTACT
+            else "Leave it out, or narrow `where`.",
         )
 
 

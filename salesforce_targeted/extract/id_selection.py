@@ -28,6 +28,7 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
+from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.run import LAG, Run
 
 # In the state of a table: how far it was read, when a whole pass ended; of a pass whose calls ended
@@ -78,9 +79,9 @@ def left_out_before(run: Run, table: str) -> pa.Array:
         return run.held.id_array(run.target.life_table, run.target.life_key, where)
     columns = run.held.column_hints(table)
     flags = [run.held.name(field) for field in ("IsDeleted", "IsArchived")]
-    where = " OR ".join(run.held.sql(flag) for flag in flags if flag in columns)
     key = run.held.name(run.settings.id_column)
-    return union(gone, run.held.id_array(table, key, where)) if where else gone
+    flagged = [_flagged(run, table, key, flag) for flag in flags if flag in columns]
+    return union(gone, *flagged)
 
 
 def archived_before(run: Run, table: str, key: str) -> pa.Array:
@@ -89,10 +90,12 @@ def archived_before(run: Run, table: str, key: str) -> pa.Array:
     archived, deleted = run.held.name("IsArchived"), run.held.name("IsDeleted")
     if not {archived, deleted} <= columns.keys():
         return id_array(())
-    return minus(
-        run.held.id_array(table, key, run.held.sql(archived)),
-        run.held.id_array(table, key, run.held.sql(deleted)),
-    )
+    return minus(_flagged(run, table, key, archived), _flagged(run, table, key, deleted))
+
+
+def _flagged(run: Run, table: str, key: str, flag: str) -> pa.Array:
+    """Return the held ids of records whose flag is set."""
+    return run.held.id_array(table, key, Where(f"{run.held.sql(flag)} = %s", (True,)))
 
 
 def calls_of(run: Run, plain: int, left_out: int) -> int:

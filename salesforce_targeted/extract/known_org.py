@@ -7,6 +7,7 @@ the org was like is kept in the source's state, with the load.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from salesforce_targeted.api.client import SalesforceClient
@@ -21,11 +22,11 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.destination.org_identity import held_org, note, org_of
 from salesforce_targeted.extract.org import VisibleOrg
-from salesforce_targeted.target import CONTACT
+from salesforce_targeted.target import CONTACT, Target
 
 # In the source's state: what the last run found the org to be like.
 JUNCTION = "junction"
-_SHOWN, _PREFIX = "objects_shown", "key_prefix"
+_SHOWN, _PREFIX, _FILLED_BY = "objects_shown", "key_prefix", "filled_by"
 
 
 class OtherOrgError(ConfigurationError):
@@ -41,6 +42,42 @@ class ChangedOrgError(SalesforceError):
         "Check the user's permission sets: the object must be readable again. If the org really"
         " changed, run again with --allow-shrink."
     )
+
+
+def check_source(target: Target, state: Mapping[str, Any]) -> None:
+    """Check that the table is this source's, whose records would leave where another one ran.
+
+    Raises:
+        ConfigurationError: another source fills the table.
+    """
+    filled_by, shown = state.get(_FILLED_BY), state.get(_SHOWN)
+    if filled_by is None and shown is not None:  # version 0.1 kept the objects alone
+        ways = (target.discovered_by, target.discovered_by.fallback)
+        ours = {way.object_name for way in ways if way is not None} | {None}
+        if state.get(JUNCTION) not in ours or target.object_name not in shown:
+            filled_by = f"what came of {', '.join(shown)}"
+    if filled_by is not None and filled_by.casefold() != target.origin.casefold():
+        raise ConfigurationError(
+            f"{target.table} holds {filled_by}, and this source is {target.origin}",
+            remedy=f"Give one of them a table of its own, such as table={target.table + '_2'!r};"
+            ' to fill this one in another way, run once with refresh="drop_sources".',
+        )
+
+
+def check_key(target: Target, held: HeldTables, id_column: str) -> None:
+    """Check that the key of the tables is called what it was when they were made.
+
+    Raises:
+        ConfigurationError: it was called otherwise.
+    """
+    for table in (target.table, RELATIONS, TASKS, USERS):
+        columns = held.column_hints(table).items()
+        keys = [name for name, hints in columns if hints.get("primary_key")]
+        if keys and held.name(id_column) not in keys:
+            raise ConfigurationError(
+                f"id_column was {keys[0]!r} when this dataset was made, and is {id_column!r} now",
+                remedy="Set it back, or load into another dataset by a pipeline of another name.",
+            )
 
 
 def check_identity(client: SalesforceClient, state: dict[str, Any], *, looks_only: bool) -> None:
@@ -92,6 +129,7 @@ def check_changes(org: VisibleOrg, state: dict[str, Any], held: HeldTables, id_c
 
 def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
     """Keep how the org shows itself, for the run that follows."""
+    state[_FILLED_BY] = org.target.origin
     state[_SHOWN] = shown = _shown(org)
     wanted = org.target.discovered_by
     if wanted.object_name in shown:

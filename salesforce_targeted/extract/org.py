@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
@@ -25,6 +24,7 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.api.models import Page, Request, Response
+from salesforce_targeted.extract.given_names import check_names
 from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Record
 from salesforce_targeted.target import CONTACT, TASK_WHO_ID, Junction, Target
@@ -59,26 +59,18 @@ class VisibleOrg:
 
         Raises:
             SalesforceError: neither it nor its fallback is shown.
-            ConfigurationError: its fields that name the records are not shown.
         """
         wanted = self.target.discovered_by
         describe = self.describes[wanted.object_name]
         if not isinstance(describe, SalesforceError):
-            self._check_fields(wanted)
             return wanted
         if not isinstance(describe, NotFoundError) or wanted.fallback is None:
             raise describe
-        self._check_fields(wanted.fallback)
         self.warn(
             f"Shared Activities is off, or {wanted.object_name} is hidden from our user: the own"
             f" WhoId of each {wanted.fallback.object_name} counts as its one relation"
         )
         return wanted.fallback
-
-    def _check_fields(self, junction: Junction) -> None:
-        described = self.describe_as_shown(junction.object_name)
-        for name in filter(None, (junction.who, junction.task)):
-            _check_field(described, junction.object_name, name)
 
     @cached_property
     def key_prefix(self) -> str:
@@ -131,22 +123,6 @@ class VisibleOrg:
         return filterable
 
 
-def _check_field(describe: Mapping[str, Any], object_name: str, field: str) -> None:
-    """Refuse a field that describe does not show, or in another spelling, by which rows come."""
-    names = [str(entry["name"]) for entry in describe["fields"]]
-    if field in names:
-        return
-    meant = [name for name in names if name.casefold() == field.casefold()]
-    nearest = meant or get_close_matches(field, names)
-    raise ConfigurationError(
-        f"{object_name} shows our user no field {field}, by which the records that count are found",
-        remedy=(
-            f"Perhaps {object_name}.{nearest[0]} is meant in discovered_by? " if nearest else ""
-        )
-        + "Otherwise ask a Salesforce admin to let this user read it.",
-    )
-
-
 def described_objects(target: Target) -> list[str]:
     """List the objects that a run describes."""
     junctions = [target.discovered_by, target.discovered_by.fallback]
@@ -170,6 +146,9 @@ def open_org(
         discovery: Whether to ask for the active records and a count of the relations too.
         settled_before: Count the relations stamped before this moment; None: all of them.
         along: Queries that travel with it; whatever sends one of them later takes its response.
+
+    Raises:
+        ConfigurationError: the target names what its object does not have.
     """
     names, junction = described_objects(target), target.discovered_by
     requests = [endpoints.describe(client.version, name) for name in names]
@@ -186,6 +165,12 @@ def open_org(
         name: _described(client, name, response)
         for name, response in zip(names, responses[: len(names)], strict=True)
     }
+    shown: Any = describes[junction.object_name]
+    if isinstance(shown, NotFoundError) and junction.fallback is not None:
+        junction = junction.fallback
+        shown = describes[junction.object_name]
+    if not isinstance(shown, SalesforceError):
+        check_names(shown, junction, target)  # before what it was refused for is sent again
     org = VisibleOrg(target, describes, client.first_response_at or client.clock(), warn)
     if not discovery:
         return org

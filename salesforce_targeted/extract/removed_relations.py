@@ -33,6 +33,7 @@ from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, span, union
 from salesforce_targeted.destination.comparison import with_hidden_columns
 from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.extract.relation_refresh import COMPARED_AT, finished, read_by_ids
@@ -79,7 +80,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         _correct_counts(run, suspects)
     if run.org.settled_before is not None:
         # What was stamped since has just been read.
-        where = f"{run.counting_relations} AND {run.stamped('>=', run.org.settled_before)}"
+        where = run.counting_relations & run.stamped(">=", run.org.settled_before)
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, found.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
@@ -105,7 +106,7 @@ def _unlike_ranges(run: Run) -> Iterator[Range]:
     before, shown = org.settled_before, org.settled_count
     if before is None or shown is None:
         return
-    where = f"{run.counting_relations} AND {run.stamped('<', before)}"
+    where = run.counting_relations & run.stamped("<", before)
     if held.count(RELATIONS, where) - found.unsettled == shown:
         return
     known = held.id_array(RELATIONS, _key(run), where)
@@ -287,9 +288,7 @@ def comparison_calls(run: Run) -> int:
         return ceil(live / per_page)
     if org.settled_before is None or org.settled_count is None:
         return 0
-    settled = held.count(
-        RELATIONS, f"{run.counting_relations} AND {run.stamped('<', org.settled_before)}"
-    )
+    settled = held.count(RELATIONS, run.counting_relations & run.stamped("<", org.settled_before))
     suspects = sum(
         who.startswith(org.key_prefix) for who in run.held_relations.unlike(discover(run))
     )
@@ -333,9 +332,9 @@ def _live(run: Run, column: str, some: Sequence[str] | None) -> pa.Table:
     """
     where = run.counting_relations
     if some is not None and not some:
-        where = "1 = 0"
+        where = Where("1 = 0")
     elif some is not None:
         quoted = ",".join(f"'{one}'" for one in some)
-        where += f" AND {run.held.sql(column)} IN ({quoted})"
+        where &= Where(f"{run.held.sql(column)} IN ({quoted})")
     task, who = run.held.name("TaskId"), run.held.name("RelationId")
     return run.held.texts(RELATIONS, {"id": _key(run), "task": task, "who": who}, where)

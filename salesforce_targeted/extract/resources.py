@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any, Optional
 
 import dlt
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.sources import DltResource
 
 from salesforce_targeted.api.client import SalesforceClient
@@ -37,6 +38,21 @@ from salesforce_targeted.target import CONTACT, Target
 CALLS_IN_FLIGHT = 8
 
 
+def scope_of(given: Scope | None) -> Scope:
+    """Return what a run looks at, all that changed where nothing is given.
+
+    Raises:
+        ConfigurationError: it is no scope.
+    """
+    if given is None or isinstance(given, Scope):
+        return given or Scope()
+    written = ", ".join(f"{k}={v!r}" for k, v in given.items()) if isinstance(given, dict) else "…"
+    raise ConfigurationError(
+        f"scope = {given!r} is no Scope",
+        remedy=f"Write scope=Scope({written}), after from salesforce_targeted import Scope.",
+    )
+
+
 class Extractions:
     """Give the resources of one extraction the same run, and those of the next one a new run."""
 
@@ -44,14 +60,14 @@ class Extractions:
         self,
         credentials: SalesforceCredentials,
         settings: Settings,
-        scope: Scope,
+        scope: Scope | None,
         ledger: Ledger | None,
         target: Target = CONTACT,
     ) -> None:
         self.target = target
         self._credentials = credentials
         self._settings = settings
-        self._scope = scope
+        self._scope = scope_of(scope)
         self._ledger = ledger
         self._current: Extraction | None = None
         # With ``parallelize()`` dlt starts resources in threads.
@@ -66,6 +82,7 @@ class Extractions:
 
     def _extraction(self, resource: str) -> Extraction:
         if self._current is None or resource in self._current.begun:
+            _check_pipeline()
             client = SalesforceClient(
                 self._credentials,
                 limits=self._scope.limits,
@@ -82,6 +99,21 @@ class Extractions:
     def items(self, resource: str) -> Iterator[Any]:
         """Yield the tables of a resource."""
         yield from self.of(resource).items(resource)
+
+
+def _check_pipeline() -> None:
+    """Refuse to be iterated by hand.
+
+    Raises:
+        ConfigurationError: no load is under way.
+    """
+    try:
+        dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:
+        raise ConfigurationError(
+            "this source runs in a pipeline: what its dataset holds says which rows are to load",
+            remedy="Write pipeline.run(source), and read the tables with pipeline.dataset().",
+        ) from None
 
 
 def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResource, DltResource]:

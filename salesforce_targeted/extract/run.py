@@ -7,7 +7,7 @@ writes it. The order of the stages is in ``stages``.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,21 @@ from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     OBJECTS,
     RELATIONS,
-    SCHEMA_NAME,
     TASKS,
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
 from salesforce_targeted.destination.org_identity import org_of
+from salesforce_targeted.destination.where import ACTIVE, LIVE, Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
-from salesforce_targeted.extract.known_org import check_changes, check_identity, note_org
+from salesforce_targeted.extract.known_org import (
+    check_changes,
+    check_identity,
+    check_key,
+    check_source,
+    note_org,
+)
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
@@ -110,12 +116,20 @@ class Run:
 
     @cached_property
     def held(self) -> HeldTables:
-        """Return the tables of the pipeline that runs the source or that is looked at."""
-        if self._pipeline is None:
-            return HeldTables(
+        """Return the tables of the pipeline that runs the source or that is looked at.
+
+        Raises:
+            ConfigurationError: they are another source's, or were made with another key.
+        """
+        if self._pipeline is not None:
+            held = HeldTables.of(self._pipeline, self.target)
+        else:
+            held = HeldTables(
                 dlt.current.pipeline(), dlt.current.source_schema(), emptied=self.options.emptied
             )
-        return HeldTables.of(self._pipeline, self.target)
+        check_source(self.target, self.state)
+        check_key(self.target, held, self.settings.id_column)
+        return held
 
     @cached_property
     def options(self) -> LoadOptions:
@@ -140,7 +154,7 @@ class Run:
         if self._pipeline is None:
             return dlt.current.source_state()
         sources: Any = self._pipeline.state.get("sources", {})
-        return dict(sources.get(SCHEMA_NAME, {}))
+        return dict(sources.get(self.target.source_name, {}))
 
     def open(self, along: Sequence[Request] = ()) -> VisibleOrg:
         """Make the run's first call, once, and check that the dataset is this org's.
@@ -201,7 +215,7 @@ class Run:
     def holds_a_page(self) -> bool:
         """Return whether all held relations fit one page: reading them whole then costs no more."""
         most = self.client.limits.rows_per_query_page
-        return self.held.count(RELATIONS, "removed_at IS NULL") <= most
+        return self.held.count(RELATIONS, LIVE) <= most
 
     @cached_property
     def refills_relations(self) -> bool:
@@ -211,12 +225,12 @@ class Run:
         """
         if ROW_HASH not in self.held.column_hints(RELATIONS):
             return False
-        return self.held.count(RELATIONS, f"removed_at IS NULL AND {self.unhashed}") > 0
+        return self.held.count(RELATIONS, LIVE & self.unhashed) > 0
 
     @property
-    def unhashed(self) -> str:
+    def unhashed(self) -> Where:
         """Write the SQL of: held without a hash, so that the row is to be read again."""
-        return f"{self.held.sql(ROW_HASH)} IS NULL"
+        return Where(f"{self.held.sql(ROW_HASH)} IS NULL")
 
     @property
     def fits_one_page(self) -> bool:
@@ -293,17 +307,18 @@ class Run:
         return IdCounts(self.held.counts(RELATIONS, who, self.counting_relations))
 
     @property
-    def counting_relations(self) -> str:
+    def counting_relations(self) -> Where:
         """Write the SQL of: held as shown, and not older than what counts."""
-        where, floor = "removed_at IS NULL", self.settings.since
+        floor = self.settings.since
         if floor is None or not self.org.filters_by_stamp:
-            return where
-        return f"{where} AND {self.stamped('>=', floor)}"
+            return LIVE
+        return LIVE & self.stamped(">=", floor)
 
-    def stamped(self, operator: str, moment: datetime) -> str:
+    def stamped(self, operator: str, moment: datetime) -> Where:
         """Write an SQL condition on the stamp of a held relation."""
         stamp = self.held.sql(self.held.name("SystemModstamp"))
-        return f"{stamp} {operator} TIMESTAMP WITH TIME ZONE '{moment.isoformat()}'"
+        # In UTC: MySQL and SQLite keep moments without a zone, as they are.
+        return Where(f"{stamp} {operator} %s", (moment.astimezone(UTC),))
 
     def refused_api(self, object_name: str) -> Api | None:
         """Return the API that failed with an object lately, and is not tried again yet."""
@@ -338,9 +353,7 @@ class Run:
         left = self.calls_left
         if not self.scope.discovers or left is None or self.active is not None:
             return self.scope.discovers
-        known = max(
-            self.held.count(self.target.life_table, "is_active"), len(self.relations.contacts)
-        )
+        known = max(self.held.count(self.target.life_table, ACTIVE), len(self.relations.contacts))
         return known // self.client.limits.groups_per_query <= left // 2
 
     def held_values(self, table: str, field: str, like: str = "") -> pa.Array:

@@ -23,6 +23,7 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     HeldTables,
 )
+from salesforce_targeted.destination.where import ACTIVE, LIVE
 from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.target import CONTACT
 
@@ -61,7 +62,7 @@ def reconcile(
         statistics: Name to SQL condition over the records' table, besides the built-in ones.
     """
     found = Findings(
-        relations_held=held.count(RELATIONS, "removed_at IS NULL"),
+        relations_held=held.count(RELATIONS, LIVE),
         contacts_held=held.count(ledger.target.table),
         statistics=_statistics(held, ledger, statistics or {}),
     )
@@ -81,7 +82,6 @@ def reconcile(
 def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     """Held relations with a task or a contact that is not held and that has no reason."""
     key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
-    live = "removed_at IS NULL"
     found: list[pa.Array] = []
     if "Task" in ledger.tallies:
         rejected = (
@@ -89,13 +89,13 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
             held.name("record_id"),
             f"{held.name('object')} = 'Task'",
         )
-        orphans = held.orphans(RELATIONS, key, task, live, [(TASKS, key, ""), rejected])
+        orphans = held.orphans(RELATIONS, key, task, LIVE.sql, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
         found.append(orphans.column("id").filter(without))
     if ledger.target is CONTACT and CONTACT.object_name in ledger.tallies:
-        of_contacts = f"{live} AND {held.sql(who)} LIKE '003%'"
+        of_contacts = f"{LIVE.sql} AND {held.sql(who)} LIKE '003%'"
         gone = (ledger.target.life_table, ledger.target.life_key, "gone_reason IS NOT NULL")
         parents = [(CONTACTS, key, ""), gone]
         found.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
@@ -108,7 +108,7 @@ def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> d
     found = {"total": held.count(table)}
     if held.name("Email") in held.column_hints(table):
         found["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
-    active = held.count(life_table, "is_active")
+    active = held.count(life_table, ACTIVE)
     found["active"] = active
     found["inactive"] = held.count(life_table) - active
     for name, condition in extra.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,9 @@ from sqlglot import exp, parse_one
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.where import LIVE, Where
 from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.report.html.dataset_facts import read_dataset, weeks
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync.runner import sync
 from tests.conftest import BOTH, Synced, make_synced
@@ -29,8 +33,10 @@ from tests.support.plain_pipeline import (
     refused,
     run,
 )
+from tests.support.story import COUNTED
 
 TABLES = ("sf_contacts", "sf_taskwhorelations", "sf_activities", "sf_users")
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 # Naming convention -> what some fields are called by it.
 NAMINGS = {
     "snake_case": ("last_name", "npi__c", "system_modstamp"),
@@ -101,6 +107,11 @@ def test_a_lake_of_parquet_holds_every_run_whole(
     assert org.active_ids() == sorted(contacts)
     assert ("Edited", "Fresh") == (contacts[edited]["last_name"], contacts[fresh]["last_name"])
     assert [(13,)] == held.sql("SELECT COUNT(*) FROM sf_contacts")
+    with HeldTables.of(held.pipeline) as tables:
+        stamped = Where(
+            "system_modstamp > %s AND system_modstamp < %s", (LONG_AGO, datetime.now(UTC))
+        )
+        assert 31 == tables.count("sf_taskwhorelations", LIVE & stamped)
     assert sorted(org.rows("TaskWhoRelation")) == sorted(held.rows("sf_taskwhorelations"))
     assert [] != list((tmp_path / "lake" / "salesforce" / "sf_contacts").glob("*.parquet"))
 
@@ -190,7 +201,10 @@ MERGING: dict[str, tuple[Change, tuple[str, ...]]] = {
 def test_what_happens_in_an_org_reaches_each_destination(
     org: DemoOrg, tmp_path: Path, credentials: SessionCredentials, kind: str
 ) -> None:
-    """A first run, changed rows, a new field, a hidden field, a hidden contact, and then quiet."""
+    """A first run, changed rows, a new field, a hidden field, a hidden contact, and then quiet.
+
+    Each repeat reads since its cursor, and the page of the report is read from what is held.
+    """
     change, packages = MERGING[kind]
     for package in packages:
         pytest.importorskip(package)
@@ -205,7 +219,7 @@ def test_what_happens_in_an_org_reaches_each_destination(
 
     def synced() -> Any:
         ledger = Ledger()
-        source = salesforce_targeted(credentials, ledger=ledger)
+        source = salesforce_targeted(credentials, ledger=ledger, scope=COUNTED)
         change(source)
         outcome = sync(held.pipeline, source, ledger)
         assert outcome.error is None, outcome.facts["error"]
@@ -242,6 +256,15 @@ def test_what_happens_in_an_org_reaches_each_destination(
     lives = values("sf_active_contacts", "contact_id", "is_active", "gone_reason")
     assert (True, "hidden") == lives[hidden]
     assert 31 == len(values("sf_taskwhorelations", "id"))
+    with HeldTables.of(held.pipeline) as tables:
+        page = read_dataset(tables, Ledger().facts("done"))
+        (newest,) = tables.rows("sf_sync_runs", ["MAX(started_at)"])
+    created = [row["CreatedDate"] for row in org.rows("TaskWhoRelation").values()]
+    days = Counter(datetime.fromisoformat(str(at)).date() for at in created)
+    assert weeks(days) == (page.weeks, page.before)
+    assert ([], {"active": 12, "hidden": 1}) == (page.failures, page.stages)
+    assert all(table.newest is not None for table in page.tables)
+    assert isinstance(newest[0], datetime)
 
 
 def test_a_staging_bucket_is_refused_where_a_database_takes_none(

@@ -6,17 +6,21 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import dlt
+import pyarrow as pa
 import pytest
+from dlt.extract.exceptions import ResourceExtractionError
 from dlt.sources import SourceReference
 
 from salesforce_targeted import Scope, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import TINY
-from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.destination.errors import original_error
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.sync.runner import sync
 from tests.conftest import BOTH, Synced
-from tests.support.plain_pipeline import as_it_is, into, of_contacts, refused, run
+from tests.support.plain_pipeline import as_it_is, of_contacts, refused, run
 from tests.support.script import Ended, command, process, python, rows, session_of
 
 DLT = str(Path(sys.executable).with_name("dlt"))
@@ -79,30 +83,57 @@ def test_parallelize_changes_no_row(org: DemoOrg, synced: Synced) -> None:
     assert org.active_ids() == sorted(synced.rows("sf_active_contacts", "contact_id"))
 
 
-@pytest.mark.deep
-def test_a_limited_run_loses_nothing_and_the_next_one_completes(tmp_path: Path) -> None:
-    """add_limit counts batches: part of the rows come, none is taken for gone, no cursor jumps."""
-    org = DemoOrg(12_000, 10_000, 21_000, leads=50)
-    with serve(org) as server:
-        credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
-        held = into(dlt.destinations.duckdb(str(tmp_path / "held.duckdb")), tmp_path, credentials)
+@pytest.mark.brief(1)
+@pytest.mark.parametrize("resource", ["", "task_who_relation", "user"])
+def test_add_limit_is_refused(org: DemoOrg, synced: Synced, resource: str) -> None:
+    """It counts batches, so that it takes all of a small org; what counts relations is named."""
+    said = refused(
+        synced,
+        lambda source: (source.resources[resource] if resource else source).add_limit(1),
+    )
 
-        def sample() -> dict[str, int]:
-            source = salesforce_targeted(credentials, fields=["LastName"])
-            chosen = source.with_resources("task_who_relation", "contact", "contact_life")
-            held.pipeline.run(chosen.add_limit(1) if limited else chosen)
-            counted = held.sql("SELECT COUNT(*), COUNT(removed_at) FROM sf_taskwhorelations")[0]
-            left = held.sql("SELECT COUNT(left_at) FROM sf_active_contacts")[0]
-            return dict(zip(("relations", "removed", "left"), (*counted, *left), strict=True))
+    assert "add_limit counts batches" in said
+    assert "Write scope=Scope(limit=...)" in said
+    assert 0 == len(org.requests)
 
-        limited = True
-        first = sample()
-        limited = False
-        last = sample()
 
-    assert 0 < first["relations"] < 21_000
-    assert (0, 0) == (first["removed"], first["left"])
-    assert {"relations": 21_000, "removed": 0, "left": 0} == last
+@pytest.mark.brief(1)
+@pytest.mark.parametrize("resource", ["", "task_who_relation", "contact", "sync_run"])
+def test_outside_of_a_pipeline_nothing_is_iterated(
+    org: DemoOrg, credentials: SessionCredentials, resource: str
+) -> None:
+    """One sentence says where it runs; no call is made."""
+    source = salesforce_targeted(credentials)
+    with pytest.raises(ResourceExtractionError) as caught:
+        list(source.resources[resource] if resource else source)
+
+    assert "this source runs in a pipeline" in str(original_error(caught.value))
+    assert "Write pipeline.run(source)" in str(caught.value)
+    assert 0 == len(org.requests)
+
+
+def test_a_column_of_the_users_own_is_not_taken_for_a_hidden_field(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What add_map adds has never been Salesforce's: it is kept, and no warning names it."""
+
+    def signed(table: pa.Table) -> pa.Table:
+        names = [name for name in table.column_names if name != "loaded_by"]
+        return table.select(names).append_column(
+            "loaded_by", pa.array(["me"] * table.num_rows, pa.string())
+        )
+
+    ledgers = [Ledger() for _ in range(3)]
+    for ledger in ledgers:
+        source = salesforce_targeted(synced.credentials, ledger=ledger)
+        source.contact.add_map(signed)
+        assert sync(synced.pipeline, source, ledger).error is None
+        org.edit("Contact", org.active_ids()[0], LastName="Edited")
+    facts = synced.ok()
+
+    assert [] == [said for ledger in ledgers for said in ledger.warnings if "loaded_by" in said]
+    assert ([], []) == (facts["warnings"], facts["hidden_fields"].get("Contact", []))
+    assert {"me"} == {row["loaded_by"] for row in synced.rows("sf_contacts").values()}
 
 
 @pytest.mark.deep

@@ -39,7 +39,7 @@ from tests.support.script import ROOT, Script, session_of
 # Which blocks the tests below run. A block elsewhere, or in another language, fails the first test.
 RUN = {
     README: {"sh", "text", "python", "sql"},
-    PIPELINES: {"text", "toml", "yaml", "py"},
+    PIPELINES: {"text", "toml", "yaml", "py", "python"},
     BENCHMARKS: {"text"},
 }
 
@@ -82,6 +82,27 @@ def test_python_blocks_run(
     assert "'sf_contacts': 12" in imported
     for table, ids in expected.items():
         assert f"'{table}': {len(ids)}" in recipes
+
+
+def test_the_block_of_maps_runs(
+    server: DemoServer, org: DemoOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is held of the sample's contacts went through both functions and the filter."""
+    (block,) = blocks(PIPELINES, "python")
+    for name, value in session_of(server).items():
+        monkeypatch.setenv(name, value)
+    org.edit("Contact", org.active_ids()[0], Email=None)
+    found: dict[str, Any] = {}
+    exec(compile(block, PIPELINES, "exec"), found)
+    with found["pipeline"].sql_client() as client:
+        held = dict(client.execute_sql("SELECT id, last_name FROM sf_contacts"))
+        (relations,) = client.execute_sql("SELECT COUNT(*) FROM sf_taskwhorelations")[0]
+    shown = org.rows("Contact", ids=sorted(held))
+
+    assert held
+    assert {id_: row["LastName"].upper() for id_, row in shown.items()} == held
+    assert all(row["Email"] for row in shown.values())
+    assert 20 == relations
 
 
 def test_sql_blocks_run(synced: Synced) -> None:

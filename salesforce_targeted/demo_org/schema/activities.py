@@ -18,7 +18,7 @@ def task() -> list[Entry]:
     return [
         field("Id", "id", nillable=False),
         field("WhoId", "reference", refers="Contact Lead"),
-        field("WhatId", "reference", refers="Account"),
+        field("WhatId", "reference", refers="Account Opportunity Visit__c"),
         system("WhoCount", "int"), system("WhatCount", "int"),
         field("Subject", "combobox", picklist=("Call", "Email", "Send Letter")),
         field("ActivityDate", "date"),

@@ -16,6 +16,8 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
+from sqlglot import exp
+
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.destination.errors import (
     describe_failure,
@@ -194,12 +196,11 @@ def _stages(held: HeldTables) -> dict[str, int]:
     ]
     if not tables:
         return {}
-    stage = (
-        "CASE WHEN gone_reason IS NOT NULL THEN gone_reason WHEN is_active THEN 'active'"
-        " ELSE 'left' END"
-    )
-    counted = held.rows(tables[0], [stage, "COUNT(*)"], group_by=stage)
-    return {str(name): int(count) for name, count in sorted(counted, key=lambda row: -row[1])}
+    stages: Counter[str] = Counter()
+    life = ("gone_reason", "is_active")
+    for gone, active, count in held.rows(tables[0], [*life, "COUNT(*)"], group_by=", ".join(life)):
+        stages[gone or ("active" if active else "left")] += int(count)
+    return dict(stages.most_common())
 
 
 def _days(held: HeldTables) -> dict[date, int]:
@@ -207,7 +208,9 @@ def _days(held: HeldTables) -> dict[date, int]:
     made = held.name("CreatedDate")
     if made not in held.column_hints(RELATIONS):
         return {}
-    day = f"CAST({_quoting(held)(made)} AS DATE)"
+    # SQLite, which has no dates, makes a number of CAST(… AS DATE).
+    dialect = held.pipeline.destination.capabilities().sqlglot_dialect
+    day = exp.TsOrDsToDate(this=exp.var(_quoting(held)(made))).sql(dialect)
     counted = held.rows(
         RELATIONS, [day, "COUNT(*)"], f"removed_at IS NULL AND {day} IS NOT NULL", group_by=day
     )
@@ -229,7 +232,7 @@ def _table(held: HeldTables, table: str, hidden: Collection[str]) -> TableFacts:
     hints = held.column_hints(table)
     fields = {name: str(hint[FIELD_HINT]) for name, hint in hints.items() if FIELD_HINT in hint}
     stamp = held.name("SystemModstamp")
-    newest = f"MAX({quoted(stamp)})" if stamp in fields else "CAST(NULL AS TIMESTAMP)"
+    newest = f"MAX({quoted(stamp)})" if stamp in fields else "NULL"
     counts = [f"COUNT({quoted(name)})" for name in fields]
     filled_rows = held.rows(table, ["COUNT(*)", newest, *counts])
     nothing: tuple[Any, ...] = (0, None, *(0 for _ in fields))

@@ -1,0 +1,149 @@
+"""A table belongs to one source, and its key keeps its name: another one is refused, with no call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from salesforce_targeted import salesforce_targeted, targeted
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.destination.errors import original_error
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.sync.runner import sync
+from salesforce_targeted.sync.verify import verify
+from salesforce_targeted.target import target_of
+from tests.conftest import Synced
+from tests.support.recipes import RECIPES, Targeted
+
+LEADS = RECIPES["leads"]
+OTHERS: list[dict[str, Any]] = [
+    {"object": "Lead", "discovered_by": "EventWhoRelation"},
+    {"object": "Lead", "discovered_by": "Task.WhoId"},
+    {"object": "Contact", "discovered_by": "TaskWhoRelation", "table": "sf_leads"},
+]
+
+
+@pytest.fixture
+def org() -> Iterator[DemoOrg]:
+    """Provide some of everything; nothing unknown or writing may be asked."""
+    org = DemoOrg.varied()
+    yield org
+
+    assert [] == org.unexpected
+    assert [] == org.writes_attempted
+
+
+@pytest.fixture
+def held(synced: Synced) -> Targeted:
+    """Provide a dataset with the leads of tasks."""
+    held = Targeted(synced.pipeline, synced.credentials)
+    held.go(LEADS)
+    return held
+
+
+def refused(held: Synced, source: Any) -> str:
+    """Run what must be refused; what it says."""
+    with pytest.raises(Exception) as caught:
+        held.pipeline.run(source)
+    error = original_error(caught.value)
+    assert isinstance(error, ConfigurationError)
+    return str(error)
+
+
+def forget_origin(held: Synced) -> None:
+    """Make the state that of version 0.1, which did not keep what fills a table."""
+    with held.pipeline.managed_state() as state:
+        del state["sources"]["salesforce_leads"]["filled_by"]
+
+
+@pytest.mark.parametrize("given", OTHERS)
+@pytest.mark.parametrize("scope", [Scope(), Scope(full=True, allow_shrink=True)], ids=["", "full"])
+def test_a_table_is_of_one_source(
+    org: DemoOrg, held: Targeted, given: dict[str, Any], scope: Scope
+) -> None:
+    """Its records would take turns at leaving: which one it is, and what to give the other."""
+    asked = len(org.requests)
+    said = refused(held, targeted(held.credentials, **given, scope=scope))
+
+    assert "sf_leads holds Lead by TaskWhoRelation.RelationId, and this source is " in said
+    assert f"{given['object']} by {given['discovered_by']}" in said
+    assert "table=" in said
+    assert asked == len(org.requests)
+
+
+@pytest.mark.parametrize("given", [OTHERS[0], OTHERS[2]])
+def test_two_sources_of_one_table_in_one_run(
+    org: DemoOrg, synced: Synced, given: dict[str, Any]
+) -> None:
+    """Neither is loaded."""
+    said = refused(
+        synced,
+        [targeted(synced.credentials, **LEADS.given), targeted(synced.credentials, **given)],
+    )
+
+    assert "sf_leads holds Lead by TaskWhoRelation.RelationId" in said
+    assert {} == synced.rows("sf_leads")
+
+
+@pytest.mark.parametrize("given", [OTHERS[0], OTHERS[2]])
+def test_a_dataset_of_before_tells_as_much_as_it_knows(
+    org: DemoOrg, held: Targeted, given: dict[str, Any]
+) -> None:
+    """What it was loaded from names another object; its own source goes on as before."""
+    forget_origin(held)
+    said = refused(held, targeted(held.credentials, **given))
+    again = held.go(LEADS)
+
+    assert "sf_leads holds what came of TaskWhoRelation" in said
+    assert (0, 0) == (again["contacts"]["new"], again["contacts"]["updated"])
+
+
+def test_with_a_table_each_both_are_held(org: DemoOrg, held: Targeted) -> None:
+    """As the refusal says; and the first one goes on."""
+    events = RECIPES["leads_of_events"]
+    held.pipeline.run(targeted(held.credentials, **events.given, table="sf_event_leads"))
+    held.go(LEADS)
+
+    assert events.named(org) == sorted(held.rows("sf_event_leads"))
+    assert LEADS.named(org) == sorted(held.rows("sf_leads"))
+
+
+def test_a_look_at_one_source_is_not_misled_by_another(
+    org: DemoOrg, held: Targeted, client: SalesforceClient
+) -> None:
+    """What is remembered of contacts says nothing of leads."""
+    held.ok()
+    target = target_of("Lead", "TaskWhoRelation")
+    run = Run(client, Settings(), Scope(), Ledger(), held.pipeline, target=target)
+    facts = verify(run)
+    run.close()
+
+    assert 0 == sum(count for count in facts["drift"].values() if isinstance(count, int))
+
+
+@pytest.mark.parametrize("by_sync", [True, False])
+def test_the_key_keeps_its_name(org: DemoOrg, synced: Synced, by_sync: bool) -> None:
+    """Another id_column is refused with no call; a dataset that is made anew may have it."""
+    synced.begin()
+    asked = len(org.requests)
+    ledger = Ledger()
+    source = salesforce_targeted(synced.credentials, id_column="salesforce_id", ledger=ledger)
+    if by_sync:
+        outcome = sync(synced.pipeline, source, ledger, id_column="salesforce_id")
+        said, kind = str(outcome.facts["error"]), type(outcome.error)
+    else:
+        said, kind = refused(synced, source), ConfigurationError
+    refusal_calls = len(org.requests) - asked
+    source = salesforce_targeted(synced.credentials, id_column="salesforce_id")
+    synced.pipeline.run(source, refresh="drop_sources")
+
+    assert "id_column was 'id' when this dataset was made" in said
+    assert (ConfigurationError, 0) == (kind, refusal_calls)
+    assert [] == [warning for warning in ledger.warnings if "fields" in warning]
+    assert org.active_ids() == sorted(synced.rows("sf_contacts", "salesforce_id"))
