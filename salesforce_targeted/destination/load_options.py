@@ -16,6 +16,7 @@ Rules:
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,6 +40,8 @@ from salesforce_targeted.destination.held_tables import (
     USERS,
 )
 from salesforce_targeted.target import CONTACT, Target
+
+logger = logging.getLogger("salesforce_targeted")
 
 # By these a row replaces the one with its key, and rows that don't come stay.
 _MEETING_BY_KEY = ("upsert", "delete-insert")
@@ -103,7 +106,7 @@ def load_options(
         hints = _hints(resource)
         stored = naming.normalize_table_identifier(table)
         _check_names(resource, hints, table, key)
-        _check_limit(resource, target)
+        _warn_of_limit(resource, target)
         if hints.get("write_disposition") == "replace":
             emptied.add(stored)
         else:
@@ -176,13 +179,14 @@ def _check_names(
         )
 
 
-def _check_limit(resource: DltResource, target: Target) -> None:
+def _warn_of_limit(resource: DltResource, target: Target) -> None:
+    """Say what dlt's limit counts: who wants a cheap trial gets all of a small org by it."""
     if resource.limit is not None:
-        raise ConfigurationError(
-            f"{resource.name}: add_limit counts batches, of which most tables come in one",
-            remedy="Write scope=Scope(limit=...): so many relations, and the records they name."
-            if target is CONTACT
-            else "Leave it out, or narrow `where`.",
+        instead = "Scope(limit=...) counts relations" if target is CONTACT else "where narrows it"
+        logger.warning(
+            "%s: add_limit counts batches, of which most tables come in one; %s",
+            resource.name,
+            instead,
         )
 
 

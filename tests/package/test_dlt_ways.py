@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import dlt
 import pyarrow as pa
 import pytest
 from dlt.extract.exceptions import ResourceExtractionError
@@ -14,13 +15,13 @@ from dlt.sources import SourceReference
 from salesforce_targeted import Scope, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import TINY
-from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.destination.errors import original_error
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.sync.runner import sync
 from tests.conftest import BOTH, Synced
-from tests.support.plain_pipeline import as_it_is, of_contacts, refused, run
+from tests.support.plain_pipeline import as_it_is, into, of_contacts, refused, run
 from tests.support.script import Ended, command, process, python, rows, session_of
 
 DLT = str(Path(sys.executable).with_name("dlt"))
@@ -83,18 +84,42 @@ def test_parallelize_changes_no_row(org: DemoOrg, synced: Synced) -> None:
     assert org.active_ids() == sorted(synced.rows("sf_active_contacts", "contact_id"))
 
 
-@pytest.mark.brief(1)
-@pytest.mark.parametrize("resource", ["", "task_who_relation", "user"])
-def test_add_limit_is_refused(org: DemoOrg, synced: Synced, resource: str) -> None:
-    """It counts batches, so that it takes all of a small org; what counts relations is named."""
-    said = refused(
-        synced,
-        lambda source: (source.resources[resource] if resource else source).add_limit(1),
-    )
+def test_what_add_limit_counts_is_said(
+    org: DemoOrg, synced: Synced, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Batches: all of a small org comes; what counts relations is named."""
+    with caplog.at_level("WARNING", "salesforce_targeted"):
+        synced.pipeline.run(salesforce_targeted(synced.credentials).add_limit(1))
 
-    assert "add_limit counts batches" in said
-    assert "Write scope=Scope(limit=...)" in said
-    assert 0 == len(org.requests)
+    said = [text for text in caplog.messages if text.startswith("task_who_relation: add_limit")]
+    assert ["Scope(limit=...) counts relations"] == [text.rpartition("; ")[2] for text in said]
+    assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
+
+
+@pytest.mark.deep
+def test_a_limited_run_loses_nothing_and_the_next_one_completes(tmp_path: Path) -> None:
+    """add_limit counts batches: part of the rows come, none is taken for gone, no cursor jumps."""
+    org = DemoOrg(12_000, 10_000, 21_000, leads=50)
+    with serve(org) as server:
+        credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
+        held = into(dlt.destinations.duckdb(str(tmp_path / "held.duckdb")), tmp_path, credentials)
+
+        def sample() -> dict[str, int]:
+            source = salesforce_targeted(credentials, fields=["LastName"])
+            chosen = source.with_resources("task_who_relation", "contact", "contact_life")
+            held.pipeline.run(chosen.add_limit(1) if limited else chosen)
+            counted = held.sql("SELECT COUNT(*), COUNT(removed_at) FROM sf_taskwhorelations")[0]
+            left = held.sql("SELECT COUNT(left_at) FROM sf_active_contacts")[0]
+            return dict(zip(("relations", "removed", "left"), (*counted, *left), strict=True))
+
+        limited = True
+        first = sample()
+        limited = False
+        last = sample()
+
+    assert 0 < first["relations"] < 21_000
+    assert (0, 0) == (first["removed"], first["left"])
+    assert {"relations": 21_000, "removed": 0, "left": 0} == last
 
 
 @pytest.mark.brief(1)
