@@ -64,7 +64,8 @@ def _check_reference(
 
     refers = refers_to(entries[junction.who])
     # Text may hold ids, a formula's or those of another system's key; describe can't say of what.
-    if not refers or fits(entries[junction.who]):
+    # WhatId takes whatever object has activities, and describe may list fewer.
+    if not refers or fits(entries[junction.who]) or junction.who == "WhatId":
         return
     of = junction.object_name
     more = f" and {len(refers) - _NAMED_AT_MOST} more" if len(refers) > _NAMED_AT_MOST else ""
