@@ -77,8 +77,8 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     if suspects:
         yield from _compare(run, who=suspects)
         _correct_counts(run, suspects)
-    if run.org.settled_before is not None:
-        # What was stamped since has just been read.
+    if run.org.settled_before is not None and not found.in_parts:
+        # What was stamped since has just been read, by this run.
         where = f"{run.counting_relations} AND {run.stamped('>=', run.org.settled_before)}"
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, found.removed_ids.ids)

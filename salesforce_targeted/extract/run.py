@@ -338,6 +338,8 @@ class Run:
         left = self.calls_left
         if not self.scope.discovers or left is None or self.active is not None:
             return self.scope.discovers
+        if self.relations.is_deferred:
+            return False
         known = max(
             self.held.count(self.target.life_table, "is_active"), len(self.relations.contacts)
         )

@@ -64,7 +64,7 @@ def stages(
         modified: Gives dlt's incremental once the relations' resource was polled; None before.
     """
     record, life = run.target.resource, f"{run.target.resource}_life"
-    last_read = next((one for one in (USER, TASK, record) if one in wanted), "")
+    last_read = next((one for one in (USER, TASK, record) if one in wanted), RELATION)
     order: dict[str, Callable[[], Iterator[Item]]] = {
         RELATION: lambda: _of(RELATION, run, RELATIONS, _relations(run, modified())),
         record: lambda: _record_items(run, wanted),
@@ -96,10 +96,17 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         yield from read_by_ids(run, id_array(run.held.rejected_ids("TaskWhoRelation")))
         return
     yield from read_relations(run, _since(run, modified))
+    if run.relations.is_deferred:
+        run.ledger.stop(
+            QuotaExceededError("the relations to read take more calls than this run may spend")
+        )
+        return
     newest = run.relations.newest
     if newest is not None and run.scope.since is None:
         # Not past the moment at which the reading began: what is edited meanwhile is read again.
         newest = min(newest, run.opened_at)
+        if run.scope.complete and not run.relations.in_parts and _is_long(run):
+            newest = run.opened_at  # what was imported at once is not read by every run to come
         last = run.relation_cursor
         run.ledger.cursor = max(last or newest, newest)
     if run.scope.complete and run.discovers:
@@ -120,12 +127,20 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
 def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     """Return the moment from which relations are read; None for all of them."""
     floor = run.settings.since if run.org.filters_by_stamp else None
-    # A reading of all of them that takes several runs is gone on with by whichever may.
-    again = run.scope.complete and (READING in run.state or run.refills_relations)
+    # A reading that takes several runs is gone on with by whichever may.
+    begun = run.state.get(READING, {}) if run.scope.complete else {}
+    if run.org.filters_by_stamp and begun.get("since"):
+        moment = datetime.fromisoformat(begun["since"])
+        return moment if floor is None else max(moment, floor)
+    again = begun or (run.scope.complete and run.refills_relations)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
+
+
+def _is_long(run: Run) -> bool:
+    return run.ledger.relations.read > run.client.limits.rows_per_query_page
 
 
 def _selection(run: Run) -> Iterator[Selection]:
@@ -183,7 +198,12 @@ def _users(run: Run) -> Iterator[pa.Table]:
 
 
 def _deferred(run: Run) -> Iterator[Item]:
-    """Yield what was put off for what is not held: the table that was read longest ago first."""
+    """Yield what was put off for what is not held: the table that was read longest ago first.
+
+    Before them the rest of the relations: the next run asks for what those name.
+    """
+    if run.relations.is_deferred:
+        yield from _of(RELATION, run, RELATIONS, _relations(run, None))
     tables = {
         run.target.resource: (run.target.table, run.records),
         TASK: (TASKS, run.tasks),

@@ -1,0 +1,48 @@
+"""Runs of a few calls each arrive, whatever they are kept busy with: nothing waits for ever."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from salesforce_targeted.api.limits import DOCUMENTED
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.settings import Scope
+from tests.conftest import Synced
+
+# What one call takes, so little that a run of the tiny org takes dozens.
+SMALL = Scope(
+    limits=replace(DOCUMENTED, rows_per_query_page=4, groups_per_query=4, ids_per_collection=3)
+)
+
+
+def state(synced: Synced) -> dict[str, Any]:
+    """Return what the source keeps from run to run."""
+    sources: Any = synced.pipeline.state["sources"]
+    return dict(sources["salesforce_targeted"])
+
+
+def stamps(rows: dict[str, dict[str, Any]], name: str) -> dict[str, str]:
+    """Return the stamp of each row, to the second."""
+    return {id_: str(row[name])[:19].replace("T", " ") for id_, row in rows.items()}
+
+
+def test_what_was_modified_arrives_by_runs_that_can_not_read_all_of_it(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A system job bumps every relation: they are read in turns, and records get their calls, too."""
+    org.page_rows = 4
+    synced.ok(SMALL)
+    org.advance(86_400)
+    org.bump_stamps("TaskWhoRelation")
+    new = org.add_contact(LastName="New")
+    org.log_task([new])
+    for _ in range(6):
+        synced.run(SMALL, calls_per_run=8, api="collections")
+        org.advance(1_200)
+
+    assert "relations_read" not in state(synced)
+    assert stamps(org.rows("TaskWhoRelation"), "SystemModstamp") == stamps(
+        synced.rows("sf_taskwhorelations"), "system_modstamp"
+    )
+    assert new in synced.rows("sf_contacts")
