@@ -58,8 +58,10 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         _note_compared(run)
         return
     live_count = held.count(RELATIONS, run.counting_relations) + found.changes.total()
-    if live_count <= run.client.limits.rows_per_query_page or (
-        _is_due(run) and _can_compare(run, live_count)
+    # Of a table that somebody emptied the org shows many more.
+    most = max(live_count, run.org.relation_count or 0)
+    if (live_count <= run.client.limits.rows_per_query_page or _is_due(run)) and (
+        _can_compare(run, most)
     ):
         yield from _compare(run)
         _note_compared(run)
@@ -72,7 +74,8 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         and shown[who] != run.held_relations[who] + found.changes[who]
     )
     if len(suspects) > _SUSPECTS:
-        yield from _compare(run)
+        if _can_compare(run, most):
+            yield from _compare(run)
         return
     if suspects:
         yield from _compare(run, who=suspects)
@@ -83,8 +86,9 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, found.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
-    for low, high in _unlike_ranges(run):
-        yield from _compare(run, within=(low, high))
+    for within in _unlike_ranges(run):
+        if within != (None, None) or _can_compare(run, most):
+            yield from _compare(run, within=within)
 
 
 def _correct_counts(run: Run, who: Sequence[str]) -> None:
@@ -301,7 +305,7 @@ def _can_compare(run: Run, relations: int) -> bool:
     """Return whether comparing all ids leaves half of the calls to the rest of the run."""
     left = run.calls_left
     pages_of_ids = ceil(relations / run.client.limits.rows_per_query_page)
-    if left is None or pages_of_ids <= left // 2:
+    if left is None or pages_of_ids <= max(1, left // 2):
         return True
     run.ledger.warn(
         f"Comparing the ids of all relations is due and takes {pages_of_ids:,} calls of the"

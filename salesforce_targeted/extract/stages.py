@@ -132,7 +132,9 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     if run.org.filters_by_stamp and begun.get("since"):
         moment = datetime.fromisoformat(begun["since"])
         return moment if floor is None else max(moment, floor)
-    again = begun or (run.scope.complete and run.refills_relations)
+    # After a DROP in a console they all wait to be read, though there is a cursor.
+    refills = run.refills_relations or not run.held.count(RELATIONS)
+    again = begun or (run.scope.complete and refills)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)

@@ -46,3 +46,19 @@ def test_what_was_modified_arrives_by_runs_that_can_not_read_all_of_it(
         synced.rows("sf_taskwhorelations"), "system_modstamp"
     )
     assert new in synced.rows("sf_contacts")
+
+
+def test_relations_that_were_dropped_are_filled_by_runs_of_few_calls(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """There is a cursor, and nothing behind it: all of them are read again, in turns."""
+    org.page_rows = 4
+    for _ in range(30):  # the last ones alone lie within the lag
+        org.advance(1_200)
+        org.log_task([org.active_ids()[0]])
+    synced.ok(SMALL)
+    synced.sql("DROP TABLE sf_taskwhorelations")
+    for _ in range(6):
+        synced.run(SMALL, calls_per_run=16, api="collections")
+
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
