@@ -52,6 +52,8 @@ LAG = timedelta(minutes=15)
 _CALLS_WORTH_A_COUNT = 25
 # In the source's state: how many calls a run might spend when it opened, the org's day included.
 CALLS_LEFT = "calls_left"
+# In the source's state: whether the last run put off to ask which records are active.
+PUT_OFF = "discovery_put_off"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
 # In the source's state: object name to when Bulk, which refused it, may be tried again. A refusal
@@ -334,7 +336,10 @@ class Run:
 
     @cached_property
     def discovers(self) -> bool:
-        """Return whether the run asks which records are active: not for most of its calls."""
+        """Return whether the run asks which records are active: not for most of its calls.
+
+        The run after one that put it off may spend all it has left on it.
+        """
         left = self.calls_left
         if not self.scope.discovers or left is None or self.active is not None:
             return self.scope.discovers
@@ -343,7 +348,12 @@ class Run:
         known = max(
             self.held.count(self.target.life_table, "is_active"), len(self.relations.contacts)
         )
-        return known // self.client.limits.groups_per_query <= left // 2
+        was_put_off = self.state.pop(PUT_OFF, False)
+        calls = known // self.client.limits.groups_per_query
+        if calls <= (left if was_put_off else left // 2):
+            return True
+        self.state[PUT_OFF] = True
+        return False
 
     def held_values(self, table: str, field: str, like: str = "") -> pa.Array:
         """Return the distinct values of a field in a held table; none in a run over less."""

@@ -150,12 +150,16 @@ def _selection(run: Run) -> Iterator[Selection]:
     named = run.relations.contacts.ids
     if run.discovers:
         named = union(named, discover(run).ids)
-    elif run.scope.discovers and run.holds_relations:
-        held = run.held_relations.ids
-        named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
-        run.ledger.warn(
-            "Which contacts are active no more was not asked: it takes more than half of the calls"
-            " that the run has left"
+    elif run.scope.discovers:
+        if run.holds_relations:
+            held = run.held_relations.ids
+            named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
+        run.ledger.stop(
+            QuotaExceededError(
+                f"which {run.target.object_name.lower()}s are active no more was not asked: it"
+                " takes more than half of the calls that the run has left",
+                remedy="The next run asks first, if it has calls enough for that.",
+            )
         )
     run.ledger.tally(run.target.object_name).discovered = len(named)
     yield select_ids(run, run.target.table, named)
