@@ -80,3 +80,20 @@ def test_what_was_removed_is_seen_by_runs_whose_calls_just_suffice_for_discovery
     assert "active no more was not asked" in first.facts["error"]
     assert {} == marked_early
     assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
+
+
+def test_new_contacts_that_are_hidden_do_not_hold_up_those_behind_them(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What became of those that a plain read leaves out is asked before more are read."""
+    scope = Scope(limits=replace(DOCUMENTED, ids_per_collection=1))
+    active = sorted(org.active_ids())
+    for id_ in active[:6]:
+        org.hide_contact(id_)
+    for _ in range(3):
+        synced.run(scope, calls_per_run=9, api="collections")
+
+    assert active[6:] == sorted(synced.rows("sf_contacts"))
+    assert active[:6] == sorted(
+        synced.rows("sf_active_contacts", "contact_id", "gone_reason = 'hidden'")
+    )
