@@ -31,9 +31,11 @@ from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span
 from salesforce_targeted.extract.run import LAG, Run
 
 # In the state of a table: how far it was read, when a whole pass ended; of a pass whose calls ended
-# before it did, when it began, where it goes on, and whether it is a whole one.
+# before it did, when it began, where it goes on, whether it is a whole one, and the fields that no
+# record could be read with, with why.
 _CURSOR, _PASSED = "cursor", "passed_at"
 _BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
+_UNREAD = "pass_unread_fields"
 _GONE = "gone"
 # State is loaded with each run: no more ids than these are kept there.
 _MOST_GONE = 2_000
@@ -172,7 +174,7 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
     # position that it went on from, has not been read.
     began = state.get(_BEGAN)
     limit = datetime.fromisoformat(began) if began else selection.began_at
-    for name in (_BEGAN, _POSITION, _WHOLE):
+    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
         state.pop(name, None)
     if selection.whole:
         state[_PASSED] = datetime.now(UTC).isoformat()
@@ -188,6 +190,12 @@ def note_position(run: Run, table: str, part: int, last_id: str) -> None:
         part: Of ``Selection.later``.
     """
     _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
+
+
+def unread_fields(run: Run, table: str) -> dict[str, str]:
+    """Return the fields that a part of the pass was read without, and why; the caller adds more."""
+    fields: dict[str, str] = _state(run, table).setdefault(_UNREAD, {})
+    return fields
 
 
 def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> None:
@@ -214,8 +222,8 @@ def passed_at(run: Run, table: str) -> str:
 def _go_on(state: dict[str, Any], *, whole: bool, at: datetime) -> None:
     """Go on with the pass that was cut short, or begin one: a position is of its own kind alone."""
     if state.get(_WHOLE) is not whole:
-        state.pop(_POSITION, None)
-        state.pop(_BEGAN, None)
+        for name in (_BEGAN, _POSITION, _UNREAD):
+            state.pop(name, None)
     state[_WHOLE] = whole
     state.setdefault(_BEGAN, at.isoformat())
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
-from salesforce_targeted.arrow.batch import EVERY_RECORD
+from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import (
@@ -26,6 +26,7 @@ from salesforce_targeted.extract.id_selection import (
     note_end,
     note_gone,
     note_position,
+    unread_fields,
 )
 from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
@@ -132,6 +133,9 @@ def _note_whole(run: Run, table: str, selection: Selection, found: RecordFinding
     """Note that a stage came to its end."""
     found.is_deferred = False
     if selection.whole:
+        # One that a part of the pass was read without has not healed, though the last part has it.
+        for name, why in unread_fields(run, table).items():
+            run.ledger.reject(Rejected(run.object_of(table), EVERY_RECORD, name, why, ""))
         answered = run.ledger.answered.setdefault(run.object_of(table), IdSet())
         answered.update([EVERY_RECORD])
     if run.scope.complete:
@@ -237,6 +241,9 @@ def _changed_rows(
         if stores_in_pages:
             one.batch = reject_wide_rows(one.batch, columns, object_name)
         _note(run, one, columns, found, tally)
+        if run.scope.complete:
+            unread = [r for r in one.batch.rejected if r.record_id == EVERY_RECORD]
+            unread_fields(run, table).update({r.field: r.error for r in unread})
         if rejected:
             ids = one.batch.table.column(columns.key.name).to_pylist()
             answered.update(rejected & {*ids, *(gone.id for gone in one.gone)})

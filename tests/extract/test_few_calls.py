@@ -97,3 +97,36 @@ def test_new_contacts_that_are_hidden_do_not_hold_up_those_behind_them(
     assert active[:6] == sorted(
         synced.rows("sf_active_contacts", "contact_id", "gone_reason = 'hidden'")
     )
+
+
+def test_a_field_that_a_part_of_a_pass_was_read_without_is_read_again(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """The pass takes several runs, and the last of them can read the field: the first rows wait."""
+    scope = Scope(limits=replace(DOCUMENTED, ids_per_collection=2))
+    few = {"refresh_call_budget": 1, "api": "collections"}
+    for _ in range(12):
+        org.log_task([org.add_contact(LastName="One more")])
+    synced.ok(scope, **few)
+    active = sorted(org.active_ids())
+    for id_ in active:
+        org.edit("Contact", id_, Title="New")
+    org.advance(7_200)  # the cursor passes the edits
+    org.edit("Contact", active[-1], Department="Later")
+    org.advance(60)
+    org.poisons.add("Contact", field="Title", status=400, code="INVALID_FIELD")
+    only = ("contact", "contact_life", "rejected_record", "sync_run")
+    for allowed in range(10, 30, 2):
+        cut = synced.run(replace(scope, full=True), only, calls_per_run=allowed, **few)
+        rejected = synced.rows("sf_rejected_records", "record_id")
+        if "*" in rejected and "position" in state(synced)["refresh"]["sf_contacts"]:
+            break
+    org.poisons.clear()
+    while synced.run(scope, only, calls_per_run=allowed, **few).error is not None:
+        allowed += 1
+    synced.ok(scope, **few)
+
+    assert "partial" == cut.facts["status"]
+    assert "*" in rejected
+    assert {"New"} == {row["title"] for row in synced.rows("sf_contacts").values()}
+    assert {} == synced.rows("sf_rejected_records", "record_id")
