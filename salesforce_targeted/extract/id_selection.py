@@ -86,15 +86,16 @@ def left_out_before(run: Run, table: str) -> pa.Array:
 
 
 def archived_before(run: Run, table: str, key: str) -> pa.Array:
-    """Return the held ids of archived records that were not deleted."""
+    """Return the held ids of archived records that were neither deleted nor hidden since."""
     columns = run.held.column_hints(table)
     archived, deleted = run.held.name("IsArchived"), run.held.name("IsDeleted")
-    if not {archived, deleted} <= columns.keys():
+    if table == run.target.table or not {archived, deleted} <= columns.keys():
         return id_array(())
-    return minus(
-        run.held.id_array(table, key, run.held.sql(archived)),
+    gone = union(
         run.held.id_array(table, key, run.held.sql(deleted)),
+        id_array(_state(run, table).get(_GONE, ())),
     )
+    return minus(run.held.id_array(table, key, run.held.sql(archived)), gone)
 
 
 def calls_of(run: Run, plain: int, left_out: int) -> int:

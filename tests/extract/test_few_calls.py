@@ -130,3 +130,27 @@ def test_a_field_that_a_part_of_a_pass_was_read_without_is_read_again(
     assert "*" in rejected
     assert {"New"} == {row["title"] for row in synced.rows("sf_contacts").values()}
     assert {} == synced.rows("sf_rejected_records", "record_id")
+
+
+def test_an_archived_task_that_was_hidden_is_called_so_and_noticed_when_it_is_shown(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Beyond the budget: the row that is held says archived, and the task may be edited meanwhile."""
+    few = {"refresh_call_budget": 1, "api": "collections"}
+    synced.ok(SMALL, **few)
+    task = next(id_ for id_ in synced.rows("sf_activities") if id_ in org.rows("Task"))
+    org.archive_task(task)
+    synced.ok(SMALL, **few)
+    org.hide_task(task)
+    synced.ok(replace(SMALL, full=True), **few)
+    hidden = synced.ok(SMALL, **few)["closure"]["task_ids"]
+    org.edit("Task", task, Subject="Edited while it was hidden")
+    for days in (1, 1):  # the cursor passes the edit
+        org.advance(86_400 * days)
+        org.edit("Task", max(org.rows("Task")), Subject=f"Later by {days}")
+        synced.ok(SMALL, **few)
+    org.show_task(task)
+    synced.ok(SMALL, **few)
+
+    assert (True, False) == (task in hidden["hidden"], task in hidden["archived"])
+    assert "Edited while it was hidden" == synced.rows("sf_activities")[task]["subject"]
