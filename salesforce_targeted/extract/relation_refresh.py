@@ -118,6 +118,18 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
         yield new
 
 
+def begin_again(run: Run) -> None:
+    """Let a ``--full`` read all relations, whatever an earlier run began, if calls suffice."""
+    if run.scope.full and (begun := run.state.get(READING)):
+        if begun.get("since") or not _exceeds_calls(run):
+            del run.state[READING]
+        else:
+            run.ledger.warn(
+                "The relations were not all read by this run, which has too few calls for that: it"
+                f" went on with a reading that was begun at {begun['began_at']}"
+            )
+
+
 def _exceeds_calls(run: Run) -> bool:
     """Return whether fewer calls are left than reading all relations takes."""
     left, known = run.calls_left, run.org.relation_count

@@ -39,7 +39,12 @@ from salesforce_targeted.extract.id_selection import (
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.relation_refresh import READING, read_by_ids, read_relations
+from salesforce_targeted.extract.relation_refresh import (
+    READING,
+    begin_again,
+    read_by_ids,
+    read_relations,
+)
 from salesforce_targeted.extract.removed_relations import mark_removed
 from salesforce_targeted.extract.run import Run
 
@@ -95,6 +100,8 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
     if run.scope.retry_rejected:
         yield from read_by_ids(run, id_array(run.held.rejected_ids("TaskWhoRelation")))
         return
+    if not run.relations.is_deferred:
+        begin_again(run)
     yield from read_relations(run, _since(run, modified))
     if run.relations.is_deferred:
         run.ledger.stop(

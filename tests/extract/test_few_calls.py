@@ -154,3 +154,19 @@ def test_an_archived_task_that_was_hidden_is_called_so_and_noticed_when_it_is_sh
 
     assert (True, False) == (task in hidden["hidden"], task in hidden["archived"])
     assert "Edited while it was hidden" == synced.rows("sf_activities")[task]["subject"]
+
+
+def test_a_full_run_reads_what_a_full_run_that_was_cut_short_had_read(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """With calls enough it begins again: what no stamp tells of may lie before the position."""
+    org.page_rows = 4
+    synced.ok(SMALL)
+    synced.run(replace(SMALL, full=True), calls_per_run=6, api="collections")
+    reading = state(synced)["relations_read"]
+    relation = min(org.rows("TaskWhoRelation"))
+    org.set_silently("TaskWhoRelation", relation, Type="Lead")
+    synced.ok(replace(SMALL, full=True))
+
+    assert relation < reading["after"]
+    assert "Lead" == synced.rows("sf_taskwhorelations")[relation]["type"]
