@@ -145,9 +145,9 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     within = calls <= run.settings.refresh_call_budget
     begun = bool(state.get(_WHOLE)) and _POSITION in state
     no_choice = run.scope.full or rejects_a_field or begun or not cursor
-    if within or no_choice or not passed_at or _is_due(run, passed_at):
+    if within or no_choice or not passed_at or run.is_due(passed_at):
         return selection(everything, whole=True)
-    since = datetime.fromisoformat(cursor) - LAG
+    since, age = datetime.fromisoformat(cursor) - LAG, timedelta(run.settings.full_refresh_days)
     modified = _modified(run, object_name, since, held)
     run.ledger.warn(
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
@@ -155,7 +155,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
         f" stay as they are, and what was hidden from our user stays unnoticed, until the next"
         f" whole pass, due"
-        f" {datetime.fromisoformat(passed_at) + _age(run):%Y-%m-%d}"
+        f" {datetime.fromisoformat(passed_at) + age:%Y-%m-%d}"
     )
     # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
     # what is edited of them is among what was modified.
@@ -178,7 +178,7 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
     for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
         state.pop(name, None)
     if selection.whole:
-        state[_PASSED] = datetime.now(UTC).isoformat()
+        state[_PASSED] = run.opened_at.isoformat()
     if newest is not None:
         text = min(newest, limit).astimezone(UTC).isoformat()
         state[_CURSOR] = max(state.get(_CURSOR) or text, text)
@@ -266,11 +266,3 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
             raise
         run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
         return ids
-
-
-def _is_due(run: Run, passed_at: str) -> bool:
-    return datetime.fromisoformat(passed_at) + _age(run) <= run.ledger.started_at
-
-
-def _age(run: Run) -> timedelta:
-    return timedelta(days=run.settings.full_refresh_days)

@@ -69,7 +69,7 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         # Rows stamped since the first of its runs began may have been missed.
         found.newest = datetime.fromisoformat(reading["began_at"])
         if reading["from_nothing"]:
-            run.state[COMPARED_AT] = run.ledger.started_at.isoformat()
+            run.state[COMPARED_AT] = run.opened_at.isoformat()
     if found.whole and not found.unread:
         found.counts = contacts.counts()
     if run.scope.complete and rejected:

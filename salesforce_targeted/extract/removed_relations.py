@@ -20,7 +20,7 @@ Source: Object Reference, "TaskWhoRelation" (supported calls: describe, query, r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from math import ceil
 
@@ -317,12 +317,11 @@ def _can_compare(run: Run, relations: int) -> bool:
 def _is_due(run: Run) -> bool:
     """Return whether the last comparison of all ids is as old as a pass over all rows may be."""
     before = run.state.get(COMPARED_AT)
-    age = timedelta(days=run.settings.full_refresh_days)
-    return before is None or datetime.fromisoformat(before) + age <= run.ledger.started_at
+    return before is None or run.is_due(before)
 
 
 def _note_compared(run: Run) -> None:
-    run.state[COMPARED_AT] = run.ledger.started_at.isoformat()
+    run.state[COMPARED_AT] = run.opened_at.isoformat()
 
 
 def _key(run: Run) -> str:

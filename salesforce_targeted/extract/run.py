@@ -190,6 +190,14 @@ class Run:
         opened = self.org.opened_at
         return min(opened, self.client.first_response_at or opened)
 
+    def is_due(self, last: str) -> bool:
+        """Return whether what is done every ``full_refresh_days`` is due, by the org's clock.
+
+        What was noted from a clock that was ahead is due, too: real time may need years to it.
+        """
+        moment, age = datetime.fromisoformat(last), timedelta(days=self.settings.full_refresh_days)
+        return not moment - LAG <= self.opened_at < moment + age
+
     @property
     def relation_cursor(self) -> datetime | None:
         """Return how far relations were read, as dlt keeps it; None before a first run."""

@@ -170,3 +170,18 @@ def test_a_full_run_reads_what_a_full_run_that_was_cut_short_had_read(
 
     assert relation < reading["after"]
     assert "Lead" == synced.rows("sf_taskwhorelations")[relation]["type"]
+
+
+def test_a_whole_pass_that_was_noted_by_a_clock_that_was_ahead_is_due(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """The org's clock counts; a moment in its future says nothing of when a pass was."""
+    few = {"refresh_call_budget": 1, "api": "collections"}
+    org.advance(365 * 86_400)
+    synced.ok(SMALL, **few)
+    org.advance(-365 * 86_400)
+    contact = org.active_ids()[0]
+    org.set_silently("Contact", contact, Full_Label__c="No stamp tells")
+    synced.ok(SMALL, **few)
+
+    assert "No stamp tells" == synced.rows("sf_contacts")[contact]["full_label__c"]
