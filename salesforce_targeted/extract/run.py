@@ -221,7 +221,10 @@ class Run:
         """
         if ROW_HASH not in self.held.column_hints(RELATIONS):
             return False
-        return self.held.count(RELATIONS, f"removed_at IS NULL AND {self.unhashed}") > 0
+        waiting, floor = f"removed_at IS NULL AND {self.unhashed}", self.settings.since
+        if floor is not None:  # what is older does not count, and is never read
+            waiting += f" AND {self.stamped('>=', floor)}"
+        return self.held.count(RELATIONS, waiting) > 0
 
     @property
     def unhashed(self) -> str:

@@ -156,6 +156,23 @@ def test_an_archived_task_that_was_hidden_is_called_so_and_noticed_when_it_is_sh
     assert "Edited while it was hidden" == synced.rows("sf_activities")[task]["subject"]
 
 
+def test_relations_older_than_what_counts_are_not_waited_for(org: DemoOrg, synced: Synced) -> None:
+    """With ``since`` configured and a column dropped, one run reads all that count, and no other."""
+    limits = Scope(limits=replace(DOCUMENTED, rows_per_query_page=4))
+    synced.ok(limits)
+    org.advance(60)
+    since = f"{org.now:%Y-%m-%dT%H:%M:%SZ}"
+    for _ in range(8):
+        org.advance(1_200)
+        org.log_task([org.active_ids()[0]])
+    synced.ok(limits, since=since)
+    synced.sql("ALTER TABLE sf_taskwhorelations DROP COLUMN account_id")
+    read = [synced.ok(limits, since=since)["relations"]["read"] for _ in range(2)]
+
+    assert 8 == read[0]
+    assert read[1] < read[0]
+
+
 def test_a_full_run_reads_what_a_full_run_that_was_cut_short_had_read(
     org: DemoOrg, synced: Synced
 ) -> None:
