@@ -22,7 +22,8 @@ class RelationFindings:
         changes: Contact or lead to how many more of its relations are shown than were held.
         left_reasons: Contact to the reason of its last relation's removal.
         whole: Whether every relation that counts was read.
-        in_parts: Whether this run is one of several that read all of them.
+        in_parts: Whether this run is one of several that one reading takes.
+        is_deferred: Whether the rest of the reading was put off, for records that are not held.
         complete: Whether the reading came to its end.
         counts: Relations of each contact, where all were read.
         newest: The latest ``SystemModstamp`` read.
@@ -41,6 +42,7 @@ class RelationFindings:
     left_reasons: dict[str, str] = field(default_factory=dict)
     whole: bool = False
     in_parts: bool = False
+    is_deferred: bool = False
     complete: bool = False
     counts: IdCounts | None = None
     newest: datetime | None = None

@@ -32,9 +32,11 @@ from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.run import LAG, Run
 
 # In the state of a table: how far it was read, when a whole pass ended; of a pass whose calls ended
-# before it did, when it began, where it goes on, and whether it is a whole one.
+# before it did, when it began, where it goes on, whether it is a whole one, and the fields that no
+# record could be read with, with why.
 _CURSOR, _PASSED = "cursor", "passed_at"
 _BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
+_UNREAD = "pass_unread_fields"
 _GONE = "gone"
 # State is loaded with each run: no more ids than these are kept there.
 _MOST_GONE = 2_000
@@ -85,12 +87,13 @@ def left_out_before(run: Run, table: str) -> pa.Array:
 
 
 def archived_before(run: Run, table: str, key: str) -> pa.Array:
-    """Return the held ids of archived records that were not deleted."""
+    """Return the held ids of archived records that were neither deleted nor hidden since."""
     columns = run.held.column_hints(table)
     archived, deleted = run.held.name("IsArchived"), run.held.name("IsDeleted")
-    if not {archived, deleted} <= columns.keys():
+    if table == run.target.table or not {archived, deleted} <= columns.keys():
         return id_array(())
-    return minus(_flagged(run, table, key, archived), _flagged(run, table, key, deleted))
+    gone = union(_flagged(run, table, key, deleted), id_array(_state(run, table).get(_GONE, ())))
+    return minus(_flagged(run, table, key, archived), gone)
 
 
 def _flagged(run: Run, table: str, key: str, flag: str) -> pa.Array:
@@ -144,9 +147,9 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     within = calls <= run.settings.refresh_call_budget
     begun = bool(state.get(_WHOLE)) and _POSITION in state
     no_choice = run.scope.full or rejects_a_field or begun or not cursor
-    if within or no_choice or not passed_at or _is_due(run, passed_at):
+    if within or no_choice or not passed_at or run.is_due(passed_at):
         return selection(everything, whole=True)
-    since = datetime.fromisoformat(cursor) - LAG
+    since, age = datetime.fromisoformat(cursor) - LAG, timedelta(run.settings.full_refresh_days)
     modified = _modified(run, object_name, since, held)
     run.ledger.warn(
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
@@ -154,7 +157,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
         f" stay as they are, and what was hidden from our user stays unnoticed, until the next"
         f" whole pass, due"
-        f" {datetime.fromisoformat(passed_at) + _age(run):%Y-%m-%d}"
+        f" {datetime.fromisoformat(passed_at) + age:%Y-%m-%d}"
     )
     # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
     # what is edited of them is among what was modified.
@@ -174,10 +177,10 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
     # position that it went on from, has not been read.
     began = state.get(_BEGAN)
     limit = datetime.fromisoformat(began) if began else selection.began_at
-    for name in (_BEGAN, _POSITION, _WHOLE):
+    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
         state.pop(name, None)
     if selection.whole:
-        state[_PASSED] = datetime.now(UTC).isoformat()
+        state[_PASSED] = run.opened_at.isoformat()
     if newest is not None:
         text = min(newest, limit).astimezone(UTC).isoformat()
         state[_CURSOR] = max(state.get(_CURSOR) or text, text)
@@ -190,6 +193,12 @@ def note_position(run: Run, table: str, part: int, last_id: str) -> None:
         part: Of ``Selection.later``.
     """
     _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
+
+
+def unread_fields(run: Run, table: str) -> dict[str, str]:
+    """Return the fields that a part of the pass was read without, and why; the caller adds more."""
+    fields: dict[str, str] = _state(run, table).setdefault(_UNREAD, {})
+    return fields
 
 
 def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> None:
@@ -216,8 +225,8 @@ def passed_at(run: Run, table: str) -> str:
 def _go_on(state: dict[str, Any], *, whole: bool, at: datetime) -> None:
     """Go on with the pass that was cut short, or begin one: a position is of its own kind alone."""
     if state.get(_WHOLE) is not whole:
-        state.pop(_POSITION, None)
-        state.pop(_BEGAN, None)
+        for name in (_BEGAN, _POSITION, _UNREAD):
+            state.pop(name, None)
     state[_WHOLE] = whole
     state.setdefault(_BEGAN, at.isoformat())
 
@@ -259,11 +268,3 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
             raise
         run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
         return ids
-
-
-def _is_due(run: Run, passed_at: str) -> bool:
-    return datetime.fromisoformat(passed_at) + _age(run) <= run.ledger.started_at
-
-
-def _age(run: Run) -> timedelta:
-    return timedelta(days=run.settings.full_refresh_days)

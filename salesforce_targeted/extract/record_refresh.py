@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
-from salesforce_targeted.arrow.batch import EVERY_RECORD
+from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import compare
@@ -22,6 +22,7 @@ from salesforce_targeted.extract.id_selection import (
     note_end,
     note_gone,
     note_position,
+    unread_fields,
 )
 from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
@@ -48,12 +49,11 @@ def refresh(
         found: The stage's findings; written as responses come.
     """
     tally = run.ledger.tally(run.object_of(table))
-    none = selection.new[:0]
     if not _suffices(run, table, selection):
         tally.asked += len(selection.new) + sum(map(len, selection.later))
         tally.leave_rest()  # until they are read, whatever ends the calls
         found.is_deferred = True
-        yield from _fetched(run, table, [selection.new], none, found)
+        yield from _in_pieces(run, table, 0, selection.new, found)
         note_gone(run, table, found.gone, whole=False)
         return
     tally.asked += len(selection)
@@ -68,35 +68,48 @@ def refresh(
 def refresh_held(
     run: Run, table: str, selection: Selection, found: RecordFindings
 ) -> Iterator[pa.Table]:
-    """Fetch what is held, as far as the calls go, and yield the rows to load.
-
-    Each part leaves as many calls as it takes itself for asking what became of those that a plain
-    read does not show.
-    """
-    object_name, columns, none = run.object_of(table), run.columns(table), selection.new[:0]
+    """Fetch what is held, as far as the calls go, and yield the rows to load."""
     for part, ids in enumerate(selection.later):
         if not len(ids):
             continue
-        if part == 0:
-            calls = plan_of(run, object_name, columns, len(ids)).calls
-        else:
-            calls = calls_of(run, 0, len(ids))
-        start, per_call = 0, ceil(len(ids) / calls)
-        while start < len(ids):
-            size = per_call * max(1, (run.calls_left or 0) // 2)
-            some = ids[start : start + size]
-            plain, left_out = (none, some) if part else (some, none)
-            try:
-                yield from _fetched(run, table, [plain], left_out, found)
-            except QuotaExceededError:
-                last = _last_answered(ids, found.answered)
-                if run.scope.complete and last is not None:
-                    note_position(run, table, part, last)
-                raise
-            start += size
+        try:
+            yield from _in_pieces(run, table, part, ids, found)
+        except QuotaExceededError:
+            last = _last_answered(ids, found.answered)
+            if run.scope.complete and last is not None:
+                note_position(run, table, part, last)
+            raise
         if run.scope.complete:
             note_position(run, table, part, ids[-1].as_py())
     _note_whole(run, table, selection, found)
+
+
+def _in_pieces(
+    run: Run, table: str, part: int, ids: pa.Array, found: RecordFindings
+) -> Iterator[pa.Table]:
+    """Fetch records as far as the calls go, and yield the rows to load.
+
+    Each piece leaves as many calls as it takes itself for asking what became of those that a plain
+    read does not show; else those that are gone would be asked for first by every run to come.
+
+    Args:
+        part: Of ``Selection.later``: 0 for a plain read, 1 for what it left out before.
+    """
+    if not len(ids):
+        return
+    plan = plan_of(run, run.object_of(table), run.columns(table), len(ids))
+    per_call = ceil(len(ids) / (calls_of(run, 0, len(ids)) if part else plan.calls))
+    if not part and plan.api is Api.COLLECTIONS:  # as what was asked for ahead
+        per_call = run.client.limits.ids_per_collection
+    elif not part and plan.api is Api.BULK:  # one job
+        per_call = len(ids)
+    start, none = 0, ids[:0]
+    while start < len(ids):
+        size = per_call * max(1, (run.calls_left or 0) // 2)
+        some = ids[start : start + size]
+        plain, left_out = (none, some) if part else (some, none)
+        yield from _fetched(run, table, [plain], left_out, found)
+        start += size
 
 
 def _suffices(run: Run, table: str, selection: Selection) -> bool:
@@ -116,6 +129,9 @@ def _note_whole(run: Run, table: str, selection: Selection, found: RecordFinding
     """Note that a stage came to its end."""
     found.is_deferred = False
     if selection.whole:
+        # One that a part of the pass was read without has not healed, though the last part has it.
+        for name, why in unread_fields(run, table).items():
+            run.ledger.reject(Rejected(run.object_of(table), EVERY_RECORD, name, why, ""))
         answered = run.ledger.answered.setdefault(run.object_of(table), IdSet())
         answered.update([EVERY_RECORD])
     if run.scope.complete:
@@ -221,6 +237,9 @@ def _changed_rows(
         if stores_in_pages:
             one.batch = reject_wide_rows(one.batch, columns, object_name)
         _note(run, one, columns, found, tally)
+        if run.scope.complete:
+            unread = [r for r in one.batch.rejected if r.record_id == EVERY_RECORD]
+            unread_fields(run, table).update({r.field: r.error for r in unread})
         if rejected:
             ids = one.batch.table.column(columns.key.name).to_pylist()
             answered.update(rejected & {*ids, *(gone.id for gone in one.gone)})

@@ -1,7 +1,11 @@
 """Read the relations and yield the rows of ``sf_taskwhorelations`` to load: new and changed ones.
 
-Rule. The cursor moves to the newest stamp read, and never past the org's clock when the reading
-began: a row that is edited meanwhile is read by the next run.
+Rules.
+1. The cursor moves to the newest stamp read, and never past the org's clock when the reading began:
+   a row that is edited meanwhile is read by the next run.
+2. A reading that takes more calls than a run has, of all relations or of what was modified, is made
+   in the order of ids by several runs. Each leaves half of its calls to the records that are named
+   and not held, and reads on with what is left of them.
 """
 
 from __future__ import annotations
@@ -9,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from math import ceil
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
 from salesforce_targeted.arrow.id_counts import Counting
@@ -27,8 +33,7 @@ from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.pages import Range
 from salesforce_targeted.retrieval import rebatch
 
-# In the source's state: a reading of all relations that takes several runs; when the last
-# comparison of all ids was.
+# In the source's state: a reading that takes several runs; when the last comparison of all ids was.
 READING, COMPARED_AT = "relations_read", "relations_compared_at"
 
 
@@ -44,20 +49,27 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
     rejected, _ = run.held.rejected_ids("TaskWhoRelation")
     found.whole = since == run.settings.since and run.scope.complete
     contacts = Counting()
-    for batch in rebatch.pages(_pages(run, columns, since)):
-        who = batch.table.column("RelationId")
-        contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
-        last = pc.max(batch.table.column(columns.key.name)).as_py()
-        yield from _to_load(run, columns, batch, rejected)
-        if last is not None and found.in_parts:
-            run.state[READING]["after"] = last
-        run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
+    try:
+        for batch in rebatch.pages(_pages(run, columns, since)):
+            who = batch.table.column("RelationId")
+            contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
+            last = pc.max(batch.table.column(columns.key.name)).as_py()
+            yield from _to_load(run, columns, batch, rejected)
+            if last is not None and found.in_parts:
+                run.state[READING]["after"] = last
+            run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
+    except QuotaExceededError:
+        if run.scope.complete:  # the next run reads in an order that can be gone on with
+            _reading(run, since)
+        raise
+    if found.is_deferred:
+        return
     if found.in_parts:
         reading = run.state.pop(READING)
         # Rows stamped since the first of its runs began may have been missed.
         found.newest = datetime.fromisoformat(reading["began_at"])
         if reading["from_nothing"]:
-            run.state[COMPARED_AT] = run.ledger.started_at.isoformat()
+            run.state[COMPARED_AT] = run.opened_at.isoformat()
     if found.whole and not found.unread:
         found.counts = contacts.counts()
     if run.scope.complete and len(rejected):
@@ -90,7 +102,7 @@ def finished(rows: pa.Table, at: datetime | None, reason: str | None) -> pa.Tabl
 def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch]:
     """Read the pages, of several ranges at once where that is quicker; each row once."""
     found = run.relations
-    if found.whole and _takes_several_runs(run):
+    if run.scope.complete and (READING in run.state or (found.whole and _exceeds_calls(run))):
         yield from _next_pages(run, columns, since)
         return
     ranges: list[Range] = [(None, None)]
@@ -106,32 +118,53 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
         yield new
 
 
-def _takes_several_runs(run: Run) -> bool:
-    """Return whether fewer calls are left than reading all relations takes, or one was begun so."""
+def begin_again(run: Run) -> None:
+    """Let a ``--full`` read all relations, whatever an earlier run began, if calls suffice."""
+    if run.scope.full and (begun := run.state.get(READING)):
+        if begun.get("since") or not _exceeds_calls(run):
+            del run.state[READING]
+        else:
+            run.ledger.warn(
+                "The relations were not all read by this run, which has too few calls for that: it"
+                f" went on with a reading that was begun at {begun['began_at']}"
+            )
+
+
+def _exceeds_calls(run: Run) -> bool:
+    """Return whether fewer calls are left than reading all relations takes."""
     left, known = run.calls_left, run.org.relation_count
     most = run.client.limits.rows_per_query_page
-    return READING in run.state or (
-        left is not None and known is not None and ceil(known / most) >= left
-    )
+    return left is not None and known is not None and ceil(known / most) >= left
+
+
+def _reading(run: Run, since: datetime | None) -> dict[str, Any]:
+    """Return the reading that takes several runs; the first of them begins it."""
+    whole = since == run.settings.since
+    begun: dict[str, Any] = {
+        "began_at": run.opened_at.isoformat(),
+        "since": None if whole or since is None else since.isoformat(),
+        "from_nothing": whole and not run.held.count(RELATIONS),
+    }
+    return run.state.setdefault(READING, begun)  # type: ignore[no-any-return]
 
 
 def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch]:
-    """Go on with a reading of all relations in the order of their ids, from where it ended."""
+    """Go on with a reading in the order of ids, from where it ended; half of the calls at first."""
     found = run.relations
-    found.whole, found.in_parts = False, True
-    reading = run.state.setdefault(
-        READING,
-        {
-            "began_at": run.opened_at.isoformat(),
-            "from_nothing": not run.held.count(RELATIONS),
-        },
-    )
-    within = (reading.get("after"), None)
+    keep = 0 if found.is_deferred or not run.ledger.is_read else (run.calls_left or 0) // 2
+    found.whole, found.in_parts, found.is_deferred = False, True, False
+    within = (_reading(run, since).get("after"), None)
     for batch in pages.read(
         run.client, run.org.junction, columns, since=since, within=within, in_order=True
     ):
-        note_read(found, batch, columns)
-        yield batch
+        new = _unread_before(
+            batch, found.read_ids, columns
+        )  # the last one that was read comes again
+        note_read(found, new, columns)
+        yield new
+        if keep and (run.calls_left or 0) <= keep:
+            found.is_deferred = True
+            return
 
 
 def _unread_before(batch: Batch, read: IdSet, columns: Columns) -> Batch:

@@ -20,7 +20,7 @@ Source: Object Reference, "TaskWhoRelation" (supported calls: describe, query, r
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from itertools import pairwise
 from math import ceil
 
@@ -59,8 +59,10 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         _note_compared(run)
         return
     live_count = held.count(RELATIONS, run.counting_relations) + found.changes.total()
-    if live_count <= run.client.limits.rows_per_query_page or (
-        _is_due(run) and _can_compare(run, live_count)
+    # Of a table that somebody emptied the org shows many more.
+    most = max(live_count, run.org.relation_count or 0)
+    if (live_count <= run.client.limits.rows_per_query_page or _is_due(run)) and (
+        _can_compare(run, most)
     ):
         yield from _compare(run)
         _note_compared(run)
@@ -73,19 +75,21 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         and shown[who] != run.held_relations[who] + found.changes[who]
     )
     if len(suspects) > _SUSPECTS:
-        yield from _compare(run)
+        if _can_compare(run, most):
+            yield from _compare(run)
         return
     if suspects:
         yield from _compare(run, who=suspects)
         _correct_counts(run, suspects)
-    if run.org.settled_before is not None:
-        # What was stamped since has just been read.
+    if run.org.settled_before is not None and not found.in_parts:
+        # What was stamped since has just been read, by this run.
         where = run.counting_relations & run.stamped(">=", run.org.settled_before)
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, found.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
-    for low, high in _unlike_ranges(run):
-        yield from _compare(run, within=(low, high))
+    for within in _unlike_ranges(run):
+        if within != (None, None) or _can_compare(run, most):
+            yield from _compare(run, within=within)
 
 
 def _correct_counts(run: Run, who: Sequence[str]) -> None:
@@ -300,7 +304,7 @@ def _can_compare(run: Run, relations: int) -> bool:
     """Return whether comparing all ids leaves half of the calls to the rest of the run."""
     left = run.calls_left
     pages_of_ids = ceil(relations / run.client.limits.rows_per_query_page)
-    if left is None or pages_of_ids <= left // 2:
+    if left is None or pages_of_ids <= max(1, left // 2):
         return True
     run.ledger.warn(
         f"Comparing the ids of all relations is due and takes {pages_of_ids:,} calls of the"
@@ -312,12 +316,11 @@ def _can_compare(run: Run, relations: int) -> bool:
 def _is_due(run: Run) -> bool:
     """Return whether the last comparison of all ids is as old as a pass over all rows may be."""
     before = run.state.get(COMPARED_AT)
-    age = timedelta(days=run.settings.full_refresh_days)
-    return before is None or datetime.fromisoformat(before) + age <= run.ledger.started_at
+    return before is None or run.is_due(before)
 
 
 def _note_compared(run: Run) -> None:
-    run.state[COMPARED_AT] = run.ledger.started_at.isoformat()
+    run.state[COMPARED_AT] = run.opened_at.isoformat()
 
 
 def _key(run: Run) -> str:

@@ -58,6 +58,8 @@ LAG = timedelta(minutes=15)
 _CALLS_WORTH_A_COUNT = 25
 # In the source's state: how many calls a run might spend when it opened, the org's day included.
 CALLS_LEFT = "calls_left"
+# In the source's state: whether the last run put off to ask which records are active.
+PUT_OFF = "discovery_put_off"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
 # In the source's state: object name to when Bulk, which refused it, may be tried again. A refusal
@@ -202,6 +204,14 @@ class Run:
         opened = self.org.opened_at
         return min(opened, self.client.first_response_at or opened)
 
+    def is_due(self, last: str) -> bool:
+        """Return whether what is done every ``full_refresh_days`` is due, by the org's clock.
+
+        What was noted from a clock that was ahead is due, too: real time may need years to it.
+        """
+        moment, age = datetime.fromisoformat(last), timedelta(days=self.settings.full_refresh_days)
+        return not moment - LAG <= self.opened_at < moment + age
+
     @property
     def relation_cursor(self) -> datetime | None:
         """Return how far relations were read, as dlt keeps it; None before a first run."""
@@ -225,7 +235,10 @@ class Run:
         """
         if ROW_HASH not in self.held.column_hints(RELATIONS):
             return False
-        return self.held.count(RELATIONS, LIVE & self.unhashed) > 0
+        waiting, floor = LIVE & self.unhashed, self.settings.since
+        if floor is not None:  # what is older does not count, and is never read
+            waiting &= self.stamped(">=", floor)
+        return self.held.count(RELATIONS, waiting) > 0
 
     @property
     def unhashed(self) -> Where:
@@ -349,12 +362,22 @@ class Run:
 
     @cached_property
     def discovers(self) -> bool:
-        """Return whether the run asks which records are active: not for most of its calls."""
+        """Return whether the run asks which records are active: not for most of its calls.
+
+        The run after one that put it off may spend all it has left on it.
+        """
         left = self.calls_left
         if not self.scope.discovers or left is None or self.active is not None:
             return self.scope.discovers
+        if self.relations.is_deferred:
+            return False
         known = max(self.held.count(self.target.life_table, ACTIVE), len(self.relations.contacts))
-        return known // self.client.limits.groups_per_query <= left // 2
+        was_put_off = self.state.pop(PUT_OFF, False)
+        calls = known // self.client.limits.groups_per_query
+        if calls <= (left if was_put_off else left // 2):
+            return True
+        self.state[PUT_OFF] = True
+        return False
 
     def held_values(self, table: str, field: str, like: str = "") -> pa.Array:
         """Return the distinct values of a field in a held table; none in a run over less."""

@@ -39,7 +39,12 @@ from salesforce_targeted.extract.id_selection import (
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.relation_refresh import READING, read_by_ids, read_relations
+from salesforce_targeted.extract.relation_refresh import (
+    READING,
+    begin_again,
+    read_by_ids,
+    read_relations,
+)
 from salesforce_targeted.extract.removed_relations import mark_removed
 from salesforce_targeted.extract.run import Run
 
@@ -64,7 +69,7 @@ def stages(
         modified: Gives dlt's incremental once the relations' resource was polled; None before.
     """
     record, life = run.target.resource, f"{run.target.resource}_life"
-    last_read = next((one for one in (USER, TASK, record) if one in wanted), "")
+    last_read = next((one for one in (USER, TASK, record) if one in wanted), RELATION)
     order: dict[str, Callable[[], Iterator[Item]]] = {
         RELATION: lambda: _of(RELATION, run, RELATIONS, _relations(run, modified())),
         record: lambda: _record_items(run, wanted),
@@ -95,11 +100,20 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
     if run.scope.retry_rejected:
         yield from read_by_ids(run, run.held.rejected_ids("TaskWhoRelation")[0])
         return
+    if not run.relations.is_deferred:
+        begin_again(run)
     yield from read_relations(run, _since(run, modified))
+    if run.relations.is_deferred:
+        run.ledger.stop(
+            QuotaExceededError("the relations to read take more calls than this run may spend")
+        )
+        return
     newest = run.relations.newest
     if newest is not None and run.scope.since is None:
         # Not past the moment at which the reading began: what is edited meanwhile is read again.
         newest = min(newest, run.opened_at)
+        if run.scope.complete and not run.relations.in_parts and _is_long(run):
+            newest = run.opened_at  # what was imported at once is not read by every run to come
         last = run.relation_cursor
         run.ledger.cursor = max(last or newest, newest)
     if run.scope.complete and run.discovers:
@@ -120,12 +134,22 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
 def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     """Return the moment from which relations are read; None for all of them."""
     floor = run.settings.since if run.org.filters_by_stamp else None
-    # A reading of all of them that takes several runs is gone on with by whichever may.
-    again = run.scope.complete and (READING in run.state or run.refills_relations)
+    # A reading that takes several runs is gone on with by whichever may.
+    begun = run.state.get(READING, {}) if run.scope.complete else {}
+    if run.org.filters_by_stamp and begun.get("since"):
+        moment = datetime.fromisoformat(begun["since"])
+        return moment if floor is None else max(moment, floor)
+    # After a DROP in a console they all wait to be read, though there is a cursor.
+    refills = run.refills_relations or not run.held.count(RELATIONS)
+    again = begun or (run.scope.complete and refills)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
+
+
+def _is_long(run: Run) -> bool:
+    return run.ledger.relations.read > run.client.limits.rows_per_query_page
 
 
 def _selection(run: Run) -> Iterator[Selection]:
@@ -133,12 +157,16 @@ def _selection(run: Run) -> Iterator[Selection]:
     named = run.relations.contacts.ids
     if run.discovers:
         named = union(named, discover(run).ids)
-    elif run.scope.discovers and run.holds_relations:
-        held = run.held_relations.ids
-        named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
-        run.ledger.warn(
-            "Which contacts are no longer active was not asked: it takes more than half of the"
-            " calls that the run has left"
+    elif run.scope.discovers:
+        if run.holds_relations:
+            held = run.held_relations.ids
+            named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
+        run.ledger.stop(
+            QuotaExceededError(
+                f"which {run.target.object_name.lower()}s are no longer active was not asked: it"
+                " takes more than half of the calls that the run has left",
+                remedy="The next run asks first, if it has calls enough for that.",
+            )
         )
     run.ledger.tally(run.target.object_name).discovered = len(named)
     yield select_ids(run, run.target.table, named)
@@ -183,7 +211,12 @@ def _users(run: Run) -> Iterator[pa.Table]:
 
 
 def _deferred(run: Run) -> Iterator[Item]:
-    """Yield what was put off for what is not held: the table that was read longest ago first."""
+    """Yield what was put off for what is not held: the table that was read longest ago first.
+
+    Before them the rest of the relations: the next run asks for what those name.
+    """
+    if run.relations.is_deferred:
+        yield from _of(RELATION, run, RELATIONS, _relations(run, None))
     tables = {
         run.target.resource: (run.target.table, run.records),
         TASK: (TASKS, run.tasks),
