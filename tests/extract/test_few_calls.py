@@ -77,7 +77,7 @@ def test_what_was_removed_is_seen_by_runs_whose_calls_just_suffice_for_discovery
     synced.run(scope, calls_per_run=20, api="collections")
 
     assert "partial" == first.facts["status"]
-    assert "active no more was not asked" in first.facts["error"]
+    assert "no longer active was not asked" in first.facts["error"]
     assert {} == marked_early
     assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
 
