@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import id_array, span, union
@@ -61,11 +62,14 @@ def _observation(run: Run) -> tuple[IdCounts, Observation]:
     if complete:
         counts = discover(run)
         run.state["discovered_at"] = run.ledger.started_at.isoformat()
-    elif not run.holds_relations:
+    elif not run.holds_relations or (run.scope.complete and not run.relations.complete):
         counts = IdCounts()  # what a part of the relations says is no count
     else:
         named = run.relations.contacts.ids
         held, changes = run.held_relations, run.relations.changes
+        if run.relations.in_parts:  # earlier runs read the others, and kept no count
+            of_kind = pc.starts_with(held.ids, run.org.key_prefix)
+            named = union(named, held.ids.filter(of_kind))
         numbers = [held[who] + changes[who] for who in named.to_pylist()]
         counts = IdCounts(pa.table({"id": named, "count": pa.array(numbers, pa.int64())}))
     return counts, Observation(
