@@ -120,6 +120,7 @@ def test_a_days_calls_in_another_form(
     assert re.fullmatch(r"[\d,]+", left["detail"])
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("said", [answer(400, REFUSED), MOVED, PAGE], ids=["400", "302", "403"])
 def test_the_size_of_an_object(
     server: DemoServer, proxy: Scripted, script: Script, said: Bytes

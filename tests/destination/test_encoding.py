@@ -36,6 +36,7 @@ def encoded(postgres_server: str) -> Iterator[Encoded]:
         tell(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("encoding", ["LATIN1", "WIN1252", "EUC_JP"])
 def test_a_database_that_does_not_hold_every_character(
     org: DemoOrg,
@@ -58,6 +59,7 @@ def test_a_database_that_does_not_hold_every_character(
     assert "FAIL destination" in test.out
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("way", ["URL", "database", "environment"])
 def test_a_session_that_says_its_text_is_not_utf8(
     org: DemoOrg, script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch, way: str

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.settings import Scope
@@ -99,6 +101,7 @@ def test_new_contacts_that_are_hidden_do_not_hold_up_those_behind_them(
     )
 
 
+@pytest.mark.deep
 def test_a_field_that_a_part_of_a_pass_was_read_without_is_read_again(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -132,6 +135,7 @@ def test_a_field_that_a_part_of_a_pass_was_read_without_is_read_again(
     assert {} == synced.rows("sf_rejected_records", "record_id")
 
 
+@pytest.mark.deep
 def test_an_archived_task_that_was_hidden_is_called_so_and_noticed_when_it_is_shown(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -156,6 +160,7 @@ def test_an_archived_task_that_was_hidden_is_called_so_and_noticed_when_it_is_sh
     assert "Edited while it was hidden" == synced.rows("sf_activities")[task]["subject"]
 
 
+@pytest.mark.deep
 def test_relations_older_than_what_counts_are_not_waited_for(org: DemoOrg, synced: Synced) -> None:
     """With ``since`` configured and a column dropped, one run reads all that count, and no other."""
     limits = Scope(limits=replace(DOCUMENTED, rows_per_query_page=4))
@@ -173,6 +178,7 @@ def test_relations_older_than_what_counts_are_not_waited_for(org: DemoOrg, synce
     assert read[1] < read[0]
 
 
+@pytest.mark.deep
 def test_a_full_run_reads_what_a_full_run_that_was_cut_short_had_read(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -189,6 +195,7 @@ def test_a_full_run_reads_what_a_full_run_that_was_cut_short_had_read(
     assert "Lead" == synced.rows("sf_taskwhorelations")[relation]["type"]
 
 
+@pytest.mark.deep
 def test_a_whole_pass_that_was_noted_by_a_clock_that_was_ahead_is_due(
     org: DemoOrg, synced: Synced
 ) -> None:

@@ -29,6 +29,7 @@ def org() -> Iterator[DemoOrg]:
     assert [] == org.writes_attempted
 
 
+@pytest.mark.brief(4)
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -64,6 +65,7 @@ def test_what_the_org_describes_otherwise(
     assert [] == synced.pipeline.schema_names
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("given", "ids"),
     [
@@ -99,6 +101,7 @@ def test_text_may_hold_ids(org: DemoOrg, synced: Synced) -> None:
     assert [account] == list(synced.rows("sf_accounts"))
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize(
     ("given", "said"),
     [

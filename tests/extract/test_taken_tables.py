@@ -62,6 +62,7 @@ def forget_origin(held: Synced) -> None:
         del state["sources"]["salesforce_leads"]["filled_by"]
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize("given", OTHERS)
 @pytest.mark.parametrize("scope", [Scope(), Scope(full=True, allow_shrink=True)], ids=["", "full"])
 def test_a_table_is_of_one_source(
@@ -77,6 +78,7 @@ def test_a_table_is_of_one_source(
     assert asked == len(org.requests)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("given", [OTHERS[0], OTHERS[2]])
 def test_two_sources_of_one_table_in_one_run(
     org: DemoOrg, synced: Synced, given: dict[str, Any]
@@ -91,6 +93,7 @@ def test_two_sources_of_one_table_in_one_run(
     assert {} == synced.rows("sf_leads")
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("given", [OTHERS[0], OTHERS[2]])
 def test_a_dataset_of_before_tells_as_much_as_it_knows(
     org: DemoOrg, held: Targeted, given: dict[str, Any]
@@ -127,6 +130,7 @@ def test_a_look_at_one_source_is_not_misled_by_another(
     assert 0 == sum(count for count in facts["drift"].values() if isinstance(count, int))
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("by_sync", [True, False])
 def test_the_key_keeps_its_name(org: DemoOrg, synced: Synced, by_sync: bool) -> None:
     """Another id_column is refused with no call; a dataset that is made anew may have it."""

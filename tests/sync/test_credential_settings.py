@@ -20,6 +20,7 @@ def written(folder: Path, text: str) -> None:
     (folder / ".dlt" / "secrets.toml").write_text(text)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("way", ["session", "app"])
 def test_the_example_copied_as_it_is_leaves_the_environment_its_word(
     org: DemoOrg, server: DemoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -37,6 +38,7 @@ def test_the_example_copied_as_it_is_leaves_the_environment_its_word(
     assert [] == ended.facts["unused"]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("name", ["INSTANCE_URL", "ACCESS_TOKEN"])
 def test_a_blank_variable_hides_no_file(
     server: DemoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
@@ -51,6 +53,7 @@ def test_a_blank_variable_hides_no_file(
     assert 0 == in_process(capsys)("--sign-in").code
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("name", ["login_url", "domain"])
 def test_a_blank_address_is_filled(
     org: DemoOrg, server: DemoServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,

@@ -69,6 +69,7 @@ def test_credentials_of_everything_are_nobodys(
     assert not (tmp_path / DUCKDB_FILE).exists()
 
 
+@pytest.mark.brief(2)
 @pytest.mark.parametrize(
     "text",
     [
