@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         return exit_codes.FAILED
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one paragraph
         logs.note(error)
-        screen.failed(_explained(error, args.destination))
+        screen.error(_explained(error, args.destination))
         return exit_codes.of_error(error)
     finally:
         screen.close()

@@ -92,12 +92,6 @@ class Screen:
             else:
                 print(as_text(result), file=self._out)
 
-    def failed(self, paragraph: str) -> None:
-        """Print why a command could not begin, and for a script the object that it reads."""
-        self.error(paragraph)
-        if self.json:
-            self.report({"status": "failed", "error": paragraph}, str)
-
     def error(self, sentence: str) -> None:
         """Print on stderr what went wrong, in one paragraph."""
         from rich.text import Text
