@@ -47,7 +47,8 @@ from salesforce_targeted.sync.setting_types import (
 
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
-_given: dict[str, Any] = {}
+# Setting to what it was ever set to here: dlt may have taken an older value back since.
+_given: dict[str, set[Any]] = {}
 # Where dlt looks for the source's own parameters: its module and its name; it also looks in
 # [sources.salesforce_targeted], in [sources] and, first, under the pipeline's name.
 _SECTIONS = ("sources", "source", SCHEMA_NAME)
@@ -287,5 +288,7 @@ def load_settings(pipeline_name: str) -> None:
     }
     for key, value in defaults.items():
         # What another pipeline of this process got from here is not the user's.
-        if dlt.config.get(key) in (None, _given.get(key)):
-            dlt.config[key] = _given[key] = value
+        given = _given.setdefault(key, set())
+        if dlt.config.get(key) in {None, *given}:
+            dlt.config[key] = value
+            given.add(value)

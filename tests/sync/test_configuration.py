@@ -338,6 +338,7 @@ def test_a_version_that_the_org_does_not_serve(org: DemoOrg, script: Script, com
 def test_each_pipeline_of_a_process_has_a_staging_dataset_of_its_own() -> None:
     """Two that share one empty each other's rows; a layout of the user's own stays."""
     layout = "destination.staging_dataset_name_layout"
+    load_settings("before")
     with dlt.config.values({layout: None}):
         load_settings("first")
         load_settings("second")
@@ -345,5 +346,8 @@ def test_each_pipeline_of_a_process_has_a_staging_dataset_of_its_own() -> None:
         dlt.config[layout] = "theirs_%s"
         load_settings("third")
         theirs = dlt.config[layout]
+    # The block has taken back what was set in it.
+    load_settings("after")
 
+    assert "%s_staging_after" == dlt.config[layout]
     assert ("%s_staging_second", "theirs_%s") == (ours, theirs)
