@@ -17,9 +17,7 @@ from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
 from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials, cleaned
-from salesforce_targeted.api.errors import (
-    SalesforceError,
-)
+from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
