@@ -30,9 +30,10 @@ from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api
 
-# Records of a hundred fields that one composite call brings about as fast as several calls would:
-# its parts are answered one after the other.
-ROWS_TOGETHER = 3_000
+# Records of a hundred fields in one composite call: as many as a Collections call brings. A composite
+# answers its parts one after the other, so that more of them would be waited for longer than a call
+# of their own takes.
+ROWS_TOGETHER = 2_000
 _USUAL_FIELDS = 100
 # Calls that may be on the way at once, and whose responses may wait in memory.
 MOST_CALLS = 8
