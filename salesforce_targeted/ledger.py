@@ -12,7 +12,7 @@ from typing import Any, Literal, TypedDict, cast
 
 from salesforce_targeted.api.call_meter import CallLedger, CallMeter
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.arrow.batch import Rejected
+from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.id_set import IdSet
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN
@@ -265,10 +265,12 @@ class Ledger:
             self._rejected.add(key)
             self.rejected.append(rejected)
 
-    def came(self, object_name: str, record_id: str) -> bool:
-        """Tell whether a record was requested in this run and nothing of it was rejected."""
+    def came(self, object_name: str, record_id: str, field: str) -> bool:
+        """Tell whether a value was read in this run; ``*`` stands for any record, or all fields."""
+        in_its_way = {(record_id, field), (record_id, ""), (EVERY_RECORD, field)}
         return record_id in self.answered.get(object_name, IdSet()) and not any(
-            one.object == object_name and one.record_id == record_id for one in self.rejected
+            one.object == object_name and (one.record_id, one.field) in in_its_way
+            for one in self.rejected
         )
 
     def explain_tasks(self, archived: Iterable[str], gone: Mapping[str, Any]) -> None:

@@ -59,6 +59,6 @@ def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
         }
     for key, row in known.items():
         object_name = object_of.get(key[0], "" if key[0] in kept_as else key[0])
-        if key not in rows and ledger.came(object_name, key[1]):
+        if key not in rows and ledger.came(object_name, *key[1:]):
             rows[key] = {**dict(zip(SCHEMA.names[:-1], row, strict=True)), "healed_at": now}
     return pa.Table.from_pylist(list(rows.values()), schema=SCHEMA)

@@ -24,15 +24,15 @@ from salesforce_targeted.arrow.id_set import Texts, in_batches, minus
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.known_org import JUNCTION
+from salesforce_targeted.extract.lessons import readable_before
 from salesforce_targeted.extract.relation_refresh import READING
 from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api
 
-# Records of a hundred fields in one composite call: as many as a Collections call brings. A composite
-# answers its parts one after the other, so that more of them would be waited for longer than a call
-# of their own takes.
+# Records of a hundred fields in one composite call: as many as a Collections call brings. The parts
+# of a composite are answered one after the other: more of them would be waited for alone.
 ROWS_TOGETHER = 2_000
 _USUAL_FIELDS = 100
 # Calls that may be on the way at once, and whose responses may wait in memory.
@@ -81,7 +81,8 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         return relations_alone
     requests, rows, asked = list[Request](), list[int](), dict[str, pa.Array]()
     for table in tables:
-        fields = run.state.get(ASKED_FIELDS, {}).get(table)
+        name = run.object_of(table)
+        fields = readable_before(run, name, run.state.get(ASKED_FIELDS, {}).get(table, []))
         key = run.held.name(run.settings.id_column)
         if table == RELATIONS or not fields or key not in run.held.column_hints(table):
             continue
@@ -91,7 +92,6 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         if calls_of(run, len(held), len(left_out)) > run.settings.refresh_call_budget:
             continue
         asked[table] = held
-        name = run.object_of(table)
         requests += _collections(run, name, fields, held)
         rows += batch_sizes(run, len(held), len(fields))
         queried = query_all_requests(run.client, name, fields, Texts(left_out))
@@ -118,8 +118,10 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
         held, left_out = held_now(run, table, columns.key.stored)
         if table in run.asked or not len(held):
             asked[table] = new = minus(minus(ids, held), left_out)
-            requests += _collections(run, run.object_of(table), columns.fields, new)
-            rows += batch_sizes(run, len(new), len(columns.fields))
+            name = run.object_of(table)
+            fields = readable_before(run, name, columns.fields) or columns.fields
+            requests += _collections(run, name, fields, new)
+            rows += batch_sizes(run, len(new), len(fields))
     if is_shared(run, rows):
         run.client.send_ahead([[requests[n] for n in call] for call in shared(run, rows)])
         for table, new in asked.items():

@@ -15,6 +15,7 @@ from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.row_width import reject_wide_rows
+from salesforce_targeted.extract import lessons
 from salesforce_targeted.extract.findings import RecordFindings
 from salesforce_targeted.extract.id_selection import (
     Selection,
@@ -171,7 +172,7 @@ def plan_of(
         latency=run.latency,
         budget=run.calls_left,
         force=run.settings.api,
-        exclude=without or run.refused_api(object_name),
+        exclude=without or lessons.refused_api(run, object_name),
     )
 
 
@@ -191,24 +192,27 @@ def _retrieved(
             f"{error} The {left:,} records that it left were read by another API, as they will be"
             " for a day (--full tries Bulk again)"
         )
-        run.note_refused_bulk(object_name)
+        lessons.note_refused_bulk(run, object_name)
         return plan_of(run, object_name, columns, left, without=Api.BULK)
 
     fallback = None if plan.forced else plan_without_bulk
     retrieved = retrieve(
         run.client, plan, plain[0], columns, run.bulk_jobs, fallback,
         apart=plain[1:], left_out=left_out,
-        lessons=run.lessons(object_name),
+        lessons=lessons.recall(run, columns, union(*plain)),
     )  # fmt: skip
-    for one in retrieved:
-        found.answered.add(one.batch.table.column(columns.key.name))
-        found.answered.update(
-            [
-                *(gone.id for gone in one.gone),
-                *(r.record_id for r in one.batch.rejected if r.record_id != EVERY_RECORD),
-            ]
-        )
-        yield one
+    try:
+        for one in retrieved:
+            found.answered.add(one.batch.table.column(columns.key.name))
+            found.answered.update(
+                [
+                    *(gone.id for gone in one.gone),
+                    *(r.record_id for r in one.batch.rejected if r.record_id != EVERY_RECORD),
+                ]
+            )
+            yield one
+    finally:
+        lessons.note(run, object_name)
 
 
 def _last_answered(ids: pa.Array, answered: IdSet) -> str | None:

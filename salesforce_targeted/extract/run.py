@@ -45,7 +45,7 @@ from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bisection import Lessons
 from salesforce_targeted.retrieval.bulk import BulkJobs
 from salesforce_targeted.retrieval.planner import Latency
-from salesforce_targeted.settings import Api, Scope, Settings
+from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 
 # Fields that name a user who must be held with the row.
@@ -62,10 +62,6 @@ CALLS_LEFT = "calls_left"
 PUT_OFF = "discovery_put_off"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
-# In the source's state: object name to when Bulk, which refused it, may be tried again. A refusal
-# costs a call, and a job that never ends costs minutes; what made it may be fixed by tomorrow.
-BULK_AGAIN_AT = "bulk_again_at"
-_BULK_REST = timedelta(days=1)
 
 
 class Run:
@@ -79,6 +75,7 @@ class Run:
         records, tasks, users: What the stages of the records, tasks and users found.
         active: The active records that the org shows, once discovered.
         asked: Table to the ids that were asked for ahead, held ones and new ones apart.
+        lessons: Object to what was learnt of reading it.
     """
 
     def __init__(
@@ -109,7 +106,7 @@ class Run:
         self._org: VisibleOrg | None = None
         self.asked: dict[str, list[pa.Array]] = {}
         self._columns: dict[str, Columns] = {}
-        self._lessons: dict[str, Lessons] = {}
+        self.lessons: dict[str, Lessons] = {}
 
     def close(self) -> None:
         """Close the connection to the destination."""
@@ -262,10 +259,6 @@ class Run:
         floor = self.settings.since if self.org.filters_by_stamp else None
         return queries.count(self.client, self.org.junction, floor)
 
-    def lessons(self, object_name: str) -> Lessons:
-        """Return what the run has learnt of reading an object; more is added as it reads."""
-        return self._lessons.setdefault(object_name, Lessons(warn=self.ledger.warn))
-
     @cached_property
     def bulk_jobs(self) -> BulkJobs:
         """Return the Bulk jobs that a killed run of this pipeline may have left."""
@@ -332,18 +325,6 @@ class Run:
         stamp = self.held.sql(self.held.name("SystemModstamp"))
         # In UTC: MySQL and SQLite keep moments without a zone, as they are.
         return Where(f"{stamp} {operator} %s", (moment.astimezone(UTC),))
-
-    def refused_api(self, object_name: str) -> Api | None:
-        """Return the API that failed with an object lately, and is not tried again yet."""
-        again_at = self.state.get(BULK_AGAIN_AT, {}).get(object_name)
-        if self.scope.full or again_at is None:
-            return None
-        return Api.BULK if self.opened_at < datetime.fromisoformat(again_at) else None
-
-    def note_refused_bulk(self, object_name: str) -> None:
-        """Keep, for the runs of a day, that Bulk did not serve an object."""
-        again_at = (self.opened_at + _BULK_REST).isoformat()
-        self.state.setdefault(BULK_AGAIN_AT, {})[object_name] = again_at
 
     @property
     def latency(self) -> Latency:

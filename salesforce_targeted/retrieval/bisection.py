@@ -33,7 +33,11 @@ from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
 
-from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
+from salesforce_targeted.api.errors import (
+    QuotaExceededError,
+    SalesforceError,
+    TruncatedResponseError,
+)
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
@@ -50,6 +54,8 @@ _HOPELESS_CALLS = 3
 # A record that changes between two portions of its fields is read so often, ever fewer at a time.
 _READINGS = 4
 _STAMP = "SystemModstamp"
+# Without these a deleted record can't be told from one that is there.
+_TELLING = {_STAMP, "IsDeleted", "IsArchived", "MasterRecordId"}
 # Salesforce names one field a response; more than a handful of them are searched for.
 _NAMED_FIELDS = 5
 # Source: recorded responses of GET query and POST composite/sobjects.
@@ -65,8 +71,8 @@ class Part(NamedTuple):
     def split(self) -> list[Part]:
         """Split by the ids, of a single one by the fields; nothing where neither can be."""
         if len(self.ids) > 1:
-            return [Part(some, self.fields) for some in _split(self.ids)]
-        return [Part(self.ids, some) for some in _split(self.fields)] if self.fields[1:] else []
+            return [Part(some, self.fields) for some in fifths(self.ids)]
+        return [Part(self.ids, some) for some in fifths(self.fields)] if self.fields[1:] else []
 
 
 # Reads parts: of each its records by id, or what it failed with.
@@ -81,11 +87,13 @@ class Lessons:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
         portion: How many fields the org takes at a time; None for all.
         learning: Held by the one that isolates; what it learns the next need not search for.
+        from_earlier_run: Whether it has yet to be seen that what is unreadable still is.
         warn: Told once, in a sentence, which way is taken and why.
     """
 
     unreadable: Mapping[str, SalesforceError] = field(default_factory=dict)
     portion: int | None = None
+    from_earlier_run: bool = False
     learning: threading.RLock = field(default_factory=threading.RLock, repr=False)
     warn: Callable[[str], None] = field(default=lambda _sentence: None, repr=False)
 
@@ -264,8 +272,14 @@ def _without_unreadable(
         SalesforceError: the one given, where that would be all fields.
     """
     (ids, fields), before = whole, lessons.portion
-    first, *others = dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]])
-    suspects = _searched(read, Part([first], fields)).rejected
+    first, *others = some_of(ids)
+    try:
+        suspects = _searched(read, Part([first], fields)).rejected
+    except QuotaExceededError as spent:
+        # The next run reads without them, and its first call tells which of them it can read.
+        unknown = dict.fromkeys([name for name in fields if name not in _TELLING], spent)
+        lessons.unreadable = {**lessons.unreadable, **unknown}
+        raise
     rest = [name for name in fields if (first, name) not in suspects]
     trials = [Part([other], [name]) for _, name in suspects for other in others]
     together, *responses = read([Part([first], rest), *trials])
@@ -309,7 +323,12 @@ def _searched(read: Read, part: Part) -> Readable:
     return _search(read, [part]) or Readable()
 
 
-def _split(items: Sequence[str]) -> list[Sequence[str]]:
+def some_of(ids: Sequence[str]) -> list[str]:
+    """Return up to three of some ids: what none of them can be read with is not of one's making."""
+    return list(dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]]))
+
+
+def fifths(items: Sequence[str]) -> list[Sequence[str]]:
     """Split into parts of nearly one size, at most five."""
     parts = min(_PARTS, len(items))
     ends = [len(items) * number // parts for number in range(parts + 1)]

@@ -28,9 +28,11 @@ from salesforce_targeted.retrieval.bisection import (
     Part,
     Readable,
     Record,
+    fifths,
     in_portions,
     isolate,
     note_unreadable,
+    some_of,
 )
 from salesforce_targeted.retrieval.results import Fetched
 
@@ -110,6 +112,20 @@ class CollectionsReader:
             self.read(part, attempts=1) if isinstance(came, SalesforceError) else came
             for part, came in zip(parts, read([Part(part, fields) for part in parts]), strict=True)
         ]
+
+    def retry_unreadable(self, ids: Sequence[str]) -> None:
+        """Read fields of up to three records that could not be read before, in one call.
+
+        Those that still can't be read stay unreadable.
+        """
+        ids, before, still = some_of(ids), self.lessons.unreadable, dict[str, SalesforceError]()
+        parts = [Part(ids, fields) for fields in fifths(list(before))]
+        for part, response in zip(parts, self._read_parts(parts), strict=True):
+            if isinstance(response, SalesforceError):
+                still |= dict.fromkeys(part.fields, response)
+            elif not response:  # none of the records is there
+                still |= {name: before[name] for name in part.fields}
+        self.lessons.unreadable = still
 
     def _in_portions(self, ids: list[str], unreadable: Mapping[str, SalesforceError]) -> Fetched:
         portion = self.lessons.portion

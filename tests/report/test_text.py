@@ -100,23 +100,31 @@ def test_a_warning_is_said_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("object_name", "record_id", "expected"),
+    ("object_name", "record_id", "field", "expected"),
     [
-        ("Contact", "003a", True),
-        ("Contact", "003b", False),  # a value of it was rejected
-        ("Contact", "003c", False),  # nobody asked
-        ("Task", "003a", False),
-        ("User", "003b", True),  # rejected as a contact, not as a user
+        ("Contact", "003a", "Birthdate", True),
+        ("Contact", "003b", "Birthdate", False),  # a rejection of its own
+        ("Contact", "003b", "Title", True),  # another field of it was rejected
+        ("Contact", "003b", "*", True),  # a field of it was rejected, and the others came
+        ("Contact", "003c", "Birthdate", False),  # nobody asked
+        ("Contact", "003d", "Birthdate", False),  # nothing of it came
+        ("Contact", "003a", "Fax", False),  # no record was read with it
+        ("Contact", "*", "Title", True),
+        ("Contact", "*", "Fax", False),
+        ("Task", "003a", "Birthdate", False),
+        ("User", "003b", "Birthdate", True),  # rejected as a contact, not as a user
     ],
 )
-def test_who_came(object_name: str, record_id: str, expected: bool) -> None:
-    """Asked for, and nothing of it rejected: an old rejection has come right."""
+def test_what_came(object_name: str, record_id: str, field: str, expected: bool) -> None:
+    """Asked for, and not rejected: an old rejection has come right, whatever else was rejected."""
     found = Ledger(answered={"Contact": IdSet(), "User": IdSet()})
-    found.answered["Contact"].update(["003a", "003b"])
+    found.answered["Contact"].update(["003a", "003b", "003d", "*"])
     found.answered["User"].update(["003b"])
     found.reject(Rejected("Contact", "003b", "Birthdate", "", ""))
+    found.reject(Rejected("Contact", "003d", "", "", ""))
+    found.reject(Rejected("Contact", "*", "Fax", "", ""))
 
-    assert expected == found.came(object_name, record_id)
+    assert expected == found.came(object_name, record_id, field)
 
 
 def test_why_a_normal_query_does_not_return_tasks() -> None:

@@ -1,0 +1,110 @@
+"""Keep, with the load, what a run learnt of how records can be read, for the runs of a day.
+
+An org that refuses Bulk, a field of all records, or all fields together does so in the next run,
+too. To find that out takes calls each time, and a run of few calls has no others.
+
+Rules.
+1. Fields that no record could be read with are tried again by each run, all in one call, so that
+   they are back with the run after the one that they are mended before.
+2. Anything else is tried again after a day, or by ``--full``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.arrow.columns import Columns
+from salesforce_targeted.arrow.id_set import Texts
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.retrieval.bisection import Lessons
+from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
+from salesforce_targeted.settings import Api
+
+# In the source's state: object name to when Bulk, which refused it, may be tried again. A refusal
+# costs a call, and a job that never ends costs minutes; what made it may be fixed by tomorrow.
+_BULK_AGAIN_AT = "bulk_again_at"
+# In the source's state: object name to the fields that can't be read, with why, to how many are
+# read at a time, and until when that counts.
+_LESSONS = "lessons"
+_UNREADABLE, _PORTION, _UNTIL = "unreadable", "portion", "until"
+_DAY = timedelta(days=1)
+
+
+def recall(run: Run, columns: Columns, ids: pa.Array) -> Lessons:
+    """Return what this run and those before it learnt of reading an object.
+
+    Args:
+        ids: Some of its records; fields that an earlier run could not read are tried on three.
+    """
+    name = columns.object_name
+    if name not in run.lessons:
+        run.lessons[name] = _of_earlier_runs(run, columns)
+    lessons = run.lessons[name]
+    if lessons.from_earlier_run and len(ids):
+        lessons.from_earlier_run = False
+        if lessons.unreadable:
+            CollectionsReader(run.client, columns, lessons).retry_unreadable(Texts(ids))
+    return lessons
+
+
+def note(run: Run, object_name: str) -> None:
+    """Keep what the run learnt of reading an object, with the load."""
+    lessons, kept = run.lessons[object_name], run.state.setdefault(_LESSONS, {})
+    if not lessons.unreadable and lessons.portion is None:
+        kept.pop(object_name, None)
+        return
+    of_object = kept.setdefault(object_name, {_UNTIL: (run.opened_at + _DAY).isoformat()})
+    of_object[_UNREADABLE] = {name: str(why) for name, why in lessons.unreadable.items()}
+    of_object[_PORTION] = lessons.portion
+
+
+def readable_before(run: Run, object_name: str, fields: list[str]) -> list[str]:
+    """Return the fields that a run will ask for together, as far as earlier ones know; or none."""
+    kept = run.state.get(_LESSONS, {}).get(object_name, {})
+    readable = [name for name in fields if name not in kept.get(_UNREADABLE, {})]
+    return [] if len(readable) > (kept.get(_PORTION) or len(readable)) else readable
+
+
+def refused_api(run: Run, object_name: str) -> Api | None:
+    """Return the API that failed with an object lately, and is not tried again yet."""
+    again_at = run.state.get(_BULK_AGAIN_AT, {}).get(object_name)
+    return Api.BULK if _is_ahead(run, again_at) else None
+
+
+def note_refused_bulk(run: Run, object_name: str) -> None:
+    """Keep, for the runs of a day, that Bulk did not serve an object."""
+    again_at = (run.opened_at + _DAY).isoformat()
+    run.state.setdefault(_BULK_AGAIN_AT, {})[object_name] = again_at
+
+
+def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:
+    lessons = Lessons(warn=run.ledger.warn)
+    name = columns.object_name
+    kept: dict[str, Any] = run.state.get(_LESSONS, {}).get(name, {})
+    if not _is_ahead(run, kept.get(_UNTIL)):
+        run.state.get(_LESSONS, {}).pop(name, None)
+        return lessons
+    unreadable = {
+        field: SalesforceError(why)
+        for field, why in kept[_UNREADABLE].items()
+        if field in columns.fields
+    }
+    lessons.unreadable, lessons.portion = unreadable, kept[_PORTION]
+    lessons.from_earlier_run = True
+    if lessons.portion is not None:
+        run.ledger.warn(
+            f"{name}: {lessons.portion:,} fields are read at a time and joined by id, for an"
+            " earlier run found all of them refused together (--full tries it again)"
+        )
+    return lessons
+
+
+def _is_ahead(run: Run, moment: str | None) -> bool:
+    """Return whether a moment up to a day ahead, by the org's clock, is yet to come."""
+    if run.scope.full or moment is None:
+        return False
+    return run.opened_at < datetime.fromisoformat(moment) <= run.opened_at + _DAY

@@ -1,0 +1,115 @@
+"""What a run learnt of how records can be read, the next ones need not find out again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.settings import Scope
+from tests.conftest import BOTH, Synced
+
+BAD = [("Contact", "Birthdate"), ("Task", "Description")]
+DAY = 86_400
+
+
+def poison(org: DemoOrg, *fields: tuple[str, str]) -> None:
+    """Let fields of all records of an object respond with status 500, and no others."""
+    org.poisons.clear()
+    for object_name, field in fields:
+        org.poisons.add(object_name, None, field)
+
+
+def listed(synced: Synced) -> list[tuple[Any, ...]]:
+    """Return which fields can't be read of any record."""
+    rows = synced.sql("SELECT object, field FROM sf_rejected_records WHERE record_id = '*'")
+    return sorted(tuple(row) for row in rows)
+
+
+def calls_of(org: DemoOrg, synced: Synced, scope: Scope | None = None, **settings: Any) -> int:
+    """Sync once, and count the calls."""
+    org.reset_calls()
+    synced.ok(scope, **settings)
+    return org.billed
+
+
+@BOTH
+def test_a_field_that_no_record_can_be_read_with_is_searched_for_once(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Each run tries it again in a call of its own; mended, it is there with the next one."""
+    healthy = calls_of(org, synced), calls_of(org, synced)
+    poison(org, *BAD)
+    searched, again, later = (calls_of(org, synced) for _ in range(3))
+    found = listed(synced)
+    poison(org, BAD[0])
+    calls_of(org, synced)
+    left = listed(synced)
+    tasks = {id_: row["description"] for id_, row in synced.rows("sf_activities").items()}
+    org.edit("Contact", org.active_ids()[0], Birthdate="1999-12-31")
+    poison(org)
+    calls_of(org, synced)
+
+    assert again == later <= healthy[1] + len(BAD)
+    assert searched > again + 10
+    assert (BAD, BAD[:1], []) == (found, left, listed(synced))
+    shown = org.rows("Task", all_rows=True, ids=tasks)
+    assert tasks == {id_: row["Description"] for id_, row in shown.items()}
+    born = {id_: str(row["birthdate"]) for id_, row in synced.rows("sf_contacts").items()}
+    assert "1999-12-31" == born[org.active_ids()[0]]
+    assert calls_of(org, synced) == healthy[1]
+
+
+@pytest.mark.parametrize("calls", [8, 12])
+def test_runs_of_few_calls_find_it_together(org: DemoOrg, synced: Synced, calls: int) -> None:
+    """A search that the calls end before its end costs fields, not records, until it is done."""
+    poison(org, *BAD)
+    active = sorted(org.active_ids())
+    for _ in range(5):
+        synced.run(calls_per_run=calls, api="collections")
+    tasks = org.rows("Task", all_rows=True).values()
+    held = synced.rows("sf_contacts")
+    names = {id_: row["LastName"] for id_, row in org.rows("Contact", ids=active).items()}
+
+    assert BAD == listed(synced)
+    assert names == {id_: row["last_name"] for id_, row in held.items()}
+    assert {*synced.rows("sf_activities")} <= {row["Id"] for row in tasks if not row["IsDeleted"]}
+
+
+def test_it_is_searched_for_again_after_a_day_or_when_all_is_read(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """By then it may be a field of one record alone, which is no reason to leave it out of all."""
+    poison(org, BAD[0])
+    searched, again = calls_of(org, synced), calls_of(org, synced)
+    whole = calls_of(org, synced, Scope(full=True))
+    org.advance(DAY + 60)
+    org.poisons.clear()
+    for id_ in org.active_ids()[:1]:
+        org.poisons.add("Contact", id_, "Birthdate")
+    after_a_day = calls_of(org, synced)
+
+    assert min(searched, whole, after_a_day) > again + 5
+    assert [] == listed(synced)
+
+
+def test_how_many_fields_the_org_takes_at_a_time_is_kept_for_a_day(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Each run says so; --full tries all of them together again."""
+    org.widen("Contact", 150)
+    org.traits.most_fields = 60
+    searched, again = calls_of(org, synced), calls_of(org, synced)
+    said = [text for text in synced.ledger.warnings if "joined by id" in text]
+    whole = calls_of(org, synced, Scope(full=True))
+    org.advance(DAY + 60)
+    org.traits.most_fields = None
+    calls_of(org, synced)
+    healthy = calls_of(org, synced)
+
+    assert again < whole <= searched
+    assert 1 == len(said)
+    assert "an earlier run" in said[0]
+    assert healthy < again
+    assert not [text for text in synced.ledger.warnings if "joined by id" in text]
