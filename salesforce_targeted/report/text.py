@@ -5,11 +5,11 @@ rich is imported where something is drawn: a run with ``--json`` need not wait f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted.ledger import RecordFacts, RunFacts
+from salesforce_targeted.ledger import RecordFacts, RejectedFacts, RunFacts
 from salesforce_targeted.report.rich_text import api_calls, as_text, calls_left, paragraphs, table
 
 if TYPE_CHECKING:
@@ -123,3 +123,11 @@ def conservation(contacts: RecordFacts) -> str:
     parts += f" + {left:,} left for the next run" if left else ""
     closes = "" if asked == came + gone + rejected + left else "   DOES NOT ADD UP"
     return f"{asked:,} asked = {parts}{closes}"
+
+
+def rejected_by_reason(rejected: Iterable[RejectedFacts]) -> dict[tuple[str, str, str], list[str]]:
+    """Group the ids of what could not be loaded by object, field ("" for whole records), error."""
+    ids: dict[tuple[str, str, str], list[str]] = {}
+    for one in rejected:
+        ids.setdefault((one["object"], one["field"], one["error"]), []).append(one["record_id"])
+    return ids
