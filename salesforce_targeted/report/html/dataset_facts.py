@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
@@ -32,6 +31,7 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.destination.where import Where
 from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
@@ -40,7 +40,6 @@ T = TypeVar("T")
 WEEKS_SHOWN, RUNS_SHOWN = 52, 20
 VERIFY = "verify"
 _LIFE = {"is_active", "relation_count", "gone_reason"}
-_RUN_ID = re.compile(r"[0-9A-Z.]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,10 +246,8 @@ def _runs(held: HeldTables) -> list[PastRun]:
     return sorted(listed, key=lambda run: run.started_at, reverse=True)
 
 
-def _verification(held: HeldTables, run: PastRun) -> Verification | None:
-    if not _RUN_ID.match(run.run_id):
-        return None
-    rows = held.rows(SYNC_RUNS, [held.name("report")], f"run_id = '{run.run_id}'")
+def _verification(held: HeldTables, run: PastRun) -> Verification:
+    rows = held.rows(SYNC_RUNS, [held.name("report")], Where("run_id = %s", (run.run_id,)))
     facts: dict[str, Any] = json.loads(rows[0][0])
     drift = {name: count for name, count in facts["drift"].items() if isinstance(count, int)}
     return Verification(run.started_at, drift, dict(facts.get("compared", {})))

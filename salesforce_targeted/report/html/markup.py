@@ -7,7 +7,6 @@ module and the templates make it.
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -18,7 +17,10 @@ from markupsafe import Markup
 MOST_CHARACTERS = 300
 # What a run has to say about itself, with the remedy.
 MOST_OF_A_SENTENCE = 800
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Controls, halves of characters, and what turns the reading direction of the text after it.
+_UNSEEN = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+)
 _CODE = re.compile(r"`([^`]+)`")
 _UNKNOWN = Markup('<span aria-label="not known" role="img">–</span>')  # noqa: RUF001
 # Where there is little room, a line ends between the two and nowhere else.
@@ -52,7 +54,8 @@ def plain(value: object, most: int = MOST_CHARACTERS) -> str:
     Controls, among them those that turn the reading direction of what follows, come as ``\u202e``.
     """
     whole = str(value)
-    seen = "".join(_visible(character) for character in whole[:most])
+    seen = whole[:most].replace("\n", " ").replace("\t", " ")
+    seen = _UNSEEN.sub(lambda unseen: f"\\u{ord(unseen[0]):04x}", seen)
     return seen if len(whole) <= most else f"{seen}… (cut: {len(whole):,} characters in all)"
 
 
@@ -96,11 +99,3 @@ def lasting(span: timedelta) -> str:
         if abs(seconds) < upto * size:
             return f"{seconds / size:.0f}\u00a0{unit}"
     return f"{seconds / (365.25 * 86_400):.0f}\u00a0years"
-
-
-def _visible(character: str) -> str:
-    if character in "\n\t":
-        return " "
-    if unicodedata.category(character) in {"Cc", "Cs"} or character in _BIDI:
-        return f"\\u{ord(character):04x}"
-    return character

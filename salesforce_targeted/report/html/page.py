@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.ledger import RecordFacts, RunFacts
+from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.report.html.dataset_facts import DatasetFacts, read_dataset
 from salesforce_targeted.report.html.markup import templates
 from salesforce_targeted.report.private_file import write_private
@@ -32,42 +33,46 @@ def page(facts: RunFacts, dataset: DatasetFacts) -> str:
     of_contacts = facts["object"] == "Contact"
     records = "Contacts" if of_contacts else f"{facts['object']} records"
     needs_attention = facts["error"] or facts["warnings"] or dataset.failures
-    missing = {
-        **{f"tasks {why}": n for why, n in facts["closure"]["tasks_missing"].items()},
-        **{
-            f"{records.lower()} {why}": n for why, n in facts["closure"]["contacts_missing"].items()
+    relations, closure = facts["relations"], facts["closure"]
+    counted: dict[str, Any] = {records: facts["contacts"]}
+    if of_contacts:
+        read, removed = relations["read"], relations["removed"]
+        counted = {
+            "Relations": {**relations, "retrieved": read, "gone": removed, "rejected": None},
+            **counted,
+            "Tasks": facts["tasks"],
+            "Users": facts["users"],
+        }
+    template = templates().get_template("page.html")
+    return template.render(
+        facts=facts,
+        dataset=dataset,
+        title=f"Targeted {'contact' if of_contacts else facts['object']} sync",
+        records=records,
+        of_contacts=of_contacts,
+        ended=facts["started_at"] + timedelta(seconds=facts["seconds"]),
+        titles={
+            **({"attention": "What needs attention"} if needs_attention else {}),
+            **({"weeks": "Relations per week"} if of_contacts else {}),
+            "stages": f"{records} by life stage",
+            "run": "This run",
+            "freshness": "Freshness",
+            "drift": "Drift",
+            "calls": "API calls",
+            "coverage": "Field coverage",
+            "rejected": "Rejected rows",
+            "runs": "Last runs",
         },
-    }
-    return (
-        templates()
-        .get_template("page.html")
-        .render(
-            facts=facts,
-            dataset=dataset,
-            title=f"Targeted {'contact' if of_contacts else facts['object']} sync",
-            records=records,
-            of_contacts=of_contacts,
-            ended=facts["started_at"] + timedelta(seconds=facts["seconds"]),
-            titles={
-                **({"attention": "What needs attention"} if needs_attention else {}),
-                **({"weeks": "Relations per week"} if of_contacts else {}),
-                "stages": f"{records} by life stage",
-                "run": "This run",
-                "freshness": "Freshness",
-                "drift": "Drift",
-                "calls": "API calls",
-                "coverage": "Field coverage",
-                "rejected": "Rejected rows",
-                "runs": "Last runs",
-            },
-            conservation=conservation(facts["contacts"]),
-            counted=_counted(facts, records),
-            missing=[f"{name} {count:,}" for name, count in missing.items() if count],
-            rejections=[*rejected_by_reason(facts["rejected"]).items()],
-            months=months([day for day, _ in dataset.weeks or ()]),
-            outcomes=Counter(run.status for run in reversed(dataset.runs or ())),
-            versions=", ".join(f"{name} {n}" for name, n in facts["versions"].items() if n),
-        )
+        conservation=conservation(facts["contacts"]),
+        counted=counted,
+        missing={
+            **{f"tasks {why}": n for why, n in closure["tasks_missing"].items()},
+            **{f"{records.lower()} {why}": n for why, n in closure["contacts_missing"].items()},
+        },
+        rejections=[*rejected_by_reason(facts["rejected"]).items()],
+        months=months([day for day, _ in dataset.weeks or ()]),
+        outcomes=Counter(run.status for run in reversed(dataset.runs or ())),
+        versions=", ".join(f"{name} {n}" for name, n in facts["versions"].items() if n),
     )
 
 
@@ -82,27 +87,3 @@ def months(weeks: Sequence[date]) -> dict[date, bool]:
         firsts = firsts[1:]  # the end of a month would run into the next one
     apart = -(-len(firsts) // _MONTHS_ON_A_PHONE)
     return {weeks[at]: bool(n % apart) for n, at in enumerate(firsts)}
-
-
-def _counted(facts: RunFacts, records: str) -> dict[str, tuple[int | None, ...]]:
-    """Return the counts of each object, in the order of the rows of the page."""
-
-    def counts(of: RecordFacts) -> tuple[int, ...]:
-        return (
-            of["retrieved"],
-            of["new"],
-            of["updated"],
-            of["unchanged"],
-            of["gone"],
-            of["rejected"],
-        )
-
-    if facts["object"] != "Contact":
-        return {records: counts(facts["contacts"])}
-    of = facts["relations"]
-    return {
-        "Relations": (of["read"], of["new"], of["updated"], of["unchanged"], of["removed"], None),
-        records: counts(facts["contacts"]),
-        "Tasks": counts(facts["tasks"]),
-        "Users": counts(facts["users"]),
-    }
