@@ -98,12 +98,12 @@ def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     if facts["statistics"]:
         made.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:
-        made.add_row(Text("warning", "yellow"), Text(warning))
+        made.add_row(Text("warning", "yellow"), warning)
     if facts["rejected"]:
         many = f"{len(facts['rejected'])} values or records: sf_rejected_records"
         made.add_row(Text("rejected", "yellow"), many)
     if facts["error"]:
-        made.add_row(Text("error", "red"), Text(facts["error"]))
+        made.add_row(Text("error", "red"), facts["error"])
     if place:
         made.add_row("destination", place)
     for file in files:
