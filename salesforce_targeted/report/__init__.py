@@ -1,5 +1,4 @@
 """Show a finished run to people: text, Markdown, a page.
 
-A new line is a fact in ``ledger.RunFacts`` first; ``text``, ``markdown`` and ``html.run_sections``
-show it.
+A new line is a fact in ``ledger.RunFacts`` first; ``text``, ``markdown`` and ``html`` show it.
 """

@@ -9,7 +9,7 @@ from salesforce_targeted.destination.sync_runs import as_json
 from salesforce_targeted.ledger import ClosureFacts, RunFacts
 from salesforce_targeted.report.private_file import write_private
 from salesforce_targeted.report.rich_text import calls_left
-from salesforce_targeted.report.text import conservation
+from salesforce_targeted.report.text import conservation, rejected_by_reason
 
 _IDS_SHOWN = 200
 
@@ -70,16 +70,14 @@ def _failed(facts: RunFacts) -> str:
     rejected = facts["rejected"]
     if not rejected:
         return ""
-    by_error: dict[str, list[str]] = {}
-    for one in rejected:
-        by_error.setdefault(f"{one['object']}.{one['field'] or '*'}: {one['error']}", []).append(
-            one["record_id"]
-        )
     records = "\n".join(as_json(one) for one in rejected[:_IDS_SHOWN])
-    errors = [f"{error}: {len(ids)} ({_ids(ids)})" for error, ids in sorted(by_error.items())]
+    errors = [
+        f"{name}.{field or '*'}: {error}: {len(ids)} ({_ids(ids)})"
+        for (name, field, error), ids in rejected_by_reason(rejected).items()
+    ]
     return (
         f"## Failed records\n```json\n{records}\n```\n\n"
-        + _section("Error analysis", errors)
+        + _section("Error analysis", sorted(errors))
         + "\n\nThe raw values are in `sf_rejected_records`."
     )
 

@@ -83,13 +83,9 @@ def shown(value: Any) -> Any:
 def paragraphs(*parts: RenderableType | None) -> Group:
     """Stack parts, an empty line between each two."""
     from rich.console import Group
-    from rich.text import Text
 
-    kept = [part for part in parts if part is not None]
-    spaced: list[RenderableType] = []
-    for part in kept:
-        spaced += [Text(""), part] if spaced else [part]
-    return Group(*spaced)
+    spaced = [each for part in parts if part is not None for each in ("", part)]
+    return Group(*spaced[1:])
 
 
 def notes(warnings: Sequence[str]) -> RenderableType | None:
@@ -99,9 +95,9 @@ def notes(warnings: Sequence[str]) -> RenderableType | None:
 
     if not warnings:
         return None
-    made = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), show_header=False)
+    made = Table.grid(padding=(0, 1))
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
     for warning in warnings:
-        made.add_row(Text("warning", style="yellow"), Text(warning))
+        made.add_row(Text("warning", "yellow"), warning)
     return made

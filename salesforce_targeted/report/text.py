@@ -5,11 +5,11 @@ rich is imported where something is drawn: a run with ``--json`` need not wait f
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted.ledger import RecordFacts, RunFacts
+from salesforce_targeted.ledger import RecordFacts, RejectedFacts, RunFacts
 from salesforce_targeted.report.rich_text import api_calls, as_text, calls_left, paragraphs, table
 
 if TYPE_CHECKING:
@@ -98,12 +98,12 @@ def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     if facts["statistics"]:
         made.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:
-        made.add_row(Text("warning", "yellow"), Text(warning))
+        made.add_row(Text("warning", "yellow"), warning)
     if facts["rejected"]:
         many = f"{len(facts['rejected'])} values or records: sf_rejected_records"
         made.add_row(Text("rejected", "yellow"), many)
     if facts["error"]:
-        made.add_row(Text("error", "red"), Text(facts["error"]))
+        made.add_row(Text("error", "red"), facts["error"])
     if place:
         made.add_row("destination", place)
     for file in files:
@@ -123,3 +123,11 @@ def conservation(contacts: RecordFacts) -> str:
     parts += f" + {left:,} left for the next run" if left else ""
     closes = "" if asked == came + gone + rejected + left else "   DOES NOT ADD UP"
     return f"{asked:,} asked = {parts}{closes}"
+
+
+def rejected_by_reason(rejected: Iterable[RejectedFacts]) -> dict[tuple[str, str, str], list[str]]:
+    """Group the ids of what could not be loaded by object, field ("" for whole records), error."""
+    ids: dict[tuple[str, str, str], list[str]] = {}
+    for one in rejected:
+        ids.setdefault((one["object"], one["field"], one["error"]), []).append(one["record_id"])
+    return ids

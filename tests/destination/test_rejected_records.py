@@ -35,5 +35,6 @@ def test_the_page_fetches_nothing(synced: Synced, tmp_path: Path) -> None:
     page = path.read_text()
 
     assert 0o600 == path.stat().st_mode & 0o777
-    assert page.count("<svg") >= 4
+    assert page.count('<figure role="img"') == 3
+    assert page.count('<span class="bar"') >= 4
     assert not [word for word in ("<script", "<link", "src=", "@import") if word in page]

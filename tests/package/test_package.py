@@ -109,7 +109,11 @@ def test_the_wheel_has_what_users_need_and_nothing_else(built: Path) -> None:
 
     assert {"salesforce_targeted/py.typed", "salesforce_targeted/demo_org/__main__.py"} <= names
     assert {"salesforce_targeted", f"{DISTRIBUTION}-{__version__}.dist-info"} == top
-    assert kinds <= {".py", ".typed", ".css", ".svg"}
+    assert {".py", ".typed", ".css", ".html"} == kinds
+    templates = Path("salesforce_targeted/report/html/templates")
+    assert {f"{path}" for path in (ROOT / templates).rglob("*.*")} == {
+        f"{ROOT / name}" for name in names if Path(name).parent == templates
+    }
 
 
 @pytest.mark.deep

@@ -1,21 +1,30 @@
-"""The page's markup and plots: no value breaks them, and they keep to the page's looks."""
+"""The page's markup and plots: no value breaks them, and plots can be read by everybody."""
 
 from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from salesforce_targeted.report.html import plots
-from salesforce_targeted.report.html.markup import foreign, html, lasting, plain, prose, table, tag
-from salesforce_targeted.report.html.style import STYLE
+from salesforce_targeted.report.html import page
+from salesforce_targeted.report.html.markup import foreign, lasting, plain, prose, templates
+
+STYLE = (Path(page.__file__).parent / "templates" / "style.css").read_text("utf-8")
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Return what a template makes of values, with the page's parts at hand."""
+    parts = '{% from "parts.html" import bar, column, columns, row, table %}'
+    return templates().from_string(parts + template).render(values)
 
 
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        ("<script>&\"'", "&lt;script&gt;&amp;&quot;&#x27;"),
+        ("<script>&\"'", "&lt;script&gt;&amp;&#34;&#39;"),
         ("a\u202eb\u2066c", "a\\u202eb\\u2066c"),  # what follows would be read backwards
         ("a\x00b\x1bc\x85", "a\\u0000b\\u001bc\\u0085"),
         ("\ud800", "\\ud800"),  # half a character can't be written as UTF-8
@@ -25,9 +34,9 @@ from salesforce_targeted.report.html.style import STYLE
 )
 def test_text_is_escaped_and_visible(value: str, expected: str) -> None:
     """Nothing in a text is markup, and nothing in it is unseen; foreign scripts stay as they are."""
-    assert expected == html(value)
-    assert f"<bdi>{expected}</bdi>" == foreign(value)
-    assert f'<p title="{expected}"></p>' == tag("p", title=value)
+    assert expected == rendered("{{ value }}", value=value)
+    assert f"<bdi>{expected}</bdi>" == rendered("{{ value|foreign }}", value=value)
+    assert f'<p title="{expected}">' == rendered('<p title="{{ value }}">', value=value)
 
 
 def test_a_long_text_is_cut_with_its_length() -> None:
@@ -46,11 +55,14 @@ def test_code_in_a_sentence() -> None:
 
 
 def test_a_table_has_its_headers() -> None:
-    """The first column names the row; a column of numbers is one, whatever is not known in it."""
-    made = table("Counts", ["What", "How many"], [["<b>", 1_234], ["c", None]])
+    """The first column names the row; numbers have separators, and what is not known is a dash."""
+    made = rendered(
+        '{% call table("Counts", ["What", "How many"]) %}{{ row(["<b>", n]) }}'
+        '{{ row(["c", none]) }}{% endcall %}', n=1_234,
+    )  # fmt: skip
 
-    assert '<th scope="col">What</th><th scope="col" class="n">How many</th>' in made
-    assert '<th scope="row">&lt;b&gt;</th><td class="n">1,234</td>' in made
+    assert '<th scope="col">What</th><th scope="col">How many</th>' in made
+    assert '<th scope="row">&lt;b&gt;</th><td>1,234</td>' in made
     assert "<caption>Counts</caption>" in made
     assert 'aria-label="not known"' in made
 
@@ -70,37 +82,30 @@ def test_a_span_of_time_in_its_unit(seconds: int, expected: str) -> None:
 # --- plots
 
 
-def test_plots_take_the_colours_of_the_page() -> None:
-    """No colour of matplotlib's is left, nor anything that belongs to a file of its own."""
-    drawn = [
-        plots.bars([("a <b> & $c$", 3), ("none", 0)], "Bars"),
-        plots.shares([("t", (1, 0, 2, 3))], [(c, c) for c in ("accent", "empty", "warn", "bad")], "S"),
-        plots.weekly([(date(2026, 1, 5) + timedelta(weeks=n), n) for n in range(52)], "Weeks"),
-        plots.runs([("2026-11-20 12:00", "failed", 1.5, 3), ("later", "odd", 0.0, 0)], "Runs"),
-    ]  # fmt: skip
-    text = "".join(drawn)
-
-    assert [] == re.findall(r"#[0-9a-f]{6}", text)
-    assert not [word for word in (" id=", "<metadata", "<defs", "url(", "http") if word in text]
-    assert ">a &lt;b&gt; &amp; $c$</text>" in text
-    assert "Bars: a &lt;b&gt; &amp; $c$ 3, none 0." in text
-    assert "<title>Week of 2026-12-28: 51</title>" in text
-    assert "✗" in text
-    assert {"accent", "empty", "bad", "ink", "muted", "line"} <= set(
-        re.findall(r"var\(--([\w-]+)\)", text)
+def test_bars_and_columns_are_as_long_as_their_numbers() -> None:
+    """Each says its number when it is pointed at, and the whole of them to who does not see them."""
+    bar = rendered(
+        '{{ bar([("a<b", 1500, "accent"), ("none", 0, "warn"), ("c", 500, "empty")], 2000) }}'
     )
-    assert len(text) < 120_000
+    plot = rendered(
+        '{% call columns("Two weeks", "Weeks", 4) %}'
+        '{{ column(1, 4, "Week of x: 1", "failed", "✗") }}{% endcall %}'
+    )
+
+    assert 'aria-label="a&lt;b: 1,500, none: 0, c: 500"' in bar
+    assert ["75.0", "25.0"] == re.findall(r"width: ([\d.]+)%", bar)
+    assert '<figure role="img" aria-label="Two weeks">' in plot
+    assert '<span class="failed" title="Week of x: 1"><b>✗</b><i style="height: 25.0%">' in plot
 
 
-def test_the_style_of_the_user_changes_no_plot() -> None:
-    """A matplotlibrc of somebody's own does not."""
-    import matplotlib as mpl
+def test_months_below_weeks() -> None:
+    """Each month's first week, but for the rest of a first month; a phone shows five at most."""
+    year = page.months([date(2025, 11, 24) + timedelta(weeks=n) for n in range(52)])
 
-    before = plots.bars([("a", 1)], "Bars")
-    with mpl.rc_context({"axes.grid": True, "font.weight": "bold", "svg.fonttype": "path"}):
-        after = plots.bars([("a", 1)], "Bars")
-
-    assert before == after
+    assert (date(2025, 12, 1), date(2026, 11, 2)) == (min(year), max(year))
+    assert [0, 3, 6, 9] == [n for n, rare in enumerate(year.values()) if not rare]
+    assert {date(2026, 11, 16): False} == page.months([date(2026, 11, 16)])
+    assert {} == page.months([])
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])

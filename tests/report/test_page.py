@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from datetime import date
-from html import unescape
 from pathlib import Path
 
 from salesforce_targeted.arrow.batch import Rejected
@@ -13,8 +9,7 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report.html.dataset_facts import DatasetFacts, TableFacts
-from salesforce_targeted.report.html.page import page, write
-from salesforce_targeted.report.html.svg import available
+from salesforce_targeted.report.html.page import write
 from tests.conftest import Synced
 from tests.support.pages import SECRET, STARTED, facts, shown
 
@@ -81,19 +76,6 @@ def test_a_page_about_leads() -> None:
     assert not [word for word in ("ontact", "Relations", "Task", "User") if word in text]
 
 
-def test_without_matplotlib_the_numbers_are_open() -> None:
-    """No plot, and no click to see the numbers; the page says what would draw them."""
-    found = DatasetFacts(stages={"active": 817}, weeks=[(date(2026, 11, 16), 3)], runs=[])
-    with_plots = page(facts(), found, drawn=True)
-    without = page(facts(), found, drawn=False)
-
-    assert '<details open=""><summary>Numbers' in without
-    assert "pip install 'dlt-source-salesforce-targeted[html]'" in unescape(without)
-    assert "<svg" not in without
-    assert '<details open=""' not in with_plots
-    assert "[html]" not in with_plots
-
-
 # --- the file
 
 
@@ -130,36 +112,6 @@ def test_nobodys_data_is_on_the_page(org: DemoOrg, synced: Synced, tmp_path: Pat
 
     assert SECRET not in text
     assert {contact} == {value for value in held_values if value in text}
-
-
-def test_a_page_is_written_where_matplotlib_is_missing(tmp_path: Path) -> None:
-    """The same page with its numbers, in a process that can't import it."""
-    code = """
-import sys
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("matplotlib", "numpy"):
-            raise ModuleNotFoundError(name)
-sys.meta_path.insert(0, Missing())
-from pathlib import Path
-import dlt
-from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report.html.page import available, write
-nowhere = dlt.destinations.duckdb("new.duckdb")
-pipeline = dlt.pipeline("new", destination=nowhere, dataset_name="d", pipelines_dir=".")
-with HeldTables.of(pipeline) as held:
-    write(Ledger().facts("done"), held, Path("page.html"))
-print(available())
-"""
-    ran = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True,
-        timeout=120, check=False,
-    )  # fmt: skip
-
-    assert ("False\n", 0) == (ran.stdout, ran.returncode), ran.stderr
-    assert "Plots need matplotlib" in (tmp_path / "page.html").read_text("utf-8")
-    assert available()
 
 
 def test_coverage_counts_what_is_described() -> None:

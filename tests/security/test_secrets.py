@@ -305,7 +305,7 @@ def test_no_secret_is_found_after_a_run(
     ending(org, given)
     for name, value in given.environ.items():
         monkeypatch.setenv(name, value)
-    # Matplotlib takes a second to draw the page: once is enough.
+    # A page once is enough.
     ended, said = run(*["--report-html"] * (ending is nothing and way == "session"))
     kept = {
         path: found for path, text in files_below(tmp_path) if (found := given.marked.within(text))

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from sqlglot import exp
@@ -33,6 +31,7 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.destination.where import Where
 from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
@@ -41,7 +40,6 @@ T = TypeVar("T")
 WEEKS_SHOWN, RUNS_SHOWN = 52, 20
 VERIFY = "verify"
 _LIFE = {"is_active", "relation_count", "gone_reason"}
-_RUN_ID = re.compile(r"[0-9A-Z.]+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +117,11 @@ class DatasetFacts:
     verified: Verification | None = None
     rejected: int | None = None
     failures: list[str] = field(default_factory=list)
-    away: bool = False
+
+    @property
+    def newest(self) -> datetime | None:
+        """The newest change that any table holds."""
+        return max((of.newest for of in self.tables if of.newest), default=None)
 
 
 def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
@@ -128,31 +130,39 @@ def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
     Args:
         facts: The run's: they name the fields that the org no longer shows.
     """
-    org = held_org(held.pipeline.state.get("sources", {}).get(held.schema.name, {}))
+    pipeline = held.pipeline
+    place = str(pipeline.destination.destination_name)
+    org = held_org(pipeline.state.get("sources", {}).get(held.schema.name, {}))
     dataset = DatasetFacts(
-        place=f"{held.pipeline.destination.destination_name}, dataset {held.pipeline.dataset_name}",
-        org=org.host if org else "",
+        place=f"{place}, dataset {pipeline.dataset_name}", org=org.host if org else ""
     )
 
     def query(what: str, read: Callable[..., T], *given: Any) -> T | None:
-        return _tried(dataset, held, what, partial(read, held, *given))
+        try:
+            return read(held, *given)
+        except Exception as raised:  # a page with a gap is worth more than no page
+            logger.debug("the page: %s could not be read", what, exc_info=True)
+            error = original_error(raised)
+            refused = is_destination_error(error)
+            reason = describe_failure(error, place) if refused else first_line(error)
+            dataset.failures.append(f"{what}: {reason}" if what else reason)
+            return None
 
-    dataset.away = query("", _reached) is None
-    if dataset.away:
+    # Counts nothing: a database that is away is waited for only once.
+    if query("", HeldTables.count, SYNC_RUNS, "1 = 0") is None:
         return dataset
     dataset.stages = query("Life stages", _stages)
-    days = query("Relations per week", _days)
-    if days is not None:
+    if (days := query("Relations per week", _days)) is not None:
         dataset.weeks, dataset.before = weeks(days)
-    for table in _of_salesforce(held):
-        hidden = facts["hidden_fields"].get(OBJECTS.get(table, facts["object"]), [])
-        of_table = query(table, _table, table, hidden)
-        dataset.tables.extend([of_table] if of_table is not None else [])
-    runs = query("Last runs", _runs)
-    if runs is not None:
+    for table in held.schema.data_table_names():
+        if fields_of := _fields(held, table):
+            hidden = facts["hidden_fields"].get(OBJECTS.get(table, facts["object"]), [])
+            of_table = query(table, _table, table, fields_of, hidden)
+            dataset.tables.extend([of_table] if of_table is not None else [])
+    if (runs := query("Last runs", _runs)) is not None:
         dataset.runs = runs[:RUNS_SHOWN]
-        if verified := [run for run in runs if run.mode == VERIFY]:
-            dataset.verified = query("Drift", _verification, verified[0])
+        if verified := next((run for run in runs if run.mode == VERIFY), None):
+            dataset.verified = query("Drift", _verification, verified)
     dataset.rejected = query("Rejected rows", HeldTables.count, REJECTED_RECORDS)
     return dataset
 
@@ -171,24 +181,6 @@ def weeks(days: Mapping[date, int]) -> tuple[list[tuple[date, int]], int]:
     return listed, by_week.total() - sum(count for _, count in listed)
 
 
-def _tried(dataset: DatasetFacts, held: HeldTables, what: str, read: Callable[[], T]) -> T | None:
-    try:
-        return read()
-    except Exception as raised:  # a page with a gap is worth more than no page
-        logger.debug("the page: %s could not be read", what, exc_info=True)
-        error = original_error(raised)
-        name = str(held.pipeline.destination.destination_name)
-        reason = describe_failure(error, name) if is_destination_error(error) else first_line(error)
-        dataset.failures.append(f"{what}: {reason}" if what else reason)
-        return None
-
-
-def _reached(held: HeldTables) -> bool:
-    """Query nothing: a database that is away is waited for only once."""
-    held.count(SYNC_RUNS, "1 = 0")
-    return True
-
-
 def _stages(held: HeldTables) -> dict[str, int]:
     """Count rows by life stage in the one table of lives, which is named after the object."""
     tables = [
@@ -197,8 +189,8 @@ def _stages(held: HeldTables) -> dict[str, int]:
     if not tables:
         return {}
     stages: Counter[str] = Counter()
-    life = ("gone_reason", "is_active")
-    for gone, active, count in held.rows(tables[0], [*life, "COUNT(*)"], group_by=", ".join(life)):
+    columns = ["gone_reason", "is_active", "COUNT(*)"]
+    for gone, active, count in held.rows(tables[0], columns, group_by="gone_reason, is_active"):
         stages[gone or ("active" if active else "left")] += int(count)
     return dict(stages.most_common())
 
@@ -210,46 +202,41 @@ def _days(held: HeldTables) -> dict[date, int]:
         return {}
     # SQLite, which has no dates, makes a number of CAST(… AS DATE).
     dialect = held.pipeline.destination.capabilities().sqlglot_dialect
-    day = exp.TsOrDsToDate(this=exp.var(_quoting(held)(made))).sql(dialect)
+    day = exp.TsOrDsToDate(this=exp.var(held.sql(made))).sql(dialect)
     counted = held.rows(
         RELATIONS, [day, "COUNT(*)"], f"removed_at IS NULL AND {day} IS NOT NULL", group_by=day
     )
     return {_date(made_on): int(count) for made_on, count in counted}
 
 
-def _of_salesforce(held: HeldTables) -> list[str]:
-    """List the tables whose columns are fields of Salesforce."""
-    return [
-        table
-        for table in held.schema.data_table_names()
-        if any(FIELD_HINT in hints for hints in held.column_hints(table).values())
-    ]
-
-
-def _table(held: HeldTables, table: str, hidden: Collection[str]) -> TableFacts:
-    """Count rows and filled fields and find the newest stamp, in one pass over the table."""
-    quoted = _quoting(held)
+def _fields(held: HeldTables, table: str) -> dict[str, str]:
+    """Return the columns that are fields of Salesforce, with the fields' names."""
     hints = held.column_hints(table)
-    fields = {name: str(hint[FIELD_HINT]) for name, hint in hints.items() if FIELD_HINT in hint}
+    return {name: str(of[FIELD_HINT]) for name, of in hints.items() if FIELD_HINT in of}
+
+
+def _table(
+    held: HeldTables, table: str, names: Mapping[str, str], hidden: Collection[str]
+) -> TableFacts:
+    """Count rows and filled fields and find the newest stamp, in one pass over the table."""
     stamp = held.name("SystemModstamp")
-    newest = f"MAX({quoted(stamp)})" if stamp in fields else "NULL"
-    counts = [f"COUNT({quoted(name)})" for name in fields]
-    filled_rows = held.rows(table, ["COUNT(*)", newest, *counts])
-    nothing: tuple[Any, ...] = (0, None, *(0 for _ in fields))
-    rows, stamped, *filled = filled_rows[0] if filled_rows else nothing
-    shown = [
-        (field_name, int(count))
-        for (name, field_name), count in zip(fields.items(), filled, strict=True)
-        if name not in hidden
-    ]
+    newest = f"MAX({held.sql(stamp)})" if stamp in names else "NULL"
+    counts = [f"COUNT({held.sql(name)})" for name in names]
+    nothing: tuple[Any, ...] = (0, None, *(0 for _ in names))
+    rows, stamped, *filled = next(iter(held.rows(table, ["COUNT(*)", newest, *counts])), nothing)
+    shown = {
+        name: int(count)
+        for (column, name), count in zip(names.items(), filled, strict=True)
+        if column not in hidden
+    }
     return TableFacts(
         table=table,
         rows=int(rows),
         newest=_utc(stamped) if isinstance(stamped, datetime) else None,
-        always=sum(1 for _, count in shown if rows and count == rows),
-        sometimes=sum(1 for _, count in shown if 0 < count < rows),
-        empty=tuple(name for name, count in shown if not count),
-        hidden=tuple(field_name for name, field_name in fields.items() if name in hidden),
+        always=sum(1 for count in shown.values() if rows and count == rows),
+        sometimes=sum(1 for count in shown.values() if 0 < count < rows),
+        empty=tuple(name for name, count in shown.items() if not count),
+        hidden=tuple(name for column, name in names.items() if column in hidden),
     )
 
 
@@ -259,18 +246,11 @@ def _runs(held: HeldTables) -> list[PastRun]:
     return sorted(listed, key=lambda run: run.started_at, reverse=True)
 
 
-def _verification(held: HeldTables, run: PastRun) -> Verification | None:
-    if not _RUN_ID.match(run.run_id):
-        return None
-    rows = held.rows(SYNC_RUNS, [held.name("report")], f"run_id = '{run.run_id}'")
+def _verification(held: HeldTables, run: PastRun) -> Verification:
+    rows = held.rows(SYNC_RUNS, [held.name("report")], Where("run_id = %s", (run.run_id,)))
     facts: dict[str, Any] = json.loads(rows[0][0])
     drift = {name: count for name, count in facts["drift"].items() if isinstance(count, int)}
     return Verification(run.started_at, drift, dict(facts.get("compared", {})))
-
-
-def _quoting(held: HeldTables) -> Callable[[str], str]:
-    """Return what quotes a column's name for this destination; no connection is made."""
-    return held.pipeline.sql_client().escape_column_name
 
 
 def _utc(moment: datetime) -> datetime:

@@ -1,21 +1,22 @@
-"""Put the page together, in reading order."""
+"""Write the page: what the run and its dataset tell, put into ``templates/page.html``."""
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Sequence
+from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import RunFacts
-from salesforce_targeted.report.html import run_sections, table_sections
 from salesforce_targeted.report.html.dataset_facts import DatasetFacts, read_dataset
-from salesforce_targeted.report.html.markup import Html, joined, tag
-from salesforce_targeted.report.html.style import POLICY, STYLE
-from salesforce_targeted.report.html.svg import available
+from salesforce_targeted.report.html.markup import templates
 from salesforce_targeted.report.private_file import write_private
+from salesforce_targeted.report.text import conservation, rejected_by_reason
 
-_HEADING = re.compile(r'<h2 id="(\w+)">(.*?)</h2>')
+_MONTHS_ON_A_PHONE = 5
+_WEEKS_FOR_A_LABEL = 3
 
 
 def write(facts: RunFacts, held: HeldTables, path: Path) -> Path:
@@ -23,63 +24,66 @@ def write(facts: RunFacts, held: HeldTables, path: Path) -> Path:
 
     A database that can't be read costs the parts that it would fill, and the page says so.
     """
-    write_private(path, page(facts, read_dataset(held, facts), drawn=available()))
+    write_private(path, page(facts, read_dataset(held, facts)))
     return path
 
 
-def page(facts: RunFacts, dataset: DatasetFacts, *, drawn: bool) -> str:
-    """Return the page's HTML: one file that needs nothing else.
+def page(facts: RunFacts, dataset: DatasetFacts) -> str:
+    """Return the page's HTML: one file that needs nothing else."""
+    of_contacts = facts["object"] == "Contact"
+    records = "Contacts" if of_contacts else f"{facts['object']} records"
+    needs_attention = facts["error"] or facts["warnings"] or dataset.failures
+    relations, closure = facts["relations"], facts["closure"]
+    counted: dict[str, Any] = {records: facts["contacts"]}
+    if of_contacts:
+        read, removed = relations["read"], relations["removed"]
+        counted = {
+            "Relations": {**relations, "retrieved": read, "gone": removed, "rejected": None},
+            **counted,
+            "Tasks": facts["tasks"],
+            "Users": facts["users"],
+        }
+    template = templates().get_template("page.html")
+    return template.render(
+        facts=facts,
+        dataset=dataset,
+        title=f"Targeted {'contact' if of_contacts else facts['object']} sync",
+        records=records,
+        of_contacts=of_contacts,
+        ended=facts["started_at"] + timedelta(seconds=facts["seconds"]),
+        titles={
+            **({"attention": "What needs attention"} if needs_attention else {}),
+            **({"weeks": "Relations per week"} if of_contacts else {}),
+            "stages": f"{records} by life stage",
+            "run": "This run",
+            "freshness": "Freshness",
+            "drift": "Drift",
+            "calls": "API calls",
+            "coverage": "Field coverage",
+            "rejected": "Rejected rows",
+            "runs": "Last runs",
+        },
+        conservation=conservation(facts["contacts"]),
+        counted=counted,
+        missing={
+            **{f"tasks {why}": n for why, n in closure["tasks_missing"].items()},
+            **{f"{records.lower()} {why}": n for why, n in closure["contacts_missing"].items()},
+        },
+        rejections=[*rejected_by_reason(facts["rejected"]).items()],
+        months=months([day for day, _ in dataset.weeks or ()]),
+        outcomes=Counter(run.status for run in reversed(dataset.runs or ())),
+        versions=", ".join(f"{name} {n}" for name, n in facts["versions"].items() if n),
+    )
 
-    Args:
-        drawn: Whether there are plots, or the numbers alone.
+
+def months(weeks: Sequence[date]) -> dict[date, bool]:
+    """Choose the weeks that have their month below them: the first of each.
+
+    Returns:
+        Their Mondays, and whether a narrow screen leaves the name out.
     """
-    ended, records = run_sections.ended(facts), run_sections.records(facts)
-    parts = [
-        run_sections.attention(facts, dataset),
-        *([table_sections.weeks(dataset, drawn=drawn)] if run_sections.of_contacts(facts) else []),
-        _columns(
-            [
-                table_sections.stages(dataset, records, drawn=drawn),
-                run_sections.work(facts),
-                table_sections.freshness(dataset, ended),
-                table_sections.drift(dataset),
-            ],
-            [
-                run_sections.calls(facts, drawn=drawn),
-                table_sections.coverage(dataset, drawn=drawn),
-                run_sections.rejected(facts, dataset),
-            ],
-        ),
-        table_sections.runs(dataset, records, drawn=drawn),
-    ]
-    headings = _HEADING.findall(joined(parts))
-    links = [tag("li", tag("a", Html(title), href=f"#{name}")) for name, title in headings]
-    title = (
-        f"{run_sections.title(facts)}, {facts['started_at']:%Y-%m-%d %H:%M} UTC, {facts['status']}"
-    )
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", **{"http-equiv": "Content-Security-Policy"}, content=POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="referrer", content="no-referrer"),
-        tag("title", title),
-        tag("style", Html(STYLE)),
-    )
-    body = tag(
-        "body",
-        run_sections.header(facts, dataset),
-        tag(
-            "main",
-            run_sections.headline(facts, dataset),
-            tag("nav", tag("ul", *links), aria_label="On this page"),
-            *parts,
-        ),
-        run_sections.footer(facts, drawn=drawn),
-    )
-    return "<!doctype html>\n" + tag("html", head, body, lang="en") + "\n"
-
-
-def _columns(*columns: Sequence[Html]) -> Html:
-    """Put sections side by side where there is room, else one below the other."""
-    return tag("div", *(tag("div", joined(parts)) for parts in columns), class_="columns")
+    firsts = [at for at, day in enumerate(weeks) if not at or day.month != weeks[at - 1].month]
+    if len(firsts) > 1 and firsts[1] < _WEEKS_FOR_A_LABEL:
+        firsts = firsts[1:]  # the end of a month would run into the next one
+    apart = -(-len(firsts) // _MONTHS_ON_A_PHONE)
+    return {weeks[at]: bool(n % apart) for n, at in enumerate(firsts)}
