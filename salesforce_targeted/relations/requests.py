@@ -85,9 +85,12 @@ class RelationReader:
 
         Raises:
             SalesforceError: the one given, where nothing can be read.
+            QuotaExceededError: the calls end before all is read.
         """
         read = query_reader(self.client, self.statement)
         found = isolate(read, ids, self._fields, self.lessons, error)
+        if found.stopped is not None:
+            raise found.stopped
         if not self._shared:
             found = Readable(
                 {id_: as_relation(task) for id_, task in found.records.items()},

@@ -6,12 +6,12 @@ looked for in ever smaller parts, all else is read, and what is gone is blamed f
 Rules.
 1. Only what can be of a record's making is looked into: a refused or unreadable response and a
    500, once they stayed. An outage, a spent day or a lost session are not.
-2. The key alone comes first. It tells which ids are there: what is gone stays gone, and a record
-   whose key can't be read is rejected whole.
-3. Of those that are there a part that fails is read again in five: its ids, then the fields of one
-   record. Five parts travel in one billed call, and what responds is kept.
-4. Where none of the first five responds, the fields that several of the records can't be read with
-   are left out for all, and rejected once.
+2. A part that fails is read again in five: its ids, then the fields of one record. Five parts
+   travel in one billed call, and what responds is kept, so that runs of few calls come further.
+3. With the fields of one record goes its key alone. It tells whether the record is there: what is
+   gone stays gone, and a record whose key can't be read is rejected whole.
+4. Where none of the first five brings a record, the keys say which are there, and the fields that
+   several of those can't be read with are left out for all, and rejected once.
 5. Where all fields that can be read are refused together, so many of them are read at a time as
    the org takes, and joined by the id. A record that changes meanwhile is read again.
 6. A refusal that names fields costs one more call: they are left out for all at once.
@@ -27,8 +27,8 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from math import ceil
 from typing import Any, NamedTuple
@@ -49,8 +49,8 @@ Record = dict[str, Any]
 ATTEMPTS = 2
 # Source: REST API Developer Guide, "Composite": five of its parts may be queries or Collections.
 _PARTS = 5
-# So many calls without any response that can be read say that no record is to blame.
-_HOPELESS_CALLS = 3
+# So many calls for keys without any response that can be read say that no record is to blame.
+_HOPELESS_CALLS = 2
 # A record that changes between two portions of its fields is read so often, ever fewer at a time.
 _READINGS = 4
 _STAMP = "SystemModstamp"
@@ -71,8 +71,12 @@ class Part(NamedTuple):
     def split(self) -> list[Part]:
         """Split by the ids, of a single one by the fields; nothing where neither can be."""
         if len(self.ids) > 1:
-            return [Part(some, self.fields) for some in fifths(self.ids)]
-        return [Part(self.ids, some) for some in fifths(self.fields)] if self.fields[1:] else []
+            return [Part(some, self.fields) for some in pieces_of(self.ids)]
+        return [Part(self.ids, some) for some in pieces_of(self.fields)] if self.fields[1:] else []
+
+    def with_key(self) -> list[Part]:
+        """Split the fields of a single one, its key alone first: it tells whether it is there."""
+        return [Part(self.ids), *(Part(self.ids, some) for some in pieces_of(self.fields, 4))]
 
 
 # Reads parts: of each its records by id, or what it failed with.
@@ -86,6 +90,7 @@ class Lessons:
     Attributes:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
         portion: How many fields the org takes at a time; None for all.
+        stopped: What the calls ended with before a search did; None where they sufficed.
         learning: Held by the one that isolates; what it learns the next need not search for.
         from_earlier_run: Whether it has yet to be seen that what is unreadable still is.
         warn: Told once, in a sentence, which way is taken and why.
@@ -93,6 +98,7 @@ class Lessons:
 
     unreadable: Mapping[str, SalesforceError] = field(default_factory=dict)
     portion: int | None = None
+    stopped: QuotaExceededError | None = None
     from_earlier_run: bool = False
     learning: threading.RLock = field(default_factory=threading.RLock, repr=False)
     warn: Callable[[str], None] = field(default=lambda _sentence: None, repr=False)
@@ -108,16 +114,20 @@ class Lessons:
 
 @dataclass(slots=True)
 class Readable:
-    """Hold what can be read of some ids; one that is in neither attribute is not shown.
+    """Hold what can be read of some ids; one that is in no attribute is not shown.
 
     Attributes:
         records: By id, without the fields that can't be read.
         rejected: By id and field, why not; the field is empty where nothing of the record can be
             read.
+        unread: Those that the calls did not suffice for.
+        stopped: What the calls ended with; None where they sufficed.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
     rejected: dict[tuple[str, str], SalesforceError] = field(default_factory=dict)
+    unread: Collection[str] = ()
+    stopped: QuotaExceededError | None = None
 
     def batch(
         self, ids: Iterable[str], columns: Columns, unreadable: Mapping[str, SalesforceError]
@@ -206,19 +216,23 @@ def isolate(
         if not isinstance(response, SalesforceError):
             return Readable(response)
         error = response
-    keys = _search(read, [Part(ids)], _HOPELESS_CALLS if len(ids) > 1 else None)
+    whole = Part(ids, [name for name in lessons.readable(fields) if name != "Id"])
+    several = len(ids) > 1
+    rows = _search(read, whole.split() if several else whole.with_key(), 1 if several else None)
+    if rows is not None:
+        if not several and rows.records and not rows.rejected:
+            _learn_portion(read, whole, lessons, error)
+        return rows
+    keys = _search(read, Part(ids).split(), _HOPELESS_CALLS)
     if keys is None:
         raise error
+    if keys.stopped is not None:  # what is not among the keys may be there all the same
+        raise keys.stopped
     present = [id_ for id_ in ids if id_ in keys.records]
-    whole = Part(present, [name for name in lessons.readable(fields) if name != "Id"])
-    rows = keys
-    if present and whole.fields:
-        rows = _search(read, whole.split() or [whole], 1 if len(present) > 1 else None) or (
-            _without_unreadable(read, whole, lessons, error)
-        )
-        if len(present) == 1 and not rows.rejected:
-            _learn_portion(read, whole, lessons, error)
-    return Readable(rows.records, {**keys.rejected, **rows.rejected})
+    if not present:
+        return keys
+    rows = _without_unreadable(read, Part(present, whole.fields), lessons, error)
+    return replace(rows, rejected={**keys.rejected, **rows.rejected})
 
 
 def _named(error: SalesforceError, fields: Sequence[str]) -> list[str]:
@@ -236,31 +250,65 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
     Args:
         patience: After so many calls without any part that responded, or at the end without one,
             None is returned.
+
+    Returns:
+        What was read; where the calls end before the search does, what was read until then.
+
+    Raises:
+        QuotaExceededError: they end before anything was read.
     """
     records: dict[str, Record] = {}
     rejected: dict[tuple[str, str], SalesforceError] = {}
-    vanished: set[str] = set()
+    # Ids whose key was asked for alone: of what is not there, nothing is to blame.
+    known = {part.ids[0] for part in parts if not part.fields}
+    absent: set[str] = set()
     waiting, calls, responded = [parts], 0, False
     while waiting:
-        some = waiting.pop()
+        some = [part for part in waiting.pop() if not _is_settled(part, rejected, absent)]
         calls += 1
-        for part, response in zip(some, read(some), strict=True):
-            if isinstance(response, SalesforceError):
-                if smaller := part.split():
-                    waiting.append(smaller)
-                else:
-                    rejected[part.ids[0], "".join(part.fields)] = response
-                continue
-            responded = True
-            if len(part.ids) == 1 and not response:
-                vanished.add(part.ids[0])  # while its fields were read: half a row is none
-            for id_, record in response.items():
-                records.setdefault(id_, {}).update(record)
+        try:
+            responses = read(some)
+        except QuotaExceededError as error:
+            unread = {id_ for parts in (some, *waiting) for part in parts for id_ in part.ids}
+            return _until(unread | absent, Readable(records, rejected, unread, error))
+        for part, response in zip(some, responses, strict=True):
+            if not isinstance(response, SalesforceError):
+                # An empty response to fields says nothing of them.
+                responded = responded or bool(response) or not part.fields
+                if len(part.ids) == 1 and not response:
+                    absent.add(part.ids[0])  # though other fields may have come: half a row is none
+                for id_, record in response.items():
+                    records.setdefault(id_, {}).update(record)
+            elif len(part.ids) == 1 and part.fields and part.ids[0] not in known:
+                known.add(part.ids[0])
+                waiting.append(part.with_key())
+            elif smaller := part.split():
+                waiting.append(smaller)
+            else:
+                rejected[part.ids[0], "".join(part.fields)] = response
         if not responded and patience is not None and (calls == patience or not waiting):
             return None
-    for id_ in vanished:
-        records.pop(id_, None)
-    return Readable(records, {key: why for key, why in rejected.items() if key[0] not in vanished})
+    return _until(absent, Readable(records, rejected))
+
+
+def _is_settled(
+    part: Part, rejected: Mapping[tuple[str, str], SalesforceError], absent: Collection[str]
+) -> bool:
+    """Return whether a part need not be read: its record is not there, or its key can't be read."""
+    return len(part.ids) == 1 and (part.ids[0] in absent or (part.ids[0], "") in rejected)
+
+
+def _until(without: Collection[str], found: Readable) -> Readable:
+    """Return what was found, without some ids.
+
+    Raises:
+        QuotaExceededError: the calls ended before anything was.
+    """
+    found.records = {id_: one for id_, one in found.records.items() if id_ not in without}
+    found.rejected = {key: why for key, why in found.rejected.items() if key[0] not in without}
+    if found.stopped is not None and not found.records:
+        raise found.stopped
+    return found
 
 
 def _without_unreadable(
@@ -273,16 +321,18 @@ def _without_unreadable(
     """
     (ids, fields), before = whole, lessons.portion
     first, *others = some_of(ids)
+    unknown = [name for name in fields if name not in _TELLING]
     try:
-        suspects = _searched(read, Part([first], fields)).rejected
+        found = _searched(read, Part([first], fields))
+        suspects = {key: why for key, why in found.rejected.items() if key[1]}
+        unknown = [name for _, name in suspects]
+        rest = [name for name in fields if name not in unknown]
+        trials = [Part([other], [name]) for name in unknown for other in others]
+        together, *responses = read([Part([first], rest), *trials])
     except QuotaExceededError as spent:
         # The next run reads without them, and its first call tells which of them it can read.
-        unknown = dict.fromkeys([name for name in fields if name not in _TELLING], spent)
-        lessons.unreadable = {**lessons.unreadable, **unknown}
+        lessons.unreadable = {**lessons.unreadable, **dict.fromkeys(unknown, spent)}
         raise
-    rest = [name for name in fields if (first, name) not in suspects]
-    trials = [Part([other], [name]) for _, name in suspects for other in others]
-    together, *responses = read([Part([first], rest), *trials])
     failed = [isinstance(one, SalesforceError) for one in responses]
     bad = {
         name: why
@@ -328,8 +378,8 @@ def some_of(ids: Sequence[str]) -> list[str]:
     return list(dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]]))
 
 
-def fifths(items: Sequence[str]) -> list[Sequence[str]]:
-    """Split into parts of nearly one size, at most five."""
-    parts = min(_PARTS, len(items))
+def pieces_of(items: Sequence[str], most: int = _PARTS) -> list[Sequence[str]]:
+    """Split into pieces of nearly one size, at most so many."""
+    parts = min(most, len(items))
     ends = [len(items) * number // parts for number in range(parts + 1)]
     return [items[start:end] for start, end in pairwise(ends)]

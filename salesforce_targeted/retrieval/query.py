@@ -109,7 +109,10 @@ def shown_by_query_all(
             if not is_of_records(error):
                 raise
             with lessons.learning:
-                return isolate(read_parts, some, columns.fields, lessons, error)
+                found = isolate(read_parts, some, columns.fields, lessons, error)
+            if found.stopped is not None:
+                raise found.stopped from error
+            return found
         return Readable({record["Id"]: record for record in records})
 
     shown = Readable()

@@ -28,10 +28,10 @@ from salesforce_targeted.retrieval.bisection import (
     Part,
     Readable,
     Record,
-    fifths,
     in_portions,
     isolate,
     note_unreadable,
+    pieces_of,
     some_of,
 )
 from salesforce_targeted.retrieval.results import Fetched
@@ -119,7 +119,7 @@ class CollectionsReader:
         Those that still can't be read stay unreadable.
         """
         ids, before, still = some_of(ids), self.lessons.unreadable, dict[str, SalesforceError]()
-        parts = [Part(ids, fields) for fields in fifths(list(before))]
+        parts = [Part(ids, fields) for fields in pieces_of(list(before))]
         for part, response in zip(parts, self._read_parts(parts), strict=True):
             if isinstance(response, SalesforceError):
                 still |= dict.fromkeys(part.fields, response)
@@ -147,11 +147,13 @@ class CollectionsReader:
             if lessons.unreadable is not unreadable or lessons.portion != portion:
                 return self.read(ids, attempts=1)  # another call has learnt meanwhile
             readable = isolate(self._read_parts, ids, self.columns.fields, lessons, error)
+            lessons.stopped = lessons.stopped or readable.stopped
         return self._as_fetched(ids, readable)
 
     def _as_fetched(self, ids: list[str], readable: Readable) -> Fetched:
         rejected = {id_ for id_, name in readable.rejected if not name}
-        absent = [id_ for id_ in ids if id_ not in readable.records and id_ not in rejected]
+        known = {*readable.records, *rejected, *readable.unread}
+        absent = [id_ for id_ in ids if id_ not in known]
         return readable.batch(ids, self.columns, self.lessons.unreadable), absent
 
     def _read_parts(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:

@@ -209,3 +209,20 @@ def test_a_whole_pass_that_was_noted_by_a_clock_that_was_ahead_is_due(
     synced.ok(SMALL, **few)
 
     assert "No stamp tells" == synced.rows("sf_contacts")[contact]["full_label__c"]
+
+
+def test_a_record_that_can_not_be_read_does_not_hold_up_the_others(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A search that the calls end before its end has read most; the next run asks for the rest."""
+    for _ in range(40):
+        org.log_task([org.add_contact(LastName="One more")])
+    bad, *others = sorted(org.active_ids())
+    org.poisons.add("Contact", bad)
+    for _ in range(4):
+        synced.run(calls_per_run=7, api="collections")
+
+    assert others == sorted(synced.rows("sf_contacts"))
+    assert [bad] == list(
+        synced.rows("sf_active_contacts", "contact_id", "gone_reason = 'rejected'")
+    )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from math import ceil, log
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salesforce_targeted.api.errors import SalesforceError, UnavailableError
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, UnavailableError
 from salesforce_targeted.retrieval.bisection import Lessons, Part, Readable, Record, isolate
 
 FIELDS = ["Id", *(f"F{number}" for number in range(30))]
@@ -163,7 +164,7 @@ def test_an_error_that_has_passed_blames_no_record() -> None:
 
     assert {} == readable.rejected
     assert named(range(50)) == sorted(readable.records)
-    assert 2 == org.calls
+    assert 1 == org.calls
 
 
 def test_ids_of_which_none_is_there() -> None:
@@ -172,7 +173,61 @@ def test_ids_of_which_none_is_there() -> None:
     readable = org.whole(named(range(50)))
 
     assert Readable() == readable
-    assert 1 == org.calls
+    assert 2 == org.calls
+
+
+class Ending(Org):
+    """Responds to so many calls and to no more."""
+
+    allowed = 1
+
+    def __call__(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
+        if self.calls >= self.allowed:
+            raise QuotaExceededError("this run may spend no more")
+        return super().__call__(parts)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    place=st.integers(0, 1_999),
+    field=st.sampled_from([ALL, "F0", "F7"]),
+    gone=st.sets(st.integers(0, 1_999), max_size=300),
+    allowed=st.integers(1, 4),
+)
+def test_what_was_read_before_the_calls_end_is_kept(
+    place: int, field: str, gone: set[int], allowed: int
+) -> None:
+    """Runs of few calls that each ask for what is left come to the end, and blame one record."""
+    ids = named(range(2_000))
+    bad, shown = ids[place], set(ids) - set(named(sorted(gone))) | {ids[place]}
+    left, read, rejected, runs = ids, set[str](), set[tuple[str, str]](), 0
+    while len(left) > 5:
+        org = Ending(shown, {(bad, field)})
+        org.allowed = allowed
+        found = org.whole(left)
+        read |= found.records.keys()
+        rejected |= found.rejected.keys()
+        assert (found.stopped is None) == (not found.unread)
+        assert found.unread or allowed > 1
+        left, runs = sorted(found.unread), runs + 1
+
+    assert shown - read <= {*left, bad}
+    assert {id_ for id_, _ in rejected} <= {bad}
+    assert runs <= ceil(log(2_000, 5) / allowed) + 1
+
+
+@pytest.mark.parametrize("allowed", range(8))
+def test_where_the_calls_end_before_a_field_is_found_the_search_goes_on(allowed: int) -> None:
+    """All fields are left out then, but those without which rows would be untrue."""
+    ids, lessons = named(range(50)), Lessons()
+    org = Ending(set(ids), {(ALL, "F7")})
+    org.allowed = allowed
+    with suppress(QuotaExceededError):
+        org.whole(ids, lessons)
+
+    assert len(lessons.unreadable) == (
+        0 if allowed < 2 else 30 if allowed < 5 else 1
+    )  # all of them
 
 
 def test_a_record_that_goes_away_while_its_fields_are_read_is_gone() -> None:
