@@ -17,7 +17,7 @@ Rules.
 6. A refusal that names fields costs one more call: they are left out for all at once.
 7. Where nothing responds the error is the org's and not a record's: it is raised.
 
-So one record among 2,000 costs seven calls, and one field of one record ten.
+So one record among 2,000 costs six calls, and one field of it, or of all records, eight.
 
 Sources: REST API Developer Guide, "Composite" (five Collections or queries to a call), "Status
 Codes and Error Responses"; estuary PR 2519 (QUERY_TOO_COMPLICATED above some number of fields).
