@@ -39,8 +39,6 @@ class SessionCredentials(SignInCredentials):
     access_token: TSecretStrValue = None  # type: ignore[assignment]
 
     method: ClassVar[str] = "an existing session"
-    required: ClassVar[tuple[str, ...]] = ("instance_url", "access_token")
-    accepted: ClassVar[tuple[str, ...]] = required
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         del endpoint  # nothing to send
@@ -64,41 +62,37 @@ class JwtCredentials(LoginHostCredentials):
     audience: Optional[str] = None
 
     method: ClassVar[str] = "OAuth JWT bearer"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "username", "private_key")
-    accepted: ClassVar[tuple[str, ...]] = (
-        *required, "private_key_file", "audience", "login_url", "domain",
-    )  # fmt: skip
 
     def on_partial(self) -> None:
         """Read the key from its file, if that is set (dlt calls this)."""
-        if not self.private_key and self.private_key_file:
-            self.private_key = _key_in(self.private_key_file)
-            if not self.is_partial():
-                self.resolve()
+        self._read_key()
+        if not self.is_partial():
+            self.resolve()
 
     def sign_in(self, endpoint: LoginEndpoint) -> Session:
         """Sign in; the key file is read now if no key is set."""
+        self._read_key()
+        return super().sign_in(endpoint)
+
+    def _read_key(self) -> None:
         if not self.private_key and self.private_key_file:
             self.private_key = _key_in(self.private_key_file)
-        return super().sign_in(endpoint)
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": self._assertion(
-                self.audience or _audience(base), endpoint.limits.jwt_seconds
-            ),
+            "assertion": self._assertion(base, endpoint.limits.jwt_seconds),
         }
         return session_of(endpoint.token(base, form, self._secrets(form["assertion"])))
 
-    def _assertion(self, audience: str, lifetime_seconds: int) -> str:
+    def _assertion(self, base: str, lifetime_seconds: int) -> str:
         import jwt  # brings cryptography: slow to start, and only this method needs it
 
         claims = {
             "iss": self.client_id,
             "sub": self.username,
-            "aud": audience,
+            "aud": self.audience or _audience(base),
             "exp": int(time.time()) + lifetime_seconds,
         }
         key = _pem(self.private_key)
@@ -129,10 +123,6 @@ class RefreshTokenCredentials(LoginHostCredentials):
     store_refresh_token: Annotated[Optional[Callable[[str], None]], NotResolved()] = None
 
     method: ClassVar[str] = "OAuth refresh token"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "refresh_token")
-    accepted: ClassVar[tuple[str, ...]] = (
-        *required, "client_secret", "refresh_token_file", "login_url", "domain",
-    )  # fmt: skip
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
@@ -194,8 +184,6 @@ class PasswordCredentials(LoginHostCredentials):
     security_token: Optional[TSecretStrValue] = None
 
     method: ClassVar[str] = "OAuth username-password"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "username", "password")
-    accepted: ClassVar[tuple[str, ...]] = (*required, "security_token", "login_url", "domain")
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         form = {
@@ -218,8 +206,6 @@ class SoapCredentials(LoginHostCredentials):
     security_token: Optional[TSecretStrValue] = None
 
     method: ClassVar[str] = "SOAP login"
-    required: ClassVar[tuple[str, ...]] = ("username", "password")
-    accepted: ClassVar[tuple[str, ...]] = (*required, "security_token", "login_url", "domain")
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         _log.warning(
@@ -241,8 +227,6 @@ class ClientCredentials(LoginHostCredentials):
     client_secret: TSecretStrValue = None  # type: ignore[assignment]
 
     method: ClassVar[str] = "OAuth client credentials"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
-    accepted: ClassVar[tuple[str, ...]] = (*required, "login_url", "domain")
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
@@ -287,18 +271,13 @@ _NO_KEYS = {
     "BEGIN PUBLIC KEY": "it is the public half",
     "BEGIN CERTIFICATE": "it is the certificate",
 }
-_ENCODINGS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 
 
 def _key_in(path: str) -> str:
     try:
         file = Path(path).expanduser().read_bytes()
-        encodings = (name for mark, name in _ENCODINGS.items() if file.startswith(mark))
-        return file.decode(next(encodings, "utf-8"))
+        utf16 = file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return file.decode("utf-16" if utf16 else "utf-8-sig")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ConfigurationError(

@@ -9,7 +9,7 @@ Source: the design of this project, section 8.
 
 import os
 from collections.abc import Collection, Mapping
-from typing import ClassVar, Optional, Union
+from typing import ClassVar, Optional, Union, cast, get_args
 
 from dlt.common.configuration.specs import configspec
 from dlt.common.typing import TSecretStrValue
@@ -29,18 +29,6 @@ from salesforce_targeted.api.credentials.oauth import (
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.login import LoginEndpoint, Session
-
-# In this order: the first that is complete uses most of what is set. The CLI's org comes first:
-# who names it asks for nothing else.
-METHODS: tuple[type[SignInCredentials], ...] = (
-    SfOrgCredentials,
-    SessionCredentials,
-    JwtCredentials,
-    RefreshTokenCredentials,
-    PasswordCredentials,
-    SoapCredentials,
-    ClientCredentials,
-)
 
 
 class IncompleteCredentialsError(ConfigurationError):
@@ -72,7 +60,6 @@ class AnyCredentials(SignInCredentials):
     sf_org: Optional[str] = None
 
     method: ClassVar[str] = "whatever is set"
-    accepted: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
 
     def on_partial(self) -> None:
         """Choose a method from what is there (dlt calls this).
@@ -80,7 +67,7 @@ class AnyCredentials(SignInCredentials):
         Raises:
             IncompleteCredentialsError: none is complete.
         """
-        self._fill(os.environ, self.accepted)
+        self._fill(os.environ, self.accepted())
         # dlt's own error would list every setting of every method: some 240 lines.
         self.chosen = type(self.resolved).__name__
         self.resolve()
@@ -92,12 +79,10 @@ class AnyCredentials(SignInCredentials):
         Raises:
             IncompleteCredentialsError: no method is complete; says what the nearest one lacks.
         """
-        found: SignInCredentials | None = self.__dict__.get("_resolved")
-        if found is None:
+        if "_resolved" not in self.__dict__:
             self._clean()
-            settings = {n: getattr(self, n) for n in self.given}
-            found = self.__dict__["_resolved"] = _credentials(settings)
-        return found
+            self.__dict__["_resolved"] = _credentials({n: getattr(self, n) for n in self.given})
+        return cast("SignInCredentials", self.__dict__["_resolved"])
 
     @property
     def stale_remedy(self) -> str:
@@ -109,6 +94,8 @@ class AnyCredentials(SignInCredentials):
         return self.resolved.sign_in(endpoint)
 
 
+# In this order: the first that is complete uses most of what is set. The CLI's org comes first:
+# who names it asks for nothing else.
 SalesforceCredentials = Union[
     SfOrgCredentials,
     SessionCredentials,
@@ -119,6 +106,7 @@ SalesforceCredentials = Union[
     ClientCredentials,
     AnyCredentials,
 ]
+METHODS: tuple[type[SignInCredentials], ...] = get_args(SalesforceCredentials)[:-1]
 
 
 def missing_settings(settings: Collection[str]) -> str:
@@ -128,7 +116,9 @@ def missing_settings(settings: Collection[str]) -> str:
 
 def _missing(kind: type[SignInCredentials], settings: Collection[str]) -> list[str]:
     in_file = kind is JwtCredentials and "private_key_file" in settings
-    return [n for n in kind.required if n not in settings and not (in_file and n == "private_key")]
+    return [
+        n for n in kind.required() if n not in settings and not (in_file and n == "private_key")
+    ]
 
 
 def _choose(settings: Collection[str]) -> type[SignInCredentials] | None:
@@ -143,12 +133,14 @@ def _credentials(settings: Mapping[str, str]) -> SignInCredentials:
             remedy="Set them in the environment, or the same names without the prefix under "
             "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
         )
-    return chosen(**{n: value for n, value in settings.items() if n in chosen.accepted})
+    return chosen(**{n: value for n, value in settings.items() if n in chosen.accepted()})
 
 
 def _nearest(settings: Collection[str]) -> str:
     """Say what the methods that lack least still lack."""
-    begun = [kind for kind in METHODS if set(kind.required) & set(settings)] or [ClientCredentials]
+    begun = [kind for kind in METHODS if set(kind.required()) & set(settings)] or [
+        ClientCredentials
+    ]
     least = min(len(_missing(kind, settings)) for kind in begun)
     return "; ".join(
         f"{kind.method} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"

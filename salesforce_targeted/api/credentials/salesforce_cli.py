@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -38,6 +39,8 @@ _log = logging.getLogger(__name__)
 DEFAULT = "default"
 # An alias, or a user name. Not what a shell might obey: on Windows "sf" is a batch file.
 _NAME = re.compile(r"[\w.@+][\w.@+ -]*\Z")
+# One word of ASCII; "[REDACTED] Use 'sf org auth …" is none.
+_TOKEN = re.compile(r"[!-Z\\^-~]+")
 _ORG_ID = re.compile(r"(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?\Z", re.ASCII)
 # The CLI's error name -> what to do; the first that occurs in it wins.
 _REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
@@ -58,8 +61,6 @@ class SfOrgCredentials(SignInCredentials):
     timeout_seconds: float = 90.0
 
     method: ClassVar[str] = "the Salesforce CLI's org"
-    required: ClassVar[tuple[str, ...]] = ("sf_org",)
-    accepted: ClassVar[tuple[str, ...]] = required
 
     @property
     def stale_remedy(self) -> str:
@@ -81,23 +82,19 @@ class SfOrgCredentials(SignInCredentials):
                 f"the Salesforce CLI is not connected to {name}: {connected}",
                 remedy=_log_in_again(name),
             )
-        token = shown.get("accessToken")
-        if not _is_token(token):
-            command = ["org", "auth", "show-access-token"]
-            token = _result(command, name, self.timeout_seconds).get("accessToken")
-        if not _is_token(token) or not isinstance(shown.get("instanceUrl"), str):
+        token = _token_in(shown) or _token_in(
+            _result(["org", "auth", "show-access-token"], name, self.timeout_seconds)
+        )
+        if not token or not isinstance(shown.get("instanceUrl"), str):
             raise AuthenticationError(
                 f"the Salesforce CLI gives no session of {name}",
                 remedy=_log_in_again(name),
             )
         _log.debug("the Salesforce CLI gave a session")
         org_id = _ORG_ID.match(str(shown.get("id") or ""))
-        return Session(
-            origin(shown["instanceUrl"], "the CLI's instanceUrl"),
-            str(token),
-            # A token in JWT format has it nowhere.
-            org_id[1] if org_id else None,
-        )
+        # A token in JWT format has the org's id nowhere.
+        url = origin(shown["instanceUrl"], "the CLI's instanceUrl")
+        return Session(url, token, org_id[1] if org_id else None)
 
 
 def _log_in_again(name: str) -> str:
@@ -105,15 +102,10 @@ def _log_in_again(name: str) -> str:
     return f"Log in again: sf org login web{alias}."
 
 
-def _is_token(value: object) -> bool:
-    """Tell whether this can be a token: one word, and not a note instead of it."""
-    return (
-        isinstance(value, str)
-        and bool(value)
-        and value.isascii()
-        and value.isprintable()
-        and not set(value) & set(" []")
-    )
+def _token_in(shown: Mapping[str, Any]) -> str:
+    """Return the token; "" where there is none, or a note instead of it."""
+    token = str(shown.get("accessToken") or "")
+    return token if _TOKEN.fullmatch(token) else ""
 
 
 def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, Any]:
