@@ -1,8 +1,19 @@
-"""Make the errors that messages.py has for refusals, and for responses that never came."""
+"""Tell what a failed attempt means: the error, whether sending again may help, after what pause.
+
+Rules:
+1. What a message means, and so whether it may pass, stands in its row of messages.py; after 400 and
+   404 nothing is sent again.
+2. A pause doubles each time, with jitter; a server that asks for a longer one gets it.
+
+Source: REST API Developer Guide, "Status Codes and Error Responses"; RFC 9110, 10.2.3.
+"""
 
 import html
+import random
 import re
+import time
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from salesforce_targeted.api.errors import SalesforceError
@@ -12,6 +23,10 @@ from salesforce_targeted.api.readers import html_title, json_object, parsed
 
 # Sending the same again gets the same response, whatever its code says.
 _FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+# A server that asks for more patience than this is down; the caller decides whether to wait.
+_LONGEST_RETRY_AFTER_SECONDS = 300.0
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
@@ -40,6 +55,7 @@ class Refusal:
     Attributes:
         status: The HTTP status.
         message: Its row.
+        default: What happened, where Salesforce gives no words.
         code: Salesforce's code, or "".
         text: Its words, or "".
         fields: The field names that it blames.
@@ -47,6 +63,7 @@ class Refusal:
 
     status: int
     message: Message
+    default: str
     code: str = ""
     text: str = ""
     fields: tuple[str, ...] = ()
@@ -58,10 +75,10 @@ class Refusal:
         by_code = self.message.where is Where.TOKEN and self.message.code != ""
         return self.message.retried and (by_code or self.status not in _FINAL)
 
-    def error(self, default: str, call: str) -> SalesforceError:
-        """Make the error; ``default`` is its text where Salesforce gives none."""
+    def error(self, call: str) -> SalesforceError:
+        """Make the error that the reader sees."""
         return self.message.error(
-            f"{_reason(self.text)} (HTTP {self.status})" if self.text else default,
+            f"{_reason(self.text)} (HTTP {self.status})" if self.text else self.default,
             remedy=self.message.remedy,
             call=call,
             error_code=self.code,
@@ -79,13 +96,17 @@ def refusal(response: Response, kind: str = "other") -> Refusal:
     where = Where.BULK if kind.startswith("bulk_") else Where.REST
     code, text, fields = next(iter(_errors_in(response)), ("", "", ()))
     row = message(where, response.status, code, text, kind)
-    return Refusal(response.status, row, code, text or ("no reason given" if code else ""), fields)
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
+        default = f"the org sends a redirect (HTTP {response.status}), which is never followed"
+    else:
+        default = f"HTTP {response.status}{html_title(response.body)}"
+    text = text or ("no reason given" if code else "")
+    return Refusal(response.status, row, default, code, text, fields)
 
 
 def error_from(response: Response, call: str, kind: str = "other") -> SalesforceError:
     """Make the error that a response of REST or of Bulk stands for."""
-    default = f"HTTP {response.status}{html_title(response.body)}"
-    return refusal(response, kind).error(default, call)
+    return refusal(response, kind).error(call)
 
 
 def token_refusal(response: Response, grant: str) -> Refusal:
@@ -102,7 +123,8 @@ def token_refusal(response: Response, grant: str) -> Refusal:
     code = code if _CODE.match(code) else ""
     text = str(payload.get("error_description") or "") if code else ""
     row = message(Where.TOKEN, response.status, code, text, grant)
-    return Refusal(response.status, row, code, text)
+    default = f"the token endpoint sent HTTP {response.status} and gave no reason"
+    return Refusal(response.status, row, default, code, text)
 
 
 def soap_refusal(response: Response) -> Refusal:
@@ -118,7 +140,8 @@ def soap_refusal(response: Response) -> Refusal:
         # The session may do nothing but set a new password. Source: LoginResult.
         code, text = "passwordExpired", "the user's password has expired"
     row = message(Where.SOAP, response.status, code, text)
-    return Refusal(response.status, row, code, text.removeprefix(f"{code}: "))
+    default = f"the SOAP login got HTTP {response.status} and no reason"
+    return Refusal(response.status, row, default, code, text.removeprefix(f"{code}: "))
 
 
 def soap_element(body: str, name: str) -> str | None:
@@ -159,3 +182,27 @@ def _reason(text: str) -> str:
     """Cut the piece of the query out of Salesforce's words: it holds literals."""
     echo = re.search(r"ERROR at Row:-?\d+:Column:-?\d+\s*", text)
     return (text[echo.end() :] if echo else text) or "no reason given"
+
+
+def pause_after(failures: int, response: Response | None) -> float | None:
+    """Return the seconds to wait before the next attempt; None if that is too long.
+
+    Args:
+        failures: How many attempts have failed.
+        response: The last one, where one came; the server may ask for a pause in it.
+    """
+    backoff = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
+    # Jitter, so that several clients that failed together don't come back together.
+    pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311  # no secret depends on it
+    pause = max(pause, _retry_after(response) if response else 0.0)
+    return pause if pause <= _LONGEST_RETRY_AFTER_SECONDS else None
+
+
+def _retry_after(response: Response) -> float:
+    text = response.headers.get("Retry-After", "").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        return parsedate_to_datetime(text).timestamp() - time.time()
+    except (ValueError, OverflowError):  # none, or a date of no calendar
+        return 0.0

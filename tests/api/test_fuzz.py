@@ -41,8 +41,8 @@ READERS = {
     "described": (readers.described, (dict, SalesforceError)),
     "bulk page": (bulk_readers.csv_page, tuple),
     "count_rows": (lambda response: bulk_readers.count_rows(response.body), int),
-    "refused token": (lambda response: error_responses.token_refusal(response, "password").error("", ""), SalesforceError),
-    "refused SOAP login": (lambda response: soap._refused(response, ("secret",)), SalesforceError),
+    "refused token": (lambda response: error_responses.token_refusal(response, "password").error(""), SalesforceError),
+    "refused SOAP login": (lambda response: error_responses.soap_refusal(response).error(""), SalesforceError),
     "instance of a SOAP login": (soap._instance, str),
 }  # fmt: skip
 

@@ -66,11 +66,11 @@ def login(
     except SalesforceError:
         raise
     except Refused:
-        raise _refused(session.response, secrets) from None
+        raise soap_refusal(session.response).error("SOAP login").without(secrets) from None
     except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
         raise TruncatedResponseError("the response to the SOAP login can't be read") from None
     if soap_element(session.response.body.decode("utf-8", "replace"), "passwordExpired") == "true":
-        raise _refused(session.response, secrets)
+        raise soap_refusal(session.response).error("SOAP login").without(secrets)
     return Session(_instance(session.response), token)
 
 
@@ -80,8 +80,3 @@ def _instance(response: Response) -> str:
     found = re.search(rb"<(?:\w+:)?serverUrl>([^<]+)<", response.body)
     parts = urlsplit(html.unescape(found[1].decode("utf-8", "replace")) if found else "")
     return origin(f"{parts.scheme}://{parts.netloc}", "the serverUrl that Salesforce sent")
-
-
-def _refused(response: Response, secrets: tuple[str, ...]) -> SalesforceError:
-    default = f"the SOAP login got HTTP {response.status} and no reason"
-    return soap_refusal(response).error(default, "SOAP login").without(secrets)
