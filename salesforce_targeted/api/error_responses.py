@@ -94,7 +94,7 @@ def refusal(response: Response, kind: str = "other") -> Refusal:
     Source: REST API Developer Guide, "Status Codes and Error Responses".
     """
     where = Where.BULK if kind.startswith("bulk_") else Where.REST
-    code, text, fields = next(iter(_errors_in(response)), ("", "", ()))
+    code, text, fields = _first_error(response)
     row = message(where, response.status, code, text, kind)
     if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
         default = f"the org sends a redirect (HTTP {response.status}), which is never followed"
@@ -150,32 +150,34 @@ def soap_element(body: str, name: str) -> str | None:
     return html.unescape(element[1]).strip() if element else None
 
 
-def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
+def _first_error(response: Response) -> tuple[str, str, tuple[str, ...]]:
+    """Return the code, the words and the fields of the first error; all empty where there is none.
+
+    REST has errorCode and message, Bulk v1 exceptionCode and exceptionMessage, OAuth error and
+    error_description.
+    """
     try:
         payload = parsed(response)
     except SalesforceError:
-        return _errors_in_xml(response)
-    found = []
+        return _error_in_xml(response)
     for entry in payload if isinstance(payload, list) else [payload]:
         if not isinstance(entry, dict):
             continue
-        # REST has errorCode/message; Bulk v1 exceptionCode/exceptionMessage; OAuth
-        # error/error_description.
         code = entry.get("errorCode") or entry.get("exceptionCode") or entry.get("error")
-        text = entry.get("message") or entry.get("exceptionMessage")
-        blamed = entry.get("fields")
         if isinstance(code, str):
-            names = tuple(str(n) for n in blamed) if isinstance(blamed, list) else ()
-            found.append((code, str(text or entry.get("error_description") or ""), names))
-    return found
+            text = entry.get("message") or entry.get("exceptionMessage")
+            blamed = entry.get("fields")
+            fields = tuple(map(str, blamed)) if isinstance(blamed, list) else ()
+            return code, str(text or entry.get("error_description") or ""), fields
+    return "", "", ()
 
 
-def _errors_in_xml(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
+def _error_in_xml(response: Response) -> tuple[str, str, tuple[str, ...]]:
     """Read an error as XML, which a request that does not take JSON may get."""
     body = response.body.decode("utf-8", "replace")
     code = soap_element(body, "errorCode") or soap_element(body, "exceptionCode") or ""
     text = soap_element(body, "message") or soap_element(body, "exceptionMessage") or ""
-    return [(code, text, ())] if _CODE.match(code) else []
+    return (code, text, ()) if _CODE.match(code) else ("", "", ())
 
 
 def _reason(text: str) -> str:
@@ -199,7 +201,7 @@ def pause_after(failures: int, response: Response | None) -> float | None:
 
 
 def _retry_after(response: Response) -> float:
-    text = response.headers.get("Retry-After", "").strip()
+    text = response.header("Retry-After").strip()
     if text.isdecimal():
         return float(text[:9])
     try:

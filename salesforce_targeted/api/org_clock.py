@@ -42,7 +42,7 @@ class OrgClock:
 
 def _date(response: Response) -> datetime | None:
     try:
-        moment = parsedate_to_datetime(response.headers.get("Date", ""))
+        moment = parsedate_to_datetime(response.header("Date"))
         # "-0000" makes a time without a zone of it; HTTP knows GMT alone.
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):

@@ -87,6 +87,11 @@ class SignInCredentials(CredentialsConfiguration):
         hints = cls.get_resolvable_fields()
         return tuple(n for n in cls.accepted() if not is_optional_type(hints[n]))
 
+    @classmethod
+    def lacking(cls, settings: Collection[str]) -> list[str]:
+        """List what it needs and these settings, by name, lack."""
+        return [name for name in cls.required() if name not in settings]
+
     def _fill(self, environ: Mapping[str, str], settings: Collection[str]) -> None:
         """Take what isn't set, or is blank, from below it in dlt or from the environment."""
         for setting in settings:
@@ -138,8 +143,7 @@ class SignInCredentials(CredentialsConfiguration):
         return self._located(STALE_REMEDY)
 
     def _check_required(self) -> None:
-        missing = [n for n in self.required() if n not in self.given]
-        if missing:
+        if missing := self.lacking(self.given):
             raise ConfigurationError(
                 f"sign-in by {self.method} lacks {', '.join(missing)}",
                 remedy=f"Set {' and '.join(ENVIRONMENT[n] for n in missing)}, or the same names"

@@ -13,7 +13,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Optional
@@ -69,16 +69,18 @@ class JwtCredentials(LoginHostCredentials):
         if not self.is_partial():
             self.resolve()
 
-    def sign_in(self, endpoint: LoginEndpoint) -> Session:
-        """Sign in; the key file is read now if no key is set."""
-        self._read_key()
-        return super().sign_in(endpoint)
+    @classmethod
+    def lacking(cls, settings: Collection[str]) -> list[str]:
+        """List what it needs and these settings lack: a key, or the file of one."""
+        in_file = "private_key_file" in settings
+        return [n for n in super().lacking(settings) if not (in_file and n == "private_key")]
 
     def _read_key(self) -> None:
         if not self.private_key and self.private_key_file:
             self.private_key = _key_in(self.private_key_file)
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
+        self._read_key()
         base = self._origin()
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",

@@ -114,15 +114,8 @@ def missing_settings(settings: Collection[str]) -> str:
     return "" if _choose(settings) else _nearest(settings)
 
 
-def _missing(kind: type[SignInCredentials], settings: Collection[str]) -> list[str]:
-    in_file = kind is JwtCredentials and "private_key_file" in settings
-    return [
-        n for n in kind.required() if n not in settings and not (in_file and n == "private_key")
-    ]
-
-
 def _choose(settings: Collection[str]) -> type[SignInCredentials] | None:
-    return next((kind for kind in METHODS if not _missing(kind, settings)), None)
+    return next((kind for kind in METHODS if not kind.lacking(settings)), None)
 
 
 def _credentials(settings: Mapping[str, str]) -> SignInCredentials:
@@ -141,9 +134,9 @@ def _nearest(settings: Collection[str]) -> str:
     begun = [kind for kind in METHODS if set(kind.required()) & set(settings)] or [
         ClientCredentials
     ]
-    least = min(len(_missing(kind, settings)) for kind in begun)
+    least = min(len(kind.lacking(settings)) for kind in begun)
     return "; ".join(
         f"{kind.method} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
         for kind in begun
-        if len(missing := _missing(kind, settings)) == least
+        if len(missing := kind.lacking(settings)) == least
     )

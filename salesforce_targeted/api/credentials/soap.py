@@ -5,9 +5,8 @@ Sources: SOAP API Developer Guide, "login()"; help article 005132110.
 """
 
 import html
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,28 +14,6 @@ from salesforce_targeted.api.error_responses import soap_element, soap_refusal
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.login import LoginEndpoint, Session, origin
 from salesforce_targeted.api.models import Response
-
-
-@dataclass(frozen=True, slots=True)
-class _SoapResponse:
-    status_code: int
-    content: bytes
-
-
-class _LoginSession:
-    """Stand in for simple-salesforce's session: ``post`` alone, through our endpoint."""
-
-    def __init__(self, endpoint: LoginEndpoint, origin_url: str) -> None:
-        self.response: Response | None = None
-        self._endpoint = endpoint
-        self._origin_url = origin_url
-
-    def post(self, url: str, data: str, headers: Mapping[str, str], proxies: Any) -> _SoapResponse:  # noqa: ARG002  # their signature
-        path = urlsplit(url).path
-        self.response = self._endpoint.post(
-            self._origin_url, path, data.encode(), headers, soap_refusal
-        )
-        return _SoapResponse(self.response.status, self.response.body)
 
 
 def login(
@@ -51,8 +28,16 @@ def login(
     from simple_salesforce.exceptions import SalesforceError as Refused
     from simple_salesforce.login import SalesforceLogin
 
-    session: Any = _LoginSession(endpoint, origin_url)
-    secrets = (username, password, security_token)
+    responses: list[Response] = []
+
+    def post(url: str, data: str, headers: Mapping[str, str], **_: Any) -> Any:
+        """Stand in for the post of simple-salesforce's session."""
+        path = urlsplit(url).path
+        response = endpoint.post(origin_url, path, data.encode(), headers, soap_refusal)
+        responses.append(response)
+        return SimpleNamespace(status_code=response.status, content=response.body)
+
+    session: Any = SimpleNamespace(post=post)
     try:
         token, _ = SalesforceLogin(
             username=username,
@@ -66,17 +51,17 @@ def login(
     except SalesforceError:
         raise
     except Refused:
-        raise soap_refusal(session.response).error("SOAP login").without(secrets) from None
+        token = ""
     except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
         raise TruncatedResponseError("the response to the SOAP login can't be read") from None
-    if soap_element(session.response.body.decode("utf-8", "replace"), "passwordExpired") == "true":
-        raise soap_refusal(session.response).error("SOAP login").without(secrets)
-    return Session(_instance(session.response), token)
+    refused = soap_refusal(responses[0])
+    if not token or refused.code:  # a password that has expired comes with a session
+        raise refused.error("SOAP login").without((username, password, security_token))
+    return Session(_instance(responses[0]), token)
 
 
 def _instance(response: Response) -> str:
     # Not the host that simple-salesforce returns: it cuts every "-api" out of it, acme-api.my as
     # well.
-    found = re.search(rb"<(?:\w+:)?serverUrl>([^<]+)<", response.body)
-    parts = urlsplit(html.unescape(found[1].decode("utf-8", "replace")) if found else "")
+    parts = urlsplit(soap_element(response.body.decode("utf-8", "replace"), "serverUrl") or "")
     return origin(f"{parts.scheme}://{parts.netloc}", "the serverUrl that Salesforce sent")
