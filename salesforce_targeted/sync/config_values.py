@@ -79,8 +79,6 @@ def check_files() -> None:
 
 def _fault_of(file: bytes) -> tuple[str, str] | None:
     """Say what keeps a file from being TOML, and the remedy; None where it is TOML."""
-    if b"\0" in file and not file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "it is not UTF-8", "Save it as UTF-8."
     if file.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return (
             "it begins with a byte order mark, which some editors write",
@@ -88,11 +86,12 @@ def _fault_of(file: bytes) -> tuple[str, str] | None:
         )
     try:
         tomllib.loads(file.decode())
-    except UnicodeDecodeError:
-        return "it is not UTF-8", "Save it as UTF-8."
     except tomllib.TOMLDecodeError as error:
-        return (
-            f"it is not TOML: {error}",
-            "Correct that line; a path with backslashes stands in single quotes.",
-        )
-    return None
+        if b"\0" not in file:  # UTF-16 without a mark passes for UTF-8
+            remedy = "Correct that line; a path with backslashes stands in single quotes."
+            return f"it is not TOML: {error}", remedy
+    except UnicodeDecodeError:
+        pass
+    else:
+        return None
+    return "it is not UTF-8", "Save it as UTF-8."

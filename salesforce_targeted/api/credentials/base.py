@@ -142,14 +142,6 @@ class SignInCredentials(CredentialsConfiguration):
         """Say what to do about a session that has ended if signing in again gives the same one."""
         return self._located(STALE_REMEDY)
 
-    def _check_required(self) -> None:
-        if missing := self.lacking(self.given):
-            raise ConfigurationError(
-                f"sign-in by {self.method} lacks {', '.join(missing)}",
-                remedy=f"Set {' and '.join(ENVIRONMENT[n] for n in missing)}, or the same names"
-                " without the prefix under [sources.salesforce_targeted.credentials].",
-            )
-
     def _secrets(self, *more: str) -> list[str]:
         """List what an error must not repeat, should Salesforce's response echo it."""
         return [*more, *(getattr(self, n) for n in self.given if n not in _NOT_SECRET)]
@@ -162,7 +154,12 @@ class SignInCredentials(CredentialsConfiguration):
             AuthenticationError: Salesforce refuses; the remedy names the likely culprit.
             UnavailableError: no response.
         """
-        self._check_required()
+        if missing := self.lacking(self.given):
+            raise ConfigurationError(
+                f"sign-in by {self.method} lacks {', '.join(missing)}",
+                remedy=f"Set {' and '.join(ENVIRONMENT[n] for n in missing)}, or the same names"
+                " without the prefix under [sources.salesforce_targeted.credentials].",
+            )
         self._clean()
         try:
             return self._sign_in(endpoint)

@@ -133,7 +133,7 @@ class RefreshTokenCredentials(LoginHostCredentials):
             file.warn_if_unwritable()
         with file.exclusive():
             # What the file holds is newest, unless what we hold could not be written to it.
-            current = self._unwritten or file.newest(self.refresh_token)
+            current: str = self.__dict__.get("unwritten") or file.newest(self.refresh_token)
             form = {
                 "grant_type": "refresh_token",
                 "client_id": self.client_id,
@@ -145,7 +145,7 @@ class RefreshTokenCredentials(LoginHostCredentials):
             fresh = response.get("refresh_token")
             if isinstance(fresh, str) and fresh and fresh != current:
                 written = file.keep(self.refresh_token, fresh)
-                self.__dict__["unwritten_token"] = None if written else fresh
+                self.__dict__["unwritten"] = None if written else fresh
                 if self.store_refresh_token is not None:
                     self.store_refresh_token(fresh)
                 _log.info("the refresh token was rotated")
@@ -158,11 +158,6 @@ class RefreshTokenCredentials(LoginHostCredentials):
             ConfigurationError: the origin is none.
         """
         return TokenFile(self.refresh_token_file or self._default_file(self._origin()))
-
-    @property
-    def _unwritten(self) -> str | None:
-        found: str | None = self.__dict__.get("unwritten_token")
-        return found
 
     def _default_file(self, base: str) -> Path:
         from dlt.common.runtime.run_context import active  # slow; seldom needed

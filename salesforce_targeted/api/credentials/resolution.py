@@ -14,10 +14,7 @@ from typing import ClassVar, Optional, Union, cast, get_args
 from dlt.common.configuration.specs import configspec
 from dlt.common.typing import TSecretStrValue
 
-from salesforce_targeted.api.credentials.base import (
-    ENVIRONMENT,
-    SignInCredentials,
-)
+from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials
 from salesforce_targeted.api.credentials.oauth import (
     ClientCredentials,
     JwtCredentials,
@@ -110,33 +107,25 @@ METHODS: tuple[type[SignInCredentials], ...] = get_args(SalesforceCredentials)[:
 
 
 def missing_settings(settings: Collection[str]) -> str:
-    """Say what the nearest method lacks of these settings, by name; "" where one is complete."""
-    return "" if _choose(settings) else _nearest(settings)
-
-
-def _choose(settings: Collection[str]) -> type[SignInCredentials] | None:
-    return next((kind for kind in METHODS if not kind.lacking(settings)), None)
-
-
-def _credentials(settings: Mapping[str, str]) -> SignInCredentials:
-    chosen = _choose(settings)
-    if chosen is None:
-        raise IncompleteCredentialsError(
-            f"no sign-in method has all its settings: {_nearest(settings)}",
-            remedy="Set them in the environment, or the same names without the prefix under "
-            "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
-        )
-    return chosen(**{n: value for n, value in settings.items() if n in chosen.accepted()})
-
-
-def _nearest(settings: Collection[str]) -> str:
-    """Say what the methods that lack least still lack."""
+    """Say what the nearest methods lack of these settings, by name; "" where one is complete."""
     begun = [kind for kind in METHODS if set(kind.required()) & set(settings)] or [
         ClientCredentials
     ]
-    least = min(len(kind.lacking(settings)) for kind in begun)
+    lacking = {kind.method: kind.lacking(settings) for kind in begun}
+    least = min(map(len, lacking.values()))
     return "; ".join(
-        f"{kind.method} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
-        for kind in begun
-        if len(missing := kind.lacking(settings)) == least
+        f"{method} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
+        for method, missing in lacking.items()
+        if missing and len(missing) == least
+    )
+
+
+def _credentials(settings: Mapping[str, str]) -> SignInCredentials:
+    for kind in METHODS:
+        if not kind.lacking(settings):
+            return kind(**{n: value for n, value in settings.items() if n in kind.accepted()})
+    raise IncompleteCredentialsError(
+        f"no sign-in method has all its settings: {missing_settings(settings)}",
+        remedy="Set them in the environment, or the same names without the prefix under "
+        "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
     )

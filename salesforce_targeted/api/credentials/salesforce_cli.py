@@ -170,27 +170,24 @@ def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]
         raise ConfigurationError(
             f"the Salesforce CLI can't be run: {error.strerror}", remedy="Is sf a program?"
         ) from None
-    try:
-        out, _ = process.communicate(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        raise UnavailableError(
-            f"{words} did not end within {timeout_seconds:g} seconds",
-            remedy=f"Run {words} by hand: it may wait for the network.",
-        ) from None
-    except BaseException:
-        _kill(process)
-        raise
+    with process:
+        try:
+            out, _ = process.communicate(timeout=timeout_seconds)
+        except BaseException as error:
+            _kill(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise UnavailableError(
+                    f"{words} did not end within {timeout_seconds:g} seconds",
+                    remedy=f"Run {words} by hand: it may wait for the network.",
+                ) from None
+            raise
     return process.returncode, out.decode("utf-8", "replace")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End it and what it started: a wrapper's Node would keep the pipe open."""
+    """End it and what it started: a wrapper's Node would go on."""
     with suppress(OSError):
         if sys.platform == "win32":
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
