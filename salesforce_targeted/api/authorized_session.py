@@ -9,7 +9,6 @@ Rules:
 """
 
 import logging
-import re
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +38,6 @@ _T = TypeVar("_T")
 # What a version that is too new gets (404), as well as an object that is not there; a retired one
 # gets 410. Source: "SOAP API End-of-Life Policy".
 _NO_RESOURCE = "requested resource does not exist"
-_OK = re.compile(r"2\d\d")
 
 
 class AuthorizedSession:
@@ -183,7 +181,7 @@ class AuthorizedSession:
             response = None
             try:
                 response = self._attempt(request, session)
-                if _OK.fullmatch(str(response.status)):
+                if response.is_success:
                     # UserInfo, for one, is served whatever the version.
                     self._version_served |= f"/v{self.version}/" in request.path
                     try:

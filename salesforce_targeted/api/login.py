@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -46,10 +45,9 @@ STALE_REMEDY = "Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way."
 _LONGEST_PAUSE_SECONDS = 60.0
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")
-# A JWT tells its org nowhere. Source: Salesforce Help, "OAuth 2.0 Web Server Flow".
-_WITH_ORG_ID = re.compile(r"(00D\w{12})(?:\w{3})?!", re.ASCII)
-# …/id/<org>/<user>. Source: Salesforce Help, "Identity URLs".
-_IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?/005", re.ASCII)
+# An org's id alone, before the "!" of a token (a JWT tells its org nowhere), or in an identity URL,
+# …/id/<org>/<user>. Sources: Salesforce Help, "OAuth 2.0 Web Server Flow", "Identity URLs".
+_ORG_ID = re.compile(r"(?:^|/id/)(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?(?:\Z|!|/005)", re.ASCII)
 # Where orgs live: commercial, government (Hyperforce for the US Department of Defense), China.
 # Source: @salesforce/core, sfdcUrl.ts; Salesforce Help, "My Domain URL Formats".
 CLOUDS = ("salesforce.com", "salesforce.mil", "sfcrmproducts.cn")
@@ -74,8 +72,8 @@ class Session:
     Attributes:
         instance_url: The org's origin.
         access_token: The token.
-        org_id: The 15 characters of the org's id; None where neither the token nor the response
-            that brought it tells.
+        org_id: The 15 characters of the org's id, made of whatever text names it; None where
+            neither that nor the token does.
 
     Raises:
         AuthenticationError: the token can't be one.
@@ -91,8 +89,8 @@ class Session:
         if not _TOKEN.fullmatch(token):
             raise AuthenticationError("the session's token holds characters that no token has")
         object.__setattr__(self, "access_token", token)
-        if self.org_id is None and (found := _WITH_ORG_ID.match(self.access_token)):
-            object.__setattr__(self, "org_id", found[1])
+        org_id = _ORG_ID.search(self.org_id or "") or _ORG_ID.match(token)
+        object.__setattr__(self, "org_id", org_id[1] if org_id else None)
 
 
 class Credentials(Protocol):
@@ -232,7 +230,7 @@ class LoginEndpoint:
                 if not error.message.retried:
                     raise error.error(f"POST {path}") from None
                 continue
-            if _is_success(response) and not is_page(response):
+            if response.is_success and not is_page(response):
                 return response
             refused = refusal(response)
             if not refused.retried or (refused.code and attempt + 1 == self._attempts):
@@ -261,9 +259,9 @@ class LoginEndpoint:
         refusal = partial(token_refusal, grant=form["grant_type"])
         response = self.post(origin_url, path, urlencode(form).encode(), headers, refusal)
         try:
-            granted = json_object(response) if _is_success(response) else {}
+            granted = json_object(response) if response.is_success else {}
             # A gateway may turn a refusal's 400 into a 200.
-            if not _is_success(response) or granted.get("error"):
+            if not response.is_success or granted.get("error"):
                 raise refusal(response).error(f"POST {path}")
         except SalesforceError as error:
             raise error.without(secrets) from None
@@ -273,17 +271,10 @@ class LoginEndpoint:
         return granted
 
 
-def _is_success(response: Response) -> bool:
-    # A gateway in between may turn a 200 into a 201; what counts is the body.
-    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
-
-
 def session_of(granted: Mapping[str, object]) -> Session:
     """Return the session of a token response, at the org's own host and not the login host."""
     url = origin(str(granted["instance_url"]), "the instance_url that Salesforce sent")
-    # The identity URL; a token in JWT format has the org's id nowhere else.
-    identity = _IDENTITY.search(str(granted.get("id") or ""))
-    return Session(url, str(granted["access_token"]), identity[1] if identity else None)
+    return Session(url, str(granted["access_token"]), str(granted.get("id") or ""))
 
 
 class SharedSession:

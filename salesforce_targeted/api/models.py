@@ -5,6 +5,7 @@ Rule: whether a request may leave is asked of the request itself, whatever built
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from salesforce_targeted.api import read_only
@@ -41,6 +42,11 @@ class Response:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the status is 2xx: a gateway in between may turn a 200 into a 201."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
 
     def header(self, name: str) -> str:
         """Return a header, whatever the case of its name; "" where there is none."""

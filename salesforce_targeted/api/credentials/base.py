@@ -9,7 +9,7 @@ Rules:
 
 import os
 import string
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import field
 from inspect import get_annotations
 from typing import Any, ClassVar, Optional
@@ -92,14 +92,14 @@ class SignInCredentials(CredentialsConfiguration):
         """List what it needs and these settings, by name, lack."""
         return [name for name in cls.required() if name not in settings]
 
-    def _fill(self, environ: Mapping[str, str], settings: Collection[str]) -> None:
+    def _fill(self, settings: Collection[str]) -> None:
         """Take what isn't set, or is blank, from below it in dlt or from the environment."""
         for setting in settings:
             if getattr(self, setting, None) is not None and setting not in self.given:
                 setattr(self, setting, _below_a_blank(setting))
         held = {n for pair in _SAME if any(p in self.given for p in pair) for n in pair}
         for setting in settings:
-            value = cleaned(setting, environ.get(ENVIRONMENT[setting], ""))
+            value = cleaned(setting, os.environ.get(ENVIRONMENT[setting], ""))
             if value and setting not in held and setting not in self.given:
                 setattr(self, setting, value)
 
@@ -184,7 +184,7 @@ class SignInCredentials(CredentialsConfiguration):
 
     def on_resolved(self) -> None:
         """Complete the optional settings from the environment (dlt calls this)."""
-        self._fill(os.environ, set(self.accepted()) - set(self.required()))
+        self._fill(set(self.accepted()) - set(self.required()))
         self._clean()
 
     def __repr__(self) -> str:

@@ -7,7 +7,6 @@ Rules:
 Source: the design of this project, section 8.
 """
 
-import os
 from collections.abc import Collection, Mapping
 from typing import ClassVar, Optional, Union, cast, get_args
 
@@ -64,7 +63,7 @@ class AnyCredentials(SignInCredentials):
         Raises:
             IncompleteCredentialsError: none is complete.
         """
-        self._fill(os.environ, self.accepted())
+        self._fill(self.accepted())
         # dlt's own error would list every setting of every method: some 240 lines.
         self.chosen = type(self.resolved).__name__
         self.resolve()

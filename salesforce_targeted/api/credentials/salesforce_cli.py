@@ -41,7 +41,6 @@ DEFAULT = "default"
 _NAME = re.compile(r"[\w.@+][\w.@+ -]*\Z")
 # One word of ASCII; "[REDACTED] Use 'sf org auth …" is none.
 _TOKEN = re.compile(r"[!-Z\\^-~]+")
-_ORG_ID = re.compile(r"(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?\Z", re.ASCII)
 # The CLI's error name -> what to do; the first that occurs in it wins.
 _REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
     ("NamedOrgNotFound", ConfigurationError,
@@ -91,10 +90,8 @@ class SfOrgCredentials(SignInCredentials):
                 remedy=_log_in_again(name),
             )
         _log.debug("the Salesforce CLI gave a session")
-        org_id = _ORG_ID.match(str(shown.get("id") or ""))
-        # A token in JWT format has the org's id nowhere.
         url = origin(shown["instanceUrl"], "the CLI's instanceUrl")
-        return Session(url, token, org_id[1] if org_id else None)
+        return Session(url, token, str(shown.get("id") or ""))
 
 
 def _log_in_again(name: str) -> str:
@@ -119,16 +116,13 @@ def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, 
     target = [] if name == DEFAULT else ["--target-org", name]
     words = " ".join(["sf", *command])
     code, out = _run([*command, "--json", *target], words, timeout_seconds)
-    start = out.find("{")
     try:
-        output = json.JSONDecoder().raw_decode(out[start:])[0] if start >= 0 else None
+        output = json.JSONDecoder().raw_decode(out, out.index("{"))[0]
     except (ValueError, RecursionError):
-        output = None
-    if not isinstance(output, dict):
         raise UnavailableError(
             f"{words} ended with exit code {code} and wrote nothing that is JSON",
             remedy=f"Run {words} by hand, and fix what it reports.",
-        )
+        ) from None
     result = output.get("result")
     if code == 0 and isinstance(result, dict):
         return result
