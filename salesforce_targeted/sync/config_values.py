@@ -24,26 +24,14 @@ def pipeline_name() -> str | None:
 
 def has(key: str) -> bool:
     """Tell whether a key or anything below it is set, for all pipelines or for this one."""
-    keys = _scoped(key)
-    prefixes = [name.upper().replace(".", "__") for name in keys]
-    return any(
-        variable == prefix or variable.startswith(f"{prefix}__")
-        for variable in os.environ
-        for prefix in prefixes
-    ) or any(dlt.config.get(name) is not None for name in keys)
+    below = f"{key}.".upper().replace(".", "__")
+    ours = f"{pipeline_name()}__".upper() + below
+    return any(variable.startswith((below, ours)) for variable in os.environ) or any(raw(key))
 
 
 def text_of(key: str) -> str:
     """Return what a key is set to, as text; "" where it is blank."""
-    for name in _scoped(key):
-        value: Any = dlt.config.get(name)
-        if text := str(value or "").strip():
-            return text
-    return ""
-
-
-def _scoped(key: str) -> list[str]:
-    return [key, *([f"{name}.{key}"] if (name := pipeline_name()) else [])]
+    return next((text for _, value in raw(key) if (text := str(value or "").strip())), "")
 
 
 def raw(key: str) -> Iterator[tuple[str, Any]]:
