@@ -13,12 +13,12 @@ import random
 import re
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.messages import Message, Where, message, network
 from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.org_clock import http_date
 from salesforce_targeted.api.readers import html_title, json_object, parsed
 
 # Sending the same again gets the same response, whatever its code says.
@@ -204,7 +204,5 @@ def _retry_after(response: Response) -> float:
     text = response.header("Retry-After").strip()
     if text.isdecimal():
         return float(text[:9])
-    try:
-        return parsedate_to_datetime(text).timestamp() - time.time()
-    except (ValueError, OverflowError):  # none, or a date of no calendar
-        return 0.0
+    moment = http_date(text)
+    return moment.timestamp() - time.time() if moment else 0.0

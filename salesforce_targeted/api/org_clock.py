@@ -25,7 +25,7 @@ class OrgClock:
 
     def note(self, response: Response, *, billed: bool) -> None:
         """Read the ``Date`` of a response; one that is absent or no date changes nothing."""
-        moment = _date(response)
+        moment = http_date(response.header("Date"))
         if moment is None:
             return
         with self._lock:
@@ -40,10 +40,11 @@ class OrgClock:
         return self._latest or datetime.now(UTC)
 
 
-def _date(response: Response) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Read a header's date, in UTC; None where it is none."""
     try:
-        moment = parsedate_to_datetime(response.header("Date"))
+        moment = parsedate_to_datetime(text)
         # "-0000" makes a time without a zone of it; HTTP knows GMT alone.
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError):  # no date, or of no calendar
         return None
