@@ -1,4 +1,4 @@
-"""Send sign-ins: the only place that sends requests with a password in them.
+"""Send sign-ins, the only requests with a password in them, and keep the session that they give.
 
 Rules:
 1. It posts to ``/services/oauth2/token`` and ``/services/Soap/u/NN.0`` of one origin and nowhere

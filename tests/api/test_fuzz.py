@@ -219,7 +219,7 @@ def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
         if way == "token":
             login.session_of(endpoint.token(server.url, {"grant_type": "password"}, ["secret"]))
         else:
-            soap.login(endpoint, server.url, "user", "secret", "token")
+            soap.SoapCredentials("user", "secret", "token", login_url=server.url).sign_in(endpoint)
     transport.close()
 
 

@@ -1,4 +1,4 @@
-"""Sign in: one dlt configspec for each method.
+"""Sign in by OAuth, or with its session: one dlt configspec for each flow.
 
 Rules:
 1. A sign-in that fails never falls back to another method.
@@ -22,7 +22,6 @@ from dlt.common.configuration.specs import configspec
 from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
-from salesforce_targeted.api.credentials import soap
 from salesforce_targeted.api.credentials.base import LoginHostCredentials, SignInCredentials
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.api.errors import ConfigurationError
@@ -192,25 +191,6 @@ class PasswordCredentials(LoginHostCredentials):
             "password": self.password + (self.security_token or ""),
         }
         return session_of(endpoint.token(self._origin(), form, self._secrets()))
-
-
-@configspec
-class SoapCredentials(LoginHostCredentials):
-    """Sign in by SOAP login, with user and password; retired by Salesforce in Summer '27."""
-
-    username: str = None  # type: ignore[assignment]
-    password: TSecretStrValue = None  # type: ignore[assignment]
-    security_token: Optional[TSecretStrValue] = None
-
-    method: ClassVar[str] = "SOAP login"
-
-    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
-        _log.warning(
-            "SOAP login is retired by Salesforce in Summer '27 (June 2027): move to OAuth client "
-            "credentials or JWT (SALESFORCE_CLIENT_ID and a secret or a key)"
-        )
-        token = self.security_token or ""
-        return soap.login(endpoint, self._origin(), self.username, self.password, token)
 
 
 @configspec

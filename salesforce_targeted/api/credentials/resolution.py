@@ -20,9 +20,9 @@ from salesforce_targeted.api.credentials.oauth import (
     PasswordCredentials,
     RefreshTokenCredentials,
     SessionCredentials,
-    SoapCredentials,
 )
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
+from salesforce_targeted.api.credentials.soap import SoapCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.login import LoginEndpoint, Session
 
