@@ -145,7 +145,7 @@ def source_of(pipeline: dlt.Pipeline, **given: Any) -> DltSource:
 def credentials_of(pipeline: dlt.Pipeline) -> Any:
     """Return the org's own credentials, resolved in its own section; see :func:`source_of`."""
     section = f"{pipeline.pipeline_name}.sources.salesforce_targeted.credentials"
-    if not any(dlt.secrets.get(f"{section}.{name}") for name in AnyCredentials.accepted):
+    if not any(dlt.secrets.get(f"{section}.{name}") for name in AnyCredentials.accepted()):
         raise ConfigurationError(
             f"the org has no credentials of its own: there is nothing in [{section}]",
             remedy="Set them there, in .dlt/secrets.toml, or in the environment as"

@@ -80,15 +80,15 @@ def csv_page(response: Response) -> tuple[CsvPage, str | None]:
 
     Source: Bulk API 2.0, "Get Results for a Query Job".
     """
-    if "html" in response.headers.get("Content-Type", "").lower():
+    if "html" in response.header("Content-Type").lower():
         raise TruncatedResponseError("a Bulk result that is a web page", status=response.status)
     rows = count_rows(response.body)
-    announced = response.headers.get("Sforce-NumberOfRecords", "").strip()
+    announced = response.header("Sforce-NumberOfRecords").strip()
     if announced.isdecimal() and int(announced[:18]) != rows:
         raise TruncatedResponseError(
             f"a Bulk result announced {announced} records and holds {rows}"
         )
-    locator = response.headers.get("Sforce-Locator", "").strip()
+    locator = response.header("Sforce-Locator").strip()
     # The end is the literal text "null"; a missing or empty header is no "more" either.
     return CsvPage(response.body, rows), None if locator in ("", "null") else locator
 

@@ -13,8 +13,6 @@ import orjson
 
 from salesforce_targeted.api.models import Request
 
-_JSON = {"Content-Type": "application/json"}
-
 
 def versions() -> Request:
     """List the org's API versions; needs no session. Source: REST API, "Versions"."""
@@ -31,9 +29,9 @@ def query(version: str, soql: str, all_rows: bool = False) -> Request:
 
     Source: REST API, "Query", "QueryAll".
     """
-    resource = "queryAll" if all_rows else "query"
-    path = f"/services/data/v{version}/{resource}?q={quote_plus(soql)}"
-    return Request("GET", path, kind="query_all" if all_rows else "query")
+    if all_rows:
+        return _get(version, f"queryAll?q={quote_plus(soql)}", "query_all")
+    return _get(version, f"query?q={quote_plus(soql)}", "query")
 
 
 def query_more(path: str) -> Request:
@@ -45,16 +43,13 @@ def collections(
     version: str, object_name: str, ids: Sequence[str], fields: Sequence[str]
 ) -> Request:
     """Retrieve records by id. Source: "Get Multiple Records with sObject Collections" (POST)."""
-    body = orjson.dumps({"ids": list(ids), "fields": list(fields)})
-    path = f"/services/data/v{version}/composite/sobjects/{object_name}"
-    return Request("POST", path, body, _JSON, "collections")
+    body = {"ids": list(ids), "fields": list(fields)}
+    return _post(version, f"composite/sobjects/{object_name}", body, "collections")
 
 
 def describe(version: str, object_name: str) -> Request:
     """Describe an object's fields. Source: "sObject Describe"."""
-    return Request(
-        "GET", f"/services/data/v{version}/sobjects/{object_name}/describe", kind="describe"
-    )
+    return _get(version, f"sobjects/{object_name}/describe", "describe")
 
 
 def composite(version: str, parts: Sequence[Request]) -> Request:
@@ -68,20 +63,19 @@ def composite(version: str, parts: Sequence[Request]) -> Request:
         if part.body is not None:
             entry["body"] = orjson.loads(part.body)
         subrequests.append(entry)
-    body = orjson.dumps({"allOrNone": False, "compositeRequest": subrequests})
-    return Request("POST", f"/services/data/v{version}/composite", body, _JSON, "composite")
+    body = {"allOrNone": False, "compositeRequest": subrequests}
+    return _post(version, "composite", body, "composite")
 
 
 def limits(version: str) -> Request:
     """Read the org's allocations and what is left of them. Source: "Limits"."""
-    return Request("GET", f"/services/data/v{version}/limits", kind="limits")
+    return _get(version, "limits", "limits")
 
 
 def record_count(version: str, objects: Sequence[str]) -> Request:
     """Read approximate row counts, from Salesforce's own statistics. Source: "Record Count"."""
     names = ",".join(quote(name, safe="") for name in objects)
-    path = f"/services/data/v{version}/limits/recordCount?sObjects={names}"
-    return Request("GET", path, kind="record_count")
+    return _get(version, f"limits/recordCount?sObjects={names}", "record_count")
 
 
 def bulk_create(version: str, soql: str, all_rows: bool = False) -> Request:
@@ -93,13 +87,12 @@ def bulk_create(version: str, soql: str, all_rows: bool = False) -> Request:
         "columnDelimiter": "COMMA",
         "lineEnding": "LF",
     }
-    path = f"/services/data/v{version}/jobs/query"
-    return Request("POST", path, orjson.dumps(body), _JSON, "bulk_create")
+    return _post(version, "jobs/query", body, "bulk_create")
 
 
 def bulk_status(version: str, job_id: str) -> Request:
     """Read how a job is doing. Source: Bulk API 2.0, "Get Information About a Query Job"."""
-    return Request("GET", f"/services/data/v{version}/jobs/query/{job_id}", kind="bulk_poll")
+    return _get(version, f"jobs/query/{job_id}", "bulk_poll")
 
 
 def bulk_results(version: str, job_id: str, locator: str | None, max_records: int) -> Request:
@@ -111,5 +104,13 @@ def bulk_results(version: str, job_id: str, locator: str | None, max_records: in
 
 def bulk_result_pages(version: str, job_id: str, max_records: int = 50_000) -> Request:
     """Read the addresses of up to five pages, from v58.0. Source: "Get Parallel Results …"."""
-    path = f"/services/data/v{version}/jobs/query/{job_id}/resultPages?maxRecords={max_records}"
-    return Request("GET", path, kind="bulk_pages")
+    return _get(version, f"jobs/query/{job_id}/resultPages?maxRecords={max_records}", "bulk_pages")
+
+
+def _get(version: str, resource: str, kind: str) -> Request:
+    return Request("GET", f"/services/data/v{version}/{resource}", kind=kind)
+
+
+def _post(version: str, resource: str, body: dict[str, Any], kind: str) -> Request:
+    path, headers = f"/services/data/v{version}/{resource}", {"Content-Type": "application/json"}
+    return Request("POST", path, orjson.dumps(body), headers, kind)

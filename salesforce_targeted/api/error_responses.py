@@ -1,17 +1,32 @@
-"""Make the errors that messages.py has for refusals, and for responses that never came."""
+"""Tell what a failed attempt means: the error, whether sending again may help, after what pause.
+
+Rules:
+1. What a message means, and so whether it may pass, stands in its row of messages.py; after 400 and
+   404 nothing is sent again.
+2. A pause doubles each time, with jitter; a server that asks for a longer one gets it.
+
+Source: REST API Developer Guide, "Status Codes and Error Responses"; RFC 9110, 10.2.3.
+"""
 
 import html
+import random
 import re
+import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.messages import Message, Where, message, network
 from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.org_clock import http_date
 from salesforce_targeted.api.readers import html_title, json_object, parsed
 
 # Sending the same again gets the same response, whatever its code says.
 _FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+# A server that asks for more patience than this is down; the caller decides whether to wait.
+_LONGEST_RETRY_AFTER_SECONDS = 300.0
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
@@ -40,6 +55,7 @@ class Refusal:
     Attributes:
         status: The HTTP status.
         message: Its row.
+        default: What happened, where Salesforce gives no words.
         code: Salesforce's code, or "".
         text: Its words, or "".
         fields: The field names that it blames.
@@ -47,6 +63,7 @@ class Refusal:
 
     status: int
     message: Message
+    default: str
     code: str = ""
     text: str = ""
     fields: tuple[str, ...] = ()
@@ -58,10 +75,10 @@ class Refusal:
         by_code = self.message.where is Where.TOKEN and self.message.code != ""
         return self.message.retried and (by_code or self.status not in _FINAL)
 
-    def error(self, default: str, call: str) -> SalesforceError:
-        """Make the error; ``default`` is its text where Salesforce gives none."""
+    def error(self, call: str) -> SalesforceError:
+        """Make the error that the reader sees."""
         return self.message.error(
-            f"{_reason(self.text)} (HTTP {self.status})" if self.text else default,
+            f"{_reason(self.text)} (HTTP {self.status})" if self.text else self.default,
             remedy=self.message.remedy,
             call=call,
             error_code=self.code,
@@ -77,15 +94,19 @@ def refusal(response: Response, kind: str = "other") -> Refusal:
     Source: REST API Developer Guide, "Status Codes and Error Responses".
     """
     where = Where.BULK if kind.startswith("bulk_") else Where.REST
-    code, text, fields = next(iter(_errors_in(response)), ("", "", ()))
+    code, text, fields = _first_error(response)
     row = message(where, response.status, code, text, kind)
-    return Refusal(response.status, row, code, text or ("no reason given" if code else ""), fields)
+    if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
+        default = f"the org sends a redirect (HTTP {response.status}), which is never followed"
+    else:
+        default = f"HTTP {response.status}{html_title(response.body)}"
+    text = text or ("no reason given" if code else "")
+    return Refusal(response.status, row, default, code, text, fields)
 
 
 def error_from(response: Response, call: str, kind: str = "other") -> SalesforceError:
     """Make the error that a response of REST or of Bulk stands for."""
-    default = f"HTTP {response.status}{html_title(response.body)}"
-    return refusal(response, kind).error(default, call)
+    return refusal(response, kind).error(call)
 
 
 def token_refusal(response: Response, grant: str) -> Refusal:
@@ -102,7 +123,8 @@ def token_refusal(response: Response, grant: str) -> Refusal:
     code = code if _CODE.match(code) else ""
     text = str(payload.get("error_description") or "") if code else ""
     row = message(Where.TOKEN, response.status, code, text, grant)
-    return Refusal(response.status, row, code, text)
+    default = f"the token endpoint sent HTTP {response.status} and gave no reason"
+    return Refusal(response.status, row, default, code, text)
 
 
 def soap_refusal(response: Response) -> Refusal:
@@ -118,7 +140,8 @@ def soap_refusal(response: Response) -> Refusal:
         # The session may do nothing but set a new password. Source: LoginResult.
         code, text = "passwordExpired", "the user's password has expired"
     row = message(Where.SOAP, response.status, code, text)
-    return Refusal(response.status, row, code, text.removeprefix(f"{code}: "))
+    default = f"the SOAP login got HTTP {response.status} and no reason"
+    return Refusal(response.status, row, default, code, text.removeprefix(f"{code}: "))
 
 
 def soap_element(body: str, name: str) -> str | None:
@@ -127,35 +150,59 @@ def soap_element(body: str, name: str) -> str | None:
     return html.unescape(element[1]).strip() if element else None
 
 
-def _errors_in(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
+def _first_error(response: Response) -> tuple[str, str, tuple[str, ...]]:
+    """Return the code, the words and the fields of the first error; all empty where there is none.
+
+    REST has errorCode and message, Bulk v1 exceptionCode and exceptionMessage, OAuth error and
+    error_description.
+    """
     try:
         payload = parsed(response)
     except SalesforceError:
-        return _errors_in_xml(response)
-    found = []
+        return _error_in_xml(response)
     for entry in payload if isinstance(payload, list) else [payload]:
         if not isinstance(entry, dict):
             continue
-        # REST has errorCode/message; Bulk v1 exceptionCode/exceptionMessage; OAuth
-        # error/error_description.
         code = entry.get("errorCode") or entry.get("exceptionCode") or entry.get("error")
-        text = entry.get("message") or entry.get("exceptionMessage")
-        blamed = entry.get("fields")
         if isinstance(code, str):
-            names = tuple(str(n) for n in blamed) if isinstance(blamed, list) else ()
-            found.append((code, str(text or entry.get("error_description") or ""), names))
-    return found
+            text = entry.get("message") or entry.get("exceptionMessage")
+            blamed = entry.get("fields")
+            fields = tuple(map(str, blamed)) if isinstance(blamed, list) else ()
+            return code, str(text or entry.get("error_description") or ""), fields
+    return "", "", ()
 
 
-def _errors_in_xml(response: Response) -> list[tuple[str, str, tuple[str, ...]]]:
+def _error_in_xml(response: Response) -> tuple[str, str, tuple[str, ...]]:
     """Read an error as XML, which a request that does not take JSON may get."""
     body = response.body.decode("utf-8", "replace")
     code = soap_element(body, "errorCode") or soap_element(body, "exceptionCode") or ""
     text = soap_element(body, "message") or soap_element(body, "exceptionMessage") or ""
-    return [(code, text, ())] if _CODE.match(code) else []
+    return (code, text, ()) if _CODE.match(code) else ("", "", ())
 
 
 def _reason(text: str) -> str:
     """Cut the piece of the query out of Salesforce's words: it holds literals."""
     echo = re.search(r"ERROR at Row:-?\d+:Column:-?\d+\s*", text)
     return (text[echo.end() :] if echo else text) or "no reason given"
+
+
+def pause_after(failures: int, response: Response | None) -> float | None:
+    """Return the seconds to wait before the next attempt; None if that is too long.
+
+    Args:
+        failures: How many attempts have failed.
+        response: The last one, where one came; the server may ask for a pause in it.
+    """
+    backoff = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
+    # Jitter, so that several clients that failed together don't come back together.
+    pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311  # no secret depends on it
+    pause = max(pause, _retry_after(response) if response else 0.0)
+    return pause if pause <= _LONGEST_RETRY_AFTER_SECONDS else None
+
+
+def _retry_after(response: Response) -> float:
+    text = response.header("Retry-After").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    moment = http_date(text)
+    return moment.timestamp() - time.time() if moment else 0.0

@@ -101,18 +101,6 @@ class SalesforceError(Exception):
     def __str__(self) -> str:
         return f"{self.what} {self.remedy}".strip()
 
-    def __reduce__(self) -> tuple[object, ...]:
-        # The default pickles args only and would lose the remedy on its way out of a worker.
-        return (_rebuild, (type(self), self.message, dict(self.__dict__)))
-
-
-def _rebuild(
-    kind: type[SalesforceError], message: str, state: dict[str, object]
-) -> SalesforceError:
-    error = kind(message)
-    error.__dict__.update(state)
-    return error
-
 
 class ConfigurationError(SalesforceError):
     """Report a setting that is missing or can't be meant that way."""

@@ -1,4 +1,4 @@
-"""Send sign-ins: the only place that sends requests with a password in them.
+"""Send sign-ins, the only requests with a password in them, and keep the session that they give.
 
 Rules:
 1. It posts to ``/services/oauth2/token`` and ``/services/Soap/u/NN.0`` of one origin and nowhere
@@ -10,14 +10,20 @@ Rules:
 
 import logging
 import re
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from salesforce_targeted.api.error_responses import Refusal, TransportError, token_refusal
+from salesforce_targeted.api.error_responses import (
+    Refusal,
+    TransportError,
+    pause_after,
+    token_refusal,
+)
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -28,7 +34,6 @@ from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.read_only import is_loopback
 from salesforce_targeted.api.readers import is_page, json_object
-from salesforce_targeted.api.retries import pause_of
 
 if TYPE_CHECKING:
     from salesforce_targeted.api.transport import Transport
@@ -40,10 +45,9 @@ STALE_REMEDY = "Set a new SALESFORCE_ACCESS_TOKEN, or sign in by another way."
 _LONGEST_PAUSE_SECONDS = 60.0
 _PATH = re.compile(r"/services/(oauth2/token|Soap/u/\d{2}\.0)\Z", re.ASCII)
 _TOKEN = re.compile(r"[!-~]+")
-# A JWT tells its org nowhere. Source: Salesforce Help, "OAuth 2.0 Web Server Flow".
-_WITH_ORG_ID = re.compile(r"(00D\w{12})(?:\w{3})?!", re.ASCII)
-# …/id/<org>/<user>. Source: Salesforce Help, "Identity URLs".
-_IDENTITY = re.compile(r"/id/(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?/005", re.ASCII)
+# An org's id alone, before the "!" of a token (a JWT tells its org nowhere), or in an identity URL,
+# …/id/<org>/<user>. Sources: Salesforce Help, "OAuth 2.0 Web Server Flow", "Identity URLs".
+_ORG_ID = re.compile(r"(?:^|/id/)(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?(?:\Z|!|/005)", re.ASCII)
 # Where orgs live: commercial, government (Hyperforce for the US Department of Defense), China.
 # Source: @salesforce/core, sfdcUrl.ts; Salesforce Help, "My Domain URL Formats".
 CLOUDS = ("salesforce.com", "salesforce.mil", "sfcrmproducts.cn")
@@ -68,8 +72,8 @@ class Session:
     Attributes:
         instance_url: The org's origin.
         access_token: The token.
-        org_id: The 15 characters of the org's id; None where neither the token nor the response
-            that brought it tells.
+        org_id: The 15 characters of the org's id, made of whatever text names it; None where
+            neither that nor the token does.
 
     Raises:
         AuthenticationError: the token can't be one.
@@ -85,8 +89,8 @@ class Session:
         if not _TOKEN.fullmatch(token):
             raise AuthenticationError("the session's token holds characters that no token has")
         object.__setattr__(self, "access_token", token)
-        if self.org_id is None and (found := _WITH_ORG_ID.match(self.access_token)):
-            object.__setattr__(self, "org_id", found[1])
+        org_id = _ORG_ID.search(self.org_id or "") or _ORG_ID.match(token)
+        object.__setattr__(self, "org_id", org_id[1] if org_id else None)
 
 
 class Credentials(Protocol):
@@ -213,7 +217,7 @@ class LoginEndpoint:
         response: Response | None = None
         for attempt in range(self._attempts):
             if attempt:
-                pause = pause_of(attempt, response)
+                pause = pause_after(attempt, response)
                 if pause is None or pause > _LONGEST_PAUSE_SECONDS:
                     break
                 self._sleep(pause)
@@ -226,7 +230,7 @@ class LoginEndpoint:
                 if not error.message.retried:
                     raise error.error(f"POST {path}") from None
                 continue
-            if _is_success(response) and not is_page(response):
+            if response.is_success and not is_page(response):
                 return response
             refused = refusal(response)
             if not refused.retried or (refused.code and attempt + 1 == self._attempts):
@@ -247,42 +251,91 @@ class LoginEndpoint:
 
         Source: "OAuth Authorization Flows", Salesforce Help.
         """
-        path, secrets = "/services/oauth2/token", list(secrets)
-
-        def refusal(response: Response) -> Refusal:
-            return token_refusal(response, form.get("grant_type", ""))
-
-        response = self.post(
-            origin_url,
-            path,
-            urlencode(form).encode(),
-            {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
-            refusal,
-        )
-        if not _is_success(response):
-            default = f"the token endpoint sent HTTP {response.status} and gave no reason"
-            raise refusal(response).error(default, f"POST {path}").without(secrets)
+        path = "/services/oauth2/token"
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Accept": "application/json",
+        }
+        refusal = partial(token_refusal, grant=form["grant_type"])
+        response = self.post(origin_url, path, urlencode(form).encode(), headers, refusal)
         try:
-            granted = json_object(response)
+            granted = json_object(response) if response.is_success else {}
+            # A gateway may turn a refusal's 400 into a 200.
+            if not response.is_success or granted.get("error"):
+                raise refusal(response).error(f"POST {path}")
         except SalesforceError as error:
             raise error.without(secrets) from None
-        if granted.get("error"):  # a gateway may turn a refusal's 400 into a 200
-            default = "the token endpoint refuses and gives no reason"
-            raise refusal(response).error(default, f"POST {path}").without(secrets)
         for key in ("access_token", "instance_url"):
             if not isinstance(granted.get(key), str) or not granted[key]:
                 raise AuthenticationError(f"the token endpoint gave a session without {key}")
         return granted
 
 
-def _is_success(response: Response) -> bool:
-    # A gateway in between may turn a 200 into a 201; what counts is the body.
-    return HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES
-
-
 def session_of(granted: Mapping[str, object]) -> Session:
     """Return the session of a token response, at the org's own host and not the login host."""
     url = origin(str(granted["instance_url"]), "the instance_url that Salesforce sent")
-    # The identity URL; a token in JWT format has the org's id nowhere else.
-    identity = _IDENTITY.search(str(granted.get("id") or ""))
-    return Session(url, str(granted["access_token"]), identity[1] if identity else None)
+    return Session(url, str(granted["access_token"]), str(granted.get("id") or ""))
+
+
+class SharedSession:
+    """Keep the session of credentials; of several threads one signs in, and the others wait."""
+
+    def __init__(self, credentials: Credentials, endpoint: LoginEndpoint) -> None:
+        self._credentials = credentials
+        self._endpoint = endpoint
+        self._session: Session | None = None
+        # The sign-in that failed last, and the session that it was to renew.
+        self._failed: tuple[Session | None, SalesforceError] | None = None
+        self._signing_in = threading.Lock()
+
+    def current(self) -> Session:
+        """Return the session; signs in if that hasn't happened yet.
+
+        Raises:
+            SalesforceError: as ``sign_in`` of the credentials.
+        """
+        return self._session or self._other_than(None)
+
+    def renewed(self, ended: Session, call: str) -> Session:
+        """Return a session other than one that has ended.
+
+        Args:
+            ended: The one that was refused.
+            call: What was refused.
+
+        Raises:
+            SalesforceError: as ``sign_in`` of the credentials.
+            AuthenticationError: signing in again gives the same one.
+        """
+        fresh = self._other_than(ended)
+        if fresh.access_token == ended.access_token:
+            raise AuthenticationError(
+                "the session has expired or is invalid, and signing in again gives the same one",
+                remedy=getattr(self._credentials, "stale_remedy", STALE_REMEDY),
+                call=call,
+                error_code="INVALID_SESSION_ID",
+                status=401,
+            )
+        return fresh
+
+    def _other_than(self, stale: Session | None) -> Session:
+        # A sign-in that failed, failed for all that waited for it; one that was refused is not
+        # tried again: a wrong password, sent by each of several threads, locks its user out.
+        before = self._failed
+        with self._signing_in:
+            if self._session is None or self._session is stale:
+                if self._failed and self._failed[0] is stale:
+                    error = self._failed[1]
+                    refused = isinstance(error, AuthenticationError | ConfigurationError)
+                    if refused or self._failed is not before:
+                        raise error
+                try:
+                    session = self._credentials.sign_in(self._endpoint)
+                except SalesforceError as error:
+                    self._failed = stale, error
+                    raise
+                # However the session was made, its token goes to https, or to this machine.
+                address = origin(session.instance_url, "SALESFORCE_INSTANCE_URL")
+                self._session = replace(session, instance_url=address)
+                _log.debug("signed in")
+            return self._session

@@ -3,32 +3,15 @@
 Rule: whether a request may leave is asked of the request itself, whatever built it (``refusal``).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from salesforce_targeted.api import read_only
 
 Record = dict[str, Any]
 R = TypeVar("R")
-
-
-class Headers(Mapping[str, str]):
-    """HTTP headers; names match whatever their case."""
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = {key.lower(): value for key, value in values.items()}
-
-    def __getitem__(self, key: str) -> str:
-        return self._values[key.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +43,14 @@ class Response:
     headers: Mapping[str, str]
     body: bytes
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.headers, Headers):
-            object.__setattr__(self, "headers", Headers(self.headers))
+    @property
+    def is_success(self) -> bool:
+        """Tell whether the status is 2xx: a gateway in between may turn a 200 into a 201."""
+        return HTTPStatus.OK <= self.status < HTTPStatus.MULTIPLE_CHOICES
+
+    def header(self, name: str) -> str:
+        """Return a header, whatever the case of its name; "" where there is none."""
+        return next((of for key, of in self.headers.items() if key.lower() == name.lower()), "")
 
 
 @dataclass(frozen=True, slots=True)

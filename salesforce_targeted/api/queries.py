@@ -162,9 +162,7 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
         raise TruncatedResponseError("a composite response of which a part is not available")
     found = [readers.part(*part) for part in parts]
     return [
-        one
-        if HTTPStatus.OK <= one.status < HTTPStatus.MULTIPLE_CHOICES
-        else error_responses.error_from(one, request.call, request.kind)
+        one if one.is_success else error_responses.error_from(one, request.call, request.kind)
         for one, request in zip(found, requests, strict=True)
     ]
 

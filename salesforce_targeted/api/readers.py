@@ -87,7 +87,7 @@ def is_page(response: Response) -> bool:
     start = response.body.lstrip()[:15].lower()
     return (
         not start
-        or "html" in response.headers.get("Content-Type", "").lower()
+        or "html" in response.header("Content-Type").lower()
         or (start.startswith((b"<!doctype html", b"<html")))
     )
 
@@ -100,7 +100,7 @@ def as_it_is(response: Response) -> Response:
     """
     # An empty or an HTML 200 is a maintenance page or a proxy, not a response. Bulk results are CSV
     # and an empty result may be an empty body.
-    kind = response.headers.get("Content-Type", "").lower()
+    kind = response.header("Content-Type").lower()
     if "html" in kind or (not response.body and "csv" not in kind):
         raise TruncatedResponseError("the response is empty or a web page", status=response.status)
     return response
@@ -292,5 +292,5 @@ def versions(response: Response) -> list[str]:
 
 def usage(response: Response) -> tuple[int, int] | None:
     """Read (calls used, calls allowed) of 24 hours. Source: "Limit Info Header"."""
-    found = _USAGE.search(response.headers.get("Sforce-Limit-Info", ""))
+    found = _USAGE.search(response.header("Sforce-Limit-Info"))
     return (int(found[1]), int(found[2])) if found else None

@@ -8,6 +8,7 @@ Rules:
 4. What urllib3 logs of our requests holds no query string.
 """
 
+import gzip
 import logging
 import re
 import socket
@@ -15,7 +16,7 @@ import ssl
 import time
 import traceback
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,10 +48,6 @@ logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
 logging.getLogger("urllib3.connection").addFilter(lambda _record: False)
 
 
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
-
-
 class Transport:
     """Keep a pool of connections; safe to use from several threads."""
 
@@ -68,7 +65,7 @@ class Transport:
         session = requests.Session()
         session.trust_env = trust_env
         # Without an auth of its own requests looks into ~/.netrc and would replace our header.
-        session.auth = _unchanged
+        session.auth = lambda request: request
         # Salesforce sets cookies, a session's among them: who we are is in the header alone.
         session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         adapter = requests.adapters.HTTPAdapter(
@@ -117,13 +114,7 @@ class Transport:
 def _failure(error: BaseException) -> TransportError:
     """Find out what went wrong below HTTP, and whether the org can have seen the request."""
     chain = list(_chain(error))
-    texts = " ".join(str(e) for e in chain if isinstance(e, OSError))
-    conditions = (
-        _proxy_condition(chain, texts),
-        _host_condition(chain, texts),
-        _tls_condition(chain),
-    )
-    if condition := next(filter(None, conditions), ""):
+    if condition := _proxy_condition(chain) or _host_condition(chain) or _tls_condition(chain):
         return TransportError(condition, sent=False)
     if refused := [e for e in chain if isinstance(e, ssl.SSLCertVerificationError)]:
         detail = refused[0].verify_message
@@ -144,11 +135,15 @@ def _has(chain: list[BaseException], *kinds: type[BaseException]) -> bool:
     return any(isinstance(e, kinds) for e in chain)
 
 
-def _proxy_condition(chain: list[BaseException], texts: str) -> str:
+def _proxy_condition(chain: list[BaseException]) -> str:
     # http.client raises an OSError with nothing but this text.
-    if tunnel := re.search(r"Tunnel connection failed: (\d{3})", texts):
-        by_hundreds = _TUNNEL.get(tunnel[1][0], "the proxy doesn't reach the host")
-        return _TUNNEL.get(tunnel[1], by_hundreds)
+    if tunnel := re.search(r"Tunnel connection failed: (\d{3})", _texts(chain)):
+        if tunnel[1] == "407":
+            return "the proxy wants a user and a password"
+        final = tunnel[1].startswith("4")
+        return (
+            "the proxy refuses the way to the host" if final else "the proxy doesn't reach the host"
+        )
     if _has(chain, requests.exceptions.InvalidSchema):
         return "the proxy is a SOCKS proxy, and PySocks isn't installed"
     if _has(chain, requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxySchemeUnknown):
@@ -165,25 +160,24 @@ def _tls_condition(chain: list[BaseException]) -> str:
         if isinstance(error, ssl.SSLError):
             if error.library in ("X509", "PEM", "ASN1"):
                 return "the file with trusted certificates can't be read"
-            if condition := _TLS_REASONS.get(error.reason or ""):
-                return condition
+            if error.reason == "TLSV13_ALERT_CERTIFICATE_REQUIRED":
+                return "the host wants a client certificate"
+            if error.reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"):
+                return "the host supports no secure version of TLS"
     return ""
 
 
-_TLS_REASONS = {
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": "the host wants a client certificate",
-    "UNSUPPORTED_PROTOCOL": "the host supports no secure version of TLS",
-    "TLSV1_ALERT_PROTOCOL_VERSION": "the host supports no secure version of TLS",
-}
-
-
-def _host_condition(chain: list[BaseException], texts: str) -> str:
-    if "Could not find a suitable TLS CA certificate bundle" in texts:
+def _host_condition(chain: list[BaseException]) -> str:
+    if "Could not find a suitable TLS CA certificate bundle" in _texts(chain):
         return "the file with trusted certificates is missing"
-    if names := [e for e in chain if isinstance(e, socket.gaierror)]:
-        again = names[0].errno == socket.EAI_AGAIN
-        return "the host's name can't be resolved now" if again else "there is no such host"
-    if _has(chain, requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError):
+    if any(isinstance(e, socket.gaierror) and e.errno == socket.EAI_AGAIN for e in chain):
+        return "the host's name can't be resolved now"
+    if _has(
+        chain,
+        socket.gaierror,
+        requests.exceptions.InvalidURL,
+        urllib3.exceptions.LocationParseError,
+    ):
         return "there is no such host"
     if _has(chain, ConnectionRefusedError):
         return "the host refuses connections"
@@ -192,10 +186,8 @@ def _host_condition(chain: list[BaseException], texts: str) -> str:
     return ""
 
 
-_TUNNEL = {
-    "407": "the proxy wants a user and a password",
-    "4": "the proxy refuses the way to the host",
-}
+def _texts(chain: list[BaseException]) -> str:
+    return " ".join(str(e) for e in chain if isinstance(e, OSError))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -219,91 +211,34 @@ def _in_handshake(chain: list[BaseException]) -> bool:
 
 
 def _body(raw: Any, encoding: str, deadline: float) -> bytes:
-    decoders = [_decoder(coding) for coding in reversed(encoding.lower().split(","))]
     pieces: list[bytes] = []
-    received = False
     try:
         while piece := raw.read1(_READ_BYTES, decode_content=False):
-            received = True
-            for decoder in decoders:
-                piece = decoder.feed(piece)
             pieces.append(piece)
             # A server that drips a byte now and then never trips the timeout of a single read.
             if time.monotonic() > deadline:
                 raise TransportError("the response took too long", sent=True)
+        body = b"".join(pieces)
+        for coding in reversed(encoding.lower().split(",")):
+            body = _unpacked(body, coding.strip())
+    except EOFError:
+        raise TransportError("the packed response was cut short", sent=True) from None
     except urllib3.exceptions.ReadTimeoutError:
         raise TransportError("the response stopped half-way", sent=True) from None
     except (urllib3.exceptions.HTTPError, OSError, zlib.error, ValueError):
         raise TransportError("the response was cut short", sent=True) from None
-    if received and not all(decoder.complete for decoder in decoders):
-        raise TransportError("the packed response was cut short", sent=True)
-    return b"".join(pieces)
+    return body
 
 
-# --- content codings; source: RFC 9110, 8.4.1 -----------------------------------------------------
-
-
-class _Identity:
-    """Pass on what is not packed."""
-
-    complete = True
-
-    def feed(self, piece: bytes) -> bytes:
-        return piece
-
-
-class _Gzip:
-    """Unpack gzip, of one member or of several. Source: RFC 1952, 2.2."""
-
-    def __init__(self) -> None:
-        self._member = zlib.decompressobj(wbits=31)
-
-    @property
-    def complete(self) -> bool:
-        return self._member.eof
-
-    def feed(self, piece: bytes) -> bytes:
-        unpacked = b""
-        while piece:
-            if self._member.eof:
-                # Zeros may fill up the end; anything else begins another member.
-                if not (piece := piece.lstrip(b"\0")):
-                    break
-                self._member = zlib.decompressobj(wbits=31)
-            unpacked += self._member.decompress(piece)
-            piece = self._member.unused_data
-        return unpacked
-
-
-class _Deflate:
-    """Unpack deflate in its zlib format, or raw, as some servers send it against the RFC."""
-
-    def __init__(self) -> None:
-        self._head = b""
-        self._stream: Any = None
-
-    @property
-    def complete(self) -> bool:
-        return self._stream is not None and bool(self._stream.eof)
-
-    def feed(self, piece: bytes) -> bytes:
-        if self._stream is None:
-            self._head += piece
-            if len(self._head) < 2:  # noqa: PLR2004  # bytes of zlib's header; RFC 1950, 2.2
-                return b""
-            zlib_format = self._head[0] & 15 == 8 and int.from_bytes(self._head[:2]) % 31 == 0  # noqa: PLR2004
-            self._stream = zlib.decompressobj(wbits=15 if zlib_format else -15)
-            piece = self._head
-        return bytes(self._stream.decompress(piece))
-
-
-_DECODERS: dict[str, Callable[[], _Identity | _Gzip | _Deflate]] = {
-    "": _Identity, "identity": _Identity, "gzip": _Gzip, "x-gzip": _Gzip, "deflate": _Deflate,
-}  # fmt: skip
-
-
-def _decoder(coding: str) -> _Identity | _Gzip | _Deflate:
-    make = _DECODERS.get(coding.strip())
-    if make is None:
-        raise TransportError("the response is packed in an unknown way", sent=True)
-    return make()
+def _unpacked(body: bytes, coding: str) -> bytes:
+    """Undo one content coding; a stream without its end is an error. Source: RFC 9110, 8.4.1."""
+    if coding in ("", "identity") or not body:
+        return body
+    if coding in ("gzip", "x-gzip"):
+        return gzip.decompress(body)
+    if coding == "deflate":
+        try:
+            return zlib.decompress(body)
+        except zlib.error:  # raw, as some servers send it against the RFC
+            return zlib.decompress(body, wbits=-15)
+    raise TransportError("the response is packed in an unknown way", sent=True)

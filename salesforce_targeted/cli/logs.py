@@ -25,7 +25,7 @@ def log_to(screen: Screen, *, debug: bool, quiet: bool = False) -> None:
         console.setFormatter(DiscreetFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     if quiet and not debug:
         console.setLevel(logging.WARNING)
-    file = LogFile(LOG_FILE)
+    file = LogFile(LOG_FILE, encoding="utf-8", delay=True)
     file.setFormatter(line)
     ours = logging.getLogger("salesforce_targeted")
     ours.setLevel(logging.DEBUG if debug else logging.INFO)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import dlt
@@ -35,16 +35,13 @@ class SignInChoice:
 
     method: str
     settings: list[str]
-    unused: list[str] = field(default_factory=list)
+    unused: list[str]
 
     @property
     def sentence(self) -> str:
         """Say it in a line."""
-        return (
-            self.method
-            + (f", with {', '.join(self.settings)}" if self.settings else "")
-            + (f"; set, but not used: {', '.join(self.unused)}" if self.unused else "")
-        )
+        unused = f"; set, but not used: {', '.join(self.unused)}" if self.unused else ""
+        return f"{self.method}, with {', '.join(self.settings)}{unused}"
 
 
 def choice(credentials: SignInCredentials) -> SignInChoice:
@@ -145,11 +142,9 @@ def sign_in_shown(facts: Mapping[str, Any]) -> Any:
 
     settings = None
     if "method" in facts:
-        settings = Text.assemble("signing in by ", (facts["method"], "bold"))
-        if facts["settings"]:
-            settings.append(f", with {', '.join(facts['settings'])}")
-        if facts["unused"]:
-            settings.append(f"\nset, but not used: {', '.join(facts['unused'])}")
+        used, unused = ", ".join(facts["settings"]), ", ".join(facts["unused"])
+        settings = Text.assemble("signing in by ", (facts["method"], "bold"), f", with {used}")
+        settings.append(f"\nset, but not used: {unused}" if unused else "")
     file = facts.get("refresh_token_file")
     return paragraphs(
         settings,

@@ -171,7 +171,7 @@ def open_org(
         shown = describes[junction.object_name]
     if not isinstance(shown, SalesforceError):
         check_names(shown, junction, target)  # before what it was refused for is sent again
-    org = VisibleOrg(target, describes, client.first_response_at or client.clock(), warn)
+    org = VisibleOrg(target, describes, client.org_clock.first or client.org_clock.now(), warn)
     if not discovery:
         return org
     groups, count = map(_page, responses[len(names) : len(names) + 2])

@@ -199,7 +199,7 @@ class Run:
     def opened_at(self) -> datetime:
         """Return the org's clock before anything was read, whichever call was the first."""
         opened = self.org.opened_at
-        return min(opened, self.client.first_response_at or opened)
+        return min(opened, self.client.org_clock.first or opened)
 
     def is_due(self, last: str) -> bool:
         """Return whether what is done every ``full_refresh_days`` is due, by the org's clock.

@@ -24,26 +24,14 @@ def pipeline_name() -> str | None:
 
 def has(key: str) -> bool:
     """Tell whether a key or anything below it is set, for all pipelines or for this one."""
-    keys = _scoped(key)
-    prefixes = [name.upper().replace(".", "__") for name in keys]
-    return any(
-        variable == prefix or variable.startswith(f"{prefix}__")
-        for variable in os.environ
-        for prefix in prefixes
-    ) or any(dlt.config.get(name) is not None for name in keys)
+    below = f"{key}.".upper().replace(".", "__")
+    ours = f"{pipeline_name()}__".upper() + below
+    return any(variable.startswith((below, ours)) for variable in os.environ) or any(raw(key))
 
 
 def text_of(key: str) -> str:
     """Return what a key is set to, as text; "" where it is blank."""
-    for name in _scoped(key):
-        value: Any = dlt.config.get(name)
-        if text := str(value or "").strip():
-            return text
-    return ""
-
-
-def _scoped(key: str) -> list[str]:
-    return [key, *([f"{name}.{key}"] if (name := pipeline_name()) else [])]
+    return next((text for _, value in raw(key) if (text := str(value or "").strip())), "")
 
 
 def raw(key: str) -> Iterator[tuple[str, Any]]:
@@ -79,8 +67,6 @@ def check_files() -> None:
 
 def _fault_of(file: bytes) -> tuple[str, str] | None:
     """Say what keeps a file from being TOML, and the remedy; None where it is TOML."""
-    if b"\0" in file and not file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "it is not UTF-8", "Save it as UTF-8."
     if file.startswith((codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return (
             "it begins with a byte order mark, which some editors write",
@@ -88,11 +74,12 @@ def _fault_of(file: bytes) -> tuple[str, str] | None:
         )
     try:
         tomllib.loads(file.decode())
-    except UnicodeDecodeError:
-        return "it is not UTF-8", "Save it as UTF-8."
     except tomllib.TOMLDecodeError as error:
-        return (
-            f"it is not TOML: {error}",
-            "Correct that line; a path with backslashes stands in single quotes.",
-        )
-    return None
+        if b"\0" not in file:  # UTF-16 without a mark passes for UTF-8
+            remedy = "Correct that line; a path with backslashes stands in single quotes."
+            return f"it is not TOML: {error}", remedy
+    except UnicodeDecodeError:
+        pass
+    else:
+        return None
+    return "it is not UTF-8", "Save it as UTF-8."

@@ -17,14 +17,8 @@ Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple
 class LogFile(logging.FileHandler):
     """Write a log file; where it can't be written, warn once on the other handlers and go on."""
 
-    def __init__(self, path: str) -> None:
-        super().__init__(path, encoding="utf-8", delay=True)
-        self._given_up = False
-
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record; opening the file may fail as well as writing to it."""
-        if self._given_up:
-            return
         try:
             super().emit(record)
         except OSError:
@@ -32,7 +26,7 @@ class LogFile(logging.FileHandler):
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's own name
         """Give up; logging's own way is a traceback on stderr for every line."""
-        self._given_up = True
+        self.setLevel(logging.CRITICAL + 1)
         raised = sys.exc_info()[1]
         why = getattr(raised, "strerror", None) or type(raised).__name__
         logging.getLogger(record.name).warning("%s can't be written: %s", self.baseFilename, why)

@@ -185,5 +185,5 @@ def test_a_refusal_in_xml_or_without_a_body(status, body, kind):
     """What does not take JSON may get XML; a 401 of any body may be a session that ended."""
     refused = error_responses.refusal(Response(status, {}, body), "bulk_results")
 
-    assert kind is type(refused.error("", ""))
+    assert kind is type(refused.error(""))
     assert (status == 401) is refused.message.renews

@@ -41,8 +41,8 @@ READERS = {
     "described": (readers.described, (dict, SalesforceError)),
     "bulk page": (bulk_readers.csv_page, tuple),
     "count_rows": (lambda response: bulk_readers.count_rows(response.body), int),
-    "refused token": (lambda response: error_responses.token_refusal(response, "password").error("", ""), SalesforceError),
-    "refused SOAP login": (lambda response: soap._refused(response, ("secret",)), SalesforceError),
+    "refused token": (lambda response: error_responses.token_refusal(response, "password").error(""), SalesforceError),
+    "refused SOAP login": (lambda response: error_responses.soap_refusal(response).error(""), SalesforceError),
     "instance of a SOAP login": (soap._instance, str),
 }  # fmt: skip
 
@@ -219,7 +219,7 @@ def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
         if way == "token":
             login.session_of(endpoint.token(server.url, {"grant_type": "password"}, ["secret"]))
         else:
-            soap.login(endpoint, server.url, "user", "secret", "token")
+            soap.SoapCredentials("user", "secret", "token", login_url=server.url).sign_in(endpoint)
     transport.close()
 
 

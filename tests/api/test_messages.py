@@ -90,7 +90,7 @@ def test_a_refusal_of_the_soap_login(row, endpoint, server, answer):
     )
 
     with pytest.raises(errors.SalesforceError) as caught:
-        soap.login(endpoint, server.url, "user", "secret", "token")
+        soap.SoapCredentials("user", "secret", "token", login_url=server.url).sign_in(endpoint)
     if row.code or not row.retried:
         assert row.error is type(caught.value)
         assert (row.remedy or row.error.default_remedy) in str(caught.value)

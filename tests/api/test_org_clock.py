@@ -21,14 +21,14 @@ def test_the_first_billed_response_and_the_latest_one(client, server, answer):
     """What isn't billed moves the clock, and isn't the first response."""
     later, latest = NOON + timedelta(seconds=5), NOON + timedelta(seconds=9)
     server.say(dated(answer, NOON, body=[]), dated(answer, later), dated(answer, latest))
-    assert client.first_response_at is None
+    assert client.org_clock.first is None
 
     client.versions()
-    assert (None, NOON) == (client.first_response_at, client.clock())
+    assert (None, NOON) == (client.org_clock.first, client.org_clock.now())
     client.org_limits()
     client.org_limits()
 
-    assert (later, latest) == (client.first_response_at, client.clock())
+    assert (later, latest) == (client.org_clock.first, client.org_clock.now())
 
 
 def test_a_response_that_was_overtaken_does_not_turn_the_clock_back(client, server, answer):
@@ -38,7 +38,7 @@ def test_a_response_that_was_overtaken_does_not_turn_the_clock_back(client, serv
     client.org_limits()
     client.org_limits()
 
-    assert (earlier, NOON) == (client.first_response_at, client.clock())
+    assert (earlier, NOON) == (client.org_clock.first, client.org_clock.now())
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "Sat, 99 May 2031 12:00:00 GMT"])
@@ -47,8 +47,8 @@ def test_without_a_date_this_machines_time_counts(client, server, answer, text):
     server.say(dated(answer, text) if text else answer(body=OK))
     client.org_limits()
 
-    assert client.first_response_at is None
-    assert abs(datetime.now(UTC) - client.clock()) < timedelta(seconds=5)
+    assert client.org_clock.first is None
+    assert abs(datetime.now(UTC) - client.org_clock.now()) < timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("zone", ["-0000", "+0200"])
@@ -57,7 +57,7 @@ def test_a_date_in_another_zone_is_an_instant(client, server, answer, zone):
     server.say(dated(answer, f"Sat, 17 May 2031 {'14' if zone == '+0200' else '12'}:00:00 {zone}"))
     client.org_limits()
 
-    assert (NOON, UTC) == (client.first_response_at, client.clock().tzinfo)
+    assert (NOON, UTC) == (client.org_clock.first, client.org_clock.now().tzinfo)
 
 
 def test_a_refusal_tells_the_time_as_well(client, server, answer):
@@ -65,7 +65,7 @@ def test_a_refusal_tells_the_time_as_well(client, server, answer):
     server.say(dated(answer, NOON, 503, b""), dated(answer, NOON + timedelta(seconds=1)))
     client.org_limits()
 
-    assert NOON == client.first_response_at
+    assert NOON == client.org_clock.first
 
 
 def test_threads_agree_on_the_first_and_the_latest(client, server, answer):
@@ -75,5 +75,5 @@ def test_threads_agree_on_the_first_and_the_latest(client, server, answer):
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: client.org_limits(), moments))
 
-    assert client.first_response_at in moments[:4]
-    assert moments[-1] == client.clock()
+    assert client.org_clock.first in moments[:4]
+    assert moments[-1] == client.org_clock.now()

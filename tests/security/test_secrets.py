@@ -366,7 +366,7 @@ def test_nothing_that_can_be_printed_holds_a_secret(
         errors = [*(outcome.error for outcome in outcomes if outcome.error), caught.value]
         trace: Any = synced.pipeline.last_trace
         shown = [
-            spec, [spec], {"spec": spec}, client, client._session, salesforce_targeted(spec), synced.pipeline, trace,
+            spec, [spec], {"spec": spec}, client, client._sessions.current(), salesforce_targeted(spec), synced.pipeline, trace,
             trace.asdict(), trace.resolved_config_values, outcomes, *(outcome.facts for outcome in outcomes), errors,
             *("".join(traceback.format_exception(error)) for error in errors),
             *(markdown.document(outcome.facts) for outcome in outcomes),

@@ -10,10 +10,10 @@ from salesforce_targeted.api.credentials.oauth import (
     PasswordCredentials,
     RefreshTokenCredentials,
     SessionCredentials,
-    SoapCredentials,
 )
 from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
+from salesforce_targeted.api.credentials.soap import SoapCredentials
 
 __all__ = [
     "ClientCredentials",

@@ -9,14 +9,16 @@ Rules:
 
 import os
 import string
-from collections.abc import Mapping
+from collections.abc import Collection
 from dataclasses import field
+from inspect import get_annotations
 from typing import Any, ClassVar, Optional
 
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs import CredentialsConfiguration, configspec
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.typing import is_optional_type
 
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.api.login import STALE_REMEDY, LoginEndpoint, Session, login_origin
@@ -70,22 +72,34 @@ class SignInCredentials(CredentialsConfiguration):
 
     Attributes:
         method: What it is called.
-        required: The settings without which it can't sign in.
-        accepted: All its settings.
     """
 
     method: ClassVar[str] = ""
-    required: ClassVar[tuple[str, ...]] = ()
-    accepted: ClassVar[tuple[str, ...]] = ()
 
-    def _fill(self, environ: Mapping[str, str], settings: tuple[str, ...]) -> None:
+    @classmethod
+    def accepted(cls) -> tuple[str, ...]:
+        """List all its settings, its own before those of where to sign in."""
+        return tuple(n for kind in cls.__mro__ for n in get_annotations(kind) if n in ENVIRONMENT)
+
+    @classmethod
+    def required(cls) -> tuple[str, ...]:
+        """List the settings without which it can't sign in."""
+        hints = cls.get_resolvable_fields()
+        return tuple(n for n in cls.accepted() if not is_optional_type(hints[n]))
+
+    @classmethod
+    def lacking(cls, settings: Collection[str]) -> list[str]:
+        """List what it needs and these settings, by name, lack."""
+        return [name for name in cls.required() if name not in settings]
+
+    def _fill(self, settings: Collection[str]) -> None:
         """Take what isn't set, or is blank, from below it in dlt or from the environment."""
         for setting in settings:
             if getattr(self, setting, None) is not None and setting not in self.given:
                 setattr(self, setting, _below_a_blank(setting))
         held = {n for pair in _SAME if any(p in self.given for p in pair) for n in pair}
         for setting in settings:
-            value = cleaned(setting, environ.get(ENVIRONMENT[setting], ""))
+            value = cleaned(setting, os.environ.get(ENVIRONMENT[setting], ""))
             if value and setting not in held and setting not in self.given:
                 setattr(self, setting, value)
 
@@ -121,23 +135,12 @@ class SignInCredentials(CredentialsConfiguration):
     @property
     def given(self) -> list[str]:
         """List the settings that are set, by name."""
-        return [n for n in self.accepted if (getattr(self, n, None) or "").strip()]
+        return [n for n in self.accepted() if (getattr(self, n, None) or "").strip()]
 
     @property
     def stale_remedy(self) -> str:
         """Say what to do about a session that has ended if signing in again gives the same one."""
         return self._located(STALE_REMEDY)
-
-    def _check_required(self) -> None:
-        missing = [n for n in self.required if n not in self.given]
-        if missing:
-            raise ConfigurationError(
-                f"sign-in by {self.method} lacks {', '.join(missing)}",
-                remedy="Set "
-                + " and ".join(ENVIRONMENT[n] for n in missing)
-                + ", or the same names "
-                "without the prefix under [sources.salesforce_targeted.credentials].",
-            )
 
     def _secrets(self, *more: str) -> list[str]:
         """List what an error must not repeat, should Salesforce's response echo it."""
@@ -151,7 +154,12 @@ class SignInCredentials(CredentialsConfiguration):
             AuthenticationError: Salesforce refuses; the remedy names the likely culprit.
             UnavailableError: no response.
         """
-        self._check_required()
+        if missing := self.lacking(self.given):
+            raise ConfigurationError(
+                f"sign-in by {self.method} lacks {', '.join(missing)}",
+                remedy=f"Set {' and '.join(ENVIRONMENT[n] for n in missing)}, or the same names"
+                " without the prefix under [sources.salesforce_targeted.credentials].",
+            )
         self._clean()
         try:
             return self._sign_in(endpoint)
@@ -176,7 +184,7 @@ class SignInCredentials(CredentialsConfiguration):
 
     def on_resolved(self) -> None:
         """Complete the optional settings from the environment (dlt calls this)."""
-        self._fill(os.environ, tuple(n for n in self.accepted if n not in self.required))
+        self._fill(set(self.accepted()) - set(self.required()))
         self._clean()
 
     def __repr__(self) -> str:

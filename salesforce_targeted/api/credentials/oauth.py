@@ -1,4 +1,4 @@
-"""Sign in: one dlt configspec for each method.
+"""Sign in by OAuth, or with its session: one dlt configspec for each flow.
 
 Rules:
 1. A sign-in that fails never falls back to another method.
@@ -13,7 +13,7 @@ import hashlib
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, ClassVar, Optional
@@ -22,7 +22,6 @@ from dlt.common.configuration.specs import configspec
 from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
-from salesforce_targeted.api.credentials import soap
 from salesforce_targeted.api.credentials.base import LoginHostCredentials, SignInCredentials
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.api.errors import ConfigurationError
@@ -39,8 +38,6 @@ class SessionCredentials(SignInCredentials):
     access_token: TSecretStrValue = None  # type: ignore[assignment]
 
     method: ClassVar[str] = "an existing session"
-    required: ClassVar[tuple[str, ...]] = ("instance_url", "access_token")
-    accepted: ClassVar[tuple[str, ...]] = required
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         del endpoint  # nothing to send
@@ -64,41 +61,39 @@ class JwtCredentials(LoginHostCredentials):
     audience: Optional[str] = None
 
     method: ClassVar[str] = "OAuth JWT bearer"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "username", "private_key")
-    accepted: ClassVar[tuple[str, ...]] = (
-        *required, "private_key_file", "audience", "login_url", "domain",
-    )  # fmt: skip
 
     def on_partial(self) -> None:
         """Read the key from its file, if that is set (dlt calls this)."""
-        if not self.private_key and self.private_key_file:
-            self.private_key = _key_in(self.private_key_file)
-            if not self.is_partial():
-                self.resolve()
+        self._read_key()
+        if not self.is_partial():
+            self.resolve()
 
-    def sign_in(self, endpoint: LoginEndpoint) -> Session:
-        """Sign in; the key file is read now if no key is set."""
+    @classmethod
+    def lacking(cls, settings: Collection[str]) -> list[str]:
+        """List what it needs and these settings lack: a key, or the file of one."""
+        in_file = "private_key_file" in settings
+        return [n for n in super().lacking(settings) if not (in_file and n == "private_key")]
+
+    def _read_key(self) -> None:
         if not self.private_key and self.private_key_file:
             self.private_key = _key_in(self.private_key_file)
-        return super().sign_in(endpoint)
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
+        self._read_key()
         base = self._origin()
         form = {
             "grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer",
-            "assertion": self._assertion(
-                self.audience or _audience(base), endpoint.limits.jwt_seconds
-            ),
+            "assertion": self._assertion(base, endpoint.limits.jwt_seconds),
         }
         return session_of(endpoint.token(base, form, self._secrets(form["assertion"])))
 
-    def _assertion(self, audience: str, lifetime_seconds: int) -> str:
+    def _assertion(self, base: str, lifetime_seconds: int) -> str:
         import jwt  # brings cryptography: slow to start, and only this method needs it
 
         claims = {
             "iss": self.client_id,
             "sub": self.username,
-            "aud": audience,
+            "aud": self.audience or _audience(base),
             "exp": int(time.time()) + lifetime_seconds,
         }
         key = _pem(self.private_key)
@@ -129,10 +124,6 @@ class RefreshTokenCredentials(LoginHostCredentials):
     store_refresh_token: Annotated[Optional[Callable[[str], None]], NotResolved()] = None
 
     method: ClassVar[str] = "OAuth refresh token"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "refresh_token")
-    accepted: ClassVar[tuple[str, ...]] = (
-        *required, "client_secret", "refresh_token_file", "login_url", "domain",
-    )  # fmt: skip
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
@@ -141,7 +132,7 @@ class RefreshTokenCredentials(LoginHostCredentials):
             file.warn_if_unwritable()
         with file.exclusive():
             # What the file holds is newest, unless what we hold could not be written to it.
-            current = self._unwritten or file.newest(self.refresh_token)
+            current: str = self.__dict__.get("unwritten") or file.newest(self.refresh_token)
             form = {
                 "grant_type": "refresh_token",
                 "client_id": self.client_id,
@@ -153,7 +144,7 @@ class RefreshTokenCredentials(LoginHostCredentials):
             fresh = response.get("refresh_token")
             if isinstance(fresh, str) and fresh and fresh != current:
                 written = file.keep(self.refresh_token, fresh)
-                self.__dict__["unwritten_token"] = None if written else fresh
+                self.__dict__["unwritten"] = None if written else fresh
                 if self.store_refresh_token is not None:
                     self.store_refresh_token(fresh)
                 _log.info("the refresh token was rotated")
@@ -166,11 +157,6 @@ class RefreshTokenCredentials(LoginHostCredentials):
             ConfigurationError: the origin is none.
         """
         return TokenFile(self.refresh_token_file or self._default_file(self._origin()))
-
-    @property
-    def _unwritten(self) -> str | None:
-        found: str | None = self.__dict__.get("unwritten_token")
-        return found
 
     def _default_file(self, base: str) -> Path:
         from dlt.common.runtime.run_context import active  # slow; seldom needed
@@ -194,8 +180,6 @@ class PasswordCredentials(LoginHostCredentials):
     security_token: Optional[TSecretStrValue] = None
 
     method: ClassVar[str] = "OAuth username-password"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "client_secret", "username", "password")
-    accepted: ClassVar[tuple[str, ...]] = (*required, "security_token", "login_url", "domain")
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         form = {
@@ -210,27 +194,6 @@ class PasswordCredentials(LoginHostCredentials):
 
 
 @configspec
-class SoapCredentials(LoginHostCredentials):
-    """Sign in by SOAP login, with user and password; retired by Salesforce in Summer '27."""
-
-    username: str = None  # type: ignore[assignment]
-    password: TSecretStrValue = None  # type: ignore[assignment]
-    security_token: Optional[TSecretStrValue] = None
-
-    method: ClassVar[str] = "SOAP login"
-    required: ClassVar[tuple[str, ...]] = ("username", "password")
-    accepted: ClassVar[tuple[str, ...]] = (*required, "security_token", "login_url", "domain")
-
-    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
-        _log.warning(
-            "SOAP login is retired by Salesforce in Summer '27 (June 2027): move to OAuth client "
-            "credentials or JWT (SALESFORCE_CLIENT_ID and a secret or a key)"
-        )
-        token = self.security_token or ""
-        return soap.login(endpoint, self._origin(), self.username, self.password, token)
-
-
-@configspec
 class ClientCredentials(LoginHostCredentials):
     """Sign in by OAuth client credentials, as the app's Run As user, at the org's My Domain.
 
@@ -241,8 +204,6 @@ class ClientCredentials(LoginHostCredentials):
     client_secret: TSecretStrValue = None  # type: ignore[assignment]
 
     method: ClassVar[str] = "OAuth client credentials"
-    required: ClassVar[tuple[str, ...]] = ("client_id", "client_secret")
-    accepted: ClassVar[tuple[str, ...]] = (*required, "login_url", "domain")
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         base = self._origin()
@@ -287,18 +248,13 @@ _NO_KEYS = {
     "BEGIN PUBLIC KEY": "it is the public half",
     "BEGIN CERTIFICATE": "it is the certificate",
 }
-_ENCODINGS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 
 
 def _key_in(path: str) -> str:
     try:
         file = Path(path).expanduser().read_bytes()
-        encodings = (name for mark, name in _ENCODINGS.items() if file.startswith(mark))
-        return file.decode(next(encodings, "utf-8"))
+        utf16 = file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return file.decode("utf-16" if utf16 else "utf-8-sig")
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no text"
         raise ConfigurationError(

@@ -7,40 +7,24 @@ Rules:
 Source: the design of this project, section 8.
 """
 
-import os
 from collections.abc import Collection, Mapping
-from typing import ClassVar, Optional, Union
+from typing import ClassVar, Optional, Union, cast, get_args
 
 from dlt.common.configuration.specs import configspec
 from dlt.common.typing import TSecretStrValue
 
-from salesforce_targeted.api.credentials.base import (
-    ENVIRONMENT,
-    SignInCredentials,
-)
+from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredentials
 from salesforce_targeted.api.credentials.oauth import (
     ClientCredentials,
     JwtCredentials,
     PasswordCredentials,
     RefreshTokenCredentials,
     SessionCredentials,
-    SoapCredentials,
 )
 from salesforce_targeted.api.credentials.salesforce_cli import SfOrgCredentials
+from salesforce_targeted.api.credentials.soap import SoapCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.login import LoginEndpoint, Session
-
-# In this order: the first that is complete uses most of what is set. The CLI's org comes first:
-# who names it asks for nothing else.
-METHODS: tuple[type[SignInCredentials], ...] = (
-    SfOrgCredentials,
-    SessionCredentials,
-    JwtCredentials,
-    RefreshTokenCredentials,
-    PasswordCredentials,
-    SoapCredentials,
-    ClientCredentials,
-)
 
 
 class IncompleteCredentialsError(ConfigurationError):
@@ -72,7 +56,6 @@ class AnyCredentials(SignInCredentials):
     sf_org: Optional[str] = None
 
     method: ClassVar[str] = "whatever is set"
-    accepted: ClassVar[tuple[str, ...]] = tuple(ENVIRONMENT)
 
     def on_partial(self) -> None:
         """Choose a method from what is there (dlt calls this).
@@ -80,7 +63,7 @@ class AnyCredentials(SignInCredentials):
         Raises:
             IncompleteCredentialsError: none is complete.
         """
-        self._fill(os.environ, self.accepted)
+        self._fill(self.accepted())
         # dlt's own error would list every setting of every method: some 240 lines.
         self.chosen = type(self.resolved).__name__
         self.resolve()
@@ -92,12 +75,10 @@ class AnyCredentials(SignInCredentials):
         Raises:
             IncompleteCredentialsError: no method is complete; says what the nearest one lacks.
         """
-        found: SignInCredentials | None = self.__dict__.get("_resolved")
-        if found is None:
+        if "_resolved" not in self.__dict__:
             self._clean()
-            settings = {n: getattr(self, n) for n in self.given}
-            found = self.__dict__["_resolved"] = _credentials(settings)
-        return found
+            self.__dict__["_resolved"] = _credentials({n: getattr(self, n) for n in self.given})
+        return cast("SignInCredentials", self.__dict__["_resolved"])
 
     @property
     def stale_remedy(self) -> str:
@@ -109,6 +90,8 @@ class AnyCredentials(SignInCredentials):
         return self.resolved.sign_in(endpoint)
 
 
+# In this order: the first that is complete uses most of what is set. The CLI's org comes first:
+# who names it asks for nothing else.
 SalesforceCredentials = Union[
     SfOrgCredentials,
     SessionCredentials,
@@ -119,39 +102,29 @@ SalesforceCredentials = Union[
     ClientCredentials,
     AnyCredentials,
 ]
+METHODS: tuple[type[SignInCredentials], ...] = get_args(SalesforceCredentials)[:-1]
 
 
 def missing_settings(settings: Collection[str]) -> str:
-    """Say what the nearest method lacks of these settings, by name; "" where one is complete."""
-    return "" if _choose(settings) else _nearest(settings)
-
-
-def _missing(kind: type[SignInCredentials], settings: Collection[str]) -> list[str]:
-    in_file = kind is JwtCredentials and "private_key_file" in settings
-    return [n for n in kind.required if n not in settings and not (in_file and n == "private_key")]
-
-
-def _choose(settings: Collection[str]) -> type[SignInCredentials] | None:
-    return next((kind for kind in METHODS if not _missing(kind, settings)), None)
+    """Say what the nearest methods lack of these settings, by name; "" where one is complete."""
+    begun = [kind for kind in METHODS if set(kind.required()) & set(settings)] or [
+        ClientCredentials
+    ]
+    lacking = {kind.method: kind.lacking(settings) for kind in begun}
+    least = min(map(len, lacking.values()))
+    return "; ".join(
+        f"{method} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
+        for method, missing in lacking.items()
+        if missing and len(missing) == least
+    )
 
 
 def _credentials(settings: Mapping[str, str]) -> SignInCredentials:
-    chosen = _choose(settings)
-    if chosen is None:
-        raise IncompleteCredentialsError(
-            f"no sign-in method has all its settings: {_nearest(settings)}",
-            remedy="Set them in the environment, or the same names without the prefix under "
-            "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
-        )
-    return chosen(**{n: value for n, value in settings.items() if n in chosen.accepted})
-
-
-def _nearest(settings: Collection[str]) -> str:
-    """Say what the methods that lack least still lack."""
-    begun = [kind for kind in METHODS if set(kind.required) & set(settings)] or [ClientCredentials]
-    least = min(len(_missing(kind, settings)) for kind in begun)
-    return "; ".join(
-        f"{kind.method} lacks {' and '.join(ENVIRONMENT[n] for n in missing)}"
-        for kind in begun
-        if len(missing := _missing(kind, settings)) == least
+    for kind in METHODS:
+        if not kind.lacking(settings):
+            return kind(**{n: value for n, value in settings.items() if n in kind.accepted()})
+    raise IncompleteCredentialsError(
+        f"no sign-in method has all its settings: {missing_settings(settings)}",
+        remedy="Set them in the environment, or the same names without the prefix under "
+        "[sources.salesforce_targeted.credentials] in .dlt/secrets.toml.",
     )

@@ -18,6 +18,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, ClassVar
 
@@ -38,7 +39,8 @@ _log = logging.getLogger(__name__)
 DEFAULT = "default"
 # An alias, or a user name. Not what a shell might obey: on Windows "sf" is a batch file.
 _NAME = re.compile(r"[\w.@+][\w.@+ -]*\Z")
-_ORG_ID = re.compile(r"(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?\Z", re.ASCII)
+# One word of ASCII; "[REDACTED] Use 'sf org auth …" is none.
+_TOKEN = re.compile(r"[!-Z\\^-~]+")
 # The CLI's error name -> what to do; the first that occurs in it wins.
 _REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
     ("NamedOrgNotFound", ConfigurationError,
@@ -58,8 +60,6 @@ class SfOrgCredentials(SignInCredentials):
     timeout_seconds: float = 90.0
 
     method: ClassVar[str] = "the Salesforce CLI's org"
-    required: ClassVar[tuple[str, ...]] = ("sf_org",)
-    accepted: ClassVar[tuple[str, ...]] = required
 
     @property
     def stale_remedy(self) -> str:
@@ -81,23 +81,17 @@ class SfOrgCredentials(SignInCredentials):
                 f"the Salesforce CLI is not connected to {name}: {connected}",
                 remedy=_log_in_again(name),
             )
-        token = shown.get("accessToken")
-        if not _is_token(token):
-            command = ["org", "auth", "show-access-token"]
-            token = _result(command, name, self.timeout_seconds).get("accessToken")
-        if not _is_token(token) or not isinstance(shown.get("instanceUrl"), str):
+        token = _token_in(shown) or _token_in(
+            _result(["org", "auth", "show-access-token"], name, self.timeout_seconds)
+        )
+        if not token or not isinstance(shown.get("instanceUrl"), str):
             raise AuthenticationError(
                 f"the Salesforce CLI gives no session of {name}",
                 remedy=_log_in_again(name),
             )
         _log.debug("the Salesforce CLI gave a session")
-        org_id = _ORG_ID.match(str(shown.get("id") or ""))
-        return Session(
-            origin(shown["instanceUrl"], "the CLI's instanceUrl"),
-            str(token),
-            # A token in JWT format has it nowhere.
-            org_id[1] if org_id else None,
-        )
+        url = origin(shown["instanceUrl"], "the CLI's instanceUrl")
+        return Session(url, token, str(shown.get("id") or ""))
 
 
 def _log_in_again(name: str) -> str:
@@ -105,15 +99,10 @@ def _log_in_again(name: str) -> str:
     return f"Log in again: sf org login web{alias}."
 
 
-def _is_token(value: object) -> bool:
-    """Tell whether this can be a token: one word, and not a note instead of it."""
-    return (
-        isinstance(value, str)
-        and bool(value)
-        and value.isascii()
-        and value.isprintable()
-        and not set(value) & set(" []")
-    )
+def _token_in(shown: Mapping[str, Any]) -> str:
+    """Return the token; "" where there is none, or a note instead of it."""
+    token = str(shown.get("accessToken") or "")
+    return token if _TOKEN.fullmatch(token) else ""
 
 
 def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, Any]:
@@ -127,16 +116,13 @@ def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, 
     target = [] if name == DEFAULT else ["--target-org", name]
     words = " ".join(["sf", *command])
     code, out = _run([*command, "--json", *target], words, timeout_seconds)
-    start = out.find("{")
     try:
-        output = json.JSONDecoder().raw_decode(out[start:])[0] if start >= 0 else None
+        output = json.JSONDecoder().raw_decode(out, out.index("{"))[0]
     except (ValueError, RecursionError):
-        output = None
-    if not isinstance(output, dict):
         raise UnavailableError(
             f"{words} ended with exit code {code} and wrote nothing that is JSON",
             remedy=f"Run {words} by hand, and fix what it reports.",
-        )
+        ) from None
     result = output.get("result")
     if code == 0 and isinstance(result, dict):
         return result
@@ -178,27 +164,24 @@ def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]
         raise ConfigurationError(
             f"the Salesforce CLI can't be run: {error.strerror}", remedy="Is sf a program?"
         ) from None
-    try:
-        out, _ = process.communicate(timeout=timeout_seconds)
-    except subprocess.TimeoutExpired:
-        _kill(process)
-        raise UnavailableError(
-            f"{words} did not end within {timeout_seconds:g} seconds",
-            remedy=f"Run {words} by hand: it may wait for the network.",
-        ) from None
-    except BaseException:
-        _kill(process)
-        raise
+    with process:
+        try:
+            out, _ = process.communicate(timeout=timeout_seconds)
+        except BaseException as error:
+            _kill(process)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise UnavailableError(
+                    f"{words} did not end within {timeout_seconds:g} seconds",
+                    remedy=f"Run {words} by hand: it may wait for the network.",
+                ) from None
+            raise
     return process.returncode, out.decode("utf-8", "replace")
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End it and what it started: a wrapper's Node would keep the pipe open."""
+    """End it and what it started: a wrapper's Node would go on."""
     with suppress(OSError):
         if sys.platform == "win32":
             process.kill()
         else:
             os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stdout is not None:
-        process.stdout.close()

@@ -5,83 +5,78 @@ Sources: SOAP API Developer Guide, "login()"; help article 005132110.
 """
 
 import html
-import re
+import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, ClassVar, Optional
 from urllib.parse import urlsplit
 
+from dlt.common.configuration.specs import configspec
+from dlt.common.typing import TSecretStrValue
+
+from salesforce_targeted.api.credentials.base import LoginHostCredentials
 from salesforce_targeted.api.error_responses import soap_element, soap_refusal
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.login import LoginEndpoint, Session, origin
 from salesforce_targeted.api.models import Response
 
-
-@dataclass(frozen=True, slots=True)
-class _SoapResponse:
-    status_code: int
-    content: bytes
+_log = logging.getLogger(__name__)
 
 
-class _LoginSession:
-    """Stand in for simple-salesforce's session: ``post`` alone, through our endpoint."""
+@configspec
+class SoapCredentials(LoginHostCredentials):
+    """Sign in by SOAP login, with user and password; retired by Salesforce in Summer '27."""
 
-    def __init__(self, endpoint: LoginEndpoint, origin_url: str) -> None:
-        self.response: Response | None = None
-        self._endpoint = endpoint
-        self._origin_url = origin_url
+    username: str = None  # type: ignore[assignment]
+    password: TSecretStrValue = None  # type: ignore[assignment]
+    security_token: Optional[TSecretStrValue] = None
 
-    def post(self, url: str, data: str, headers: Mapping[str, str], proxies: Any) -> _SoapResponse:  # noqa: ARG002  # their signature
-        path = urlsplit(url).path
-        self.response = self._endpoint.post(
-            self._origin_url, path, data.encode(), headers, soap_refusal
+    method: ClassVar[str] = "SOAP login"
+
+    def _sign_in(self, endpoint: LoginEndpoint) -> Session:
+        # Here and not above: it takes a third of a second to import, and few sign in this way.
+        from simple_salesforce.exceptions import SalesforceError as Refused
+        from simple_salesforce.login import SalesforceLogin
+
+        _log.warning(
+            "SOAP login is retired by Salesforce in Summer '27 (June 2027): move to OAuth client "
+            "credentials or JWT (SALESFORCE_CLIENT_ID and a secret or a key)"
         )
-        return _SoapResponse(self.response.status, self.response.body)
+        base = self._origin()
+        responses: list[Response] = []
 
+        def post(url: str, data: str, headers: Mapping[str, str], **_: Any) -> Any:
+            """Stand in for the post of simple-salesforce's session."""
+            path = urlsplit(url).path
+            response = endpoint.post(base, path, data.encode(), headers, soap_refusal)
+            responses.append(response)
+            return SimpleNamespace(status_code=response.status, content=response.body)
 
-def login(
-    endpoint: LoginEndpoint, origin_url: str, username: str, password: str, security_token: str
-) -> Session:
-    """Sign in with user, password and security token ("" from a trusted network).
-
-    Raises:
-        AuthenticationError: which of them is wrong, as far as Salesforce says.
-    """
-    # Here and not above: it takes a third of a second to import, and few sign in this way.
-    from simple_salesforce.exceptions import SalesforceError as Refused
-    from simple_salesforce.login import SalesforceLogin
-
-    session: Any = _LoginSession(endpoint, origin_url)
-    secrets = (username, password, security_token)
-    try:
-        token, _ = SalesforceLogin(
-            username=username,
-            password=password,
-            # It escapes the user and the password for XML, but not the token.
-            security_token=html.escape(security_token),
-            session=session,
-            sf_version=endpoint.limits.newest_soap_login,
-            scratch_url=origin_url,
-        )
-    except SalesforceError:
-        raise
-    except Refused:
-        raise _refused(session.response, secrets) from None
-    except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
-        raise TruncatedResponseError("the response to the SOAP login can't be read") from None
-    if soap_element(session.response.body.decode("utf-8", "replace"), "passwordExpired") == "true":
-        raise _refused(session.response, secrets)
-    return Session(_instance(session.response), token)
+        session: Any = SimpleNamespace(post=post)
+        try:
+            token, _ = SalesforceLogin(
+                username=self.username,
+                password=self.password,
+                # It escapes the user and the password for XML, but not the token.
+                security_token=html.escape(self.security_token or ""),
+                session=session,
+                sf_version=endpoint.limits.newest_soap_login,
+                scratch_url=base,
+            )
+        except SalesforceError:
+            raise
+        except Refused:
+            token = ""
+        except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
+            raise TruncatedResponseError("the response to the SOAP login can't be read") from None
+        refused = soap_refusal(responses[0])
+        if not token or refused.code:  # a password that has expired comes with a session
+            raise refused.error("SOAP login").without(self._secrets())
+        return Session(_instance(responses[0]), token)
 
 
 def _instance(response: Response) -> str:
     # Not the host that simple-salesforce returns: it cuts every "-api" out of it, acme-api.my as
     # well.
-    found = re.search(rb"<(?:\w+:)?serverUrl>([^<]+)<", response.body)
-    parts = urlsplit(html.unescape(found[1].decode("utf-8", "replace")) if found else "")
+    parts = urlsplit(soap_element(response.body.decode("utf-8", "replace"), "serverUrl") or "")
     return origin(f"{parts.scheme}://{parts.netloc}", "the serverUrl that Salesforce sent")
-
-
-def _refused(response: Response, secrets: tuple[str, ...]) -> SalesforceError:
-    default = f"the SOAP login got HTTP {response.status} and no reason"
-    return soap_refusal(response).error(default, "SOAP login").without(secrets)

@@ -16,11 +16,12 @@ import hashlib
 import json
 import logging
 import os
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from filelock import FileLock
 
 _log = logging.getLogger(__name__)
 
@@ -37,18 +38,15 @@ class TokenFile:
 
         Where the folder offers no lock this does nothing.
         """
+        lock = FileLock(f"{self.path}.lock", mode=0o600, fallback_to_soft=False,
+                        preserve_lock_file=True)  # fmt: skip
+        with suppress(OSError):  # a folder that can't be made, a file system without locks
+            self._make_folder()
+            lock.acquire()
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(f"{self.path}.lock", os.O_CREAT | os.O_RDWR, 0o600)
-        except OSError:
-            yield
-            return
-        try:
-            with suppress(OSError):  # a file system without locks
-                _lock(handle)
             yield
         finally:
-            os.close(handle)
+            lock.release()
 
     def warn_if_unwritable(self) -> None:
         """Warn while the configured token still works: a rotated one would be lost."""
@@ -63,7 +61,7 @@ class TokenFile:
     def trouble(self) -> str:
         """Say why a new token can't be written, in the system's words; "" where it can."""
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_folder()
             with tempfile.TemporaryFile(dir=self.path.parent):
                 return ""
         except OSError as error:
@@ -85,7 +83,7 @@ class TokenFile:
         """Write the new token, all or nothing; return False (and warn) where it can't be."""
         content = json.dumps({"follows": _hash(configured), "refresh_token": token})
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._make_folder()
             # mkstemp makes the file with mode 0600; replacing is atomic within a folder.
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
             try:
@@ -108,28 +106,16 @@ class TokenFile:
             return False
         return True
 
+    def _make_folder(self) -> None:
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-if sys.platform == "win32":
-    import msvcrt
 
-    def _lock(handle: int) -> None:
-        msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # gives up after ten seconds
-
-    def _settle(folder: Path) -> None:
-        """Do nothing: Windows can't open a folder, and writes the move down itself."""
-
-else:
-    import fcntl
-
-    def _lock(handle: int) -> None:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-
-    def _settle(folder: Path) -> None:
-        """Let the move reach the disk: after a power cut the spent token would be back."""
+def _settle(folder: Path) -> None:
+    """Let the move reach the disk: after a power cut the spent token would be back."""
+    with suppress(OSError):  # Windows can't open a folder, some file systems can't write it down
         handle = os.open(folder, os.O_RDONLY)
         try:
-            with suppress(OSError):  # some file systems can't
-                os.fsync(handle)
+            os.fsync(handle)
         finally:
             os.close(handle)
 

@@ -27,7 +27,7 @@ def test_which_way_is_taken(without, expected):
     spec = credentials(environ)
 
     assert expected is type(spec)
-    assert [n for n in expected.accepted if f"SALESFORCE_{n.upper()}" in environ] == spec.given
+    assert [n for n in expected.accepted() if f"SALESFORCE_{n.upper()}" in environ] == spec.given
 
 
 @pytest.mark.parametrize("given", ["a secret", 5, ["a secret"]], ids=["text", "number", "list"])
@@ -78,7 +78,7 @@ def test_a_spec_made_by_hand_says_what_it_lacks(endpoint):
 def test_no_spec_shows_a_secret(way):
     """Neither repr nor str, nor in a list, nor in a format."""
     spec = way()
-    for setting in way.accepted:
+    for setting in way.accepted():
         setattr(spec, setting, EVERYTHING.get(f"SALESFORCE_{setting.upper()}", "other"))
     shown = f"{spec!r} {spec} {[spec]} {Session('https://a', 'acc-ess-5')!r}"
 
