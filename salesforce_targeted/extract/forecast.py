@@ -17,6 +17,7 @@ from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.ahead import Ahead, batch_sizes, held_ahead, is_shared, shared
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import Selection, calls_of, select_ids
+from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
 from salesforce_targeted.extract.removed_relations import comparison_calls
 from salesforce_targeted.extract.run import LAG, Run
@@ -103,6 +104,8 @@ def forecast(run: Run) -> Forecast:
     if asked_apart and is_shared(run, rows):
         steps |= {run.object_of(table).lower(): 0 for table in shown}
         steps[run.object_of(record).lower()] = len(shared(run, rows))
+    for table in shown:
+        steps[run.object_of(table).lower()] += retry_calls(run, run.object_of(table))
     steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])
     return Forecast(since, relations, len(active), steps, tables)
 

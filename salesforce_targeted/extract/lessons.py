@@ -62,6 +62,12 @@ def note(run: Run, object_name: str) -> None:
     of_object[_PORTION] = lessons.portion
 
 
+def retry_calls(run: Run, object_name: str) -> int:
+    """Count the calls in which :func:`recall` tries fields again."""
+    kept = run.state.get(_LESSONS, {}).get(object_name, {})
+    return int(bool(kept.get(_UNREADABLE)) and _is_ahead(run, kept[_UNTIL]))
+
+
 def readable_before(run: Run, object_name: str, fields: list[str]) -> list[str]:
     """Return the fields that a run will ask for together, as far as earlier ones know; or none."""
     kept = run.state.get(_LESSONS, {}).get(object_name, {})

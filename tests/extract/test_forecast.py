@@ -49,6 +49,10 @@ def _chain_of_merges(org: DemoOrg) -> None:
     org.hide_contact(winner)
 
 
+def _a_field_that_fails(org: DemoOrg) -> None:
+    org.poisons.add("Contact", None, "Birthdate")
+
+
 # What happens before each plan, in this order, and by how many calls the plan may be wrong: what
 # became gone since the last run is not known before the run that meets it, and then it is.
 STORY: list[tuple[str, Callable[[DemoOrg], None], int]] = [
@@ -61,6 +65,8 @@ STORY: list[tuple[str, Callable[[DemoOrg], None], int]] = [
     ("known as archived", _nothing, 0),
     ("merged since", _chain_of_merges, 2),
     ("known as merged into one that is hidden", _nothing, 0),
+    ("a field of all records fails", _a_field_that_fails, 20),  # a search
+    ("known as failing", _nothing, 0),
 ]
 
 
