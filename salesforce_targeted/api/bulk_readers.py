@@ -4,7 +4,6 @@ Rule: as in readers.py, every reader raises our errors only, whatever the bytes 
 """
 
 import re
-from typing import Any
 
 from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages, refusal
 
@@ -33,14 +32,7 @@ def job(response: Response) -> Job:
         rows=rows if isinstance(rows, int) else None,
         error=str(payload.get("errorMessage") or ""),
         object=str(payload.get("object") or ""),
-        api_version=_version(payload.get("apiVersion")),
     )
-
-
-def _version(number: Any) -> str | None:
-    """Salesforce's 64.0 as ours; what couldn't stand in a path is as good as nothing."""
-    plausible = isinstance(number, (int, float)) and 10 <= number < 1_000  # noqa: PLR2004
-    return f"{number:.1f}" if plausible else None
 
 
 def result_pages(response: Response) -> ResultPages | None:

@@ -102,7 +102,6 @@ class Job:
     rows: int | None
     error: str
     object: str
-    api_version: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -196,9 +196,9 @@ def _retrieved(
 
     fallback = None if plan.forced else plan_without_bulk
     retrieved = retrieve(
-        run.client, plan, plain[0], columns, run.bulk_jobs, fallback,
+        run.client, plan, plain[0], columns, fallback,
         apart=plain[1:], left_out=left_out,
-        lessons=run.lessons(object_name),
+        lessons=run.lessons(object_name), tell=run.ledger.step,
     )  # fmt: skip
     for one in retrieved:
         found.answered.add(one.batch.table.column(columns.key.name))

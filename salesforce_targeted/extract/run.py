@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import dlt
@@ -28,7 +27,6 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
-from salesforce_targeted.destination.org_identity import org_of
 from salesforce_targeted.destination.where import ACTIVE, LIVE, Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
@@ -43,7 +41,6 @@ from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bisection import Lessons
-from salesforce_targeted.retrieval.bulk import BulkJobs
 from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Api, Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
@@ -265,13 +262,6 @@ class Run:
     def lessons(self, object_name: str) -> Lessons:
         """Return what the run has learnt of reading an object; more is added as it reads."""
         return self._lessons.setdefault(object_name, Lessons(warn=self.ledger.warn))
-
-    @cached_property
-    def bulk_jobs(self) -> BulkJobs:
-        """Return the Bulk jobs that a killed run of this pipeline may have left."""
-        return BulkJobs(
-            Path(self.held.pipeline.working_dir), org_of(self.client).host, self.ledger.step
-        )
 
     @property
     def holds_relations(self) -> bool:

@@ -8,9 +8,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import CsvPage
 
 
-def bulk_pages(
-    client: SalesforceClient, soql: str, *, max_records: int | None = None, **job: Any
-) -> Iterator[CsvPage]:
+def bulk_pages(client: SalesforceClient, soql: str, **job: Any) -> Iterator[CsvPage]:
     """Run a job and yield its result pages, the empty ones not."""
     complete = bulk_job.job_of(client, soql, **job)
-    yield from bulk_job.results_as(client, complete, lambda page: page, max_records=max_records)
+    yield from bulk_job.results_as(client, complete, lambda page: page)
