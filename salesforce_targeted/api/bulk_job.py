@@ -87,7 +87,11 @@ def job_of(
 
 
 def results_as(
-    client: SalesforceClient, job: Job, read: Callable[[CsvPage], T], *, at_once: int = 1
+    client: SalesforceClient,
+    job: Job,
+    read: Callable[[bytes], tuple[int, T]],
+    *,
+    at_once: int = 1,
 ) -> Iterator[T]:
     """Yield a complete job's result pages as whatever a reader makes of them, the empty ones not.
 
@@ -97,8 +101,9 @@ def results_as(
     Args:
         client: Sends the requests.
         job: As ``job_of`` returns it.
-        read: Is called in the thread that got the page; raises TruncatedResponseError where it
-            can't be read, and the page is requested again.
+        read: Is called with the CSV of a page, in the thread that got it; returns how many records
+            it holds and what is made of them. Raises TruncatedResponseError where it can't be read,
+            and the page is requested again.
         at_once: How many pages are on the way and in memory.
 
     Raises:
@@ -111,45 +116,44 @@ def results_as(
         named, are_all = _addresses(client, job, size)
     fetch = partial(_fetch, client, job, read)
     rows, locator, is_last = 0, None, False
-    for count, found, locator in map_in_order(fetch, named, at_once):
-        rows, is_last = rows + count, are_all or locator is None
-        if found is not None:
-            yield found
+    for page in map_in_order(fetch, named, at_once):
+        rows, locator, is_last = rows + page.rows, page.next, are_all or page.next is None
+        if page.records is not None:
+            yield page.records
     used: set[str | None] = set()
     while not is_last:
         if locator in used:
             raise BulkJobError(f"Bulk job {job.id} names the same result page twice")
         used.add(locator)
-        request = endpoints.bulk_results(client.version, job.id, locator, size)
-        count, found, locator = fetch(request, rows)
-        rows, is_last = rows + count, locator is None
-        if found is not None:
-            yield found
+        page = fetch(endpoints.bulk_results(client.version, job.id, locator, size), rows)
+        rows, locator, is_last = rows + page.rows, page.next, page.next is None
+        if page.records is not None:
+            yield page.records
     _check_sum(job, rows)
 
 
 def _fetch(
     client: SalesforceClient,
     job: Job,
-    read: Callable[[CsvPage], T],
+    read: Callable[[bytes], tuple[int, T]],
     request: Request,
     before: int | None = None,
-) -> tuple[int, T | None, str | None]:
-    """Read a result page: its number of records, what is made of them, the place of the next page.
+) -> CsvPage[T]:
+    """Read a result page.
 
     Args:
         before: How many records the pages before it hold, where that is known.
     """
 
-    def read_page(response: Response) -> tuple[int, T | None, str | None]:
-        page, following = bulk_readers.csv_page(response)
-        if before is not None and following is None:
+    def read_page(response: Response) -> CsvPage[T]:
+        page = bulk_readers.csv_page(response, read)
+        if before is not None and page.next is None:
             # Raised here, the page is read again: an empty 200 looks like the end of them.
             _check_sum(job, before + page.rows)
-        return page.rows, read(page) if page.rows else None, following
+        return page
 
     try:
-        count, found, following = client.send(request, read_page)
+        page = client.send(request, read_page)
     except NotFoundError as error:
         raise BulkJobError(
             f"the results of Bulk job {job.id} are gone",
@@ -158,8 +162,8 @@ def _fetch(
             error_code=error.error_code,
             status=error.status,
         ) from error
-    client.meter.add_rows("bulk_results", count)
-    return count, found, following
+    client.meter.add_rows("bulk_results", page.rows)
+    return page
 
 
 def _addresses(client: SalesforceClient, job: Job, size: int) -> tuple[list[Request], bool]:

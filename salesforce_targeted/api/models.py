@@ -113,16 +113,18 @@ class ResultPages:
 
 
 @dataclass(frozen=True, slots=True)
-class CsvPage:
+class CsvPage(Generic[R]):
     """One page of a Bulk job's results.
 
     Attributes:
-        body: UTF-8, a header line first, LF line ends, every value quoted; an empty value is null.
-        rows: Records in it, the header not counted.
+        rows: How many records it holds.
+        records: What a reader made of them; None where there are none.
+        next: The locator of the next page; None after the last.
     """
 
-    body: bytes = field(repr=False)
     rows: int
+    records: R | None
+    next: str | None
 
 
 def refusal(request: Request) -> str | None:

@@ -21,7 +21,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_csv import csv_texts, from_csv
 from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import Texts, first_of_each, in_batches, minus, union
 from salesforce_targeted.retrieval.planner import Plan, ids_per_bulk_job
@@ -55,11 +55,12 @@ def by_bulk(
     unseen, key = ids, columns.key.name
     converting = threading.Lock()
 
-    def read(page: models.CsvPage) -> Batch:
+    def read(page: bytes) -> tuple[int, Batch]:
         try:
             # Pages arrive side by side, but a page being read takes ten times its size.
             with converting:
-                return from_csv(page.body, columns, among=ids)
+                texts = csv_texts(page, columns)
+                return len(texts), from_csv(texts, columns, among=ids)
         except pa.ArrowException:
             raise TruncatedResponseError("a Bulk result that is no CSV of these fields") from None
 

@@ -61,7 +61,7 @@ def answers(client, ids) -> dict:
     return {
         "query": {r["Id"]: r for r in client.records(CONTACTS)},
         "collections": {r["Id"]: r for r in client.collections("Contact", ids, FIELDS) if r},
-        "bulk": sum(page.rows for page in bulk_pages(client, CONTACTS)),
+        "bulk": sum(len(page) for page in bulk_pages(client, CONTACTS)),
         "describe": len(client.describe("Contact")["fields"]),
         "describes": sorted(client.describes(["Task", "Contact"])),
     }
