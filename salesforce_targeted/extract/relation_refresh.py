@@ -109,7 +109,7 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
     known = run.org.relation_count
     if found.whole and since is None and known is not None:
         ranges = pages.ranges(run.client, run.org.junction, known)
-    for _number, batch in pages.read_ranges(
+    for batch in pages.read_ranges(
         run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit
     ):
         # An org that sorts ids in an order of its own shows one in two ranges.
