@@ -79,18 +79,14 @@ class JsonRows:
     """Hold the records of a response, not yet read.
 
     Attributes:
-        lines: One record a line, "attributes" included, for a reader of JSON lines; None where the
-            response is not written the usual way. It is not checked to be JSON.
-        nulls: How many of the entries were null, which have no line; told with the lines only.
-        entries: How many entries there must be; None where that is not known.
+        lines: One record a line, "attributes" included, for a reader of JSON lines, none for null;
+            None where the response is not written the usual way. It is not checked to be JSON.
         parsed: The entries as Python values, ``attributes`` taken off; raises
             TruncatedResponseError.
     """
 
     lines: bytes | None
-    nulls: int
     parsed: Callable[[], list[Record | None]]
-    entries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
