@@ -30,7 +30,7 @@ from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
 from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
-from salesforce_targeted.relations.pages import Range
+from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval import rebatch
 
 # In the source's state: a reading that takes several runs; when the last comparison of all ids was.

@@ -29,7 +29,7 @@ from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, first_of_each, in_batches
-from salesforce_targeted.relations.queries import as_task_fields, where
+from salesforce_targeted.relations.queries import Range, as_task_fields, where
 from salesforce_targeted.relations.requests import RelationReader
 from salesforce_targeted.retrieval.bisection import ATTEMPTS
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
@@ -39,8 +39,6 @@ _READINGS = 3
 # Calls that a range should be worth at least: each range may end in a page that is not full.
 _PAGES_PER_RANGE = 5
 _MOST_RANGES = 24
-
-Range = tuple[str | None, str | None]
 
 
 def read(
@@ -72,12 +70,9 @@ def read(
     Raises:
         SalesforceError: nothing can be read, or with a limit the first page can't.
     """
-    low, high = within
     condition = soql.and_(
-        where(junction, since),
+        where(junction, since, within),
         None if who is None else soql.id_in(who, junction.who),
-        None if low is None else soql.ge("Id", low),
-        None if high is None else soql.lt("Id", high),
         None if ids is None else soql.id_in(ids),
     )
     reader = RelationReader(client, junction, columns, condition)
