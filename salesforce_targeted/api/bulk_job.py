@@ -48,7 +48,6 @@ def job_of(
     """Run one query job until it is complete, asking ever less often: each poll is a call.
 
     Args:
-        client: Sends the requests.
         soql: No GROUP BY, OFFSET, aggregate, compound field or child query.
         expected_seconds: How long the job will probably take; it is not polled before. It gets ten
             times as long, and at least five minutes.
@@ -99,8 +98,6 @@ def results_as(
     on that it does not name, or not so that it can be understood, one is read after the other.
 
     Args:
-        client: Sends the requests.
-        job: As ``job_of`` returns it.
         read: Is called with the CSV of a page, in the thread that got it; returns how many records
             it holds and what is made of them. Raises TruncatedResponseError where it can't be read,
             and the page is requested again.

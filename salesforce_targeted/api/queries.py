@@ -9,6 +9,7 @@ Source: REST API Developer Guide, "Composite", "Query", "Query More Results".
 
 import logging
 from collections.abc import Callable, Iterator, Sequence, Sized
+from functools import partial
 from http import HTTPStatus
 from itertools import chain
 from typing import TypeVar
@@ -50,7 +51,6 @@ def composite(
     sent again.
 
     Args:
-        session: Sends them.
         requests: At most five of each 25 may be queries or Collections.
         attempts_at_500: As for ``send``, where they are sent one by one.
 
@@ -207,8 +207,6 @@ def iter_pages(
     """Yield a query's rows by page, as whatever a reader makes of them.
 
     Args:
-        session: Sends the query.
-        soql: The query.
         read: Makes of one response's records something that has as many rows; raises
             TruncatedResponseError where they can't be read, and the page is requested again.
         all_rows: Deleted, merged and archived records as well.
@@ -219,10 +217,7 @@ def iter_pages(
         TruncatedResponseError: fewer or more rows came than Salesforce promised.
     """
     first = endpoints.query(session.version, soql, all_rows)
-
-    def read_first(response: Response) -> Page[S]:
-        return _read_first(response, read)
-
+    read_first = partial(_read_first, read=read)
     # Source: help article 000386264 (414 and 431: too long for a URI).
     if len(first.path) <= session.limits.uri_bytes - session.limits.header_bytes:
         page = session.send(first, read_first, attempts_at_500=attempts_at_500)
@@ -234,16 +229,7 @@ def iter_pages(
 def pages_after(
     session: AuthorizedSession, first: Request, response: Response, read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
-    """Yield the rows of a query whose first page is here already, that page's included.
-
-    Args:
-        session: Asks for the pages that follow.
-        first: The query.
-        response: That to the query, which may have come in a composite one.
-        read: As for :func:`iter_pages`.
-
-    Raises: as :func:`iter_pages`.
-    """
+    """Yield the rows of a query, as :func:`iter_pages`, of which the first page has come."""
     yield from _from(session, first, _read_first(response, read), read)
 
 

@@ -127,7 +127,6 @@ def query_reader(
     """Make what reads parts by queries, five to a billed call.
 
     Args:
-        statement: Writes the query for a part.
         all_rows: Deleted, merged and archived records as well.
     """
 

@@ -158,12 +158,7 @@ def parts_reader(
     request_of: Callable[[Part], models.Request],
     records_of: Callable[[Part, models.Request, models.Response], T],
 ) -> Callable[[Sequence[Part]], list[T | SalesforceError]]:
-    """Make what reads parts, five to a billed call: of each what came, or the error of its records.
-
-    Args:
-        request_of: Builds the request for a part.
-        records_of: Reads what a part's request got.
-    """
+    """Make what reads parts, five to a billed call: of each what came, or its records' error."""
 
     def read(parts: Sequence[Part]) -> list[T | SalesforceError]:
         results: list[T | SalesforceError] = []
