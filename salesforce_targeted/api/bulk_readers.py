@@ -3,13 +3,15 @@
 Rule: as in readers.py, every reader raises our errors only, whatever the bytes are.
 """
 
-import re
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
 
 from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages, refusal
 
 from .errors import TruncatedResponseError
 from .readers import json_object
+
+T = TypeVar("T")
 
 
 def job(response: Response) -> Job:
@@ -33,14 +35,7 @@ def job(response: Response) -> Job:
         rows=rows if isinstance(rows, int) else None,
         error=str(payload.get("errorMessage") or ""),
         object=str(payload.get("object") or ""),
-        api_version=_version(payload.get("apiVersion")),
     )
-
-
-def _version(number: Any) -> str | None:
-    """Salesforce's 64.0 as ours; what couldn't stand in a path is as good as nothing."""
-    plausible = isinstance(number, (int, float)) and 10 <= number < 1_000  # noqa: PLR2004
-    return f"{number:.1f}" if plausible else None
 
 
 def result_pages(response: Response) -> ResultPages | None:
@@ -72,17 +67,26 @@ def result_pages(response: Response) -> ResultPages | None:
     return None if any(refusal(request) for request in named) else ResultPages(pages, following)
 
 
-def csv_page(response: Response) -> tuple[CsvPage, str | None]:
-    """Read one page of results and the locator of the next; None for the locator after the last.
+def csv_page(response: Response, read: Callable[[bytes], tuple[int, T]]) -> CsvPage[T]:
+    """Read one page of results.
+
+    Args:
+        read: Returns how many records a page of CSV holds, and what is made of them. The page is
+            UTF-8, a header line first, LF line ends, every value quoted; an empty value is null.
 
     Raises:
-        TruncatedResponseError: a web page, or not as many records as announced.
+        TruncatedResponseError: a web page, one that ends inside a value, or not as many records as
+            announced.
 
     Source: Bulk API 2.0, "Get Results for a Query Job".
     """
+    body = response.body
     if "html" in response.header("Content-Type").lower():
         raise TruncatedResponseError("a Bulk result that is a web page", status=response.status)
-    rows = count_rows(response.body)
+    if body.count(b'"') % 2:  # a quote inside a value is doubled
+        raise TruncatedResponseError("a Bulk result ends inside a record")
+    # Without records the header line is all there is, in some orgs not even that.
+    rows, found = read(body) if body.find(b"\n", 0, -1) > 0 else (0, None)
     announced = response.header("Sforce-NumberOfRecords").strip()
     if announced.isdecimal() and int(announced[:18]) != rows:
         raise TruncatedResponseError(
@@ -90,35 +94,5 @@ def csv_page(response: Response) -> tuple[CsvPage, str | None]:
         )
     locator = response.header("Sforce-Locator").strip()
     # The end is the literal text "null"; a missing or empty header is no "more" either.
-    return CsvPage(response.body, rows), None if locator in ("", "null") else locator
-
-
-def count_rows(body: bytes) -> int:
-    """Count the records that a CSV page holds, its header line not counted.
-
-    A line ends a record where the quotes so far are even in number: values hold line breaks, and a
-    quote inside a value is doubled.
-
-    Raises:
-        TruncatedResponseError: it ends inside a record.
-    """
-    lines = body.split(b"\n")
-    # After the last line break there is nothing, unless the last line has none.
-    if lines[-1] == b"":
-        lines.pop()
-    records, inside, begun, last = 0, False, 0, 0
-    for number, line in enumerate(lines):
-        if line.count(b'"') & 1:
-            inside = not inside
-        if not inside:
-            records += 1
-            last, begun = begun, number + 1
-    # The last record may end between two values and still count: it must be as wide as the header.
-    if inside or (records and _commas(lines[last:]) != _commas(lines[:1])):
-        raise TruncatedResponseError("a Bulk result ends inside a record")
-    return max(0, records - 1)
-
-
-def _commas(record: list[bytes]) -> int:
-    """Count the commas that separate the values of one record."""
-    return re.sub(rb'"[^"]*"', b"", b"\n".join(record)).count(b",")
+    following = None if locator in ("", "null") else locator
+    return CsvPage(rows, found if rows else None, following)

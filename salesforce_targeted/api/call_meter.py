@@ -14,7 +14,7 @@ Developer Edition; shorter ones are not limited).
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,7 +75,7 @@ class CallMeter:
         self._in_flight = 0
         self._clock = 0
         self._usage_clock = 0
-        self._seconds: Counter[str] = Counter()
+        self._seconds: defaultdict[str, float] = defaultdict(float)
         self._rows: Counter[str] = Counter()
         self._changed = threading.Condition()
 
@@ -107,8 +107,7 @@ class CallMeter:
                 self._in_flight -= 1
                 if billed and metered.reached:
                     self.calls.by_kind[kind] += 1
-                    # Whole microseconds: a Counter of floats would not type.
-                    self._seconds[kind] += int((time.monotonic() - begun) * 1e6)
+                    self._seconds[kind] += time.monotonic() - begun
                 if metered.usage is not None:
                     self._note(metered.usage, started)
                 self._adapt(time.monotonic() - begun)
@@ -171,6 +170,6 @@ class CallMeter:
         """Return kind -> (calls, seconds, rows)."""
         with self._changed:
             return {
-                kind: (calls, self._seconds[kind] / 1e6, self._rows[kind])
+                kind: (calls, self._seconds[kind], self._rows[kind])
                 for kind, calls in self.calls.by_kind.items()
             }

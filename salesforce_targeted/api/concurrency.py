@@ -8,13 +8,12 @@ Rules:
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from typing import Generic, TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from typing import TypeVar
 
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.models import Request, Response
@@ -22,112 +21,55 @@ from salesforce_targeted.api.models import Request, Response
 Q = TypeVar("Q")
 T = TypeVar("T")
 
+_IN_FLIGHT = "in-flight"
+
+
+@contextmanager
+def _threads(at_once: int) -> Iterator[ThreadPoolExecutor]:
+    """Provide so many threads; at the end what has begun is waited for."""
+    pool = ThreadPoolExecutor(at_once, thread_name_prefix=_IN_FLIGHT)
+    try:
+        yield pool
+    finally:
+        # A generator that nobody closes may be collected in one of its own threads.
+        is_own = threading.current_thread().name.startswith(_IN_FLIGHT)
+        pool.shutdown(wait=not is_own, cancel_futures=True)
+
 
 def map_in_order(send: Callable[[Q], T], requests: Iterable[Q], at_once: int) -> Iterator[T]:
     """Send, several at once, and yield the results in the order of the requests."""
     waiting: deque[Future[T]] = deque()
-    failed = threading.Event()
-
-    def send_unless_failed(request: Q) -> T:
-        if failed.is_set():
-            # The error before this item is raised first, and this one never.
-            raise InterruptedError("a request before this one failed")
-        try:
-            return send(request)
-        except BaseException:
-            failed.set()
-            raise
-
-    pool = ThreadPoolExecutor(at_once, thread_name_prefix="in-flight")
-    try:
+    with _threads(at_once) as pool:
         for request in requests:
-            waiting.append(pool.submit(send_unless_failed, request))
+            if any(one.done() and one.exception() for one in waiting):
+                break  # it comes out below, after the results before it
+            waiting.append(pool.submit(send, request))
             if len(waiting) >= at_once:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        failed.set()
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator[T]:
-    """Read iterators in threads, so many at once, and yield what they yield.
+    """Read iterators in threads, so many at once, and yield what they yield (not None).
 
-    The order is that of arrival. A single one is read ahead while its items are used.
+    The order is that of arrival. The next item of a source is fetched while one is used.
     """
-    arrived: queue.SimpleQueue[_Arrival[T]] = queue.SimpleQueue()
-    stopped = threading.Event()
-    readings = [_Reading(source, arrived, stopped) for source in sources]
-    waiting = deque(readings)
+    waiting, reading = deque(sources), dict[Future[T | None], Iterator[T]]()
+    with _threads(at_once) as pool:
 
-    def read_on() -> None:
-        while waiting and not stopped.is_set():
-            with suppress(IndexError):  # another thread was faster
-                waiting.popleft().run()
+        def read_on(source: Iterator[T]) -> None:
+            reading[pool.submit(next, source, None)] = source
 
-    # Daemons: where the one who reads ends by an error of its own, a generator may be closed by
-    # nobody, and a process waits at its end for all other threads.
-    threads = [
-        threading.Thread(target=read_on, name="in-flight", daemon=True)
-        for _ in range(min(at_once, len(readings)))
-    ]
-    try:
-        for thread in threads:
-            thread.start()
-        running = len(readings)
-        while running:
-            item, of, error = arrived.get()
-            if error is not None:
-                raise error
-            if of is None:
-                running -= 1
-                continue
-            of.taken.release()
-            yield item  # type: ignore[misc]  # an arrival with a reading has an item
-    finally:
-        stopped.set()
-        for reading in readings:
-            reading.taken.release()
-        for thread in threads:
-            if thread.ident and thread is not threading.current_thread():
-                thread.join()
-
-
-class _Reading(Generic[T]):
-    """One iterator being read: its next item is fetched when the last one has been taken."""
-
-    def __init__(
-        self,
-        source: Iterator[T],
-        arrived: queue.SimpleQueue[_Arrival[T]],
-        stopped: threading.Event,
-    ) -> None:
-        self.taken = threading.Semaphore()
-        self._source = source
-        self._arrived = arrived
-        self._stopped = stopped
-
-    def run(self) -> None:
-        """Read to the end, to an error, or until no more is wanted."""
-        self.taken.acquire()
-        try:
-            while not self._stopped.is_set():
-                try:
-                    item = next(self._source)
-                except StopIteration:
-                    break
-                self._arrived.put((item, self, None))
-                self.taken.acquire()
-        except BaseException as error:  # noqa: BLE001  # whatever it is, the reader raises it
-            self._stopped.set()
-            self._arrived.put((None, None, error))
-        else:
-            self._arrived.put((None, None, None))
-
-
-# An item and whose it is; an error; or, with neither, the end of one source.
-_Arrival = tuple[T | None, _Reading[T] | None, BaseException | None]
+        while waiting or reading:
+            while waiting and len(reading) < at_once:
+                read_on(waiting.popleft())
+            arrived, _ = wait(reading, return_when=FIRST_COMPLETED)
+            # All of them first: an error among them is raised before anything further is begun.
+            for item, source in [(one.result(), reading.pop(one)) for one in arrived]:
+                if item is not None:
+                    read_on(source)
+                    yield item
 
 
 # --- requests that leave before the stage that needs them -----------------------------------------

@@ -40,9 +40,9 @@ def raw_page(response: Response) -> Page[JsonRows]:
             lines, nulls = json_lines(array) or (None, 0)
             if lines is not None and not nulls:
                 whole: Callable[[], Any] = lambda: readers.page(response).records  # noqa: E731
-                return Page(JsonRows(lines, 0, whole), head.next, head.total)
+                return Page(JsonRows(lines, whole), head.next, head.total)
     found = readers.page(response)
-    return Page(JsonRows(None, 0, lambda: list(found.records)), found.next, found.total)
+    return Page(JsonRows(None, lambda: list(found.records)), found.next, found.total)
 
 
 def raw_collection(response: Response, asked: int) -> JsonRows:
@@ -50,8 +50,8 @@ def raw_collection(response: Response, asked: int) -> JsonRows:
     lines, nulls = json_lines(response.body) or (None, 0)
     if lines is not None and asked != nulls + lines.count(b"\n") + bool(lines):
         # Spaces between some of the records, or not as many as asked for: no line for each.
-        lines, nulls = None, 0
-    return JsonRows(lines, nulls, lambda: readers.collection(response, asked), asked)
+        lines = None
+    return JsonRows(lines, lambda: readers.collection(response, asked))
 
 
 def json_lines(array: bytes) -> tuple[bytes, int] | None:

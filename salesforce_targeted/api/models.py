@@ -67,18 +67,14 @@ class JsonRows:
     """Hold the records of a response, not yet read.
 
     Attributes:
-        lines: One record a line, "attributes" included, for a reader of JSON lines; None where the
-            response is not written the usual way. It is not checked to be JSON.
-        nulls: How many of the entries were null, which have no line; told with the lines only.
-        entries: How many entries there must be; None where that is not known.
+        lines: One record a line, "attributes" included, for a reader of JSON lines, none for null;
+            None where the response is not written the usual way. It is not checked to be JSON.
         parsed: The entries as Python values, ``attributes`` taken off; raises
             TruncatedResponseError.
     """
 
     lines: bytes | None
-    nulls: int
     parsed: Callable[[], list[Record | None]]
-    entries: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +86,6 @@ class Job:
     rows: int | None
     error: str
     object: str
-    api_version: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +97,18 @@ class ResultPages:
 
 
 @dataclass(frozen=True, slots=True)
-class CsvPage:
+class CsvPage(Generic[R]):
     """One page of a Bulk job's results.
 
     Attributes:
-        body: UTF-8, a header line first, LF line ends, every value quoted; an empty value is null.
-        rows: Records in it, the header not counted.
+        rows: How many records it holds.
+        records: What a reader made of them; None where there are none.
+        next: The locator of the next page; None after the last.
     """
 
-    body: bytes = field(repr=False)
     rows: int
+    records: R | None
+    next: str | None
 
 
 def refusal(request: Request) -> str | None:

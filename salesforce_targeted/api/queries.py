@@ -9,7 +9,9 @@ Source: REST API Developer Guide, "Composite", "Query", "Query More Results".
 
 import logging
 from collections.abc import Callable, Iterator, Sequence, Sized
+from functools import partial
 from http import HTTPStatus
+from itertools import chain
 from typing import TypeVar
 
 from salesforce_targeted.api import endpoints, error_responses, json_lines, readers
@@ -49,7 +51,6 @@ def composite(
     sent again.
 
     Args:
-        session: Sends them.
         requests: At most five of each 25 may be queries or Collections.
         attempts_at_500: As for ``send``, where they are sent one by one.
 
@@ -58,19 +59,12 @@ def composite(
     """
     found = {n: sent for n, one in enumerate(requests) if (sent := session.ahead.take(one))}
     left = [one for n, one in enumerate(requests) if n not in found]
-    came = iter(send_together(session, left, attempts_at_500))
-    return [found[n] if n in found else next(came) for n in range(len(requests))]
-
-
-def send_together(
-    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None = None
-) -> list[Response | SalesforceError]:
-    """Send several requests now, for one billed call each 25."""
-    came: list[Response | SalesforceError] = []
     size = session.limits.composite_subrequests
-    for start in range(0, len(requests), size):
-        came += _bundle(session, requests[start : start + size], attempts_at_500)
-    return came
+    came = chain.from_iterable(
+        _bundle(session, left[start : start + size], attempts_at_500)
+        for start in range(0, len(left), size)
+    )
+    return [found[n] if n in found else next(came) for n in range(len(requests))]
 
 
 def send_ahead(
@@ -176,12 +170,9 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
     if (value := session.ahead.read(request, read)) is not None:
         return value[0]
 
-    def read_part(response: Response) -> tuple[T | None, SalesforceError | None]:
-        ((status, body),) = readers.composite_results(response, 1)
-        inner = readers.part(status, body)
-        if status != HTTPStatus.OK:
-            return None, error_responses.error_from(inner, request.call, request.kind)
-        return read(inner), None
+    def read_part(response: Response) -> T | SalesforceError:
+        (part,) = _parts(response, [request])
+        return part if isinstance(part, SalesforceError) else read(part)
 
     if not session.composes:
         raise TooLargeError(
@@ -189,7 +180,7 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
             call=request.call,
         )
     try:
-        found, error = session.send(endpoints.composite(session.version, [request]), read_part)
+        found = session.send(endpoints.composite(session.version, [request]), read_part)
     except (PermissionDeniedError, NotFoundError) as refused:
         session.composes = False
         raise TooLargeError(
@@ -198,9 +189,9 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
             error_code=refused.error_code,
             status=refused.status,
         ) from refused
-    if error is not None:
-        raise error
-    return found  # type: ignore[return-value]  # there is one where there is no error
+    if isinstance(found, SalesforceError):
+        raise found
+    return found
 
 
 def iter_pages(
@@ -214,8 +205,6 @@ def iter_pages(
     """Yield a query's rows by page, as whatever a reader makes of them.
 
     Args:
-        session: Sends the query.
-        soql: The query.
         read: Makes of one response's records something that has as many rows; raises
             TruncatedResponseError where they can't be read, and the page is requested again.
         all_rows: Deleted, merged and archived records as well.
@@ -226,23 +215,19 @@ def iter_pages(
         TruncatedResponseError: fewer or more rows came than Salesforce promised.
     """
     first = endpoints.query(session.version, soql, all_rows)
-    current = _first(session, first, lambda response: _read_first(response, read), attempts_at_500)
-    yield from _from(session, first, current, read)
+    read_first = partial(_read_first, read=read)
+    # Source: help article 000386264 (414 and 431: too long for a URI).
+    if len(first.path) <= session.limits.uri_bytes - session.limits.header_bytes:
+        page = session.send(first, read_first, attempts_at_500=attempts_at_500)
+    else:
+        page = send_in_body(session, first, read_first)
+    yield from _from(session, first, page, read)
 
 
 def pages_after(
     session: AuthorizedSession, first: Request, response: Response, read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
-    """Yield the rows of a query whose first page is here already, that page's included.
-
-    Args:
-        session: Asks for the pages that follow.
-        first: The query.
-        response: That to the query, which may have come in a composite one.
-        read: As for :func:`iter_pages`.
-
-    Raises: as :func:`iter_pages`.
-    """
+    """Yield the rows of a query, as :func:`iter_pages`, of which the first page has come."""
     yield from _from(session, first, _read_first(response, read), read)
 
 
@@ -282,15 +267,3 @@ def _from(
             remedy="Rows were deleted meanwhile, or a response was cut: run the query again.",
             call=first.call,
         )
-
-
-def _first(
-    session: AuthorizedSession,
-    request: Request,
-    read: Callable[[Response], Page[S]],
-    attempts_at_500: int | None,
-) -> Page[S]:
-    """Read the first page. Source: help article 000386264 (414 and 431: too long for a URI)."""
-    if len(request.path) <= session.limits.uri_bytes - session.limits.header_bytes:
-        return session.send(request, read, attempts_at_500=attempts_at_500)
-    return send_in_body(session, request, read)

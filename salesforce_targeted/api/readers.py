@@ -98,10 +98,8 @@ def as_it_is(response: Response) -> Response:
     Raises:
         TruncatedResponseError: it is empty, or a web page.
     """
-    # An empty or an HTML 200 is a maintenance page or a proxy, not a response. Bulk results are CSV
-    # and an empty result may be an empty body.
-    kind = response.header("Content-Type").lower()
-    if "html" in kind or (not response.body and "csv" not in kind):
+    # Bulk results are CSV, and an empty result may be an empty body.
+    if is_page(response) and "csv" not in response.header("Content-Type").lower():
         raise TruncatedResponseError("the response is empty or a web page", status=response.status)
     return response
 

@@ -27,9 +27,7 @@ def from_json(rows: JsonRows, columns: Columns) -> Batch:
     """
     if rows.lines is not None:
         try:
-            batch = _from_lines(rows.lines, columns)
-            if rows.entries in (None, len(batch) + rows.nulls):
-                return batch
+            return _from_lines(rows.lines, columns)
         except UNREADABLE:
             pass  # a value of another type than described: the slower reader finds and names it
     return from_records([record for record in rows.parsed() if record is not None], columns)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from salesforce_targeted.arrow.batch import one_chunk
 from salesforce_targeted.arrow.id_set import Texts, has, span
 
 _SCHEMA = pa.schema([pa.field("id", pa.string()), pa.field("count", pa.int64())])
@@ -28,8 +29,8 @@ class IdCounts:
         table = table.filter(pc.is_valid(table.column("id")))
         summed = table.group_by("id").aggregate([("count", "sum")]).rename_columns(["id", "count"])
         summed = summed.cast(_SCHEMA).sort_by("id").combine_chunks()
-        self.ids: pa.Array = _one(summed.column("id"))
-        self.counts: pa.Array = _one(summed.column("count"))
+        self.ids: pa.Array = one_chunk(summed.column("id"))
+        self.counts: pa.Array = one_chunk(summed.column("count"))
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -90,7 +91,3 @@ class Counting:
         found = IdCounts(pa.concat_tables(self._parts) if self._parts else None)
         self._parts, self._loose, self._kept = [found.table()], 0, len(found)
         return found
-
-
-def _one(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks()

@@ -197,9 +197,9 @@ def _retrieved(
 
     fallback = None if plan.forced else plan_without_bulk
     retrieved = retrieve(
-        run.client, plan, plain[0], columns, run.bulk_jobs, fallback,
+        run.client, plan, plain[0], columns, fallback,
         apart=plain[1:], left_out=left_out,
-        lessons=lessons.recall(run, columns, union(*plain)),
+        lessons=lessons.recall(run, columns, union(*plain)), tell=run.ledger.step,
     )  # fmt: skip
     try:
         for one in retrieved:

@@ -30,7 +30,7 @@ from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
 from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
-from salesforce_targeted.relations.pages import Range
+from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval import rebatch
 
 # In the source's state: a reading that takes several runs; when the last comparison of all ids was.
@@ -109,7 +109,7 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
     known = run.org.relation_count
     if found.whole and since is None and known is not None:
         ranges = pages.ranges(run.client, run.org.junction, known)
-    for _number, batch in pages.read_ranges(
+    for batch in pages.read_ranges(
         run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit
     ):
         # An org that sorts ids in an order of its own shows one in two ranges.

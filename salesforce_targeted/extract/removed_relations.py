@@ -39,7 +39,7 @@ from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVE
 from salesforce_targeted.extract.relation_refresh import COMPARED_AT, finished, read_by_ids
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages, queries
-from salesforce_targeted.relations.pages import Range
+from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
 
 # So many contacts with another count are compared one by one; beyond, all ids are.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import dlt
@@ -28,7 +27,6 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
-from salesforce_targeted.destination.org_identity import org_of
 from salesforce_targeted.destination.where import ACTIVE, LIVE, Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
@@ -43,7 +41,6 @@ from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.bisection import Lessons
-from salesforce_targeted.retrieval.bulk import BulkJobs
 from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
@@ -258,13 +255,6 @@ class Run:
             return self.org.relation_count
         floor = self.settings.since if self.org.filters_by_stamp else None
         return queries.count(self.client, self.org.junction, floor)
-
-    @cached_property
-    def bulk_jobs(self) -> BulkJobs:
-        """Return the Bulk jobs that a killed run of this pipeline may have left."""
-        return BulkJobs(
-            Path(self.held.pipeline.working_dir), org_of(self.client).host, self.ledger.step
-        )
 
     @property
     def holds_relations(self) -> bool:

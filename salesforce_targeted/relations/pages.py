@@ -28,8 +28,8 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, first_of_each
-from salesforce_targeted.relations.queries import as_task_fields, where
+from salesforce_targeted.arrow.id_set import IdSet, first_of_each, in_batches
+from salesforce_targeted.relations.queries import Range, as_task_fields, where
 from salesforce_targeted.relations.requests import RelationReader
 from salesforce_targeted.retrieval.bisection import ATTEMPTS
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
@@ -39,8 +39,6 @@ _READINGS = 3
 # Calls that a range should be worth at least: each range may end in a page that is not full.
 _PAGES_PER_RANGE = 5
 _MOST_RANGES = 24
-
-Range = tuple[str | None, str | None]
 
 
 def read(
@@ -72,12 +70,9 @@ def read(
     Raises:
         SalesforceError: nothing can be read, or with a limit the first page can't.
     """
-    low, high = within
     condition = soql.and_(
-        where(junction, since),
+        where(junction, since, within),
         None if who is None else soql.id_in(who, junction.who),
-        None if low is None else soql.ge("Id", low),
-        None if high is None else soql.lt("Id", high),
         None if ids is None else soql.id_in(ids),
     )
     reader = RelationReader(client, junction, columns, condition)
@@ -206,14 +201,12 @@ def read_ranges(
     *,
     since: datetime | None = None,
     limit: int | None = None,
-) -> Iterator[tuple[int, Batch]]:
-    """Yield the rows of several ranges with the number of their range, as they come."""
-
-    def of(number: int) -> Iterator[tuple[int, Batch]]:
-        pages = read(client, junction, columns, since=since, limit=limit, within=some[number])
-        return ((number, batch) for batch in pages)
-
-    return merge_as_completed([of(number) for number in range(len(some))], client.max_in_flight)
+) -> Iterator[Batch]:
+    """Yield the rows of several ranges, as they come."""
+    readings = [
+        read(client, junction, columns, since=since, limit=limit, within=one) for one in some
+    ]
+    return merge_as_completed(readings, client.max_in_flight)
 
 
 def read_by_ids(
@@ -225,8 +218,8 @@ def read_by_ids(
     def ask(some: Sequence[str]) -> list[Batch]:
         return list(read(client, junction, columns, ids=some))
 
-    parts = (ids[start : start + per_call] for start in range(0, len(ids), per_call))
-    yield from chain.from_iterable(map_in_order(ask, parts, client.max_in_flight))
+    parts = map_in_order(ask, in_batches(ids, per_call), client.max_in_flight)
+    yield from chain.from_iterable(parts)
 
 
 def ids_per_call(junction: Junction, columns: Columns) -> int:
@@ -253,11 +246,8 @@ def targets(
         within: Only those from this id on, up to and without that one.
     """
     only = columns.only(["RelationId"])
-    some: Iterator[Sequence[str] | None] = iter([None])
-    if who is not None:
-        size = targets_per_call(junction)
-        some = iter(who[start : start + size] for start in range(0, len(who), size))
-    for part in some:
+    parts = [None] if who is None else in_batches(who, targets_per_call(junction))
+    for part in parts:
         yield from read(client, junction, only, since=since, who=part, within=within)
 
 

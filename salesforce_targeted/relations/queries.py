@@ -1,28 +1,24 @@
-"""TaskWhoRelation: what relates a task to people, and the distinct ids of those (discovery).
+"""TaskWhoRelation: what relates a task to people, and the statements that read it.
 
-Rules. A GROUP BY can't be paged, so discovery walks the ids in their own order, one batch a call.
-TaskWhoRelation exists in REST only, answers ``query`` only, and only where Shared Activities is on;
-elsewhere a task's own ``WhoId`` is its one relation, and the same rows are made of it.
+Rule. TaskWhoRelation exists in REST only, answers ``query`` only, and only where Shared Activities
+is on; elsewhere a task's own ``WhoId`` is its one relation, and the same rows are made of it.
 
 Sources: Object Reference, "TaskWhoRelation"; SOQL and SOSL Reference, "GROUP BY" (considerations).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
-
-from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
 Record = dict[str, Any]
-
+# Of ids: the first, and the one before which it ends.
+Range = tuple[str | None, str | None]
 
 # What TaskWhoRelation has, as documented; its describe decides.
 DOCUMENTED_FIELDS = (
@@ -53,7 +49,7 @@ def count_statement(
     since: datetime | None = None,
     *,
     before: datetime | None = None,
-    within: tuple[str | None, str | None] = (None, None),
+    within: Range = (None, None),
 ) -> soql.Soql:
     """Write the query for how many relations the org shows.
 
@@ -62,12 +58,9 @@ def count_statement(
         before: Those stamped before it.
         within: Those from this id on, up to and without that one.
     """
-    low, high = within
     condition = soql.and_(
-        where(junction, since),
+        where(junction, since, within),
         None if before is None else soql.lt("SystemModstamp", before),
-        None if low is None else soql.ge("Id", low),
-        None if high is None else soql.lt("Id", high),
     )
     return soql.select([soql.aggregate("COUNT")], junction.object_name, condition)
 
@@ -101,64 +94,6 @@ def groups_statement(
     )
 
 
-def active(
-    client: SalesforceClient,
-    junction: Junction,
-    key_prefix: str,
-    *,
-    since: datetime | None = None,
-    after: str | None = None,
-    first: list[Record] | None = None,
-    cuts: Sequence[str] = (),
-) -> Iterator[pa.Table]:
-    """Yield the ids that relations point at, with how many do, a batch at a time (discovery).
-
-    Args:
-        key_prefix: Three characters that the ids of the wanted object start with. Ids are answered
-            in their own order, so the objects lie one after another and the rest is not read.
-        after: Only ids after this one.
-        first: The first batch, where it is known already.
-        cuts: Ids beyond the first batch that part the rest into ranges, read side by side.
-
-    Yields:
-        Tables with the columns ``id`` and ``count``. An id comes twice only where the org sorts
-        ids in an order of its own.
-    """
-    per_call = client.limits.groups_per_query
-
-    def of(low: str | None, high: str | None) -> Iterator[list[Record]]:
-        last = low
-        while True:
-            rows = client.records(groups_statement(junction, per_call, last, since, high))
-            yield rows
-            if is_last(rows, junction, key_prefix, per_call):
-                return
-            last = rows[-1][junction.who]
-
-    def _table(rows: list[Record]) -> pa.Table:
-        wanted = [row for row in rows if sf_ids.key_prefix(row[junction.who]) == key_prefix]
-        ids = pa.array([row[junction.who] for row in wanted], pa.string())
-        counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
-        return pa.table({"id": ids, "count": counts})
-
-    begin = after
-    if first is not None:
-        yield _table(first)
-        if is_last(first, junction, key_prefix, per_call):
-            return
-        begin = first[-1][junction.who]
-    lows = [begin, *cuts]
-    sources = [of(low, high) for low, high in zip(lows, [*cuts, None], strict=True)]
-    for rows in merge_as_completed(sources, client.max_in_flight):
-        yield _table(rows)
-
-
-def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_call: int) -> bool:
-    """Return whether no batch of discovery after this one holds ids of the wanted object."""
-    beyond = any(sf_ids.key_prefix(row[junction.who]) > key_prefix for row in rows)
-    return beyond or len(rows) < per_call
-
-
 def rows_statement(
     junction: Junction,
     fields: Iterable[str],
@@ -178,12 +113,21 @@ def rows_statement(
     return soql.select(names, junction.object_name, condition, group_by, order_by, limit)
 
 
-def where(junction: Junction, since: datetime | None) -> soql.Condition | None:
-    """Write the condition of relations that point at a record, modified since a moment."""
+def where(
+    junction: Junction, since: datetime | None, within: Range = (None, None)
+) -> soql.Condition | None:
+    """Write the condition of relations that point at a record, modified since a moment.
+
+    Args:
+        within: Only those from this id on, up to and without that one.
+    """
+    low, high = within
     return soql.and_(
         junction.condition,
         None if junction is SHARED_ACTIVITIES else soql.ne(junction.who, None),
         None if since is None else soql.ge("SystemModstamp", since),
+        None if low is None else soql.ge("Id", low),
+        None if high is None else soql.lt("Id", high),
     )
 
 

@@ -167,19 +167,18 @@ def in_portions(read: Read, lessons: Lessons) -> Read:
         records: dict[str, Record] = {}
         left = part.ids
         for _ in range(_READINGS):
-            responses = read([Part(left, [*stamp, *some]) for some in portions])
-            for response in responses:
+            shown: list[dict[str, Record]] = []
+            for response in read([Part(left, [*stamp, *some]) for some in portions]):
                 if isinstance(response, SalesforceError):
                     return response
-            shown = [one for one in responses if not isinstance(one, SalesforceError)]
+                shown.append(response)
             torn = []
             for id_ in left:
                 pieces = [one[id_] for one in shown if id_ in one]
-                if len(pieces) in (0, len(shown)) and len({one.get(_STAMP) for one in pieces}) <= 1:
-                    if pieces:
-                        records[id_] = {k: v for piece in pieces for k, v in piece.items()}
-                else:
+                if 0 < len(pieces) < len(shown) or len({one.get(_STAMP) for one in pieces}) > 1:
                     torn.append(id_)
+                elif pieces:
+                    records[id_] = {k: v for piece in pieces for k, v in piece.items()}
             if not torn:
                 return records
             left = torn

@@ -6,6 +6,7 @@ winner may have lost another merge since.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from salesforce_targeted.api import soql
@@ -56,11 +57,8 @@ def last_winners(
 
     ends = {one.id: last(one.merged_into) for one in gone if one.merged_into}
     return [
-        Gone(
-            one.id,
-            one.reason,
-            ends.get(one.id),
-            trail_ends=one.id in ends and ends[one.id] not in seen,
-        )
+        replace(one, merged_into=ends[one.id], trail_ends=ends[one.id] not in seen)
+        if one.id in ends
+        else one
         for one in gone
     ]

@@ -19,6 +19,7 @@ from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import (
+    ATTEMPTS,
     Lessons,
     Part,
     Read,
@@ -39,16 +40,16 @@ def by_query(
     collections = CollectionsReader(client, columns, lessons)
 
     def read(some: Sequence[str]) -> list[Fetched]:
-        if lessons.apart(columns.fields):
-            parts = in_batches(some, client.limits.ids_per_collection)
-            return [collections.read(part) for part in parts]
-        try:
-            return client.read_twice(lambda: _queried(client, columns, lessons, some))
-        except SalesforceError as error:
-            if not is_of_records(error):
-                raise
-            parts = in_batches(some, client.limits.ids_per_collection)
-            return [collections.read(part, attempts=1) for part in parts]
+        attempts = ATTEMPTS
+        if not lessons.apart(columns.fields):
+            try:
+                return client.read_twice(lambda: _queried(client, columns, lessons, some))
+            except SalesforceError as error:
+                if not is_of_records(error):
+                    raise
+                attempts = 1
+        parts = in_batches(some, client.limits.ids_per_collection)
+        return [collections.read(part, attempts) for part in parts]
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
     for fetched in map_in_order(read, in_batches(Texts(ids), per_call), client.max_in_flight):
@@ -129,7 +130,6 @@ def query_reader(
     """Make what reads parts by queries, five to a billed call.
 
     Args:
-        statement: Writes the query for a part.
         all_rows: Deleted, merged and archived records as well.
     """
 

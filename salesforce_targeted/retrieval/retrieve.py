@@ -9,6 +9,7 @@ Sources: REST API Developer Guide, "QueryAll"; see also the three ways, ``by_…
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
@@ -24,13 +25,15 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bisection import Lessons
-from salesforce_targeted.retrieval.bulk import BulkJobs, by_bulk
+from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Fetched, Gone, Retrieved
 from salesforce_targeted.retrieval.sobject_collections import by_collections, by_composite
 from salesforce_targeted.settings import Api
+
+_log = logging.getLogger(__name__)
 
 # Told how many ids a failed Bulk job left and why; gives the plan for those.
 Otherwise = Callable[[int, SalesforceError], Plan]
@@ -43,22 +46,22 @@ def retrieve(
     plan: Plan,
     ids: pa.Array,
     columns: Columns,
-    jobs: BulkJobs | None = None,
     otherwise: Otherwise | None = None,
     *,
     apart: Sequence[pa.Array] = (),
     left_out: pa.Array | None = None,
     lessons: Lessons | None = None,
+    tell: Callable[[str], None] = _log.info,
 ) -> Iterator[Retrieved]:
     """Fetch records by id, all columns, the planned way; several calls are in flight.
 
     Args:
         ids: 18-character ids of one object, as an array of ``id_set``.
-        jobs: Where Bulk jobs are remembered until they have been read.
         otherwise: Plans again for what a failed Bulk job left. None: its error is raised.
         apart: More of them, each for calls of its own.
         left_out: Ids that a plain read is known to leave out; ``queryAll`` is asked at once.
         lessons: What the run has learnt of reading this object; more is added.
+        tell: Told in a sentence, every so often, that a Bulk job is not complete yet.
 
     Yields:
         Batches in the order of the ids (Bulk: in Salesforce's), then what became of those that a
@@ -70,7 +73,7 @@ def retrieve(
     absent: list[str] = []
     shown, lessons = IdSet(), lessons or Lessons()
     for some_ids in plain:
-        for batch, missed in _fetched(client, plan, some_ids, columns, jobs, otherwise, lessons):
+        for batch, missed in _fetched(client, plan, some_ids, columns, otherwise, lessons, tell):
             absent.extend(missed)
             shown.add(batch.table.column(columns.key.name))
             if batch.table.num_rows or batch.rejected:
@@ -87,9 +90,9 @@ def _fetched(
     plan: Plan,
     ids: pa.Array,
     columns: Columns,
-    jobs: BulkJobs | None,
     otherwise: Otherwise | None,
     lessons: Lessons,
+    tell: Callable[[str], None],
 ) -> Iterator[Fetched]:
     if plan.api is not Api.BULK:
         fetch = {
@@ -101,7 +104,7 @@ def _fetched(
         return
     came = IdSet()
     try:
-        for batch, missed in by_bulk(client, plan, ids, columns, jobs or BulkJobs()):
+        for batch, missed in by_bulk(client, plan, ids, columns, tell):
             came.add(batch.table.column(columns.key.name))
             yield batch, missed
     except SalesforceError as error:
@@ -111,7 +114,7 @@ def _fetched(
             raise
         left = minus(ids, came.ids)
         other = otherwise(len(left), error)
-        yield from _fetched(client, other, left, columns, None, None, lessons)
+        yield from _fetched(client, other, left, columns, None, lessons, tell)
 
 
 def follow_up(

@@ -74,23 +74,29 @@ class CollectionsReader:
         Raises:
             SalesforceError: nothing of it can be read, or the org is not well.
         """
-        unreadable = self.lessons.unreadable
-        request, asked = self.client.collection_request(
-            self.columns.object_name, ids, self._without(unreadable)
-        )
-        if self.lessons.apart(self.columns.fields):
-            return self._in_portions(asked, unreadable)
-
-        def rows(response: models.Response) -> Fetched:
-            return read_rows(response, asked, self.columns)
-
-        portion = self.lessons.portion
+        lessons, unreadable, portion = self.lessons, self.lessons.unreadable, self.lessons.portion
+        fields = self._without(unreadable)
+        request, asked = self.client.collection_request(self.columns.object_name, ids, fields)
         try:
-            batch, absent = self.client.send(request, rows, attempts_at_500=attempts)
+            if lessons.apart(fields):
+                (response,) = in_portions(self._read_parts, lessons)([Part(asked, fields)])
+                if isinstance(response, SalesforceError):
+                    raise response
+                return self._as_fetched(asked, Readable(response))
+            batch, absent = self.client.send(
+                request,
+                lambda response: read_rows(response, asked, self.columns),
+                attempts_at_500=attempts,
+            )
         except SalesforceError as error:
             if not is_of_records(error):
                 raise
-            return self._isolated(asked, unreadable, portion, error)
+            with lessons.learning:
+                if lessons.unreadable is not unreadable or lessons.portion != portion:
+                    return self.read(ids, attempts=1)  # another call has learnt meanwhile
+                readable = isolate(self._read_parts, asked, fields, lessons, error)
+                lessons.stopped = lessons.stopped or readable.stopped
+            return self._as_fetched(asked, readable)
         self.client.meter.add_rows("collections", len(batch))
         return note_unreadable(batch, unreadable, self.columns), absent
 
@@ -126,29 +132,6 @@ class CollectionsReader:
             elif not response:  # none of the records is there
                 still |= {name: before[name] for name in part.fields}
         self.lessons.unreadable = still
-
-    def _in_portions(self, ids: list[str], unreadable: Mapping[str, SalesforceError]) -> Fetched:
-        portion = self.lessons.portion
-        part = Part(ids, self.lessons.readable(self.columns.fields))
-        (response,) = in_portions(self._read_parts, self.lessons)([part])
-        if isinstance(response, SalesforceError):
-            return self._isolated(ids, unreadable, portion, response)
-        return self._as_fetched(ids, Readable(response))
-
-    def _isolated(
-        self,
-        ids: list[str],
-        unreadable: Mapping[str, SalesforceError],
-        portion: int | None,
-        error: SalesforceError,
-    ) -> Fetched:
-        lessons = self.lessons
-        with lessons.learning:
-            if lessons.unreadable is not unreadable or lessons.portion != portion:
-                return self.read(ids, attempts=1)  # another call has learnt meanwhile
-            readable = isolate(self._read_parts, ids, self.columns.fields, lessons, error)
-            lessons.stopped = lessons.stopped or readable.stopped
-        return self._as_fetched(ids, readable)
 
     def _as_fetched(self, ids: list[str], readable: Readable) -> Fetched:
         rejected = {id_ for id_, name in readable.rejected if not name}
@@ -193,12 +176,7 @@ def parts_reader(
     request_of: Callable[[Part], models.Request],
     records_of: Callable[[Part, models.Request, models.Response], T],
 ) -> Callable[[Sequence[Part]], list[T | SalesforceError]]:
-    """Make what reads parts, five to a billed call: of each what came, or the error of its records.
-
-    Args:
-        request_of: Builds the request for a part.
-        records_of: Reads what a part's request got.
-    """
+    """Make what reads parts, five to a billed call: of each what came, or its records' error."""
 
     def read(parts: Sequence[Part]) -> list[T | SalesforceError]:
         results: list[T | SalesforceError] = []

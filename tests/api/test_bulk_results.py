@@ -8,6 +8,7 @@ import pytest
 
 from salesforce_targeted.api import bulk_job, errors
 from salesforce_targeted.api.models import Job
+from tests.support.bulk_pages import rows_of
 from tests.support.threads import Most
 
 CSV = {"Content-Type": "text/csv"}
@@ -44,14 +45,21 @@ class Pages:
         return self.answer(body=body, headers={**CSV, "Sforce-Locator": following})
 
 
-def complete(rows, version="64.0"):
+@pytest.fixture(autouse=True)
+def pages_of_two(client):
+    """Make a page two rows long."""
+    client.limits = replace(client.limits, bulk_rows_per_page=2)
+
+
+def complete(rows):
     """Return what Salesforce says of a job that is complete."""
-    return Job("750R0000000zlh9IAA", "JobComplete", rows, "", "Account", version)
+    return Job("750R0000000zlh9IAA", "JobComplete", rows, "", "Account")
 
 
-def first_id(page):
-    """Which page it is."""
-    return page.body.split(b'"')[3].decode()
+def first_id(body):
+    """Return how many records a page holds, and which page it is."""
+    count, rows = rows_of(body)
+    return count, rows[0][0] if rows else None
 
 
 @pytest.mark.parametrize("at_once", [2, 3, 4])
@@ -60,9 +68,7 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
     """By the addresses that Salesforce names; in their order, whichever arrives first."""
     server.otherwise = org = Pages(answer, pages)
     org.slow = (0, 3)
-    found = bulk_job.results_as(
-        client, complete(2 * pages), first_id, max_records=2, at_once=at_once
-    )
+    found = bulk_job.results_as(client, complete(2 * pages), first_id, at_once=at_once)
 
     assert [f"{n}-1" for n in range(pages)] == list(found)
     assert {"bulk_pages": named, "bulk_results": pages} == dict(client.meter.calls.by_kind)
@@ -73,7 +79,7 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
 def test_pages_are_drawn_as_they_are_used(client, server, answer):
     """No more of them in memory than may be at once, however slow the reader is."""
     server.otherwise = Pages(answer, 20)
-    found = bulk_job.results_as(client, complete(40), first_id, max_records=2, at_once=3)
+    found = bulk_job.results_as(client, complete(40), first_id, at_once=3)
     for used in range(1, 6):
         next(found)
         time.sleep(0.03)
@@ -83,33 +89,20 @@ def test_pages_are_drawn_as_they_are_used(client, server, answer):
 
 
 @pytest.mark.parametrize(
-    ("rows", "at_once", "version"),
+    ("rows", "at_once"),
     [
-        (4, 1, "64.0"),  # one at a time was asked for
-        (2, 3, "64.0"),  # a single page
-        (None, 3, "64.0"),  # nobody knows how many
-        (4, 3, "57.0"),  # older than those addresses
+        (4, 1),  # one at a time was asked for
+        (2, 3),  # a single page
+        (None, 3),  # nobody knows how many
     ],
 )
-def test_pages_one_after_the_other(rows, at_once, version, client, server, answer):
-    """Where there is but one, or no addresses of several: each names the next one."""
+def test_pages_one_after_the_other(rows, at_once, client, server, answer):
+    """Where there is but one, or nobody asked for several: each names the next one."""
     server.otherwise = Pages(answer, (rows or 4) // 2)
-    found = bulk_job.results_as(
-        client, complete(rows, version), first_id, max_records=2, at_once=at_once
-    )
+    found = bulk_job.results_as(client, complete(rows), first_id, at_once=at_once)
 
     assert [f"{n}-1" for n in range((rows or 4) // 2)] == list(found)
     assert {"bulk_results": (rows or 4) // 2} == dict(client.meter.calls.by_kind)
-
-
-def test_the_version_of_the_client_counts_where_the_job_says_none(client, server, answer):
-    """An answer without apiVersion is one of the version that was asked."""
-    server.otherwise = Pages(answer, 2)
-    job = complete(4, None)
-    pages = list(bulk_job.results_as(client, job, first_id, max_records=2, at_once=2))
-
-    assert ["0-1", "1-1"] == pages
-    assert 1 == client.meter.calls.by_kind["bulk_pages"]
 
 
 @pytest.mark.parametrize("refusal", [404, 400, 405])
@@ -118,7 +111,7 @@ def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, clie
     org = Pages(answer, 3)
     no = answer(refusal, [{"errorCode": "NOT_FOUND", "message": "no such resource"}])
     server.otherwise = lambda heard: no if "/resultPages" in heard.path else org(heard)
-    found = bulk_job.results_as(client, complete(6), first_id, max_records=2, at_once=3)
+    found = bulk_job.results_as(client, complete(6), first_id, at_once=3)
 
     assert ["0-1", "1-1", "2-1"] == list(found)
     assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.meter.calls.by_kind)
@@ -137,7 +130,7 @@ def test_addresses_that_cannot_be_understood(after, client, server, answer):
         return odd if len(asked) > after else org(heard)
 
     server.otherwise = addresses
-    found = list(bulk_job.results_as(client, complete(14), first_id, max_records=2, at_once=3))
+    found = list(bulk_job.results_as(client, complete(14), first_id, at_once=3))
 
     assert [f"{n}-1" for n in range(7)] == found
     assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls.by_kind)
@@ -154,33 +147,19 @@ def test_an_address_for_nothing(client, server, answer):
     )
 
     with pytest.raises(errors.TruncatedResponseError, match="processed 3 records"):
-        list(bulk_job.results_as(client, complete(3), first_id, max_records=2, at_once=3))
+        list(bulk_job.results_as(client, complete(3), first_id, at_once=3))
     assert 1 == client.meter.calls.by_kind["bulk_results"]
 
 
-def test_the_next_page_is_on_its_way_while_one_is_used(client, server, answer):
-    """Where pages follow each other, one is read ahead."""
-    server.otherwise = Pages(answer, 4)
-    found = bulk_job.results_as(client, complete(8, "57.0"), first_id, max_records=2, at_once=3)
-
-    assert "0-1" == next(found)
-    for _ in range(200):
-        if client.meter.calls.by_kind["bulk_results"] > 1:
-            break
-        time.sleep(0.01)
-    assert 2 <= client.meter.calls.by_kind["bulk_results"]
-    assert ["1-1", "2-1", "3-1"] == list(found)
-
-
-@pytest.mark.parametrize("version", ["64.0", "57.0"])
+@pytest.mark.parametrize("at_once", [1, 3])
 @pytest.mark.parametrize("rows", [5, 7, 60])
-def test_pages_together_are_counted(rows, version, client, server, answer):
+def test_pages_together_are_counted(rows, at_once, client, server, answer):
     """Each page is whole, and together they are not what the job has processed: never a success."""
     server.otherwise = Pages(answer, 3)
-    job = complete(rows, version)
+    job = complete(rows)
 
     with pytest.raises(errors.TruncatedResponseError, match=f"processed {rows} records"):
-        list(bulk_job.results_as(client, job, first_id, max_records=2, at_once=3))
+        list(bulk_job.results_as(client, job, first_id, at_once=at_once))
 
 
 def test_addresses_that_go_round(client, server, answer):
@@ -192,7 +171,7 @@ def test_addresses_that_go_round(client, server, answer):
     server.otherwise = lambda heard: round_ if "/resultPages" in heard.path else org(heard)
 
     with pytest.raises(errors.BulkJobError, match="twice"):
-        list(bulk_job.results_as(client, complete(6), first_id, max_records=2, at_once=3))
+        list(bulk_job.results_as(client, complete(6), first_id, at_once=3))
 
 
 def test_a_page_of_several_that_is_gone(client, server, answer, said):
@@ -201,23 +180,22 @@ def test_a_page_of_several_that_is_gone(client, server, answer, said):
     server.otherwise = lambda h: said("not_found") if "results?locator=p2" in h.path else org(h)
 
     with pytest.raises(errors.BulkJobError, match="are gone"):
-        list(bulk_job.results_as(client, complete(8), first_id, max_records=2, at_once=2))
+        list(bulk_job.results_as(client, complete(8), first_id, at_once=2))
 
 
-@pytest.mark.parametrize("version", ["64.0", "57.0"])
-def test_a_page_that_its_reader_cannot_read_is_asked_for_again(version, client, server, answer):
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_a_page_that_its_reader_cannot_read_is_asked_for_again(at_once, client, server, answer):
     """A CSV that is cut inside its last value counts whole: only the reader sees it."""
     server.otherwise = Pages(answer, 3)
     seen = []
 
-    def read(page):
-        seen.append(first_id(page))
+    def read(body):
+        seen.append(first_id(body)[1])
         if seen.count("1-1") == 1 and seen[-1] == "1-1":
             raise errors.TruncatedResponseError("no CSV of these fields")
-        return first_id(page)
+        return first_id(body)
 
-    job = complete(6, version)
-    found = list(bulk_job.results_as(client, job, read, max_records=2, at_once=2))
+    found = list(bulk_job.results_as(client, complete(6), read, at_once=at_once))
 
     assert ["0-1", "1-1", "2-1"] == found
     assert 4 == client.meter.calls.by_kind["bulk_results"]
@@ -234,9 +212,9 @@ def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server,
         return org(heard)
 
     server.otherwise = first_short
-    found = bulk_job.results_as(client, complete(6), lambda p: p.rows, max_records=2, at_once=2)
+    found = bulk_job.results_as(client, complete(6), rows_of, at_once=2)
 
-    assert [2, 2, 2] == list(found)
+    assert [2, 2, 2] == [len(rows) for rows in found]
 
 
 def test_pages_without_rows_are_left_out(client, server, answer):
@@ -244,13 +222,13 @@ def test_pages_without_rows_are_left_out(client, server, answer):
     org = Pages(answer, 4)
     nothing = answer(body=b'"Id"\n', headers=CSV)
     server.otherwise = lambda h: nothing if "results?locator=p2" in h.path else org(h)
-    found = bulk_job.results_as(client, complete(6), first_id, max_records=2, at_once=3)
+    found = bulk_job.results_as(client, complete(6), first_id, at_once=3)
 
     assert ["0-1", "1-1", "3-1"] == list(found)
 
 
 def test_pages_are_as_large_as_the_limits_say(client, server, answer):
-    """Unless somebody asks for another size: so many rows are held in memory."""
+    """So many rows are held in memory."""
     client.limits = replace(client.limits, bulk_rows_per_page=7)
     server.otherwise = Pages(answer, 4)
     list(bulk_job.results_as(client, complete(8), first_id, at_once=2))

@@ -23,7 +23,7 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.login import LoginEndpoint
 from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.api.transport import Transport
-from tests.support.bulk_pages import bulk_pages
+from tests.support.bulk_pages import bulk_pages, rows_of
 from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed
 from tests.support.scripted_server import Bytes, Tokens
 
@@ -39,8 +39,7 @@ READERS = {
     "usage": (lambda response: readers.usage(response) or (), tuple),
     "refusal": (error_responses.refusal, error_responses.Refusal),
     "described": (readers.described, (dict, SalesforceError)),
-    "bulk page": (bulk_readers.csv_page, tuple),
-    "count_rows": (lambda response: bulk_readers.count_rows(response.body), int),
+    "bulk page": (lambda response: bulk_readers.csv_page(response, rows_of), models.CsvPage),
     "refused token": (lambda response: error_responses.token_refusal(response, "password").error(""), SalesforceError),
     "refused SOAP login": (lambda response: error_responses.soap_refusal(response).error(""), SalesforceError),
     "instance of a SOAP login": (soap._instance, str),
@@ -107,21 +106,6 @@ def test_any_text_can_be_scrubbed(text, secrets):
     assert found == " ".join(found.split())
 
 
-@fuzzed(100)
-@given(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=5), st.data())
-def test_rows_are_counted_or_the_page_is_refused(rows, data):
-    """A whole page counts its rows; cut anywhere it counts no more than there are."""
-    lines = [("A", "B"), *rows]
-    body = "".join(
-        ",".join('"' + value.replace('"', '""') + '"' for value in line) + "\n" for line in lines
-    ).encode("utf-8", "surrogatepass")
-    cut = body[: data.draw(st.integers(0, len(body)))]
-
-    assert len(rows) == bulk_readers.count_rows(body)
-    with contextlib.suppress(SalesforceError):
-        assert bulk_readers.count_rows(cut) <= len(rows)
-
-
 # --- the whole client, over a real connection -----------------------------------------------------
 
 HEADS = st.sampled_from(
@@ -162,8 +146,7 @@ ASKED = {
     "org_limits": lambda client: client.org_limits(),
     "record_counts": lambda client: client.record_counts(["Contact"]),
     "versions": lambda client: client.versions(),
-    "bulk": lambda client: list(bulk_pages(client, "SELECT Id FROM Contact", deadline_seconds=0.1)),
-    "resumed bulk": lambda client: list(bulk_pages(client, "SELECT Id FROM Contact", resume="750R", deadline_seconds=0.1)),
+    "bulk": lambda client: list(bulk_pages(client, "SELECT Id FROM Contact")),
     "result pages": lambda client: client.send(endpoints.bulk_result_pages("64.0", "750R"), bulk_readers.result_pages),
 }  # fmt: skip
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from salesforce_targeted.api import bulk_readers, error_responses, json_lines, models, readers
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.models import Response
+from tests.support.bulk_pages import rows_of
 from tests.support.responses import answered
 
 SAMPLES = Path(__file__).parent.parent / "samples"
@@ -152,7 +153,7 @@ READERS = [
     bulk_readers.result_pages,
     lambda r: readers.collection(r, 1),
     lambda r: readers.composite_results(r, 1),
-    bulk_readers.csv_page,
+    lambda r: bulk_readers.csv_page(r, rows_of),
 ]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

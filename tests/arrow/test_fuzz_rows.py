@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_csv import csv_texts, from_csv
 from salesforce_targeted.arrow.from_json import from_records
 from tests.support.fields import ONE_OF_EACH, records
 from tests.support.fuzz import JSON, altered, fuzzed
@@ -32,7 +32,7 @@ CELLS = st.sampled_from(
 def test_a_page_of_csv_is_a_table_or_an_arrow_error(page):
     """Its documented error, whatever the page is."""
     try:
-        batch = from_csv(page, ONE_OF_EACH)
+        batch = from_csv(csv_texts(page, ONE_OF_EACH), ONE_OF_EACH)
     except pa.ArrowException:
         return
     assert ONE_OF_EACH.schema == batch.table.schema
@@ -47,7 +47,7 @@ def test_any_cell_is_loaded_or_rejected(rows):
     page = "".join(
         ",".join('"' + value.replace('"', '""') + '"' for value in line) + "\n" for line in lines
     )
-    batch = from_csv(page.encode(), ONE_OF_EACH)
+    batch = from_csv(csv_texts(page.encode(), ONE_OF_EACH), ONE_OF_EACH)
     batch.table.validate(full=True)
     refused = {(one.record_id, one.field) for one in batch.rejected}
 

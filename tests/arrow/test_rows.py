@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from salesforce_targeted.arrow.batch import concat, together
-from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_csv import csv_texts, from_csv
 from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import id_array
 from tests.support.fields import (
@@ -226,7 +226,7 @@ def test_a_field_that_is_not_answered_is_null() -> None:
 def test_a_page_that_is_not_ours_raises(page: bytes) -> None:
     """Cut short, without our columns, or no CSV at all: never rows of nulls."""
     with pytest.raises(pa.ArrowException):
-        from_csv(page, columns_of(F="string"))
+        csv_texts(page, columns_of(F="string"))
 
 
 @settings(max_examples=60, deadline=None)
@@ -258,7 +258,8 @@ def test_what_is_wrong_with_rows_that_were_not_chosen_is_not_told() -> None:
 
 def test_columns_of_a_page_in_any_order() -> None:
     """A page's own header says what is where; what was not asked for is left."""
-    batch = from_csv(b'"F","More","Id"\n"x","y","1"\n', columns_of(F="string"))
+    of = columns_of(F="string")
+    batch = from_csv(csv_texts(b'"F","More","Id"\n"x","y","1"\n', of), of)
 
     assert [{"id": "1", "F": "x"}] == batch.table.drop_columns("row_hash").to_pylist()
 

@@ -11,6 +11,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.relations import queries
+from salesforce_targeted.relations.active_ids import active_ids, is_last
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 from tests.support.relation_rows import JUNCTIONS, counts_in, groups_of, moment, shown, stamps
 
@@ -22,7 +23,7 @@ def test_every_active_contact_is_discovered(
 ) -> None:
     """With its number of relations, once, in the order of ids, whatever a batch holds."""
     org.shared_activities = junction is SHARED_ACTIVITIES
-    batches = list(queries.active(groups_of(client, per_call), junction, "003"))
+    batches = list(active_ids(groups_of(client, per_call), junction, "003"))
     expected = Counter(row["RelationId"] for row in shown(org, junction).values())
 
     assert [(who, expected[who]) for who in org.active_ids()] == counts_in(batches)
@@ -36,7 +37,7 @@ def test_ten_thousand_active_contacts_are_discovered() -> None:
         client = SalesforceClient(
             SessionCredentials(instance_url=server.url, access_token=server.token)
         )
-        found = [who for who, _ in counts_in(queries.active(client, SHARED_ACTIVITIES, "003"))]
+        found = [who for who, _ in counts_in(active_ids(client, SHARED_ACTIVITIES, "003"))]
         client.close()
 
     assert 10_000 == len(found)
@@ -52,7 +53,7 @@ def test_discovery_stops_at_the_leads(org: DemoOrg, client: SalesforceClient) ->
         org.relate(task, org.tables["Lead"].numbering.id_of(1))
     org.reset_calls()
     contacts = len(org.active_ids())
-    list(queries.active(groups_of(client, 1), SHARED_ACTIVITIES, "003"))
+    list(active_ids(groups_of(client, 1), SHARED_ACTIVITIES, "003"))
 
     assert contacts + 1 == org.billed
 
@@ -62,7 +63,7 @@ def test_leads_are_discovered_as_well(org: DemoOrg, client: SalesforceClient) ->
     leads = {
         row["RelationId"] for row in shown(org, SHARED_ACTIVITIES).values() if row["Type"] == "Lead"
     }
-    found = counts_in(queries.active(groups_of(client, 4), SHARED_ACTIVITIES, "00Q"))
+    found = counts_in(active_ids(groups_of(client, 4), SHARED_ACTIVITIES, "00Q"))
 
     assert leads == {who for who, _ in found}
     assert leads
@@ -74,7 +75,7 @@ def test_an_org_without_relations(org: DemoOrg, client: SalesforceClient) -> Non
         org.remove_relation(id_)
     org.reset_calls()
 
-    assert [] == counts_in(queries.active(client, SHARED_ACTIVITIES, "003"))
+    assert [] == counts_in(active_ids(client, SHARED_ACTIVITIES, "003"))
     assert 1 == org.billed
 
 
@@ -86,7 +87,7 @@ def test_discovery_of_what_was_modified_since(org: DemoOrg, client: SalesforceCl
         row["RelationId"] for row in rows.values()
         if str(row["SystemModstamp"]) >= since and (row["RelationId"] or "").startswith("003")
     )  # fmt: skip
-    found = queries.active(groups_of(client, 3), SHARED_ACTIVITIES, "003", since=moment(since))
+    found = active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", since=moment(since))
 
     assert sorted(expected.items()) == counts_in(found)
     assert 0 < len(expected) < 12
@@ -99,7 +100,7 @@ def test_discovery_goes_on_from_a_batch_that_is_known(
     """The first batch, asked for elsewhere, is neither asked for again nor lost."""
     first = client.records(queries.groups_statement(SHARED_ACTIVITIES, per_call))
     org.reset_calls()
-    batches = queries.active(groups_of(client, per_call), SHARED_ACTIVITIES, "003", first=first)
+    batches = active_ids(groups_of(client, per_call), SHARED_ACTIVITIES, "003", first=first)
 
     assert org.active_ids() == [who for who, _ in counts_in(batches)]
     assert ceil((len(org.active_ids()) + 1) / per_call) - 1 == org.billed
@@ -111,7 +112,7 @@ def test_calls_of_discovery(org: DemoOrg, client: SalesforceClient) -> None:
     contacts = len(org.active_ids())
     for per_call in range(2, groups + 2):
         org.reset_calls()
-        list(queries.active(groups_of(client, per_call), SHARED_ACTIVITIES, "003"))
+        list(active_ids(groups_of(client, per_call), SHARED_ACTIVITIES, "003"))
 
         # The first batch that reaches past the contacts, or is short, is the last.
         assert ceil((contacts + 1) / per_call) == org.billed
@@ -131,7 +132,7 @@ def test_the_last_batch(rows: list[str], expected: bool) -> None:
     """A short batch is the end, and so is one that reaches beyond the wanted object."""
     found = [{"RelationId": id_, "relations": 1} for id_ in rows]
 
-    assert expected is queries.is_last(found, SHARED_ACTIVITIES, "003", 2)
+    assert expected is is_last(found, SHARED_ACTIVITIES, "003", 2)
 
 
 # --- in ranges, side by side
@@ -148,7 +149,7 @@ def test_discovery_in_ranges_finds_the_same(
     expected = Counter(row["RelationId"] for row in shown(org, junction).values())
     cuts = org.active_ids()
     cuts = [cuts[n] for n in at if n < len(cuts)]
-    found = queries.active(groups_of(client, per_call), junction, "003", cuts=cuts)
+    found = active_ids(groups_of(client, per_call), junction, "003", cuts=cuts)
 
     assert sorted((who, expected[who]) for who in org.active_ids()) == sorted(counts_in(found))
 
@@ -160,7 +161,7 @@ def test_discovery_in_ranges_beyond_a_batch_that_is_known(
     """The cuts part what the first batch leaves."""
     active = org.active_ids()
     first = client.records(queries.groups_statement(SHARED_ACTIVITIES, 2))
-    found = queries.active(
+    found = active_ids(
         groups_of(client, 2), SHARED_ACTIVITIES, "003", first=first, cuts=[active[n] for n in at]
     )
 
@@ -171,7 +172,7 @@ def test_a_cut_that_is_nobodys_id_any_more(org: DemoOrg, client: SalesforceClien
     """Cuts are of an earlier run: whoever they were, the ids around them are found."""
     active = org.active_ids()
     cuts = [org.contacts.numbering.id_of(n) for n in (5_000, 9_000)]
-    found = queries.active(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts)
+    found = active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts)
 
     assert active == sorted(who for who, _ in counts_in(found))
 
@@ -181,6 +182,6 @@ def test_calls_of_discovery_in_ranges(org: DemoOrg, client: SalesforceClient) ->
     active = org.active_ids()
     org.reset_calls()
     cuts = [active[3], active[7]]  # four, four and four of twelve
-    list(queries.active(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts))
+    list(active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts))
 
     assert 3 * (4 // 3 + 1) == org.billed

@@ -63,19 +63,20 @@ def test_ends_that_are_refused(org: DemoOrg, client: SalesforceClient) -> None:
 def test_ranges_together_hold_every_relation_once(
     org: DemoOrg, client: SalesforceClient, junction: Junction, page_rows: int
 ) -> None:
-    """Nothing is lost between two ranges or read in both, and each row is told its range."""
+    """Nothing is lost between two ranges or read in both, and each row is in its own."""
     org.shared_activities = junction is SHARED_ACTIVITIES
     org.page_rows = page_rows
     rows = shown(org, junction)
     some = pages.ranges(pages_of(client, page_rows), junction, 30)
-    found = list(pages.read_ranges(client, junction, columns_in(org, junction), some))
+    of = columns_in(org, junction)
+    found = rows_in(pages.read_ranges(client, junction, of, some))
 
-    assert sorted(rows) == sorted(row["Id"] for _, batch in found for row in rows_in([batch]))
+    assert sorted(rows) == sorted(row["Id"] for row in found)
     assert [] == [
-        (number, row["Id"])
-        for number, batch in found
-        for row in rows_in([batch])
-        if not (some[number][0] or "") <= row["Id"] < (some[number][1] or "z")
+        (one, row["Id"])
+        for one in some
+        for row in rows_in(pages.read_ranges(client, junction, of, [one]))
+        if not (one[0] or "") <= row["Id"] < (one[1] or "z")
     ]
 
 
@@ -84,10 +85,17 @@ def test_the_ids_that_exist_may_be_the_bounds(org: DemoOrg, client: SalesforceCl
     ids = sorted(shown(org, SHARED_ACTIVITIES))
     bounds = [None, ids[0], ids[1], ids[7], ids[-1], None]
     some = list(pairwise(bounds))
-    found = list(pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some))
-    numbers = {row["Id"]: number for number, batch in found for row in rows_in([batch])}
+    of = columns_in(org)
+    numbers = {
+        row["Id"]: number
+        for number, one in enumerate(some)
+        for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, [one]))
+    }
 
     assert ids == sorted(numbers)
+    assert ids == sorted(
+        row["Id"] for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, some))
+    )
     assert [1, 2, 3, 4] == [numbers[ids[n]] for n in (0, 1, 7, -1)]
 
 
@@ -101,7 +109,7 @@ def test_ranges_keep_to_what_was_modified_since(org: DemoOrg, client: Salesforce
     )  # fmt: skip
 
     assert sorted(id_ for id_, row in rows.items() if str(row["SystemModstamp"]) >= since) == (
-        sorted(row["Id"] for _, batch in found for row in rows_in([batch]))
+        sorted(row["Id"] for row in rows_in(found))
     )
 
 
@@ -115,9 +123,7 @@ def test_no_range_loses_a_relation_to_a_transport_fault(
     fault = org.faults.add(Fault("query_more", action, nth=3))
     found = pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some)
 
-    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(
-        row["Id"] for _, batch in found for row in rows_in([batch])
-    )
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(found))
     assert 1 == fault.done
 
 
@@ -131,9 +137,7 @@ def test_a_range_that_falls_apart_every_time_is_read_in_the_order_of_its_ids(
     org.faults.add(Fault("query_more", "bad_locator_400", nth=4, times=1_000))
     found = pages.read_ranges(small, SHARED_ACTIVITIES, columns_in(org), some)
 
-    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(
-        row["Id"] for _, batch in found for row in rows_in([batch])
-    )
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(found))
 
 
 def test_a_query_whose_first_pages_fail_every_time_is_an_error(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 
@@ -13,19 +11,17 @@ from salesforce_targeted.api.errors import BulkJobError
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.retrieval import retrieve as retrieval
-from salesforce_targeted.retrieval.bulk import BulkJobs
 from salesforce_targeted.retrieval.planner import Plan, cheapest
 from salesforce_targeted.settings import Api
 from tests.support.retrieval import columns_in, ids_of
 
 
 class Patience:
-    """Keep a clock that only moves while the client pauses, and what was said meanwhile."""
+    """Keep how long the client pauses, and what was said meanwhile."""
 
-    def __init__(self, credentials: SessionCredentials, folder: Path) -> None:
+    def __init__(self, credentials: SessionCredentials) -> None:
         self.now, self.news = 0.0, list[str]()
         self.client = SalesforceClient(credentials, sleep=self.wait)
-        self.jobs = BulkJobs(folder, "org", self.news.append, lambda: self.now)
 
     def wait(self, seconds: float) -> None:
         self.now += seconds
@@ -33,10 +29,10 @@ class Patience:
 
 @pytest.mark.parametrize("forced", [False, True])
 def test_a_job_that_never_ends_is_left_to_rest(
-    org: DemoOrg, credentials: SessionCredentials, tmp_path: Path, forced: bool
+    org: DemoOrg, credentials: SessionCredentials, forced: bool
 ) -> None:
-    """After five minutes, told every 20 seconds or so; the next run does not wait for that job."""
-    patience, of, ids = Patience(credentials, tmp_path), columns_in(org), org.active_ids()
+    """After five minutes, told every 20 seconds or so."""
+    patience, of, ids = Patience(credentials), columns_in(org), org.active_ids()
     org.faults.add(Fault("bulk_poll", "bulk_stuck", times=10**6))
     plan = cheapest("Contact", of.fields, len(ids), force=Api.BULK)
     errors: list[Exception] = []
@@ -47,7 +43,9 @@ def test_a_job_that_never_ends_is_left_to_rest(
 
     def read() -> list[str]:
         asked, other = pa.array(ids, pa.string()), None if forced else plan_without_bulk
-        found = retrieval.retrieve(patience.client, plan, asked, of, patience.jobs, other)
+        found = retrieval.retrieve(
+            patience.client, plan, asked, of, other, tell=patience.news.append
+        )
         return sorted(ids_of(list(found)))
 
     if forced:
@@ -62,17 +60,16 @@ def test_a_job_that_never_ends_is_left_to_rest(
     assert 8 <= len(patience.news) <= 16
     assert "Contact: Bulk job 750" in patience.news[0]
     assert "is InProgress after" in patience.news[0]
-    assert "{}" == (tmp_path / "bulk_jobs.json").read_text("utf-8")
 
 
 def test_a_job_that_ends_soon_is_not_talked_about(
-    org: DemoOrg, credentials: SessionCredentials, tmp_path: Path
+    org: DemoOrg, credentials: SessionCredentials
 ) -> None:
     """No news is good news."""
-    patience, of, ids = Patience(credentials, tmp_path), columns_in(org), org.active_ids()
+    patience, of, ids = Patience(credentials), columns_in(org), org.active_ids()
     plan = cheapest("Contact", of.fields, len(ids), force=Api.BULK)
     asked = pa.array(ids, pa.string())
-    found = list(retrieval.retrieve(patience.client, plan, asked, of, patience.jobs))
+    found = list(retrieval.retrieve(patience.client, plan, asked, of, tell=patience.news.append))
     patience.client.close()
 
     assert sorted(ids) == sorted(ids_of(found))

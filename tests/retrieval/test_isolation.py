@@ -282,7 +282,7 @@ class Many:
         plan = cheapest("Contact", self.of.fields, count, count, limits=limits, force=api)
         self.org.reset_calls()
         ids = pa.array(self.ids, pa.string())
-        found = list(retrieve(self.client, plan, ids, self.of, None, otherwise))
+        found = list(retrieve(self.client, plan, ids, self.of, otherwise))
         return found, self.org.billed - plan.calls
 
 

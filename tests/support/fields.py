@@ -15,7 +15,7 @@ from salesforce_targeted.api import readers
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.arrow.batch import Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns, columns
-from salesforce_targeted.arrow.from_csv import from_csv
+from salesforce_targeted.arrow.from_csv import csv_texts, from_csv
 from salesforce_targeted.arrow.from_json import from_records
 
 normalize = NamingConvention().normalize_path
@@ -61,7 +61,8 @@ def as_csv(rows: list[dict[str, Any]], columns: Columns, among: pa.Array | None 
     """Return the rows as Bulk sends them: every value quoted, null as nothing; all, or those of some ids."""
     lines = [columns.fields, *([_text(row.get(name)) for name in columns.fields] for row in rows)]
     quoted = [",".join('"' + value.replace('"', '""') + '"' for value in line) for line in lines]
-    return from_csv(("\n".join(quoted) + "\n").encode(), columns, among)
+    page = ("\n".join(quoted) + "\n").encode()
+    return from_csv(csv_texts(page, columns), columns, among)
 
 
 def _text(value: Any) -> str:

@@ -65,7 +65,7 @@ def retrieve(
 
     other = plan_without_bulk if fallback else None
     with client_of(credentials, limits) as client:
-        return list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of, None, other))
+        return list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of, other))
 
 
 def rows_of(answers: Sequence[Retrieved]) -> pa.Table | None:
