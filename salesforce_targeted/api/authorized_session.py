@@ -96,6 +96,19 @@ class AuthorizedSession:
         self._login = LoginEndpoint(self._transport, limits=limits, sleep=sleep)
         self._sessions = SharedSession(credentials, self._login)
         self._version_served = False
+        self._longest_path = limits.uri_bytes
+
+    @property
+    def longest_path(self) -> int:
+        """Count the bytes of the longest address that is sent; a longer query travels in a body.
+
+        A long token, or a proxy, leaves less room than Salesforce's limit: it becomes less then.
+        """
+        return min(self._longest_path, self.limits.uri_bytes - self.limits.header_bytes)
+
+    @longest_path.setter
+    def longest_path(self, length: int) -> None:
+        self._longest_path = length
 
     @property
     def sign_ins(self) -> int:

@@ -77,6 +77,7 @@ class CallMeter:
         self._usage_clock = 0
         self._seconds: defaultdict[str, float] = defaultdict(float)
         self._rows: Counter[str] = Counter()
+        self._done: Counter[str] = Counter()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -96,6 +97,8 @@ class CallMeter:
                 self._changed.wait()
             if billed:
                 self._check(name)
+                # Before it is sent: a run that fails meanwhile tells of it, too.
+                self.calls.by_kind[kind] += 1
             self._in_flight += 1
             self._clock += 1
             started = self._clock
@@ -105,8 +108,10 @@ class CallMeter:
         finally:
             with self._changed:
                 self._in_flight -= 1
-                if billed and metered.reached:
-                    self.calls.by_kind[kind] += 1
+                if billed and not metered.reached:
+                    self.calls.by_kind -= Counter([kind])
+                elif billed:
+                    self._done[kind] += 1
                     self._seconds[kind] += time.monotonic() - begun
                 if metered.usage is not None:
                     self._note(metered.usage, started)
@@ -135,9 +140,7 @@ class CallMeter:
             self._room = min(float(self._max_in_flight), self._room + 1 / self._room)
 
     def _check(self, name: str) -> None:
-        if self.calls_allowed is not None and (
-            self.calls.total + self._in_flight >= self.calls_allowed
-        ):
+        if self.calls_allowed is not None and self.calls.total >= self.calls_allowed:
             raise QuotaExceededError(
                 f"this run may spend {self.calls_allowed} calls and has spent them",
                 remedy="Run again to go on, or allow more calls per run.",
@@ -171,5 +174,5 @@ class CallMeter:
         with self._changed:
             return {
                 kind: (calls, self._seconds[kind], self._rows[kind])
-                for kind, calls in self.calls.by_kind.items()
+                for kind, calls in self._done.items()
             }

@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
 
 # Of these a part may take two minutes.
+# Source: Salesforce Help, article 000386264.
+_ADDRESS_TOO_LONG = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 _SLOW_KINDS = {"query", "query_all", "collections"}
 
 T = TypeVar("T")
@@ -216,10 +218,15 @@ def iter_pages(
     """
     first = endpoints.query(session.version, soql, all_rows)
     read_first = partial(_read_first, read=read)
-    # Source: help article 000386264 (414 and 431: too long for a URI).
-    if len(first.path) <= session.limits.uri_bytes - session.limits.header_bytes:
-        page = session.send(first, read_first, attempts_at_500=attempts_at_500)
-    else:
+    fits = len(first.path) <= session.longest_path
+    if fits:
+        try:
+            page = session.send(first, read_first, attempts_at_500=attempts_at_500)
+        except TooLargeError as error:
+            if error.status not in _ADDRESS_TOO_LONG:
+                raise
+            session.longest_path, fits = len(first.path) // 2, False
+    if not fits:
         page = send_in_body(session, first, read_first)
     yield from _from(session, first, page, read)
 

@@ -234,6 +234,11 @@ def _deferred(run: Run) -> Iterator[Item]:
 
 def _rejected(run: Run) -> Iterator[pa.Table]:
     """Yield the records and values that could not be fetched or loaded, until they can be."""
+    if run.ledger.nuls_removed:
+        run.ledger.warn(
+            f"{run.ledger.nuls_removed:,} values were read without the NUL characters in them,"
+            " which PostgreSQL can't hold"
+        )
     if run.ledger.rejected:
         run.ledger.warn(
             f"{len(run.ledger.rejected):,} values or records could not be read or loaded:"

@@ -152,3 +152,21 @@ def new_key() -> str:
         serialization.NoEncryption(),
     )
     return made.private_bytes(*form).decode()
+
+
+@pytest.mark.parametrize("more", [0, 2_500, 6_000, 12_000])
+def test_a_long_token_leaves_addresses_less_room(more: int) -> None:
+    """Refused once, a query and those that are no shorter travel in a body; short ones do not."""
+    org = DemoOrg(540, 10, 20)
+    org.token_secret = "x" * more
+    ids = sorted(org.rows("Contact"))
+    several, few = (soql.select(["Id"], "Contact", soql.id_in(ids[:n])) for n in (540, 5))
+    with serve(org) as server:
+        client = SalesforceClient(credentials.SessionCredentials(server.url, org.issue_token()))
+        found = [client.records(several) for _ in range(3)]
+        client.records(few)
+
+    refused = bool(more)
+    assert [ids] * 3 == [sorted(row["Id"] for row in one) for one in found]
+    assert org.calls["composite"] == 3 * refused
+    assert org.calls["query"] == 4 - 3 * refused  # the edge bills nothing

@@ -9,7 +9,7 @@ import pytest
 from salesforce_targeted.api import bulk_job, errors
 from salesforce_targeted.api.models import Job
 from tests.support.bulk_pages import rows_of
-from tests.support.threads import Most
+from tests.support.threads import Most, until
 
 CSV = {"Content-Type": "text/csv"}
 BASE = "/services/data/v64.0/jobs/query/750R0000000zlh9IAA"
@@ -36,6 +36,8 @@ class Pages:
             })  # fmt: skip
         with self.inside:
             time.sleep(0.05 if at in self.slow else 0.005)
+            if at in self.slow:  # until the one after it is on its way, however busy the machine is
+                until(lambda: self.inside.most > 1)
         return self.page(at)
 
     def page(self, at):

@@ -10,6 +10,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
+from salesforce_targeted.api.credentials import SessionCredentials
 from tests.support.responses import ID, OK, SELECT, rows
 from tests.support.threads import Most
 
@@ -29,6 +30,21 @@ def test_calls_are_counted_by_kind(client, server, answer):
     assert {"limits": 1, "query": 1} == dict(client.meter.calls.by_kind)
     assert "authorization" not in server.heard[0].headers
     assert (1, 1) == (client.meter.timings()["query"][0], client.meter.timings()["query"][2])
+
+
+def test_a_call_counts_from_when_it_is_sent(client, server, answer):
+    """Whoever fails meanwhile tells of it, too; one that reached nobody is none."""
+    seen = []
+    server.otherwise = lambda _: seen.append(client.meter.calls.total) or answer(body=OK)
+    client.org_limits()
+    nowhere = SessionCredentials(instance_url="http://127.0.0.1:1", access_token="00D!x")
+    lost = SalesforceClient(nowhere, attempts=1)
+    with pytest.raises(errors.UnavailableError):
+        lost.org_limits()
+
+    assert [1] == seen
+    assert ({"limits": 1}, {}) == (dict(client.meter.calls.by_kind), dict(lost.meter.calls.by_kind))
+    assert ([1], []) == ([n for n, *_ in client.meter.timings().values()], [*lost.meter.timings()])
 
 
 def test_usage_is_what_the_org_last_said(client, server, answer):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from urllib.parse import unquote
 
@@ -133,3 +134,18 @@ def test_what_the_orgs_day_leaves_is_not_spent_ahead(org: DemoOrg, synced: Synce
 
     assert "partial" == outcome.facts["status"]
     assert 1 == org.billed
+
+
+def test_a_run_that_stops_tells_of_the_calls_that_are_on_their_way(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What was sent ahead has been sent, whatever the first response says."""
+    synced.ok()
+    org.reset_calls()
+    org.latency = SLOW
+    org.hidden_objects.add("Task")
+    outcome = synced.run()
+    time.sleep(2 * SLOW.call_seconds)
+
+    assert outcome.error is not None
+    assert 1 < org.billed == outcome.facts["calls"]["total"]

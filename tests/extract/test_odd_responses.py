@@ -218,3 +218,14 @@ def test_a_value_of_a_row_that_a_job_answers_twice_is_rejected_once(
     assert [(IDS[0], "Born", '"x"')] == [
         (one.record_id, one.field, one.payload) for each in answers for one in each.batch.rejected
     ]
+
+
+def test_values_that_lost_a_character_are_told_of(org: DemoOrg, synced: Synced) -> None:
+    """PostgreSQL holds no NUL; the row is not quite the org's, and the report says so."""
+    first, *_, last = org.active_ids()
+    org.edit("Contact", first, Title="a\0b")
+    org.edit("Contact", last, Department="\0")
+    facts = synced.ok()
+
+    assert "ab" == synced.rows("sf_contacts")[first]["title"]
+    assert [text for text in facts["warnings"] if text.startswith("2 values were read without")]
