@@ -13,10 +13,12 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.api.limits import TINY
+from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.retrieval import retrieve
 from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
 from salesforce_targeted.settings import Api
+from tests.conftest import Synced
 from tests.support.fields import columns_of
 from tests.support.retrieval import gone_of, ids_of
 from tests.support.scripted_server import Bytes, Heard, Scripted, Tokens, answer, scripted_server
@@ -228,4 +230,6 @@ def test_values_that_lost_a_character_are_told_of(org: DemoOrg, synced: Synced) 
     facts = synced.ok()
 
     assert "ab" == synced.rows("sf_contacts")[first]["title"]
-    assert [text for text in facts["warnings"] if text.startswith("2 values were read without")]
+    assert 2 <= facts["nuls_removed"]
+    begins = f"{facts['nuls_removed']} values were read without the NUL characters"
+    assert [text for text in facts["warnings"] if text.startswith(begins)]
