@@ -19,7 +19,7 @@ from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import Selection, calls_of, select_ids
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.removed_relations import comparison_calls
+from salesforce_targeted.extract.removed_relations import comparison_calls, comparison_is_due
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.planner import Plan
@@ -113,7 +113,7 @@ def forecast(run: Run) -> Forecast:
 def _since(run: Run) -> datetime | None:
     """Return where the next run starts to read relations: the stored cursor less the lag."""
     last = run.relation_cursor
-    if last is None or run.fits_one_page or run.refills_relations:
+    if last is None or run.fits_one_page or run.refills_relations or comparison_is_due(run):
         return run.settings.since
     return last - LAG
 

@@ -106,8 +106,8 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
         yield from _next_pages(run, columns, since)
         return
     ranges: list[Range] = [(None, None)]
-    known = run.org.relation_count
-    if found.whole and since is None and known is not None:
+    known = run.org.relation_count or run.held.count(RELATIONS)
+    if found.whole and since is None:
         ranges = pages.ranges(run.client, run.org.junction, known)
     for batch in pages.read_ranges(
         run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit

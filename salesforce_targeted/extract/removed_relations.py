@@ -9,8 +9,9 @@ they differ:
    edited meanwhile has a later stamp, so this number changes only where one is removed or becomes
    visible late. Where it differs, ranges of ids are counted, five to a call, down to pages. What is
    held with a later stamp must have been read.
-3. What fits one page, and everything every ``full_refresh_days`` and on ``--full``, is compared by
-   id: as many relations can be removed as came back, and no count tells.
+3. What fits one page is read, and everything every ``full_refresh_days`` and on ``--full``: as many
+   relations can be removed as came back, and no count tells. Nor does a stamp tell of a field that
+   another record's change moved, as ``AccountId``.
 
 A relation is marked as removed only after the org, asked for it by its id, does not show it.
 
@@ -19,7 +20,7 @@ Source: Object Reference, "TaskWhoRelation" (supported calls: describe, query, r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from math import ceil
@@ -36,7 +37,12 @@ from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
-from salesforce_targeted.extract.relation_refresh import COMPARED_AT, finished, read_by_ids
+from salesforce_targeted.extract.relation_refresh import (
+    COMPARED_AT,
+    READING,
+    finished,
+    read_by_ids,
+)
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.relations.queries import Range
@@ -61,10 +67,8 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     live_count = held.count(RELATIONS, run.counting_relations) + found.changes.total()
     # Of a table that somebody emptied the org shows many more.
     most = max(live_count, run.org.relation_count or 0)
-    if (live_count <= run.client.limits.rows_per_query_page or _is_due(run)) and (
-        _can_compare(run, most)
-    ):
-        yield from _compare(run)
+    if live_count <= run.client.limits.rows_per_query_page and _can_compare(run, most):
+        yield from _mark(run, (yield from _compare(run)))
         _note_compared(run)
         return
     unlike = {*run.held_relations.unlike(shown), *(who for who in found.changes if who)}
@@ -76,10 +80,10 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     )
     if len(suspects) > _SUSPECTS:
         if _can_compare(run, most):
-            yield from _compare(run)
+            yield from _mark(run, (yield from _compare(run)))
         return
     if suspects:
-        yield from _compare(run, who=suspects)
+        yield from _mark(run, (yield from _compare(run, who=suspects)))
         _correct_counts(run, suspects)
     if run.org.settled_before is not None and not found.in_parts:
         # What was stamped since has just been read, by this run.
@@ -87,9 +91,17 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, found.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
-    for within in _unlike_ranges(run):
+    yield from _compare_unlike_ranges(run, most)
+
+
+def _compare_unlike_ranges(run: Run, most: int) -> Iterator[pa.Table]:
+    gone = [_live(run, _key(run), ())]
+    for within in _unlike_ranges(run, ceil(most / run.client.limits.rows_per_query_page)):
         if within != (None, None) or _can_compare(run, most):
-            yield from _compare(run, within=within)
+            vanished = yield from _compare(run, within=within)
+            gone.append(vanished)
+    # All at once: what became of them takes calls of its own.
+    yield from _mark(run, pa.concat_tables(gone))
 
 
 def _correct_counts(run: Run, who: Sequence[str]) -> None:
@@ -104,29 +116,36 @@ def _correct_counts(run: Run, who: Sequence[str]) -> None:
     run.active = IdCounts(pa.concat_tables([others, compared]))
 
 
-def _unlike_ranges(run: Run) -> Iterator[Range]:
-    """Find ranges of ids where the org shows another number of settled relations than is held."""
+def _unlike_ranges(run: Run, most: int) -> list[Range]:
+    """Find ranges of ids where the org shows another number of settled relations than is held.
+
+    Args:
+        most: All ids are one range where there would be more of them: so many calls compare all.
+    """
     org, held, found = run.org, run.held, run.relations
     before, shown = org.settled_before, org.settled_count
     if before is None or shown is None:
-        return
+        return []
     where = run.counting_relations & run.stamped("<", before)
     if held.count(RELATIONS, where) - found.unsettled == shown:
-        return
+        return []
     known = held.id_array(RELATIONS, _key(run), where)
     ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
     ids = union(ids, found.read_settled.ids)  # the org counts them, too
     size = run.client.limits.rows_per_query_page
+    everything: list[Range] = [(None, None)]
     if not len(ids):
-        yield (None, None)
-        return
+        return everything
     parts = run.client.limits.composite_queries
     # What lies before the first held id and after the last one belongs to the outermost ranges.
     waiting: list[tuple[Range, int, int]] = [((None, None), 0, len(ids))]
+    unlike: list[Range] = []
     while waiting:
+        if len(waiting) + len(unlike) > most:
+            return everything
         (low, high), start, end = waiting.pop()
         if end - start <= size // 2:
-            yield (low, high)
+            unlike.append((low, high))
             continue
         cuts = [start + (end - start) * n // parts for n in range(1, parts)]
         bounds = [low, *(ids[cut].as_py() for cut in cuts), high]
@@ -137,6 +156,7 @@ def _unlike_ranges(run: Run) -> Iterator[Range]:
             if count != held_there:
                 some = (bounds[number], bounds[number + 1])
                 waiting.append((some, places[number], places[number + 1]))
+    return unlike
 
 
 def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
@@ -158,8 +178,13 @@ def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
 
 def _compare(
     run: Run, *, who: Sequence[str] | None = None, within: Range = (None, None)
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, pa.Table]:
     """Compare relations by id, and the record they point at, both ways.
+
+    Yields rows to load: what became visible late or came back.
+
+    Returns:
+        Those held that were not shown: columns ``id``, ``task``, ``who``.
 
     Args:
         who: Only relations of these contacts.
@@ -185,8 +210,7 @@ def _compare(
     differ = union(both.column("id").filter(pc.or_(pc.not_equal(one, other), unknown)))
     yield from read_by_ids(run, union(minus(differ, found.read_ids.ids), found.unread.ids))
     known = union(shown.column("id"), found.read_ids.ids, found.unread.ids)
-    vanished = live.filter(pc.invert(pc.is_in(live.column("id"), value_set=known)))
-    yield from _mark(run, vanished)
+    return live.filter(pc.invert(pc.is_in(live.column("id"), value_set=known)))
 
 
 def _within(live: pa.Table, within: Range) -> pa.Array:
@@ -285,12 +309,9 @@ def comparison_calls(run: Run) -> int:
     """Foresee the calls of the next run's comparison, as far as counts tell."""
     held, org = run.held, run.org
     live = held.count(RELATIONS, run.counting_relations)
-    per_page = run.client.limits.rows_per_query_page
     if run.fits_one_page:
         return _CALLS_TO_MARK if org.relation_count is not None and org.relation_count < live else 0
-    if live > per_page and _is_due(run):
-        return ceil(live / per_page)
-    if org.settled_before is None or org.settled_count is None:
+    if comparison_is_due(run) or org.settled_before is None or org.settled_count is None:
         return 0
     settled = held.count(RELATIONS, run.counting_relations & run.stamped("<", org.settled_before))
     suspects = sum(
@@ -313,10 +334,15 @@ def _can_compare(run: Run, relations: int) -> bool:
     return False
 
 
-def _is_due(run: Run) -> bool:
-    """Return whether the last comparison of all ids is as old as a pass over all rows may be."""
-    before = run.state.get(COMPARED_AT)
-    return before is None or run.is_due(before)
+def comparison_is_due(run: Run) -> bool:
+    """Return whether all relations are to be read, for the last time is a whole pass ago.
+
+    It waits for a run that has calls enough to do so.
+    """
+    if not (run.scope.complete and run.scope.discovers) or READING in run.state:
+        return False
+    held, before = run.held.count(RELATIONS, run.counting_relations), run.state.get(COMPARED_AT)
+    return (before is None or run.is_due(before)) and _can_compare(run, held)
 
 
 def _note_compared(run: Run) -> None:

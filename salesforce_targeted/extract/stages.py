@@ -45,7 +45,7 @@ from salesforce_targeted.extract.relation_refresh import (
     read_by_ids,
     read_relations,
 )
-from salesforce_targeted.extract.removed_relations import mark_removed
+from salesforce_targeted.extract.removed_relations import comparison_is_due, mark_removed
 from salesforce_targeted.extract.run import Run
 
 RELATION, TASK, USER = "task_who_relation", "task", "user"
@@ -144,6 +144,8 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     again = begun or (run.scope.complete and refills)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
+    if comparison_is_due(run):
+        return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
 
@@ -236,8 +238,8 @@ def _rejected(run: Run) -> Iterator[pa.Table]:
     """Yield the records and values that could not be fetched or loaded, until they can be."""
     if run.ledger.nuls_removed:
         run.ledger.warn(
-            f"{run.ledger.nuls_removed:,} values were read without the NUL characters in them,"
-            " which PostgreSQL can't hold"
+            "NUL characters, which PostgreSQL can't hold, were removed from values"
+            f" ({run.ledger.nuls_removed:,})"
         )
     if run.ledger.rejected:
         run.ledger.warn(

@@ -124,7 +124,8 @@ class CollectionsReader:
 
         Those that still can't be read stay unreadable.
         """
-        ids, before, still = some_of(ids), self.lessons.unreadable, dict[str, SalesforceError]()
+        before, still = self.lessons.unreadable, dict[str, SalesforceError]()
+        ids = some_of(ids)[: self.client.limits.ids_per_collection]
         parts = [Part(ids, fields) for fields in pieces_of(list(before))]
         for part, response in zip(parts, self._read_parts(parts), strict=True):
             if isinstance(response, SalesforceError):

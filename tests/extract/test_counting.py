@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
@@ -86,3 +87,44 @@ def test_counting_finds_a_relation_that_moved_unseen(counted: Story) -> None:
     counted.run(COUNTED)
 
     assert second == counted.held("sf_taskwhorelations")[moved]["relation_id"]
+
+
+def test_a_field_that_changes_without_a_stamp_is_read_by_the_next_pass(counted: Story) -> None:
+    """As an activity's account does with its contact's: now and then all relations are read."""
+    relation = counted.relation_of(counted.org.active_ids()[0])
+    counted.org.advance(86_400)
+    counted.org.bump_stamps("TaskWhoRelation", [counted.relation_of(counted.org.active_ids()[1])])
+    counted.run(COUNTED)
+    counted.org.set_silently("TaskWhoRelation", relation, AccountId="001000000000001AAA")
+    counted.synced.ok(COUNTED)
+    stale = counted.held("sf_taskwhorelations")[relation]["account_id"]
+    counted.org.advance(7 * 86_400)
+    whole = counted.run(COUNTED)
+    quiet = counted.run(COUNTED)
+
+    assert "001000000000001AAA" != stale
+    assert "001000000000001AAA" == counted.held("sf_taskwhorelations")[relation]["account_id"]
+    assert quiet["relations"]["read"] < whole["relations"]["read"] == whole["relations"]["held"]
+
+
+def test_many_that_are_removed_while_a_run_reads_cost_no_more_than_comparing_all(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What vanished from several ranges is asked for together, and all ids where that is less."""
+    for number in range(170):
+        org.log_task([org.active_ids()[number % 12]])
+    org.advance(86_400)
+    org.log_task([org.active_ids()[1]])
+    scope = Scope(limits=replace(DOCUMENTED, rows_per_query_page=10, groups_per_query=2))
+    synced.ok(scope)
+    relations = org.rows("TaskWhoRelation")
+    tasks = sorted(row["TaskId"] for row in relations.values())[::4]
+    org.reset_calls()
+    org.moves.before_call("query", lambda: [org.archive_task(task) for task in tasks])
+    synced.ok(scope)
+    synced.ok(scope)
+    marked = synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL")
+
+    assert {*tasks} == {row["task_id"] for row in marked.values()}
+    assert org.calls["query_all"] <= 2 * 2
+    assert org.billed <= 2 * len(relations) // 10
