@@ -118,12 +118,3 @@ class LiveProgress(Collector):
             if self._display is not None:
                 self._display.stop()
             self._display = None
-
-
-def collector(on: Console | None) -> Collector:
-    """Return the collector that fits where the output goes.
-
-    Args:
-        on: The terminal to draw on; None for a log.
-    """
-    return LongWorkLog() if on is None else LiveProgress(on)
