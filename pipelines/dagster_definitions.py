@@ -208,7 +208,8 @@ def _attempt(org: str, folder: str | None = None) -> Iterator[dlt.Pipeline]:
         error = original_error(raised)
     else:
         return
-    _end(error, str(error) if pipeline is None else explained(error, pipeline))
+    name = str(pipeline.destination.destination_name) if pipeline is not None else ""
+    _end(error, explained(error, name) if name else str(error))
 
 
 @contextmanager

@@ -37,10 +37,10 @@ from dlt.sources import DltSource
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api.credentials.resolution import AnyCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.cli.logs import quotes_no_row
 from salesforce_targeted.destination import database
 from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.sync import configuration, destination_choice, run_lock
-from salesforce_targeted.sync.log_redaction import quotes_no_row
 from salesforce_targeted.sync.pending_packages import reset_working_folder
 
 # Not two underscores, which part the words of a variable's name; no capitals, which dlt folds.

@@ -13,11 +13,13 @@ from salesforce_targeted.cli import options
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import dlt
+    from rich.console import RenderableType
 
     from salesforce_targeted.cli.screen import Screen
+    from salesforce_targeted.settings import Settings
 
 
 def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> int:
@@ -54,20 +56,12 @@ def _explained(error: Exception, destination: str | None) -> str:
     """Say in one paragraph what happened and what to do; a user's mistake gets no traceback."""
     from salesforce_targeted.api.errors import SalesforceError
 
-    if isinstance(error, SalesforceError):
+    if isinstance(error, SalesforceError):  # known without loading dlt
         return str(error)
-    from salesforce_targeted.destination.errors import (
-        describe_disk_failure,
-        describe_failure,
-        first_line,
-        is_destination_error,
-        original_error,
-    )
+    from salesforce_targeted.destination.errors import original_error
+    from salesforce_targeted.sync.runner import explained
 
-    inner = original_error(error)
-    if is_destination_error(inner):
-        return describe_failure(inner, destination or "as configured")
-    return describe_disk_failure(inner) or f"{type(inner).__name__}: {first_line(inner)}"
+    return explained(original_error(error), destination or "as configured")
 
 
 def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:
@@ -79,20 +73,26 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
         from salesforce_targeted.sync import configuration
 
         stack.enter_context(configuration.section_of(PIPELINE_NAME))
-        settings = configuration.settings(**selection.given(args))
+        given = selection.given(args)
+        settings = configuration.settings(**given)
         credentials = _credentials(args, stack)
-        pipeline = (
-            None if args.look == "sign-in" else open_pipeline(args, screen, args.pipelines_dir)
-        )
-    if pipeline is None:
+        if args.look != "sign-in":
+            pipeline = open_pipeline(args, screen, args.pipelines_dir)
+    if args.look == "sign-in":
         from salesforce_targeted.cli import sign_in
 
         return sign_in.run(credentials, screen, settings.api_version)
     if args.look is not None:
-        return _look(args, credentials, pipeline, screen, stack)
+        return _look(args, credentials, pipeline, screen, settings, given, stack)
     from salesforce_targeted.cli import sync
 
-    return sync.run(args, credentials, pipeline, screen, scope, only)
+    return sync.run(
+        args,
+        pipeline,
+        screen,
+        settings,
+        lambda: sync.run_once(credentials, pipeline, scope, only, settings, given),
+    )
 
 
 def _look(
@@ -100,24 +100,23 @@ def _look(
     credentials: Any,
     pipeline: dlt.Pipeline,
     screen: Screen,
+    settings: Settings,
+    given: dict[str, Any],
     stack: ExitStack,
 ) -> int:
     """Run one of the commands that load nothing."""
     from tempfile import TemporaryDirectory
 
     from salesforce_targeted.api.client import SalesforceClient
-    from salesforce_targeted.cli import selection
+    from salesforce_targeted.cli import exit_codes
     from salesforce_targeted.cli.pipeline import open_pipeline
     from salesforce_targeted.extract.run import Run
     from salesforce_targeted.ledger import Ledger
     from salesforce_targeted.settings import Scope
-    from salesforce_targeted.sync import configuration
     from salesforce_targeted.sync.pending_packages import other_dataset
 
     if other_dataset(pipeline):  # a demo's, say; a look leaves it alone
         pipeline = open_pipeline(args, screen, stack.enter_context(TemporaryDirectory()))
-    given = selection.given(args)
-    settings = configuration.settings(**given)
     client = SalesforceClient(credentials, api_version=settings.api_version)
     run = Run(client, settings, Scope(allow_shrink=True), Ledger(), pipeline)
     stack.callback(run.close)
@@ -125,17 +124,26 @@ def _look(
         from salesforce_targeted.cli import checklist
 
         return checklist.run(run, credentials, pipeline, screen)
-    if args.look == "count":
-        from salesforce_targeted.cli import count
+    facts: Any
+    shown: Callable[[Any], RenderableType]
+    with screen.busy("asking the org"):
+        if args.look != "count" and pipeline.default_schema_name is None:  # a new working folder
+            pipeline.sync_destination()
+        if args.look == "count":
+            from salesforce_targeted.cli import count
 
-        return count.run(run, screen)
-    if args.look == "plan":
-        from salesforce_targeted.cli import plan
+            facts, shown = count.count(run), count.count_shown
+        elif args.look == "plan":
+            from salesforce_targeted.cli import plan
 
-        return plan.run(run, pipeline, screen)
-    from salesforce_targeted.cli import verify
+            facts, shown = plan.plan(run), plan.plan_shown
+        else:
+            from salesforce_targeted.cli import verify
 
-    return verify.run(run, pipeline, credentials, screen, repairs=args.repair, given=given)
+            facts = verify.verify(run, pipeline, credentials, repairs=args.repair, given=given)
+            shown = verify.summary
+    screen.report(facts, shown)
+    return exit_codes.OF_STATUS[facts["status"]]
 
 
 def _credentials(args: argparse.Namespace, stack: ExitStack) -> Any:

@@ -292,7 +292,7 @@ class Ledger:
         """Return the report as a value.
 
         What only the destination can tell (``held``, the share explained) is None until it was
-        asked (``reconciliation.finished``): a run that failed before has not checked it.
+        asked (``reconciliation.reconciled``): a run that failed before has not checked it.
         """
         seconds = (datetime.now(UTC) - self.started_at).total_seconds()
         contacts = self.tallies.get(self.target.object_name, Tally())

@@ -7,24 +7,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, TypedDict
 
 import dlt
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
 
-from salesforce_targeted.api.errors import (
-    SalesforceError,
-)
+from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.destination_checklist import Finding, Look, destination_checks
 from salesforce_targeted.cli.org_checklist import OrgChecklist
-from salesforce_targeted.cli.permissions import (
-    PermissionFacts,
-    permission_facts,
-)
+from salesforce_targeted.cli.permissions import PermissionFacts, permission_facts
 from salesforce_targeted.cli.screen import Screen, mark
 from salesforce_targeted.destination.errors import (
     first_line,
@@ -41,8 +35,11 @@ _FIX_DESTINATION = "Check the destination's credentials, address and permissions
 _GRANTED = {True: "yes", False: "no", None: "not known"}
 
 
-class CheckFacts(TypedDict):
-    """One line of the checklist, as :class:`Check` has it."""
+class Check(TypedDict):
+    """Report one line of the checklist.
+
+    ``ok`` is False only where something must be fixed; ``note`` where it is worth knowing.
+    """
 
     name: str
     ok: bool
@@ -57,69 +54,31 @@ class ChecklistFacts(TypedDict):
 
     status: Literal["done", "failed"]
     mode: Literal["test"]
-    checks: list[CheckFacts]
+    checks: list[Check]
     permissions: list[PermissionFacts]
     calls: CallFacts
     warnings: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One line of the checklist.
-
-    Attributes:
-        ok: False only where something must be fixed.
-        note: Nothing to fix, but worth knowing.
-    """
-
-    name: str
-    ok: bool
-    detail: str
-    remedy: str = ""
-    seconds: float = 0.0
-    note: bool = False
-
-    @property
-    def mark(self) -> str:
-        """Name the outcome: ``ok``, ``note`` or ``fail``."""
-        return "fail" if not self.ok else "note" if self.note else "ok"
-
-
 def run(run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen) -> int:
-    """Run the checklist and show it; return the exit code."""
-    facts = checks(run, credentials, pipeline, None if screen.json else screen)
-    screen.report(facts, verdict)
-    return exit_codes.DONE if facts["status"] == "done" else exit_codes.FAILED
-
-
-def checks(
-    run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen | None = None
-) -> ChecklistFacts:
-    """Make every check.
-
-    Args:
-        screen: Where each line is shown as soon as it is known; None for nowhere.
-
-    Returns:
-        The report of mode ``test``: ``status`` ``done`` or ``failed``, and ``checks``.
-    """
-    found: list[Check] = []
+    """Make every check, show each as it is known, then the verdict; return the exit code."""
+    made: list[Check] = []
     checklist = OrgChecklist(run, credentials)
     for name, look in _looks(checklist, pipeline):
-        if screen is None:
-            found.append(checked(name, look))
-            continue
         with screen.busy(name):
-            found.append(checked(name, look))
-        screen.show(line(found[-1], screen.out))
-    return {
-        "status": "done" if all(check.ok for check in found) else "failed",
+            made.append(_checked(name, look))
+        if not screen.json:
+            screen.show(_line(made[-1], screen.out))
+    facts: ChecklistFacts = {
+        "status": "done" if all(check["ok"] for check in made) else "failed",
         "mode": "test",
-        "checks": [cast("CheckFacts", asdict(check)) for check in found],
+        "checks": made,
         "permissions": permission_facts(checklist.granted),
         "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
     }
+    screen.report(facts, _verdict)
+    return exit_codes.OF_STATUS[facts["status"]]
 
 
 def _looks(checklist: OrgChecklist, pipeline: dlt.Pipeline) -> Iterator[tuple[str, Look]]:
@@ -128,31 +87,32 @@ def _looks(checklist: OrgChecklist, pipeline: dlt.Pipeline) -> Iterator[tuple[st
     yield from destination_checks(pipeline, checklist.org)
 
 
-def line(check: Check, on: Console) -> Table:
+def _line(check: Check, on: Console) -> Table:
     """Draw a check as a line, and below it the remedy where there is one."""
-    sign, style = mark(check.mark, on)
+    kind = "fail" if not check["ok"] else "note" if check["note"] else "ok"
+    sign, style = mark(kind, on)
     made = Table.grid(padding=(0, 1), pad_edge=False)
     made.add_column(no_wrap=True)
     made.add_column(no_wrap=True, width=_NAME_WIDTH)
     made.add_column(no_wrap=True, justify="right", width=7)
     made.add_column(overflow="fold")
-    seconds = Text(f"{check.seconds:.2f} s", "dim")
-    made.add_row(Text(sign, style), check.name, seconds, Text(check.detail))
-    if check.remedy and check.mark != "ok":
-        made.add_row("", "", "", Text.assemble(("-> ", style), check.remedy))
+    seconds = Text(f"{check['seconds']:.2f} s", "dim")
+    made.add_row(Text(sign, style), check["name"], seconds, Text(check["detail"]))
+    if check["remedy"] and kind != "ok":
+        made.add_row("", "", "", Text.assemble(("-> ", style), check["remedy"]))
     return made
 
 
-def verdict(facts: ChecklistFacts) -> Group:
+def _verdict(facts: ChecklistFacts) -> Group:
     """Draw the permissions, and the last line: what to fix, or that all is in place."""
     failed = [check["name"] for check in facts["checks"] if not check["ok"]]
-    noted = sum(1 for check in facts["checks"] if check["note"])
-    calls = api_calls(facts["calls"]["total"])
+    noted = sum(check["note"] for check in facts["checks"])
+    calls = f" ({api_calls(facts['calls']['total'])})"
     if failed:
-        last = Text.assemble(("to fix: ", "red"), f"{', '.join(failed)} ({calls})")
+        last = Text.assemble(("to fix: ", "red"), ", ".join(failed), calls)
     else:
         words = "all in place" + (f", {noted} to note" if noted else "")
-        last = Text.assemble((words, "green"), f" ({calls})")
+        last = Text.assemble((words, "green"), calls)
     rows = [
         (one["name"], "yes" if one["needed"] else "", _GRANTED[one["granted"]], one["without"])
         for one in facts["permissions"]
@@ -161,20 +121,22 @@ def verdict(facts: ChecklistFacts) -> Group:
     return Group(Text(""), paragraphs(permissions, notes(facts["warnings"]), last))
 
 
-def checked(name: str, look: Look) -> Check:
+def _checked(name: str, look: Look) -> Check:
     """Make one check; whatever goes wrong in it is a line of the checklist, never its end."""
     begun = time.monotonic()
-    detail, remedy, ok, note = "", "", True, False
+    ok = note = False
     try:
         found = look()
-        note = isinstance(found, Finding)
-        detail, remedy = (found.detail, found.remedy) if isinstance(found, Finding) else (found, "")
+        ok, note = True, isinstance(found, Finding)
+        detail, remedy = found if isinstance(found, Finding) else (found, "")
     except SalesforceError as error:
-        detail, remedy, ok = error.what, error.remedy, False
+        detail, remedy = error.what, error.remedy
     except Exception as raised:  # noqa: BLE001  # whatever a database's driver raises
         inner = original_error(raised)
         detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _FIX_DESTINATION
         if is_destination_error(inner):
             detail, remedy = message_and_remedy(inner)
-        ok = False
-    return Check(name, ok, detail, remedy, round(time.monotonic() - begun, 3), note)
+    return Check(
+        name=name, ok=ok, detail=detail, remedy=remedy,
+        seconds=round(time.monotonic() - begun, 3), note=note,
+    )  # fmt: skip

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from salesforce_targeted.api import soql
-from salesforce_targeted.cli import exit_codes
-from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import CallFacts, call_facts
@@ -29,14 +27,6 @@ class CountFacts(TypedDict):
     active_share_pct: float | None
     calls: CallFacts
     warnings: list[str]
-
-
-def run(run: Run, screen: Screen) -> int:
-    """Count and show the counts; return the exit code."""
-    with screen.busy("asking the org"):
-        facts = count(run)
-    screen.report(facts, count_shown)
-    return exit_codes.DONE
 
 
 def count(run: Run) -> CountFacts:

@@ -12,9 +12,8 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dlt
 from dlt.destinations.sql_client import SqlClientBase
@@ -39,8 +38,7 @@ _FULL_BYTES = 20 * 1024**2
 _GIGABYTE = 1024  # of megabytes
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """Hold what a check found, where it is worth a note although nothing has to be fixed."""
 
     detail: str
@@ -76,23 +74,19 @@ def destination_checks(pipeline: dlt.Pipeline, org: Org | None) -> Iterator[tupl
 
 
 def _reachable(pipeline: dlt.Pipeline) -> str:
-    name = str(pipeline.destination.destination_name)
-    file = duckdb_file(pipeline)
+    name, file = str(pipeline.destination.destination_name), duckdb_file(pipeline)
     if file is not None and not file.exists():
         return f"{name}: {file.name}, which the first run makes"
     with pipeline.sql_client() as client:
         if is_postgres(pipeline):
             connection = client.native_connection
             check_server(connection)
-            client.execute_sql("SELECT 1")
-            credentials: Any = pipeline.destination_client().config.credentials
-            name = (
-                f"{name}: PostgreSQL {connection.server_version // 10_000}, {credentials.database}"
-            )
-            name += f" at {credentials.host}" if credentials.host else ""
-        else:
-            client.execute_sql("SELECT 1")
-            name += f": {file.name}" if file is not None else ""
+            of: Any = pipeline.destination_client().config.credentials
+            name += f": PostgreSQL {connection.server_version // 10_000}, {of.database}"
+            name += f" at {of.host}" if of.host else ""
+        elif file is not None:
+            name += f": {file.name}"
+        client.execute_sql("SELECT 1")
     return f"{name}, reachable"
 
 
@@ -127,8 +121,7 @@ def _try_schema(client: SqlClientBase[Any], staging: bool) -> str:
 
 
 def _dataset(pipeline: dlt.Pipeline, org: Org | None) -> str | Finding:
-    name = pipeline.dataset_name
-    file = duckdb_file(pipeline)
+    name, file = pipeline.dataset_name, duckdb_file(pipeline)
     if file is not None and not file.exists():
         return f"{name}: empty, the first run reads everything"
     if pipeline.default_schema_name is None:
@@ -172,25 +165,21 @@ def _disk(pipeline: dlt.Pipeline) -> str | Finding:
     folders = {Path(pipeline.working_dir)}
     if (file := duckdb_file(pipeline)) is not None:
         folders.add(_existing(file.parent))
-    free = {}
     for folder in folders:
         try:
             with tempfile.TemporaryFile(dir=folder) as trial:
                 trial.write(b"x" * 4096)
                 trial.flush()
-            free[shutil.disk_usage(folder).free] = folder
         except OSError as error:
             raise SalesforceError(
                 f"nothing can be written in {_short(folder)}: {error.strerror}", remedy=_ROOM
             ) from None
-    least = min(free)
-    room = f"{_size(least)} free in {_short(free[least])}"
-    if least < _FULL_BYTES:
+    free, folder = min((shutil.disk_usage(folder).free, folder) for folder in folders)
+    room = f"{_size(free)} free in {_short(folder)}"
+    if free < _FULL_BYTES:
         raise SalesforceError(f"only {room}", remedy=_ROOM)
     return (
-        Finding(room, "A large first load may need more. " + _ROOM)
-        if least < _TIGHT_BYTES
-        else room
+        Finding(room, f"A large first load may need more. {_ROOM}") if free < _TIGHT_BYTES else room
     )
 
 

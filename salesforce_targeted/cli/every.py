@@ -70,7 +70,6 @@ def repeat(
     Returns:
         The exit code: 0 where it was told to end, else that of the last pass's error.
     """
-    # The first pass loads all there is, and tells nothing of those that follow.
     spent: deque[int] = deque(maxlen=_PASSES_COUNTED)
     first, pause = True, seconds
     while True:
@@ -79,13 +78,19 @@ def repeat(
         show(outcome.facts)
         if isinstance(outcome.error, _FOR_PEOPLE):
             return exit_codes.of_error(outcome.error)
-        if not first:
+        if not first:  # which loads all there is, and tells nothing of those that follow
             spent.append(outcome.facts["calls"]["total"])
-        first = False
-        lasting = lasting_seconds(seconds, spent, outcome, reserve)
-        if lasting != pause and (lasting > seconds or pause > seconds):
-            _log.warning("%s", _told(lasting, seconds))
-        pause = lasting
+        first, before = False, pause
+        pause = lasting_seconds(seconds, spent, outcome, reserve)
+        if pause > seconds and pause != before:
+            _log.warning(
+                "passes every %g s would spend the org's calls within its day: one every %g s from"
+                " now on",
+                seconds,
+                pause,
+            )
+        elif pause < before:
+            _log.warning("the org has calls enough again: a pass every %g s from now on", seconds)
         if ending.wait(max(0.0, begun + pause - clock())):
             return exit_codes.DONE
 
@@ -105,15 +110,6 @@ def lasting_seconds(
     usable = left * (1 - reserve)
     needed = _DAY_SECONDS * median(spent) / usable if usable >= 1 else LONGEST_PAUSE_SECONDS
     return max(seconds, min(float(round(needed)), LONGEST_PAUSE_SECONDS))
-
-
-def _told(lasting: float, seconds: float) -> str:
-    if lasting > seconds:
-        return (
-            f"passes every {seconds:g} s would spend the org's calls within its day: one every"
-            f" {lasting:g} s from now on"
-        )
-    return f"the org has calls enough again: a pass every {seconds:g} s from now on"
 
 
 def line(facts: RunFacts) -> Text:

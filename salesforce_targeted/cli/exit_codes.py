@@ -5,6 +5,8 @@ from __future__ import annotations
 from salesforce_targeted.api.errors import ConfigurationError
 
 DONE, FAILED, WRONG_USE, PARTIAL, DRIFT = 0, 1, 2, 3, 4
+# A report's status to the code of the command.
+OF_STATUS = {"done": DONE, "failed": FAILED, "partial": PARTIAL, "drift": DRIFT}
 
 
 def of_error(error: BaseException) -> int:

@@ -113,100 +113,68 @@ LOOKS = {
 }
 
 
+def _flag(group: argparse._ArgumentGroup, name: str, text: str) -> None:
+    group.add_argument(name, action="store_true", help=text)
+
+
 def _look(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group("inspect only, nothing is loaded")
     look = group.add_mutually_exclusive_group()
     for mode, text in LOOKS.items():
         look.add_argument(f"--{mode}", dest="look", action="store_const", const=mode, help=text)
-    group.add_argument(
-        "--repair", action="store_true", help="with --verify: load again exactly what drifted"
-    )
+    _flag(group, "--repair", "with --verify: load again exactly what drifted")
 
 
 def _what(made: argparse.ArgumentParser) -> None:
     what = made.add_argument_group("what to sync (default: what changed since the last run)")
     span = what.add_mutually_exclusive_group()
-    span.add_argument(
-        "--full", action="store_true", help="read everything again and compare all ids"
-    )
+    add = what.add_argument
+    _flag(span, "--full", "read everything again and compare all ids")
     span.add_argument(
         "--incremental", type=_days, metavar="N", help="only what was modified in the last N days"
     )
     span.add_argument("--since", metavar="DATE", help="only what was modified since a date")
-    span.add_argument(
-        "--retry-rejected", action="store_true", help="only the rows that were rejected before"
-    )
-    span.add_argument(
-        "--mode", choices=("full", "recent", "custom"),
-        help="the same in other words: full, recent (--days), custom (--start-date)",
-    )  # fmt: skip
-    what.add_argument("--days", type=_days, metavar="N", help="with --mode recent (30)")
-    what.add_argument("--start-date", metavar="DATE", help="with --mode custom")
-    what.add_argument("--limit", type=_positive, metavar="N", help="at most N relations (a trial)")
-    what.add_argument("--only", metavar="NAMES", help=f"some of {', '.join(RESOURCES)}")
-    what.add_argument(
-        "--every", type=_interval, metavar="TIME",
-        help="keep running and sync again and again, printing a line each time: 60s, 5m, 1h",
-    )  # fmt: skip
-    what.add_argument(
-        "--allow-shrink", action="store_true",
-        help="sync although the org shows far fewer active contacts than before",
-    )  # fmt: skip
+    _flag(span, "--retry-rejected", "only the rows that were rejected before")
+    text = "the same in other words: full, recent (--days), custom (--start-date)"
+    span.add_argument("--mode", choices=("full", "recent", "custom"), help=text)
+    add("--days", type=_days, metavar="N", help="with --mode recent (30)")
+    add("--start-date", metavar="DATE", help="with --mode custom")
+    add("--limit", type=_positive, metavar="N", help="at most N relations (a trial)")
+    add("--only", metavar="NAMES", help=f"some of {', '.join(RESOURCES)}")
+    text = "keep running and sync again and again, printing a line each time: 60s, 5m, 1h"
+    add("--every", type=_interval, metavar="TIME", help=text)
+    text = "sync although the org shows far fewer active contacts than before"
+    _flag(what, "--allow-shrink", text)
 
 
 def _where(made: argparse.ArgumentParser) -> None:
     how = made.add_argument_group("how, from where, where to")
     org = how.add_mutually_exclusive_group()
-    org.add_argument(
-        "--demo", action="store_true",
-        help="use a built-in org of 600,000 contacts; writes the page, too",
-    )  # fmt: skip
-    org.add_argument(
-        "--sf-org", metavar="ALIAS",
-        help='sign in with the session of the Salesforce CLI ("default": its default org)',
-    )  # fmt: skip
-    how.add_argument(
-        "--api",
-        choices=("collections", "composite", "query", "bulk"),
-        help="fetch records this way only",
-    )
-    how.add_argument(
-        "--api-version", metavar="N",
-        help="read through this version of Salesforce's API (64.0)",
-    )  # fmt: skip
-    how.add_argument(
-        "--max-calls", type=int, metavar="N",
-        help="spend at most N API calls; the next run goes on from there",
-    )  # fmt: skip
-    how.add_argument(
-        "--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, ...)"
-    )
-    how.add_argument("--dataset", metavar="NAME", help="dataset or schema (salesforce)")
-    how.add_argument(
-        "--pipelines-dir", metavar="DIR",
-        help="dlt's working folder (DLT_DATA_DIR, or as dlt has it)",
-    )  # fmt: skip
-    how.add_argument(
-        "--report-dir", metavar="DIR", type=Path, default=Path("sync_results"),
-        help="where reports are kept (sync_results)",
-    )  # fmt: skip
+    add = how.add_argument
+    _flag(org, "--demo", "use a built-in org of 600,000 contacts; writes the page, too")
+    text = 'sign in with the session of the Salesforce CLI ("default": its default org)'
+    org.add_argument("--sf-org", metavar="ALIAS", help=text)
+    ways = ("collections", "composite", "query", "bulk")
+    add("--api", choices=ways, help="fetch records this way only")
+    text = "read through this version of Salesforce's API (64.0)"
+    add("--api-version", metavar="N", help=text)
+    text = "spend at most N API calls; the next run goes on from there"
+    add("--max-calls", type=int, metavar="N", help=text)
+    add("--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, ...)")
+    add("--dataset", metavar="NAME", help="dataset or schema (salesforce)")
+    text = "dlt's working folder (DLT_DATA_DIR, or as dlt has it)"
+    add("--pipelines-dir", metavar="DIR", help=text)
+    text, folder = "where reports are kept (sync_results)", Path("sync_results")
+    add("--report-dir", metavar="DIR", type=Path, default=folder, help=text)
 
 
 def _output(made: argparse.ArgumentParser) -> None:
     out = made.add_argument_group("output")
-    out.add_argument(
-        "--json", action="store_true", help="one JSON object on stdout; all else on stderr"
-    )
-    out.add_argument(
-        "--report-html", action="store_true",
-        help="the report also as a page (its plots need the extra html)",
-    )  # fmt: skip
-    out.add_argument(
-        "--log-records", action="store_true",
-        help="the loaded records as JSON lines (personal data, mode 0600)",
-    )  # fmt: skip
+    _flag(out, "--json", "one JSON object on stdout; all else on stderr")
+    _flag(out, "--report-html", "the report also as a page (its plots need the extra html)")
+    _flag(out, "--log-records", "the loaded records as JSON lines (personal data, mode 0600)")
     out.add_argument("-v", "--verbose", action="store_true", help="dlt's own log lines too")
-    out.add_argument("--debug", action="store_true", help="all log lines; never a secret")
+    _flag(out, "--debug", "all log lines; never a secret")
 
 
 def _interval(text: str) -> float:

@@ -71,33 +71,33 @@ class OrgChecklist:
         if isinstance(self.credentials, SignInCredentials):
             yield "credentials", self._credentials
         yield "sign-in", self._sign_in
-        if self.org is not None:
-            yield "API version", self._version
-        if self.org is not None and self._responds:
+        if self.org is None:
+            return
+        yield "API version", self._version
+        if self._responds:
             yield "API enabled", self._api_enabled
-        if self.org is not None and self._responds:
-            for name, permission in OBJECTS.items():
-                yield name, partial(self._object, name, permission)
-                if name == "Contact" and self.run.settings.fields:
-                    yield "fields", self._fields
-            yield "TaskWhoRelation", self._junction
-            yield "Shared Activities", self._shared_activities
-            yield "View All Data", self._view_all_data
-            yield "relations", self._relations
-            yield "API calls left", self._calls_left
+        if not self._responds:
+            return
+        for name, permission in OBJECTS.items():
+            yield name, partial(self._object, name, permission)
+            if name == "Contact" and self.run.settings.fields:
+                yield "fields", self._fields
+        yield "TaskWhoRelation", self._junction
+        yield "Shared Activities", self._shared_activities
+        yield "View All Data", self._view_all_data
+        yield "relations", self._relations
+        yield "API calls left", self._calls_left
 
     def _credentials(self) -> str | Finding:
         resolved = self.credentials.resolved
-        found = sign_in.choice(self.credentials).sentence
-        trouble = ""
-        if isinstance(resolved, RefreshTokenCredentials):
-            trouble = resolved.token_file().trouble()
-        if trouble:
+        chosen = sign_in.choice(self.credentials).sentence
+        file = resolved.token_file() if isinstance(resolved, RefreshTokenCredentials) else None
+        if file is not None and (trouble := file.trouble()):
             return Finding(
-                f"{found}; {resolved.token_file().path} can't be written: {trouble}",
+                f"{chosen}; {file.path} can't be written: {trouble}",
                 "Set refresh_token_file to a path that can be written: a rotated token is lost.",
             )
-        return found
+        return chosen
 
     def _sign_in(self) -> str:
         url = self.run.client.instance_url
@@ -145,9 +145,7 @@ class OrgChecklist:
             visible = len(self.run.org.describe(name)["fields"])
         except (NotFoundError, PermissionDeniedError) as error:
             self.granted[permission] = False
-            error.remedy = _READ_OBJECT.format(name=name)
-            if name == "Task":
-                error.remedy = _ACCESS_ACTIVITIES
+            error.remedy = _ACCESS_ACTIVITIES if name == "Task" else _READ_OBJECT.format(name=name)
             if name == self.run.target.object_name or self._nothing_relates(name):
                 raise
             return Finding(f"{error.what} A sync goes on without its rows", error.remedy)

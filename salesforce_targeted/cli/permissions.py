@@ -9,8 +9,7 @@ REST API Developer Guide, "Limits"; singer-io/tap-salesforce PR 98 (activities).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 
 class PermissionFacts(TypedDict):
@@ -22,15 +21,8 @@ class PermissionFacts(TypedDict):
     without: str
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """Hold a permission.
-
-    Attributes:
-        name: What Setup calls it.
-        without: What is lost without it.
-        needed: Whether a sync is not complete without it.
-    """
+class Permission(NamedTuple):
+    """Name a permission, what is lost without it, and whether a sync is not complete then."""
 
     name: str
     without: str
@@ -68,11 +60,6 @@ PERMISSIONS = (
 def permission_facts(granted: Mapping[Permission, bool]) -> list[PermissionFacts]:
     """List every permission with what is known of it."""
     return [
-        {
-            "name": permission.name,
-            "needed": permission.needed,
-            "granted": granted.get(permission),
-            "without": permission.without,
-        }
-        for permission in PERMISSIONS
+        {"name": of.name, "needed": of.needed, "granted": granted.get(of), "without": of.without}
+        for of in PERMISSIONS
     ]

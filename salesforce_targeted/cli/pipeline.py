@@ -8,7 +8,8 @@ from typing import Any
 
 import dlt
 
-from salesforce_targeted.cli import logs, progress
+from salesforce_targeted.cli import logs
+from salesforce_targeted.cli.progress import LiveProgress, LongWorkLog
 from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination import database
 from salesforce_targeted.sync import configuration, destination_choice, run_lock
@@ -28,13 +29,13 @@ def open_pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) 
     configuration.load_settings(PIPELINE_NAME)
     logs.show_dlt(verbose=args.verbose, debug=args.debug)
     attaching = run_lock.attaching(PIPELINE_NAME, folder)
-    with configuration.usable_destination(), configuration.usable_folder(), attaching:
+    with configuration.usable_destination(), attaching:
         pipeline = dlt.pipeline(
             PIPELINE_NAME,
             destination=destination_choice.destination(args.destination, demo=args.demo),
             dataset_name=args.dataset or ("salesforce_demo" if args.demo else "salesforce"),
             pipelines_dir=folder,  # type: ignore[arg-type]  # dlt takes None for its own folder
-            progress=progress.collector(screen.err if screen.live else None),
+            progress=LiveProgress(screen.err) if screen.live else LongWorkLog(),
         )
         database.check(pipeline)
         # dlt would wait for what it loads before it obeys Ctrl-C; see cli.interrupts.

@@ -5,10 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import dlt
-
-from salesforce_targeted.cli import exit_codes
-from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.extract.forecast import forecast
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import call_facts
@@ -46,16 +42,6 @@ def plan(run: Run) -> dict[str, Any]:
         "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
     }
-
-
-def run(run: Run, pipeline: dlt.Pipeline, screen: Screen) -> int:
-    """Make the plan and show it; return the exit code."""
-    with screen.busy("asking the org"):
-        if pipeline.default_schema_name is None:
-            pipeline.sync_destination()
-        facts = plan(run)
-    screen.report(facts, plan_shown)
-    return exit_codes.DONE
 
 
 def plan_shown(facts: Mapping[str, Any]) -> RenderableType:

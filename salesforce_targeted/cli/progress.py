@@ -88,25 +88,18 @@ class LiveProgress(Collector):
                 self._display.update(self._task, rows=f"{self._rows:,} rows")
 
     def _start(self, step: str) -> None:
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            Progress,
-            SpinnerColumn,
-            TextColumn,
-            TimeElapsedColumn,
-        )
+        from rich import progress
 
         doing, self._counted, unit = _STEPS.get(step.partition(" ")[0], (step, "", ""))
         self._rows = 0
-        self._display = Progress(
-            SpinnerColumn(style="cyan"),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn(unit),
-            TextColumn("{task.fields[rows]}", justify="right"),
-            TimeElapsedColumn(),
+        self._display = progress.Progress(
+            progress.SpinnerColumn(style="cyan"),
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(bar_width=24),
+            progress.MofNCompleteColumn(),
+            progress.TextColumn(unit),
+            progress.TextColumn("{task.fields[rows]}", justify="right"),
+            progress.TimeElapsedColumn(),
             console=self._on,
             transient=True,
         )
@@ -118,12 +111,3 @@ class LiveProgress(Collector):
             if self._display is not None:
                 self._display.stop()
             self._display = None
-
-
-def collector(on: Console | None) -> Collector:
-    """Return the collector that fits where the output goes.
-
-    Args:
-        on: The terminal to draw on; None for a log.
-    """
-    return LongWorkLog() if on is None else LiveProgress(on)

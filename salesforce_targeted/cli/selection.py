@@ -6,8 +6,8 @@ Rule: an option that would be ignored is refused.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from salesforce_targeted.api.errors import ConfigurationError
@@ -33,7 +33,6 @@ def scope(args: argparse.Namespace) -> Scope:
             can't be kept where they shall be.
     """
     _check_combinations(args)
-    _check_repetition(args)
     since = moment(args.start_date if args.mode == "custom" else args.since)
     days = args.incremental or ((args.days or _RECENT_DAYS) if args.mode == "recent" else None)
     if days:
@@ -45,7 +44,13 @@ def scope(args: argparse.Namespace) -> Scope:
         )
     log = args.report_dir / f"targeted_contacts_{datetime.now(UTC):%Y%m%d_%H%M%S}.records.jsonl"
     if args.look is None:
-        _make_report_dir(args.report_dir)
+        try:  # before the first call: a sync without a report looks like a failed one
+            args.report_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"--report-dir: {args.report_dir} can't be made: {error.strerror}",
+                remedy="Choose another.",
+            ) from error
     return Scope(
         full=args.full or args.mode == "full",
         since=since,
@@ -64,32 +69,31 @@ def _check_combinations(args: argparse.Namespace) -> None:
     """
     if args.repair and args.look != "verify":
         raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
-    for option, mode in (("days", "recent"), ("start_date", "custom")):
-        name = f"--{option.replace('_', '-')}"
-        if getattr(args, option) and args.mode != mode:
+    for name, mode in (("days", "recent"), ("start_date", "custom")):
+        if getattr(args, name) and args.mode != mode:
             raise ConfigurationError(
-                f"{name} goes with --mode {mode}", remedy="Give both, or use --since."
+                f"{_option(name)} goes with --mode {mode}", remedy="Give both, or use --since."
             )
     if args.mode == "custom" and not args.start_date:
         raise ConfigurationError("--mode custom needs --start-date", remedy="Give a date.")
-    for option in _OF_A_SYNC if args.look else ():
-        if getattr(args, option) not in (None, False):
-            raise ConfigurationError(
-                f"--{args.look} loads nothing, so --{option.replace('_', '-')} has no effect",
-                remedy="Leave one of them out.",
-            )
-
-
-def _check_repetition(args: argparse.Namespace) -> None:
-    if not args.every:
-        return
-    others = [args.look] if args.look else []
-    others += [name for name in _OF_ONE_RUN if getattr(args, name) not in (None, False)]
-    if others:
+    if args.look and (idle := _given_of(args, _OF_A_SYNC)):
         raise ConfigurationError(
-            f"--every repeats the default run, which takes no --{others[0].replace('_', '-')}",
+            f"--{args.look} loads nothing, so {_option(idle[0])} has no effect",
             remedy="Leave one of them out.",
         )
+    if args.every and (others := [*filter(None, [args.look]), *_given_of(args, _OF_ONE_RUN)]):
+        raise ConfigurationError(
+            f"--every repeats the default run, which takes no {_option(others[0])}",
+            remedy="Leave one of them out.",
+        )
+
+
+def _given_of(args: argparse.Namespace, names: Iterable[str]) -> list[str]:
+    return [name for name in names if getattr(args, name) not in (None, False)]
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def only(names: str | None) -> list[str]:
@@ -99,16 +103,10 @@ def only(names: str | None) -> list[str]:
         ConfigurationError: there is no such resource.
     """
     chosen = [name.strip() for name in (names or "").split(",") if name.strip()]
-    if names is not None and not chosen:
-        raise ConfigurationError(
-            "--only names nothing", remedy=f"Choose some of {', '.join(RESOURCES)}."
-        )
     unknown = [name for name in chosen if name not in RESOURCES]
-    if unknown:
-        raise ConfigurationError(
-            f"--only: there is no resource {', '.join(unknown)}",
-            remedy=f"Choose some of {', '.join(RESOURCES)}.",
-        )
+    if unknown or (names is not None and not chosen):
+        what = f": there is no resource {', '.join(unknown)}" if unknown else " names nothing"
+        raise ConfigurationError(f"--only{what}", remedy=f"Choose some of {', '.join(RESOURCES)}.")
     return chosen
 
 
@@ -116,13 +114,3 @@ def given(args: argparse.Namespace) -> dict[str, Any]:
     """Return the source parameters that the command line sets; configuration has the others."""
     found = {"api": args.api, "api_version": args.api_version, "calls_per_run": args.max_calls}
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _make_report_dir(folder: Path) -> None:
-    """Make the folder before the first call: a sync without a report looks like a failed one."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigurationError(
-            f"--report-dir: {folder} can't be made: {error.strerror}", remedy="Choose another."
-        ) from error

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from contextlib import closing
+from typing import Any, NamedTuple
 
 import dlt
 
@@ -23,15 +23,8 @@ from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME
 
 
-@dataclass(frozen=True, slots=True)
-class SignInChoice:
-    """Hold the method that is used, and the settings.
-
-    Attributes:
-        method: What it is called.
-        settings: Those that it uses, by name.
-        unused: Those that are set and have no part in it, as they are called where they are set.
-    """
+class SignInChoice(NamedTuple):
+    """Name the method that is used, the settings of it, and those that are set in vain."""
 
     method: str
     settings: list[str]
@@ -75,7 +68,7 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
     """
     facts: dict[str, Any] = {"status": "failed", "mode": "sign-in", "warnings": []}
     if isinstance(credentials, SignInCredentials):
-        facts |= asdict(choice(credentials))
+        facts |= choice(credentials)._asdict()
         if isinstance(credentials.resolved, RefreshTokenCredentials):
             _note_token_file(credentials.resolved, facts)
     begun = time.monotonic()
@@ -92,13 +85,10 @@ def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
 def run(credentials: Any, screen: Screen, api_version: str | None) -> int:
     """Sign in and show whose session it is; return the exit code."""
     client = SalesforceClient(credentials, attempts=2, api_version=api_version)
-    try:
-        with screen.busy("signing in"):
-            facts = sign_in(client, credentials)
-    finally:
-        client.close()
+    with closing(client), screen.busy("signing in"):
+        facts = sign_in(client, credentials)
     screen.report(facts, sign_in_shown)
-    return exit_codes.DONE if facts["status"] == "done" else exit_codes.FAILED
+    return exit_codes.OF_STATUS[facts["status"]]
 
 
 def user_info(client: SalesforceClient) -> dict[str, str | None]:
@@ -135,7 +125,7 @@ def _note_token_file(credentials: RefreshTokenCredentials, facts: dict[str, Any]
 
 
 def sign_in_shown(facts: Mapping[str, Any]) -> Any:
-    """Show ``--sign-in`` on a terminal."""
+    """Draw what is used, and whose session it is or what stopped it."""
     from rich.text import Text
 
     from salesforce_targeted.report.rich_text import notes, paragraphs
@@ -146,24 +136,20 @@ def sign_in_shown(facts: Mapping[str, Any]) -> Any:
         settings = Text.assemble("signing in by ", (facts["method"], "bold"), f", with {used}")
         settings.append(f"\nset, but not used: {unused}" if unused else "")
     file = facts.get("refresh_token_file")
+    if facts["status"] == "done":
+        user = facts["user"] or "a user whom Salesforce does not name"
+        org = f" (org {facts['org_id']})" if facts["org_id"] else ""
+        left = facts["org_remaining"]
+        outcome = Text.assemble(
+            ("signed in", "green"),
+            f" to {facts['org']}{org}\nas {user}, in {facts['seconds']:.2f} s",
+            "" if left is None else f"; {left:,} API calls left (24 h)",
+        )
+    else:
+        outcome = Text.assemble((f"{facts['error']}\n", "red"), f"-> {facts['remedy']}")
     return paragraphs(
         settings,
         Text(f"a rotated refresh token is kept in {file}") if file else None,
         notes(facts["warnings"]),
-        _outcome(facts),
-    )
-
-
-def _outcome(facts: Mapping[str, Any]) -> Any:
-    from rich.text import Text
-
-    if facts["status"] != "done":
-        return Text.assemble((f"{facts['error']}\n", "red"), f"-> {facts['remedy']}")
-    user = facts["user"] or "a user whom Salesforce does not name"
-    org = f" (org {facts['org_id']})" if facts["org_id"] else ""
-    left = facts["org_remaining"]
-    return Text.assemble(
-        ("signed in", "green"),
-        f" to {facts['org']}{org}\nas {user}, in {facts['seconds']:.2f} s",
-        "" if left is None else f"; {left:,} API calls left (24 h)",
+        outcome,
     )

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import dlt
 
-from salesforce_targeted.cli import every, exit_codes, interrupts, selection
+from salesforce_targeted.cli import every, exit_codes, interrupts
 from salesforce_targeted.cli.pipeline import place
 from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report import markdown, text
-from salesforce_targeted.settings import Scope
+from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import configuration
 from salesforce_targeted.sync.run_lock import AnotherRunError
@@ -26,30 +27,26 @@ _ALWAYS = ("contact_life", "rejected_record", "sync_run")
 
 def run(
     args: argparse.Namespace,
-    credentials: Any,
     pipeline: dlt.Pipeline,
     screen: Screen,
-    scope: Scope,
-    only: list[str],
+    settings: Settings,
+    one_pass: Callable[[], Outcome],
 ) -> int:
-    """Sync; return the exit code."""
-    given = selection.given(args)
+    """Sync once, or with ``--every`` again and again; return the exit code."""
     if args.every:
         with interrupts.asked_to_end() as ending:
             return every.repeat(
-                lambda: run_once(credentials, pipeline, scope, only, given),
+                one_pass,
                 lambda facts: screen.report(facts, every.line),
                 args.every,
                 ending,
-                reserve=configuration.settings(**given).daily_call_reserve,
+                reserve=settings.daily_call_reserve,
             )
-    outcome = run_once(credentials, pipeline, scope, only, given)
+    outcome = one_pass()
     files = _write_report(args, pipeline, screen, outcome)
     screen.report(outcome.facts, lambda facts: text.summary(facts, files, place(pipeline)))
-    if outcome.error is None:
-        return exit_codes.DONE
-    if outcome.facts["status"] == "partial":
-        return exit_codes.PARTIAL
+    if outcome.error is None or outcome.facts["status"] == "partial":
+        return exit_codes.OF_STATUS[outcome.facts["status"]]
     return exit_codes.of_error(outcome.error)
 
 
@@ -58,13 +55,14 @@ def run_once(
     pipeline: dlt.Pipeline,
     scope: Scope,
     only: list[str],
+    settings: Settings,
     given: dict[str, Any],
 ) -> Outcome:
     """Sync once, whatever comes of it.
 
     Args:
         only: The resources that are loaded; all if there are none.
-        given: Source parameters that the command line sets.
+        given: Those of the settings that the command line sets; dlt gives the source the others.
     """
     ledger = Ledger(mode=scope.mode)
     source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
@@ -74,7 +72,7 @@ def run_once(
         pipeline,
         source,
         ledger,
-        id_column=configuration.settings(**given).id_column,
+        id_column=settings.id_column,
         statistics=configuration.statistics(),
     )
 

@@ -9,11 +9,10 @@ import dlt
 from rich.console import Group
 from rich.text import Text
 
-from salesforce_targeted.cli import exit_codes
-from salesforce_targeted.cli.screen import Screen
 from salesforce_targeted.extract.run import Run
+from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
-from salesforce_targeted.sync import configuration, repair, runner
+from salesforce_targeted.sync import repair, runner
 from salesforce_targeted.sync.verify import (
     ALTERED,
     CAUSES,
@@ -33,37 +32,23 @@ _MEANS = {
 }
 
 
-def run(
-    run: Run,
-    pipeline: dlt.Pipeline,
-    credentials: Any,
-    screen: Screen,
-    *,
-    repairs: bool,
-    given: dict[str, Any],
-) -> int:
-    """Compare and show what drifted; return the exit code.
+def verify(
+    run: Run, pipeline: dlt.Pipeline, credentials: Any, *, repairs: bool, given: dict[str, Any]
+) -> VerifyFacts:
+    """Compare, and keep how that ended.
 
     Args:
         repairs: Load again what drifted, then compare once more.
         given: Source parameters that the command line sets.
     """
-    with screen.busy("asking the org"):
-        if pipeline.default_schema_name is None:
-            pipeline.sync_destination()
-        facts = runner.verified(pipeline, run)
-        if repairs and facts["status"] == "drift":
-            settings = configuration.settings(**given)
-            facts = repair.repair(
-                pipeline,
-                facts,
-                credentials,
-                settings,
-                lambda ledger: Run(run.client, settings, run.scope, ledger, pipeline),
-                **given,
-            )
-    screen.report(facts, summary)
-    return exit_codes.DONE if facts["status"] == "done" else exit_codes.DRIFT
+    facts = runner.verified(pipeline, run)
+    if not repairs or facts["status"] == "done":
+        return facts
+
+    def again(ledger: Ledger) -> Run:
+        return Run(run.client, run.settings, run.scope, ledger, pipeline)
+
+    return repair.repair(pipeline, facts, credentials, run.settings, again, **given)
 
 
 def summary(facts: VerifyFacts) -> Group:

@@ -61,13 +61,9 @@ def _asked_anything(facts: RunFacts) -> bool:
 
 
 def _moved(facts: RunFacts) -> Table:
-    relations = facts["relations"]
-    rows: list[tuple[Any, ...]] = [
-        (
-            "relations", relations["read"], relations["new"], relations["updated"],
-            relations["unchanged"], relations["removed"], relations["held"],
-        )
-    ]  # fmt: skip
+    of_relations = facts["relations"]
+    kinds = ("read", "new", "updated", "unchanged", "removed", "held")
+    rows: list[tuple[Any, ...]] = [("relations", *map(of_relations.get, kinds))]
     for name in ("contacts", "tasks", "users"):
         of = facts[name]
         counts = [of[key] for key in ("retrieved", "new", "updated", "unchanged", "gone")]

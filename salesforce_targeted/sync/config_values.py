@@ -55,11 +55,10 @@ def check_files() -> None:
     try:
         dlt.secrets.get("runtime")
     except TomlProviderReadException as error:
-        for path in error.full_paths:
-            if Path(path).is_file() and (fault := _fault_of(Path(path).read_bytes())):
-                raise ConfigurationError(
-                    f"{path} can't be read: {fault[0]}", remedy=fault[1]
-                ) from error
+        for path in filter(Path.is_file, map(Path, error.full_paths)):
+            if fault := _fault_of(path.read_bytes()):
+                why, remedy = fault
+                raise ConfigurationError(f"{path} can't be read: {why}", remedy=remedy) from error
         raise ConfigurationError(
             f"{error.file_name} can't be read", remedy=f"Look at {' and '.join(error.full_paths)}."
         ) from error

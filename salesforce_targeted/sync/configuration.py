@@ -218,13 +218,20 @@ def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
 # How dlt says where it looked for a setting that is missing, and no part of credentials.
 _VARIABLE = re.compile(r"\(Environment Variables, (DESTINATION__(?!\w*CREDENTIALS)\w+)\)")
 
+_SET_DESTINATION = (
+    "Set [destination.<name>.credentials] in .dlt/secrets.toml, or for PostgreSQL"
+    " DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host:5432/database; without a"
+    f" destination the data goes to a DuckDB file. {PERCENT_ENCODING}"
+)
+
 
 @contextmanager
 def usable_destination() -> Iterator[None]:
-    """Turn what dlt says of a destination that can't be used as configured into a remedy.
+    """Turn what dlt says of a destination or a folder that can't be used into a remedy.
 
     Raises:
-        ConfigurationError: there is no such destination, or its credentials are incomplete.
+        ConfigurationError: there is no such destination, its credentials are incomplete, or dlt's
+            working folder can't be made or written.
     """
     try:
         yield
@@ -235,32 +242,14 @@ def usable_destination() -> Iterator[None]:
             remedy=f"Choose one of {', '.join(sorted(dlt.destinations.__all__))}.",
         ) from error
     except (ConfigurationException, DestinationException) as error:
-        unread = isinstance(error, InvalidNativeValue)  # dlt's text of it is five lines
-        missing = _VARIABLE.search(str(error))
+        why, remedy = first_line(error), _SET_DESTINATION
+        if isinstance(error, InvalidNativeValue):  # dlt's text of it is five lines
+            why = "the credentials are empty or no connection string"
+        if missing := _VARIABLE.search(str(error)):
+            remedy = f"Set {missing[1]}."
         raise ConfigurationError(
-            "the destination can't be used as configured: "
-            + (
-                "the credentials are empty or no connection string" if unread else first_line(error)
-            ),
-            remedy=f"Set {missing[1]}."
-            if missing
-            else (
-                "Set [destination.<name>.credentials] in .dlt/secrets.toml, or for PostgreSQL"
-                " DESTINATION__POSTGRES__CREDENTIALS=postgresql://user:password@host:5432/database;"
-                f" without a destination the data goes to a DuckDB file. {PERCENT_ENCODING}"
-            ),
+            f"the destination can't be used as configured: {why}", remedy=remedy
         ) from error
-
-
-@contextmanager
-def usable_folder() -> Iterator[None]:
-    """Turn what the system says of dlt's working folder into a remedy.
-
-    Raises:
-        ConfigurationError: it can't be made or written.
-    """
-    try:
-        yield
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise ConfigurationError(

@@ -48,13 +48,9 @@ def _restore(client: Any, ledger: Ledger) -> None:
     with client:
         lost = _lost(client)
         _check_keys(client.schema, lost)
-        hashed = {
-            table
-            for table, columns in lost.items()
-            if ROW_HASH in client.schema.tables[table]["columns"]
-        }
-        for table, columns in lost.items():
-            if columns and table in hashed and ROW_HASH not in columns:
+        hashed = {name for name in lost if ROW_HASH in client.schema.tables[name]["columns"]}
+        for table in hashed:
+            if lost[table] and ROW_HASH not in lost[table]:
                 # First: whatever ends this here, the next run finds the column lost as before.
                 name = client.sql_client.make_qualified_table_name(table)
                 client.sql_client.execute_sql(

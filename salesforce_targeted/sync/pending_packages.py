@@ -68,30 +68,27 @@ def finish_leftovers(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     """Load what an earlier run extracted but did not load; give up what can't be loaded."""
     folder = Path(pipeline.working_dir)
     _sweep(folder)
-    if pipeline.has_pending_data:
-        if _was_killed_while_loading(pipeline):
-            ledger.step("an earlier run was killed while it loaded: its rows are read again")
-            _give_up(pipeline, ledger)
-        elif _superseded_by_another_machine(pipeline):
-            ledger.step("another machine has synced since an earlier run: its rows are read again")
-            _give_up(pipeline, ledger)
-        else:
-            _finish(pipeline, ledger)
-        _sweep(folder)
-
-
-def _finish(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
-    ledger.step("an earlier run left a package unloaded: finishing it first")
-    try:
-        pipeline.normalize()
-        pipeline.load()
-        ledger.step("the leftover package is loaded")
-    except PipelineStepFailed as error:
+    if not pipeline.has_pending_data:
+        return
+    if _was_killed_while_loading(pipeline):
+        ledger.step("an earlier run was killed while it loaded: its rows are read again")
         _give_up(pipeline, ledger)
-        ledger.warn(
-            "a package that an earlier run left behind could not be loaded and was given up; this"
-            f" run reads its rows again from the org ({first_line(original_error(error))})"
-        )
+    elif _superseded_by_another_machine(pipeline):
+        ledger.step("another machine has synced since an earlier run: its rows are read again")
+        _give_up(pipeline, ledger)
+    else:
+        ledger.step("an earlier run left a package unloaded: finishing it first")
+        try:
+            pipeline.normalize()
+            pipeline.load()
+            ledger.step("the leftover package is loaded")
+        except PipelineStepFailed as error:
+            _give_up(pipeline, ledger)
+            ledger.warn(
+                "a package that an earlier run left behind could not be loaded and was given up;"
+                f" this run reads its rows again from the org ({first_line(original_error(error))})"
+            )
+    _sweep(folder)
 
 
 def _was_killed_while_loading(pipeline: dlt.Pipeline) -> bool:

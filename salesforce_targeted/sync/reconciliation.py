@@ -6,7 +6,6 @@ Rule: these are questions to the destination, not to our memory of what we meant
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import floor
 
 import pyarrow as pa
@@ -28,67 +27,45 @@ from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.target import CONTACT
 
 
-@dataclass(slots=True)
-class Findings:
-    """Hold what the destination holds after a run.
-
-    Attributes:
-        unexplained: Relation ids whose task or contact is not held and has no reason.
-        failures: One sentence for each promise that does not hold.
-    """
-
-    relations_held: int = 0
-    contacts_held: int = 0
-    unexplained: list[str] = field(default_factory=list)
-    failures: list[str] = field(default_factory=list)
-    statistics: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def explained_pct(self) -> float:
-        """Share of the held relations whose parents are held or accounted for, in per cent."""
-        if not self.relations_held:
-            return 100.0
-        share = 1 - len(self.unexplained) / self.relations_held
-        # Cut, not rounded: one relation in a million without a reason is not 100 %.
-        return floor(10_000 * share) / 100
-
-
-def reconcile(
+def reconciled(
     held: HeldTables, ledger: Ledger, id_column: str, statistics: Mapping[str, str] | None = None
-) -> Findings:
-    """Check the promises of a run that looked at everything.
+) -> tuple[RunFacts, list[str]]:
+    """Complete a run's facts with what the destination says.
 
     Args:
         statistics: Name to SQL condition over the records' table, besides the built-in ones.
+
+    Returns:
+        The report, and a sentence for each object whose ids do not add up.
     """
-    found = Findings(
-        relations_held=held.count(RELATIONS, LIVE),
-        contacts_held=held.count(ledger.target.table),
-        statistics=_statistics(held, ledger, statistics or {}),
-    )
-    for name, tally in ledger.tallies.items():
-        if not tally.conserved:
-            found.failures.append(f"{name}: the ids do not add up: {tally}")
-    if ledger.scope_complete:
-        found.unexplained = _unexplained(held, ledger, id_column)
-    if found.unexplained:
+    relations, contacts = held.count(RELATIONS, LIVE), held.count(ledger.target.table)
+    counted = _statistics(held, ledger, statistics or {})
+    unexplained = _unexplained(held, ledger, id_column) if ledger.scope_complete else []
+    if unexplained:
         ledger.warn(
-            f"{len(found.unexplained)} relations have a task or contact that is neither held nor"
-            f" accounted for, e.g. {', '.join(found.unexplained[:3])}"
+            f"{len(unexplained)} relations have a task or contact that is neither held nor"
+            f" accounted for, e.g. {', '.join(unexplained[:3])}"
         )
-    return found
+    facts = ledger.facts("done")
+    facts["relations"]["held"], facts["contacts"]["held"] = relations, contacts
+    # Cut, not rounded: one relation in a million without a reason is not 100 %.
+    explained = floor(10_000 * (1 - len(unexplained) / relations)) / 100 if relations else 100.0
+    facts["closure"]["relations_explained_pct"] = explained
+    facts["closure"]["relations_unexplained"] = len(unexplained)
+    facts["statistics"] = counted
+    return facts, [
+        f"{name}: the ids do not add up: {tally}"
+        for name, tally in ledger.tallies.items()
+        if not tally.conserved
+    ]
 
 
 def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
-    """Held relations with a task or a contact that is not held and that has no reason."""
+    """List the held relations with a task or a contact that is not held and that has no reason."""
     key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
     found: list[pa.Array] = []
     if "Task" in ledger.tallies:
-        rejected = (
-            REJECTED_RECORDS,
-            held.name("record_id"),
-            f"{held.name('object')} = 'Task'",
-        )
+        rejected = (REJECTED_RECORDS, held.name("record_id"), f"{held.name('object')} = 'Task'")
         orphans = held.orphans(RELATIONS, key, task, LIVE.sql, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
@@ -131,13 +108,3 @@ def _check_condition(held: HeldTables, condition: str) -> None:
     """
     dialect = held.pipeline.destination.capabilities().sqlglot_dialect
     parse_one(condition, into=exp.Condition, dialect=dialect)
-
-
-def finished(facts: RunFacts, found: Findings) -> RunFacts:
-    """Complete the run's facts with what the destination says."""
-    facts["relations"]["held"] = found.relations_held
-    facts["contacts"]["held"] = found.contacts_held
-    facts["closure"]["relations_explained_pct"] = found.explained_pct
-    facts["closure"]["relations_unexplained"] = len(found.unexplained)
-    facts["statistics"] = found.statistics
-    return facts

@@ -58,17 +58,15 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
             :func:`salesforce_targeted.destination.database.check` and ``check_server``.
     """
     loads_into = database.check(pipeline)
+    folder, file = Path(pipeline.working_dir), loads_into.file
     with ExitStack() as stack:
-        folder = Path(pipeline.working_dir)
         lock = folder.with_name(f".{folder.name}.lock")
         stack.enter_context(_file_lock(lock, f"the working folder {folder}"))
-        if (file := loads_into.file) is not None:
+        if file is not None:
             lock = file.with_name(f"{file.name}.lock")
             stack.enter_context(_file_lock(lock, f"the database {file}"))
-        if loads_into.dsn:
-            yield stack.enter_context(_advisory_lock(pipeline, loads_into.dsn))
-        else:
-            yield None
+        dsn = loads_into.dsn
+        yield stack.enter_context(_advisory_lock(pipeline, dsn)) if dsn else None
 
 
 @contextmanager
@@ -145,9 +143,9 @@ def _advisory_lock(pipeline: dlt.Pipeline, dsn: str) -> Iterator[Any]:
             cursor.execute("SET LOCAL tcp_keepalives_interval = 10")
             cursor.execute("SET LOCAL tcp_keepalives_count = 6")
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
-            if not _first(cursor)[0]:
-                cursor.execute(_HOLDER, [key, key])
-                raise _at_work(pipeline, cursor.fetchone())
+            if cursor.fetchone() != (True,):
+                cursor.execute(_HOLDER, [key])
+                raise _at_work(pipeline.dataset_name, cursor.fetchone())
         yield connection
     finally:
         connection.close()
@@ -157,14 +155,13 @@ _HOLDER = """
     SELECT a.pid, a.backend_start, a.client_addr::text
     FROM pg_locks l JOIN pg_stat_activity a USING (pid)
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
-      AND l.classid::bigint = (%s::bigint >> 32) & 4294967295
-      AND l.objid::bigint = %s::bigint & 4294967295
+      AND (l.classid::bigint << 32) | l.objid::bigint = %s
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
-def _at_work(pipeline: dlt.Pipeline, holder: tuple[Any, ...] | None) -> AnotherRunError:
-    what = f"another run is at work on the dataset {pipeline.dataset_name}"
+def _at_work(dataset: str, holder: tuple[Any, ...] | None) -> AnotherRunError:
+    what = f"another run is at work on the dataset {dataset}"
     if holder is None:  # it has just ended
         return AnotherRunError(what)
     pid, since, address = holder
@@ -176,11 +173,6 @@ def _at_work(pipeline: dlt.Pipeline, holder: tuple[Any, ...] | None) -> AnotherR
             " frees the dataset."
         ),
     )
-
-
-def _first(cursor: Any) -> tuple[Any, ...]:
-    row: tuple[Any, ...] = cursor.fetchone()
-    return row
 
 
 def lock_key(dataset: str) -> int:

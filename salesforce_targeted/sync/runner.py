@@ -78,7 +78,7 @@ def sync(
         with run_lock.alone(pipeline) as lock, monitor.watch(pipeline, lock):
             outcome = _sync_alone(pipeline, source, ledger, id_column, statistics, monitor)
             outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
-            _keep(pipeline, outcome.facts)
+            _keep_row(pipeline, sync_runs.row(outcome.facts))
     except Exception as raised:  # another run is at work, or there is no destination to lock
         logger.debug("the run did not begin", exc_info=True)
         outcome = _failed(pipeline, ledger, original_error(raised))
@@ -120,41 +120,34 @@ def _sync_alone(
         dropped_tables.restore(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
+        schema = pipeline.schemas.get(source.name)
+        undone = catalog.update(pipeline, schema, target=ledger.target, indexed=ledger.indexes)
+        if undone:
+            ledger.warn(undone)
         with HeldTables.of(pipeline, ledger.target) as held:
-            found = reconciliation.reconcile(held, ledger, id_column, statistics)
-        _complete_catalog(pipeline, source, ledger)
+            facts, failures = reconciliation.reconciled(held, ledger, id_column, statistics)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)
         return _failed(pipeline, ledger, monitor.gave_up or original_error(raised))
-    facts = reconciliation.finished(ledger.facts("done"), found)
-    error: Exception | None = ledger.stopped
-    if found.failures:
-        error = SalesforceError("; ".join(found.failures), remedy="Please report this run.")
-    return Outcome(_with_ending(pipeline, ledger, facts, error), error, load_info)
-
-
-def _complete_catalog(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> None:
-    """Make the indexes and comments that the tables lack; what can't be made is a warning."""
-    schema = pipeline.schemas.get(source.name)
-    undone = catalog.update(pipeline, schema, target=ledger.target, indexed=ledger.indexes)
-    if undone:
-        ledger.warn(undone)
+    error: SalesforceError | None = ledger.stopped
+    if failures:
+        error = SalesforceError("; ".join(failures), remedy="Please report this run.")
+    if error is not None:
+        _note_error(pipeline, ledger, facts, error)
+    return Outcome(facts, error, load_info)
 
 
 def _failed(pipeline: dlt.Pipeline, ledger: Ledger, error: Exception) -> Outcome:
-    return Outcome(_with_ending(pipeline, ledger, ledger.facts("failed"), error), error)
+    facts = ledger.facts("failed")
+    _note_error(pipeline, ledger, facts, error)
+    return Outcome(facts, error)
 
 
-def _with_ending(
-    pipeline: dlt.Pipeline, ledger: Ledger, facts: RunFacts, error: Exception | None
-) -> RunFacts:
-    if error is not None:
-        stopped = isinstance(error, QuotaExceededError | AnotherRunError)
-        facts["status"] = "partial" if stopped else "failed"
-        paragraph = explained(error, pipeline)
-        rest = f" {ledger.left_over}" if error is ledger.stopped else ""
-        facts["error"] = f"{paragraph}{rest}"
-    return facts
+def _note_error(pipeline: dlt.Pipeline, ledger: Ledger, facts: RunFacts, error: Exception) -> None:
+    stopped = isinstance(error, QuotaExceededError | AnotherRunError)
+    facts["status"] = "partial" if stopped else "failed"
+    rest = f" {ledger.left_over}" if error is ledger.stopped else ""
+    facts["error"] = explained(error, str(pipeline.destination.destination_name)) + rest
 
 
 def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
@@ -175,23 +168,23 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
     return pipeline.run(source)
 
 
-def explained(error: Exception, pipeline: dlt.Pipeline) -> str:
-    """Say in one paragraph what happened and what to do about it."""
+def explained(error: Exception, destination: str) -> str:
+    """Say in one paragraph what happened and what to do about it.
+
+    Args:
+        destination: What the destination is called.
+    """
     if isinstance(error, SalesforceError):
         return str(error)
     if paragraph := describe_disk_failure(error):
         return paragraph
     if is_destination_error(error):
-        return describe_failure(error, str(pipeline.destination.destination_name))
+        return describe_failure(error, destination)
     return f"{type(error).__name__}: {first_line(error)}"
 
 
-def _keep(pipeline: dlt.Pipeline, facts: RunFacts) -> None:
-    """Write the run's final facts over its row, or add it if the run has none yet."""
-    _keep_row(pipeline, sync_runs.row(facts))
-
-
 def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
+    """Write a run's final row over the one it has, if it has one."""
     if pipeline.default_schema_name is None or is_files(pipeline):
         return
     try:

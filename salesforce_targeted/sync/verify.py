@@ -8,7 +8,7 @@ the database), ``type`` (a column that is no longer of the type that we load).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict, cast
 
@@ -36,6 +36,7 @@ from salesforce_targeted.retrieval.retrieve import retrieve
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
 CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)
 _EXAMPLES = 20
+_ROWS_AT_ONCE = 10_000
 
 
 class DriftExample(TypedDict):
@@ -96,9 +97,10 @@ class Drift:
 
     def facts(self) -> DriftFacts:
         """Count by cause, with some examples."""
-        counts: Counter[str] = Counter()
-        for (_, cause), ids in self.found.items():
-            counts[cause] += len(ids)
+        counts = {
+            cause: sum(len(ids) for (_, of), ids in self.found.items() if of == cause)
+            for cause in CAUSES
+        }
         examples: list[DriftExample] = [
             {
                 "table": table,
@@ -109,8 +111,7 @@ class Drift:
             for (table, cause), ids in sorted(self.found.items())
             for id_ in ids[:_EXAMPLES]
         ]
-        by_cause = {cause: counts[cause] for cause in CAUSES}
-        return cast("DriftFacts", {**by_cause, "examples": examples})
+        return cast("DriftFacts", {**counts, "examples": examples})
 
 
 def verify(run: Run) -> VerifyFacts:
@@ -164,14 +165,10 @@ def _check_types(run: Run, drift: Drift) -> None:
     with run.held.pipeline.destination_client() as client:
         others = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
         for table in (run.target.table, *others):
-            hints = run.held.column_hints(table)
             stored: Any = client.get_storage_table(table)[1]  # type: ignore[attr-defined]
-            wrong = [
-                name
-                for name, hint in hints.items()
-                if name in stored and stored[name].get("data_type") != hint["data_type"]
-            ]
-            drift.note(table, TYPE, wrong)
+            for name, hint in run.held.column_hints(table).items():
+                if name in stored and stored[name].get("data_type") != hint["data_type"]:
+                    drift.note(table, TYPE, [name])
 
 
 def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
@@ -226,7 +223,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
             drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in explained])
         if answer.last_rows is not None:
             last = completed(run.held, table, columns, answer.last_rows)
-            known = set(among(union(last.column(columns.key.name)), held).to_pylist())
+            known = among(union(last.column(columns.key.name)), held)
             _compare(run, drift, table, columns, last, only=known)
     return users
 
@@ -239,50 +236,44 @@ def _compare(
     rows: pa.Table,
     *,
     live: str = "",
-    only: set[str] | None = None,
+    only: pa.Array | None = None,
 ) -> None:
-    """Compare the org's rows with the held ones, by content."""
-    wrong = set(drift.found.get((table, TYPE), ()))
+    """Compare the org's rows with the held ones, by content.
+
+    Args:
+        live: The column that is filled in rows held as removed, if the table has one.
+        only: The ids that are compared; None for all.
+    """
+    wrong, key = set(drift.found.get((table, TYPE), ())), columns.key
     names = [c.name for c in columns.items if c.stored not in wrong]
     if only is not None:
-        wanted_ids = pa.array(sorted(only), pa.string())
-        rows = rows.filter(pc.is_in(rows.column(columns.key.name), value_set=wanted_ids))
-    keys = rows.column(columns.key.name).to_pylist()
-    wanted = dict(zip(keys, _hashes(rows, names), strict=True))
-    for some in _parts(keys):
-        held = run.held.table_of(table, columns, some, exclude=wrong)
-        of_held = held.column(columns.key.name).to_pylist()
-        actual = dict(zip(of_held, _hashes(held, names), strict=True))
-        stored = dict(zip(of_held, held.column(ROW_HASH).to_pylist(), strict=True))
-        loaded = dict(zip(keys, rows.column(ROW_HASH).to_pylist(), strict=True))
-        dead = _dead(run, table, columns, live, some)
+        rows = _of_ids(rows, key.name, only)
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows.slice(start, _ROWS_AT_ONCE)
+        wanted = _hashes(some, key.name, names)
+        held = run.held.table_of(table, columns, [*wanted], exclude=wrong)
+        actual = _hashes(held, key.name, names)
+        removed = run.held.by_ids(table, key.stored, wanted, [live]) if live else ()
+        dead = {row[0] for row in removed if row[1] is not None}
         drift.compared[table] += len(some)
-        drift.note(table, MISSING, [key for key in some if key not in actual or key in dead])
-        differing = [key for key in some if key in actual and actual[key] != wanted[key]]
-        if not differing:
-            continue
-        by_cause: dict[str, list[str]] = {}
-        of_org = dict(zip(keys, rows.to_pylist(), strict=True))
-        of_us = {row[columns.key.name]: row for row in held.to_pylist()}
-        for key in differing:
-            cause = ALTERED if stored[key] == loaded.get(key) else STALE
-            by_cause.setdefault(cause, []).append(key)
-            drift.fields[table, key] = [n for n in names if of_org[key][n] != of_us[key][n]]
-        for cause, ids in by_cause.items():
-            drift.note(table, cause, ids)
+        drift.note(table, MISSING, [id_ for id_ in wanted if id_ not in actual or id_ in dead])
+        differing = [id_ for id_ in wanted if id_ in actual and actual[id_] != wanted[id_]]
+        pairs = [_of_ids(one, key.name, differing).to_pylist() for one in (some, held)]
+        of_org, of_us = ({row[key.name]: row for row in one} for one in pairs)
+        for id_ in differing:
+            ours, theirs = of_us[id_], of_org[id_]
+            drift.note(table, ALTERED if ours[ROW_HASH] == theirs[ROW_HASH] else STALE, [id_])
+            drift.fields[table, id_] = [name for name in names if ours[name] != theirs[name]]
 
 
-def _dead(run: Run, table: str, columns: Columns, live: str, ids: Sequence[str]) -> set[str]:
-    """Ids that are held as removed although the org shows them."""
-    if not live:
-        return set()
-    rows = run.held.by_ids(table, columns.key.stored, ids, [live])
-    return {row[0] for row in rows if row[1] is not None}
+def _of_ids(rows: pa.Table, key: str, ids: pa.Array | Sequence[str]) -> pa.Table:
+    return rows.filter(pc.is_in(rows.column(key), value_set=pa.array(ids, pa.string())))
 
 
-def _hashes(rows: pa.Table, names: Sequence[str]) -> list[str]:
-    hashed = add_row_hash(rows.select(list(names)))
-    return list(hashed.column(ROW_HASH).to_pylist())
+def _hashes(rows: pa.Table, key: str, names: Sequence[str]) -> dict[str, str]:
+    """Return by id the hash of what a row holds in these columns."""
+    hashed = add_row_hash(rows.select(list(names))).column(ROW_HASH)
+    return dict(zip(rows.column(key).to_pylist(), hashed.to_pylist(), strict=True))
 
 
 def _lives(run: Run, drift: Drift, shown: IdCounts) -> None:
@@ -295,17 +286,9 @@ def _lives(run: Run, drift: Drift, shown: IdCounts) -> None:
     counts = shown.between("", "~")
     drift.compared[table] += len(known)
     drift.note(table, MISSING, sorted(counts.keys() - known.keys()))
-    drift.note(
-        table,
-        STALE,
-        sorted(
-            who
-            for who, (is_active, count) in known.items()
-            if is_active != (who in counts) or count != counts.get(who, 0)
-        ),
+    stale = (
+        who
+        for who, (is_active, count) in known.items()
+        if is_active != (who in counts) or count != counts.get(who, 0)
     )
-
-
-def _parts(keys: Sequence[str], size: int = 10_000) -> Iterator[Sequence[str]]:
-    for start in range(0, len(keys), size):
-        yield keys[start : start + size]
+    drift.note(table, STALE, sorted(stale))

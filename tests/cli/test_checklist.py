@@ -111,6 +111,17 @@ def test_fields_of_a_newer_version_are_named_with_it(org: DemoOrg, script: Scrip
     )
 
 
+def test_relations_that_do_not_show_whom_they_point_at_fail(org: DemoOrg, script: Script) -> None:
+    """Without that field a sync refuses; --test says so, with who can show it; exit 1."""
+    org.hide_field("TaskWhoRelation", "RelationId")
+    ended = script("--test")
+    line, remedy = ended.out[ended.out.index("FAIL TaskWhoRelation") :].splitlines()[:2]
+
+    assert 1 == ended.code
+    assert "TaskWhoRelation shows our user no field RelationId" in line
+    assert "ask a Salesforce admin to let this user read it" in remedy
+
+
 def test_what_a_sync_goes_on_without_is_a_note(org: DemoOrg, script: Script) -> None:
     """Hidden tasks: a note with the remedy, exit 0, as the sync then ends, too."""
     org.hidden_objects = {"Task"}
