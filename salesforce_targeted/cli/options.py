@@ -171,7 +171,7 @@ def _where(made: argparse.ArgumentParser) -> None:
 def _output(made: argparse.ArgumentParser) -> None:
     out = made.add_argument_group("output")
     _flag(out, "--json", "one JSON object on stdout; all else on stderr")
-    _flag(out, "--report-html", "the report also as a page (its plots need the extra html)")
+    _flag(out, "--report-html", "the report also as a page")
     _flag(out, "--log-records", "the loaded records as JSON lines (personal data, mode 0600)")
     out.add_argument("-v", "--verbose", action="store_true", help="dlt's own log lines too")
     _flag(out, "--debug", "all log lines; never a secret")

@@ -44,8 +44,12 @@ def check_names(describe: Mapping[str, Any], junction: Junction, target: Target)
         nearest = None if target is CONTACT else _nearest(field, entries)
         raise ConfigurationError(
             f"{of} shows our user no field {field}, by which the records that count are found",
-            remedy=(f"Perhaps {of}.{nearest} is meant in discovered_by? " if nearest else "")
-            + "Otherwise ask a Salesforce admin to let this user read it.",
+            remedy=(
+                f"Perhaps {of}.{nearest} is meant in discovered_by? Otherwise ask"
+                if nearest
+                else "Ask"
+            )
+            + " a Salesforce admin to let this user read it.",
         )
     if target is not CONTACT:
         _check_reference(entries, junction, target.object_name)
