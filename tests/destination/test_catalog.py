@@ -17,7 +17,7 @@ from dlt.pipeline.helpers import pipeline_drop
 
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination import catalog, indexes
-from salesforce_targeted.destination.stored_catalog import StoredCatalog, StoredTable
+from salesforce_targeted.destination.stored_catalog import StoredCatalog
 from salesforce_targeted.settings import Settings
 from tests.conftest import Synced
 from tests.support.oracles.recovery import something_happens, tell
@@ -375,13 +375,18 @@ def test_references_are_made_where_they_are_not_enforced(synced: Synced) -> None
     synced.ok()
     schema = synced.pipeline.default_schema
 
+    columns = [
+        (name, column) for name, table in schema.tables.items() for column in table["columns"]
+    ]
+
     def made(version: int, unique: set[str]) -> list[str]:
-        tables = {
-            name: StoredTable(columns=dict.fromkeys(table["columns"]), unique=unique)
-            for name, table in schema.tables.items()
-        }
-        stored = StoredCatalog(version, tables=tables)
-        return [sql for _, sql in indexes.foreign_key_statements(schema, stored, str, str)]
+        stored = StoredCatalog(
+            dict.fromkeys(columns),
+            version=version,
+            unique={(name, column) for name, column in columns if column in unique},
+        )
+        with synced.pipeline.sql_client() as client:
+            return [sql for _, sql in indexes.foreign_key_statements(client, schema, stored)]
 
     assert ([], []) == (made(170_000, {"id"}), made(180_000, set()))
     assert len(REFERENCES) == len(made(180_000, {"id"}))
