@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import dlt
 import pyarrow as pa
+import sqlglot
 from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
@@ -22,7 +23,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
-from salesforce_targeted.arrow.id_set import distinct, has, minus
+from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
 from salesforce_targeted.destination.database import check_server, is_postgres
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
@@ -94,42 +95,57 @@ class HeldTables:
         return self._columns.get(self.stored_table(table), {})
 
     def rows(
-        self, table: str, columns: Sequence[str], where: str | Where = "", group_by: str = ""
+        self,
+        table: str,
+        columns: Sequence[str],
+        where: str | Where = "",
+        group_by: str = "",
+        newest: tuple[str, int] | None = None,
     ) -> list[tuple[Any, ...]]:
         """Rows of a table, none where the table or the dataset does not exist yet.
 
         Args:
             columns: Stored names, which are quoted, or SQL expressions, which are not.
             where: What comes after ``WHERE``, of this module's and its callers' own making.
+            newest: A column, and as many rows as are wanted of those in which it is greatest; a
+                condition with values can't go with it.
         """
-        found: list[tuple[Any, ...]] = []
-        for some in self._fetched(table, columns, where, group_by):
-            found.extend(some)
-        return found
+        parts = self._fetched(table, columns, where, group_by, newest)
+        return [row for some in parts for row in some]
 
     def _fetched(
-        self, table: str, columns: Sequence[str], where: str | Where, group_by: str
+        self,
+        table: str,
+        columns: Sequence[str],
+        where: str | Where,
+        group_by: str,
+        newest: tuple[str, int] | None = None,
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Rows, some thousands at a time: as Python values they take ten times their room."""
         if self.stored_table(table) in self._emptied:
             return
         with self._client() as client:
-            chosen = [
-                client.escape_column_name(column) if column.isidentifier() else column
-                for column in columns
-            ]
+
+            def quoted(column: str) -> str:
+                return client.escape_column_name(column) if column.isidentifier() else column
+
             hints = self.column_hints(table)
             kinds = [
                 hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns
             ]
-            statement = f"SELECT {', '.join(chosen)} FROM {self._table(client, table)}"  # noqa: S608
             where = where if isinstance(where, Where) else Where(where)
-            if where.sql:
-                statement += f" WHERE {where.sql}"
-            if group_by:
-                grouped = group_by.isidentifier()
-                by = client.escape_column_name(group_by) if grouped else group_by
-                statement += f" GROUP BY {by}"
+            statement = (
+                f"SELECT {', '.join(map(quoted, columns))} FROM {self._table(client, table)}"  # noqa: S608
+            )
+            statement += f" WHERE {where.sql}" if where.sql else ""
+            statement += f" GROUP BY {quoted(group_by)}" if group_by else ""
+            if newest is not None:
+                column, count = newest
+                dialect = client.capabilities.sqlglot_dialect  # SQL Server writes TOP for LIMIT
+                ordered = sqlglot.parse_one(
+                    f"{statement} ORDER BY {quoted(column)} DESC", dialect=dialect
+                )
+                statement = ordered.limit(count).sql(dialect)  # type: ignore[attr-defined]
             try:
                 with client.execute_query(statement, *where.values) as cursor:
                     while some := cursor.fetchmany(_ROWS_AT_ONCE):
@@ -221,10 +237,8 @@ class HeldTables:
         self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
     ) -> Iterator[tuple[Any, ...]]:
         """Rows of some ids; the key is the first value of each."""
-        known = [id_ for id_ in ids if _ID.match(id_)]
-        for start in range(0, len(known), _IDS_PER_STATEMENT):
-            some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
-            yield from self.rows(table, [key, *columns], f"{self.sql(key)} IN ({some})")
+        for some in self._in_batches(key, ids):
+            yield from self.rows(table, [key, *columns], some)
 
     def table_of(
         self, table: str, columns: Columns, ids: Sequence[str], exclude: Collection[str] = ()
@@ -236,29 +250,33 @@ class HeldTables:
                 should.
         """
         left_null = {*exclude, *columns.added}
-        stored = [column.stored for column in columns.items[1:] if column.stored not in left_null]
-        found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
-        place = {name: 1 + position for position, name in enumerate([*stored, ROW_HASH])}
-        place[columns.key.stored] = 0
-        names = [*(column.stored for column in columns.items), ROW_HASH]
-        arrays = [
-            pa.array([row[place[name]] for row in found], kind.type)
-            if name in place
-            else pa.nulls(len(found), kind.type)
-            for name, kind in zip(names, columns.schema, strict=True)
-        ]
-        return pa.Table.from_arrays(arrays, schema=columns.schema)
+        read = [name for name in (c.stored for c in columns.items[1:]) if name not in left_null]
+        names = [columns.key.stored, *read, ROW_HASH]
+        rows = list(self.by_ids(table, names[0], ids, names[1:]))
+        values = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+        nulls = [None] * len(rows)
+        stored = [*(column.stored for column in columns.items), ROW_HASH]
+        return pa.Table.from_arrays(
+            [
+                pa.array(values.get(name, nulls), kind)
+                for name, kind in zip(stored, columns.schema.types, strict=True)
+            ],
+            schema=columns.schema,
+        )
 
     def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
-        known = [id_ for id_ in ids if _ID.match(id_)]
         with self._client() as client:
-            for start in range(0, len(known), _IDS_PER_STATEMENT):
-                some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
+            for some in self._in_batches(key, ids):
                 client.execute_sql(
-                    f"UPDATE {self._table(client, table)} SET {ROW_HASH} = NULL"  # noqa: S608
-                    f" WHERE {client.escape_column_name(key)} IN ({some})"
+                    f"UPDATE {self._table(client, table)} SET {ROW_HASH} = NULL WHERE {some}"  # noqa: S608
                 )
+
+    def _in_batches(self, key: str, ids: Iterable[str]) -> Iterator[str]:
+        """Yield conditions for some ids at a time; what is no id could be SQL."""
+        for some in in_batches([id_ for id_ in ids if _ID.match(id_)], _IDS_PER_STATEMENT):
+            quoted = ",".join(f"'{id_}'" for id_ in some)
+            yield f"{self.sql(key)} IN ({quoted})"
 
     def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
         """Replace the row with the same key by this one, in a transaction."""

@@ -31,9 +31,23 @@ SCHEMA = pa.schema(
     ]
 )
 _KEY = ("object", "record_id", "field")
+_DESCRIPTIONS = {
+    "object": "API name of the object, or the name that a source keeps its rejections by",
+    "record_id": "Salesforce id of the record; * for a field that can't be read of any",
+    "field": "API name of the field; * for the whole record",
+    "error": "Why it could not be read or loaded",
+    "payload": "The value as Salesforce sent it",
+    "first_seen_at": "The run that first rejected it",
+    "last_seen_at": "The last run that rejected it",
+    "healed_at": "Always null: a run deletes what came right",
+}
+_DELETION = {"healed_at": {"hard_delete": True, "data_type": "timestamp", "nullable": True}}
 KEY_AND_HINTS: tuple[Sequence[str], Any] = (
     list(_KEY),
-    {"healed_at": {"hard_delete": True, "data_type": "timestamp", "nullable": True}},
+    {
+        name: {"description": text, **_DELETION.get(name, {})}
+        for name, text in _DESCRIPTIONS.items()
+    },
 )
 
 

@@ -370,6 +370,23 @@ def test_duckdb_has_the_comments(org: DemoOrg, synced: Synced) -> None:
     assert table.endswith("[Contact]")
 
 
+def test_each_column_of_our_own_tables_is_described(org: DemoOrg, synced: Synced) -> None:
+    """Runs and rejections say what their columns hold, as do the tables of Salesforce's rows."""
+    org.set_silently("Contact", org.active_ids()[0], Birthdate="no date")
+    synced.ok()
+    comments = dict(
+        synced.sql(
+            "SELECT table_name || '.' || column_name, comment FROM duckdb_columns()"
+            " WHERE table_name IN ('sf_sync_runs', 'sf_rejected_records')"
+            " AND schema_name = 'salesforce' AND NOT starts_with(column_name, '_dlt')"
+        )
+    )
+
+    assert 28 + 8 == len(comments)
+    assert [] == [name for name, text in comments.items() if not text]
+    assert "API calls of the run [salesforce_targeted]" == comments["sf_sync_runs.calls_total"]
+
+
 def test_references_are_made_where_they_are_not_enforced(synced: Synced) -> None:
     """None before PostgreSQL 18, and none to a table whose key is not unique."""
     synced.ok()
