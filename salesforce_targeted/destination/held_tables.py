@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
@@ -83,8 +83,7 @@ class HeldTables:
 
     def sql(self, column: str) -> str:
         """Quote a stored column's name for an SQL condition, for its case may count."""
-        with self._client() as client:
-            return client.escape_column_name(column)
+        return self._client().escape_column_name(column)
 
     def stored_table(self, table: str) -> str:
         """Return a table's name in the destination."""
@@ -124,34 +123,30 @@ class HeldTables:
         """Rows, some thousands at a time: as Python values they take ten times their room."""
         if self.stored_table(table) in self._emptied:
             return
-        with self._client() as client:
+        client = self._client()
 
-            def quoted(column: str) -> str:
-                return client.escape_column_name(column) if column.isidentifier() else column
+        def quoted(column: str) -> str:
+            return client.escape_column_name(column) if column.isidentifier() else column
 
-            hints = self.column_hints(table)
-            kinds = [
-                hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns
-            ]
-            where = where if isinstance(where, Where) else Where(where)
-            statement = (
-                f"SELECT {', '.join(map(quoted, columns))} FROM {self._table(client, table)}"  # noqa: S608
+        hints = self.column_hints(table)
+        kinds = [hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns]
+        where = where if isinstance(where, Where) else Where(where)
+        statement = f"SELECT {', '.join(map(quoted, columns))} FROM {self._table(table)}"  # noqa: S608
+        statement += f" WHERE {where.sql}" if where.sql else ""
+        statement += f" GROUP BY {quoted(group_by)}" if group_by else ""
+        if newest is not None:
+            column, count = newest
+            dialect = client.capabilities.sqlglot_dialect  # SQL Server writes TOP for LIMIT
+            ordered = sqlglot.parse_one(
+                f"{statement} ORDER BY {quoted(column)} DESC", dialect=dialect
             )
-            statement += f" WHERE {where.sql}" if where.sql else ""
-            statement += f" GROUP BY {quoted(group_by)}" if group_by else ""
-            if newest is not None:
-                column, count = newest
-                dialect = client.capabilities.sqlglot_dialect  # SQL Server writes TOP for LIMIT
-                ordered = sqlglot.parse_one(
-                    f"{statement} ORDER BY {quoted(column)} DESC", dialect=dialect
-                )
-                statement = ordered.limit(count).sql(dialect)  # type: ignore[attr-defined]
-            try:
-                with client.execute_query(statement, *where.values) as cursor:
-                    while some := cursor.fetchmany(_ROWS_AT_ONCE):
-                        yield _as_stored(some, kinds)
-            except DestinationUndefinedEntity:
-                return
+            statement = ordered.limit(count).sql(dialect)  # type: ignore[attr-defined]
+        try:
+            with client.execute_query(statement, *where.values) as cursor:
+                while some := cursor.fetchmany(_ROWS_AT_ONCE):
+                    yield _as_stored(some, kinds)
+        except DestinationUndefinedEntity:
+            return
 
     def texts(self, table: str, columns: Mapping[str, str], where: str | Where = "") -> pa.Table:
         """Return columns of texts as Arrow; see :meth:`rows`.
@@ -215,17 +210,15 @@ class HeldTables:
             parents: Tables to look in, each with its key and a condition; one that does not exist
                 yet has no rows.
         """
-        with self._client() as client:
-            names = {name: client.escape_column_name(name) for name in (key, column)}
-            sought = f"{self._table(client, table)}.{names[column]}"
-            conditions = [where, f"{names[column]} IS NOT NULL"]
-            for parent, parent_key, condition in parents:
-                if parent_key in self.column_hints(parent):
-                    conditions.append(
-                        f"NOT EXISTS (SELECT 1 FROM {self._table(client, parent)} AS parent"  # noqa: S608
-                        f" WHERE parent.{client.escape_column_name(parent_key)} = {sought}"
-                        + (f" AND {condition})" if condition else ")")
-                    )
+        sought = f"{self._table(table)}.{self.sql(column)}"
+        conditions = [where, f"{self.sql(column)} IS NOT NULL"]
+        for parent, parent_key, condition in parents:
+            if parent_key in self.column_hints(parent):
+                conditions.append(
+                    f"NOT EXISTS (SELECT 1 FROM {self._table(parent)} AS parent"  # noqa: S608
+                    f" WHERE parent.{self.sql(parent_key)} = {sought}"
+                    + (f" AND {condition})" if condition else ")")
+                )
         return self.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
 
     def count(self, table: str, where: str | Where = "") -> int:
@@ -266,11 +259,11 @@ class HeldTables:
 
     def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
-        with self._client() as client:
-            for some in self._in_batches(key, ids):
-                client.execute_sql(
-                    f"UPDATE {self._table(client, table)} SET {ROW_HASH} = NULL WHERE {some}"  # noqa: S608
-                )
+        client = self._client()
+        for some in self._in_batches(key, ids):
+            client.execute_sql(
+                f"UPDATE {self._table(table)} SET {ROW_HASH} = NULL WHERE {some}"  # noqa: S608
+            )
 
     def _in_batches(self, key: str, ids: Iterable[str]) -> Iterator[str]:
         """Yield conditions for some ids at a time; what is no id could be SQL."""
@@ -280,18 +273,16 @@ class HeldTables:
 
     def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
         """Replace the row with the same key by this one, in a transaction."""
-        with self._client() as client:
-            name = self._table(client, table)
-            columns = {self.name(column): value for column, value in row.items()}
-            names = ", ".join(client.escape_column_name(column) for column in columns)
-            marks = ", ".join(["%s"] * len(columns))
-            with client.begin_transaction():
-                key_column = client.escape_column_name(self.name(key))
-                client.execute_sql(f"DELETE FROM {name} WHERE {key_column} = %s", row[key])  # noqa: S608
-                client.execute_sql(
-                    f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
-                    *columns.values(),
-                )
+        client, name = self._client(), self._table(table)
+        names = ", ".join(self.sql(self.name(column)) for column in row)
+        marks = ", ".join(["%s"] * len(row))
+        with client.begin_transaction():
+            same = f"{self.sql(self.name(key))} = %s"
+            client.execute_sql(f"DELETE FROM {name} WHERE {same}", row[key])  # noqa: S608
+            client.execute_sql(
+                f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
+                *row.values(),
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -304,8 +295,7 @@ class HeldTables:
         self._client_in_use = None
         self._connection.close()
 
-    @contextmanager
-    def _client(self) -> Iterator[SqlClientBase[Any]]:
+    def _client(self) -> SqlClientBase[Any]:
         """Give the one connection: dlt resolves its whole configuration for each that it makes."""
         if self._client_in_use is None:
             client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
@@ -313,10 +303,10 @@ class HeldTables:
             if is_postgres(self.pipeline):
                 # Where dlt runs the source, nothing of ours has looked before.
                 check_server(client.native_connection)
-        yield self._client_in_use
+        return self._client_in_use
 
-    def _table(self, client: SqlClientBase[Any], table: str) -> str:
-        return client.make_qualified_table_name(self.stored_table(table))
+    def _table(self, table: str) -> str:
+        return self._client().make_qualified_table_name(self.stored_table(table))
 
 
 # What a driver returns for a dlt type that its database does not have, and how it is read: SQLite
