@@ -59,9 +59,11 @@ class Comparison:
 def compare(held: HeldTables, table: str, columns: Columns, batch: Batch) -> Comparison:
     """Complete a batch's rows with what is kept of the held ones, and compare them by content."""
     rows = completed(held, table, columns, batch)
+    if ROW_HASH not in held.column_hints(table):  # a first run: there is nothing to look up
+        none = pa.array([False] * rows.num_rows, pa.bool_())
+        return Comparison(rows, is_new=pc.invert(none), is_same=none)
     ids, hashes = (rows.column(name).to_pylist() for name in (columns.key.name, ROW_HASH))
-    is_hashed = ROW_HASH in held.column_hints(table)
-    known = dict(held.by_ids(table, columns.key.stored, ids, [ROW_HASH])) if is_hashed else {}
+    known = dict(held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
     same = [known.get(id_) == hash_ for id_, hash_ in zip(ids, hashes, strict=True)]
     return Comparison(
         rows,
