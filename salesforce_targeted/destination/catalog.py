@@ -14,7 +14,7 @@ Locking" (an index keeps writers waiting, a comment neither readers nor writers)
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,7 +97,7 @@ def _update(
             if postgres:
                 client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
             client.execute_sql(sql)
-    return _missing_rights(catalog, [one for one in changes if one not in allowed])
+    return _missing_rights(catalog, changes)
 
 
 def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
@@ -109,16 +109,18 @@ def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
     with pipeline.sql_client() as client:
         catalog = stored_catalog.read_postgres(client)
         changes = _changes(client, pipeline.default_schema, catalog, target, indexed=True)
-        return _missing_rights(catalog, [one for one in changes if not _may(catalog, one)])
+        return _missing_rights(catalog, changes)
 
 
-def _missing_rights(catalog: StoredCatalog, changes: Sequence[Change]) -> str:
-    tables = dict.fromkeys(one.table for one in changes if not catalog.tables[one.table].owned)
-    if tables:
+def _may(catalog: StoredCatalog, change: Change) -> bool:
+    return change.table in catalog.owned and (catalog.may_create or change.kind != INDEX)
+
+
+def _missing_rights(catalog: StoredCatalog, changes: Iterable[Change]) -> str:
+    refused = [one for one in changes if not _may(catalog, one)]
+    if tables := dict.fromkeys(one.table for one in refused if one.table not in catalog.owned):
         return f"{_UNDONE}: {catalog.role} does not own {', '.join(tables)}"
-    if changes:
-        return f"{_UNDONE}: {catalog.role} may not CREATE in the schema"
-    return ""
+    return f"{_UNDONE}: {catalog.role} may not CREATE in the schema" if refused else ""
 
 
 def release(pipeline: dlt.Pipeline) -> None:
@@ -144,37 +146,18 @@ def _changes(
     *,
     indexed: bool,
 ) -> Iterator[Change]:
-    names = (client.make_qualified_table_name, client.escape_column_name)
     if indexed:
-        for table, sql in indexes.index_statements(schema, catalog, *names, target):
+        for table, sql in indexes.index_statements(client, schema, catalog, target):
             yield Change(table, sql, INDEX)
-        for table, sql in indexes.foreign_key_statements(schema, catalog, *names, target):
+        for table, sql in indexes.foreign_key_statements(client, schema, catalog, target):
             yield Change(table, sql, FOREIGN_KEY)
-    yield from _comments(client, catalog, table_comments.comments(schema, target))
-
-
-def _comments(
-    client: SqlClientBase[Any], catalog: StoredCatalog, texts: dict[str, dict[str, str]]
-) -> Iterable[Change]:
     literal: Any = client.capabilities.escape_literal
-    for table, of_table in texts.items():
-        stored = catalog.tables.get(table)
-        if stored is None:
-            continue
-        qualified = client.make_qualified_table_name(table)
-        present = {table_comments.TABLE: stored.comment, **stored.columns}
-        for column, text in of_table.items():
-            if column not in present or present[column] == text:
-                continue
-            if table_comments.is_ours(present[column], text):
-                on = f"COLUMN {qualified}.{client.escape_column_name(column)}"
-                on = on if column else f"TABLE {qualified}"
-                yield Change(table, f"COMMENT ON {on} IS {literal(text)}", COMMENT)
-
-
-def _may(catalog: StoredCatalog, change: Change) -> bool:
-    may_create = catalog.may_create or change.kind != INDEX
-    return catalog.tables[change.table].owned and may_create
+    for (table, column), text in table_comments.comments(schema, target).items():
+        present = catalog.comments.get((table, column), text)  # as wanted where it is not there
+        if present != text and table_comments.is_ours(present, text):
+            name = client.make_qualified_table_name(table)
+            on = f"COLUMN {name}.{client.escape_column_name(column)}" if column else f"TABLE {name}"
+            yield Change(table, f"COMMENT ON {on} IS {literal(text)}", COMMENT)
 
 
 _UNDONE = "Indexes or comments could not be made (the rows are loaded)"

@@ -59,19 +59,16 @@ class Comparison:
 def compare(held: HeldTables, table: str, columns: Columns, batch: Batch) -> Comparison:
     """Complete a batch's rows with what is kept of the held ones, and compare them by content."""
     rows = completed(held, table, columns, batch)
-    if not rows.num_rows or ROW_HASH not in held.column_hints(table):
+    if ROW_HASH not in held.column_hints(table):  # a first run: there is nothing to look up
         none = pa.array([False] * rows.num_rows, pa.bool_())
-        return Comparison(rows, pc.invert(none), none)
-    ids = rows.column(columns.key.name).to_pylist()
+        return Comparison(rows, is_new=pc.invert(none), is_same=none)
+    ids, hashes = (rows.column(name).to_pylist() for name in (columns.key.name, ROW_HASH))
     known = dict(held.by_ids(table, columns.key.stored, ids, [ROW_HASH]))
-    hashes = rows.column(ROW_HASH).to_pylist()
+    same = [known.get(id_) == hash_ for id_, hash_ in zip(ids, hashes, strict=True)]
     return Comparison(
         rows,
-        pa.array([id_ not in known for id_ in ids], pa.bool_()),
-        pa.array(
-            [id_ in known and known[id_] == hash_ for id_, hash_ in zip(ids, hashes, strict=True)],
-            pa.bool_(),
-        ),
+        is_new=pa.array([id_ not in known for id_ in ids], pa.bool_()),
+        is_same=pa.array(same, pa.bool_()),
     )
 
 

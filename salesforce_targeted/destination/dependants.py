@@ -8,7 +8,7 @@ Source: PostgreSQL Documentation, "DROP TABLE", "TRUNCATE" (foreign keys), "Depe
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import dlt
@@ -31,14 +31,14 @@ def check_dropped(pipeline: dlt.Pipeline, tables: Mapping[str, TTableSchema]) ->
     """
     known = [f"{name}.{column}" for name, table in tables.items() for column in table["columns"]]
     _refuse(
-        _dependants(pipeline, _ON_DROPPED, [*tables], known),
+        _dependants(pipeline, _ON_DROPPED, tables, known),
         "dropped",
         'Run with refresh="drop_data", which empties tables and leaves them in place, or drop what'
         " is named (and make it again after the run).",
     )
 
 
-def check_emptied(pipeline: dlt.Pipeline, tables: Sequence[str]) -> None:
+def check_emptied(pipeline: dlt.Pipeline, tables: Collection[str]) -> None:
     """Refuse to empty tables to which a foreign key of the user's refers.
 
     Args:
@@ -48,7 +48,7 @@ def check_emptied(pipeline: dlt.Pipeline, tables: Sequence[str]) -> None:
         ConfigurationError: names the keys.
     """
     _refuse(
-        _dependants(pipeline, _ON_EMPTIED, [*tables], []),
+        _dependants(pipeline, _ON_EMPTIED, tables),
         "emptied",
         "Drop the foreign key (and make it again after the run).",
     )
@@ -65,13 +65,15 @@ def _refuse(dependants: list[str], verb: str, remedy: str) -> None:
 
 
 def _dependants(
-    pipeline: dlt.Pipeline, query: str, tables: list[str], known: list[str]
+    pipeline: dlt.Pipeline, query: str, tables: Collection[str], known: Collection[str] = ()
 ) -> list[str]:
     with pipeline.sql_client() as client:
-        schema = client.fully_qualified_dataset_name(quote=False)
-        ours = f"{PREFIX}%"
         rows: Any = client.execute_sql(
-            _OUR_TABLES + query, schema=schema, tables=tables, known=known, ours=ours
+            _OUR_TABLES + query,
+            schema=client.fully_qualified_dataset_name(quote=False),
+            tables=list(tables),
+            known=list(known),
+            ours=f"{PREFIX}%",
         )
     return [f"{kind} {name} on {table}" for kind, name, table in rows]
 

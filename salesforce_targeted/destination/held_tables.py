@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 import dlt
 import pyarrow as pa
+import sqlglot
 from dlt.common.configuration.exceptions import ConfigurationValueError
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
@@ -22,7 +23,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
-from salesforce_targeted.arrow.id_set import distinct, has, minus
+from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
 from salesforce_targeted.destination.database import check_server, is_postgres
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
@@ -82,8 +83,7 @@ class HeldTables:
 
     def sql(self, column: str) -> str:
         """Quote a stored column's name for an SQL condition, for its case may count."""
-        with self._client() as client:
-            return client.escape_column_name(column)
+        return self._client().escape_column_name(column)
 
     def stored_table(self, table: str) -> str:
         """Return a table's name in the destination."""
@@ -94,48 +94,59 @@ class HeldTables:
         return self._columns.get(self.stored_table(table), {})
 
     def rows(
-        self, table: str, columns: Sequence[str], where: str | Where = "", group_by: str = ""
+        self,
+        table: str,
+        columns: Sequence[str],
+        where: str | Where = "",
+        group_by: str = "",
+        newest: tuple[str, int] | None = None,
     ) -> list[tuple[Any, ...]]:
         """Rows of a table, none where the table or the dataset does not exist yet.
 
         Args:
             columns: Stored names, which are quoted, or SQL expressions, which are not.
             where: What comes after ``WHERE``, of this module's and its callers' own making.
+            newest: A column, and as many rows as are wanted of those in which it is greatest; a
+                condition with values can't go with it.
         """
-        found: list[tuple[Any, ...]] = []
-        for some in self._fetched(table, columns, where, group_by):
-            found.extend(some)
-        return found
+        parts = self._fetched(table, columns, where, group_by, newest)
+        return [row for some in parts for row in some]
 
     def _fetched(
-        self, table: str, columns: Sequence[str], where: str | Where, group_by: str
+        self,
+        table: str,
+        columns: Sequence[str],
+        where: str | Where,
+        group_by: str,
+        newest: tuple[str, int] | None = None,
     ) -> Iterator[list[tuple[Any, ...]]]:
         """Rows, some thousands at a time: as Python values they take ten times their room."""
         if self.stored_table(table) in self._emptied:
             return
-        with self._client() as client:
-            chosen = [
-                client.escape_column_name(column) if column.isidentifier() else column
-                for column in columns
-            ]
-            hints = self.column_hints(table)
-            kinds = [
-                hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns
-            ]
-            statement = f"SELECT {', '.join(chosen)} FROM {self._table(client, table)}"  # noqa: S608
-            where = where if isinstance(where, Where) else Where(where)
-            if where.sql:
-                statement += f" WHERE {where.sql}"
-            if group_by:
-                grouped = group_by.isidentifier()
-                by = client.escape_column_name(group_by) if grouped else group_by
-                statement += f" GROUP BY {by}"
-            try:
-                with client.execute_query(statement, *where.values) as cursor:
-                    while some := cursor.fetchmany(_ROWS_AT_ONCE):
-                        yield _as_stored(some, kinds)
-            except DestinationUndefinedEntity:
-                return
+        client = self._client()
+
+        def quoted(column: str) -> str:
+            return client.escape_column_name(column) if column.isidentifier() else column
+
+        hints = self.column_hints(table)
+        kinds = [hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns]
+        where = where if isinstance(where, Where) else Where(where)
+        statement = f"SELECT {', '.join(map(quoted, columns))} FROM {self._table(table)}"  # noqa: S608
+        statement += f" WHERE {where.sql}" if where.sql else ""
+        statement += f" GROUP BY {quoted(group_by)}" if group_by else ""
+        if newest is not None:
+            column, count = newest
+            dialect = client.capabilities.sqlglot_dialect  # SQL Server writes TOP for LIMIT
+            ordered = sqlglot.parse_one(
+                f"{statement} ORDER BY {quoted(column)} DESC", dialect=dialect
+            )
+            statement = ordered.limit(count).sql(dialect)  # type: ignore[attr-defined]
+        try:
+            with client.execute_query(statement, *where.values) as cursor:
+                while some := cursor.fetchmany(_ROWS_AT_ONCE):
+                    yield _as_stored(some, kinds)
+        except DestinationUndefinedEntity:
+            return
 
     def texts(self, table: str, columns: Mapping[str, str], where: str | Where = "") -> pa.Table:
         """Return columns of texts as Arrow; see :meth:`rows`.
@@ -199,17 +210,15 @@ class HeldTables:
             parents: Tables to look in, each with its key and a condition; one that does not exist
                 yet has no rows.
         """
-        with self._client() as client:
-            names = {name: client.escape_column_name(name) for name in (key, column)}
-            sought = f"{self._table(client, table)}.{names[column]}"
-            conditions = [where, f"{names[column]} IS NOT NULL"]
-            for parent, parent_key, condition in parents:
-                if parent_key in self.column_hints(parent):
-                    conditions.append(
-                        f"NOT EXISTS (SELECT 1 FROM {self._table(client, parent)} AS parent"  # noqa: S608
-                        f" WHERE parent.{client.escape_column_name(parent_key)} = {sought}"
-                        + (f" AND {condition})" if condition else ")")
-                    )
+        sought = f"{self._table(table)}.{self.sql(column)}"
+        conditions = [where, f"{self.sql(column)} IS NOT NULL"]
+        for parent, parent_key, condition in parents:
+            if parent_key in self.column_hints(parent):
+                conditions.append(
+                    f"NOT EXISTS (SELECT 1 FROM {self._table(parent)} AS parent"  # noqa: S608
+                    f" WHERE parent.{self.sql(parent_key)} = {sought}"
+                    + (f" AND {condition})" if condition else ")")
+                )
         return self.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
 
     def count(self, table: str, where: str | Where = "") -> int:
@@ -221,10 +230,8 @@ class HeldTables:
         self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
     ) -> Iterator[tuple[Any, ...]]:
         """Rows of some ids; the key is the first value of each."""
-        known = [id_ for id_ in ids if _ID.match(id_)]
-        for start in range(0, len(known), _IDS_PER_STATEMENT):
-            some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
-            yield from self.rows(table, [key, *columns], f"{self.sql(key)} IN ({some})")
+        for some in self._in_batches(key, ids):
+            yield from self.rows(table, [key, *columns], some)
 
     def table_of(
         self, table: str, columns: Columns, ids: Sequence[str], exclude: Collection[str] = ()
@@ -236,44 +243,46 @@ class HeldTables:
                 should.
         """
         left_null = {*exclude, *columns.added}
-        stored = [column.stored for column in columns.items[1:] if column.stored not in left_null]
-        found = list(self.by_ids(table, columns.key.stored, ids, [*stored, ROW_HASH]))
-        place = {name: 1 + position for position, name in enumerate([*stored, ROW_HASH])}
-        place[columns.key.stored] = 0
-        names = [*(column.stored for column in columns.items), ROW_HASH]
-        arrays = [
-            pa.array([row[place[name]] for row in found], kind.type)
-            if name in place
-            else pa.nulls(len(found), kind.type)
-            for name, kind in zip(names, columns.schema, strict=True)
-        ]
-        return pa.Table.from_arrays(arrays, schema=columns.schema)
+        read = [name for name in (c.stored for c in columns.items[1:]) if name not in left_null]
+        names = [columns.key.stored, *read, ROW_HASH]
+        rows = list(self.by_ids(table, names[0], ids, names[1:]))
+        values = dict(zip(names, zip(*rows, strict=True), strict=True)) if rows else {}
+        nulls = [None] * len(rows)
+        stored = [*(column.stored for column in columns.items), ROW_HASH]
+        return pa.Table.from_arrays(
+            [
+                pa.array(values.get(name, nulls), kind)
+                for name, kind in zip(stored, columns.schema.types, strict=True)
+            ],
+            schema=columns.schema,
+        )
 
     def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
-        known = [id_ for id_ in ids if _ID.match(id_)]
-        with self._client() as client:
-            for start in range(0, len(known), _IDS_PER_STATEMENT):
-                some = ",".join(f"'{id_}'" for id_ in known[start : start + _IDS_PER_STATEMENT])
-                client.execute_sql(
-                    f"UPDATE {self._table(client, table)} SET {ROW_HASH} = NULL"  # noqa: S608
-                    f" WHERE {client.escape_column_name(key)} IN ({some})"
-                )
+        client = self._client()
+        for some in self._in_batches(key, ids):
+            client.execute_sql(
+                f"UPDATE {self._table(table)} SET {ROW_HASH} = NULL WHERE {some}"  # noqa: S608
+            )
+
+    def _in_batches(self, key: str, ids: Iterable[str]) -> Iterator[str]:
+        """Yield conditions for some ids at a time; what is no id could be SQL."""
+        for some in in_batches([id_ for id_ in ids if _ID.match(id_)], _IDS_PER_STATEMENT):
+            quoted = ",".join(f"'{id_}'" for id_ in some)
+            yield f"{self.sql(key)} IN ({quoted})"
 
     def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
         """Replace the row with the same key by this one, in a transaction."""
-        with self._client() as client:
-            name = self._table(client, table)
-            columns = {self.name(column): value for column, value in row.items()}
-            names = ", ".join(client.escape_column_name(column) for column in columns)
-            marks = ", ".join(["%s"] * len(columns))
-            with client.begin_transaction():
-                key_column = client.escape_column_name(self.name(key))
-                client.execute_sql(f"DELETE FROM {name} WHERE {key_column} = %s", row[key])  # noqa: S608
-                client.execute_sql(
-                    f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
-                    *columns.values(),
-                )
+        client, name = self._client(), self._table(table)
+        names = ", ".join(self.sql(self.name(column)) for column in row)
+        marks = ", ".join(["%s"] * len(row))
+        with client.begin_transaction():
+            same = f"{self.sql(self.name(key))} = %s"
+            client.execute_sql(f"DELETE FROM {name} WHERE {same}", row[key])  # noqa: S608
+            client.execute_sql(
+                f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
+                *row.values(),
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -286,8 +295,7 @@ class HeldTables:
         self._client_in_use = None
         self._connection.close()
 
-    @contextmanager
-    def _client(self) -> Iterator[SqlClientBase[Any]]:
+    def _client(self) -> SqlClientBase[Any]:
         """Give the one connection: dlt resolves its whole configuration for each that it makes."""
         if self._client_in_use is None:
             client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
@@ -295,10 +303,10 @@ class HeldTables:
             if is_postgres(self.pipeline):
                 # Where dlt runs the source, nothing of ours has looked before.
                 check_server(client.native_connection)
-        yield self._client_in_use
+        return self._client_in_use
 
-    def _table(self, client: SqlClientBase[Any], table: str) -> str:
-        return client.make_qualified_table_name(self.stored_table(table))
+    def _table(self, table: str) -> str:
+        return self._client().make_qualified_table_name(self.stored_table(table))
 
 
 # What a driver returns for a dlt type that its database does not have, and how it is read: SQLite

@@ -15,10 +15,11 @@ Source: PostgreSQL Documentation, "CREATE INDEX" (Building Indexes Concurrently)
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Any
 
 from dlt.common.schema import Schema
+from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
@@ -27,115 +28,62 @@ from salesforce_targeted.target import CONTACT, Target
 
 PREFIX = "salesforce_targeted_"
 NOT_ENFORCED_SINCE = 180_000
-_OF_RECORDS = ("AccountId", "OwnerId")
-_OF_TABLE = {
-    RELATIONS: ("RelationId", "TaskId"),
-    TASKS: ("WhoId", "WhatId", "AccountId", "OwnerId"),
-}
-_LIFE_COLUMN = "is_active"
 _MAX_BYTES = 63
 
 
-@dataclass(frozen=True, slots=True)
-class ForeignKey:
-    """Name a column and the table whose key its values are, as stored."""
-
-    table: str
-    column: str
-    referenced: str
-    key: str
-
-
-def indexed_columns(schema: Schema, target: Target = CONTACT) -> Iterator[tuple[str, str]]:
-    """Yield table and column, as stored, of each index that there should be."""
-    for table, fields in {target.table: _OF_RECORDS, **_OF_TABLE}.items():
-        stored = schema.naming.normalize_table_identifier(table)
-        for field in fields:
-            yield from ((stored, column) for column in _columns_of(schema, stored, field))
-    yield (
-        schema.naming.normalize_table_identifier(target.life_table),
-        schema.naming.normalize_path(_LIFE_COLUMN),
-    )
-
-
 def index_statements(
-    schema: Schema,
-    catalog: StoredCatalog,
-    qualified: Callable[[str], str],
-    quoted: Callable[[str], str],
-    target: Target = CONTACT,
+    client: SqlClientBase[Any], schema: Schema, catalog: StoredCatalog, target: Target = CONTACT
 ) -> Iterator[tuple[str, str]]:
-    """Yield table and SQL of each index that is missing, or that was left unfinished.
-
-    Args:
-        qualified: Quotes a table's name, its schema before it.
-        quoted: Quotes a name.
-    """
-    for table, column in indexed_columns(schema, target):
-        stored = catalog.tables.get(table)
-        if stored is None or column not in stored.columns or column in stored.indexed:
+    """Yield table and SQL of each index that is missing, or that was left unfinished."""
+    qualified, quoted = client.make_qualified_table_name, client.escape_column_name
+    fields = [
+        (target.table, "AccountId"), (target.table, "OwnerId"),
+        (RELATIONS, "RelationId"), (RELATIONS, "TaskId"),
+        (TASKS, "WhoId"), (TASKS, "WhatId"), (TASKS, "AccountId"), (TASKS, "OwnerId"),
+    ]  # fmt: skip
+    wanted = [column for table, field in fields for column in _columns_of(schema, table, field)]
+    for table, column in [*wanted, _own_column(schema, target.life_table, "is_active")]:
+        if (table, column) not in catalog.comments or (table, column) in catalog.indexed:
             continue
         name = object_name(table, column)
         create = f"CREATE INDEX {quoted(name)} ON {qualified(table)} ({quoted(column)})"
-        if name in stored.invalid:
-            yield table, f"DROP INDEX {qualified(name)}; {create}"
-        elif name not in catalog.names:
+        if name not in catalog.indexes:
             yield table, create
-
-
-def foreign_keys(schema: Schema, target: Target = CONTACT) -> Iterator[ForeignKey]:
-    """Yield the references between our tables, as stored; some lead to a row that is not held."""
-    naming = schema.naming
-    of_field = [
-        (RELATIONS, "TaskId", TASKS), (RELATIONS, "RelationId", CONTACT.table),
-        (target.table, "OwnerId", USERS), (TASKS, "OwnerId", USERS),
-    ]  # fmt: skip
-    for table, field, referenced in of_field:
-        stored, parent = (naming.normalize_table_identifier(name) for name in (table, referenced))
-        column = next(_columns_of(schema, stored, field), None)
-        key = next(_columns_of(schema, parent, "Id"), None)
-        if column and key:
-            yield ForeignKey(stored, column, parent, key)
-    records, lives = (
-        naming.normalize_table_identifier(name) for name in (target.table, target.life_table)
-    )
-    key = next(_columns_of(schema, records, "Id"), None)
-    life_key = naming.normalize_path(target.life_key)
-    if key and lives in schema.tables and life_key in schema.tables[lives]["columns"]:
-        yield ForeignKey(lives, life_key, records, key)
+        elif not catalog.indexes[name]:
+            yield table, f"DROP INDEX {qualified(name)}; {create}"
 
 
 def foreign_key_statements(
-    schema: Schema,
-    catalog: StoredCatalog,
-    qualified: Callable[[str], str],
-    quoted: Callable[[str], str],
-    target: Target = CONTACT,
+    client: SqlClientBase[Any], schema: Schema, catalog: StoredCatalog, target: Target = CONTACT
 ) -> Iterator[tuple[str, str]]:
-    """Yield table and SQL of each foreign key that is missing; none before PostgreSQL 18.
-
-    Args:
-        qualified: Quotes a table's name, its schema before it.
-        quoted: Quotes a name.
-    """
+    """Yield table and SQL of each foreign key that is missing; none before PostgreSQL 18."""
     if catalog.version < NOT_ENFORCED_SINCE:
         return
-    for one in foreign_keys(schema, target):
-        table, parent = catalog.tables.get(one.table), catalog.tables.get(one.referenced)
+    qualified, quoted = client.make_qualified_table_name, client.escape_column_name
+    fields = [
+        (RELATIONS, "TaskId", TASKS), (RELATIONS, "RelationId", CONTACT.table),
+        (target.table, "OwnerId", USERS), (TASKS, "OwnerId", USERS),
+    ]  # fmt: skip
+    wanted = [
+        (column, key)
+        for table, field, referenced in fields
+        for column in _columns_of(schema, table, field)
+        for key in _columns_of(schema, referenced, "Id")
+    ]
+    life = _own_column(schema, target.life_table, target.life_key)
+    wanted += [(life, key) for key in _columns_of(schema, target.table, "Id")]
+    for (table, column), (parent, key) in wanted:
         if (
-            table is not None and parent is not None and one.column in table.columns
-            and one.key in parent.unique
-            and one.referenced not in table.foreign_keys.get(one.column, ())
+            (table, column) in catalog.comments and (parent, key) in catalog.unique
+            and (table, column, parent) not in catalog.references
         ):  # fmt: skip
-            yield (
-                one.table,
-                (
-                    f"ALTER TABLE {qualified(one.table)}"
-                    f" ADD CONSTRAINT {quoted(object_name(one.table, one.column, 'fk'))}"
-                    f" FOREIGN KEY ({quoted(one.column)})"
-                    f" REFERENCES {qualified(one.referenced)} ({quoted(one.key)}) NOT ENFORCED"
-                ),
+            sql = (
+                f"ALTER TABLE {qualified(table)}"
+                f" ADD CONSTRAINT {quoted(object_name(table, column, 'fk'))}"
+                f" FOREIGN KEY ({quoted(column)})"
+                f" REFERENCES {qualified(parent)} ({quoted(key)}) NOT ENFORCED"
             )
+            yield table, sql
 
 
 def object_name(*parts: str) -> str:
@@ -147,6 +95,12 @@ def object_name(*parts: str) -> str:
     return f"{name.encode()[: _MAX_BYTES - 9].decode(errors='ignore')}_{digest}"
 
 
-def _columns_of(schema: Schema, table: str, field: str) -> Iterator[str]:
-    columns = schema.tables[table]["columns"] if table in schema.tables else {}
-    return (name for name, hints in columns.items() if hints.get(FIELD_HINT) == field)
+def _columns_of(schema: Schema, table: str, field: str) -> list[tuple[str, str]]:
+    """Return table and column, as stored, of a field of Salesforce's, if it has one."""
+    stored = schema.naming.normalize_table_identifier(table)
+    columns = schema.tables[stored]["columns"] if stored in schema.tables else {}
+    return [(stored, name) for name, hints in columns.items() if hints.get(FIELD_HINT) == field]
+
+
+def _own_column(schema: Schema, table: str, name: str) -> tuple[str, str]:
+    return schema.naming.normalize_table_identifier(table), schema.naming.normalize_path(name)

@@ -18,23 +18,26 @@ from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, HeldTa
 from salesforce_targeted.ledger import Ledger
 
 WHOLE_RECORD = "*"
-SCHEMA = pa.schema(
-    [
-        pa.field("object", pa.string(), nullable=False),
-        pa.field("record_id", pa.string(), nullable=False),
-        pa.field("field", pa.string(), nullable=False),
-        pa.field("error", pa.string()),
-        pa.field("payload", pa.string()),
-        pa.field("first_seen_at", TIMESTAMP),
-        pa.field("last_seen_at", TIMESTAMP),
-        pa.field("healed_at", TIMESTAMP),
-    ]
-)
 _KEY = ("object", "record_id", "field")
-KEY_AND_HINTS: tuple[Sequence[str], Any] = (
-    list(_KEY),
-    {"healed_at": {"hard_delete": True, "data_type": "timestamp", "nullable": True}},
+# Column to its type and description.
+_COLUMNS = {
+    "object": (pa.string(), "Object, or the name that a source keeps its rejections by"),
+    "record_id": (pa.string(), "Salesforce id; * for a field that can't be read of any record"),
+    "field": (pa.string(), "API name of the field; * for the whole record"),
+    "error": (pa.string(), "Why it could not be read or loaded"),
+    "payload": (pa.string(), "The value as Salesforce sent it"),
+    "first_seen_at": (TIMESTAMP, "The run that first rejected it"),
+    "last_seen_at": (TIMESTAMP, "The last run that rejected it"),
+    "healed_at": (TIMESTAMP, "Always null: a run deletes what came right"),
+}
+SCHEMA = pa.schema(
+    [pa.field(name, kind, nullable=name not in _KEY) for name, (kind, _) in _COLUMNS.items()]
 )
+_HINTS: dict[str, dict[str, Any]] = {
+    name: {"description": text} for name, (_, text) in _COLUMNS.items()
+}
+_HINTS["healed_at"] |= {"hard_delete": True, "data_type": "timestamp", "nullable": True}
+KEY_AND_HINTS: tuple[Sequence[str], Any] = (list(_KEY), _HINTS)
 
 
 def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:

@@ -11,87 +11,63 @@ from typing import Any
 
 from dlt.destinations.sql_client import SqlClientBase
 
-
-@dataclass(slots=True)
-class StoredTable:
-    """Hold what the catalog says of one table.
-
-    Attributes:
-        owned: Whether the session's role owns the table, itself or by membership.
-        comment: On the table; None where there is none.
-        columns: Each column's comment.
-        indexed: Columns with which an index of all rows begins.
-        unique: Columns of which each value occurs once, by a constraint or an index.
-        invalid: Indexes that a ``CREATE INDEX CONCURRENTLY`` left unfinished.
-        foreign_keys: Column to the tables that its foreign keys refer to.
-    """
-
-    owned: bool = True
-    comment: str | None = None
-    columns: dict[str, str | None] = field(default_factory=dict)
-    indexed: set[str] = field(default_factory=set)
-    unique: set[str] = field(default_factory=set)
-    invalid: set[str] = field(default_factory=set)
-    foreign_keys: dict[str, set[str]] = field(default_factory=dict)
+# Stands for the column where something is about the table itself.
+TABLE = ""
 
 
 @dataclass(slots=True)
 class StoredCatalog:
-    """Hold what the catalog says of a dataset.
+    """Hold what the catalog says of a dataset; columns are pairs of table and column.
 
     Attributes:
+        comments: Each column, and each table as the column ``TABLE``, to its comment.
+        owned: Tables that the session's role owns, itself or by membership.
         version: Of a PostgreSQL server, as ``server_version_num``; 0 elsewhere.
         role: The session's role.
         may_create: Whether the role may create in the schema; an index takes that right, too.
-        names: Of the schema's indexes.
+        indexes: Names of the schema's indexes, to whether each is finished: a ``CREATE INDEX
+            CONCURRENTLY`` may have been left.
+        indexed: Columns with which an index of all rows begins.
+        unique: Columns of which each value occurs once, by a constraint or an index.
+        references: Columns with a foreign key, each with the table that it refers to.
     """
 
+    comments: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    owned: set[str] = field(default_factory=set)
     version: int = 0
     role: str = ""
     may_create: bool = True
-    tables: dict[str, StoredTable] = field(default_factory=dict)
-    names: set[str] = field(default_factory=set)
+    indexes: dict[str, bool] = field(default_factory=dict)
+    indexed: set[tuple[str, str]] = field(default_factory=set)
+    unique: set[tuple[str, str]] = field(default_factory=set)
+    references: set[tuple[str, str, str]] = field(default_factory=set)
 
 
 def read_postgres(client: SqlClientBase[Any]) -> StoredCatalog:
     """Read the catalog of a PostgreSQL schema, in four queries."""
-    schema = _schema(client)
     catalog = StoredCatalog()
-    for version, role, may_create in _rows(client, _SERVER, schema):
-        catalog = StoredCatalog(version, role, may_create)
-    for table, owned, comment, column, of_column in _rows(client, _COLUMNS, schema):
-        stored = catalog.tables.setdefault(table, StoredTable(owned, comment))
-        stored.columns[column] = of_column
-    for table, column, index, valid, whole, unique in _rows(client, _INDEXES, schema):
-        catalog.names.add(index)
-        stored = catalog.tables.setdefault(table, StoredTable())
-        if not valid:
-            stored.invalid.add(index)
-        elif whole:
-            stored.indexed.add(column)
-            stored.unique.update([column] if unique else [])
-    for table, column, referenced in _rows(client, _FOREIGN_KEYS, schema):
-        catalog.tables[table].foreign_keys.setdefault(column, set()).add(referenced)
+    for server in _rows(client, _SERVER):
+        catalog.version, catalog.role, catalog.may_create = server
+    for table, column, comment, is_owned in _rows(client, _COLUMNS):
+        catalog.comments[table, column] = comment
+        catalog.owned.update([table] if is_owned else [])
+    for table, column, index, is_finished, serves, is_unique in _rows(client, _INDEXES):
+        catalog.indexes[index] = is_finished
+        if is_finished and serves:
+            catalog.indexed.add((table, column))
+            catalog.unique.update([(table, column)] if is_unique else [])
+    catalog.references.update(_rows(client, _FOREIGN_KEYS))
     return catalog
 
 
 def read_duckdb(client: SqlClientBase[Any]) -> StoredCatalog:
     """Read the comments of a DuckDB schema."""
-    catalog = StoredCatalog()
-    for table, comment in _rows(client, _DUCKDB_TABLES, _schema(client)):
-        catalog.tables[table] = StoredTable(comment=comment)
-    for table, column, comment in _rows(client, _DUCKDB_COLUMNS, _schema(client)):
-        if table in catalog.tables:  # and no view
-            catalog.tables[table].columns[column] = comment
-    return catalog
+    comments = {(table, column): text for table, column, text in _rows(client, _DUCKDB_COLUMNS)}
+    return StoredCatalog(comments, owned={table for table, _ in comments})
 
 
-def _schema(client: SqlClientBase[Any]) -> str:
-    name = client.fully_qualified_dataset_name(quote=False)
-    return name.rpartition(".")[2]
-
-
-def _rows(client: SqlClientBase[Any], query: str, schema: str) -> list[tuple[Any, ...]]:
+def _rows(client: SqlClientBase[Any], query: str) -> list[tuple[Any, ...]]:
+    schema = client.fully_qualified_dataset_name(quote=False).rpartition(".")[2]
     rows: Any = client.execute_sql(query, schema)
     return rows or []
 
@@ -102,11 +78,17 @@ _SERVER = """
     FROM pg_namespace WHERE nspname = %s
 """
 _COLUMNS = """
-    SELECT t.relname, pg_has_role(t.relowner, 'USAGE'), obj_description(t.oid, 'pg_class'),
-           a.attname, col_description(t.oid, a.attnum)
+    SELECT t.relname, coalesce(a.attname, ''),
+           CASE WHEN a.attnum IS NULL THEN obj_description(t.oid, 'pg_class')
+                ELSE col_description(t.oid, a.attnum) END,
+           pg_has_role(t.relowner, 'USAGE')
     FROM pg_class t
     JOIN pg_namespace n ON n.oid = t.relnamespace
-    JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
+    CROSS JOIN LATERAL (
+        SELECT attname, attnum FROM pg_attribute
+        WHERE attrelid = t.oid AND attnum > 0 AND NOT attisdropped
+        UNION ALL SELECT NULL, NULL
+    ) a
     WHERE n.nspname = %s AND t.relkind IN ('r', 'p')
 """
 # An index of some rows, or of an expression (attribute 0), serves no lookup by the column alone.
@@ -131,11 +113,14 @@ _FOREIGN_KEYS = """
     JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = c.conkey[1]
     WHERE n.nspname = %s AND c.contype = 'f'
 """
-_DUCKDB_TABLES = """
-    SELECT table_name, comment FROM duckdb_tables()
-    WHERE database_name = current_database() AND schema_name = %s
-"""
+# Views have columns, and no entry among the tables.
 _DUCKDB_COLUMNS = """
-    SELECT table_name, column_name, comment FROM duckdb_columns()
-    WHERE database_name = current_database() AND schema_name = %s
+    WITH ours AS (
+        SELECT table_oid, table_name, comment FROM duckdb_tables()
+        WHERE database_name = current_database() AND schema_name = %s
+    )
+    SELECT table_name, '', comment FROM ours
+    UNION ALL SELECT o.table_name, c.column_name, c.comment
+    FROM duckdb_columns() c JOIN ours o USING (table_oid)
+    WHERE c.database_name = current_database()
 """

@@ -18,64 +18,59 @@ from salesforce_targeted.arrow.columns import TIMESTAMP
 from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.version import __version__
 
-_COUNTED = {
-    "relations": ("read", "new", "updated", "removed", "held"),
-    "contacts": (
-        "discovered", "asked", "retrieved", "new", "updated", "unchanged", "gone", "rejected",
-        "held",
+_TEXT, _NUMBER, _SHARE = pa.string(), pa.int64(), pa.float64()
+# Column to its type, where its value stands in the facts, and its description.
+_COLUMNS = {
+    "run_id": (_TEXT, "run_id", "When the run began, in UTC; reports and logs name it so"),
+    "started_at": (TIMESTAMP, "started_at", "When the run began"),
+    "status": (_TEXT, "status", "How the run ended; loaded: before its load was checked"),
+    "mode": (_TEXT, "mode", "What the run looked at"),
+    "seconds": (_SHARE, "seconds", "How long the run took"),
+    "cursor": (TIMESTAMP, "cursor", "From here on the next run reads relations"),
+    "calls_total": (_NUMBER, "calls.total", "API calls of the run"),
+    "relations_read": (_NUMBER, "relations.read", "Relations that the org returned"),
+    "relations_new": (_NUMBER, "relations.new", "Relations that were not held"),
+    "relations_updated": (_NUMBER, "relations.updated", "Relations held with other content"),
+    "relations_removed": (_NUMBER, "relations.removed", "Relations no longer shown"),
+    "relations_held": (_NUMBER, "relations.held", "Live relations after the run"),
+    "contacts_discovered": (_NUMBER, "contacts.discovered", "Active records in the org"),
+    "contacts_asked": (_NUMBER, "contacts.asked", "Records that were asked for"),
+    "contacts_retrieved": (_NUMBER, "contacts.retrieved", "Records that the org returned"),
+    "contacts_new": (_NUMBER, "contacts.new", "Records that were not held"),
+    "contacts_updated": (_NUMBER, "contacts.updated", "Records held with other content"),
+    "contacts_unchanged": (_NUMBER, "contacts.unchanged", "Records held with the same content"),
+    "contacts_gone": (_NUMBER, "contacts.gone", "Records deleted, merged or hidden"),
+    "contacts_rejected": (_NUMBER, "contacts.rejected", "Records that could not be loaded"),
+    "contacts_held": (_NUMBER, "contacts.held", "Records after the run"),
+    "relations_explained_pct": (
+        _SHARE, "closure.relations_explained_pct", "Relations with all they name held or explained",
     ),
+    "warning_count": (_NUMBER, "", "Warnings of the run"),
+    "error": (_TEXT, "error", "What stopped the run"),
+    "api_version": (_TEXT, "versions.api", "Version of Salesforce's API"),
+    "library_version": (_TEXT, "versions.library", "Version of salesforce_targeted"),
+    "dlt_version": (_TEXT, "versions.dlt", "Version of dlt"),
+    "report": (_TEXT, "", "The whole report as JSON"),
 }  # fmt: skip
 SCHEMA = pa.schema(
-    [
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("started_at", TIMESTAMP),
-        pa.field("status", pa.string()),
-        pa.field("mode", pa.string()),
-        pa.field("seconds", pa.float64()),
-        pa.field("cursor", TIMESTAMP),
-        pa.field("calls_total", pa.int64()),
-        *(
-            pa.field(f"{part}_{name}", pa.int64())
-            for part, names in _COUNTED.items()
-            for name in names
-        ),
-        pa.field("relations_explained_pct", pa.float64()),
-        pa.field("warning_count", pa.int64()),
-        pa.field("error", pa.string()),
-        pa.field("api_version", pa.string()),
-        pa.field("library_version", pa.string()),
-        pa.field("dlt_version", pa.string()),
-        pa.field("report", pa.string()),
-    ]
+    [pa.field(name, kind, nullable=name != "run_id") for name, (kind, *_) in _COLUMNS.items()]
 )
+HINTS = {name: {"description": text} for name, (*_, text) in _COLUMNS.items()}
 
 
 def row(facts: RunFacts) -> dict[str, Any]:
     """Return the row of a run, by column."""
-    counted: dict[str, Mapping[str, Any]] = {
-        "relations": facts["relations"],
-        "contacts": facts["contacts"],
-    }
-    counts = {
-        f"{part}_{name}": counted[part][name] for part, names in _COUNTED.items() for name in names
-    }
+    counted = {"warning_count": len(facts["warnings"]), "report": as_json(facts)}
     return {
-        "run_id": facts["run_id"],
-        "started_at": facts["started_at"],
-        "status": facts["status"],
-        "mode": facts["mode"],
-        "seconds": facts["seconds"],
-        "cursor": facts["cursor"],
-        "calls_total": facts["calls"]["total"],
-        **counts,
-        "relations_explained_pct": facts["closure"]["relations_explained_pct"],
-        "warning_count": len(facts["warnings"]),
-        "error": facts["error"],
-        "api_version": facts["versions"]["api"],
-        "library_version": facts["versions"]["library"],
-        "dlt_version": facts["versions"]["dlt"],
-        "report": as_json(facts),
+        name: _value(facts, path) if path else counted[name]
+        for name, (_, path, _) in _COLUMNS.items()
     }
+
+
+def _value(facts: Any, path: str) -> Any:
+    for key in path.split("."):
+        facts = facts[key]
+    return facts
 
 
 def verification_row(

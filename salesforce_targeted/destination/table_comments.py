@@ -23,11 +23,10 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     USERS,
 )
+from salesforce_targeted.destination.stored_catalog import TABLE
 from salesforce_targeted.target import CONTACT, Target
 
 OURS = "salesforce_targeted"
-# The key of a table's own comment among those of its columns.
-TABLE = ""
 _COLUMNS = {
     ROW_HASH: "Hash of the row, by which a run tells that the record changed",
     "removed_at": "The run that found that the org no longer shows the relation",
@@ -35,8 +34,8 @@ _COLUMNS = {
 }
 
 
-def comments(schema: Schema, target: Target = CONTACT) -> dict[str, dict[str, str]]:
-    """Return the comments of our tables, by stored table and column.
+def comments(schema: Schema, target: Target = CONTACT) -> dict[tuple[str, str], str]:
+    """Return the comments of our tables, by table and column as in :class:`StoredCatalog`.
 
     Args:
         schema: As the load left it.
@@ -44,17 +43,15 @@ def comments(schema: Schema, target: Target = CONTACT) -> dict[str, dict[str, st
     """
     naming = schema.naming
     own = {naming.normalize_path(name): text for name, text in _COLUMNS.items()}
-    texts: dict[str, dict[str, str]] = {}
-    for table, (text, origin) in _tables(target).items():
-        stored = naming.normalize_table_identifier(table)
-        if stored not in schema.tables:
+    texts: dict[tuple[str, str], str] = {}
+    for name, (text, origin) in _tables(target).items():
+        table = naming.normalize_table_identifier(name)
+        if table not in schema.tables:
             continue
-        texts[stored] = {TABLE: _marked(text, origin)}
-        for column, hints in schema.tables[stored]["columns"].items():
-            description = hints.get("description") or own.get(column)
-            source = str(hints.get(FIELD_HINT) or OURS)
-            if description:
-                texts[stored][column] = _marked(description, source)
+        texts[table, TABLE] = f"{text} [{origin}]"
+        for column, hints in schema.tables[table]["columns"].items():
+            if description := hints.get("description") or own.get(column):
+                texts[table, column] = f"{description} [{hints.get(FIELD_HINT) or OURS}]"
     return texts
 
 
@@ -81,7 +78,3 @@ def _tables(target: Target) -> Mapping[str, tuple[str, str]]:
         REJECTED_RECORDS: ("Records and values that could not be read or loaded", OURS),
         SYNC_RUNS: ("Runs: counts, calls, seconds, outcome, the report as JSON", OURS),
     }
-
-
-def _marked(text: str, source: str) -> str:
-    return f"{text} [{source}]"

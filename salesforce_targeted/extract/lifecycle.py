@@ -20,40 +20,39 @@ from salesforce_targeted.target import Target
 
 # Why a contact left, by what became of its last relation.
 RELATION_REMOVED, TASK_DELETED, TASK_ARCHIVED = "relation_removed", "task_deleted", "task_archived"
-# Behind the column of the id, which is called after the object.
-_COLUMNS = pa.schema(
-    [
-        pa.field("is_active", pa.bool_()),
-        pa.field("relation_count", pa.int64()),
-        pa.field("gone_reason", pa.string()),
-        pa.field("merged_into", pa.string()),
-        pa.field("first_seen_at", TIMESTAMP),
-        pa.field("last_seen_at", TIMESTAMP),
-        pa.field("left_at", TIMESTAMP),
-        pa.field("left_reason", pa.string()),
-    ]
-)
+# Behind the column of the id, which is called after the object: type and description.
+_COLUMNS = {
+    "is_active": (pa.bool_(), "Whether a relation of the org points at the {record}"),
+    "relation_count": (pa.int64(), "Relations that the org shows for the {record}"),
+    "gone_reason": (
+        pa.string(), "Why the org does not return the {record}: deleted, merged, hidden, rejected",
+    ),
+    "merged_into": (pa.string(), "The {record} that survived the merge"),
+    "first_seen_at": (TIMESTAMP, "The run that first saw the {record}"),
+    "last_seen_at": (
+        TIMESTAMP,
+        (
+            "When a change of this row was last written while the {record} was active;"
+            " for one that left, the last run that saw it active"
+        ),
+    ),
+    "left_at": (TIMESTAMP, "The run that found no relation of the {record} any more"),
+    "left_reason": (pa.string(), "relation_removed, task_deleted or task_archived"),
+}  # fmt: skip
 
 
 def schema(key: str) -> pa.Schema:
     """Return the columns of a life table, its key first, as in :class:`RecordLifecycle`."""
-    return pa.schema([pa.field(key, pa.string(), nullable=False), *_COLUMNS])
+    columns = [pa.field(name, kind) for name, (kind, _) in _COLUMNS.items()]
+    return pa.schema([pa.field(key, pa.string(), nullable=False), *columns])
 
 
 def descriptions(target: Target) -> dict[str, str]:
     """Describe the columns of a life table, for the schema."""
-    one = target.object_name.lower()
+    record = target.object_name.lower()
     return {
-        target.life_key: f"Salesforce id of the {one}; joins {target.table}",
-        "is_active": f"Whether a relation of the org points at the {one}",
-        "relation_count": f"Relations that the org shows for the {one}",
-        "gone_reason": f"Why the org does not return the {one}: deleted, merged, hidden, rejected",
-        "merged_into": f"The {one} that survived the merge",
-        "first_seen_at": f"The run that first saw the {one}",
-        "last_seen_at": f"When a change of this row was last written while the {one} was active;"
-        " for one that left, the last run that saw it active",
-        "left_at": f"The run that found no relation of the {one} any more",
-        "left_reason": "relation_removed, task_deleted or task_archived",
+        target.life_key: f"Salesforce id of the {record}; joins {target.table}",
+        **{name: text.format(record=record) for name, (_, text) in _COLUMNS.items()},
     }
 
 

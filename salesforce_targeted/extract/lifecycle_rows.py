@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.arrow.id_set import id_array, span, union
+from salesforce_targeted.arrow.id_set import Texts, id_array, in_batches, span, union
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.discovery import discover
@@ -34,8 +34,7 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
         counts.ids,
         id_array(seen.gone),
     )
-    for start in range(0, len(ids), _LIVES_AT_ONCE):
-        some = ids[start : start + _LIVES_AT_ONCE].to_pylist()
+    for some in in_batches(Texts(ids), _LIVES_AT_ONCE):
         known = {
             row[0]: RecordLifecycle(*row)
             for row in held.by_ids(target.life_table, key, some, others)

@@ -31,7 +31,7 @@ import pyarrow.compute as pc
 from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, span, union
+from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.destination.comparison import with_hidden_columns
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.destination.where import Where
@@ -201,8 +201,11 @@ def _compare(
         found.unread.update(one.record_id for one in page.rejected if not one.field)
     shown = pa.concat_tables(parts).group_by("id").aggregate([("who", "max")])
     live = _live(run, run.held.name("RelationId"), who)
-    if within != (None, None):
-        live = live.filter(pc.is_in(live.column("id"), value_set=_within(live, within)))
+    low, high = within
+    if low is not None:
+        live = live.filter(pc.greater_equal(live.column("id"), low))
+    if high is not None:
+        live = live.filter(pc.less(live.column("id"), high))
     both = shown.join(live, keys="id", join_type="left outer")
     # Null differs from an id, and null is null.
     one, other = (pc.fill_null(both.column(name), "") for name in ("who_max", "who"))
@@ -211,13 +214,6 @@ def _compare(
     yield from read_by_ids(run, union(minus(differ, found.read_ids.ids), found.unread.ids))
     known = union(shown.column("id"), found.read_ids.ids, found.unread.ids)
     return live.filter(pc.invert(pc.is_in(live.column("id"), value_set=known)))
-
-
-def _within(live: pa.Table, within: Range) -> pa.Array:
-    ids = union(live.column("id"))
-    start = 0 if within[0] is None else span(ids, within[0], within[0])[0]
-    end = len(ids) if within[1] is None else span(ids, within[1], within[1])[0]
-    return ids[start:end]
 
 
 def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:

@@ -17,7 +17,7 @@ from dlt.sources import DltResource
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination import rejected_records, table_comments
+from salesforce_targeted.destination import rejected_records, sync_runs, table_comments
 from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.id_selection import Selection
@@ -131,9 +131,10 @@ def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResou
 def run_resources(extractions: Extractions) -> tuple[DltResource, DltResource]:
     """Make the resources ``rejected_record`` and ``sync_run``."""
     rejected = table_hints(REJECTED_RECORDS, *rejected_records.KEY_AND_HINTS)
+    runs = table_hints(SYNC_RUNS, "run_id", sync_runs.HINTS)
     return (
         table_resource(extractions, REJECTED, rejected),
-        table_resource(extractions, SYNC_RUN, table_hints(SYNC_RUNS, "run_id")),
+        table_resource(extractions, SYNC_RUN, runs),
     )
 
 

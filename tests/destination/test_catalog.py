@@ -17,7 +17,7 @@ from dlt.pipeline.helpers import pipeline_drop
 
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination import catalog, indexes
-from salesforce_targeted.destination.stored_catalog import StoredCatalog, StoredTable
+from salesforce_targeted.destination.stored_catalog import StoredCatalog
 from salesforce_targeted.settings import Settings
 from tests.conftest import Synced
 from tests.support.oracles.recovery import something_happens, tell
@@ -370,18 +370,40 @@ def test_duckdb_has_the_comments(org: DemoOrg, synced: Synced) -> None:
     assert table.endswith("[Contact]")
 
 
+def test_each_column_of_our_own_tables_is_described(org: DemoOrg, synced: Synced) -> None:
+    """Runs and rejections say what their columns hold, as do the tables of Salesforce's rows."""
+    org.set_silently("Contact", org.active_ids()[0], Birthdate="no date")
+    synced.ok()
+    comments = dict(
+        synced.sql(
+            "SELECT table_name || '.' || column_name, comment FROM duckdb_columns()"
+            " WHERE table_name IN ('sf_sync_runs', 'sf_rejected_records')"
+            " AND schema_name = 'salesforce' AND NOT starts_with(column_name, '_dlt')"
+        )
+    )
+
+    assert 28 + 8 == len(comments)
+    assert [] == [name for name, text in comments.items() if not text]
+    assert "API calls of the run [salesforce_targeted]" == comments["sf_sync_runs.calls_total"]
+
+
 def test_references_are_made_where_they_are_not_enforced(synced: Synced) -> None:
     """None before PostgreSQL 18, and none to a table whose key is not unique."""
     synced.ok()
     schema = synced.pipeline.default_schema
 
+    columns = [
+        (name, column) for name, table in schema.tables.items() for column in table["columns"]
+    ]
+
     def made(version: int, unique: set[str]) -> list[str]:
-        tables = {
-            name: StoredTable(columns=dict.fromkeys(table["columns"]), unique=unique)
-            for name, table in schema.tables.items()
-        }
-        stored = StoredCatalog(version, tables=tables)
-        return [sql for _, sql in indexes.foreign_key_statements(schema, stored, str, str)]
+        stored = StoredCatalog(
+            dict.fromkeys(columns),
+            version=version,
+            unique={(name, column) for name, column in columns if column in unique},
+        )
+        with synced.pipeline.sql_client() as client:
+            return [sql for _, sql in indexes.foreign_key_statements(client, schema, stored)]
 
     assert ([], []) == (made(170_000, {"id"}), made(180_000, set()))
     assert len(REFERENCES) == len(made(180_000, {"id"}))

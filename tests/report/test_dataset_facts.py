@@ -148,3 +148,21 @@ def test_nothing_is_held_yet(tmp_path: Path) -> None:
     assert [] == found.failures
     assert "No table is held yet." in text
     assert "No run is recorded yet." in text
+
+
+@BOTH
+def test_the_newest_runs_are_read(synced: Synced, client: Any) -> None:
+    """Twenty of them, the newest first; the last --verify is shown though it lies before these."""
+    run_facts = synced.ok()
+    verified(synced.pipeline, Run(client, Settings(), Scope(), Ledger(), synced.pipeline))
+    synced.sql(
+        "INSERT INTO sf_sync_runs (run_id, started_at, mode, status)"
+        " SELECT 'pass ' || i, CURRENT_TIMESTAMP + i * INTERVAL '1 hour', 'incremental', 'done'"
+        " FROM generate_series(1, 30) AS passes (i)"
+    )
+    synced.sql("INSERT INTO sf_sync_runs (run_id) VALUES ('without a moment')")
+    found = dataset_of(synced, run_facts)
+
+    assert [f"pass {i}" for i in range(30, 10, -1)] == [run.run_id for run in found.runs or ()]
+    assert found.verified is not None
+    assert [] == found.failures

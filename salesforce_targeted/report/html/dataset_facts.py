@@ -31,7 +31,6 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.org_identity import held_org
-from salesforce_targeted.destination.where import Where
 from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
@@ -160,9 +159,8 @@ def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
             of_table = query(table, _table, table, fields_of, hidden)
             dataset.tables.extend([of_table] if of_table is not None else [])
     if (runs := query("Last runs", _runs)) is not None:
-        dataset.runs = runs[:RUNS_SHOWN]
-        if verified := next((run for run in runs if run.mode == VERIFY), None):
-            dataset.verified = query("Drift", _verification, verified)
+        dataset.runs = runs
+        dataset.verified = query("Drift", _verification)
     dataset.rejected = query("Rejected rows", HeldTables.count, REJECTED_RECORDS)
     return dataset
 
@@ -241,16 +239,21 @@ def _table(
 
 
 def _runs(held: HeldTables) -> list[PastRun]:
-    rows = held.rows(SYNC_RUNS, [held.name(column.name) for column in fields(PastRun)])
-    listed = [PastRun(row[0], _utc(row[1]), *row[2:]) for row in rows if row[1] is not None]
-    return sorted(listed, key=lambda run: run.started_at, reverse=True)
+    began, columns = held.name("started_at"), [held.name(one.name) for one in fields(PastRun)]
+    known = f"{held.sql(began)} IS NOT NULL"
+    rows = held.rows(SYNC_RUNS, columns, known, newest=(began, RUNS_SHOWN))
+    return [PastRun(row[0], _utc(row[1]), *row[2:]) for row in rows]
 
 
-def _verification(held: HeldTables, run: PastRun) -> Verification:
-    rows = held.rows(SYNC_RUNS, [held.name("report")], Where("run_id = %s", (run.run_id,)))
-    facts: dict[str, Any] = json.loads(rows[0][0])
-    drift = {name: count for name, count in facts["drift"].items() if isinstance(count, int)}
-    return Verification(run.started_at, drift, dict(facts.get("compared", {})))
+def _verification(held: HeldTables) -> Verification | None:
+    began = held.name("started_at")
+    verified = f"{held.sql(held.name('mode'))} = '{VERIFY}' AND {held.sql(began)} IS NOT NULL"
+    columns = [began, held.name("report")]
+    for at, report in held.rows(SYNC_RUNS, columns, verified, newest=(began, 1)):
+        facts: dict[str, Any] = json.loads(report)
+        drift = {name: count for name, count in facts["drift"].items() if isinstance(count, int)}
+        return Verification(_utc(at), drift, dict(facts.get("compared", {})))
+    return None
 
 
 def _utc(moment: datetime) -> datetime:
