@@ -236,11 +236,6 @@ def _deferred(run: Run) -> Iterator[Item]:
 
 def _rejected(run: Run) -> Iterator[pa.Table]:
     """Yield the records and values that could not be fetched or loaded, until they can be."""
-    if run.ledger.nuls_removed:
-        run.ledger.warn(
-            "NUL characters, which PostgreSQL can't hold, were removed from values"
-            f" ({run.ledger.nuls_removed:,})"
-        )
     if run.ledger.rejected:
         run.ledger.warn(
             f"{len(run.ledger.rejected):,} values or records could not be read or loaded:"

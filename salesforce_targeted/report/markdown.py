@@ -9,7 +9,7 @@ from salesforce_targeted.destination.sync_runs import as_json
 from salesforce_targeted.ledger import ClosureFacts, RunFacts
 from salesforce_targeted.report.private_file import write_private
 from salesforce_targeted.report.rich_text import calls_left
-from salesforce_targeted.report.text import conservation, rejected_by_reason
+from salesforce_targeted.report.text import conservation, nuls_removed, rejected_by_reason
 
 _IDS_SHOWN = 200
 
@@ -61,6 +61,8 @@ def _summary(facts: RunFacts) -> str:
         ("API calls", f"{calls['total']}{calls_left(calls)}"),
         *((f"Contacts: {name}", f"{n:,}") for name, n in facts["statistics"].items()),
     ]  # fmt: skip
+    if facts["nuls_removed"]:
+        rows.append(("Removed", nuls_removed(facts)))
     if facts["error"]:
         rows.append(("Error", facts["error"]))
     return "## Summary\n" + "\n".join(f"- **{name}**: {value}" for name, value in rows)

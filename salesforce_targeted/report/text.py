@@ -98,6 +98,8 @@ def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     if facts["rejected"]:
         many = f"{len(facts['rejected'])} values or records: sf_rejected_records"
         made.add_row(Text("rejected", "yellow"), many)
+    if facts["nuls_removed"]:
+        made.add_row("removed", nuls_removed(facts))
     if facts["error"]:
         made.add_row(Text("error", "red"), facts["error"])
     if place:
@@ -119,6 +121,11 @@ def conservation(contacts: RecordFacts) -> str:
     parts += f" + {left:,} left for the next run" if left else ""
     closes = "" if asked == came + gone + rejected + left else "   DOES NOT ADD UP"
     return f"{asked:,} asked = {parts}{closes}"
+
+
+def nuls_removed(facts: RunFacts) -> str:
+    """Say how many values are not quite the org's."""
+    return f"NUL characters, of {facts['nuls_removed']:,} values: PostgreSQL can't hold them"
 
 
 def rejected_by_reason(rejected: Iterable[RejectedFacts]) -> dict[tuple[str, str, str], list[str]]:

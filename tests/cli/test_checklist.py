@@ -119,7 +119,7 @@ def test_relations_that_do_not_show_whom_they_point_at_fail(org: DemoOrg, script
 
     assert 1 == ended.code
     assert "TaskWhoRelation shows our user no field RelationId" in line
-    assert "ask a Salesforce admin to let this user read it" in remedy
+    assert "Ask a Salesforce admin to let this user read it" in remedy
 
 
 def test_what_a_sync_goes_on_without_is_a_note(org: DemoOrg, script: Script) -> None:

@@ -14,6 +14,8 @@ from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.report.markdown import document
+from salesforce_targeted.report.text import text
 from salesforce_targeted.retrieval import retrieve
 from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
@@ -231,5 +233,6 @@ def test_values_that_lost_a_character_are_told_of(org: DemoOrg, synced: Synced) 
 
     assert "ab" == synced.rows("sf_contacts")[first]["title"]
     assert 2 <= facts["nuls_removed"]
-    told = f"were removed from values ({facts['nuls_removed']})"
-    assert [text for text in facts["warnings"] if text.endswith(told)]
+    said = f"NUL characters, of {facts['nuls_removed']} values: PostgreSQL can't hold them"
+    assert said in text(facts)
+    assert said in document(facts)
