@@ -79,18 +79,8 @@ def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     made = Table.grid(padding=(0, 2))
     made.add_column(no_wrap=True)
     made.add_column(overflow="fold")
-    closure = facts["closure"]
-    if _asked_anything(facts):
-        made.add_row("contacts", conservation(facts["contacts"]))
-        share = closure["relations_explained_pct"]
-        explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
-        if not facts["relations"]["held"]:
-            explained = "no relations are held"
-        made.add_row("closure", explained)
-        if any(closure["tasks_missing"].values()):
-            made.add_row(
-                "", f"tasks not returned by a normal query: {_counts(closure['tasks_missing'])}"
-            )
+    for name, line in _sums(facts) if _asked_anything(facts) else ():
+        made.add_row(name, line)
     if facts["statistics"]:
         made.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:
@@ -107,6 +97,20 @@ def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     for file in files:
         made.add_row("page" if file.suffix == ".html" else "report", str(file))
     return made
+
+
+def _sums(facts: RunFacts) -> list[tuple[str, str]]:
+    """Say what must add up, and what explains the rest."""
+    closure = facts["closure"]
+    share = closure["relations_explained_pct"]
+    explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
+    if not facts["relations"]["held"]:
+        explained = "no relations are held"
+    found = [("contacts", conservation(facts["contacts"])), ("closure", explained)]
+    if any(closure["tasks_missing"].values()):
+        missing = _counts(closure["tasks_missing"])
+        found.append(("", f"tasks not returned by a normal query: {missing}"))
+    return found
 
 
 def _counts(values: Mapping[str, int]) -> str:
