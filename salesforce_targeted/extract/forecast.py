@@ -122,7 +122,7 @@ def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahea
     limits = run.client.limits
     whole = since == run.settings.since or not run.org.filters_by_stamp
     pieces = pages.pieces_of(expected, limits) if whole and since is None else 1
-    calls = pieces * ceil(max(1, expected) / pieces / limits.rows_per_query_page)
+    calls = pieces * ceil(max(1, expected) / pieces / run.relations_per_page)
     if pieces > 1:
         return calls + 1  # the first and the last id
     foreseen = run.org.junction.object_name in " ".join(one.path for one in ahead.along)

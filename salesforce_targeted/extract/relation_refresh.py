@@ -28,7 +28,7 @@ from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.findings import RelationFindings
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
 from salesforce_targeted.extract.references import named_users
-from salesforce_targeted.extract.run import Run
+from salesforce_targeted.extract.run import PER_PAGE, Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval import rebatch
@@ -109,9 +109,10 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
     known = run.org.relation_count or run.held.count(RELATIONS)
     if found.whole and since is None:
         ranges = pages.ranges(run.client, run.org.junction, known)
-    for batch in pages.read_ranges(
+    read = pages.read_ranges(
         run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit
-    ):
+    )
+    for batch in _with_size_noted(run, read):
         # An org that sorts ids in an order of its own shows one in two ranges.
         new = batch if len(ranges) == 1 else _unread_before(batch, found.read_ids, columns)
         note_read(found, new, columns)
@@ -133,7 +134,7 @@ def begin_again(run: Run) -> None:
 def _exceeds_calls(run: Run) -> bool:
     """Return whether fewer calls are left than reading all relations takes."""
     left, known = run.calls_left, run.org.relation_count
-    most = run.client.limits.rows_per_query_page
+    most = run.relations_per_page
     return left is not None and known is not None and ceil(known / most) >= left
 
 
@@ -154,17 +155,27 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
     keep = 0 if found.is_deferred or not run.ledger.is_read else (run.calls_left or 0) // 2
     found.whole, found.in_parts, found.is_deferred = False, True, False
     within = (_reading(run, since).get("after"), None)
-    for batch in pages.read(
+    read = pages.read(
         run.client, run.org.junction, columns, since=since, within=within, in_order=True
-    ):
-        new = _unread_before(
-            batch, found.read_ids, columns
-        )  # the last one that was read comes again
+    )
+    for batch in _with_size_noted(run, read):
+        # The last one that was read comes again.
+        new = _unread_before(batch, found.read_ids, columns)
         note_read(found, new, columns)
         yield new
         if keep and (run.calls_left or 0) <= keep:
             found.is_deferred = True
             return
+
+
+def _with_size_noted(run: Run, read: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield pages; how many relations those hold which others follow is kept for the next run."""
+    most = 0
+    for batch in read:
+        if most:
+            run.state[PER_PAGE] = most
+        most = max(most, batch.table.num_rows + len(batch.rejected))
+        yield batch
 
 
 def _unread_before(batch: Batch, read: IdSet, columns: Columns) -> Batch:

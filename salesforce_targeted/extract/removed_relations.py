@@ -67,7 +67,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     live_count = held.count(RELATIONS, run.counting_relations) + found.changes.total()
     # Of a table that somebody emptied the org shows many more.
     most = max(live_count, run.org.relation_count or 0)
-    if live_count <= run.client.limits.rows_per_query_page and _can_compare(run, most):
+    if live_count <= run.relations_per_page and _can_compare(run, most):
         yield from _mark(run, (yield from _compare(run)))
         _note_compared(run)
         return
@@ -96,7 +96,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
 
 def _compare_unlike_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     gone = [_live(run, _key(run), ())]
-    for within in _unlike_ranges(run, ceil(most / run.client.limits.rows_per_query_page)):
+    for within in _unlike_ranges(run, ceil(most / run.relations_per_page)):
         if within != (None, None) or _can_compare(run, most):
             vanished = yield from _compare(run, within=within)
             gone.append(vanished)
@@ -132,7 +132,7 @@ def _unlike_ranges(run: Run, most: int) -> list[Range]:
     known = held.id_array(RELATIONS, _key(run), where)
     ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
     ids = union(ids, found.read_settled.ids)  # the org counts them, too
-    size = run.client.limits.rows_per_query_page
+    size = run.relations_per_page
     everything: list[Range] = [(None, None)]
     if not len(ids):
         return everything
@@ -320,7 +320,7 @@ def comparison_calls(run: Run) -> int:
 def _can_compare(run: Run, relations: int) -> bool:
     """Return whether comparing all ids leaves half of the calls to the rest of the run."""
     left = run.calls_left
-    pages_of_ids = ceil(relations / run.client.limits.rows_per_query_page)
+    pages_of_ids = ceil(relations / run.relations_per_page)
     if left is None or pages_of_ids <= max(1, left // 2):
         return True
     run.ledger.warn(

@@ -55,6 +55,8 @@ LAG = timedelta(minutes=15)
 _CALLS_WORTH_A_COUNT = 25
 # In the source's state: how many calls a run might spend when it opened, the org's day included.
 CALLS_LEFT = "calls_left"
+# In the source's state: how many relations the pages of the last long reading held.
+PER_PAGE = "relations_per_page"
 # In the source's state: whether the last run put off to ask which records are active.
 PUT_OFF = "discovery_put_off"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
@@ -215,11 +217,19 @@ class Run:
             value = datetime.fromisoformat(value)
         return value if isinstance(value, datetime) else None
 
+    @property
+    def relations_per_page(self) -> int:
+        """Count the relations that a page holds: Salesforce's most, or fewer where pages had fewer.
+
+        Source: REST API Developer Guide, "Query Options Header" (a page may hold fewer than asked).
+        """
+        most = self.client.limits.rows_per_query_page
+        return int(min(most, self.state.get(PER_PAGE) or most))
+
     @cached_property
     def holds_a_page(self) -> bool:
         """Return whether all held relations fit one page: reading them whole then costs no more."""
-        most = self.client.limits.rows_per_query_page
-        return self.held.count(RELATIONS, LIVE) <= most
+        return self.held.count(RELATIONS, LIVE) <= self.relations_per_page
 
     @cached_property
     def refills_relations(self) -> bool:
@@ -243,11 +253,7 @@ class Run:
     def fits_one_page(self) -> bool:
         """Return whether all relations come in one response."""
         known = self.org.relation_count
-        return (
-            self.scope.complete
-            and known is not None
-            and known <= self.client.limits.rows_per_query_page
-        )
+        return self.scope.complete and known is not None and known <= self.relations_per_page
 
     def relation_count(self) -> int:
         """Count the relations that the org shows."""

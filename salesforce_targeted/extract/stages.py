@@ -151,7 +151,7 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
 
 
 def _is_long(run: Run) -> bool:
-    return run.ledger.relations.read > run.client.limits.rows_per_query_page
+    return run.ledger.relations.read > run.relations_per_page
 
 
 def _selection(run: Run) -> Iterator[Selection]:

@@ -226,3 +226,20 @@ def test_a_record_that_can_not_be_read_does_not_hold_up_the_others(
     assert [bad] == list(
         synced.rows("sf_active_contacts", "contact_id", "gone_reason = 'rejected'")
     )
+
+
+def test_small_pages_do_not_keep_the_runs_busy_with_relations(org: DemoOrg, synced: Synced) -> None:
+    """A page may hold fewer rows than the most: what takes several calls is not read by each run."""
+    for _ in range(20):
+        org.log_task([org.active_ids()[0]])
+    org.advance(86_400)
+    org.log_task([org.active_ids()[1]])  # the others lie before the lag
+    org.page_rows = 5
+    synced.ok()
+    edited = org.active_ids()
+    for id_ in edited:
+        org.edit("Contact", id_, LastName="Edited")
+    statuses = [synced.run(calls_per_run=6, api="collections").facts["status"] for _ in range(3)]
+
+    assert {"Edited"} == {row["last_name"] for row in synced.rows("sf_contacts").values()}
+    assert "done" in statuses
