@@ -291,7 +291,7 @@ def test_a_relation_whose_ends_are_hidden_stops_the_run(story: Story, field: str
 
     assert isinstance(outcome.error, ConfigurationError)
     assert f"TaskWhoRelation shows our user no field {field}" in str(outcome.facts["error"])
-    assert "ask a Salesforce admin" in str(outcome.facts["error"])
+    assert "Ask a Salesforce admin" in str(outcome.facts["error"])
 
 
 # ---------------------------------------------------------------- after a loss

@@ -227,11 +227,14 @@ def _reasons(it: Comparison, contact_id: str) -> set[str]:
 def _reasons_before(it: Comparison, contact_id: str) -> set[str]:
     """Why relations of a contact were found removed by a run that kept no books about it."""
     held = it.before["sf_taskwhorelations"].values()
-    return {
+    found = {
         row["removed_reason"]
         for row in held
         if row["relation_id"] == contact_id and row["removed_at"] is not None
     }
+    # Those of one that was merged away were moved to the winner, and no row says whose they were.
+    merged = it.shown.why_gone(contact_id) == "merged"
+    return found or ({"relation_removed"} if merged else found)
 
 
 def _counts(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
