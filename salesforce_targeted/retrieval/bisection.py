@@ -76,7 +76,8 @@ class Part(NamedTuple):
 
     def with_key(self) -> list[Part]:
         """Split the fields of a single one, its key alone first: it tells whether it is there."""
-        return [Part(self.ids), *(Part(self.ids, some) for some in pieces_of(self.fields, 4))]
+        pieces = pieces_of(self.fields, _PARTS - 1) if self.fields else []
+        return [Part(self.ids), *(Part(self.ids, some) for some in pieces)]
 
 
 # Reads parts: of each its records by id, or what it failed with.
@@ -269,7 +270,7 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
             responses = read(some)
         except QuotaExceededError as error:
             unread = {id_ for parts in (some, *waiting) for part in parts for id_ in part.ids}
-            return _until(unread | absent, Readable(records, rejected, unread, error))
+            return _whole_rows(Readable(records, rejected, unread, error), unread | absent)
         for part, response in zip(some, responses, strict=True):
             if not isinstance(response, SalesforceError):
                 # An empty response to fields says nothing of them.
@@ -287,7 +288,7 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
                 rejected[part.ids[0], "".join(part.fields)] = response
         if not responded and patience is not None and (calls == patience or not waiting):
             return None
-    return _until(absent, Readable(records, rejected))
+    return _whole_rows(Readable(records, rejected), absent)
 
 
 def _is_settled(
@@ -297,14 +298,21 @@ def _is_settled(
     return len(part.ids) == 1 and (part.ids[0] in absent or (part.ids[0], "") in rejected)
 
 
-def _until(without: Collection[str], found: Readable) -> Readable:
-    """Return what was found, without some ids.
+def _whole_rows(found: Readable, without: Collection[str]) -> Readable:
+    """Return what was found without some ids, and no row of a record that is rejected whole.
 
     Raises:
-        QuotaExceededError: the calls ended before anything was.
+        QuotaExceededError: the calls ended before anything was read.
     """
-    found.records = {id_: one for id_, one in found.records.items() if id_ not in without}
-    found.rejected = {key: why for key, why in found.rejected.items() if key[0] not in without}
+    whole = {id_ for id_, name in found.rejected if not name}
+    found.records = {
+        id_: one for id_, one in found.records.items() if id_ not in without and id_ not in whole
+    }
+    found.rejected = {
+        (id_, name): why
+        for (id_, name), why in found.rejected.items()
+        if id_ not in without and (not name or id_ not in whole)
+    }
     if found.stopped is not None and not found.records:
         raise found.stopped
     return found

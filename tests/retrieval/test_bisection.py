@@ -245,3 +245,31 @@ def test_a_record_that_goes_away_while_its_fields_are_read_is_gone() -> None:
 
     assert {} == readable.rejected
     assert set(ids) - {ids[3]} == set(readable.records)
+
+
+def test_a_record_whose_key_fails_is_rejected_whole_though_its_fields_respond() -> None:
+    """Never loaded and rejected at once: the sum of what was asked for would not close."""
+
+    class Odd(Org):
+        def _part(self, part: Part) -> dict[str, Record] | SalesforceError:
+            if part == Part([odd]):
+                return UnavailableError("the key", status=500)
+            return super()._part(part)
+
+    ids = named(range(50))
+    odd = ids[7]
+    readable = Odd(set(ids), {(odd, "F7")}).whole(ids)
+
+    assert [(odd, "")] == list(readable.rejected)
+    assert set(ids) - {odd} == set(readable.records)
+
+
+@pytest.mark.parametrize("size", [1, 50])
+def test_an_object_of_which_no_field_may_be_read_has_its_keys(size: int) -> None:
+    """All its fields are known as unreadable: what is left is which records are there."""
+    ids = named(range(size))
+    org, lessons = Org(set(ids), set()), Lessons()
+    lessons.unreadable = dict.fromkeys(FIELDS[1:], UnavailableError("known"))
+    readable = org.whole(ids, lessons)
+
+    assert (set(ids), {}) == (set(readable.records), readable.rejected)
