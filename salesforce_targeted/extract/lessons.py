@@ -4,8 +4,8 @@ An org that refuses Bulk, a field of all records, or all fields together does so
 too. To find that out takes calls each time, and a run of few calls has no others.
 
 Rules.
-1. Fields that no record could be read with are tried again by each run, all in one call, so that
-   they are back with the run after the one that they are mended before.
+1. Fields that no record could be read with are tried again by each run, all in one call: one that
+   is mended is back with the next run.
 2. Anything else is tried again after a day, or by ``--full``.
 """
 
@@ -20,7 +20,7 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import Texts
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.retrieval.bisection import Lessons
+from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
 from salesforce_targeted.settings import Api
 

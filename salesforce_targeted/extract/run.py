@@ -40,7 +40,7 @@ from salesforce_targeted.extract.known_org import (
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
-from salesforce_targeted.retrieval.bisection import Lessons
+from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target

@@ -15,13 +15,8 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.relations.queries import as_relation, as_task_fields, rows_statement
-from salesforce_targeted.retrieval.bisection import (
-    Lessons,
-    Part,
-    Readable,
-    isolate,
-    note_unreadable,
-)
+from salesforce_targeted.retrieval.bisection import isolate
+from salesforce_targeted.retrieval.parts import Lessons, Part, Readable, note_unreadable
 from salesforce_targeted.retrieval.query import query_reader
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 

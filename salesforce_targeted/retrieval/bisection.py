@@ -26,29 +26,21 @@ Codes and Error Responses"; estuary PR 2519 (QUERY_TOO_COMPLICATED above some nu
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from math import ceil
-from typing import Any, NamedTuple
 
 from salesforce_targeted.api.errors import (
     QuotaExceededError,
     SalesforceError,
     TruncatedResponseError,
 )
-from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected
-from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import in_batches
+from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, Record, some_of
 
-Record = dict[str, Any]
 # A 500 is asked for once more, not four times: one that stays is of a record's making, and the
 # calls that find the record are to stay few.
 ATTEMPTS = 2
-# Source: REST API Developer Guide, "Composite": five of its parts may be queries or Collections.
-_PARTS = 5
 # So many calls for keys without any response that can be read say that no record is to blame.
 _HOPELESS_CALLS = 2
 # A record that changes between two portions of its fields is read so often, ever fewer at a time.
@@ -60,101 +52,6 @@ _TELLING = {_STAMP, "IsDeleted", "IsArchived", "MasterRecordId"}
 _NAMED_FIELDS = 5
 # Source: recorded responses of GET query and POST composite/sobjects.
 _NO_SUCH_FIELD = re.compile(r"No such column '(\w+)'")
-
-
-class Part(NamedTuple):
-    """Some ids, and the fields to read of them; the key comes with each."""
-
-    ids: Sequence[str]
-    fields: Sequence[str] = ()
-
-    def split(self) -> list[Part]:
-        """Split by the ids, of a single one by the fields; nothing where neither can be."""
-        if len(self.ids) > 1:
-            return [Part(some, self.fields) for some in pieces_of(self.ids)]
-        return [Part(self.ids, some) for some in pieces_of(self.fields)] if self.fields[1:] else []
-
-    def with_key(self) -> list[Part]:
-        """Split the fields of a single one, its key alone first: it tells whether it is there."""
-        pieces = pieces_of(self.fields, _PARTS - 1) if self.fields else []
-        return [Part(self.ids), *(Part(self.ids, some) for some in pieces)]
-
-
-# Reads parts: of each its records by id, or what it failed with.
-Read = Callable[[Sequence[Part]], Sequence[dict[str, Record] | SalesforceError]]
-
-
-@dataclass(slots=True)
-class Lessons:
-    """Hold what a run has learnt of reading an object, for the calls that follow.
-
-    Attributes:
-        unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
-        portion: How many fields the org takes at a time; None for all.
-        stopped: What the calls ended with before a search did; None where they sufficed.
-        learning: Held by the one that isolates; what it learns the next need not search for.
-        from_earlier_run: Whether it has yet to be seen that what is unreadable still is.
-        warn: Told once, in a sentence, which way is taken and why.
-    """
-
-    unreadable: Mapping[str, SalesforceError] = field(default_factory=dict)
-    portion: int | None = None
-    stopped: QuotaExceededError | None = None
-    from_earlier_run: bool = False
-    learning: threading.RLock = field(default_factory=threading.RLock, repr=False)
-    warn: Callable[[str], None] = field(default=lambda _sentence: None, repr=False)
-
-    def readable(self, fields: Sequence[str]) -> list[str]:
-        """Return those of some fields that may be asked for."""
-        return [name for name in fields if name not in self.unreadable]
-
-    def apart(self, fields: Sequence[str]) -> bool:
-        """Tell whether fields are more than the org takes at a time."""
-        return self.portion is not None and len(fields) > self.portion
-
-
-@dataclass(slots=True)
-class Readable:
-    """Hold what can be read of some ids; one that is in no attribute is not shown.
-
-    Attributes:
-        records: By id, without the fields that can't be read.
-        rejected: By id and field, why not; the field is empty where nothing of the record can be
-            read.
-        unread: Those that the calls did not suffice for.
-        stopped: What the calls ended with; None where they sufficed.
-    """
-
-    records: dict[str, Record] = field(default_factory=dict)
-    rejected: dict[tuple[str, str], SalesforceError] = field(default_factory=dict)
-    unread: Collection[str] = ()
-    stopped: QuotaExceededError | None = None
-
-    def batch(
-        self, ids: Iterable[str], columns: Columns, unreadable: Mapping[str, SalesforceError]
-    ) -> Batch:
-        """Return the rows of these ids, in their order, and all that is rejected.
-
-        Args:
-            unreadable: Fields that were not asked for, and why.
-        """
-        batch = from_records([self.records[i] for i in ids if i in self.records], columns)
-        batch.rejected += [
-            Rejected(columns.object_name, id_, name, str(why), "")
-            for (id_, name), why in self.rejected.items()
-        ]
-        return note_unreadable(batch, unreadable, columns)
-
-
-def note_unreadable(
-    batch: Batch, unreadable: Mapping[str, SalesforceError], columns: Columns
-) -> Batch:
-    """Note in a batch which fields its rows were read without."""
-    batch.rejected += [
-        Rejected(columns.object_name, EVERY_RECORD, name, str(why), "")
-        for name, why in unreadable.items()
-    ]
-    return batch
 
 
 def in_portions(read: Read, lessons: Lessons) -> Read:
@@ -378,15 +275,3 @@ def _learn_portion(read: Read, part: Part, lessons: Lessons, error: SalesforceEr
 def _searched(read: Read, part: Part) -> Readable:
     """Search one part to its end."""
     return _search(read, [part]) or Readable()
-
-
-def some_of(ids: Sequence[str]) -> list[str]:
-    """Return up to three of some ids: what none of them can be read with is not of one's making."""
-    return list(dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]]))
-
-
-def pieces_of(items: Sequence[str], most: int = _PARTS) -> list[Sequence[str]]:
-    """Split into pieces of nearly one size, at most so many."""
-    parts = min(most, len(items))
-    ends = [len(items) * number // parts for number in range(parts + 1)]
-    return [items[start:end] for start, end in pairwise(ends)]

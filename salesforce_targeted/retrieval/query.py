@@ -18,15 +18,13 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.bisection import (
-    ATTEMPTS,
+from salesforce_targeted.retrieval.bisection import ATTEMPTS, in_portions, isolate
+from salesforce_targeted.retrieval.parts import (
     Lessons,
     Part,
     Read,
     Readable,
     Record,
-    in_portions,
-    isolate,
     note_unreadable,
 )
 from salesforce_targeted.retrieval.results import Fetched

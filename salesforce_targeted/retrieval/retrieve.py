@@ -24,9 +24,9 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
-from salesforce_targeted.retrieval.bisection import Lessons
 from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.gone_records import last_winners
+from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Fetched, Gone, Retrieved

@@ -22,14 +22,12 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.bisection import (
-    ATTEMPTS,
+from salesforce_targeted.retrieval.bisection import ATTEMPTS, in_portions, isolate
+from salesforce_targeted.retrieval.parts import (
     Lessons,
     Part,
     Readable,
     Record,
-    in_portions,
-    isolate,
     note_unreadable,
     pieces_of,
     some_of,

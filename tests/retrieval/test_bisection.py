@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, UnavailableError
-from salesforce_targeted.retrieval.bisection import Lessons, Part, Readable, Record, isolate
+from salesforce_targeted.retrieval.bisection import isolate
+from salesforce_targeted.retrieval.parts import Lessons, Part, Readable, Record
 
 FIELDS = ["Id", *(f"F{number}" for number in range(30))]
 ALL = "*"

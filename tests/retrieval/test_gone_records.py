@@ -11,7 +11,7 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.retrieval import retrieve as retrieval
-from salesforce_targeted.retrieval.bisection import Lessons
+from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
 from salesforce_targeted.settings import Api
 from tests.support.retrieval import (

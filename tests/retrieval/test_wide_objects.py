@@ -14,7 +14,7 @@ from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.retrieval import retrieve as retrieval
-from salesforce_targeted.retrieval.bisection import Lessons
+from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import DELETED, Retrieved
 from salesforce_targeted.settings import Api
