@@ -318,14 +318,14 @@ def comparison_calls(run: Run) -> int:
 
 
 def _can_compare(run: Run, relations: int) -> bool:
-    """Return whether comparing all ids leaves half of the calls to the rest of the run."""
+    """Return whether comparing all relations leaves half of the calls to the rest of the run."""
     left = run.calls_left
-    pages_of_ids = ceil(relations / run.relations_per_page)
-    if left is None or pages_of_ids <= max(1, left // 2):
+    number = ceil(relations / run.relations_per_page)
+    if left is None or number <= max(1, left // 2):
         return True
     run.ledger.warn(
-        f"Comparing the ids of all relations is due and takes {pages_of_ids:,} calls of the"
-        f" {left:,} that are left: it waits for a run that may spend more"
+        f"To compare all relations is due and takes {number:,} calls of the {left:,} that are left:"
+        " it waits for a run that may spend more"
     )
     return False
 
