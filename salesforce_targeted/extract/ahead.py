@@ -23,7 +23,7 @@ from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, in_batches, minus
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
-from salesforce_targeted.extract.known_org import JUNCTION
+from salesforce_targeted.extract.known_org import expected_junction
 from salesforce_targeted.extract.lessons import readable_before
 from salesforce_targeted.extract.relation_refresh import READING
 from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
@@ -183,9 +183,7 @@ def _relation_query(run: Run) -> list[Request]:
         return []
     if run.refills_relations:
         return []
-    junction = run.target.discovered_by
-    if run.state.get(JUNCTION, junction.object_name) != junction.object_name:
-        junction = junction.fallback or junction
+    junction = expected_junction(run.target, run.state)
     since = floor
     if scope.since is not None:
         since = scope.since

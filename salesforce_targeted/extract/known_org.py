@@ -22,7 +22,7 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.destination.org_identity import held_org, note, org_of
 from salesforce_targeted.extract.org import VisibleOrg
-from salesforce_targeted.target import CONTACT, Target
+from salesforce_targeted.target import CONTACT, Junction, Target
 
 # In the source's state: what the last run found the org to be like.
 JUNCTION = "junction"
@@ -125,6 +125,13 @@ def check_changes(org: VisibleOrg, state: dict[str, Any], held: HeldTables, id_c
             f"ids of {org.target.object_name} began with {state[_PREFIX]} and now begin with"
             f" {prefix}: this looks like another org. Nothing was loaded"
         )
+
+
+def expected_junction(target: Target, state: Mapping[str, Any]) -> Junction:
+    """Return the junction through which the org showed its relations last."""
+    wanted = target.discovered_by
+    known = state.get(JUNCTION, wanted.object_name)
+    return wanted if known == wanted.object_name else wanted.fallback or wanted
 
 
 def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:

@@ -136,6 +136,7 @@ def open_org(
     target: Target,
     warn: Callable[[str], None],
     *,
+    expected: Junction,
     discovery: bool,
     settled_before: datetime | None = None,
     along: Sequence[Request] = (),
@@ -143,6 +144,7 @@ def open_org(
     """Make a run's first call.
 
     Args:
+        expected: The junction through which the org showed its relations last.
         discovery: Whether to ask for the active records and a count of the relations too.
         settled_before: Count the relations stamped before this moment; None: all of them.
         along: Queries that travel with it; whatever sends one of them later takes its response.
@@ -155,8 +157,8 @@ def open_org(
     if discovery:
         per_call = client.limits.groups_per_query
         statements = (
-            queries.groups_statement(junction, per_call, target.first_id),
-            queries.count_statement(junction, before=settled_before),
+            queries.groups_statement(expected, per_call, target.first_id),
+            queries.count_statement(expected, before=settled_before),
         )
         requests += [endpoints.query(client.version, statement) for statement in statements]
     responses = client.composite([*requests, *along])
@@ -176,7 +178,7 @@ def open_org(
         return org
     groups, count = map(_page, responses[len(names) : len(names) + 2])
     whole = groups is not None and groups.next is None and len(groups.records) == groups.total
-    if org.describes and not isinstance(describes[names[0]], SalesforceError):
+    if expected is junction and not isinstance(shown, SalesforceError):
         org.first_groups = groups.records if groups is not None and whole else None
         total = count.total if count is not None else None
         refused = responses[len(names) + 1]

@@ -35,6 +35,7 @@ from salesforce_targeted.extract.known_org import (
     check_identity,
     check_key,
     check_source,
+    expected_junction,
     note_org,
 )
 from salesforce_targeted.extract.org import VisibleOrg, open_org
@@ -172,6 +173,7 @@ class Run:
                 self.client,
                 self.target,
                 self.ledger.warn,
+                expected=expected_junction(self.target, self.state),
                 discovery=self.scope.complete and self.settings.since is None,
                 settled_before=cursor - LAG if counted and cursor is not None else None,
                 along=along,

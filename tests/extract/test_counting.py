@@ -128,3 +128,25 @@ def test_many_that_are_removed_while_a_run_reads_cost_no_more_than_comparing_all
     assert {*tasks} == {row["task_id"] for row in marked.values()}
     assert org.calls["query_all"] <= 2 * 2
     assert org.billed <= 50  # of which 24 are two discoveries; 56 when each range was followed up
+
+
+def test_what_vanished_is_counted_without_shared_activities_too(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A lead's task is no contact's: only the number of all of them tells, as in any other org."""
+    org.shared_activities = False
+    story = Story(org, synced)
+    story.run(COUNTED)
+    lead = next(row for row in story.held("sf_taskwhorelations").values()
+                if (row["relation_id"] or "").startswith("00Q"))  # fmt: skip
+    org.advance(86_400)
+    org.log_task([org.active_ids()[1]])
+    story.run(COUNTED)
+    org.reset_calls()
+    story.run(COUNTED)
+    quiet = org.billed
+    org.delete_task(lead["task_id"])
+    story.run(COUNTED)
+
+    assert story.held("sf_taskwhorelations")[lead["id"]]["removed_at"] is not None
+    assert quiet <= 4

@@ -173,6 +173,8 @@ def test_the_first_call_counts_rows_where_the_org_counts_none(
 ) -> None:
     """What the run compares with, to find relations that are gone, is known all the same."""
     org.traits.aggregates_left = 0
-    seen = open_org(client, CONTACT, lambda _sentence: None, discovery=True)
+    seen = open_org(
+        client, CONTACT, lambda _sentence: None, expected=CONTACT.discovered_by, discovery=True
+    )
 
     assert len(shown(org, SHARED_ACTIVITIES)) == seen.relation_count
