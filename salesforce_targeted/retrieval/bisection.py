@@ -114,22 +114,30 @@ def isolate(
             return Readable(response)
         error = response
     whole = Part(ids, [name for name in lessons.readable(fields) if name != "Id"])
-    several = len(ids) > 1
-    rows = _search(read, whole.split() if several else whole.with_key(), 1 if several else None)
+    if len(ids) == 1:
+        return _of_one(read, whole, lessons, error)
+    rows = _search(read, whole.split(), 1)
     if rows is not None:
-        if not several and rows.records and not rows.rejected:
-            _learn_portion(read, whole, lessons, error)
         return rows
     keys = _search(read, Part(ids).split(), _HOPELESS_CALLS)
     if keys is None:
         raise error
     if keys.stopped is not None:  # what is not among the keys may be there all the same
         raise keys.stopped
-    present = [id_ for id_ in ids if id_ in keys.records]
-    if not present:
+    present = Part([id_ for id_ in ids if id_ in keys.records], whole.fields)
+    if not present.ids:
         return keys
-    rows = _without_unreadable(read, Part(present, whole.fields), lessons, error)
+    isolated = _of_one if len(present.ids) == 1 else _without_unreadable
+    rows = isolated(read, present, lessons, error)
     return replace(rows, rejected={**keys.rejected, **rows.rejected})
+
+
+def _of_one(read: Read, whole: Part, lessons: Lessons, error: SalesforceError) -> Readable:
+    """Read what can be read of a single record; what can't is its own, not every record's."""
+    rows = _search(read, whole.with_key()) or Readable()
+    if rows.records and not rows.rejected:
+        _learn_portion(read, whole, lessons, error)
+    return rows
 
 
 def _named(error: SalesforceError, fields: Sequence[str]) -> list[str]:
