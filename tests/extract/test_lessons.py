@@ -61,6 +61,7 @@ def test_a_field_that_no_record_can_be_read_with_is_searched_for_once(
     assert calls_of(org, synced) == healthy[1]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("calls", [8, 12])
 def test_runs_of_few_calls_find_it_together(org: DemoOrg, synced: Synced, calls: int) -> None:
     """A search that the calls end before its end costs fields, not records, until it is done."""
