@@ -39,6 +39,8 @@ SCHEMA_NAME = "salesforce_targeted"
 _ID = re.compile(r"[A-Za-z0-9]{15,18}\Z")
 _IDS_PER_STATEMENT = 10_000
 _ROWS_AT_ONCE = 20_000
+# Ids that are kept for the next stage that asks for the same ones: more are read again.
+_IDS_KEPT = 100_000
 _MAXIMUM = re.compile(r"MAX\(\W?(\w+)\W?\)")
 
 
@@ -59,6 +61,9 @@ class HeldTables:
         }
         self._connection = ExitStack()
         self._client_in_use: SqlClientBase[Any] | None = None
+        # What stages ask again and again: a round trip to a database far away is dear.
+        self._counts: dict[tuple[str, Where], int] = {}
+        self._ids: dict[tuple[str, str, Where], pa.Array] = {}
 
     @classmethod
     def of(cls, pipeline: dlt.Pipeline, target: Target = CONTACT) -> HeldTables:
@@ -130,7 +135,7 @@ class HeldTables:
 
         hints = self.column_hints(table)
         kinds = [hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns]
-        where = where if isinstance(where, Where) else Where(where)
+        where = Where.of(where)
         statement = f"SELECT {', '.join(map(quoted, columns))} FROM {self._table(table)}"  # noqa: S608
         statement += f" WHERE {where.sql}" if where.sql else ""
         statement += f" GROUP BY {quoted(group_by)}" if group_by else ""
@@ -141,8 +146,13 @@ class HeldTables:
                 f"{statement} ORDER BY {quoted(column)} DESC", dialect=dialect
             )
             statement = ordered.limit(count).sql(dialect)  # type: ignore[attr-defined]
+        yield from self._results(statement, where.values, kinds)
+
+    def _results(
+        self, statement: str, values: Sequence[Any], kinds: Sequence[str | None]
+    ) -> Iterator[list[tuple[Any, ...]]]:
         try:
-            with client.execute_query(statement, *where.values) as cursor:
+            with self._client().execute_query(statement, *values) as cursor:
                 while some := cursor.fetchmany(_ROWS_AT_ONCE):
                     yield _as_stored(some, kinds)
         except DestinationUndefinedEntity:
@@ -182,9 +192,31 @@ class HeldTables:
 
     def id_array(self, table: str, column: str, where: str | Where = "") -> pa.Array:
         """Return the distinct non-null values of a column, as an array of ``id_set``."""
-        return distinct(
-            self.texts(table, {"id": f"DISTINCT {self.sql(column)}"}, where).column("id")
-        )
+        asked = (table, column, Where.of(where))
+        if asked in self._ids:
+            return self._ids[asked]
+        read = self.texts(table, {"id": f"DISTINCT {self.sql(column)}"}, where)
+        ids = distinct(read.column("id"))
+        if len(ids) <= _IDS_KEPT:
+            self._ids[asked] = ids
+        return ids
+
+    def ids_like(self, prefix: str, columns: Iterable[tuple[str, str]]) -> pa.Array:
+        """Return the distinct ids of one kind in several columns, as an array of ``id_set``.
+
+        Args:
+            prefix: What the ids begin with.
+            columns: Tables and stored names; those that a table does not have yet are left out.
+        """
+        selects = [
+            f"SELECT {self.sql(column)} FROM {self._table(table)}"  # noqa: S608
+            f" WHERE {self.sql(column)} LIKE '{prefix}%'"
+            for table, column in columns
+            if column in self.column_hints(table) and self.stored_table(table) not in self._emptied
+        ]
+        statement = " UNION ".join(selects)
+        rows = self._results(statement, (), [None]) if selects else ()
+        return distinct(pa.array([row[0] for some in rows for row in some], pa.string()))
 
     def rejected_ids(self, kept_as: str) -> tuple[pa.Array, bool]:
         """Return the ids of the records of which something is rejected; see ``Target.rejected_as``.
@@ -223,8 +255,11 @@ class HeldTables:
 
     def count(self, table: str, where: str | Where = "") -> int:
         """Count the rows of a table."""
-        counted = self.rows(table, ["COUNT(*)"], where)
-        return int(counted[0][0]) if counted else 0
+        asked = (table, Where.of(where))
+        if asked not in self._counts:
+            counted = self.rows(table, ["COUNT(*)"], where)
+            self._counts[asked] = int(counted[0][0]) if counted else 0
+        return self._counts[asked]
 
     def by_ids(
         self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
@@ -260,6 +295,8 @@ class HeldTables:
     def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
         client = self._client()
+        self._counts.clear()
+        self._ids.clear()
         for some in self._in_batches(key, ids):
             client.execute_sql(
                 f"UPDATE {self._table(table)} SET {ROW_HASH} = NULL WHERE {some}"  # noqa: S608

@@ -17,6 +17,11 @@ class Where:
     sql: str
     values: tuple[Any, ...] = ()
 
+    @classmethod
+    def of(cls, condition: str | Where) -> Where:
+        """Return a condition, one without values from its SQL."""
+        return condition if isinstance(condition, Where) else cls(condition)
+
     def __and__(self, other: Where) -> Where:
         return Where(f"{self.sql} AND {other.sql}", (*self.values, *other.values))
 

@@ -70,7 +70,7 @@ def forecast(run: Run) -> Forecast:
         table: select_ids(run, table, named)
         for table, named in (
             (record, active.ids),
-            (TASKS, run.held_values(RELATIONS, "TaskId")),
+            (TASKS, run.tasks_of_held()),
             (USERS, run.users_of_held()),
         )
         if table == record or run.org.shows(run.object_of(table))  # a run goes on without

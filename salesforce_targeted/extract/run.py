@@ -18,7 +18,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.arrow.id_set import id_array, union
+from salesforce_targeted.arrow.id_set import id_array
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     OBJECTS,
@@ -358,24 +358,20 @@ class Run:
         self.state[PUT_OFF] = True
         return False
 
-    def held_values(self, table: str, field: str, like: str = "") -> pa.Array:
-        """Return the distinct values of a field in a held table; none in a run over less."""
-        column = self.held.name(field)
-        if not self.scope.complete or column not in self.held.column_hints(table):
+    def tasks_of_held(self) -> pa.Array:
+        """Return the tasks that held relations name; none in a run over less."""
+        column = self.held.name("TaskId")
+        if not self.scope.complete or column not in self.held.column_hints(RELATIONS):
             return id_array(())
-        return self.held.id_array(
-            table, column, f"{self.held.sql(column)} LIKE '{like}'" if like else ""
-        )
+        return self.held.id_array(RELATIONS, column)
 
     def users_of_held(self) -> pa.Array:
-        """Return the users that held rows name."""
-        return union(
-            *(
-                self.held_values(table, field, "005%")
-                for table in (RELATIONS, CONTACTS, TASKS)
-                for field in USER_FIELDS
-            )
-        )
+        """Return the users that held rows name; none in a run over less."""
+        if not self.scope.complete:
+            return id_array(())
+        names = [self.held.name(field) for field in USER_FIELDS]
+        tables = (RELATIONS, CONTACTS, TASKS)
+        return self.held.ids_like("005", [(table, name) for table in tables for name in names])
 
     def log_records(self, table: str, rows: pa.Table) -> None:
         """Append loaded records to the record log, if one was asked for."""

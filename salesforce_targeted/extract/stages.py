@@ -200,7 +200,7 @@ def _named_by_relations(run: Run, wanted: Collection[str]) -> dict[str, pa.Array
 
 
 def _named_tasks(run: Run) -> pa.Array:
-    return union(run.relations.tasks.ids, run.held_values(RELATIONS, "TaskId"))
+    return union(run.relations.tasks.ids, run.tasks_of_held())
 
 
 def _users(run: Run) -> Iterator[pa.Table]:
