@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -36,6 +37,11 @@ DUCKDB_FILE = "held.duckdb"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give each test its depth."""
     mark_repetitions(items)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported and collected out of garbage collection: 6 % of the CPU went there."""
+    gc.freeze()
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
