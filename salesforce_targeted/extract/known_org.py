@@ -27,6 +27,7 @@ from salesforce_targeted.target import CONTACT, Junction, Target
 # In the source's state: what the last run found the org to be like.
 JUNCTION = "junction"
 _SHOWN, _PREFIX, _FILLED_BY = "objects_shown", "key_prefix", "filled_by"
+_COUNTED_WHERE = "counted_where"
 
 
 class OtherOrgError(ConfigurationError):
@@ -127,6 +128,19 @@ def check_changes(org: VisibleOrg, state: dict[str, Any], held: HeldTables, id_c
         )
 
 
+def other_condition(target: Target, state: Mapping[str, Any]) -> str:
+    """Say that other rows count than in the last run; empty where the same do."""
+    condition = target.discovered_by.condition
+    before = state.get(_COUNTED_WHERE, condition)
+    if before == condition:
+        return ""
+    return (
+        f"{target.table} was last filled where {before or 'every row counts'}, and is now where"
+        f" {condition or 'every row counts'}: records that no longer count are marked as left. Two"
+        " sources that differ in `where` need a table each (table='sf_…')"
+    )
+
+
 def expected_junction(target: Target, state: Mapping[str, Any]) -> Junction:
     """Return the junction through which the org showed its relations last."""
     wanted = target.discovered_by
@@ -137,6 +151,7 @@ def expected_junction(target: Target, state: Mapping[str, Any]) -> Junction:
 def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
     """Keep how the org shows itself, for the run that follows."""
     state[_FILLED_BY] = org.target.origin
+    state[_COUNTED_WHERE] = org.target.discovered_by.condition
     state[_SHOWN] = shown = _shown(org)
     wanted = org.target.discovered_by
     if wanted.object_name in shown:

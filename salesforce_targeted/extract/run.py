@@ -37,6 +37,7 @@ from salesforce_targeted.extract.known_org import (
     check_source,
     expected_junction,
     note_org,
+    other_condition,
 )
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
@@ -181,6 +182,8 @@ class Run:
             check_identity(self.client, self.state, looks_only=self._pipeline is not None)
             if not self.scope.allow_shrink:
                 check_changes(org, self.state, self.held, self.settings.id_column)
+            if said := other_condition(self.target, self.state):
+                self.ledger.warn(said)
             note_org(org, self.state)
             self.state["held_in"] = where
             if self.client.meter.usage is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -151,3 +152,20 @@ def test_the_key_keeps_its_name(org: DemoOrg, synced: Synced, by_sync: bool) -> 
     assert (ConfigurationError, 0) == (kind, refusal_calls)
     assert [] == [warning for warning in ledger.warnings if "fields" in warning]
     assert org.active_ids() == sorted(synced.rows("sf_contacts", "salesforce_id"))
+
+
+@pytest.mark.parametrize("other", [{"IsClosed": True}, None], ids=["another", "none"])
+def test_rows_that_count_otherwise_are_told(
+    org: DemoOrg, held: Targeted, other: dict[str, Any] | None
+) -> None:
+    """Narrowed on purpose, or two sources that take turns: the run says it once, with both."""
+    accounts = RECIPES["accounts"]
+    held.go(accounts)
+    quiet = held.go(accounts)["warnings"]
+    changed = replace(accounts, given={**accounts.given, "where": other})
+    told = held.go(changed, Scope(allow_shrink=True))["warnings"]
+    again = held.go(changed, Scope(allow_shrink=True))["warnings"]
+
+    (said,) = [text for text in told if "sf_accounts was last filled where" in text]
+    assert ("IsClosed = false" in said, "table=" in said) == (True, True)
+    assert not [text for text in (*quiet, *again) if "was last filled where" in text]
