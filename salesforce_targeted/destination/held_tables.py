@@ -90,6 +90,21 @@ class HeldTables:
         """Quote a stored column's name for an SQL condition, for its case may count."""
         return self._client().escape_column_name(column)
 
+    @property
+    def live(self) -> Where:
+        """Write the SQL of: a relation that the org still shows."""
+        return Where(f"{self.sql('removed_at')} IS NULL")
+
+    @property
+    def active(self) -> Where:
+        """Write the SQL of: a record that some relation points at."""
+        return Where(f"{self.sql('is_active')} = %s", (True,))
+
+    @property
+    def gone(self) -> Where:
+        """Write the SQL of: a record that the org does not return, for whatever reason."""
+        return Where(f"{self.sql('gone_reason')} IS NOT NULL")
+
     def stored_table(self, table: str) -> str:
         """Return a table's name in the destination."""
         return self.schema.naming.normalize_table_identifier(table)
@@ -299,7 +314,7 @@ class HeldTables:
         self._ids.clear()
         for some in self._in_batches(key, ids):
             client.execute_sql(
-                f"UPDATE {self._table(table)} SET {ROW_HASH} = NULL WHERE {some}"  # noqa: S608
+                f"UPDATE {self._table(table)} SET {self.sql(ROW_HASH)} = NULL WHERE {some}"  # noqa: S608
             )
 
     def _in_batches(self, key: str, ids: Iterable[str]) -> Iterator[str]:

@@ -24,7 +24,3 @@ class Where:
 
     def __and__(self, other: Where) -> Where:
         return Where(f"{self.sql} AND {other.sql}", (*self.values, *other.values))
-
-
-LIVE = Where("removed_at IS NULL")
-ACTIVE = Where("is_active = %s", (True,))

@@ -7,7 +7,6 @@ import pyarrow as pa
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import Texts, span
-from salesforce_targeted.destination.where import ACTIVE
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations.active_ids import active_ids
 
@@ -68,7 +67,7 @@ def _cuts(run: Run, begin: str) -> list[str]:
     """Ids that part what is to be discovered into batches, as far as it is known already."""
     if not run.scope.complete:
         return []
-    known = run.held.id_array(run.target.life_table, run.target.life_key, ACTIVE)
+    known = run.held.id_array(run.target.life_table, run.target.life_key, run.held.active)
     # Some come and go: a range of somewhat fewer than fit one batch is still one batch.
     step = run.client.limits.groups_per_query * 9 // 10
     start = span(known, "", begin)[1]
@@ -78,7 +77,7 @@ def _cuts(run: Run, begin: str) -> list[str]:
 
 
 def _check_shrink(run: Run, found: int) -> None:
-    before = run.held.count(run.target.life_table, ACTIVE)
+    before = run.held.count(run.target.life_table, run.held.active)
     few = found < before * SHRINK_SHARE and before - found > SHRINK_CONTACTS
     if before and (found == 0 or few):
         active = f"active {run.target.object_name.lower()}s"

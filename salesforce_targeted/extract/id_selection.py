@@ -77,7 +77,7 @@ def left_out_before(run: Run, table: str) -> pa.Array:
     """Return the ids that a plain read left out when they were last asked for."""
     gone = id_array(_state(run, table).get(_GONE, ()))
     if table == run.target.table:
-        where = "gone_reason IS NOT NULL AND gone_reason <> 'rejected'"
+        where = run.held.gone & Where(f"{run.held.sql('gone_reason')} <> 'rejected'")
         return run.held.id_array(run.target.life_table, run.target.life_key, where)
     columns = run.held.column_hints(table)
     flags = [run.held.name(field) for field in ("IsDeleted", "IsArchived")]

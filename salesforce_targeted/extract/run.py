@@ -27,7 +27,7 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
-from salesforce_targeted.destination.where import ACTIVE, LIVE, Where
+from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.known_org import (
@@ -234,7 +234,7 @@ class Run:
     @cached_property
     def holds_a_page(self) -> bool:
         """Return whether all held relations fit one page: reading them whole then costs no more."""
-        return self.held.count(RELATIONS, LIVE) <= self.relations_per_page
+        return self.held.count(RELATIONS, self.held.live) <= self.relations_per_page
 
     @cached_property
     def refills_relations(self) -> bool:
@@ -244,7 +244,7 @@ class Run:
         """
         if ROW_HASH not in self.held.column_hints(RELATIONS):
             return False
-        waiting, floor = LIVE & self.unhashed, self.settings.since
+        waiting, floor = self.held.live & self.unhashed, self.settings.since
         if floor is not None:  # what is older does not count, and is never read
             waiting &= self.stamped(">=", floor)
         return self.held.count(RELATIONS, waiting) > 0
@@ -318,8 +318,8 @@ class Run:
         """Write the SQL of: held as shown, and not older than what counts."""
         floor = self.settings.since
         if floor is None or not self.org.filters_by_stamp:
-            return LIVE
-        return LIVE & self.stamped(">=", floor)
+            return self.held.live
+        return self.held.live & self.stamped(">=", floor)
 
     def stamped(self, operator: str, moment: datetime) -> Where:
         """Write an SQL condition on the stamp of a held relation."""
@@ -353,7 +353,8 @@ class Run:
             return self.scope.discovers
         if self.relations.is_deferred:
             return False
-        known = max(self.held.count(self.target.life_table, ACTIVE), len(self.relations.contacts))
+        active = self.held.count(self.target.life_table, self.held.active)
+        known = max(active, len(self.relations.contacts))
         was_put_off = self.state.pop(PUT_OFF, False)
         calls = known // self.client.limits.groups_per_query
         if calls <= (left if was_put_off else left // 2):

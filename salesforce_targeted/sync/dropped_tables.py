@@ -53,8 +53,9 @@ def _restore(client: Any, ledger: Ledger) -> None:
             if lost[table] and ROW_HASH not in lost[table]:
                 # First: whatever ends this here, the next run finds the column lost as before.
                 name = client.sql_client.make_qualified_table_name(table)
+                column = client.sql_client.escape_column_name(ROW_HASH)
                 client.sql_client.execute_sql(
-                    f"UPDATE {name} SET {ROW_HASH} = NULL WHERE {ROW_HASH} IS NOT NULL"  # noqa: S608
+                    f"UPDATE {name} SET {column} = NULL WHERE {column} IS NOT NULL"  # noqa: S608
                 )
         _make(client, lost)
         with client.with_staging_dataset():

@@ -22,7 +22,6 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     HeldTables,
 )
-from salesforce_targeted.destination.where import ACTIVE, LIVE
 from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.target import CONTACT
 
@@ -38,7 +37,7 @@ def reconciled(
     Returns:
         The report, and a sentence for each object whose ids do not add up.
     """
-    relations, contacts = held.count(RELATIONS, LIVE), held.count(ledger.target.table)
+    relations, contacts = held.count(RELATIONS, held.live), held.count(ledger.target.table)
     counted = _statistics(held, ledger, statistics or {})
     unexplained = _unexplained(held, ledger, id_column) if ledger.scope_complete else []
     if unexplained:
@@ -66,14 +65,14 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     found: list[pa.Array] = []
     if "Task" in ledger.tallies:
         rejected = (REJECTED_RECORDS, held.name("record_id"), f"{held.name('object')} = 'Task'")
-        orphans = held.orphans(RELATIONS, key, task, LIVE.sql, [(TASKS, key, ""), rejected])
+        orphans = held.orphans(RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
         found.append(orphans.column("id").filter(without))
     if ledger.target is CONTACT and CONTACT.object_name in ledger.tallies:
-        of_contacts = f"{LIVE.sql} AND {held.sql(who)} LIKE '003%'"
-        gone = (ledger.target.life_table, ledger.target.life_key, "gone_reason IS NOT NULL")
+        of_contacts = f"{held.live.sql} AND {held.sql(who)} LIKE '003%'"
+        gone = (ledger.target.life_table, ledger.target.life_key, held.gone.sql)
         parents = [(CONTACTS, key, ""), gone]
         found.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
     return union(*found).to_pylist()  # type: ignore[no-any-return]
@@ -85,7 +84,7 @@ def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> d
     found = {"total": held.count(table)}
     if held.name("Email") in held.column_hints(table):
         found["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
-    active = held.count(life_table, ACTIVE)
+    active = held.count(life_table, held.active)
     found["active"] = active
     found["inactive"] = held.count(life_table) - active
     for name, condition in extra.items():

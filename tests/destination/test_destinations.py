@@ -17,7 +17,7 @@ from sqlglot import exp, parse_one
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.destination.where import LIVE, Where
+from salesforce_targeted.destination.where import Where
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report.html.dataset_facts import read_dataset, weeks
 from salesforce_targeted.source import salesforce_targeted
@@ -111,7 +111,7 @@ def test_a_lake_of_parquet_holds_every_run_whole(
         stamped = Where(
             "system_modstamp > %s AND system_modstamp < %s", (LONG_AGO, datetime.now(UTC))
         )
-        assert 31 == tables.count("sf_taskwhorelations", LIVE & stamped)
+        assert 31 == tables.count("sf_taskwhorelations", tables.live & stamped)
     assert sorted(org.rows("TaskWhoRelation")) == sorted(held.rows("sf_taskwhorelations"))
     assert [] != list((tmp_path / "lake" / "salesforce" / "sf_contacts").glob("*.parquet"))
 

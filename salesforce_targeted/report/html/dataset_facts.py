@@ -188,7 +188,8 @@ def _stages(held: HeldTables) -> dict[str, int]:
         return {}
     stages: Counter[str] = Counter()
     columns = ["gone_reason", "is_active", "COUNT(*)"]
-    for gone, active, count in held.rows(tables[0], columns, group_by="gone_reason, is_active"):
+    by = ", ".join(map(held.sql, columns[:2]))
+    for gone, active, count in held.rows(tables[0], columns, group_by=by):
         stages[gone or ("active" if active else "left")] += int(count)
     return dict(stages.most_common())
 
@@ -202,7 +203,7 @@ def _days(held: HeldTables) -> dict[date, int]:
     dialect = held.pipeline.destination.capabilities().sqlglot_dialect
     day = exp.TsOrDsToDate(this=exp.var(held.sql(made))).sql(dialect)
     counted = held.rows(
-        RELATIONS, [day, "COUNT(*)"], f"removed_at IS NULL AND {day} IS NOT NULL", group_by=day
+        RELATIONS, [day, "COUNT(*)"], f"{held.live.sql} AND {day} IS NOT NULL", group_by=day
     )
     return {_date(made_on): int(count) for made_on, count in counted}
 
