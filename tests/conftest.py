@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import dlt
 import pytest
 from dlt.pipeline.state_sync import generate_pipeline_state_version_hash
+from hypothesis import settings
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
@@ -31,6 +32,10 @@ from tests.support.depth import mark_repetitions
 from tests.support.script import Script, in_process, opened_once, session_of
 
 DUCKDB_FILE = "held.duckdb"
+
+# On a busy machine any example may take longer than the fifth of a second that hypothesis allows.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not select

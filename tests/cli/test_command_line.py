@@ -150,7 +150,7 @@ def test_plan_prints_each_way_and_its_price(script: Script) -> None:
     assert re.search(r"^in all +\d+$", text, re.MULTILINE)
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("spelling", [["--full"], ["--mode", "full"]])
 def test_full_reads_everything_anew(org: DemoOrg, script: Script, spelling: list[str]) -> None:
     """--full, or the seed's --mode full, reads all relations again and changes no true row."""

@@ -118,7 +118,7 @@ def test_contacts_that_the_user_may_not_see(org: DemoOrg, script: Script) -> Non
     assert "Task was left out" in without_tasks.facts["warnings"][0]
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows knows no limit of a file's size")
 @pytest.mark.parametrize("size", [0, 100_000])
 def test_a_disk_that_is_full(org: DemoOrg, server: DemoServer, tmp_path: Path, size: int) -> None:

@@ -203,6 +203,7 @@ def test_a_signal_between_two_passes_ends_it(
     )
 
 
+@pytest.mark.deep
 def test_a_signal_within_a_pass_lets_it_end(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:

@@ -157,7 +157,7 @@ def test_a_stream_that_can_not_say_it_all(
     assert "is not a date" in refused.err
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("argv", "both", "code"),
     [

@@ -220,6 +220,7 @@ def loader(postgres: str) -> Iterator[str]:
     tell(postgres, f"DROP OWNED BY {name}", f"DROP ROLE {name}")
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_a_role_that_owns_no_table_loads_and_is_told(
     org: DemoOrg, script: Script, postgres: str, loader: str, monkeypatch: pytest.MonkeyPatch

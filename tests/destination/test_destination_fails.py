@@ -258,6 +258,7 @@ def test_a_user_who_may_not_load(
         failed_with(refused, "permission denied for table sf_contacts", "GRANT")
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("spoil", "heal", "words"),
     [

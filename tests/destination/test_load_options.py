@@ -77,7 +77,7 @@ def test_a_refresh_of_one_resource_leaves_the_others(org: DemoOrg, synced: Synce
     assert before == held_tables(synced)
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("change", "options"),
     [

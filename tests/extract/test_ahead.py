@@ -94,6 +94,7 @@ def test_a_repeat_in_an_org_that_takes_no_composite(org: DemoOrg, synced: Synced
     assert 1 == sum("does not accept composite" in text for text in facts["warnings"])
 
 
+@pytest.mark.deep
 def test_archived_tasks_cost_nothing_beyond_the_budget(org: DemoOrg, synced: Synced) -> None:
     """Most tasks of an old org are archived: one that is edited is read again, and no other."""
     synced.ok()
@@ -123,6 +124,7 @@ def test_a_run_with_few_calls_asks_for_nothing_ahead(org: DemoOrg, synced: Synce
     assert (2, 2) == (org.calls["collections"], org.calls["query_all"]), org.calls
 
 
+@pytest.mark.deep
 def test_what_the_orgs_day_leaves_is_not_spent_ahead(org: DemoOrg, synced: Synced) -> None:
     """A run that met an org with few calls left is followed by one that sends one after the other."""
     synced.run()
@@ -136,6 +138,7 @@ def test_what_the_orgs_day_leaves_is_not_spent_ahead(org: DemoOrg, synced: Synce
     assert 1 == org.billed
 
 
+@pytest.mark.deep
 def test_a_run_that_stops_tells_of_the_calls_that_are_on_their_way(
     org: DemoOrg, synced: Synced
 ) -> None:

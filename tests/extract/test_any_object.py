@@ -221,6 +221,7 @@ def test_a_lead_that_cant_be_read_costs_itself_alone(org: DemoOrg, held: Targete
     assert [] == held.sql("SELECT record_id FROM sf_rejected_records")
 
 
+@pytest.mark.deep
 def test_two_sources_of_one_object_keep_their_rejections_apart(
     org: DemoOrg, held: Targeted, synced: Synced
 ) -> None:

@@ -107,6 +107,7 @@ def test_a_field_that_changes_without_a_stamp_is_read_by_the_next_pass(counted: 
     assert quiet["relations"]["read"] < whole["relations"]["read"] == whole["relations"]["held"]
 
 
+@pytest.mark.deep
 def test_many_that_are_removed_while_a_run_reads_cost_no_more_than_comparing_all(
     org: DemoOrg, synced: Synced
 ) -> None:

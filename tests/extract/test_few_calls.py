@@ -50,6 +50,7 @@ def test_what_was_modified_arrives_by_runs_that_can_not_read_all_of_it(
     assert new in synced.rows("sf_contacts")
 
 
+@pytest.mark.deep
 def test_relations_that_were_dropped_are_filled_by_runs_of_few_calls(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -84,6 +85,7 @@ def test_what_was_removed_is_seen_by_runs_whose_calls_just_suffice_for_discovery
     assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
 
 
+@pytest.mark.deep
 def test_new_contacts_that_are_hidden_do_not_hold_up_those_behind_them(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -211,6 +213,7 @@ def test_a_whole_pass_that_was_noted_by_a_clock_that_was_ahead_is_due(
     assert "No stamp tells" == synced.rows("sf_contacts")[contact]["full_label__c"]
 
 
+@pytest.mark.deep
 def test_a_record_that_can_not_be_read_does_not_hold_up_the_others(
     org: DemoOrg, synced: Synced
 ) -> None:

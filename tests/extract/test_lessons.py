@@ -78,6 +78,7 @@ def test_runs_of_few_calls_find_it_together(org: DemoOrg, synced: Synced, calls:
     assert {*synced.rows("sf_activities")} <= {row["Id"] for row in tasks if not row["IsDeleted"]}
 
 
+@pytest.mark.deep
 def test_it_is_searched_for_again_after_a_day_or_when_all_is_read(
     org: DemoOrg, synced: Synced
 ) -> None:

@@ -282,6 +282,7 @@ def test_a_name_that_is_no_field_stops_the_run(story: Story) -> None:
     assert "Perhaps Email for Emial?" in str(outcome.facts["error"])
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("field", ["RelationId", "TaskId"])
 def test_a_relation_whose_ends_are_hidden_stops_the_run(story: Story, field: str) -> None:
     """Nothing is found without them: the report names the field and who can show it."""

@@ -150,6 +150,7 @@ def test_a_pipeline_without_a_ledger_fails(org: DemoOrg, synced: Synced, credent
         synced.pipeline.run(source)
 
 
+@pytest.mark.deep
 def test_bulk_that_was_refused_is_not_tried_again_for_a_day(org: DemoOrg, synced: Synced) -> None:
     """Calls enough for Bulk alone: each object is refused once, and the runs of a day know it."""
     single = Scope(
@@ -177,6 +178,7 @@ def test_bulk_that_was_refused_is_not_tried_again_for_a_day(org: DemoOrg, synced
     assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
 
 
+@pytest.mark.deep
 def test_what_was_edited_while_a_pass_took_several_runs_arrives(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -212,6 +214,7 @@ def test_what_was_edited_while_a_pass_took_several_runs_arrives(
     assert {id_: row["LastName"] for id_, row in org.rows("Contact", ids=active).items()} == held
 
 
+@pytest.mark.deep
 def test_a_trial_does_not_end_a_reading_that_takes_several_runs(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -233,6 +236,7 @@ def test_a_trial_does_not_end_a_reading_that_takes_several_runs(
     assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
 
 
+@pytest.mark.deep
 def test_a_full_run_that_was_cut_short_is_gone_on_with(org: DemoOrg, synced: Synced) -> None:
     """By the next ordinary run: what no stamp shows arrives, though nobody says --full again."""
     few = {"refresh_call_budget": 0, "api": "collections"}

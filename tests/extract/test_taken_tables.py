@@ -63,7 +63,7 @@ def forget_origin(held: Synced) -> None:
         del state["sources"]["salesforce_leads"]["filled_by"]
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("given", OTHERS)
 @pytest.mark.parametrize("scope", [Scope(), Scope(full=True, allow_shrink=True)], ids=["", "full"])
 def test_a_table_is_of_one_source(
@@ -108,6 +108,7 @@ def test_a_dataset_of_before_tells_as_much_as_it_knows(
     assert (0, 0) == (again["contacts"]["new"], again["contacts"]["updated"])
 
 
+@pytest.mark.deep
 def test_with_a_table_each_both_are_held(org: DemoOrg, held: Targeted) -> None:
     """As the refusal says; and the first one goes on."""
     events = RECIPES["leads_of_events"]
@@ -118,6 +119,7 @@ def test_with_a_table_each_both_are_held(org: DemoOrg, held: Targeted) -> None:
     assert LEADS.named(org) == sorted(held.rows("sf_leads"))
 
 
+@pytest.mark.deep
 def test_a_look_at_one_source_is_not_misled_by_another(
     org: DemoOrg, held: Targeted, client: SalesforceClient
 ) -> None:
@@ -154,6 +156,7 @@ def test_the_key_keeps_its_name(org: DemoOrg, synced: Synced, by_sync: bool) -> 
     assert org.active_ids() == sorted(synced.rows("sf_contacts", "salesforce_id"))
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("other", [{"IsClosed": True}, None], ids=["another", "none"])
 def test_rows_that_count_otherwise_are_told(
     org: DemoOrg, held: Targeted, other: dict[str, Any] | None

@@ -139,6 +139,7 @@ def test_names_of_any_kind(org: DemoOrg, synced: Synced, api: str) -> None:
     assert_true(org, synced)
 
 
+@pytest.mark.deep
 @BOTH
 def test_eight_hundred_fields(org: DemoOrg, synced: Synced) -> None:
     """As many as an object may have: all held, typed, in a first run and after a change."""

@@ -31,6 +31,7 @@ def test_a_contact_whose_relation_is_removed_stays_and_stays_true(story: Story) 
     assert "Left" == story.contact(contact)["title"]
 
 
+@pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize(
     ("change", "reason"),

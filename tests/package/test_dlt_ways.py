@@ -68,6 +68,7 @@ def test_the_registry_has_the_source_under_its_module() -> None:
     assert ("salesforce_targeted", salesforce_targeted) == (listed.name, listed.factory)
 
 
+@pytest.mark.deep
 @BOTH
 def test_parallelize_changes_no_row(org: DemoOrg, synced: Synced) -> None:
     """Resources in threads share one connection and one reading; they wait for one another."""
@@ -137,6 +138,7 @@ def test_outside_of_a_pipeline_nothing_is_iterated(
     assert 0 == len(org.requests)
 
 
+@pytest.mark.deep
 def test_a_column_of_the_users_own_is_not_taken_for_a_hidden_field(
     org: DemoOrg, synced: Synced
 ) -> None:

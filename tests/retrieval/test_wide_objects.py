@@ -107,6 +107,7 @@ def read(
     return list(retrieval.retrieve(client, plan, asked, of, lessons=lessons))
 
 
+@pytest.mark.deep
 def test_what_one_batch_learns_the_next_ones_need_not_search_for() -> None:
     """Once it is learnt, 2,000 records of 842 fields are one call for five portions."""
     org = DemoOrg(contacts=5_000, active=4_000, relations=4_500, seed=7)

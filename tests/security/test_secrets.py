@@ -292,7 +292,7 @@ def run(
     os.umask(before)
 
 
-@pytest.mark.brief(2)
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("way", "ending", "code"), ENDINGS, ids=lambda one: getattr(one, "__name__", str(one))
 )

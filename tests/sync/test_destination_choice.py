@@ -119,6 +119,7 @@ def test_the_address_of_another_database_is_no_duckdb_file(
     assert not [path for path in tmp_path.iterdir() if path.is_file() and path.suffix != ".log"]
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_a_database_is_named_without_its_password(
     script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch

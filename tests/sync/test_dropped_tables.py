@@ -28,6 +28,7 @@ def filled(synced: Synced, table: str, column: str) -> tuple[int, int]:
     return rows, some
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("table", "column"),
     [
@@ -74,6 +75,7 @@ def test_a_restoring_that_is_cut_off_begins_again(synced: Synced, postgres: str)
     assert filled(synced, "sf_contacts", "last_name") == (12, 12)
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("column", ["last_seen_at", "is_active", "relation_count"])
 def test_a_column_of_the_lives_is_filled_as_they_are_looked_at(
     org: DemoOrg, synced: Synced, column: str
@@ -92,6 +94,7 @@ def test_a_column_of_the_lives_is_filled_as_they_are_looked_at(
     assert None not in {row[column] for row in lives.values()}
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("table", ["_dlt_loads", "_dlt_version", "_dlt_pipeline_state"])
 def test_dlts_own_tables_come_back(synced: Synced, table: str) -> None:
     """A run after it is done, and so is the next one."""
@@ -110,6 +113,7 @@ def test_a_table_without_its_key_says_so(synced: Synced) -> None:
     assert "sf_users has lost its key, id. Rename the column back" in stopped.facts["error"]
 
 
+@pytest.mark.deep
 def test_each_source_of_a_pipeline_is_looked_after(org: DemoOrg, synced: Synced) -> None:
     """Two sources load through one pipeline: what either lost is restored, and counts are its own."""
 

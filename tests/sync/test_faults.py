@@ -83,6 +83,7 @@ def test_every_misfortune_befalls_some_call_of_the_matrix() -> None:
     assert set() == set(ACTIONS) - tried
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("place", [None, 0, 3], ids=["whole", "first part", "a later part"])
 def test_a_session_that_ends_in_mid_run_is_renewed(
     org: DemoOrg, server: DemoServer, synced: Synced, place: int | None
@@ -190,6 +191,7 @@ def test_a_version_that_is_not_served_is_said_whoever_hears_of_it(
     assert "does not serve API version 99.0" in stopped.facts["error"]
 
 
+@pytest.mark.deep
 def test_an_org_without_composite_and_few_calls_gets_on(org: DemoOrg, synced: Synced) -> None:
     """What is sent ahead is a call or none: the calls of a run are for what matters."""
     scope = Scope(limits=replace(DOCUMENTED, ids_per_collection=3))

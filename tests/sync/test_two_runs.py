@@ -129,6 +129,7 @@ def test_two_working_folders_do_not_load_into_one_duckdb_file_at_once(
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts")
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_two_machines_do_not_load_into_one_dataset_at_once(
     request: pytest.FixtureRequest,
