@@ -61,8 +61,8 @@ LINES = [
     ),
     BrokenLine(
         "4 closed", "extract/stages.py",
-        'return union(run.relations.tasks.ids, run.tasks_of_held())',
-        'return run.tasks_of_held()',
+        "return union(run.relations.tasks.ids, run.tasks_of_held())",
+        "return run.tasks_of_held()",
         TRUE_ORG,
     ),
     BrokenLine(
