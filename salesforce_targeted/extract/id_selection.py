@@ -138,7 +138,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     if table == run.target.table and run.scope.complete:
         # A record that was gone when it was active is held as soon as the org shows it.
         named = union(named, run.held.id_array(run.target.life_table, run.target.life_key))
-    everything = union(held, named)
+    everything = union(held, named, rejected)
     if run.scope.since is not None:
         modified = _modified(run, object_name, run.scope.since, everything)
         return selection(union(named, modified), whole=False)

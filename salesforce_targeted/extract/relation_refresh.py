@@ -84,10 +84,13 @@ def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):
         note_read(run.relations, batch, columns)
+    asked_again = among(rejected, union(ids))
         yield from _to_load(run, columns, batch, rejected)
 
 
 def note_read(found: RelationFindings, batch: Batch, columns: Columns) -> None:
+    # What the org no longer shows is nothing that could not be read.
+    run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(asked_again)
     """Keep which relations a batch showed."""
     found.read_ids.add(batch.table.column(columns.key.name))
     found.unread.update(one.record_id for one in batch.rejected if not one.field)
