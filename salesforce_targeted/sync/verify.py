@@ -24,7 +24,6 @@ from salesforce_targeted.destination.comparison import completed
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.destination.row_width import reject_wide_rows
-from salesforce_targeted.destination.where import LIVE
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.record_refresh import plan_of
 from salesforce_targeted.extract.references import named_users
@@ -189,7 +188,7 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
         counts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
         tasks.add(rows.column("TaskId"))
         users.update(named_users(rows, columns))
-    live = run.held.id_array(RELATIONS, columns.key.stored, LIVE)
+    live = run.held.id_array(RELATIONS, columns.key.stored, run.counting_relations)
     drift.note(RELATIONS, EXTRA, minus(live, seen.ids).to_pylist())
     return counts.counts(), tasks.ids, users
 
