@@ -121,6 +121,19 @@ def test_a_dropped_field_made_anew_starts_empty(story: Story) -> None:
     assert story.contact(contact)["tag__c"] is None
 
 
+def test_a_field_that_is_spelt_in_other_letters_is_the_same(story: Story) -> None:
+    """An API name's case may change, and does not count."""
+    contact = story.org.active_ids()[0]
+    story.org.add_field("Contact", "Tag__c", "string", {contact: "old"})
+    story.run()
+    story.org.drop_field("Contact", "Tag__c")
+    story.org.add_field("Contact", "TAG__c", "string", {contact: "new"})
+    facts = story.run()
+
+    assert "new" == story.contact(contact)["tag__c"]
+    assert [] == [warning for warning in facts["warnings"] if "tag__c" in warning]
+
+
 TYPE_CHANGES: list[tuple[str, str, Callable[[Any], Any]]] = [
     ("Degree__c", "double", lambda text: float(len(text))),
     ("Market_Share__c", "string", lambda share: f"about {share}"),
