@@ -154,9 +154,9 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     run.ledger.warn(
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
         f" {run.settings.refresh_call_budget}; only new records and those modified since"
-        f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
-        f" stay as they are, and what was hidden from our user stays unnoticed, until the next"
-        f" whole pass, due"
+        f" {since:%Y-%m-%d %H:%M} were read. Formula fields and fields that are new or shown again"
+        f" stay as they are in the others, and what was hidden from our user stays unnoticed,"
+        f" until the next whole pass, due"
         f" {datetime.fromisoformat(passed_at) + age:%Y-%m-%d}"
     )
     # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
