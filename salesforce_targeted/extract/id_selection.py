@@ -147,6 +147,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     within = calls <= run.settings.refresh_call_budget
     begun = bool(state.get(_WHOLE)) and _POSITION in state
     no_choice = run.scope.full or rejects_a_field or begun or not cursor
+    no_choice = no_choice or run.is_ahead(datetime.fromisoformat(cursor))
     if within or no_choice or not passed_at or run.is_due(passed_at):
         return selection(everything, whole=True)
     since, age = datetime.fromisoformat(cursor) - LAG, timedelta(run.settings.full_refresh_days)
@@ -170,7 +171,8 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
 def note_end(run: Run, table: str, selection: Selection, newest: datetime | None) -> None:
     """Keep, with the load, how far a table has been read by a run that came to its end.
 
-    The cursor never moves backwards, and never past the org's clock when the reading began.
+    The cursor never moves backwards, but for one that is ahead of the org's clock, and never past
+    that clock when the reading began.
     """
     state = _state(run, table)
     # A pass that took several runs began with the first of them: what was edited since, before the
@@ -183,7 +185,9 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
         state[_PASSED] = run.opened_at.isoformat()
     if newest is not None:
         text = min(newest, limit).astimezone(UTC).isoformat()
-        state[_CURSOR] = max(state.get(_CURSOR) or text, text)
+        known = state.get(_CURSOR) or text
+        ahead = run.is_ahead(datetime.fromisoformat(known))
+        state[_CURSOR] = text if ahead else max(known, text)
 
 
 def note_position(run: Run, table: str, part: int, last_id: str) -> None:

@@ -11,7 +11,7 @@ Rules.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
@@ -33,8 +33,10 @@ from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval import rebatch
 
-# In the source's state: a reading that takes several runs; when the last comparison of all ids was.
+# In the source's state: a reading that takes several runs; when all ids were last compared, and
+# what the setting ``since`` was then.
 READING, COMPARED_AT = "relations_read", "relations_compared_at"
+COMPARED_SINCE = "relations_compared_since"
 
 
 def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
@@ -70,6 +72,7 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         found.newest = datetime.fromisoformat(reading["began_at"])
         if reading["from_nothing"]:
             run.state[COMPARED_AT] = run.opened_at.isoformat()
+            run.state[COMPARED_SINCE] = reading.get("counted_since", "")
     if found.whole and not found.unread:
         found.counts = contacts.counts()
     if run.scope.complete and len(rejected):
@@ -81,16 +84,16 @@ def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     """Read some relations and yield the rows to load."""
     columns = run.columns(RELATIONS)
     rejected, _ = run.held.rejected_ids("TaskWhoRelation")
+    asked_again = among(rejected, union(ids))
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):
         note_read(run.relations, batch, columns)
-    asked_again = among(rejected, union(ids))
         yield from _to_load(run, columns, batch, rejected)
+    # What the org no longer shows is nothing that could not be read.
+    run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(asked_again)
 
 
 def note_read(found: RelationFindings, batch: Batch, columns: Columns) -> None:
-    # What the org no longer shows is nothing that could not be read.
-    run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(asked_again)
     """Keep which relations a batch showed."""
     found.read_ids.add(batch.table.column(columns.key.name))
     found.unread.update(one.record_id for one in batch.rejected if not one.field)
@@ -122,6 +125,12 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
         yield new
 
 
+def counted_since(run: Run) -> str:
+    """Return the setting ``since`` as texts that sort as the moments do; empty for none."""
+    floor = run.settings.since
+    return "" if floor is None else floor.astimezone(UTC).isoformat()
+
+
 def begin_again(run: Run) -> None:
     """Let a ``--full`` read all relations, whatever an earlier run began, if calls suffice."""
     if run.scope.full and (begun := run.state.get(READING)):
@@ -147,6 +156,7 @@ def _reading(run: Run, since: datetime | None) -> dict[str, Any]:
     begun: dict[str, Any] = {
         "began_at": run.opened_at.isoformat(),
         "since": None if whole or since is None else since.isoformat(),
+        "counted_since": counted_since(run),
         "from_nothing": whole and not run.held.count(RELATIONS),
     }
     return run.state.setdefault(READING, begun)  # type: ignore[no-any-return]

@@ -210,6 +210,13 @@ class Run:
         moment, age = datetime.fromisoformat(last), timedelta(days=self.settings.full_refresh_days)
         return not moment - LAG <= self.opened_at < moment + age
 
+    def is_ahead(self, cursor: datetime | None) -> bool:
+        """Return whether a cursor lies beyond the org's clock, which was ahead when it was noted.
+
+        What is modified from now on would be behind it.
+        """
+        return cursor is not None and cursor > self.opened_at + LAG
+
     @property
     def relation_cursor(self) -> datetime | None:
         """Return how far relations were read, as dlt keeps it; None before a first run."""
