@@ -165,7 +165,12 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     back = minus(among(named, left_out), archived_before(run, table, key))
     hashed = ROW_HASH in run.held.column_hints(table)
     unhashed = run.held.id_array(table, key, run.unhashed) if hashed else rejected[:0]
-    return selection(union(minus(named, held), modified, back, rejected, unhashed), whole=False)
+    asked = union(minus(named, held), modified, back, rejected, unhashed)
+    if table == run.target.table and run.held.column_hints(run.target.life_table):
+        # Of one whose life somebody deleted nothing says why the org does not return it.
+        lives = run.held.id_array(run.target.life_table, run.target.life_key)
+        asked = union(asked, minus(held, lives))
+    return selection(asked, whole=False)
 
 
 def note_end(run: Run, table: str, selection: Selection, newest: datetime | None) -> None:

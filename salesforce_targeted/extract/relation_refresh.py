@@ -34,9 +34,9 @@ from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval import rebatch
 
 # In the source's state: a reading that takes several runs; when all ids were last compared, and
-# what the setting ``since`` was then.
+# what the setting ``since`` was then; the fields with which every relation has been read.
 READING, COMPARED_AT = "relations_read", "relations_compared_at"
-COMPARED_SINCE = "relations_compared_since"
+COMPARED_SINCE, READ_FIELDS = "relations_compared_since", "relations_read_fields"
 
 
 def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
@@ -50,6 +50,8 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
     columns, found = run.columns(RELATIONS), run.relations
     rejected, _ = run.held.rejected_ids("TaskWhoRelation")
     found.whole = since == run.settings.since and run.scope.complete
+    read = columns.fields if found.whole else run.state.get(READ_FIELDS, columns.fields)
+    run.state[READ_FIELDS] = [name for name in read if name in columns.fields]
     contacts = Counting()
     try:
         for batch in rebatch.pages(_pages(run, columns, since)):

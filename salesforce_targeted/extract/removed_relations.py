@@ -40,6 +40,7 @@ from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVE
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     COMPARED_SINCE,
+    READ_FIELDS,
     READING,
     counted_since,
     finished,
@@ -335,15 +336,19 @@ def _can_compare(run: Run, relations: int) -> bool:
 def comparison_is_due(run: Run) -> bool:
     """Return whether all relations are to be read, for the last time is a whole pass ago.
 
-    Or those of then are not all that count now, for the setting ``since`` names an earlier day, or
-    the cursor tells nothing. It waits for a run that has calls enough to do so.
+    Or those of then are not all that count now, for the setting ``since`` names an earlier day; or
+    a field is shown that was not; or the cursor tells nothing. It waits for a run that has calls
+    enough to do so.
     """
     if not (run.scope.complete and run.scope.discovers) or READING in run.state:
         return False
     held, before = run.held.count(RELATIONS, run.counting_relations), run.state.get(COMPARED_AT)
     since = counted_since(run)
     fewer = since < run.state.get(COMPARED_SINCE, since)
-    due = before is None or fewer or run.is_ahead(run.relation_cursor) or run.is_due(before)
+    fields = run.columns(RELATIONS).fields
+    more = not {*fields} <= {*run.state.get(READ_FIELDS, fields)}
+    ahead = run.is_ahead(run.relation_cursor)
+    due = before is None or fewer or more or ahead or run.is_due(before)
     return due and _can_compare(run, held)
 
 

@@ -269,6 +269,36 @@ def test_an_earlier_start_reads_what_counts_from_now_on(org: DemoOrg, synced: Sy
     assert calls < len(held)  # once
 
 
+def test_a_field_of_relations_that_is_shown_again_is_true(org: DemoOrg, synced: Synced) -> None:
+    """What was edited meanwhile was read without it, and no stamp tells of it any more."""
+    org.page_rows = 10
+    relation = min(org.rows("TaskWhoRelation"))
+    synced.ok(COUNTED)
+    org.hide_field("TaskWhoRelation", "AccountId")
+    org.edit("TaskWhoRelation", relation, AccountId=None)
+    org.advance(7_200)
+    org.log_task([org.active_ids()[0]])
+    synced.ok(COUNTED)
+    org.show_field("TaskWhoRelation", "AccountId")
+    synced.ok(COUNTED)
+    again = synced.ok(COUNTED)
+
+    assert synced.rows("sf_taskwhorelations")[relation]["account_id"] is None
+    assert again["relations"]["read"] < len(org.rows("TaskWhoRelation"))
+
+
+def test_beyond_the_budget_lives_that_were_deleted_are_true_again(story: Story) -> None:
+    """A contact that is gone has no reason where its life is missing, and is asked for."""
+    deleted, hidden = story.org.active_ids()[:2]
+    story.org.delete_contact(deleted)
+    story.org.hide_contact(hidden)
+    story.run()
+    story.synced.sql("DELETE FROM sf_active_contacts")
+    story.run_part(refresh_call_budget=0)
+
+    assert ["deleted", "hidden"] == [story.life(id_)["gone_reason"] for id_ in (deleted, hidden)]
+
+
 def test_a_cursor_that_is_ahead_of_the_clock_is_none(org: DemoOrg, synced: Synced) -> None:
     """It was noted while the org's clock was ahead; edits of now are not behind it for a year."""
     org.page_rows = 10
