@@ -20,7 +20,7 @@ from salesforce_targeted.destination.held_tables import (
     USERS,
     HeldTables,
 )
-from salesforce_targeted.destination.org_identity import held_org, note, org_of
+from salesforce_targeted.destination.org_identity import ORG_FACTS, held_org, note, org_of
 from salesforce_targeted.extract.org import VisibleOrg
 from salesforce_targeted.target import CONTACT, Junction, Target
 
@@ -145,6 +145,12 @@ def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
         state[JUNCTION] = wanted.fallback.object_name
     if prefix := _key_prefix(org):
         state[_PREFIX] = prefix
+
+
+def note_others(others: Mapping[str, Any], state: dict[str, Any]) -> None:
+    """Keep what another pipeline found the org to be like that the dataset was loaded from."""
+    facts = (*ORG_FACTS, _FILLED_BY, _SHOWN, JUNCTION, _PREFIX)
+    state.update({name: others[name] for name in facts if name in others})
 
 
 def _shown(org: VisibleOrg) -> list[str]:

@@ -27,6 +27,8 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
+from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.destination.other_pipelines import adopt
 from salesforce_targeted.destination.where import ACTIVE, LIVE, Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
@@ -37,6 +39,7 @@ from salesforce_targeted.extract.known_org import (
     check_source,
     expected_junction,
     note_org,
+    note_others,
 )
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
@@ -123,9 +126,10 @@ class Run:
         if self._pipeline is not None:
             held = HeldTables.of(self._pipeline, self.target)
         else:
-            held = HeldTables(
-                dlt.current.pipeline(), dlt.current.source_schema(), emptied=self.options.emptied
-            )
+            pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema()
+            if held_org(self.state) is None and not self.options.emptied:
+                note_others(adopt(pipeline, schema), self.state)
+            held = HeldTables(pipeline, schema, emptied=self.options.emptied)
         check_source(self.target, self.state)
         check_key(self.target, held, self.settings.id_column)
         return held

@@ -23,6 +23,7 @@ from typing import Any
 
 import dlt
 from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.destination.errors import first_line, original_error
@@ -130,7 +131,10 @@ def _stored_version(pipeline: dlt.Pipeline) -> int | None:
     with client:
         if not client.is_storage_initialized():
             return None
-        stored = client.get_stored_state(pipeline.pipeline_name)
+        try:
+            stored = client.get_stored_state(pipeline.pipeline_name)
+        except DestinationUndefinedEntity:  # a dataset that others made, or whose state was dropped
+            return None
     return None if stored is None else stored.version
 
 
