@@ -6,7 +6,7 @@ writes it. The order of the stages is in ``stages``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -291,16 +291,10 @@ class Run:
     def columns(self, table: str) -> Columns:
         """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:
-            made = columns(
-                self.org.describe(self.object_of(table)),
-                normalize=self.held.name,
-                id_column=self.settings.id_column,
-                stored=self.held.column_hints(table),
-                only=self.settings.fields if table == self.target.table else None,
-                own=RELATION_COLUMNS if table == RELATIONS else (),
-                asked=self.options.types.get(self.held.stored_table(table)),
-                closed=self.held.stored_table(table) in self.options.closed,
-            )
+            own = RELATION_COLUMNS if table == RELATIONS else ()
+            made = self._made(table, own)
+            if others := self.held.columns_of_others(table, made.added):
+                made = self._made(table, [*own, *others])
             for warning in made.warnings:
                 self.ledger.warn(warning)
             if made.hidden:
@@ -308,6 +302,18 @@ class Run:
             self._columns[table] = made
             self.state.setdefault(ASKED_FIELDS, {})[table] = made.fields
         return self._columns[table]
+
+    def _made(self, table: str, taken: Iterable[str]) -> Columns:
+        return columns(
+            self.org.describe(self.object_of(table)),
+            normalize=self.held.name,
+            id_column=self.settings.id_column,
+            stored=self.held.column_hints(table),
+            only=self.settings.fields if table == self.target.table else None,
+            own=taken,
+            asked=self.options.types.get(self.held.stored_table(table)),
+            closed=self.held.stored_table(table) in self.options.closed,
+        )
 
     def in_org(self, object_name: str, ids: int) -> int:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""
