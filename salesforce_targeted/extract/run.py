@@ -178,7 +178,8 @@ class Run:
                 self.target,
                 self.ledger.warn,
                 expected=expected_junction(self.target, self.state),
-                discovery=self.scope.complete and self.settings.since is None,
+                discovery=self.scope.complete,
+                since=self.settings.since,
                 settled_before=cursor - LAG if counted and cursor is not None else None,
                 along=along,
             )

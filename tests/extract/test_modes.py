@@ -269,6 +269,22 @@ def test_an_earlier_start_reads_what_counts_from_now_on(org: DemoOrg, synced: Sy
     assert calls < len(held)  # once
 
 
+def test_with_a_start_a_leads_relation_that_was_removed_is_marked(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """No discovery counts it: the relations that count are counted, as where all of them do."""
+    org.page_rows = 10
+    rows = org.rows("TaskWhoRelation")
+    stamps = sorted(row["SystemModstamp"] for row in rows.values())
+    synced.ok(COUNTED, since=stamps[1])
+    gone = next(id_ for id_, row in rows.items() if (row["RelationId"] or "").startswith("00Q"))
+    org.advance(7_200)
+    org.remove_relation(gone)
+    synced.ok(COUNTED, since=stamps[1])
+
+    assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
+
+
 def test_a_field_of_relations_that_is_shown_again_is_true(org: DemoOrg, synced: Synced) -> None:
     """What was edited meanwhile was read without it, and no stamp tells of it any more."""
     org.page_rows = 10
