@@ -26,7 +26,7 @@ from salesforce_targeted.target import CONTACT, Junction, Target
 
 # In the source's state: what the last run found the org to be like.
 JUNCTION = "junction"
-_SHOWN, _PREFIX, _FILLED_BY = "objects_shown", "key_prefix", "filled_by"
+_SHOWN, _PREFIX, _FILLED_BY, _WHERE = "objects_shown", "key_prefix", "filled_by", "counted_where"
 
 
 class OtherOrgError(ConfigurationError):
@@ -137,6 +137,14 @@ def expected_junction(target: Target, state: Mapping[str, Any]) -> Junction:
 def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
     """Keep how the org shows itself, for the run that follows."""
     state[_FILLED_BY] = org.target.origin
+    condition = str(org.target.discovered_by.condition or "")
+    if (before := state.get(_WHERE, condition)) != condition:
+        org.warn(
+            f"{org.target.table}: where was {before or 'not given'} and is"
+            f" {condition or 'not given'}: records that no longer count leave. Two sources would"
+            " take turns at that; give one of them a table of its own"
+        )
+    state[_WHERE] = condition
     state[_SHOWN] = shown = _shown(org)
     wanted = org.target.discovered_by
     if wanted.object_name in shown:
@@ -149,7 +157,7 @@ def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
 
 def note_others(others: Mapping[str, Any], state: dict[str, Any]) -> None:
     """Keep what another pipeline found the org to be like that the dataset was loaded from."""
-    facts = (*ORG_FACTS, _FILLED_BY, _SHOWN, JUNCTION, _PREFIX)
+    facts = (*ORG_FACTS, _FILLED_BY, _WHERE, _SHOWN, JUNCTION, _PREFIX)
     state.update({name: others[name] for name in facts if name in others})
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -91,6 +92,45 @@ def test_two_sources_of_one_table_in_one_run(
 
     assert "sf_leads holds Lead by TaskWhoRelation.RelationId" in said
     assert {} == synced.rows("sf_leads")
+
+
+@pytest.mark.parametrize("where", [{"IsClosed": True}, {"IsClosed": False}], ids=str)
+def test_two_sources_alike_in_one_run(synced: Synced, where: dict[str, Any]) -> None:
+    """They differ in what counts, or in nothing: a load of both would hold rows twice."""
+    given = {"object": "Account", "discovered_by": "Opportunity.AccountId"}
+    said = refused(
+        synced,
+        [
+            targeted(synced.credentials, **given, where={"IsClosed": False}),
+            targeted(synced.credentials, **given, where=where),
+        ],
+    )
+
+    assert "two sources of one run load account" in said
+    assert {} == synced.rows("sf_accounts")
+
+
+def test_two_parts_of_a_source_in_one_run(org: DemoOrg, synced: Synced) -> None:
+    """Each loads tables of its own."""
+    parts = [("task_who_relation", "task"), ("contact", "contact_life")]
+    synced.pipeline.run(
+        [salesforce_targeted(synced.credentials).with_resources(*names) for names in parts]
+    )
+
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+    assert len(org.rows("TaskWhoRelation")) == len(synced.rows("sf_taskwhorelations"))
+
+
+def test_what_counts_from_now_on_is_said(synced: Synced) -> None:
+    """Records leave by it, and two sources of one table would take turns."""
+    held = Targeted(synced.pipeline, synced.credentials)
+    open_ones, closed = RECIPES["accounts"], {**RECIPES["accounts"].given, "where": {"IsWon": True}}
+    held.go(open_ones)
+    facts = held.go(replace(open_ones, given=closed), Scope(allow_shrink=True))
+    again = held.go(replace(open_ones, given=closed))
+
+    assert "where was IsClosed = false and is IsWon = true" in facts["warnings"][0]
+    assert [] == again["warnings"]
 
 
 @pytest.mark.brief(1)
