@@ -112,8 +112,11 @@ def forget_later_states(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     """Drop a working folder that is ahead of its dataset, of which a backup was restored.
 
     Its cursors would skip what was modified between the backup and the last run. dlt itself follows
-    the destination's state only where that is as new as the folder's.
+    the destination's state only where that is as new as the folder's. Where it is told not to keep
+    its state there, that tells nothing.
     """
+    if not pipeline.config.restore_from_destination:
+        return
     stored = _stored_version(pipeline)
     if stored is not None and stored < pipeline.state["_state_version"]:
         ledger.step(
