@@ -189,8 +189,9 @@ def columns(
         if _left_out(entry) or (wanted is not None and entry["name"].lower() not in wanted):
             continue
         name = id_column if entry["name"] == "Id" else str(entry["name"])
-        owner = stored.get(normalize(name), {}).get(FIELD_HINT, entry["name"])
-        if normalize(name) in taken or owner != entry["name"]:
+        owner = str(stored.get(normalize(name), {}).get(FIELD_HINT, entry["name"]))
+        # An API name may be spelt in other letters since: their case does not count.
+        if normalize(name) in taken or owner.lower() != entry["name"].lower():
             name = _suffixed(name)
             warnings.append(
                 f"{describe['name']}.{entry['name']}: its column name is taken; it"

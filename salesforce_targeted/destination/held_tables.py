@@ -113,6 +113,26 @@ class HeldTables:
         """Return the columns that a table has in dlt's schema, by stored name."""
         return self._columns.get(self.stored_table(table), {})
 
+    def columns_of_others(self, table: str, columns: Collection[str]) -> set[str]:
+        """Return those of some stored columns that a held table has, and that no load of ours made.
+
+        A load that failed may have made a column that dlt's schema does not know: it is ours.
+        """
+        if not columns or not self.column_hints(table):
+            return set()
+        stored, found = self.stored_table(table), set[str]()
+        client: Any = self.pipeline.destination_client()
+        with client:
+            if hasattr(client, "get_storage_table"):
+                found = {*columns} & {*client.get_storage_table(stored)[1]}
+            if found:
+                versions = self.rows(self.schema.version_table_name, ["version_hash"])
+                for (version,) in versions:
+                    schema = json.loads(client.get_stored_schema_by_hash(version).schema)
+                    made = schema["tables"].get(stored, {}).get("columns", {})
+                    found -= {name for name, hints in made.items() if "data_type" in hints}
+        return found
+
     def rows(
         self,
         table: str,

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from salesforce_targeted.api.client import SalesforceClient
 
 # In the source's state: the host, and the id since it is known.
-_HOST, _ID = "org", "org_id"
+ORG_FACTS = _HOST, _ID = "org", "org_id"
 
 
 @dataclass(frozen=True, slots=True)

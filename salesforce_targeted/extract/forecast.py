@@ -84,7 +84,7 @@ def forecast(run: Run) -> Forecast:
         "relations": _relation_calls(run, since, relations, ahead) + comparison_calls(run),
         # The first batch comes with the opening; where all relations are read, they are counted.
         "discovery": 0
-        if since is None or run.fits_one_page
+        if since == run.settings.since or run.fits_one_page
         else len(active) // run.client.limits.groups_per_query,
     }
     tables = {}

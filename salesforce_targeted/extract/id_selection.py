@@ -138,7 +138,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     if table == run.target.table and run.scope.complete:
         # A record that was gone when it was active is held as soon as the org shows it.
         named = union(named, run.held.id_array(run.target.life_table, run.target.life_key))
-    everything = union(held, named)
+    everything = union(held, named, rejected)
     if run.scope.since is not None:
         modified = _modified(run, object_name, run.scope.since, everything)
         return selection(union(named, modified), whole=False)
@@ -147,6 +147,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     within = calls <= run.settings.refresh_call_budget
     begun = bool(state.get(_WHOLE)) and _POSITION in state
     no_choice = run.scope.full or rejects_a_field or begun or not cursor
+    no_choice = no_choice or run.is_ahead(datetime.fromisoformat(cursor))
     if within or no_choice or not passed_at or run.is_due(passed_at):
         return selection(everything, whole=True)
     since, age = datetime.fromisoformat(cursor) - LAG, timedelta(run.settings.full_refresh_days)
@@ -154,9 +155,9 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     run.ledger.warn(
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
         f" {run.settings.refresh_call_budget}; only new records and those modified since"
-        f" {since:%Y-%m-%d %H:%M} were read. Formula fields and newly added fields of the others"
-        f" stay as they are, and what was hidden from our user stays unnoticed, until the next"
-        f" whole pass, due"
+        f" {since:%Y-%m-%d %H:%M} were read. Formula fields and fields that are new or shown again"
+        f" stay as they are in the others, and what was hidden from our user stays unnoticed,"
+        f" until the next whole pass, due"
         f" {datetime.fromisoformat(passed_at) + age:%Y-%m-%d}"
     )
     # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
@@ -164,13 +165,19 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     back = minus(among(named, left_out), archived_before(run, table, key))
     hashed = ROW_HASH in run.held.column_hints(table)
     unhashed = run.held.id_array(table, key, run.unhashed) if hashed else rejected[:0]
-    return selection(union(minus(named, held), modified, back, rejected, unhashed), whole=False)
+    asked = union(minus(named, held), modified, back, rejected, unhashed)
+    if table == run.target.table and run.held.column_hints(run.target.life_table):
+        # Of one whose life somebody deleted nothing says why the org does not return it.
+        lives = run.held.id_array(run.target.life_table, run.target.life_key)
+        asked = union(asked, minus(held, lives))
+    return selection(asked, whole=False)
 
 
 def note_end(run: Run, table: str, selection: Selection, newest: datetime | None) -> None:
     """Keep, with the load, how far a table has been read by a run that came to its end.
 
-    The cursor never moves backwards, and never past the org's clock when the reading began.
+    The cursor never moves backwards, but for one that is ahead of the org's clock, and never past
+    that clock when the reading began.
     """
     state = _state(run, table)
     # A pass that took several runs began with the first of them: what was edited since, before the
@@ -183,7 +190,9 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
         state[_PASSED] = run.opened_at.isoformat()
     if newest is not None:
         text = min(newest, limit).astimezone(UTC).isoformat()
-        state[_CURSOR] = max(state.get(_CURSOR) or text, text)
+        known = state.get(_CURSOR) or text
+        ahead = run.is_ahead(datetime.fromisoformat(known))
+        state[_CURSOR] = text if ahead else max(known, text)
 
 
 def note_position(run: Run, table: str, part: int, last_id: str) -> None:

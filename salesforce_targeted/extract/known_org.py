@@ -20,14 +20,13 @@ from salesforce_targeted.destination.held_tables import (
     USERS,
     HeldTables,
 )
-from salesforce_targeted.destination.org_identity import held_org, note, org_of
+from salesforce_targeted.destination.org_identity import ORG_FACTS, held_org, note, org_of
 from salesforce_targeted.extract.org import VisibleOrg
 from salesforce_targeted.target import CONTACT, Junction, Target
 
 # In the source's state: what the last run found the org to be like.
 JUNCTION = "junction"
-_SHOWN, _PREFIX, _FILLED_BY = "objects_shown", "key_prefix", "filled_by"
-_COUNTED_WHERE = "counted_where"
+_SHOWN, _PREFIX, _FILLED_BY, _WHERE = "objects_shown", "key_prefix", "filled_by", "counted_where"
 
 
 class OtherOrgError(ConfigurationError):
@@ -128,19 +127,6 @@ def check_changes(org: VisibleOrg, state: dict[str, Any], held: HeldTables, id_c
         )
 
 
-def other_condition(target: Target, state: Mapping[str, Any]) -> str:
-    """Say that other rows count than in the last run; empty where the same do."""
-    condition = target.discovered_by.condition
-    before = state.get(_COUNTED_WHERE, condition)
-    if before == condition:
-        return ""
-    return (
-        f"{target.table} was last filled where {before or 'every row counts'}, and is now where"
-        f" {condition or 'every row counts'}: records that no longer count are marked as left. Two"
-        " sources that differ in `where` need a table each (table='sf_…')"
-    )
-
-
 def expected_junction(target: Target, state: Mapping[str, Any]) -> Junction:
     """Return the junction through which the org showed its relations last."""
     wanted = target.discovered_by
@@ -151,7 +137,14 @@ def expected_junction(target: Target, state: Mapping[str, Any]) -> Junction:
 def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
     """Keep how the org shows itself, for the run that follows."""
     state[_FILLED_BY] = org.target.origin
-    state[_COUNTED_WHERE] = org.target.discovered_by.condition
+    condition = str(org.target.discovered_by.condition or "")
+    if (before := state.get(_WHERE, condition)) != condition:
+        org.warn(
+            f"{org.target.table}: where was {before or 'not given'} and is"
+            f" {condition or 'not given'}: records that no longer count leave. Two sources would"
+            " take turns at that; give one of them a table of its own"
+        )
+    state[_WHERE] = condition
     state[_SHOWN] = shown = _shown(org)
     wanted = org.target.discovered_by
     if wanted.object_name in shown:
@@ -160,6 +153,12 @@ def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
         state[JUNCTION] = wanted.fallback.object_name
     if prefix := _key_prefix(org):
         state[_PREFIX] = prefix
+
+
+def note_others(others: Mapping[str, Any], state: dict[str, Any]) -> None:
+    """Keep what another pipeline found the org to be like that the dataset was loaded from."""
+    facts = (*ORG_FACTS, _FILLED_BY, _WHERE, _SHOWN, JUNCTION, _PREFIX)
+    state.update({name: others[name] for name in facts if name in others})
 
 
 def _shown(org: VisibleOrg) -> list[str]:

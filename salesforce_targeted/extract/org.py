@@ -138,6 +138,7 @@ def open_org(
     *,
     expected: Junction,
     discovery: bool,
+    since: datetime | None = None,
     settled_before: datetime | None = None,
     along: Sequence[Request] = (),
 ) -> VisibleOrg:
@@ -146,6 +147,7 @@ def open_org(
     Args:
         expected: The junction through which the org showed its relations last.
         discovery: Whether to ask for the active records and a count of the relations too.
+        since: Relations before this moment don't count.
         settled_before: Count the relations stamped before this moment; None: all of them.
         along: Queries that travel with it; whatever sends one of them later takes its response.
 
@@ -157,8 +159,8 @@ def open_org(
     if discovery:
         per_call = client.limits.groups_per_query
         statements = (
-            queries.groups_statement(expected, per_call, target.first_id),
-            queries.count_statement(expected, before=settled_before),
+            queries.groups_statement(expected, per_call, target.first_id, since),
+            queries.count_statement(expected, since, before=settled_before),
         )
         requests += [endpoints.query(client.version, statement) for statement in statements]
     responses = client.composite([*requests, *along])

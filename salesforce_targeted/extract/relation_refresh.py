@@ -11,7 +11,7 @@ Rules.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil
 from typing import Any
 
@@ -33,8 +33,10 @@ from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval import rebatch
 
-# In the source's state: a reading that takes several runs; when the last comparison of all ids was.
+# In the source's state: a reading that takes several runs; when all ids were last compared, and
+# what the setting ``since`` was then; the fields with which every relation has been read.
 READING, COMPARED_AT = "relations_read", "relations_compared_at"
+COMPARED_SINCE, READ_FIELDS = "relations_compared_since", "relations_read_fields"
 
 
 def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
@@ -48,6 +50,8 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
     columns, found = run.columns(RELATIONS), run.relations
     rejected, _ = run.held.rejected_ids("TaskWhoRelation")
     found.whole = since == run.settings.since and run.scope.complete
+    read = columns.fields if found.whole else run.state.get(READ_FIELDS, columns.fields)
+    run.state[READ_FIELDS] = [name for name in read if name in columns.fields]
     contacts = Counting()
     try:
         for batch in rebatch.pages(_pages(run, columns, since)):
@@ -70,6 +74,7 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         found.newest = datetime.fromisoformat(reading["began_at"])
         if reading["from_nothing"]:
             run.state[COMPARED_AT] = run.opened_at.isoformat()
+            run.state[COMPARED_SINCE] = reading.get("counted_since", "")
     if found.whole and not found.unread:
         found.counts = contacts.counts()
     if run.scope.complete and len(rejected):
@@ -81,10 +86,13 @@ def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     """Read some relations and yield the rows to load."""
     columns = run.columns(RELATIONS)
     rejected, _ = run.held.rejected_ids("TaskWhoRelation")
+    asked_again = among(rejected, union(ids))
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):
         note_read(run.relations, batch, columns)
         yield from _to_load(run, columns, batch, rejected)
+    # What the org no longer shows is nothing that could not be read.
+    run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(asked_again)
 
 
 def note_read(found: RelationFindings, batch: Batch, columns: Columns) -> None:
@@ -119,6 +127,12 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
         yield new
 
 
+def counted_since(run: Run) -> str:
+    """Return the setting ``since`` as texts that sort as the moments do; empty for none."""
+    floor = run.settings.since
+    return "" if floor is None else floor.astimezone(UTC).isoformat()
+
+
 def begin_again(run: Run) -> None:
     """Let a ``--full`` read all relations, whatever an earlier run began, if calls suffice."""
     if run.scope.full and (begun := run.state.get(READING)):
@@ -144,6 +158,7 @@ def _reading(run: Run, since: datetime | None) -> dict[str, Any]:
     begun: dict[str, Any] = {
         "began_at": run.opened_at.isoformat(),
         "since": None if whole or since is None else since.isoformat(),
+        "counted_since": counted_since(run),
         "from_nothing": whole and not run.held.count(RELATIONS),
     }
     return run.state.setdefault(READING, begun)  # type: ignore[no-any-return]

@@ -39,7 +39,10 @@ from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
+    COMPARED_SINCE,
+    READ_FIELDS,
     READING,
+    counted_since,
     finished,
     read_by_ids,
 )
@@ -333,16 +336,25 @@ def _can_compare(run: Run, relations: int) -> bool:
 def comparison_is_due(run: Run) -> bool:
     """Return whether all relations are to be read, for the last time is a whole pass ago.
 
-    It waits for a run that has calls enough to do so.
+    Or those of then are not all that count now, for the setting ``since`` names an earlier day; or
+    a field is shown that was not; or the cursor tells nothing. It waits for a run that has calls
+    enough to do so.
     """
     if not (run.scope.complete and run.scope.discovers) or READING in run.state:
         return False
     held, before = run.held.count(RELATIONS, run.counting_relations), run.state.get(COMPARED_AT)
-    return (before is None or run.is_due(before)) and _can_compare(run, held)
+    since = counted_since(run)
+    fewer = since < run.state.get(COMPARED_SINCE, since)
+    fields = run.columns(RELATIONS).fields
+    more = not {*fields} <= {*run.state.get(READ_FIELDS, fields)}
+    ahead = run.is_ahead(run.relation_cursor)
+    due = before is None or fewer or more or ahead or run.is_due(before)
+    return due and _can_compare(run, held)
 
 
 def _note_compared(run: Run) -> None:
     run.state[COMPARED_AT] = run.opened_at.isoformat()
+    run.state[COMPARED_SINCE] = counted_since(run)
 
 
 def _key(run: Run) -> str:

@@ -5,7 +5,7 @@ A source gives them names and tables; see ``source`` (contacts) and ``any_object
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Any, Optional
@@ -21,6 +21,7 @@ from salesforce_targeted.destination import rejected_records, sync_runs, table_c
 from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.id_selection import Selection
+from salesforce_targeted.extract.known_org import check_source
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.extract.stages import (
     REJECTED,
@@ -36,6 +37,8 @@ from salesforce_targeted.target import CONTACT, Target
 # Short calls are not limited in number; of those that take 20 seconds, 25 may run (5 in a
 # Developer Edition). The client sends fewer as soon as responses are slow.
 CALLS_IN_FLIGHT = 8
+# In the source's state: which of its resources the load under way has.
+_LOADING = "loading"
 
 
 def scope_of(given: Scope | None) -> Scope:
@@ -93,6 +96,8 @@ class Extractions:
             ledger = Ledger(is_read=False) if self._ledger is None else self._ledger
             run = Run(client, self._settings, self._scope, ledger, target=self.target)
             wanted = frozenset(dlt.current.source().resources.selected)
+            check_source(self.target, run.state)  # it names the other one
+            _check_load(run.state, wanted - {REJECTED, SYNC_RUN})
             self._current = Extraction(run, wanted)
         return self._current
 
@@ -114,6 +119,23 @@ def _check_pipeline() -> None:
             "this source runs in a pipeline: what its dataset holds says which rows are to load",
             remedy="Write pipeline.run(source), and read the tables with pipeline.dataset().",
         ) from None
+
+
+def _check_load(state: dict[str, Any], resources: Collection[str]) -> None:
+    """Refuse a second source that loads the same tables in one load, which holds no row twice.
+
+    Raises:
+        ConfigurationError: a source of this load has been extracted that fills one of them.
+    """
+    load_id = dlt.current.load_package_state()["load_id"]
+    before = state.get(_LOADING, {})
+    others = before.get("resources", []) if before.get("load_id") == load_id else []
+    if twice := sorted({*resources} & {*others}):
+        raise ConfigurationError(
+            f"two sources of one run load {', '.join(twice)}: each row would be held twice",
+            remedy="Run them one after the other, or give one a table of its own.",
+        )
+    state[_LOADING] = {"load_id": load_id, "resources": sorted({*others, *resources})}
 
 
 def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResource, DltResource]:

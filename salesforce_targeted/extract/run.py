@@ -6,7 +6,7 @@ writes it. The order of the stages is in ``stages``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -27,6 +27,8 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
+from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.destination.other_pipelines import adopt
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
@@ -37,7 +39,7 @@ from salesforce_targeted.extract.known_org import (
     check_source,
     expected_junction,
     note_org,
-    other_condition,
+    note_others,
 )
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
@@ -124,9 +126,10 @@ class Run:
         if self._pipeline is not None:
             held = HeldTables.of(self._pipeline, self.target)
         else:
-            held = HeldTables(
-                dlt.current.pipeline(), dlt.current.source_schema(), emptied=self.options.emptied
-            )
+            pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema()
+            if held_org(self.state) is None and not self.options.emptied:
+                note_others(adopt(pipeline, schema), self.state)
+            held = HeldTables(pipeline, schema, emptied=self.options.emptied)
         check_source(self.target, self.state)
         check_key(self.target, held, self.settings.id_column)
         return held
@@ -175,15 +178,14 @@ class Run:
                 self.target,
                 self.ledger.warn,
                 expected=expected_junction(self.target, self.state),
-                discovery=self.scope.complete and self.settings.since is None,
+                discovery=self.scope.complete,
+                since=self.settings.since,
                 settled_before=cursor - LAG if counted and cursor is not None else None,
                 along=along,
             )
             check_identity(self.client, self.state, looks_only=self._pipeline is not None)
             if not self.scope.allow_shrink:
                 check_changes(org, self.state, self.held, self.settings.id_column)
-            if said := other_condition(self.target, self.state):
-                self.ledger.warn(said)
             note_org(org, self.state)
             self.state["held_in"] = where
             if self.client.meter.usage is not None:
@@ -212,6 +214,13 @@ class Run:
         """
         moment, age = datetime.fromisoformat(last), timedelta(days=self.settings.full_refresh_days)
         return not moment - LAG <= self.opened_at < moment + age
+
+    def is_ahead(self, cursor: datetime | None) -> bool:
+        """Return whether a cursor lies beyond the org's clock, which was ahead when it was noted.
+
+        What is modified from now on would be behind it.
+        """
+        return cursor is not None and cursor > self.opened_at + LAG
 
     @property
     def relation_cursor(self) -> datetime | None:
@@ -283,16 +292,10 @@ class Run:
     def columns(self, table: str) -> Columns:
         """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:
-            made = columns(
-                self.org.describe(self.object_of(table)),
-                normalize=self.held.name,
-                id_column=self.settings.id_column,
-                stored=self.held.column_hints(table),
-                only=self.settings.fields if table == self.target.table else None,
-                own=RELATION_COLUMNS if table == RELATIONS else (),
-                asked=self.options.types.get(self.held.stored_table(table)),
-                closed=self.held.stored_table(table) in self.options.closed,
-            )
+            own = RELATION_COLUMNS if table == RELATIONS else ()
+            made = self._made(table, own)
+            if others := self.held.columns_of_others(table, made.added):
+                made = self._made(table, [*own, *others])
             for warning in made.warnings:
                 self.ledger.warn(warning)
             if made.hidden:
@@ -300,6 +303,18 @@ class Run:
             self._columns[table] = made
             self.state.setdefault(ASKED_FIELDS, {})[table] = made.fields
         return self._columns[table]
+
+    def _made(self, table: str, taken: Iterable[str]) -> Columns:
+        return columns(
+            self.org.describe(self.object_of(table)),
+            normalize=self.held.name,
+            id_column=self.settings.id_column,
+            stored=self.held.column_hints(table),
+            only=self.settings.fields if table == self.target.table else None,
+            own=taken,
+            asked=self.options.types.get(self.held.stored_table(table)),
+            closed=self.held.stored_table(table) in self.options.closed,
+        )
 
     def in_org(self, object_name: str, ids: int) -> int:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""

@@ -114,7 +114,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         newest = min(newest, run.opened_at)
         if run.scope.complete and not run.relations.in_parts and _is_long(run):
             newest = run.opened_at  # what was imported at once is not read by every run to come
-        last = run.relation_cursor
+        last = None if run.is_ahead(run.relation_cursor) else run.relation_cursor
         run.ledger.cursor = max(last or newest, newest)
     if run.scope.complete and run.discovers:
         yield from mark_removed(run)

@@ -5,7 +5,10 @@ Rules:
 - A package whose load was killed is never resumed: whether the job under way was committed is not
   known. Done twice, its rows are staged twice, and where no index forbids it (DuckDB) the merge
   inserts each twice. What it held is read again from the org.
-- A package is not loaded over what another machine has loaded since: its rows are the older ones.
+- A package is loaded only over the state that it was made from: what another machine has loaded
+  since is newer, and a backup that was restored lacks what lies between.
+- A folder that is ahead of the dataset's own state, as after a backup was restored, is forgotten:
+  its cursors lie beyond what is held.
 - Giving a package up takes the cursor back to where it was before that package.
 - Files of people's data that nothing will load any more are removed.
 """
@@ -20,6 +23,7 @@ from typing import Any
 
 import dlt
 from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.destination.errors import first_line, original_error
@@ -73,8 +77,11 @@ def finish_leftovers(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
     if _was_killed_while_loading(pipeline):
         ledger.step("an earlier run was killed while it loaded: its rows are read again")
         _give_up(pipeline, ledger)
-    elif _superseded_by_another_machine(pipeline):
-        ledger.step("another machine has synced since an earlier run: its rows are read again")
+    elif _stored_version(pipeline) not in {None, pipeline.state["_state_version"] - 1}:
+        ledger.step(
+            "another machine has synced since an earlier run, or a backup was restored: its rows"
+            " are read again"
+        )
         _give_up(pipeline, ledger)
     else:
         ledger.step("an earlier run left a package unloaded: finishing it first")
@@ -101,16 +108,37 @@ def _was_killed_while_loading(pipeline: dlt.Pipeline) -> bool:
     )
 
 
-def _superseded_by_another_machine(pipeline: dlt.Pipeline) -> bool:
-    """Tell whether the destination's state is as new as the one that the package would bring."""
+def forget_later_states(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
+    """Drop a working folder that is ahead of its dataset, of which a backup was restored.
+
+    Its cursors would skip what was modified between the backup and the last run. dlt itself follows
+    the destination's state only where that is as new as the folder's. Where it is told not to keep
+    its state there, that tells nothing.
+    """
+    if not pipeline.config.restore_from_destination:
+        return
+    stored = _stored_version(pipeline)
+    if stored is not None and stored < pipeline.state["_state_version"]:
+        ledger.step(
+            "the dataset is older than the last run from here, as after a backup was restored:"
+            " going on from what it holds"
+        )
+        reset_working_folder(pipeline)
+
+
+def _stored_version(pipeline: dlt.Pipeline) -> int | None:
+    """Return the version of the state that the destination holds; None where it holds none."""
     client = pipeline.destination_client()
     if not isinstance(client, WithStateSync):
-        return False
+        return None
     with client:
         if not client.is_storage_initialized():
-            return False
-        stored = client.get_stored_state(pipeline.pipeline_name)
-    return stored is not None and stored.version >= pipeline.state["_state_version"]
+            return None
+        try:
+            stored = client.get_stored_state(pipeline.pipeline_name)
+        except DestinationUndefinedEntity:  # a dataset that others made, or whose state was dropped
+            return None
+    return None if stored is None else stored.version
 
 
 def _give_up(pipeline: dlt.Pipeline, ledger: Ledger) -> None:

@@ -33,6 +33,7 @@ from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, v
 from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockMonitor
 from salesforce_targeted.sync.pending_packages import (
     finish_leftovers,
+    forget_later_states,
     forget_other_datasets,
     reset_working_folder,
 )
@@ -119,6 +120,7 @@ def _sync_alone(
         forget_other_datasets(pipeline, ledger)
         dropped_tables.restore(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
+        forget_later_states(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
         schema = pipeline.schemas.get(source.name)
         undone = catalog.update(pipeline, schema, target=ledger.target, indexed=ledger.indexes)

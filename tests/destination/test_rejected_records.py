@@ -27,6 +27,34 @@ def test_a_rejected_value_is_listed_until_it_comes_right(org: DemoOrg, synced: S
     assert "1970-01-02" == str(synced.rows("sf_contacts")[contact]["birthdate"])
 
 
+def test_what_is_no_longer_there_is_not_listed(org: DemoOrg, synced: Synced) -> None:
+    """A relation that was removed before it could be read is not asked for by every run to come."""
+    relation = max(org.rows("TaskWhoRelation"))
+    org.poisons.add("TaskWhoRelation", relation)
+    synced.ok()
+    listed = list(synced.rows("sf_rejected_records", "record_id"))
+    org.poisons.clear()
+    org.remove_relation(relation)
+    synced.ok()
+
+    assert ([relation], {}) == (listed, synced.rows("sf_rejected_records", "record_id"))
+
+
+def test_what_nothing_names_any_more_is_tried_again(org: DemoOrg, synced: Synced) -> None:
+    """A user who could not be read while a task named them; the list says that each run tries."""
+    user, other = org.create("User"), min(org.rows("User"))
+    task = org.log_task([org.active_ids()[0]], OwnerId=user)
+    org.poisons.add("User", user)
+    synced.ok()
+    org.edit("Task", task, OwnerId=other)
+    synced.ok()
+    listed = list(synced.rows("sf_rejected_records", "record_id"))
+    org.poisons.clear()
+    synced.ok()
+
+    assert ([user], {}) == (listed, synced.rows("sf_rejected_records", "record_id"))
+
+
 def test_the_page_fetches_nothing(synced: Synced, tmp_path: Path) -> None:
     """--report-html: one file for its owner alone, with plots inside and no address to fetch."""
     facts = synced.ok()

@@ -255,6 +255,85 @@ def test_a_later_start_marks_nothing_as_removed(story: Story) -> None:
     assert 12 == story.run()["statistics"]["active"]
 
 
+def test_an_earlier_start_reads_what_counts_from_now_on(org: DemoOrg, synced: Synced) -> None:
+    """Leads' relations too, whose counts no discovery tells."""
+    org.page_rows = 10
+    stamps = sorted(row["SystemModstamp"] for row in org.rows("TaskWhoRelation").values())
+    synced.ok(COUNTED, since=stamps[15])
+    org.advance(7_200)
+    synced.ok(COUNTED, since=stamps[0])
+    held = synced.rows("sf_taskwhorelations")
+    calls = synced.ok(COUNTED, since=stamps[0])["relations"]["read"]
+
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(held)
+    assert calls < len(held)  # once
+
+
+def test_with_a_start_a_leads_relation_that_was_removed_is_marked(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """No discovery counts it: the relations that count are counted, as where all of them do."""
+    org.page_rows = 10
+    rows = org.rows("TaskWhoRelation")
+    stamps = sorted(row["SystemModstamp"] for row in rows.values())
+    synced.ok(COUNTED, since=stamps[1])
+    gone = next(id_ for id_, row in rows.items() if (row["RelationId"] or "").startswith("00Q"))
+    org.advance(7_200)
+    org.remove_relation(gone)
+    synced.ok(COUNTED, since=stamps[1])
+
+    assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
+
+
+def test_a_field_of_relations_that_is_shown_again_is_true(org: DemoOrg, synced: Synced) -> None:
+    """What was edited meanwhile was read without it, and no stamp tells of it any more."""
+    org.page_rows = 10
+    relation = min(org.rows("TaskWhoRelation"))
+    synced.ok(COUNTED)
+    org.hide_field("TaskWhoRelation", "AccountId")
+    org.edit("TaskWhoRelation", relation, AccountId=None)
+    org.advance(7_200)
+    org.log_task([org.active_ids()[0]])
+    synced.ok(COUNTED)
+    org.show_field("TaskWhoRelation", "AccountId")
+    synced.ok(COUNTED)
+    again = synced.ok(COUNTED)
+
+    assert synced.rows("sf_taskwhorelations")[relation]["account_id"] is None
+    assert again["relations"]["read"] < len(org.rows("TaskWhoRelation"))
+
+
+def test_beyond_the_budget_lives_that_were_deleted_are_true_again(story: Story) -> None:
+    """A contact that is gone has no reason where its life is missing, and is asked for."""
+    deleted, hidden = story.org.active_ids()[:2]
+    story.org.delete_contact(deleted)
+    story.org.hide_contact(hidden)
+    story.run()
+    story.synced.sql("DELETE FROM sf_active_contacts")
+    story.run_part(refresh_call_budget=0)
+
+    assert ["deleted", "hidden"] == [story.life(id_)["gone_reason"] for id_ in (deleted, hidden)]
+
+
+def test_a_cursor_that_is_ahead_of_the_clock_is_none(org: DemoOrg, synced: Synced) -> None:
+    """It was noted while the org's clock was ahead; edits of now are not behind it for a year."""
+    org.page_rows = 10
+    org.advance(365 * 86_400)
+    contact, relation = org.active_ids()[0], min(org.rows("TaskWhoRelation"))
+    org.edit("Contact", contact, Title="Of next year")
+    synced.ok(COUNTED)
+    org.advance(-365 * 86_400)
+    synced.ok(COUNTED)  # notes when all was read by the clock of now
+    org.edit("Contact", contact, Title="Now")
+    org.edit("TaskWhoRelation", relation, AccountId=None)
+    facts = synced.ok(COUNTED, refresh_call_budget=0)
+    again = synced.ok(COUNTED, refresh_call_budget=0)
+
+    assert "Now" == synced.rows("sf_contacts")[contact]["title"]
+    assert synced.rows("sf_taskwhorelations")[relation]["account_id"] is None
+    assert (1, 0) == (facts["relations"]["updated"], again["relations"]["updated"])
+
+
 @pytest.mark.deep
 def test_fields_that_are_taken_again_are_true(story: Story) -> None:
     """While the allow-list leaves a field out, its column keeps its values; then the org's count."""

@@ -94,6 +94,45 @@ def test_two_sources_of_one_table_in_one_run(
     assert {} == synced.rows("sf_leads")
 
 
+@pytest.mark.parametrize("where", [{"IsClosed": True}, {"IsClosed": False}], ids=str)
+def test_two_sources_alike_in_one_run(synced: Synced, where: dict[str, Any]) -> None:
+    """They differ in what counts, or in nothing: a load of both would hold rows twice."""
+    given = {"object": "Account", "discovered_by": "Opportunity.AccountId"}
+    said = refused(
+        synced,
+        [
+            targeted(synced.credentials, **given, where={"IsClosed": False}),
+            targeted(synced.credentials, **given, where=where),
+        ],
+    )
+
+    assert "two sources of one run load account" in said
+    assert {} == synced.rows("sf_accounts")
+
+
+def test_two_parts_of_a_source_in_one_run(org: DemoOrg, synced: Synced) -> None:
+    """Each loads tables of its own."""
+    parts = [("task_who_relation", "task"), ("contact", "contact_life")]
+    synced.pipeline.run(
+        [salesforce_targeted(synced.credentials).with_resources(*names) for names in parts]
+    )
+
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+    assert len(org.rows("TaskWhoRelation")) == len(synced.rows("sf_taskwhorelations"))
+
+
+def test_what_counts_from_now_on_is_said(synced: Synced) -> None:
+    """Records leave by it, and two sources of one table would take turns."""
+    held = Targeted(synced.pipeline, synced.credentials)
+    open_ones, closed = RECIPES["accounts"], {**RECIPES["accounts"].given, "where": {"IsWon": True}}
+    held.go(open_ones)
+    facts = held.go(replace(open_ones, given=closed), Scope(allow_shrink=True))
+    again = held.go(replace(open_ones, given=closed))
+
+    assert "where was IsClosed = false and is IsWon = true" in facts["warnings"][0]
+    assert [] == again["warnings"]
+
+
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("given", [OTHERS[0], OTHERS[2]])
 def test_a_dataset_of_before_tells_as_much_as_it_knows(
@@ -154,21 +193,3 @@ def test_the_key_keeps_its_name(org: DemoOrg, synced: Synced, by_sync: bool) -> 
     assert (ConfigurationError, 0) == (kind, refusal_calls)
     assert [] == [warning for warning in ledger.warnings if "fields" in warning]
     assert org.active_ids() == sorted(synced.rows("sf_contacts", "salesforce_id"))
-
-
-@pytest.mark.brief(1)
-@pytest.mark.parametrize("other", [{"IsClosed": True}, None], ids=["another", "none"])
-def test_rows_that_count_otherwise_are_told(
-    org: DemoOrg, held: Targeted, other: dict[str, Any] | None
-) -> None:
-    """Narrowed on purpose, or two sources that take turns: the run says it once, with both."""
-    accounts = RECIPES["accounts"]
-    held.go(accounts)
-    quiet = held.go(accounts)["warnings"]
-    changed = replace(accounts, given={**accounts.given, "where": other})
-    told = held.go(changed, Scope(allow_shrink=True))["warnings"]
-    again = held.go(changed, Scope(allow_shrink=True))["warnings"]
-
-    (said,) = [text for text in told if "sf_accounts was last filled where" in text]
-    assert ("IsClosed = false" in said, "table=" in said) == (True, True)
-    assert not [text for text in (*quiet, *again) if "was last filled where" in text]

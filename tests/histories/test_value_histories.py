@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import BOTH
+from salesforce_targeted.demo_org import DemoOrg
+from tests.conftest import BOTH, Synced
 from tests.support.story import FULL, Story
 
 
@@ -119,6 +120,38 @@ def test_a_dropped_field_made_anew_starts_empty(story: Story) -> None:
     story.run()
 
     assert story.contact(contact)["tag__c"] is None
+
+
+def test_a_field_that_is_spelt_in_other_letters_is_the_same(story: Story) -> None:
+    """An API name's case may change, and does not count."""
+    contact = story.org.active_ids()[0]
+    story.org.add_field("Contact", "Tag__c", "string", {contact: "old"})
+    story.run()
+    story.org.drop_field("Contact", "Tag__c")
+    story.org.add_field("Contact", "TAG__c", "string", {contact: "new"})
+    facts = story.run()
+
+    assert "new" == story.contact(contact)["tag__c"]
+    assert [] == [warning for warning in facts["warnings"] if "tag__c" in warning]
+
+
+@BOTH
+def test_a_new_field_leaves_a_column_of_the_users_alone(org: DemoOrg, synced: Synced) -> None:
+    """It is called as a column that somebody has added to the table, and lands beside it."""
+    synced.begin()
+    contact = org.active_ids()[0]
+    synced.sql("ALTER TABLE sf_contacts ADD COLUMN tag__c INTEGER")
+    synced.sql("UPDATE sf_contacts SET tag__c = 7")
+    org.add_field("Contact", "Tag__c", "double", {contact: 1.5})
+    synced.ok()
+    org.edit("Contact", contact, Tag__c=2.5)
+    facts = synced.ok()
+    row = synced.rows("sf_contacts")[contact]
+    (beside,) = [name for name in row if name.startswith("tag__c_")]
+
+    assert (7, 2.5) == (row["tag__c"], row[beside])
+    assert [warning for warning in facts["warnings"] if f"it lands in {beside}" in warning]
+    assert not [warning for warning in facts["warnings"] if "leaves out" in warning]
 
 
 TYPE_CHANGES: list[tuple[str, str, Callable[[Any], Any]]] = [

@@ -19,9 +19,10 @@ from tests.conftest import BOTH, Synced
 from tests.support.script import DUCKDB_FILE, Script, rows
 
 
-def look(synced: Synced) -> dict[str, Any]:
+def look(synced: Synced, **given: Any) -> dict[str, Any]:
     """Verify what is held, without writing."""
-    run = Run(SalesforceClient(synced.credentials), Settings(), Scope(), Ledger(), synced.pipeline)
+    client, settings = SalesforceClient(synced.credentials), Settings.parse(**given)
+    run = Run(client, settings, Scope(), Ledger(), synced.pipeline)
     try:
         return verify(run)
     finally:
@@ -62,6 +63,16 @@ def test_damage_in_the_destination_is_found(synced: Synced, org: DemoOrg, cause:
     facts = look(synced)
 
     assert ("drift", {cause: 1}) == (facts["status"], causes(facts))
+
+
+def test_relations_that_do_not_count_are_no_drift(synced: Synced) -> None:
+    """A later ``since`` than before leaves older relations held, and no repair would take them."""
+    synced.begin()
+    stamps = sorted(row["system_modstamp"] for row in synced.rows("sf_taskwhorelations").values())
+    later = stamps[20].isoformat()
+    synced.ok(since=later)
+
+    assert {} == causes(look(synced, since=later))
 
 
 def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:

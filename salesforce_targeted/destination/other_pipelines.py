@@ -1,0 +1,52 @@
+"""Learn of a dataset what pipelines of other names noted of it, before this one's first run there.
+
+dlt keeps state and schema for each pipeline apart. To a pipeline that is new to a dataset its
+tables would look as if nothing were held: another org's rows would be mixed in, another key's
+beside, and numbers rounded into columns of another type.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import dlt
+from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
+from dlt.common.schema import Schema
+from dlt.common.versioned_state import decompress_state
+
+
+def adopt(pipeline: dlt.Pipeline, schema: Schema) -> dict[str, Any]:
+    """Take over how the dataset's tables were made, where pipelines of other names loaded them.
+
+    Args:
+        schema: The source's, into which their tables are taken.
+
+    Returns:
+        The state of the source as the last of them kept it; empty where there is none.
+    """
+    client = pipeline.destination_client()
+    if not isinstance(client, WithStateSync) or not hasattr(client, "sql_client"):
+        return {}
+    with client:
+        if not client.is_storage_initialized():
+            return {}
+        stored = client.get_stored_schema(schema.name)
+        if stored is None:
+            return {}
+        for table in Schema.from_stored_schema(json.loads(stored.schema)).data_tables():
+            schema.update_table(table)
+        states = []
+        with suppress(DestinationUndefinedEntity):
+            table = client.sql_client.make_qualified_table_name(schema.state_table_name)
+            names: Any = client.sql_client.execute_sql(
+                f"SELECT DISTINCT pipeline_name FROM {table}"  # noqa: S608
+            )
+            states = [client.get_stored_state(name) for (name,) in names]
+    of_source: list[dict[str, Any]] = [
+        decompress_state(one.state).get("sources", {}).get(schema.name, {})
+        for one in sorted(filter(None, states), key=lambda one: str(one.created_at))
+    ]
+    return next((one for one in reversed(of_source) if one), {})
