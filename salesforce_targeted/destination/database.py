@@ -32,6 +32,8 @@ _NO_HOST = re.compile(r"[@#%?\s]")
 _ADDRESS = re.compile(r"@[^@/]*/")
 # "md:mydb"; a drive of Windows has one letter.
 _SCHEME = re.compile(r"([A-Za-z]\w+):")
+# The quotes of KEY="value" that docker --env-file keeps, a piece of JSON, parameters of an address.
+_NO_FILE = re.compile(r"""["'{?]""")
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
 
@@ -73,7 +75,7 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
 
     Raises:
         ConfigurationError: a setting is missing, the dataset has a name of the database's or the
-            DuckDB file's, that file is a folder, the credentials are another database's, or the
+            DuckDB file's, that file is a folder or no name of a file, the credentials are another database's, or the
             connection string is another program's or holds a password that is not percent-encoded.
     """
     if not _destination_type(pipeline):
@@ -151,6 +153,12 @@ def _check_file(file: Path) -> None:
         raise ConfigurationError(
             f"{file} is a folder, and a DuckDB database is a file",
             remedy="Name the file, too: DESTINATION__DUCKDB__CREDENTIALS=folder/name.duckdb.",
+        )
+    if _NO_FILE.search(file.name):
+        raise ConfigurationError(
+            f"the DuckDB file would be called {file.name}",
+            remedy="Give its path without quotes and parameters:"
+            " DESTINATION__DUCKDB__CREDENTIALS=folder/name.duckdb.",
         )
 
 

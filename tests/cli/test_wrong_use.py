@@ -114,6 +114,9 @@ def test_a_wrong_database_url_is_wrong_configuration(
     [
         ("DUCKDB", "/", "/ is a folder, and a DuckDB database is a file. Name the file"),
         ("DUCKDB", "taken", "taken is a folder, and a DuckDB database is a file"),
+        ("DUCKDB", '"crm.duckdb"', 'would be called "crm.duckdb". Give its path without quotes'),
+        ("DUCKDB", '{"database": "crm.duckdb"}', "path without quotes and parameters"),
+        ("DUCKDB", "crm.duckdb?access_mode=automatic", "path without quotes and parameters"),
         ("POSTGRES", "", "as configured: the credentials are empty or no connection string. Set"),
     ],
 )

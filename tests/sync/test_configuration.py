@@ -147,6 +147,19 @@ def test_credentials_in_another_place_are_said_to_be_there(
     assert "sesame" not in ended.err
 
 
+def test_credentials_in_another_place_are_told_beside_those_that_are_set(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has set a part in the environment is told where the rest of it stands."""
+    monkeypatch.delenv("SALESFORCE_ACCESS_TOKEN")
+    written(tmp_path, "secrets.toml", '[sources.salesforce_targeted]\naccess_token = "sesame-99"\n')
+    ended = script("--sign-in")
+
+    assert 2 == ended.code
+    assert "lacks SALESFORCE_ACCESS_TOKEN (set: SALESFORCE_INSTANCE_URL)" in ended.err
+    assert "they stand under [sources.salesforce_targeted], and belong under" in ended.err
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
