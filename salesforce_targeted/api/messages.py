@@ -172,7 +172,8 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, PermissionDeniedError, "REST", "INSUFFICIENT_ACCESS"),
     Message(_REST, PermissionDeniedError, "SOAP", "INSUFFICIENT_ACCESS_OR_READONLY"),
     Message(_REST, PermissionDeniedError, "SOAP", "TXN_SECURITY_METERING_ERROR",
-            remedy="A transaction security policy of the org blocks this: ask a Salesforce admin."),
+            remedy="A transaction security policy of the org blocks this, or takes too long: ask a Salesforce"
+            " admin for the permission Exempt from Transaction Security."),
     Message(_REST, UnavailableError, "API Request Limits and Allocations", "REQUEST_LIMIT_EXCEEDED",
             words="concurrent", retried=True, throttles=True,
             remedy="Other programs keep the org busy with long calls; try again in some minutes."),
@@ -211,7 +212,11 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, AuthenticationError, "REST", status="401", renews=True),
     Message(_REST, PermissionDeniedError, "ours: a firewall's page", PAGE, status="403", remedy=_FIREWALL),
     Message(_REST, PermissionDeniedError, "REST", status="403"),
+    Message(_REST, ConfigurationError, "Salesforce Help, My Domain: URL No Longer Exists", PAGE, status="404",
+            remedy="Nothing of Salesforce's API is there: set SALESFORCE_INSTANCE_URL, or SALESFORCE_DOMAIN"
+            " or SALESFORCE_LOGIN_URL, to the org's present My Domain (Setup, My Domain)."),
     Message(_REST, NotFoundError, "REST", status="404"),
+    Message(_REST, PermissionDeniedError, "ours: a firewall's page", PAGE, status="405", remedy=_FIREWALL),
     Message(_REST, QueryError, "REST", status="405", remedy=_OUR_SOQL),
     Message(_REST, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
     Message(_REST, UnavailableError, "RFC 9110, 15.5.9", status="408", retried=True),

@@ -75,8 +75,9 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
 
     Raises:
         ConfigurationError: a setting is missing, the dataset has a name of the database's or the
-            DuckDB file's, that file is a folder or no name of a file, the credentials are another database's, or the
-            connection string is another program's or holds a password that is not percent-encoded.
+            DuckDB file's, that is a folder or no file's name, the credentials are another
+            database's, or the connection string is another program's or holds a password that is
+            not percent-encoded.
     """
     if not _destination_type(pipeline):
         return Database()

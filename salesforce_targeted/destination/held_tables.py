@@ -21,6 +21,7 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
@@ -170,14 +171,21 @@ class HeldTables:
         where: str | Where,
         group_by: str = "",
     ) -> pa.Table:
-        parts = [
-            pa.Table.from_arrays(
-                [pa.array(v, kind) for v, kind in zip(values, schema.types, strict=True)],
-                schema=schema,
-            )
-            for some in self._fetched(table, columns, where, group_by)
-            for values in [list(zip(*some, strict=True))]
-        ]
+        try:
+            parts = [
+                pa.Table.from_arrays(
+                    [pa.array(v, kind) for v, kind in zip(values, schema.types, strict=True)],
+                    schema=schema,
+                )
+                for some in self._fetched(table, columns, where, group_by)
+                for values in [list(zip(*some, strict=True))]
+            ]
+        except pa.ArrowException:
+            raise ConfigurationError(
+                f"{self.stored_table(table)} has other types of columns than a run makes",
+                remedy="Where another program made it, choose another --dataset; else give its"
+                " columns back their types (dlt pipeline <name> schema shows them).",
+            ) from None
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def id_array(self, table: str, column: str, where: str | Where = "") -> pa.Array:
@@ -303,6 +311,9 @@ class HeldTables:
             if is_postgres(self.pipeline):
                 # Where dlt runs the source, nothing of ours has looked before.
                 check_server(client.native_connection)
+                # What is kept of a row is loaded again: all digits of it, whatever is SET for the
+                # database; and no zone moves an instant beyond the years that Python has.
+                client.execute_sql("SET extra_float_digits = 1; SET TIME ZONE 'UTC'")
         return self._client_in_use
 
     def _table(self, table: str) -> str:

@@ -193,6 +193,8 @@ def test_what_other_tools_call_a_setting_is_told(
         ("DAILY_CALL_RESERVE", "10%", "Write a number such as 0.1"),
         ("CALLS_PER_RUN", "", "Write a whole number, or leave the setting out"),
         ("REFRESH_CALL_BUDGET", "-1", "refresh_call_budget = -1 is negative"),
+        ("FULL_REFRESH_DAYS", "9999999", "is more than a hundred years. Write 36525 or less"),
+        ("SINCE", "2999-01-01", "nothing was modified since 2999-01-01"),
         ("ID_COLUMN", " ", "id_column is empty"),
         ("ID_COLUMN", "system_modstamp", "'system_modstamp' is the name of another column"),
     ],
