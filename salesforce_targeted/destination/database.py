@@ -15,6 +15,7 @@ name of a database).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ _ADDRESS = re.compile(r"@[^@/]*/")
 _SCHEME = re.compile(r"([A-Za-z]\w+):")
 # The quotes of KEY="value" that docker --env-file keeps, a piece of JSON, parameters of an address.
 _NO_FILE = re.compile(r"""["'{?]""")
+# Catalogs, which DuckDB takes a dataset of that name for. Source: DuckDB, "ATTACH".
+_DUCKDBS_OWN = ("temp", "system")
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
 
@@ -83,7 +86,7 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
         return Database()
     client = client or pipeline.destination_client()  # dlt says which settings are missing
     if is_duckdb(pipeline):
-        _check_dataset(client.sql_client.dataset_name)
+        _check_dataset(client.sql_client.dataset_name, _DUCKDBS_OWN)
         _check_scheme(client.config.credentials)
         file = _file(client.config.credentials)
         if file:
@@ -141,8 +144,8 @@ def _file(credentials: Any) -> Path | None:
     return None if database.startswith(":") else Path(database).absolute()
 
 
-def _check_dataset(name: str) -> None:
-    if name.casefold().startswith(("pg_", "information_schema")):
+def _check_dataset(name: str, taken: Collection[str] = ()) -> None:
+    if name.casefold() in taken or name.casefold().startswith(("pg_", "information_schema")):
         raise ConfigurationError(
             f"the dataset can't be called {name}: such schemas are the database's own",
             remedy="Choose another --dataset.",

@@ -171,21 +171,14 @@ class HeldTables:
         where: str | Where,
         group_by: str = "",
     ) -> pa.Table:
-        try:
-            parts = [
-                pa.Table.from_arrays(
-                    [pa.array(v, kind) for v, kind in zip(values, schema.types, strict=True)],
-                    schema=schema,
-                )
-                for some in self._fetched(table, columns, where, group_by)
-                for values in [list(zip(*some, strict=True))]
-            ]
-        except pa.ArrowException:
-            raise ConfigurationError(
-                f"{self.stored_table(table)} has other types of columns than a run makes",
-                remedy="Where another program made it, choose another --dataset; else give its"
-                " columns back their types (dlt pipeline <name> schema shows them).",
-            ) from None
+        parts = [
+            pa.Table.from_arrays(
+                [_typed(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
+                schema=schema,
+            )
+            for some in self._fetched(table, columns, where, group_by)
+            for values in [list(zip(*some, strict=True))]
+        ]
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def id_array(self, table: str, column: str, where: str | Where = "") -> pa.Array:
@@ -259,7 +252,7 @@ class HeldTables:
         stored = [*(column.stored for column in columns.items), ROW_HASH]
         return pa.Table.from_arrays(
             [
-                pa.array(values.get(name, nulls), kind)
+                _typed(values.get(name, nulls), kind, table)
                 for name, kind in zip(stored, columns.schema.types, strict=True)
             ],
             schema=columns.schema,
@@ -354,8 +347,25 @@ def _as_stored(rows: list[tuple[Any, ...]], kinds: Sequence[str | None]) -> list
     ]
 
 
-def stored_array(values: Sequence[Any], data_type: str) -> pa.Array:
+def stored_array(values: Sequence[Any], data_type: str, table: str) -> pa.Array:
     """Values read back from a column as the Arrow type that may be loaded into it again."""
     if data_type == "json":
         return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
-    return pa.array(values, STORED_TYPES.get(data_type))
+    return _typed(values, STORED_TYPES.get(data_type), table)
+
+
+def _typed(values: Sequence[Any], kind: pa.DataType | None, table: str) -> pa.Array:
+    """Make an array of what a column gave; a user may have made ``numeric`` of a double.
+
+    Raises:
+        ConfigurationError: values of another type.
+    """
+    try:
+        floats = kind is not None and pa.types.is_floating(kind)
+        return pa.array(values).cast(kind) if floats else pa.array(values, kind)
+    except pa.ArrowException:
+        raise ConfigurationError(
+            f"{table} has other types of columns than a run makes",
+            remedy="Where another program made it, choose another --dataset; else give its columns"
+            " back their types (dlt pipeline <name> schema shows them).",
+        ) from None

@@ -76,6 +76,7 @@ def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
         (["--destination", "filesystem"], "`bucket_url`. Set DESTINATION__FILESYSTEM__BUCKET_URL"),
         (["--dataset", "targeted_contacts"], "Choose another --dataset"),
         (["--dataset", "information_schema"], "such schemas are the database's own. Choose ano"),
+        (["--dataset", "temp"], "such schemas are the database's own. Choose another"),
         (["--dataset", "pg_catalog"], "such schemas are the database's own. Choose another"),
         (["--report-dir", "taken"], "--report-dir: taken can't be made"),
         (["--log-records", "--report-dir", "taken"], "--report-dir: taken can't be made"),

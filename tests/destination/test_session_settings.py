@@ -1,4 +1,4 @@
-"""What is SET for a database changes nothing of what is read back from it."""
+"""What is read back is what was loaded, whatever was SET or altered; or the table is named."""
 
 from __future__ import annotations
 
@@ -38,6 +38,23 @@ def test_values_that_are_kept_keep_all_digits(
     assert 1 == facts["contacts"]["updated"]
     kept = f"mailing_latitude = {LATITUDE!r}::float8 AND email_bounced_date = '0001-01-01Z'"
     assert [(True,)] == tell(postgres, f"SELECT {kept} FROM {CONTACTS} WHERE id = '{edited}'")
+
+
+def test_a_number_that_a_user_made_numeric_is_kept(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Another type of number is read back as a number."""
+    edited = org.active_ids()[0]
+    org.edit("Contact", edited, MailingLatitude=37.5)
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    tell(postgres, f"ALTER TABLE {CONTACTS} ALTER mailing_latitude TYPE numeric")
+    org.hide_field("Contact", "MailingLatitude")
+    org.edit("Contact", edited, Title="Other")
+    synced.ok()
+    kept = tell(postgres, f"SELECT mailing_latitude FROM {CONTACTS} WHERE id = '{edited}'")
+
+    assert [(37.5,)] == kept
 
 
 def test_a_table_of_another_program_is_named(
