@@ -37,9 +37,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
     from salesforce_targeted.cli.screen import Screen
 
     screen = Screen(prog, json=args.json, logs=args.verbose or args.debug)
-    logs.log_to(screen, debug=args.debug, quiet=bool(args.every and not args.verbose))
-    memory.limit_memory()
     try:
+        logs.log_to(screen, debug=args.debug, quiet=bool(args.every and not args.verbose))
+        memory.limit_memory()
         with interrupts.ended_soon(), ExitStack() as stack:
             return _dispatch(args, screen, stack)
     except KeyboardInterrupt:

@@ -13,6 +13,8 @@ from typing import Any, Self
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.limits import DOCUMENTED, Limits, version_of
 
+_CENTURY_DAYS = 36_525
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -87,6 +89,11 @@ class Settings:
                     f"{name} = {getattr(self, name)} is negative",
                     remedy="Write 0 or more.",
                 )
+        if self.full_refresh_days > _CENTURY_DAYS:  # what comes of it is no date any more
+            raise ConfigurationError(
+                f"full_refresh_days = {self.full_refresh_days} is more than a hundred years",
+                remedy=f"Write {_CENTURY_DAYS} or less.",
+            )
         if fault := _fault_of_name(self.id_column):
             raise ConfigurationError(
                 f"id_column {fault}", remedy='Write a name, such as "id" or "salesforce_id".'
@@ -154,17 +161,23 @@ def _fault_of_name(name: str) -> str:
 
 
 def moment(text: str | datetime | None) -> datetime | None:
-    """Read a date or an instant in ISO 8601, in UTC where no zone is given."""
+    """Read a date or an instant in ISO 8601 that has passed, in UTC where no zone is given."""
     if text is None:
         return None
     try:
         read = text if isinstance(text, datetime) else datetime.fromisoformat(text)
-        return read if read.tzinfo else read.replace(tzinfo=UTC)
     except ValueError:
         raise ConfigurationError(
             f"since = {text!r} is not a date",
             remedy="Write it as 2024-01-31 or 2024-01-31T08:00:00Z.",
         ) from None
+    read = read if read.tzinfo else read.replace(tzinfo=UTC)
+    if read > datetime.now(UTC):
+        raise ConfigurationError(
+            f"nothing was modified since {read:%Y-%m-%d}: that day is in the future",
+            remedy="Give an earlier date.",
+        )
+    return read
 
 
 def _api(name: str | None) -> Api | None:

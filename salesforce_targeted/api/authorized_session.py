@@ -4,7 +4,8 @@ Rules:
 1. Nothing leaves but what the allow-list lets through (read_only.py), to the origin of the session
    only.
 2. A call is counted when the org may have seen it, whether or not a response came.
-3. What fails and may pass is sent again (error_responses.py), after 401 once with a new session.
+3. What fails and may pass is sent again (error_responses.py), once with a new session where that
+   may help.
 4. Log lines carry method, path and status; never a token, a query or a value.
 """
 
@@ -18,7 +19,7 @@ from typing import Any, TypeVar, overload
 from salesforce_targeted.api import endpoints, error_responses, readers
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.concurrency import SentAhead
-from salesforce_targeted.api.error_responses import TransportError, pause_after
+from salesforce_targeted.api.error_responses import Refusal, TransportError, pause_after
 from salesforce_targeted.api.errors import (
     ConfigurationError,
     LocatorExpiredError,
@@ -201,10 +202,11 @@ class AuthorizedSession:
                         return read(response)
                     except readers.UnauthorizedPartError as part:
                         response = part.response
-                if session is not None and may_renew and _is_of_session(response, request):
+                refused = error_responses.refusal(response, request.kind)
+                if session is not None and may_renew and refused.message.renews:
                     session, may_renew = self._sessions.renewed(session, request.call), False
                     continue
-                failure, retry = self._refused(response, request)
+                failure, retry = self._refused(refused, request)
             except TransportError as error:
                 failure, retry = error.error(request.call), error.message.retried
             except TruncatedResponseError as error:
@@ -218,17 +220,16 @@ class AuthorizedSession:
             _log.debug("%s: an attempt failed, pausing", request.call)
             self.sleep(pause)
 
-    def _refused(self, response: Response, request: Request) -> tuple[SalesforceError, bool]:
-        """Read a refusal: the error, and whether sending the same again may help."""
-        refused = error_responses.refusal(response, request.kind)
+    def _refused(self, refused: Refusal, request: Request) -> tuple[SalesforceError, bool]:
+        """Make the error of a refusal; tell whether sending the same again may help."""
         if refused.status == HTTPStatus.GONE or _NO_RESOURCE in refused.text.lower():
-            self._check_version(request, response.status)
+            self._check_version(request, refused.status)
         if refused.message.throttles:
             self.meter.throttle()
         error = refused.error(request.call)
         if refused.message.renews and request.kind == "query_more":
             # A locator is its session's: sent with a new one it is refused like an expired session.
-            error = LocatorExpiredError(error.message, call=request.call, status=response.status)
+            error = LocatorExpiredError(error.message, call=request.call, status=refused.status)
         return error, refused.retried
 
     def _check_version(self, request: Request, status: int) -> None:
@@ -270,13 +271,6 @@ class AuthorizedSession:
         self.org_clock.note(response, billed=metered.billed)
         _log.debug("%s: HTTP %d, %d bytes", request.call, response.status, len(response.body))
         return response
-
-
-def _is_of_session(response: Response, request: Request) -> bool:
-    """Tell whether a new session may help; a web page is a proxy's, and says nothing of it."""
-    if response.status != HTTPStatus.UNAUTHORIZED or (response.body and readers.is_page(response)):
-        return False
-    return error_responses.refusal(response, request.kind).message.renews
 
 
 def _most(

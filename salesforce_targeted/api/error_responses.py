@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.api.messages import Message, Where, message, network
+from salesforce_targeted.api.messages import PAGE, Message, Where, message, network
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.org_clock import http_date
-from salesforce_targeted.api.readers import html_title, json_object, parsed
+from salesforce_targeted.api.readers import html_title, is_page, json_object, parsed
 
 # Sending the same again gets the same response, whatever its code says.
 _FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
@@ -95,7 +95,9 @@ def refusal(response: Response, kind: str = "other") -> Refusal:
     """
     where = Where.BULK if kind.startswith("bulk_") else Where.REST
     code, text, fields = _first_error(response)
-    row = message(where, response.status, code, text, kind)
+    # Salesforce has words for what it denies; a page is of a proxy or a firewall before it.
+    page = PAGE if not code and response.body and is_page(response) else ""
+    row = message(where, response.status, code or page, text, kind)
     if HTTPStatus.MULTIPLE_CHOICES <= response.status < HTTPStatus.BAD_REQUEST:  # 3xx
         default = f"the org sends a redirect (HTTP {response.status}), which is never followed"
     else:
@@ -133,9 +135,12 @@ def soap_refusal(response: Response) -> Refusal:
     Source: SOAP API Developer Guide, "login()".
     """
     body = response.body.decode("utf-8", "replace")
-    code = soap_element(body, "exceptionCode") or ""
+    # A fault may come without its detail; the code has a prefix there, as in "sf:INVALID_LOGIN".
+    code = soap_element(body, "exceptionCode") or soap_element(body, "faultcode") or ""
+    code = code.rpartition(":")[2]
     code = code if _CODE.match(code) else ""
-    text = (soap_element(body, "exceptionMessage") or "") if code else ""
+    text = soap_element(body, "exceptionMessage") or soap_element(body, "faultstring") or ""
+    text = text if code else ""
     if soap_element(body, "passwordExpired") == "true":
         # The session may do nothing but set a new password. Source: LoginResult.
         code, text = "passwordExpired", "the user's password has expired"
@@ -146,7 +151,7 @@ def soap_refusal(response: Response) -> Refusal:
 
 def soap_element(body: str, name: str) -> str | None:
     """Return the text of an XML element; None where there is none."""
-    element = re.search(rf"<(?:\w+:)?{name}>([^<]*)<", body)
+    element = re.search(rf"<(?:\w+:)?{name}(?:\s[^<>]*)?>([^<]*)<", body)
     return html.unescape(element[1]).strip() if element else None
 
 

@@ -35,6 +35,9 @@ from salesforce_targeted.api.errors import (
     UnsupportedObjectError,
 )
 
+# In the place of the code that a web page has none of.
+PAGE = "WEB PAGE"
+
 
 class Where(StrEnum):
     """Name what a message comes from."""
@@ -143,6 +146,10 @@ _CLIENT_CERTIFICATE = (
     " library does not offer: use another user."
 )
 _BY_REST = "Read through sObject Collections instead (api = collections)"
+_FIREWALL = (
+    "This page is not of Salesforce's API: ask who runs the proxy or firewall on the way to allow"
+    " POST and GET below /services/data, or set NO_PROXY to pass a proxy by."
+)
 _PROXY = "Correct HTTPS_PROXY (http://user:password@host:port), or NO_PROXY to pass it by."
 
 _REST, _BULK, _TOKEN, _SOAP, _NETWORK = Where
@@ -151,7 +158,7 @@ _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 TABLE: tuple[Message, ...] = (
     # --- REST, by code
     Message(_REST, AuthenticationError, "jsforce PR 1301, simple-salesforce #422", "INVALID_SESSION_ID",
-            words="not valid for use with the rest api", remedy=_SCOPE),
+            words="not valid for use with the", remedy=_SCOPE),
     Message(_REST, AuthenticationError, "REST", "INVALID_SESSION_ID", renews=True),
     Message(_REST, AuthenticationError, "airbyte #71024", "INVALID_AUTH_HEADER", renews=True),
     Message(_REST, AuthenticationError, "SOAP", "INVALID_LOGIN"),
@@ -165,7 +172,8 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, PermissionDeniedError, "REST", "INSUFFICIENT_ACCESS"),
     Message(_REST, PermissionDeniedError, "SOAP", "INSUFFICIENT_ACCESS_OR_READONLY"),
     Message(_REST, PermissionDeniedError, "SOAP", "TXN_SECURITY_METERING_ERROR",
-            remedy="A transaction security policy of the org blocks this: ask a Salesforce admin."),
+            remedy="A transaction security policy of the org blocks this, or takes too long: ask a Salesforce"
+            " admin for the permission Exempt from Transaction Security."),
     Message(_REST, UnavailableError, "API Request Limits and Allocations", "REQUEST_LIMIT_EXCEEDED",
             words="concurrent", retried=True, throttles=True,
             remedy="Other programs keep the org busy with long calls; try again in some minutes."),
@@ -200,9 +208,15 @@ TABLE: tuple[Message, ...] = (
     # --- REST, by status
     Message(_REST, ConfigurationError, "ours: the next host would get the token", status="3xx",
             remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain."),
+    Message(_REST, AuthenticationError, "ours: a proxy's page", PAGE, status="401", remedy=_FIREWALL),
     Message(_REST, AuthenticationError, "REST", status="401", renews=True),
+    Message(_REST, PermissionDeniedError, "ours: a firewall's page", PAGE, status="403", remedy=_FIREWALL),
     Message(_REST, PermissionDeniedError, "REST", status="403"),
+    Message(_REST, ConfigurationError, "Salesforce Help, My Domain: URL No Longer Exists", PAGE, status="404",
+            remedy="Nothing of Salesforce's API is there: set SALESFORCE_INSTANCE_URL, or SALESFORCE_DOMAIN"
+            " or SALESFORCE_LOGIN_URL, to the org's present My Domain (Setup, My Domain)."),
     Message(_REST, NotFoundError, "REST", status="404"),
+    Message(_REST, PermissionDeniedError, "ours: a firewall's page", PAGE, status="405", remedy=_FIREWALL),
     Message(_REST, QueryError, "REST", status="405", remedy=_OUR_SOQL),
     Message(_REST, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
     Message(_REST, UnavailableError, "RFC 9110, 15.5.9", status="408", retried=True),

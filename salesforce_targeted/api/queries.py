@@ -153,14 +153,25 @@ def _one_by_one(
 
 def _parts(response: Response, requests: Sequence[Request]) -> list[Response | SalesforceError]:
     parts = readers.composite_results(response, len(requests))
-    if any(status > HTTPStatus.INTERNAL_SERVER_ERROR for status, _ in parts):
-        # It may pass: the whole is asked for again, as the part would be if it had come alone.
-        raise TruncatedResponseError("a composite response of which a part is not available")
-    found = [readers.part(*part) for part in parts]
-    return [
-        one if one.is_success else error_responses.error_from(one, request.call, request.kind)
-        for one, request in zip(found, requests, strict=True)
-    ]
+    found: list[Response | SalesforceError] = []
+    for part, request in zip(parts, requests, strict=True):
+        one = readers.part(*part)
+        if one.is_success:
+            found.append(one)
+            continue
+        refused = error_responses.refusal(one, request.kind)
+        error = refused.error(request.call)
+        if refused.retried and one.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            # It may pass: the whole is asked for again, as the part would be if it had come alone.
+            raise TruncatedResponseError(
+                error.message,
+                remedy=error.remedy,
+                call=error.call,
+                error_code=error.error_code,
+                status=error.status,
+            )
+        found.append(error)
+    return found
 
 
 def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[Response], T]) -> T:

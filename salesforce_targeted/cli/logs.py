@@ -12,6 +12,7 @@ import sys
 import traceback
 from types import TracebackType
 
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.cli.screen import ConsoleHandler, Screen
 
 LOG_FILE = "targeted_contact_sync.log"
@@ -23,6 +24,9 @@ def log_to(screen: Screen, *, debug: bool, quiet: bool = False) -> None:
 
     Args:
         quiet: Only warnings go to stderr; the file gets all.
+
+    Raises:
+        ConfigurationError: there is no current folder any more.
     """
     line = DiscreetFormatter("%(asctime)s %(levelname)s %(message)s")
     console: logging.Handler = logging.StreamHandler(sys.stderr)
@@ -32,7 +36,12 @@ def log_to(screen: Screen, *, debug: bool, quiet: bool = False) -> None:
         console.setFormatter(DiscreetFormatter("%(asctime)s %(message)s", "%H:%M:%S"))
     if quiet and not debug:
         console.setLevel(logging.WARNING)
-    file = LogFile(LOG_FILE, encoding="utf-8", delay=True)
+    try:
+        file = LogFile(LOG_FILE, encoding="utf-8", delay=True)
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "the current folder was removed", remedy="Change into one that is there, and run again."
+        ) from None
     file.setFormatter(line)
     ours = logging.getLogger("salesforce_targeted")
     ours.setLevel(logging.DEBUG if debug else logging.INFO)

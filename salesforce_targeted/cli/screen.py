@@ -51,6 +51,10 @@ class Screen:
         self.json = json
         self._logs = logs
         self._prog = prog
+        # A service may start a program without a stream: opened first of all, "nowhere" takes its
+        # number, which would be that of the database's file otherwise.
+        sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  # as long as the program
+        sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
         self._out = out or sys.stdout
         self._err = err or sys.stderr
         for stream in (self._out, self._err):
@@ -115,12 +119,19 @@ class Screen:
 
 @contextmanager
 def _though_unread(stream: TextIO) -> Iterator[None]:
-    """Write to a stream in the block, and to nowhere from then on if its reader has gone."""
+    """Write to a stream in the block, and to nowhere from then on if that fails.
+
+    Raises:
+        OSError: not for want of a reader: a disk that is full, which the interpreter would meet
+            once more at its end, with an exit code of its own.
+    """
     try:
         yield
         print(end="", file=stream, flush=True)  # unlike flush(), where there is no stream, too
-    except (BrokenPipeError, SystemExit):  # the latter is what rich makes of it
+    except (OSError, SystemExit) as error:  # the latter is what rich makes of a broken pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            raise
 
 
 def mark(kind: str, of: Console) -> tuple[str, str]:

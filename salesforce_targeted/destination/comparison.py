@@ -127,7 +127,7 @@ def with_hidden_columns(held: HeldTables, table: str, columns: Columns, rows: pa
         values = [known[id_][position] if id_ in known else None for id_ in ids]
         rows = rows.append_column(
             _arrow_name(held, name, hints[name]),
-            stored_array(values, str(hints[name]["data_type"])),
+            stored_array(values, str(hints[name]["data_type"]), table),
         )
     return add_row_hash(rows)
 

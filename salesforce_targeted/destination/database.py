@@ -15,6 +15,7 @@ name of a database).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,10 @@ _NO_HOST = re.compile(r"[@#%?\s]")
 _ADDRESS = re.compile(r"@[^@/]*/")
 # "md:mydb"; a drive of Windows has one letter.
 _SCHEME = re.compile(r"([A-Za-z]\w+):")
+# The quotes of KEY="value" that docker --env-file keeps, a piece of JSON, parameters of an address.
+_NO_FILE = re.compile(r"""["'{?]""")
+# Catalogs, which DuckDB takes a dataset of that name for. Source: DuckDB, "ATTACH".
+_DUCKDBS_OWN = ("temp", "system")
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
 
@@ -73,14 +78,15 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
 
     Raises:
         ConfigurationError: a setting is missing, the dataset has a name of the database's or the
-            DuckDB file's, that file is a folder, the credentials are another database's, or the
-            connection string is another program's or holds a password that is not percent-encoded.
+            DuckDB file's, that is a folder or no file's name, the credentials are another
+            database's, or the connection string is another program's or holds a password that is
+            not percent-encoded.
     """
     if not _destination_type(pipeline):
         return Database()
     client = client or pipeline.destination_client()  # dlt says which settings are missing
     if is_duckdb(pipeline):
-        _check_dataset(client.sql_client.dataset_name)
+        _check_dataset(client.sql_client.dataset_name, _DUCKDBS_OWN)
         _check_scheme(client.config.credentials)
         file = _file(client.config.credentials)
         if file:
@@ -138,8 +144,8 @@ def _file(credentials: Any) -> Path | None:
     return None if database.startswith(":") else Path(database).absolute()
 
 
-def _check_dataset(name: str) -> None:
-    if name.casefold().startswith(("pg_", "information_schema")):
+def _check_dataset(name: str, taken: Collection[str] = ()) -> None:
+    if name.casefold() in taken or name.casefold().startswith(("pg_", "information_schema")):
         raise ConfigurationError(
             f"the dataset can't be called {name}: such schemas are the database's own",
             remedy="Choose another --dataset.",
@@ -151,6 +157,12 @@ def _check_file(file: Path) -> None:
         raise ConfigurationError(
             f"{file} is a folder, and a DuckDB database is a file",
             remedy="Name the file, too: DESTINATION__DUCKDB__CREDENTIALS=folder/name.duckdb.",
+        )
+    if _NO_FILE.search(file.name):
+        raise ConfigurationError(
+            f"the DuckDB file would be called {file.name}",
+            remedy="Give its path without quotes and parameters:"
+            " DESTINATION__DUCKDB__CREDENTIALS=folder/name.duckdb.",
         )
 
 

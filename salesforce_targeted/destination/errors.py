@@ -46,7 +46,8 @@ _CONSTRAINT = (
 _CHANGED = (
     "A table or column is not as it was made: give it back its name and type (dlt pipeline"
     " <name> schema shows them), or drop the column and add it again, and run again. Then"
-    " --verify --repair fills in what it lost."
+    " --verify --repair fills in what it lost. Where another program made the table, choose another"
+    " --dataset."
 )
 _DEPENDENT = (
     "Drop what depends on the table (and make it again after the run), or run with"
@@ -85,6 +86,10 @@ _UNSEEN = (
 _ROW_SECURITY = (
     "Let the loading user read and write every row: ALTER ROLE … BYPASSRLS, or a policy FOR ALL TO"
     " it USING (true), on the tables of the staging schema, too; then run again."
+)
+_TRIGGER = (
+    "A trigger or a function of this database says so: let it take what Salesforce holds, or drop"
+    " it, and run again: what was not loaded is read again."
 )
 _LATER = f"Run again: {_AGAIN.removeprefix('run again: ')}"
 _ROOM_HERE = (
@@ -144,6 +149,7 @@ REFUSALS = (
     Refusal("SQLSTATE", "57", _AWAY),  # shutdown, crash, starting up
     Refusal("SQLSTATE", "58", _ROOM),  # system error, input or output
     Refusal("SQLSTATE", "08", _AWAY),  # connection exception
+    Refusal("SQLSTATE", "P0", _TRIGGER),
     Refusal("SQLSTATE", "XX", _LATER),
     Refusal("PostgreSQL", r".*unsupported startup parameter", _POOLER),
     Refusal("PostgreSQL",
@@ -247,7 +253,8 @@ def message_and_remedy(error: BaseException) -> tuple[str, str]:
     """Return the destination's message without people's values, and what to do about it."""
     driver = _of_driver(error)
     message, state = first_line(driver), _sqlstate(driver)
-    postgres = type(driver).__module__.startswith("psycopg")
+    # ADBC, which loads, opens connections of its own.
+    postgres = type(driver).__module__.startswith("psycopg") or "[libpq] Failed to conn" in message
     source = "SQLSTATE" if state else "PostgreSQL" if postgres else "DuckDB"
     row = next(
         (row for row in REFUSALS if row.matches(source, f"{state} {message}".lstrip())), None

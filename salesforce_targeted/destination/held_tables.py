@@ -21,6 +21,7 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
 from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
@@ -217,7 +218,7 @@ class HeldTables:
     ) -> pa.Table:
         parts = [
             pa.Table.from_arrays(
-                [pa.array(v, kind) for v, kind in zip(values, schema.types, strict=True)],
+                [_typed(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
                 schema=schema,
             )
             for some in self._fetched(table, columns, where, group_by)
@@ -321,7 +322,7 @@ class HeldTables:
         stored = [*(column.stored for column in columns.items), ROW_HASH]
         return pa.Table.from_arrays(
             [
-                pa.array(values.get(name, nulls), kind)
+                _typed(values.get(name, nulls), kind, table)
                 for name, kind in zip(stored, columns.schema.types, strict=True)
             ],
             schema=columns.schema,
@@ -375,6 +376,9 @@ class HeldTables:
             if is_postgres(self.pipeline):
                 # Where dlt runs the source, nothing of ours has looked before.
                 check_server(client.native_connection)
+                # What is kept of a row is loaded again: all digits of it, whatever is SET for the
+                # database; and no zone moves an instant beyond the years that Python has.
+                client.execute_sql("SET extra_float_digits = 1; SET TIME ZONE 'UTC'")
         return self._client_in_use
 
     def _table(self, table: str) -> str:
@@ -415,8 +419,25 @@ def _as_stored(rows: list[tuple[Any, ...]], kinds: Sequence[str | None]) -> list
     ]
 
 
-def stored_array(values: Sequence[Any], data_type: str) -> pa.Array:
+def stored_array(values: Sequence[Any], data_type: str, table: str) -> pa.Array:
     """Values read back from a column as the Arrow type that may be loaded into it again."""
     if data_type == "json":
         return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
-    return pa.array(values, STORED_TYPES.get(data_type))
+    return _typed(values, STORED_TYPES.get(data_type), table)
+
+
+def _typed(values: Sequence[Any], kind: pa.DataType | None, table: str) -> pa.Array:
+    """Make an array of what a column gave; a user may have made ``numeric`` of a double.
+
+    Raises:
+        ConfigurationError: values of another type.
+    """
+    try:
+        floats = kind is not None and pa.types.is_floating(kind)
+        return pa.array(values).cast(kind) if floats else pa.array(values, kind)
+    except pa.ArrowException:
+        raise ConfigurationError(
+            f"{table} has other types of columns than a run makes",
+            remedy="Where another program made it, choose another --dataset; else give its columns"
+            " back their types (dlt pipeline <name> schema shows them).",
+        ) from None

@@ -65,7 +65,8 @@ def credentials() -> SalesforceCredentials:
     try:
         return _credentials()
     except (ConfigurationException, IncompleteCredentialsError) as error:
-        missing = _missing_settings() or _misplaced_settings()
+        found = (_missing_settings(), _misplaced_settings(), *_renamed())
+        missing = "; ".join(filter(None, found))
         raise ConfigurationError(
             f"the Salesforce credentials are not complete: {missing}"
             if missing
@@ -91,8 +92,7 @@ def _missing_settings() -> str:
     lacking = missing_settings(held)
     if not lacking:  # dlt reads a secret from no file but that one
         return "they stand in config.toml, and belong into .dlt/secrets.toml"
-    renamed = "".join(f"; {one}" for one in _renamed())
-    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)}{renamed})"
+    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)})"
 
 
 # What other tools call our settings. Sources: dlt's verified source, simple-salesforce, Salesforce.
@@ -117,7 +117,7 @@ def _misplaced_settings() -> str:
     for section in _NEAR_SECTIONS:
         if any(has(f"{section}.{name}") for name in names):
             return f"they stand under [{section}], and belong under [{CREDENTIALS}]"
-    return "; ".join(_renamed())
+    return ""
 
 
 def _renamed() -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from salesforce_targeted.api import endpoints, errors, messages
 from salesforce_targeted.api.credentials import oauth, soap
-from salesforce_targeted.api.messages import TABLE, Where, message
+from salesforce_targeted.api.messages import PAGE, TABLE, Where, message
 
 JOB = {"bulk_create": endpoints.bulk_create("64.0", "SELECT Id FROM Contact"),
        "": endpoints.bulk_status("64.0", "750R0000000zlh9IAA")}  # fmt: skip
@@ -35,22 +35,26 @@ def test_a_refusal_of_the_api(row, client, server, answer):
     """The class and the remedy of its row; sent again if that may help, and only then."""
     status = status_of(row, 503 if row.retried or not row.code else 400)
     body = (
-        [{"errorCode": row.code, "message": f"About {row.words or 'it'} xyz."}] if row.code else b""
-    )
+        b"<html><title>Blocked</title></html>" if row.code == PAGE
+        else [{"errorCode": row.code, "message": f"About {row.words or 'it'} xyz."}] if row.code
+        else b""
+    )  # fmt: skip
     server.otherwise = lambda _: answer(status, body)
     room = client.meter.concurrency
     request = JOB[row.kind] if row.where is Where.BULK else endpoints.limits("64.0")
 
     with pytest.raises(errors.SalesforceError) as caught:
         client.send(request)
-    # A 401 is sent again with a new session; a 410 is a reason to look which versions are served.
-    more = (row.renews and status == 401) or status == 410
+    # What renews is sent again with a new session; after a 410 the versions served are looked at.
+    more = row.renews or status == 410
     assert row is message(row.where, status, row.code, f"about {row.words or 'it'} xyz.", row.kind)
     assert row.error is type(caught.value)
     assert (row.remedy or row.error.default_remedy) in str(caught.value)
     assert (5 if row.retried else 1 + more) == len(server.heard)
     assert row.throttles == (client.meter.concurrency < room)
-    if row.code:
+    if row.code == PAGE:
+        assert f"HTTP {status} but a page titled 'Blocked'" in str(caught.value)
+    elif row.code:
         assert f"{row.code}: About {row.words or 'it'} xyz. (HTTP {status})" in str(caught.value)
 
 
@@ -167,3 +171,27 @@ def test_what_is_not_of_the_table_is_not_repeated(endpoint, server, answer):
         endpoint.token(server.url, {"grant_type": "password"}, [])
     assert "cret" not in html.unescape(str(caught.value))
     assert messages.message(Where.TOKEN, 400, "", "").remedy in str(caught.value)
+
+
+def test_a_session_is_renewed_whatever_the_status_says(client, server, answer, tokens):
+    """Salesforce's code decides: a gateway may make a 403 of the 401."""
+    ended = [{"errorCode": "INVALID_SESSION_ID", "message": "Session expired or invalid"}]
+    server.say(answer(403, ended), answer(body={"DailyApiRequests": {"Max": 9, "Remaining": 8}}))
+
+    assert {"DailyApiRequests"} == set(client.org_limits())
+    assert (2, 2) == (tokens.asked, len(server.heard))
+
+
+@pytest.mark.parametrize(("status", "code"), [(503, "SERVER_UNAVAILABLE"), (423, "NEW_CODE")])
+def test_a_part_that_is_not_available_says_why(status, code, client, server, answer):
+    """The whole is sent again; at last Salesforce's own words, and nothing of a proxy."""
+    refused = [{"errorCode": code, "message": "The org is being moved"}]
+    part = {"referenceId": "r0", "httpStatusCode": status, "body": refused}
+    server.otherwise = lambda _: answer(body={"compositeResponse": [part]})
+
+    with pytest.raises(errors.UnavailableError) as caught:
+        client.composite([endpoints.describe("64.0", "Contact")])
+    assert f"{code}: The org is being moved (HTTP {status})" in str(caught.value)
+    assert "status.salesforce.com" in str(caught.value)
+    assert "proxy" not in str(caught.value)
+    assert 5 == len(server.heard)

@@ -214,6 +214,21 @@ def test_numbers_read_alike(field: str, value: str) -> None:
         assert_agree(found, NUMBERS)
 
 
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+def test_a_number_that_is_none_costs_itself_alone(value: str) -> None:
+    """A double without a value, as Java writes it and JSON has no word for: the records load."""
+    body = f'[{{"attributes":{{}},"Id":"1","N":{value},"I":4}},{{"attributes":{{}},"Id":"2","N":1.5,"I":5}}]'
+    (found, whole) = (Response(200, {}, text.encode()) for text in (body, "\ufeff" + body))
+
+    for response in (found, whole):
+        batch = from_json(json_lines.raw_collection(response, 2), NUMBERS)
+        assert [None, 1.5] == batch.table.column("N").to_pylist()
+        assert [4, 5] == batch.table.column("I").to_pylist()
+        assert [("1", "N", f'"{value}"')] == [
+            (one.record_id, one.field, one.payload) for one in batch.rejected
+        ]
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -15,7 +15,7 @@ import pytest
 
 from salesforce_targeted.cli import screen
 from salesforce_targeted.demo_org.http.server import DemoServer
-from tests.support.script import ROOT, SCRIPT, process, session_of
+from tests.support.script import ROOT, SCRIPT, command, process, session_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminal")
 COLOUR = re.compile(r"\x1b\[[0-9;]*[1-9][0-9;]*m")
@@ -155,6 +155,33 @@ def test_a_stream_that_can_not_say_it_all(
     assert "ok  \x1b[0m sign-in" in tested.out
     assert "w?asne/targeted_contacts_" in synced.out
     assert "is not a date" in refused.err
+
+
+@pytest.mark.brief(1)
+@pytest.mark.parametrize(
+    ("around", "code", "said"),
+    [
+        ("exec {} 2>&-", 0, ""),
+        ("exec {} >/dev/full", 1, "No space left on device"),
+        ("mkdir gone && cd gone && rmdir ../gone && exec {}", 2, "the current folder was removed"),
+    ],
+    ids=["stderr closed", "stdout full", "folder gone"],
+)
+def test_a_shell_that_gives_no_stream_or_no_folder(
+    server: DemoServer, tmp_path: Path, around: str, code: int, said: str
+) -> None:
+    """The exit code is that of the work, or of the mistake: no other one, and no traceback."""
+    ended = command(
+        "sh",
+        "-c",
+        around.format(f"{sys.executable} {SCRIPT} --count"),
+        cwd=tmp_path,
+        environ=session_of(server),
+    )
+
+    assert code == ended.code, ended.out + ended.err
+    assert said in ended.err
+    assert "Exception ignored" not in ended.err
 
 
 @pytest.mark.deep

@@ -76,6 +76,7 @@ def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
         (["--destination", "filesystem"], "`bucket_url`. Set DESTINATION__FILESYSTEM__BUCKET_URL"),
         (["--dataset", "targeted_contacts"], "Choose another --dataset"),
         (["--dataset", "information_schema"], "such schemas are the database's own. Choose ano"),
+        (["--dataset", "temp"], "such schemas are the database's own. Choose another"),
         (["--dataset", "pg_catalog"], "such schemas are the database's own. Choose another"),
         (["--report-dir", "taken"], "--report-dir: taken can't be made"),
         (["--log-records", "--report-dir", "taken"], "--report-dir: taken can't be made"),
@@ -114,6 +115,9 @@ def test_a_wrong_database_url_is_wrong_configuration(
     [
         ("DUCKDB", "/", "/ is a folder, and a DuckDB database is a file. Name the file"),
         ("DUCKDB", "taken", "taken is a folder, and a DuckDB database is a file"),
+        ("DUCKDB", '"crm.duckdb"', 'would be called "crm.duckdb". Give its path without quotes'),
+        ("DUCKDB", '{"database": "crm.duckdb"}', "path without quotes and parameters"),
+        ("DUCKDB", "crm.duckdb?access_mode=automatic", "path without quotes and parameters"),
         ("POSTGRES", "", "as configured: the credentials are empty or no connection string. Set"),
     ],
 )

@@ -49,6 +49,14 @@ SAMPLES = [
     (Refused("could not read block 7 in file", "58030"), "Make room in the database"),
     (Refused("connection does not exist", "08003"), "Is the server up"),
     (Refused("could not read block: XX", "XX001"), "Run again"),
+    (Refused("no updates today", "P0001"), "A trigger or a function of this database says so"),
+    (
+        Exception(
+            'IO: [libpq] Failed to connect: connection to server at "127.0.0.1", port 5432 failed:'
+            ' FATAL:  too many connections for role "loader"'
+        ),
+        "Raise the limit",
+    ),
     (
         psycopg2.OperationalError("FATAL:  unsupported startup parameter: options"),
         "A connection pooler",

@@ -147,6 +147,19 @@ def test_credentials_in_another_place_are_said_to_be_there(
     assert "sesame" not in ended.err
 
 
+def test_credentials_in_another_place_are_told_beside_those_that_are_set(
+    script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has set a part in the environment is told where the rest of it stands."""
+    monkeypatch.delenv("SALESFORCE_ACCESS_TOKEN")
+    written(tmp_path, "secrets.toml", '[sources.salesforce_targeted]\naccess_token = "sesame-99"\n')
+    ended = script("--sign-in")
+
+    assert 2 == ended.code
+    assert "lacks SALESFORCE_ACCESS_TOKEN (set: SALESFORCE_INSTANCE_URL)" in ended.err
+    assert "they stand under [sources.salesforce_targeted], and belong under" in ended.err
+
+
 @pytest.mark.parametrize(
     ("theirs", "ours"),
     [
@@ -180,6 +193,8 @@ def test_what_other_tools_call_a_setting_is_told(
         ("DAILY_CALL_RESERVE", "10%", "Write a number such as 0.1"),
         ("CALLS_PER_RUN", "", "Write a whole number, or leave the setting out"),
         ("REFRESH_CALL_BUDGET", "-1", "refresh_call_budget = -1 is negative"),
+        ("FULL_REFRESH_DAYS", "9999999", "is more than a hundred years. Write 36525 or less"),
+        ("SINCE", "2999-01-01", "nothing was modified since 2999-01-01"),
         ("ID_COLUMN", " ", "id_column is empty"),
         ("ID_COLUMN", "system_modstamp", "'system_modstamp' is the name of another column"),
     ],

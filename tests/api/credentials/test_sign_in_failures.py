@@ -157,6 +157,26 @@ def test_soap_faults(code, kind, culprit, endpoint, server, said):
     assert (3 if kind is errors.UnavailableError else 1) == len(server.heard)
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "<faultcode>sf:INVALID_LOGIN</faultcode><faultstring>INVALID_LOGIN: Locked out.</faultstring>",
+        '<sf:exceptionCode xsi:type="sf:ExceptionCode">INVALID_LOGIN</sf:exceptionCode>'
+        '<sf:exceptionMessage xsi:type="xsd:string">Locked out.</sf:exceptionMessage>',
+    ],
+    ids=["without detail", "with attributes"],
+)
+def test_a_soap_fault_that_is_written_otherwise(fault, endpoint, server, answer):
+    """A wrong password is sent once, whatever its fault looks like: the third time locks the user out."""
+    body = f"<soapenv:Envelope><soapenv:Fault>{fault}</soapenv:Fault></soapenv:Envelope>"
+    server.otherwise = lambda _: answer(500, body, {"Content-Type": "text/xml"})
+
+    with pytest.raises(errors.AuthenticationError, match="INVALID_LOGIN: Locked out") as caught:
+        credentials(environ(server, "USERNAME", "PASSWORD")).sign_in(endpoint)
+    assert "security token" in str(caught.value)
+    assert 1 == len(server.heard)
+
+
 @pytest.mark.parametrize("body", ["<html><title>Wi-Fi</title></html>", "", "no XML at all"])
 def test_a_page_instead_of_a_soap_answer(body, endpoint, server, answer):
     """A captive portal says 200: our error, not one of an XML parser."""

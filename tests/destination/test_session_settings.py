@@ -1,0 +1,67 @@
+"""What is read back is what was loaded, whatever was SET or altered; or the table is named."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.demo_org import DemoOrg
+from tests.support.oracles.recovery import CONTACTS, at, failed_with, tell
+
+pytestmark = pytest.mark.postgres
+LATITUDE = 37.123456789012345
+
+
+def test_values_that_are_kept_keep_all_digits(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """A hidden field's number is read back and loaded with the row: the same one, not a rounded one."""
+    name, edited = urlsplit(postgres).path[1:], org.active_ids()[0]
+    tell(
+        postgres,
+        f"ALTER DATABASE {name} SET extra_float_digits = 0",
+        f"ALTER DATABASE {name} SET timezone = 'America/New_York'",
+    )
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    org.edit("Contact", edited, MailingLatitude=LATITUDE, EmailBouncedDate=first)
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    for field in ("MailingLatitude", "EmailBouncedDate"):
+        org.hide_field("Contact", field)
+    org.edit("Contact", edited, Title="Other")
+    facts = synced.ok()
+
+    assert 1 == facts["contacts"]["updated"]
+    kept = f"mailing_latitude = {LATITUDE!r}::float8 AND email_bounced_date = '0001-01-01Z'"
+    assert [(True,)] == tell(postgres, f"SELECT {kept} FROM {CONTACTS} WHERE id = '{edited}'")
+
+
+def test_a_number_that_a_user_made_numeric_is_kept(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Another type of number is read back as a number."""
+    edited = org.active_ids()[0]
+    org.edit("Contact", edited, MailingLatitude=37.5)
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    tell(postgres, f"ALTER TABLE {CONTACTS} ALTER mailing_latitude TYPE numeric")
+    org.hide_field("Contact", "MailingLatitude")
+    org.edit("Contact", edited, Title="Other")
+    synced.ok()
+    kept = tell(postgres, f"SELECT mailing_latitude FROM {CONTACTS} WHERE id = '{edited}'")
+
+    assert [(37.5,)] == kept
+
+
+def test_a_table_of_another_program_is_named(
+    postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """A view that is called as one of ours, with numbers for ids."""
+    tell(postgres, "CREATE SCHEMA salesforce", "CREATE VIEW salesforce.sf_users AS SELECT 1 AS id")
+    failed = at(postgres, tmp_path, credentials).run()
+
+    failed_with(failed, "sf_users has other types of columns", "choose another --dataset")
