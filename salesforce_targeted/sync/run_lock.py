@@ -65,11 +65,10 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
         if file is not None:
             lock = file.with_name(f"{file.name}.lock")
             stack.enter_context(_file_lock(lock, f"the database {file}"))
-            if file.exists():
-                # Open for as long as the run lasts: dlt opens and closes it eight times, which is a
-                # fifth of a repeat's CPU, and whoever opened it in between would end the run.
-                opened: Any = pipeline.sql_client()
-                stack.enter_context(opened)
+            # Open for as long as the run lasts: dlt opens and closes it eight times, which is a
+            # fifth of a repeat's CPU, and whoever opened it in between would end the run.
+            opened: Any = pipeline.sql_client()
+            stack.enter_context(opened)
         dsn = loads_into.dsn
         yield stack.enter_context(_advisory_lock(pipeline, dsn)) if dsn else None
 
