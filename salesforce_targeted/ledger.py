@@ -132,7 +132,7 @@ class RunFacts(TypedDict):
 
 @dataclass(slots=True)
 class Tally:
-    """Records of one object in this run, against what was held before the load.
+    """Count records of one object in this run, against what was held before the load.
 
     ``asked = retrieved + gone + rejected + left``, and ``retrieved = new + updated + unchanged``;
     ``left`` are those for which no calls were left.
@@ -174,7 +174,7 @@ class Tally:
 
 @dataclass(slots=True)
 class RelationTally:
-    """Relation rows in this run; ``removed`` are those found removed in it."""
+    """Count relation rows in this run; ``removed`` are those found removed in it."""
 
     read: int = 0
     new: int = 0
@@ -191,7 +191,7 @@ class RelationTally:
 
 @dataclass(slots=True)
 class Ledger:
-    """One run's facts.
+    """Hold one run's facts.
 
     Attributes:
         mode: ``incremental`` (the default run), ``full``, ``since``, ``limit``.

@@ -105,7 +105,7 @@ class SalesforceClient(AuthorizedSession):
     # --- metadata and records by id ---------------------------------------------------------------
 
     def describe(self, name: str) -> Record:
-        """Salesforce's describe of an object. Source: "sObject Describe".
+        """Return Salesforce's describe of an object. Source: "sObject Describe".
 
         Raises:
             NotFoundError: no such object, or not visible to this user.

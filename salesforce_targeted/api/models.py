@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request below an org's origin.
+    """Hold one request below an org's origin.
 
     Attributes:
         path: Absolute path with its query string, encoded.
@@ -31,13 +31,13 @@ class Request:
 
     @property
     def call(self) -> str:
-        """Method and path without the query string: safe in a log."""
+        """Return method and path without the query string: safe in a log."""
         return f"{self.method} {self.path.partition('?')[0]}"
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response, its body already unpacked."""
+    """Hold one response, its body already unpacked."""
 
     status: int
     headers: Mapping[str, str]
@@ -55,7 +55,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
-    """One page of a query: its rows, the request for the next page, the rows promised in all."""
+    """Hold one page of a query: its rows, the request for the next one, the rows promised."""
 
     records: R
     next: Request | None
@@ -90,7 +90,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class ResultPages:
-    """Requests for result pages of a Bulk job, and the one that names the pages after them."""
+    """Hold the requests for result pages of a Bulk job, and the one that names those after them."""
 
     pages: list[Request]
     next: Request | None
@@ -98,7 +98,7 @@ class ResultPages:
 
 @dataclass(frozen=True, slots=True)
 class CsvPage(Generic[R]):
-    """One page of a Bulk job's results.
+    """Hold one page of a Bulk job's results.
 
     Attributes:
         rows: How many records it holds.

@@ -183,7 +183,7 @@ def id_in(ids: Iterable[str], field: str = "Id") -> Condition:
 
 
 def and_(*conditions: Condition | None) -> Condition | None:
-    """All of the conditions; None among them counts as none, and None alone gives None."""
+    """Join all of the conditions; None among them counts as none, and None alone gives None."""
     parts = [condition for condition in conditions if condition is not None]
     if not all(isinstance(part, Condition) for part in parts):
         raise TypeError("conditions come from this module, never from text")
@@ -202,7 +202,7 @@ def select(
     order_by: Iterable[str] = (),
     limit: int | None = None,
 ) -> Soql:
-    """One statement, on one line.
+    """Write one statement, on one line.
 
     Args:
         fields: Names, or what ``aggregate`` returns.

@@ -42,7 +42,7 @@ class Rejected:
 
 @dataclass(slots=True)
 class Batch:
-    """Rows of one table in its one schema, and what was not loadable of them.
+    """Hold rows of one table in its one schema, and what was not loadable of them.
 
     Attributes:
         table: ``Columns.schema``, ``row_hash`` last.
@@ -72,7 +72,7 @@ def concat(tables: Iterable[pa.Table]) -> pa.Table:
 
 
 def together(batches: Sequence[Batch]) -> Batch:
-    """Several batches of one schema as one."""
+    """Join several batches of one schema."""
     return Batch(
         concat(batch.table for batch in batches),
         [rejected for batch in batches for rejected in batch.rejected],

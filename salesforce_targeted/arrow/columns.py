@@ -271,7 +271,7 @@ def _left_out(entry: Mapping[str, Any]) -> bool:
 
 
 def _suffixed(name: str) -> str:
-    """Another name for a field whose column name is taken; the same one in every run."""
+    """Return another name for a field whose column name is taken; the same one in every run."""
     return f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 

@@ -69,7 +69,7 @@ class IdCounts:
 
 
 class Counting:
-    """Counts that grow by the pages of a result."""
+    """Keep counts that grow by the pages of a result."""
 
     def __init__(self) -> None:
         self._parts: list[pa.Table] = []

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 def id_array(ids: Iterable[str]) -> pa.Array:
-    """Ids in any order as an array of this module."""
+    """Return ids in any order as an array of this module."""
     return union(pa.array(list(ids), pa.string()))
 
 
@@ -63,7 +63,7 @@ def _sorted(chunks: Sequence[pa.Array]) -> pa.Array:
 
 
 def distinct(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Ids of which none comes twice, nulls left out."""
+    """Return ids of which none comes twice, nulls left out."""
     found = ids.drop_null()
     found = found.take(pc.sort_indices(found))
     return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
@@ -157,7 +157,7 @@ class IdSet:
 
     @property
     def ids(self) -> pa.Array:
-        """All of them, as an array of this module."""
+        """Join all of them, as an array of this module."""
         self._settle()
         return self._sorted
 

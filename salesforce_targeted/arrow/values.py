@@ -90,7 +90,7 @@ def _one_by_one(
 
 
 def array_of_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
-    """Texts as Salesforce spells values of a type in CSV, and times and dates in JSON too."""
+    """Read texts as Salesforce spells values of a type in CSV, and times and dates in JSON too."""
     if pa.types.is_string(kind):
         return texts
     if not pa.types.is_temporal(kind):
@@ -108,7 +108,7 @@ def array_of_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def whole(numbers: pa.Array) -> pa.Array:
-    """Doubles as whole numbers: 12.0 is twelve, 12.5 is refused."""
+    """Read doubles as whole numbers: 12.0 is twelve, 12.5 is refused."""
     if pc.any(pc.greater_equal(pc.abs(numbers), _BEYOND_EXACT)).as_py():
         raise ValueError("it may have been another whole number before it was a double")
     return numbers.cast(pa.int64())
@@ -151,7 +151,7 @@ def _fit_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:
 
 
 def _clean(array: pa.Array) -> tuple[pa.Array, int]:
-    """Texts with empty ones as null and NULs out. Returns the values that had one.
+    """Read texts with empty ones as null and NULs out. Returns the values that had one.
 
     Raises:
         ValueError: a number that is none, or is beyond a double.

@@ -49,7 +49,7 @@ Look = Callable[[], str | Finding]
 
 
 class _UndoneError(Exception):
-    """Ends a transaction that was only a trial."""
+    """End a transaction that was only a trial."""
 
 
 def destination_checks(pipeline: dlt.Pipeline, org: Org | None) -> Iterator[tuple[str, Look]]:

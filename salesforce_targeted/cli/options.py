@@ -70,7 +70,7 @@ Colour only on a terminal; NO_COLOR=1 switches it off, FORCE_COLOR=1 on.
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what was perhaps meant by an option that there is not."""
+    """Say what was perhaps meant by an option that there is not."""
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong in a line, and end with exit code 2."""

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypedDict
 
 
 class PermissionFacts(TypedDict):
-    """One permission in the report of ``--test``; ``granted`` is None where the org hides it."""
+    """Hold one permission of ``--test``; ``granted`` is None where the org hides it."""
 
     name: str
     needed: bool

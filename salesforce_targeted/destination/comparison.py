@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, add_row_hash
 from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH, Columns
-from salesforce_targeted.destination.held_tables import HeldTables, stored_array
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.stored_values import stored_array
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from datetime import UTC, date, datetime, time
 from typing import Any, Self
 
 import dlt
@@ -21,11 +20,11 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
-from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.batch import EVERY_RECORD
-from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns
+from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
 from salesforce_targeted.destination.database import check_server, is_postgres
+from salesforce_targeted.destination.stored_values import as_stored, typed
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
 
@@ -142,7 +141,7 @@ class HeldTables:
         group_by: str = "",
         newest: tuple[str, int] | None = None,
     ) -> list[tuple[Any, ...]]:
-        """Rows of a table, none where the table or the dataset does not exist yet.
+        """Return rows of a table, none where the table or the dataset does not exist yet.
 
         Args:
             columns: Stored names, which are quoted, or SQL expressions, which are not.
@@ -161,7 +160,7 @@ class HeldTables:
         group_by: str,
         newest: tuple[str, int] | None = None,
     ) -> Iterator[list[tuple[Any, ...]]]:
-        """Rows, some thousands at a time: as Python values they take ten times their room."""
+        """Yield rows, some thousands at a time: as Python values they take ten times their room."""
         if self.stored_table(table) in self._emptied:
             return
         client = self._client()
@@ -190,7 +189,7 @@ class HeldTables:
         try:
             with self._client().execute_query(statement, *values) as cursor:
                 while some := cursor.fetchmany(_ROWS_AT_ONCE):
-                    yield _as_stored(some, kinds)
+                    yield as_stored(some, kinds)
         except DestinationUndefinedEntity:
             return
 
@@ -218,7 +217,7 @@ class HeldTables:
     ) -> pa.Table:
         parts = [
             pa.Table.from_arrays(
-                [_typed(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
+                [typed(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
                 schema=schema,
             )
             for some in self._fetched(table, columns, where, group_by)
@@ -272,7 +271,7 @@ class HeldTables:
         where: str,
         parents: Sequence[tuple[str, str, str]],
     ) -> pa.Table:
-        """Rows whose value in a column is the key of no parent: columns ``id`` and ``value``.
+        """Return rows whose value in a column is the key of no parent: columns ``id``, ``value``.
 
         Args:
             parents: Tables to look in, each with its key and a condition; one that does not exist
@@ -300,14 +299,14 @@ class HeldTables:
     def by_ids(
         self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
     ) -> Iterator[tuple[Any, ...]]:
-        """Rows of some ids; the key is the first value of each."""
+        """Yield rows of some ids; the key is the first value of each."""
         for some in self._in_batches(key, ids):
             yield from self.rows(table, [key, *columns], some)
 
     def table_of(
         self, table: str, columns: Columns, ids: Sequence[str], exclude: Collection[str] = ()
     ) -> pa.Table:
-        """Held rows as Arrow, in the columns' schema, ``row_hash`` last.
+        """Return held rows as Arrow, in the columns' schema, ``row_hash`` last.
 
         Args:
             exclude: Stored names of columns that are left null, for they can't be read as they
@@ -322,7 +321,7 @@ class HeldTables:
         stored = [*(column.stored for column in columns.items), ROW_HASH]
         return pa.Table.from_arrays(
             [
-                _typed(values.get(name, nulls), kind, table)
+                typed(values.get(name, nulls), kind, table)
                 for name, kind in zip(stored, columns.schema.types, strict=True)
             ],
             schema=columns.schema,
@@ -383,61 +382,3 @@ class HeldTables:
 
     def _table(self, table: str) -> str:
         return self._client().make_qualified_table_name(self.stored_table(table))
-
-
-# What a driver returns for a dlt type that its database does not have, and how it is read: SQLite
-# keeps a truth value as a number, and dates as text.
-_READ_AS: dict[str, tuple[type, type, Callable[[Any], Any]]] = {
-    "bool": (bool, int, bool),
-    "date": (date, str, date.fromisoformat),
-    "time": (time, str, time.fromisoformat),
-    "timestamp": (datetime, str, lambda text: _in_utc(datetime.fromisoformat(text))),
-}
-
-
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _as_stored(rows: list[tuple[Any, ...]], kinds: Sequence[str | None]) -> list[tuple[Any, ...]]:
-    """Return rows with values of the columns' types, whatever the driver made of them."""
-    odd = {}
-    for at, kind in enumerate(kinds):
-        if kind in _READ_AS:
-            proper, stored, read = _READ_AS[kind]
-            value = next((row[at] for row in rows if row[at] is not None), None)
-            if isinstance(value, stored) and not isinstance(value, proper):
-                odd[at] = read
-    if not odd:
-        return rows
-    return [
-        tuple(
-            odd[at](value) if at in odd and value is not None else value
-            for at, value in enumerate(row)
-        )
-        for row in rows
-    ]
-
-
-def stored_array(values: Sequence[Any], data_type: str, table: str) -> pa.Array:
-    """Values read back from a column as the Arrow type that may be loaded into it again."""
-    if data_type == "json":
-        return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
-    return _typed(values, STORED_TYPES.get(data_type), table)
-
-
-def _typed(values: Sequence[Any], kind: pa.DataType | None, table: str) -> pa.Array:
-    """Make an array of what a column gave; a user may have made ``numeric`` of a double.
-
-    Raises:
-        ConfigurationError: values of another type.
-    """
-    try:
-        floats = kind is not None and pa.types.is_floating(kind)
-        return pa.array(values).cast(kind) if floats else pa.array(values, kind)
-    except pa.ArrowException:
-        raise ConfigurationError(
-            f"{table} has other types of columns than a run makes",
-            remedy="Where another program made it, choose another --dataset; else give its columns"
-            " back their types (dlt pipeline <name> schema shows them).",
-        ) from None

@@ -138,7 +138,7 @@ def _check_dependants(
 
 
 def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Resource to its table and key, as the source made them."""
+    """Map a resource to its table and key, as the source made them."""
     return {
         "task_who_relation": (RELATIONS, (id_column,)),
         "task": (TASKS, (id_column,)),

@@ -17,7 +17,7 @@ SHRINK_CONTACTS = 20
 
 
 class ShrinkError(SalesforceError):
-    """Discovery returned far fewer active contacts than are held as active."""
+    """Say that discovery returned far fewer active contacts than are held as active."""
 
     default_remedy = (
         "Check that the user still sees the activities (View All Data, sharing). If the contacts"
@@ -64,7 +64,7 @@ def _discover(run: Run) -> IdCounts:
 
 
 def _cuts(run: Run, begin: str) -> list[str]:
-    """Ids that part what is to be discovered into batches, as far as it is known already."""
+    """Return ids that part what is to be discovered into batches, as far as it is known already."""
     if not run.scope.complete:
         return []
     known = run.held.id_array(run.target.life_table, run.target.life_key, run.held.active)

@@ -112,7 +112,7 @@ def changed(
 
 
 def to_table(lives: Iterable[RecordLifecycle], key: str) -> pa.Table:
-    """Lives as Arrow rows, the id in the column of that name."""
+    """Return lives as Arrow rows, the id in the column of that name."""
     made, some = schema(key), list(lives)
     arrays = [
         pa.array([getattr(life, one.name) for life in some], column.type)

@@ -162,7 +162,7 @@ def _in_order_of_ids(reader: RelationReader) -> Iterator[Batch]:
 
 
 def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[Range]:
-    """Ranges of ids, to be read side by side; a single one where that gains nothing.
+    """Return ranges of ids, to be read side by side; a single one where that gains nothing.
 
     One call, where there are more rows than a few pages: the first and the last id.
 

@@ -40,7 +40,7 @@ def by_bulk(
     columns: Columns,
     tell: Callable[[str], None],
 ) -> Iterator[Fetched]:
-    """One job after the other; the rows of a whole object are chosen here.
+    """Run one job after the other; the rows of a whole object are chosen here.
 
     Args:
         tell: Told in a sentence, every so often, that a job is not complete yet.

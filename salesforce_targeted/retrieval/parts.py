@@ -19,7 +19,7 @@ _PARTS = 5
 
 
 class Part(NamedTuple):
-    """Some ids, and the fields to read of them; the key comes with each."""
+    """Hold some ids, and the fields to read of them; the key comes with each."""
 
     ids: Sequence[str]
     fields: Sequence[str] = ()

@@ -98,7 +98,7 @@ class Plan:
 
     @property
     def calls(self) -> int:
-        """Billed calls that the chosen way needs."""
+        """Count the billed calls that the chosen way needs."""
         return self.price[self.api].calls
 
     def facts(self) -> dict[str, Any]:
@@ -225,5 +225,5 @@ def _job_seconds(rows: int, latency: Latency) -> float:
 
 
 def _chars(fields: Sequence[str], per_value: int, *, named: bool) -> int:
-    """About how many bytes a record takes."""
+    """Estimate how many bytes a record takes."""
     return sum(per_value + (len(name) if named else 0) for name in fields)

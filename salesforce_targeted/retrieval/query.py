@@ -34,7 +34,7 @@ from salesforce_targeted.retrieval.sobject_collections import CollectionsReader,
 def by_query(
     client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
 ) -> Iterator[Fetched]:
-    """Several statements in flight; one that fails for good is left to Collections."""
+    """Send several statements in flight; one that fails for good is left to Collections."""
     collections = CollectionsReader(client, columns, lessons)
 
     def read(some: Sequence[str]) -> list[Fetched]:

@@ -1,4 +1,4 @@
-"""Where dlt looks for the sources of a plugin: ``<package>.sources.<name>.<name>``.
+"""Stand where dlt looks for the sources of a plugin: ``<package>.sources.<name>.<name>``.
 
 The entry point of group ``dlt`` in pyproject.toml names this package. Other projects then name the
 source by a reference of one word: ``SourceReference.from_reference("salesforce_targeted")``.

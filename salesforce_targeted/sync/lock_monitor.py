@@ -54,7 +54,7 @@ class LockedError(SalesforceError):
 
 
 class LockMonitor:
-    """Names the holders of the locks that a run waits for, and cancels a wait that is too long.
+    """Name the holders of the locks that a run waits for, and cancel a wait that is too long.
 
     Attributes:
         gave_up: The error of the run, once a wait was cancelled.

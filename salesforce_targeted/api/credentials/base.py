@@ -68,7 +68,7 @@ def _below_a_blank(setting: str) -> str | None:
 
 
 class SignInCredentials(CredentialsConfiguration):
-    """One method of signing in, as a dlt configspec.
+    """Be one method of signing in, as a dlt configspec.
 
     Attributes:
         method: What it is called.

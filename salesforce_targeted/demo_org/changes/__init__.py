@@ -1,1 +1,1 @@
-"""What people and systems do to an org: each change moves the stamps that Salesforce would move."""
+"""Do what people and systems do to an org: each change moves the stamps that Salesforce would."""

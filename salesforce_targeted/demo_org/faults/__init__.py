@@ -1,1 +1,1 @@
-"""What goes wrong on the way: faults and latency."""
+"""Let things go wrong on the way: faults and latency."""

@@ -28,7 +28,7 @@ ANY = ("*",)
 
 @dataclass(frozen=True)
 class Action:
-    """What a fault does and the kinds of call that it can strike; ``*`` is any."""
+    """Name what a fault does and the kinds of call that it can strike; ``*`` is any."""
 
     description: str
     kinds: tuple[str, ...] = ANY

@@ -1,4 +1,4 @@
-"""How long a real org takes to respond: a model from public measurements, with a seeded spread.
+"""Tell how long real orgs take to respond: a model from public measurements, with a seeded spread.
 
 Source: the project's own collection of public figures; every number here is [K], a fair guess.
 """

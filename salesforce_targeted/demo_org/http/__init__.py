@@ -1,1 +1,1 @@
-"""The org over HTTP: routes, sign-in, queries, Collections, composite, Bulk jobs."""
+"""Serve the org over HTTP: routes, sign-in, queries, Collections, composite, Bulk jobs."""

@@ -37,7 +37,7 @@ def _parts(request: Request, name: str) -> tuple[dict[str, Any], list[dict[str, 
 
 
 def calls_in(request: Request) -> int:
-    """How many calls a composite/batch is billed as."""
+    """Count how many calls a composite/batch is billed as."""
     try:
         return max(1, len(orjson.loads(request.body)["batchRequests"]))
     except (orjson.JSONDecodeError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What the org says of itself: versions, objects, fields, limits.
+"""Say what the org says of itself: versions, objects, fields, limits.
 
 Source: REST API Developer Guide, "Versions", "Describe Global", "sObject Describe", "Limits".
 """

@@ -1,4 +1,4 @@
-"""What a fault sends instead of the org, or does to the org's response.
+"""Send what a fault sends instead of the org, or does to the org's response.
 
 Source: REST API Developer Guide, "Status Codes and Error Responses".
 """

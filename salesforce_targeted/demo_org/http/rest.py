@@ -1,4 +1,4 @@
-"""The way of a request through the org: edge, version, session, quota, resource.
+"""Lead a request through the org: edge, version, session, quota, resource.
 
 Rules:
 - Whatever arrives at a billed path is billed once, also when it is then refused [K].

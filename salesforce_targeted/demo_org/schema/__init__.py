@@ -1,1 +1,1 @@
-"""The objects and fields of the org, as describe shows them."""
+"""List the objects and fields of the org, as describe shows them."""

@@ -1,4 +1,4 @@
-"""Which fields tasks, events and their relations have; data, no behaviour.
+"""List which fields tasks, events and their relations have; data, no behaviour.
 
 Source: Object Reference, "Task", "Event", "TaskWhoRelation", "EventWhoRelation"; the audit fields
 of the relations exist though undocumented.

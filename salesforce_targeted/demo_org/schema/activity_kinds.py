@@ -1,4 +1,4 @@
-"""The two kinds of activity, tasks and events: which object relates each of them to people.
+"""Name the two kinds of activity, tasks and events: which object relates each of them to people.
 
 Source: Object Reference, "TaskWhoRelation", "EventWhoRelation": both are derived objects that can
 be described, queried and retrieved, exist with Shared Activities only and not in Bulk.

@@ -1,4 +1,4 @@
-"""Which fields contacts, accounts and users have, and what other objects share; data, no behaviour.
+"""List the fields of contacts, accounts and users, and what other objects share; no behaviour.
 
 Contact has exactly 105 fields without the compound ones, as the org that the project grew from.
 Source: Object Reference, "Contact", "User", "Account".

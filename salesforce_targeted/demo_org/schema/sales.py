@@ -1,4 +1,4 @@
-"""Which fields leads, opportunities and a custom object have; data, no behaviour.
+"""List which fields leads, opportunities and a custom object have; data, no behaviour.
 
 Source: Object Reference, "Lead", "Opportunity", "Custom Objects".
 """

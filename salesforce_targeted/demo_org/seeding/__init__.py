@@ -1,1 +1,1 @@
-"""The records that the org begins with."""
+"""Make the records that the org begins with."""

@@ -102,7 +102,7 @@ def leads(
 
 
 def active_ordinals(contacts: int, active: int, rng: random.Random) -> list[int]:
-    """Which contacts are active, ascending; a pair whose ids differ only by case is among them."""
+    """List the active contacts, ascending; a pair whose ids differ only by case is among them."""
     chosen = set(rng.sample(range(contacts), active))
     numbering = Numbering("003")
     for first in range(min(200, contacts - 26)):

@@ -1,4 +1,4 @@
-"""The hostile record of an object: every value that readers of text, CSV or JSON trip over."""
+"""Make the hostile record of an object: every value that readers of text, CSV or JSON trip over."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ MAX_OFFSET = 2_000
 
 @dataclass
 class Selection:
-    """The rows that a query found: a snapshot of ids; values are read when a page is sent."""
+    """Hold the rows that a query found: a snapshot of ids; values are read when a page is sent."""
 
     table: Table
     paths: Sequence[Path]
@@ -47,7 +47,7 @@ class Selection:
 
 @dataclass
 class QueryResult:
-    """The result of a query: a count, groups, or a selection of rows."""
+    """Hold the result of a query: a count, groups, or a selection of rows."""
 
     total: int
     groups: list[Row] | None = None

@@ -1,1 +1,1 @@
-"""The records of the org and what happens to them."""
+"""Keep the records of the org and what happens to them."""

@@ -1,4 +1,4 @@
-"""What an org computes from a stored row's other fields: names, stages, formulas.
+"""Compute what an org computes from a stored row's other fields: names, stages, formulas.
 
 Rules:
 - A computed value moves when a field that it is made of is written; a change that writes the

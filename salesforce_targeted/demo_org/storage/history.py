@@ -1,4 +1,4 @@
-"""What the org was at each call: every version that a row had, with its times.
+"""Keep what the org was at each call: every version that a row had, with its times.
 
 Rules:
 - The org is noted before each call is answered and where a test asks for the instant; a state that
@@ -28,7 +28,7 @@ _FLAGS = ("relations_outlive_contacts", "shared_activities", "hidden_objects", "
 
 @dataclass(frozen=True)
 class Version:
-    """What the APIs could show of a row from one instant to another.
+    """Hold what the APIs could show of a row from one instant to another.
 
     Attributes:
         since: The instant of the first call that could see it.

@@ -110,7 +110,7 @@ def plausible(entries: Iterable[Entry], seed: str, count: int) -> list[Row]:
 
 
 class Crowd:
-    """The contacts that are unchanged so far."""
+    """Be the contacts that are unchanged so far."""
 
     def __init__(
         self, seed: int, count: int, accounts: Sequence[str], users: Sequence[str],

@@ -1,4 +1,4 @@
-"""What an org is at one moment: its objects, who may see what, its clock, sessions and counters.
+"""Hold what an org is at one moment: objects, who may see what, clock, sessions and counters.
 
 Rules:
 - What ``query`` and ``queryAll`` show is decided here and nowhere else (:meth:`OrgState.shows`).

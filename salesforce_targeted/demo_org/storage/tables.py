@@ -1,4 +1,4 @@
-"""Where the rows of an object are kept: all of them, or for contacts only what was changed.
+"""Keep the rows of an object: all of them, or for contacts only what was changed.
 
 Rules:
 - Rows are never altered in place, only replaced: a frozen view (a Bulk job's results) stays true.

@@ -1,4 +1,4 @@
-"""What an org may be that the usual one is not: permissions, limits, habits. All are off.
+"""Say what an org may be that the usual one is not: permissions, limits, habits. All are off.
 
 ``org.traits.view_setup = False`` takes a permission from our user, for as long as it stands. What
 happens to single calls is a fault instead, see ``faults``.
@@ -13,7 +13,7 @@ NEWEST_VERSION = 68
 
 @dataclass
 class Traits:
-    """How an org and our user differ from the usual; a test sets them at any time.
+    """Hold how an org and our user differ from the usual; a test sets them at any time.
 
     Attributes:
         api_enabled: Whether our user has *API Enabled*; without it every request for data is 403.

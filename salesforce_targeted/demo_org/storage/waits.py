@@ -1,4 +1,4 @@
-"""How many calls waited for one another: the longest chain of billed calls that do not overlap."""
+"""Count the calls that waited for one another: the longest chain of those that do not overlap."""
 
 from __future__ import annotations
 

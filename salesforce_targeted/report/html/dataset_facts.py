@@ -43,7 +43,7 @@ _LIFE = {"is_active", "relation_count", "gone_reason"}
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """One table of Salesforce's rows.
+    """Describe one table of Salesforce's rows.
 
     Attributes:
         newest: The newest ``SystemModstamp`` in it.
@@ -63,7 +63,7 @@ class TableFacts:
 
     @property
     def described(self) -> int:
-        """Fields that the org shows to our user and that can be a column."""
+        """Count the fields that the org shows to our user and that can be a column."""
         return self.always + self.sometimes + len(self.empty)
 
 
@@ -119,7 +119,7 @@ class DatasetFacts:
 
     @property
     def newest(self) -> datetime | None:
-        """The newest change that any table holds."""
+        """Return the newest change that any table holds."""
         return max((of.newest for of in self.tables if of.newest), default=None)
 
 
