@@ -200,6 +200,11 @@ class TruncatedResponseError(UnavailableError):
     )
 
 
+def is_refused(error: SalesforceError) -> bool:
+    """Tell whether a way of asking is refused, where another one may be served."""
+    return isinstance(error, PermissionDeniedError | NotFoundError)
+
+
 def is_of_records(error: SalesforceError) -> bool:
     """Tell whether one of the requested records or fields may be what makes a call fail."""
     if isinstance(error, UnavailableError):

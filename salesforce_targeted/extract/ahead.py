@@ -24,7 +24,7 @@ from salesforce_targeted.arrow.id_set import Texts, in_batches, minus
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.known_org import expected_junction
-from salesforce_targeted.extract.lessons import readable_before
+from salesforce_targeted.extract.lessons import readable_before, refused_apis
 from salesforce_targeted.extract.relation_refresh import READING
 from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
 from salesforce_targeted.relations import pages, queries
@@ -116,9 +116,11 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
     for table, ids in named.items():
         columns = run.columns(table)
         held, left_out = held_now(run, table, columns.key.stored)
+        name = run.object_of(table)
+        if Api.COLLECTIONS in refused_apis(run, name):
+            continue
         if table in run.asked or not len(held):
             asked[table] = new = minus(minus(ids, held), left_out)
-            name = run.object_of(table)
             fields = readable_before(run, name, columns.fields) or columns.fields
             requests += _collections(run, name, fields, new)
             rows += batch_sizes(run, len(new), len(fields))

@@ -24,14 +24,15 @@ from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
 from salesforce_targeted.settings import Api
 
-# In the source's state: object name to when Bulk, which refused it, may be tried again. A refusal
-# costs a call, and a job that never ends costs minutes; what made it may be fixed by tomorrow.
-_BULK_AGAIN_AT = "bulk_again_at"
+# In the source's state: object name to each API that refused it, and when that may be tried again.
+# A refusal costs a call, and a Bulk job that never ends minutes; tomorrow it may be mended.
+_AGAIN_AT = "api_again_at"
 # In the source's state: object name to the fields that can't be read, with why, to how many are
 # read at a time, and until when that counts.
 _LESSONS = "lessons"
 _UNREADABLE, _PORTION, _UNTIL = "unreadable", "portion", "until"
 _DAY = timedelta(days=1)
+_BY_COLLECTIONS = {Api.COLLECTIONS, Api.COMPOSITE}
 
 
 def recall(run: Run, columns: Columns, ids: pa.Array) -> Lessons:
@@ -70,21 +71,30 @@ def retry_calls(run: Run, object_name: str) -> int:
 
 def readable_before(run: Run, object_name: str, fields: list[str]) -> list[str]:
     """Return the fields that a run will ask for together, as far as earlier ones know; or none."""
+    refused = {Api(api) for api in run.state.get(_AGAIN_AT, {}).get(object_name, {})}
+    if refused & _BY_COLLECTIONS:
+        return []
     kept = run.state.get(_LESSONS, {}).get(object_name, {})
     readable = [name for name in fields if name not in kept.get(_UNREADABLE, {})]
     return [] if len(readable) > (kept.get(_PORTION) or len(readable)) else readable
 
 
-def refused_api(run: Run, object_name: str) -> Api | None:
-    """Return the API that failed with an object lately, and is not tried again yet."""
-    again_at = run.state.get(_BULK_AGAIN_AT, {}).get(object_name)
-    return Api.BULK if _is_ahead(run, again_at) else None
+def refused_apis(run: Run, object_name: str) -> set[Api]:
+    """Return the APIs that refused an object lately, and are not tried again yet."""
+    again_at = run.state.get(_AGAIN_AT, {}).get(object_name, {})
+    for api in [api for api, moment in again_at.items() if not _is_ahead(run, moment)]:
+        del again_at[api]
+    refused = {Api(api) for api in again_at}
+    if object_name in run.lessons:
+        refused |= run.lessons[object_name].refused
+    return refused | _BY_COLLECTIONS if refused & _BY_COLLECTIONS else refused
 
 
-def note_refused_bulk(run: Run, object_name: str) -> None:
-    """Keep, for the runs of a day, that Bulk did not serve an object."""
-    again_at = (run.opened_at + _DAY).isoformat()
-    run.state.setdefault(_BULK_AGAIN_AT, {})[object_name] = again_at
+def note_refused(run: Run, object_name: str, api: Api) -> None:
+    """Keep, for the runs of a day, that an API did not serve an object."""
+    run.lessons[object_name].refused.add(api)
+    again_at = run.state.setdefault(_AGAIN_AT, {}).setdefault(object_name, {})
+    again_at[api.value] = (run.opened_at + _DAY).isoformat()
 
 
 def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:

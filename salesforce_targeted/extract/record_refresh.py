@@ -155,14 +155,8 @@ def _fetched(
         tally.leave_rest()
 
 
-def plan_of(
-    run: Run, object_name: str, columns: Columns, ids: int, without: Api | None = None
-) -> Plan:
-    """Plan how so many records of an object are fetched.
-
-    Args:
-        without: An Api that has just failed.
-    """
+def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
+    """Plan how so many records of an object are fetched."""
     return cheapest(
         object_name,
         columns.fields,
@@ -172,7 +166,7 @@ def plan_of(
         latency=run.latency,
         budget=run.calls_left,
         force=run.settings.api,
-        exclude=without or lessons.refused_api(run, object_name),
+        exclude=lessons.refused_apis(run, object_name),
     )
 
 
@@ -187,15 +181,16 @@ def _retrieved(
     plan = plan_of(run, object_name, columns, sum(map(len, plain)))
     run.ledger.plans[object_name] = plan
 
-    def plan_without_bulk(left: int, error: SalesforceError) -> Plan:
-        run.ledger.warn(
-            f"{error} The {left:,} records that it left were read by another API, as they will be"
-            " for a day (--full tries Bulk again)"
-        )
-        lessons.note_refused_bulk(run, object_name)
-        return plan_of(run, object_name, columns, left, without=Api.BULK)
+    def plan_without_it(left: int, error: SalesforceError) -> Plan:
+        if plan.api not in run.lessons[object_name].refused:
+            run.ledger.warn(
+                f"{error} The {left:,} records that it left were read by another API, as they will"
+                f" be for a day (--full tries {plan.api.value.capitalize()} again)"
+            )
+        lessons.note_refused(run, object_name, plan.api)
+        return plan_of(run, object_name, columns, left)
 
-    fallback = None if plan.forced else plan_without_bulk
+    fallback = None if plan.forced else plan_without_it
     retrieved = retrieve(
         run.client, plan, plain[0], columns, fallback,
         apart=plain[1:], left_out=left_out,

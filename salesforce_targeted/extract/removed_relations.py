@@ -29,7 +29,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api import endpoints, readers, soql
-from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_refused
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.destination.comparison import with_hidden_columns
@@ -284,7 +284,7 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
         try:
             records = run.client.records(statement, all_rows=True)
         except SalesforceError as error:
-            if not is_of_records(error):
+            if not (is_of_records(error) or is_refused(error)):
                 raise
             run.ledger.warn(f"{error} Why some relations vanished is not known")
             for task in some:

@@ -12,6 +12,7 @@ from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
+from salesforce_targeted.settings import Api
 
 Record = dict[str, Any]
 # Source: REST API Developer Guide, "Composite": five of its parts may be queries or Collections.
@@ -47,6 +48,7 @@ class Lessons:
     Attributes:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
         portion: How many fields the org takes at a time; None for all.
+        refused: The APIs that did not serve the object.
         stopped: What the calls ended with before a search did; None where they sufficed.
         learning: Held by the one that isolates; what it learns the next need not search for.
         from_earlier_run: Whether it has yet to be seen that what is unreadable still is.
@@ -55,6 +57,7 @@ class Lessons:
 
     unreadable: Mapping[str, SalesforceError] = field(default_factory=dict)
     portion: int | None = None
+    refused: set[Api] = field(default_factory=set)
     stopped: QuotaExceededError | None = None
     from_earlier_run: bool = False
     learning: threading.RLock = field(default_factory=threading.RLock, repr=False)

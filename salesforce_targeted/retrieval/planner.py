@@ -10,7 +10,7 @@ Guide, "Limits", "Get Results" and "Get Parallel Results".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
@@ -138,7 +138,7 @@ def cheapest(
     latency: Latency | None = None,
     budget: int | None = None,
     force: Api | None = None,
-    exclude: Api | None = None,
+    exclude: Collection[Api] = (),
 ) -> Plan:
     """Price each API for so many ids; take the quickest that the budget allows.
 
@@ -148,7 +148,7 @@ def cheapest(
             whole object can't be priced and is no option.
         budget: Calls that may be spent. Where no way fits, the one with the fewest calls is taken.
         force: Take this one, whatever it costs.
-        exclude: Not this one, which has just failed.
+        exclude: Not these, which have failed lately.
     """
     latency = latency or Latency()
     size, per_query = limits.ids_per_collection, soql.ids_that_fit(fields, object_name, limits)
@@ -162,7 +162,8 @@ def cheapest(
         Api.QUERY: _rest(ids, per_query, 1, fields, latency),
         Api.BULK: by_ids if scan is None or bulk_by_ids else scan,
     }
-    best = _quickest({api: one for api, one in price.items() if api is not exclude}, budget)
+    left = {api: one for api, one in price.items() if api not in exclude}
+    best = _quickest(left or price, budget)
     rows_per_job = min(ids, ids_per_bulk_job(fields, limits)) if bulk_by_ids else scanned
     return Plan(
         force or best,

@@ -12,7 +12,7 @@ import pyarrow as pa
 from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
-from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_refused
 from salesforce_targeted.api.models import JsonRows, Request, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
@@ -105,6 +105,8 @@ def shown_by_query_all(
                 return Readable(response)
             records = client.records(statement(part), all_rows=True)
         except SalesforceError as error:
+            if is_refused(error):  # plain reads are served: what became of these is not known
+                return Readable(rejected=dict.fromkeys(((id_, "") for id_ in some), error))
             if not is_of_records(error):
                 raise
             with lessons.learning:

@@ -17,10 +17,9 @@ import pyarrow as pa
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
     BulkJobError,
-    NotFoundError,
-    PermissionDeniedError,
     SalesforceError,
     is_of_records,
+    is_refused,
 )
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
@@ -35,7 +34,7 @@ from salesforce_targeted.settings import Api
 
 _log = logging.getLogger(__name__)
 
-# Told how many ids a failed Bulk job left and why; gives the plan for those.
+# Told how many ids a way that failed left, and why; gives the plan for those.
 Otherwise = Callable[[int, SalesforceError], Plan]
 # Ids that a plain read left out, asked about together: their rows are in memory as Python values.
 FOLLOWED_UP = 20_000
@@ -57,7 +56,7 @@ def retrieve(
 
     Args:
         ids: 18-character ids of one object, as an array of ``id_set``.
-        otherwise: Plans again for what a failed Bulk job left. None: its error is raised.
+        otherwise: Plans again for what a way that is refused left. None: its error is raised.
         apart: More of them, each for calls of its own.
         left_out: Ids that a plain read is known to leave out; ``queryAll`` is asked at once.
         lessons: What the run has learnt of reading this object; more is added.
@@ -94,23 +93,23 @@ def _fetched(
     lessons: Lessons,
     tell: Callable[[str], None],
 ) -> Iterator[Fetched]:
-    if plan.api is not Api.BULK:
-        fetch = {
-            Api.COLLECTIONS: by_collections,
-            Api.COMPOSITE: by_composite,
-            Api.QUERY: by_query,
-        }[plan.api]
-        yield from fetch(client, ids, columns, lessons)
-        return
+    if plan.api is Api.BULK:
+        fetched = by_bulk(client, plan, ids, columns, tell)
+    else:
+        by = {Api.COLLECTIONS: by_collections, Api.COMPOSITE: by_composite, Api.QUERY: by_query}
+        fetched = by[plan.api](client, ids, columns, lessons)
     came = IdSet()
     try:
-        for batch, missed in by_bulk(client, plan, ids, columns, tell):
+        for batch, missed in fetched:
             came.add(batch.table.column(columns.key.name))
+            came.update([*missed, *(one.record_id for one in batch.rejected if not one.field)])
             yield batch, missed
     except SalesforceError as error:
-        # Bulk refuses what REST is asked for in portions, in other words, or with other rights.
-        of_bulk = isinstance(error, BulkJobError | PermissionDeniedError | NotFoundError)
-        if otherwise is None or not (of_bulk or is_of_records(error)):
+        # What refuses one way may serve another: a gateway that lets no POST through, a right that
+        # is Bulk's alone. Bulk refuses, too, what REST is asked for in portions.
+        of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
+        refused = is_refused(error) or (plan.api is Api.BULK and of_bulk)
+        if otherwise is None or not refused:
             raise
         left = minus(ids, came.ids)
         other = otherwise(len(left), error)

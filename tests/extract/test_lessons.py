@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
 
@@ -115,3 +116,54 @@ def test_how_many_fields_the_org_takes_at_a_time_is_kept_for_a_day(
     assert "an earlier run" in said[0]
     assert healthy < again
     assert not [text for text in synced.ledger.warnings if "joined by id" in text]
+
+
+@pytest.mark.parametrize("refuses", ["not_enabled_403", "no_access_403"])
+def test_what_refuses_collections_is_read_by_queries(
+    org: DemoOrg, synced: Synced, refuses: str
+) -> None:
+    """A gateway that lets no POST through: told once, and for a day no run asks again."""
+    synced.ok()
+    edited, fresh = org.active_ids()[0], org.add_contact(LastName="Fresh")
+    org.edit("Contact", edited, LastName="Edited")
+    org.log_task([fresh])
+    posts = [
+        org.faults.add(Fault(kind, refuses, times=999)) for kind in ("composite", "collections")
+    ]
+    first = synced.ok()
+    names = synced.rows("sf_contacts")
+    refused = [post.done for post in posts]
+    org.edit("Contact", edited, LastName="Again")
+    second = synced.ok()
+
+    assert ("Edited", "Fresh") == (names[edited]["last_name"], names[fresh]["last_name"])
+    assert "Again" == synced.rows("sf_contacts")[edited]["last_name"]
+    assert [] == list(synced.sql("SELECT * FROM sf_rejected_records"))
+    assert 3 == sum("read by another API" in text for text in first["warnings"])
+    assert "collections" not in second["calls"]["by_kind"]
+    assert refused[1] == posts[1].done
+    assert [] == [text for text in second["warnings"] if "read by another API" in text]
+
+
+@pytest.mark.parametrize("refuses", ["no_access_403", "not_found_404"])
+def test_where_query_all_is_refused_the_others_load(
+    org: DemoOrg, synced: Synced, refuses: str
+) -> None:
+    """What became of a contact is not known then, and listed; served again, it is."""
+    synced.ok()
+    edited, gone = org.active_ids()[:2]
+    org.edit("Contact", edited, LastName="Edited")
+    org.delete("Contact", gone)
+    reason = f"SELECT gone_reason FROM sf_active_contacts WHERE contact_id = '{gone}'"
+    listed = f"SELECT record_id FROM sf_rejected_records WHERE record_id = '{gone}'"
+    refused = org.faults.add(Fault("query_all", refuses, times=999))
+    synced.ok()
+    during = synced.rows("sf_contacts")[edited]["last_name"], synced.sql(listed)
+    refused.times = refused.done
+    synced.ok()
+
+    assert ("Edited", [(gone,)]) == (during[0], [tuple(row) for row in during[1]])
+    assert ([], [("deleted",)]) == (
+        list(synced.sql(listed)),
+        [tuple(r) for r in synced.sql(reason)],
+    )

@@ -39,7 +39,7 @@ def test_a_job_that_never_ends_is_left_to_rest(
 
     def plan_without_bulk(left: int, error: Exception) -> Plan:
         errors.append(error)
-        return cheapest("Contact", of.fields, left, exclude=Api.BULK)
+        return cheapest("Contact", of.fields, left, exclude=[Api.BULK])
 
     def read() -> list[str]:
         asked, other = pa.array(ids, pa.string()), None if forced else plan_without_bulk

@@ -385,7 +385,7 @@ def test_what_a_failed_job_left_is_read_by_the_plan_for_that(many: Many) -> None
 
     def otherwise(left: int, error: Exception) -> Any:
         said.append(f"{left}: {error}")
-        return cheapest("Contact", many.of.fields, left, exclude=Api.BULK)
+        return cheapest("Contact", many.of.fields, left, exclude=[Api.BULK])
 
     found, _ = many.retrieved(Api.BULK, otherwise)
 

@@ -61,7 +61,7 @@ def retrieve(
         plan = replace(plan, bulk_by_ids=False)
 
     def plan_without_bulk(left: int, _error: Exception) -> Plan:
-        return cheapest(of.object_name, of.fields, left, limits=limits, exclude=Api.BULK)
+        return cheapest(of.object_name, of.fields, left, limits=limits, exclude=[Api.BULK])
 
     other = plan_without_bulk if fallback else None
     with client_of(credentials, limits) as client:
