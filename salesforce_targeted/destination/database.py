@@ -150,10 +150,6 @@ def _check_dataset(name: str, taken: Collection[str] = ()) -> None:
             f"the dataset can't be called {name}: such schemas are the database's own",
             remedy="Choose another --dataset.",
         )
-    if '"' in name:
-        raise ConfigurationError(
-            "the dataset's name has a quotation mark", remedy="Choose another --dataset."
-        )
 
 
 def _check_file(file: Path) -> None:
