@@ -26,6 +26,7 @@ class Kind:
         limits: Limits that differ from the documented ones, so that the tiny org crosses them.
         page_rows: How many rows the org answers at once; None for as many as it likes.
         refuses: A kind of call that the org refuses throughout.
+        runs: Whether a first run makes such calls (False) and a later one (True).
     """
 
     title: str
@@ -35,6 +36,7 @@ class Kind:
     limits: dict[str, Any] = field(default_factory=dict)
     page_rows: int | None = None
     refuses: str | None = None
+    runs: tuple[bool, ...] = (False, True)
 
     @property
     def scope(self) -> Scope:
@@ -61,10 +63,11 @@ KINDS = [
     Kind("sign-in", "token"),
     Kind("first call", "composite"),
     Kind("describe", "describe", nth=2, refuses="composite"),
-    Kind("query", "query"),
-    Kind("next page", "query_more", nth=2, page_rows=7),
+    Kind("query", "query", refuses="composite"),
+    # A later run knows how many rows a page holds, and asks for no more at a time.
+    Kind("next page", "query_more", nth=2, page_rows=7, runs=(False,)),
     Kind("queryAll", "query_all"),
-    Kind("Collections", "collections"),
+    Kind("Collections", "collections", refuses="composite"),
     Kind("composite", "composite", nth=2, settings={"api": "composite"}),
     Kind("query by ids", "query", nth=2, settings={"api": "query"}),
     Kind("record count", "limits", limits={"ids_per_collection": 1}),

@@ -64,7 +64,7 @@ def _bundles(every: int) -> Iterator[Bundle]:
     from tests.matrices.calls import KINDS
 
     for number, kind in enumerate(KINDS):
-        for later in (False, True):
+        for later in kind.runs:
             trials = [(name, stays) for name in kind.actions for stays in (False, True)]
             trials = trials[(2 * number + later) % every :: every]
             for at in range(0, len(trials), _IN_A_BUNDLE):
