@@ -198,6 +198,7 @@ def test_a_new_duckdb_file_is_not_made(script: Script, tmp_path: Path) -> None:
     assert "empty, the first run reads everything" in found["dataset"]["detail"]
 
 
+@pytest.mark.deep
 def test_the_dataset_says_whose_it_is_and_when_it_was_filled(
     org: DemoOrg, script: Script, tmp_path: Path
 ) -> None:
@@ -217,6 +218,7 @@ def test_the_dataset_says_whose_it_is_and_when_it_was_filled(
     assert before == (tmp_path / DUCKDB_FILE).read_bytes()
 
 
+@pytest.mark.deep
 def test_the_dataset_of_another_org_fails(
     org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

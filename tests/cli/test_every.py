@@ -151,6 +151,7 @@ def test_spent_calls_are_waited_for() -> None:
     assert 3600.0 == every.lasting_seconds(60.0, deque(), stopped)
 
 
+@pytest.mark.deep
 def test_it_says_that_passes_come_less_often(
     org: DemoOrg, synced: Synced, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -220,6 +221,7 @@ def test_a_signal_within_a_pass_lets_it_end(
     assert 12 == len(rows(tmp_path, "sf_contacts"))
 
 
+@pytest.mark.deep
 def test_a_pass_that_does_not_end_is_cut_off(
     org: DemoOrg, server: DemoServer, tmp_path: Path
 ) -> None:

@@ -87,7 +87,7 @@ def test_a_checklist_on_a_terminal(watched: Watched) -> None:
     assert all(len(line) <= 80 for line in lines(shown))
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("argv", [("--test",), ()], ids=str)
 def test_no_color_is_honoured(watched: Watched, argv: tuple[str, ...]) -> None:
     """NO_COLOR on a terminal: not one colour."""
@@ -116,7 +116,7 @@ def test_json_on_a_terminal_is_json(watched: Watched) -> None:
     assert 1 == sum(line.startswith("{") for line in lines(shown))
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("argv", [("--plan",), ()], ids=str)
 def test_a_pipe_gets_neither_colour_nor_live_lines(
     server: DemoServer, tmp_path: Path, argv: tuple[str, ...]

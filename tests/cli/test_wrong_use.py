@@ -178,6 +178,7 @@ def test_a_database_that_does_not_answer_is_a_failure_said_plainly(
     assert "collections" not in org.calls
 
 
+@pytest.mark.deep
 @pytest.mark.postgres
 def test_a_row_that_the_database_refuses_is_not_shown(
     org: DemoOrg, script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch

@@ -346,6 +346,7 @@ def test_lookups_at_size_go_by_the_indexes(synced: Synced, postgres: str) -> Non
     assert [] == [query for query, index in LOOKUPS.items() if index not in plans[query]]
 
 
+@pytest.mark.deep
 def test_duckdb_has_the_comments(org: DemoOrg, synced: Synced) -> None:
     """Labels on columns, what it is on the table; a column of the user's keeps his."""
     synced.ok()

@@ -148,7 +148,7 @@ def test_what_somebody_dropped_is_made_anew_and_filled(
     assert [] == again["warnings"]
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize(
     ("held", "application"),
     [

@@ -151,6 +151,7 @@ def test_a_destination_that_can_not_be_asked_is_refused(
     assert 0 == len(org.requests)
 
 
+@pytest.mark.deep
 @pytest.mark.filterwarnings("ignore:implicitly coercing SELECT object")  # dlt's merge
 def test_a_database_without_upsert_is_refused_and_works_with_delete_insert(
     org: DemoOrg, tmp_path: Path, credentials: SessionCredentials

@@ -62,6 +62,7 @@ def test_another_org_is_refused(other: Synced) -> None:
     )
 
 
+@pytest.mark.deep
 def test_another_key_is_refused(other: Synced) -> None:
     """Two columns would be the key, each null in the other's rows."""
     outcome = other.run(id_column="salesforce_id")

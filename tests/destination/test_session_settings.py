@@ -57,6 +57,7 @@ def test_a_number_that_a_user_made_numeric_is_kept(
     assert [(37.5,)] == kept
 
 
+@pytest.mark.deep
 def test_a_table_of_another_program_is_named(
     postgres: str, tmp_path: Path, credentials: SessionCredentials
 ) -> None:

@@ -78,6 +78,7 @@ def test_what_was_gone_and_is_back_comes_in_the_same_wave(org: DemoOrg, synced: 
     assert calls <= 3, org.calls
 
 
+@pytest.mark.deep
 def test_a_repeat_in_an_org_that_takes_no_composite(org: DemoOrg, synced: Synced) -> None:
     """What was to travel together is sent one by one, once, and all of it is held."""
     synced.run()

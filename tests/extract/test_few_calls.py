@@ -29,6 +29,7 @@ def stamps(rows: dict[str, dict[str, Any]], name: str) -> dict[str, str]:
     return {id_: str(row[name])[:19].replace("T", " ") for id_, row in rows.items()}
 
 
+@pytest.mark.deep
 def test_what_was_modified_arrives_by_runs_that_can_not_read_all_of_it(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -67,6 +68,7 @@ def test_relations_that_were_dropped_are_filled_by_runs_of_few_calls(
     assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
 
 
+@pytest.mark.deep
 def test_what_was_removed_is_seen_by_runs_whose_calls_just_suffice_for_discovery(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -231,6 +233,7 @@ def test_a_record_that_can_not_be_read_does_not_hold_up_the_others(
     )
 
 
+@pytest.mark.deep
 def test_small_pages_do_not_keep_the_runs_busy_with_relations(org: DemoOrg, synced: Synced) -> None:
     """A page may hold fewer rows than the most: what takes several calls is not read by each run."""
     for _ in range(20):

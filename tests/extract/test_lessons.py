@@ -62,7 +62,7 @@ def test_a_field_that_no_record_can_be_read_with_is_searched_for_once(
     assert calls_of(org, synced) == healthy[1]
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("calls", [8, 12])
 def test_runs_of_few_calls_find_it_together(org: DemoOrg, synced: Synced, calls: int) -> None:
     """A search that the calls end before its end costs fields, not records, until it is done."""
@@ -97,6 +97,7 @@ def test_it_is_searched_for_again_after_a_day_or_when_all_is_read(
     assert [] == listed(synced)
 
 
+@pytest.mark.deep
 def test_how_many_fields_the_org_takes_at_a_time_is_kept_for_a_day(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -118,6 +119,7 @@ def test_how_many_fields_the_org_takes_at_a_time_is_kept_for_a_day(
     assert not [text for text in synced.ledger.warnings if "joined by id" in text]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("refuses", ["not_enabled_403", "no_access_403"])
 def test_what_refuses_collections_is_read_by_queries(
     org: DemoOrg, synced: Synced, refuses: str
@@ -145,6 +147,7 @@ def test_what_refuses_collections_is_read_by_queries(
     assert [] == [text for text in second["warnings"] if "read by another API" in text]
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("refuses", ["no_access_403", "not_found_404"])
 def test_where_query_all_is_refused_the_others_load(
     org: DemoOrg, synced: Synced, refuses: str

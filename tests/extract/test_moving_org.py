@@ -43,6 +43,7 @@ def test_a_relation_on_two_pages_is_held_once_and_none_is_missing(
     assert shown(org, "TaskWhoRelation") == held(synced, "sf_taskwhorelations")
 
 
+@pytest.mark.deep
 def test_a_relation_that_no_page_shows_is_not_marked_as_removed(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_relation_that_no_page_shows_is_not_marked_as_removed(
     assert 0 == facts["relations"]["removed"]
 
 
+@pytest.mark.deep
 def test_a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -165,7 +167,7 @@ def test_who_works_costs_no_comparison_of_everything(org: DemoOrg, synced: Synce
     assert shown(org, "TaskWhoRelation") == held(synced, "sf_taskwhorelations")
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("whose", ["a lead's", "a contact's"])
 def test_a_relation_removed_among_many_is_found_by_counting_ranges(
     org: DemoOrg, synced: Synced, whose: str

@@ -94,6 +94,7 @@ def test_two_sources_of_one_table_in_one_run(
     assert {} == synced.rows("sf_leads")
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("where", [{"IsClosed": True}, {"IsClosed": False}], ids=str)
 def test_two_sources_alike_in_one_run(synced: Synced, where: dict[str, Any]) -> None:
     """They differ in what counts, or in nothing: a load of both would hold rows twice."""

@@ -97,6 +97,7 @@ def test_a_run_goes_on_without_it_and_heals(org: DemoOrg, synced: Synced) -> Non
     assert ("done", "done") == (first["status"], kept["status"])
 
 
+@pytest.mark.deep
 def test_a_held_one_is_not_marked_removed_when_ids_are_compared(
     org: DemoOrg, synced: Synced
 ) -> None:

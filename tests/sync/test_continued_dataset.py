@@ -65,6 +65,7 @@ def lasting(synced: Synced) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize(
     "restored",
     [restored_duckdb, pytest.param(restored_postgres, marks=pytest.mark.postgres)],

@@ -75,7 +75,7 @@ def test_a_restoring_that_is_cut_off_begins_again(synced: Synced, postgres: str)
     assert filled(synced, "sf_contacts", "last_name") == (12, 12)
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("column", ["last_seen_at", "is_active", "relation_count"])
 def test_a_column_of_the_lives_is_filled_as_they_are_looked_at(
     org: DemoOrg, synced: Synced, column: str
@@ -147,6 +147,7 @@ def test_each_source_of_a_pipeline_is_looked_after(org: DemoOrg, synced: Synced)
         assert rows == some > 0
 
 
+@pytest.mark.deep
 def test_a_working_folder_that_vanishes_between_two_runs_of_a_process(synced: Synced) -> None:
     """Some tidy up /tmp or the home of a service: dlt goes on from what the destination holds."""
     synced.begin()

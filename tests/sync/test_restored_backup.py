@@ -14,6 +14,7 @@ from salesforce_targeted.source import salesforce_targeted
 from tests.conftest import DUCKDB_FILE, Synced
 
 
+@pytest.mark.brief(1)
 @pytest.mark.parametrize("left", [False, True], ids=["as it is", "with a package left unloaded"])
 def test_what_was_modified_since_the_backup_is_read_again(
     org: DemoOrg, synced: Synced, tmp_path: Path, credentials: SessionCredentials, left: bool

@@ -54,6 +54,7 @@ DAMAGES = {
 }
 
 
+@pytest.mark.brief(2)
 @BOTH
 @pytest.mark.parametrize("cause", DAMAGES)
 def test_damage_in_the_destination_is_found(synced: Synced, org: DemoOrg, cause: str) -> None:
@@ -75,6 +76,7 @@ def test_relations_that_do_not_count_are_no_drift(synced: Synced) -> None:
     assert {} == causes(look(synced, since=later))
 
 
+@pytest.mark.deep
 def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:
     """A row that the org edited since is stale; the columns that differ are named, no values."""
     synced.begin()
