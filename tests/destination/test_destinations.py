@@ -210,7 +210,10 @@ def test_what_happens_in_an_org_reaches_each_destination(
     for package in packages:
         pytest.importorskip(package)
     if kind in ("delta", "iceberg") and not loadable(kind):
-        pytest.skip(f"DuckDB's extension {kind} can't be had here")
+        pytest.skip(
+            f"DuckDB {duckdb.__version__} has no extension {kind} here, and can't fetch it;"
+            " pipelines/README.md says with which version pip brings it"
+        )
     files = dlt.destinations.filesystem((tmp_path / "lake").as_uri())
     made = {
         "duckdb": dlt.destinations.duckdb(str(tmp_path / "held.duckdb")),
