@@ -117,7 +117,9 @@ class Outcome:
     """What became of a run that was killed and of the next one.
 
     Attributes:
-        calls: Calls of the killed run and of the next one; ``undisturbed`` is what one run costs.
+        calls: Calls of the killed run and of the next one.
+        undisturbed: What a run without a kill costs; where the first run is killed, that and a
+            repeat: by chance some tables arrived, which are compared, and the others are read.
         what: What the killed run was about to do, where its working folder tells.
         leftover: What the next run did about a package that the killed one left.
         orphans: Bulk jobs of the killed run that are still in the org, and that the next one left.
@@ -213,8 +215,10 @@ class Field:
         self._save()
         self.org.reset_calls()
         assert 0 == self.run().code
-        self.undisturbed = self.org.billed
         self.wanted = self.tables()
+        if first:
+            assert 0 == self.run().code
+        self.undisturbed = self.org.billed
 
     def outcome(self, instant: Instant) -> Outcome:
         """Begin anew, kill a run at an instant, and let the next one mend it."""
