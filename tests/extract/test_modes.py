@@ -315,6 +315,18 @@ def test_beyond_the_budget_lives_that_were_deleted_are_true_again(story: Story) 
     assert ["deleted", "hidden"] == [story.life(id_)["gone_reason"] for id_ in (deleted, hidden)]
 
 
+def test_beyond_the_budget_users_whom_only_unread_rows_name_are_held(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Hardly a row is read: who is named is known from those that are held."""
+    org.page_rows = 10
+    synced.begin()
+    synced.sql("DELETE FROM sf_users")
+    synced.ok(COUNTED, refresh_call_budget=0)
+
+    assert set(org.rows("User")) == set(synced.rows("sf_users"))
+
+
 def test_a_cursor_that_is_ahead_of_the_clock_is_none(org: DemoOrg, synced: Synced) -> None:
     """It was noted while the org's clock was ahead; edits of now are not behind it for a year."""
     org.page_rows = 10
