@@ -23,6 +23,7 @@ from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.destination import indexes, stored_catalog, table_comments
+from salesforce_targeted.destination.clients import sql_client_of
 from salesforce_targeted.destination.database import is_duckdb, is_postgres
 from salesforce_targeted.destination.errors import message_and_remedy
 from salesforce_targeted.destination.stored_catalog import StoredCatalog
@@ -71,7 +72,7 @@ def update(
     try:
         if not (is_postgres(pipeline) or is_duckdb(pipeline)):
             return ""
-        with pipeline.sql_client() as client:
+        with sql_client_of(pipeline) as client:
             return _update(client, schema or pipeline.default_schema, target, indexed, pipeline)
     except Exception as error:  # the load is done, and this is not worth its exit code
         logger.debug("the catalog could not be completed", exc_info=True)
@@ -106,7 +107,7 @@ def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
     Returns:
         A sentence with its remedy.
     """
-    with pipeline.sql_client() as client:
+    with sql_client_of(pipeline) as client:
         catalog = stored_catalog.read_postgres(client)
         changes = _changes(client, pipeline.default_schema, catalog, target, indexed=True)
         return _missing_rights(catalog, changes)
@@ -127,7 +128,7 @@ def release(pipeline: dlt.Pipeline) -> None:
     """Drop our foreign keys: tables that they refer to can't be dropped, nor emptied at times."""
     if not is_postgres(pipeline):
         return
-    with pipeline.sql_client() as client, client.begin_transaction():
+    with sql_client_of(pipeline) as client, client.begin_transaction():
         client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         schema = client.fully_qualified_dataset_name(quote=False)
         rows: Any = client.execute_sql(_OUR_FOREIGN_KEYS, schema, f"{indexes.PREFIX}%")

@@ -23,6 +23,7 @@ from typing import Any
 import dlt
 
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination.clients import client_of
 
 # MERGE, which dlt's upsert is made of, came with this version.
 OLDEST_POSTGRES = 150_000
@@ -84,7 +85,7 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
     """
     if not _destination_type(pipeline):
         return Database()
-    client = client or pipeline.destination_client()  # dlt says which settings are missing
+    client = client or client_of(pipeline)  # dlt says which settings are missing
     if is_duckdb(pipeline):
         _check_dataset(client.sql_client.dataset_name, _DUCKDBS_OWN)
         _check_scheme(client.config.credentials)
@@ -135,7 +136,7 @@ def check_server(connection: Any) -> None:
 
 def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:
     """Return the file of the pipeline's DuckDB database; None where this machine has none."""
-    client: Any = pipeline.destination_client() if is_duckdb(pipeline) else None
+    client: Any = client_of(pipeline) if is_duckdb(pipeline) else None
     return _file(client.config.credentials) if client else None
 
 

@@ -15,6 +15,7 @@ import dlt
 from dlt.common.schema.typing import TTableSchema
 
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination.clients import sql_client_of
 from salesforce_targeted.destination.indexes import PREFIX
 
 _SHOWN = 5
@@ -67,7 +68,7 @@ def _refuse(dependants: list[str], verb: str, remedy: str) -> None:
 def _dependants(
     pipeline: dlt.Pipeline, query: str, tables: Collection[str], known: Collection[str] = ()
 ) -> list[str]:
-    with pipeline.sql_client() as client:
+    with sql_client_of(pipeline) as client:
         rows: Any = client.execute_sql(
             _OUR_TABLES + query,
             schema=client.fully_qualified_dataset_name(quote=False),

@@ -23,6 +23,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
+from salesforce_targeted.destination.clients import client_of, sql_client_of
 from salesforce_targeted.destination.database import check_server, is_postgres
 from salesforce_targeted.destination.stored_values import as_stored, typed
 from salesforce_targeted.destination.where import Where
@@ -77,7 +78,7 @@ class HeldTables:
     def location(self) -> str:
         """Name the dataset: the database's place and the dataset's name, no secret in it."""
         try:
-            place = self.pipeline.destination_client().config.data_location()
+            place = client_of(self.pipeline).config.data_location()
         except ConfigurationValueError:
             place = None  # a database in memory has no place
         return f"{place or self.pipeline.destination.destination_type}/{self.pipeline.dataset_name}"
@@ -121,7 +122,7 @@ class HeldTables:
         if not columns or not self.column_hints(table):
             return set()
         stored, found = self.stored_table(table), set[str]()
-        client: Any = self.pipeline.destination_client()
+        client: Any = client_of(self.pipeline)
         with client:
             if hasattr(client, "get_storage_table"):
                 found = {*columns} & {*client.get_storage_table(stored)[1]}
@@ -370,7 +371,7 @@ class HeldTables:
     def _client(self) -> SqlClientBase[Any]:
         """Give the one connection: dlt resolves its whole configuration for each that it makes."""
         if self._client_in_use is None:
-            client: Any = self.pipeline.sql_client()  # dlt types its __exit__ more narrowly
+            client = sql_client_of(self.pipeline)
             self._client_in_use = self._connection.enter_context(client)
             if is_postgres(self.pipeline):
                 # Where dlt runs the source, nothing of ours has looked before.

@@ -32,6 +32,7 @@ from dlt.sources import DltResource, DltSource
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
 from salesforce_targeted.destination import catalog, database, dependants, rejected_records
+from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
@@ -81,7 +82,7 @@ def load_options(
         ConfigurationError: rows would be lost, doubled or changed; says by which hint or
             destination, and what to do instead.
     """
-    client = pipeline.destination_client()
+    client = client_of(pipeline)
     database.check(pipeline, client)
     destination = str(pipeline.destination.destination_name)
     capabilities = client.capabilities

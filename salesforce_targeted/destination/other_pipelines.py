@@ -17,6 +17,8 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.common.versioned_state import decompress_state
 
+from salesforce_targeted.destination.clients import client_of
+
 
 def adopt(pipeline: dlt.Pipeline, schema: Schema) -> dict[str, Any]:
     """Take over how the dataset's tables were made, where pipelines of other names loaded them.
@@ -27,7 +29,7 @@ def adopt(pipeline: dlt.Pipeline, schema: Schema) -> dict[str, Any]:
     Returns:
         The state of the source as the last of them kept it; empty where there is none.
     """
-    client = pipeline.destination_client()
+    client = client_of(pipeline)
     if not isinstance(client, WithStateSync) or not hasattr(client, "sql_client"):
         return {}
     with client:

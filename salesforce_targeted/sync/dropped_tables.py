@@ -21,6 +21,7 @@ from dlt.common.schema.utils import has_table_seen_data
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import ROW_HASH
+from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.held_tables import SYNC_RUNS
 from salesforce_targeted.ledger import Ledger
 
@@ -39,7 +40,7 @@ def restore(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
         schema = pipeline.schemas[name]
         # A source of the user's may load through the same pipeline.
         if schema.naming.normalize_table_identifier(SYNC_RUNS) in schema.tables:
-            _restore(pipeline.destination_client(name), ledger)
+            _restore(client_of(pipeline, name), ledger)
 
 
 def _restore(client: Any, ledger: Ledger) -> None:

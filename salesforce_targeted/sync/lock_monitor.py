@@ -25,6 +25,7 @@ from typing import Any
 import dlt
 
 from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.destination.clients import client_of
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -76,7 +77,7 @@ class LockMonitor:
         if connection is None:
             yield
             return
-        client: Any = pipeline.destination_client()
+        client: Any = client_of(pipeline)
         schemas = [client.sql_client.dataset_name, client.sql_client.staging_dataset_name]
         thread = threading.Thread(
             target=self._watch, args=(connection, schemas), name="lock-monitor", daemon=True

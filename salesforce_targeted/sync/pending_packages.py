@@ -26,6 +26,7 @@ from dlt.common.destination.client import WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.errors import first_line, original_error
 from salesforce_targeted.destination.held_tables import SCHEMA_NAME, HeldTables
 from salesforce_targeted.ledger import Ledger
@@ -128,7 +129,7 @@ def forget_later_states(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
 
 def _stored_version(pipeline: dlt.Pipeline) -> int | None:
     """Return the version of the state that the destination holds; None where it holds none."""
-    client = pipeline.destination_client()
+    client = client_of(pipeline)
     if not isinstance(client, WithStateSync):
         return None
     with client:

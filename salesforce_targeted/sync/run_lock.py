@@ -30,6 +30,7 @@ from filelock import FileLock, Timeout
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination import database
+from salesforce_targeted.destination.clients import sql_client_of
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -67,7 +68,7 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
             stack.enter_context(_file_lock(lock, f"the database {file}"))
             # Open for as long as the run lasts: dlt opens and closes it eight times, which is a
             # fifth of a repeat's CPU, and whoever opened it in between would end the run.
-            opened: Any = pipeline.sql_client()
+            opened = sql_client_of(pipeline)
             stack.enter_context(opened)
         dsn = loads_into.dsn
         yield stack.enter_context(_advisory_lock(pipeline, dsn)) if dsn else None

@@ -17,6 +17,7 @@ from dlt.sources import DltSource
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.destination import catalog, sync_runs
+from salesforce_targeted.destination.clients import resolved_once
 from salesforce_targeted.destination.database import is_files
 from salesforce_targeted.destination.errors import (
     describe_disk_failure,
@@ -76,7 +77,11 @@ def sync(
     begun = time.monotonic()
     monitor = LockMonitor(lock_patience_seconds)
     try:
-        with run_lock.alone(pipeline) as lock, monitor.watch(pipeline, lock):
+        with (
+            resolved_once(pipeline),
+            run_lock.alone(pipeline) as lock,
+            monitor.watch(pipeline, lock),
+        ):
             outcome = _sync_alone(pipeline, source, ledger, id_column, statistics, monitor)
             outcome.facts["seconds"] = round(time.monotonic() - begun, 3)
             _keep_row(pipeline, sync_runs.row(outcome.facts))

@@ -20,6 +20,7 @@ from salesforce_targeted.arrow.batch import add_row_hash
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
+from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.comparison import completed
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
@@ -161,7 +162,7 @@ def _to_forget(run: Run, drift: Drift) -> dict[str, list[str]]:
 
 def _check_types(run: Run, drift: Drift) -> None:
     """Compare the types of columns with those that dlt knows of."""
-    with run.held.pipeline.destination_client() as client:
+    with client_of(run.held.pipeline) as client:
         others = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
         for table in (run.target.table, *others):
             stored: Any = client.get_storage_table(table)[1]  # type: ignore[attr-defined]

@@ -1,0 +1,62 @@
+"""Make dlt's clients of a pipeline's destination; its configuration is resolved once in a run.
+
+dlt resolves all of it anew for each client, which was a quarter of a repeat's CPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import dlt
+from dlt.common.destination.client import JobClientBase
+from dlt.destinations.sql_client import WithSchemas
+
+# Pipeline to the configuration that its first client of the run resolved; None before it did.
+_resolved: WeakKeyDictionary[dlt.Pipeline, Any] = WeakKeyDictionary()
+
+
+@contextmanager
+def resolved_once(pipeline: dlt.Pipeline) -> Iterator[None]:
+    """Keep the destination's configuration until the block ends.
+
+    Not longer: the next run of a process may find another password.
+    """
+    _resolved[pipeline] = None
+    try:
+        yield
+    finally:
+        _resolved.pop(pipeline, None)
+
+
+def client_of(pipeline: dlt.Pipeline, schema_name: str | None = None) -> JobClientBase:
+    """Return a new client of the pipeline's destination, as ``pipeline.destination_client`` does.
+
+    Args:
+        schema_name: A schema of the pipeline; its default one without.
+
+    Raises:
+        ConfigFieldMissingException: a setting of the destination is missing.
+    """
+    config = _resolved.get(pipeline)
+    name = schema_name or pipeline.default_schema_name
+    if config is None or name is None:
+        client: JobClientBase = pipeline.destination_client(schema_name or "")
+        if pipeline in _resolved:
+            _resolved[pipeline] = client.config
+        return client
+    made: JobClientBase = pipeline.destination.client(pipeline.schemas[name], config)
+    return made
+
+
+def sql_client_of(pipeline: dlt.Pipeline) -> Any:
+    """Return a new SQL client of the pipeline's dataset, as ``pipeline.sql_client`` does.
+
+    Raises:
+        SqlClientNotAvailable: the destination takes no SQL.
+    """
+    found = getattr(client_of(pipeline), "sql_client", None)
+    # To read files dlt makes views of all tables first.
+    return pipeline.sql_client() if found is None or isinstance(found, WithSchemas) else found
