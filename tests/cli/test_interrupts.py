@@ -42,7 +42,7 @@ def started(server: DemoServer, folder: Path, *argv: str) -> subprocess.Popen[st
     )  # fmt: skip
 
 
-def wait_until(holds: Callable[[], object], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 180) -> None:
     """Wait for something that another process does."""
     end = time.monotonic() + seconds
     while not holds():

@@ -120,6 +120,7 @@ def test_what_the_database_refuses_names_the_remedy(
     failed_with(again, *words)
 
 
+@pytest.mark.each_value
 @pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ def test_duckdb_and_postgres_hold_the_same_rows(
     assert 13 == len(here.rows("sf_contacts"))
 
 
+@pytest.mark.each_value
 @pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize("naming", list(NAMINGS))

@@ -128,6 +128,7 @@ def test_what_becomes_of_a_record(org: DemoOrg, held: Targeted, recipe: Recipe) 
     assert {deleted, hidden} <= set(held.rows(recipe.table))
 
 
+@pytest.mark.each_value
 @pytest.mark.deep
 @BOTH
 @pytest.mark.parametrize("recipe", [LEADS, RECIPES["accounts"]], ids=["leads", "accounts"])

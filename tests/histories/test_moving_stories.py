@@ -86,6 +86,7 @@ def test_a_run_that_takes_hours_loses_nothing(tmp_path: Path, seed: int) -> None
         assert ([], []) == (moving, quiet), story.text(moving + quiet, "both runs")
 
 
+@pytest.mark.each_value
 @pytest.mark.parametrize("rows", [2, -2])
 @pytest.mark.parametrize("name", ["TaskWhoRelation", "Contact", "Task"])
 def test_pages_that_shift_are_read_again(tmp_path: Path, name: str, rows: int) -> None:

@@ -164,6 +164,7 @@ TYPE_CHANGES: list[tuple[str, str, Callable[[Any], Any]]] = [
 ]
 
 
+@pytest.mark.each_value
 @pytest.mark.brief(1)
 @BOTH
 @pytest.mark.parametrize(("field", "kind", "convert"), TYPE_CHANGES, ids=lambda x: str(x)[:18])

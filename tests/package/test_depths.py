@@ -13,10 +13,11 @@ FOUR: list[Case] = [(("api", api), ("field", field)) for api in (0, 1) for field
 
 
 @pytest.mark.parametrize(
-    ("count", "kept"), [(0, []), (1, [0]), (2, [0, 3]), (3, [0, 3, 1]), (9, [0, 3, 1, 2])]
+    ("count", "kept"),
+    [(0, []), (1, [0]), (2, [0, 3]), (3, [0, 3, 1]), (9, [0, 3, 1, 2]), (None, [0, 3])],
 )
-def test_cases_are_spread_over_the_values(count: int, kept: list[int]) -> None:
-    """The first case, then each time the one with most values not seen yet; never more than all."""
+def test_cases_are_spread_over_the_values(count: int | None, kept: list[int]) -> None:
+    """The first case, then each time the one with most values not seen yet; never more than all; without a number, all values."""
     assert kept == spread(FOUR, count)
 
 

@@ -305,6 +305,7 @@ def many(two_thousand: Many) -> Iterator[Many]:
     two_thousand.client.composes = True
 
 
+@pytest.mark.each_value
 @pytest.mark.brief(4)
 @pytest.mark.parametrize("api", BY_ID)
 @pytest.mark.parametrize("field", ["*", "Birthdate"])

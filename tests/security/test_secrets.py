@@ -292,6 +292,7 @@ def run(
     os.umask(before)
 
 
+@pytest.mark.each_value
 @pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("way", "ending", "code"), ENDINGS, ids=lambda one: getattr(one, "__name__", str(one))
