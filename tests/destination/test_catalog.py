@@ -282,7 +282,7 @@ def test_a_table_that_others_refer_to_is_dropped_with_cascade(
     org: DemoOrg, synced: Synced, postgres: str
 ) -> None:
     """``dlt pipeline … drop contact`` changes nothing and names a reference; CASCADE and a run do it."""
-    synced.ok()
+    synced.begin()
     if not expected_references(postgres):
         pytest.skip("this server has no keys that are not enforced")
     with pytest.raises(PipelineStepFailed, match="constraint salesforce_targeted_sf_"):
@@ -334,7 +334,7 @@ FILL = """
 @pytest.mark.deep
 def test_lookups_at_size_go_by_the_indexes(synced: Synced, postgres: str) -> None:
     """60,000 contacts, three relations each: who knows an id reads no table from end to end."""
-    synced.ok()
+    synced.begin()
     path = "SET search_path = salesforce"
     tell(postgres, path, FILL)
     plans = {
@@ -349,7 +349,7 @@ def test_lookups_at_size_go_by_the_indexes(synced: Synced, postgres: str) -> Non
 @pytest.mark.deep
 def test_duckdb_has_the_comments(org: DemoOrg, synced: Synced) -> None:
     """Labels on columns, what it is on the table; a column of the user's keeps his."""
-    synced.ok()
+    synced.begin()
     synced.sql("ALTER TABLE salesforce.sf_contacts ADD COLUMN mine VARCHAR")
     synced.sql("COMMENT ON COLUMN salesforce.sf_contacts.mine IS 'a note'")
     relabel(org, "NPI__c", "Provider", "The registry's %s; 10 % are empty.")
@@ -391,7 +391,7 @@ def test_each_column_of_our_own_tables_is_described(org: DemoOrg, synced: Synced
 
 def test_references_are_made_where_they_are_not_enforced(synced: Synced) -> None:
     """None before PostgreSQL 18, and none to a table whose key is not unique."""
-    synced.ok()
+    synced.begin()
     schema = synced.pipeline.default_schema
 
     columns = [

@@ -131,6 +131,7 @@ def test_many_that_are_removed_while_a_run_reads_cost_no_more_than_comparing_all
     assert org.billed <= 50  # of which 24 are two discoveries; 56 when each range was followed up
 
 
+@pytest.mark.deep
 def test_what_vanished_is_counted_without_shared_activities_too(
     org: DemoOrg, synced: Synced
 ) -> None:

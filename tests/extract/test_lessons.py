@@ -125,7 +125,7 @@ def test_what_refuses_collections_is_read_by_queries(
     org: DemoOrg, synced: Synced, refuses: str
 ) -> None:
     """A gateway that lets no POST through: told once, and for a day no run asks again."""
-    synced.ok()
+    synced.begin()
     edited, fresh = org.active_ids()[0], org.add_contact(LastName="Fresh")
     org.edit("Contact", edited, LastName="Edited")
     org.log_task([fresh])
@@ -153,7 +153,7 @@ def test_where_query_all_is_refused_the_others_load(
     org: DemoOrg, synced: Synced, refuses: str
 ) -> None:
     """What became of a contact is not known then, and listed; served again, it is."""
-    synced.ok()
+    synced.begin()
     edited, gone = org.active_ids()[:2]
     org.edit("Contact", edited, LastName="Edited")
     org.delete("Contact", gone)

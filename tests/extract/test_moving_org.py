@@ -63,7 +63,7 @@ def test_a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed(
     org: DemoOrg, synced: Synced
 ) -> None:
     """Its task is undeleted between the reading of all relations and the question for this one."""
-    synced.ok()
+    synced.begin()
     relation, row = next(
         (id_, row) for id_, row in org.rows("TaskWhoRelation").items() if row["RelationId"]
     )

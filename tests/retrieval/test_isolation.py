@@ -131,7 +131,7 @@ def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
 @pytest.mark.deep
 def test_fields_that_the_org_names_are_not_searched_for(org: DemoOrg, synced: Synced) -> None:
     """Described and refused, of two objects: a call for each, where a search takes nine."""
-    synced.ok()
+    synced.begin()
     org.reset_calls()
     synced.ok()
     quiet = org.billed
