@@ -25,6 +25,7 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     TruncatedResponseError,
     is_of_records,
+    is_refused,
 )
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
@@ -273,7 +274,7 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
     try:
         return run.client.read_twice(read)
     except SalesforceError as error:
-        if not (is_of_records(error) or isinstance(error, _FELL_APART)):
+        if not (is_of_records(error) or is_refused(error) or isinstance(error, _FELL_APART)):
             raise
         run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
         return ids

@@ -170,3 +170,18 @@ def test_where_query_all_is_refused_the_others_load(
         list(synced.sql(listed)),
         [tuple(r) for r in synced.sql(reason)],
     )
+
+
+@pytest.mark.parametrize("refuses", ["no_access_403", "not_found_404"])
+def test_beyond_the_budget_runs_do_not_depend_on_query_all(
+    org: DemoOrg, synced: Synced, refuses: str
+) -> None:
+    """What was modified is not known where it is refused: all are read, and it is said."""
+    synced.ok(refresh_call_budget=0)
+    edited = org.active_ids()[0]
+    org.edit("Contact", edited, LastName="Edited")
+    org.faults.add(Fault("query_all", refuses, times=999))
+    facts = synced.ok(refresh_call_budget=0)
+
+    assert "Edited" == synced.rows("sf_contacts")[edited]["last_name"]
+    assert any("so all Contacts were read" in text for text in facts["warnings"])
