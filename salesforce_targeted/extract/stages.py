@@ -47,6 +47,7 @@ from salesforce_targeted.extract.relation_refresh import (
 )
 from salesforce_targeted.extract.removed_relations import comparison_is_due, mark_removed
 from salesforce_targeted.extract.run import Run
+from salesforce_targeted.target import Target
 
 RELATION, TASK, USER = "task_who_relation", "task", "user"
 REJECTED, SYNC_RUN = "rejected_record", "sync_run"
@@ -54,9 +55,9 @@ REJECTED, SYNC_RUN = "rejected_record", "sync_run"
 Item = tuple[str, Any]
 
 
-def ids_resource(run: Run) -> str:
+def ids_resource(target: Target) -> str:
     """Return the name of the resource that yields the ids of the active records."""
-    return run.target.life_table.removeprefix("sf_")
+    return target.life_table.removeprefix("sf_")
 
 
 def stages(
@@ -123,7 +124,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
 def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
     """Yield the ids of the records to hold true, one complete set, then their rows."""
     for selection in _until_calls_end(run, _selection(run)):
-        yield ids_resource(run), selection
+        yield ids_resource(run.target), selection
         run.records.selection = selection
         ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
         rows = refresh(run, run.target.table, selection, run.records)

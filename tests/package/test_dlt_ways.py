@@ -10,6 +10,7 @@ import dlt
 import pyarrow as pa
 import pytest
 from dlt.extract.exceptions import ResourceExtractionError
+from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import SourceReference
 
 from salesforce_targeted import Scope, salesforce_targeted
@@ -299,3 +300,33 @@ def test_dlts_commands_that_change_something_are_survived(tmp_path: Path) -> Non
     assert (817, 0) == (anew["contacts"]["new"], anew["relations"]["new"])
     assert 817 == len(rows(tmp_path, "sf_contacts", "salesforce_demo"))
     assert 817 == len(rows(tmp_path, "sf_active_contacts", "salesforce_demo"))
+
+
+def enriched(tables: pa.Table) -> Any:
+    """Make of contacts what a transformer of the user's makes of them."""
+    yield tables.select(["id"])
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda source: source.contact.with_name("people"),
+        lambda source: source.task_who_relation.with_name("links"),
+        lambda source: source.contact | dlt.transformer(enriched, name="mine"),
+    ],
+)
+def test_a_resource_that_is_not_loaded_by_its_name_is_refused(synced: Synced, of: Any) -> None:
+    """Nothing came of it, and nothing said so."""
+    with pytest.raises(PipelineStepFailed) as caught:
+        synced.pipeline.run(of(salesforce_targeted(synced.credentials)))
+
+    assert "is not loaded by this name" in str(original_error(caught.value))
+
+
+def test_a_transformer_of_ones_own_beside_the_contacts(org: DemoOrg, synced: Synced) -> None:
+    """It gets the rows that are loaded, as the remedy of that refusal says."""
+    source = salesforce_targeted(synced.credentials)
+    source.resources["mine"] = source.contact | dlt.transformer(enriched, name="mine")
+    synced.pipeline.run(source)
+
+    assert org.active_ids() == sorted(synced.rows("mine")) == sorted(synced.rows("sf_contacts"))
