@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.sources import incremental
 
-from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, is_of_records
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.arrow.id_set import among, id_array, minus, union
 from salesforce_targeted.destination import rejected_records, sync_runs
@@ -36,6 +36,7 @@ from salesforce_targeted.extract.id_selection import (
     passed_at,
     select_ids,
 )
+from salesforce_targeted.extract.lessons import has_slow_stamps, note_slow_stamps
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
@@ -103,7 +104,18 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         return
     if not run.relations.is_deferred:
         begin_again(run)
-    yield from read_relations(run, _since(run, modified))
+    since = _since(run, modified)
+    try:
+        yield from read_relations(run, since)
+    except SalesforceError as error:
+        if not _may_read_whole(run, since) or not is_of_records(error):
+            raise
+        run.ledger.warn(
+            f"{error.what} The relations that were modified could not be asked for, so all of them"
+            " were read, as they will be for a day"
+        )
+        note_slow_stamps(run)
+        yield from read_relations(run, None)
     if run.relations.is_deferred:
         run.ledger.stop(
             QuotaExceededError("the relations to read take more calls than this run may spend")
@@ -145,10 +157,16 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     again = begun or (run.scope.complete and refills)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
-    if comparison_is_due(run):
+    if comparison_is_due(run) or has_slow_stamps(run):
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
+
+
+def _may_read_whole(run: Run, since: datetime | None) -> bool:
+    """Return whether a reading that failed before its first row may begin again without a stamp."""
+    floor, nothing_came = run.settings.since, not len(run.relations.read_ids.ids)
+    return since is not None and floor is None and run.scope.complete and nothing_came
 
 
 def _is_long(run: Run) -> bool:
