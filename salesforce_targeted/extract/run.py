@@ -15,6 +15,7 @@ import dlt
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
@@ -174,6 +175,7 @@ class Run:
         """
         if self._org is None:
             where = self.held.location  # refuses, before a call, a load that would lose rows
+            self._check_dataset(where)
             cursor = self.relation_cursor
             counted = cursor is not None and not self.scope.full and not self.holds_a_page
             counted = counted and SLOW_STAMPS not in self.state
@@ -199,6 +201,28 @@ class Run:
                 self.state[CALLS_LEFT] = self.calls_left
             self._org = org
         return self._org
+
+    def _check_dataset(self, where: str) -> None:
+        """Check that what the last run compared with is what it then loaded into.
+
+        dlt takes up ``pipeline.run(dataset_name=…)`` once the source has been read: what the
+        dataset of the run before holds is not loaded, and dlt never makes those tables.
+
+        Raises:
+            ConfigurationError: it loaded into another dataset.
+        """
+        other = _dataset(where)
+        if self._pipeline is not None or _dataset(self.state.get("held_in", where)) == other:
+            return
+        # dlt keeps the state of a pipeline that changes datasets: what was loaded here counts.
+        kept = adopt(self.held.pipeline, self.held.schema).get("held_in", where)
+        if _dataset(kept) != other:
+            raise ConfigurationError(
+                f"the last run compared with the dataset {_dataset(kept)} and loaded into {other},"
+                " which lacks what was the same",
+                remedy="Name the dataset in dlt.pipeline(dataset_name=…), not in run(), and run"
+                f' once with refresh="drop_sources" to fill {other}.',
+            )
 
     @property
     def org(self) -> VisibleOrg:
@@ -405,3 +429,8 @@ class Run:
         """Return the run's facts so far."""
         self.ledger.org_remaining = self.client.meter.remaining
         return self.ledger.facts(status)
+
+
+def _dataset(location: str) -> str:
+    """Return the dataset of a place that ``HeldTables.location`` names."""
+    return location.rpartition("/")[2]

@@ -330,3 +330,32 @@ def test_a_transformer_of_ones_own_beside_the_contacts(org: DemoOrg, synced: Syn
     synced.pipeline.run(source)
 
     assert org.active_ids() == sorted(synced.rows("mine")) == sorted(synced.rows("sf_contacts"))
+
+
+def test_a_dataset_that_is_named_in_run_is_refused_once_it_can_be_told(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What the first run into it lacks no later one could load; read anew, all of it is there."""
+    synced.ok()
+    run(synced, dataset_name="second")
+    why = refused(synced, dataset_name="second")
+    run(synced, dataset_name="second", refresh="drop_sources")
+
+    assert "Name the dataset in dlt.pipeline(dataset_name=…)" in why
+    assert "second" == synced.pipeline.dataset_name
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
+
+
+def test_a_pipeline_may_change_between_datasets(org: DemoOrg, tmp_path: Path) -> None:
+    """Dlt keeps its local state, which is the other dataset's."""
+    with serve(org) as server:
+        credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
+        database = dlt.destinations.duckdb(str(tmp_path / "held.duckdb"))
+        for dataset in ("one", "two", "one", "two"):
+            pipeline = dlt.pipeline("crm", destination=database, dataset_name=dataset)
+            org.log_task([org.add_contact(LastName="Fresh")])
+            pipeline.run(salesforce_targeted(credentials))
+            held = pipeline.dataset()["sf_contacts"].select("id").fetchall()
+
+            assert org.active_ids() == sorted(id_ for (id_,) in held)
