@@ -32,9 +32,10 @@ from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.run import LAG, Run
 
-# In the state of a table: how far it was read, when a whole pass ended; of a pass whose calls ended
-# before it did, when it began, where it goes on, whether it is a whole one, and the fields that no
-# record could be read with, with why.
+# In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
+# of a pass whose calls ended before it did, when it began, where it goes on, whether it is a whole
+# one, and the fields that no record could be read with, with why.
+REFRESHED = "refresh"
 _CURSOR, _PASSED = "cursor", "passed_at"
 _BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
 _UNREAD = "pass_unread_fields"
@@ -247,7 +248,7 @@ def _later(state: Mapping[str, Any], part: int, ids: pa.Array) -> pa.Array:
 
 
 def _state(run: Run, table: str) -> dict[str, Any]:
-    refresh: dict[str, Any] = run.state.setdefault("refresh", {})
+    refresh: dict[str, Any] = run.state.setdefault(REFRESHED, {})
     of_table: dict[str, Any] = refresh.setdefault(table, {})
     return of_table
 

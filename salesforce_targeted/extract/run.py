@@ -83,6 +83,7 @@ class Run:
         active: The active records that the org shows, once discovered.
         asked: Table to the ids that were asked for ahead, held ones and new ones apart.
         lessons: Object to what was learnt of reading it.
+        changes_dataset: Whether the state is of another dataset, with cursors beyond what is held.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class Run:
         self.asked: dict[str, list[pa.Array]] = {}
         self._columns: dict[str, Columns] = {}
         self.lessons: dict[str, Lessons] = {}
+        self.changes_dataset = False
 
     def close(self) -> None:
         """Close the connection to the destination."""
@@ -214,7 +216,8 @@ class Run:
         other = _dataset(where)
         if self._pipeline is not None or _dataset(self.state.get("held_in", where)) == other:
             return
-        # dlt keeps the state of a pipeline that changes datasets: what was loaded here counts.
+        # dlt keeps the local state of a pipeline that changes datasets, where that is newer.
+        self.changes_dataset = True
         kept = adopt(self.held.pipeline, self.held.schema).get("held_in", where)
         if _dataset(kept) != other:
             raise ConfigurationError(

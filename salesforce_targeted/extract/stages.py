@@ -31,6 +31,7 @@ from salesforce_targeted.destination.held_tables import (
 from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import (
+    REFRESHED,
     Selection,
     archived_before,
     passed_at,
@@ -41,6 +42,7 @@ from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
 from salesforce_targeted.extract.relation_refresh import (
+    COMPARED_AT,
     READING,
     begin_again,
     read_by_ids,
@@ -85,6 +87,9 @@ def stages(
     while RELATION in wanted and modified() is None:
         yield RELATION, None
     run.open(ask_for_held(run, [table for name, table in tables_of(run).items() if name in wanted]))
+    if run.changes_dataset:
+        for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
+            run.state.pop(name, None)
     for resource, items in order.items():
         if resource in wanted:
             yield from items()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from dlt.sources import SourceReference
 
 from salesforce_targeted import Scope, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.limits import TINY
+from salesforce_targeted.api.limits import DOCUMENTED, TINY
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.destination.errors import original_error
@@ -347,15 +348,25 @@ def test_a_dataset_that_is_named_in_run_is_refused_once_it_can_be_told(
     assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
 
 
-def test_a_pipeline_may_change_between_datasets(org: DemoOrg, tmp_path: Path) -> None:
-    """Dlt keeps its local state, which is the other dataset's."""
+@pytest.mark.parametrize("budget", [0, 100])
+def test_a_pipeline_may_change_between_datasets(org: DemoOrg, tmp_path: Path, budget: int) -> None:
+    """Dlt keeps its local state: what was modified since this dataset was loaded is read."""
     with serve(org) as server:
         credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
         database = dlt.destinations.duckdb(str(tmp_path / "held.duckdb"))
-        for dataset in ("one", "two", "one", "two"):
-            pipeline = dlt.pipeline("crm", destination=database, dataset_name=dataset)
+        for turn, dataset in enumerate(("one", "two", "two", "one", "one", "two")):
+            org.advance(3_600)
+            org.edit("Contact", org.active_ids()[turn], LastName=f"Edited {turn}")
             org.log_task([org.add_contact(LastName="Fresh")])
-            pipeline.run(salesforce_targeted(credentials))
-            held = pipeline.dataset()["sf_contacts"].select("id").fetchall()
+            pipeline = dlt.pipeline("crm", destination=database, dataset_name=dataset)
+            pipeline.run(
+                salesforce_targeted(
+                    credentials,
+                    refresh_call_budget=budget,
+                    scope=Scope(limits=replace(DOCUMENTED, rows_per_query_page=5)),
+                )
+            )
+            held = pipeline.dataset()["sf_contacts"].select("id", "last_name").fetchall()
+            shown = org.rows("Contact", ids=org.active_ids())
 
-            assert org.active_ids() == sorted(id_ for (id_,) in held)
+            assert {id_: row["LastName"] for id_, row in shown.items()} == dict(held)
