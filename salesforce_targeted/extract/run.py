@@ -25,6 +25,7 @@ from salesforce_targeted.destination.held_tables import (
     OBJECTS,
     RELATIONS,
     TASKS,
+    USERS,
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
@@ -351,7 +352,13 @@ class Run:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""
         if ids <= _CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
             return 0
-        return self.client.visible_record_counts([object_name]).get(object_name, 0)
+        return self._records_in_org.get(object_name, 0)
+
+    @cached_property
+    def _records_in_org(self) -> dict[str, int]:
+        """Count about how many records each object has that is read; none where not known."""
+        tables = (CONTACTS, TASKS, USERS) if self.holds_relations else (self.target.table,)
+        return self.client.visible_record_counts([self.object_of(table) for table in tables])
 
     @cached_property
     def held_relations(self) -> IdCounts:
