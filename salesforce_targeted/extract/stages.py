@@ -90,6 +90,11 @@ def stages(
     if run.changes_dataset:
         for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)
+    if TASK in wanted and RELATION not in wanted and not run.held.count(RELATIONS):
+        run.ledger.warn(
+            f"{TASK}: those are loaded that held relations name, and none is held. Load {RELATION}"
+            " with it, or before"
+        )
     for resource, items in order.items():
         if resource in wanted:
             yield from items()

@@ -370,3 +370,17 @@ def test_a_pipeline_may_change_between_datasets(org: DemoOrg, tmp_path: Path, bu
             shown = org.rows("Contact", ids=org.active_ids())
 
             assert {id_: row["LastName"] for id_, row in shown.items()} == dict(held)
+
+
+def test_tasks_that_no_relation_names_are_not_left_out_in_silence(
+    synced: Synced, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which tasks count the relations say; once those are held, the tasks alone can be loaded."""
+    said = []
+    for parts in (["task"], ["task_who_relation"], ["task"]):
+        caplog.clear()
+        synced.pipeline.run(salesforce_targeted(synced.credentials).with_resources(*parts))
+        said.append(any("held relations name, and none is held" in one for one in caplog.messages))
+
+    assert [True, False, False] == said
+    assert synced.rows("sf_activities")
