@@ -35,7 +35,8 @@ off by default         an org that moves between calls, parts and pages (``moves
                        permissions, limits and habits of other orgs, each with its source in
                        ``storage/traits.py``: no API Enabled, View Setup or View All Data, a user
                        with some permissions only (``permit_only``), Bulk jobs spent or
-                       without an object, too many fields, aggregates that time out, locators of
+                       without an object, too many fields, aggregates or stamps that time out,
+                       locators of
                        one session, ``resultpages``, tokens as JWTs, an older newest version,
                        fields of newer versions, expired passwords; 842 fields (``widen``)
 assumed [K]            relations of an archived task are hidden from query; relations of a hidden

@@ -26,7 +26,7 @@ from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.known_org import expected_junction
 from salesforce_targeted.extract.lessons import readable_before, refused_apis
 from salesforce_targeted.extract.relation_refresh import READING
-from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
+from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, SLOW_STAMPS, Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api
@@ -183,7 +183,7 @@ def _relation_query(run: Run) -> list[Request]:
     scope, cursor, floor = run.scope, run.relation_cursor, run.settings.since
     if scope.limit is not None or scope.retry_rejected or READING in run.state:
         return []
-    if run.refills_relations:
+    if run.refills_relations or SLOW_STAMPS in run.state:
         return []
     junction = expected_junction(run.target, run.state)
     since = floor

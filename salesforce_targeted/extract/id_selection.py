@@ -25,15 +25,17 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     TruncatedResponseError,
     is_of_records,
+    is_refused,
 )
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.run import LAG, Run
 
-# In the state of a table: how far it was read, when a whole pass ended; of a pass whose calls ended
-# before it did, when it began, where it goes on, whether it is a whole one, and the fields that no
-# record could be read with, with why.
+# In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
+# of a pass whose calls ended before it did, when it began, where it goes on, whether it is a whole
+# one, and the fields that no record could be read with, with why.
+REFRESHED = "refresh"
 _CURSOR, _PASSED = "cursor", "passed_at"
 _BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
 _UNREAD = "pass_unread_fields"
@@ -246,7 +248,7 @@ def _later(state: Mapping[str, Any], part: int, ids: pa.Array) -> pa.Array:
 
 
 def _state(run: Run, table: str) -> dict[str, Any]:
-    refresh: dict[str, Any] = run.state.setdefault("refresh", {})
+    refresh: dict[str, Any] = run.state.setdefault(REFRESHED, {})
     of_table: dict[str, Any] = refresh.setdefault(table, {})
     return of_table
 
@@ -273,7 +275,7 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
     try:
         return run.client.read_twice(read)
     except SalesforceError as error:
-        if not (is_of_records(error) or isinstance(error, _FELL_APART)):
+        if not (is_of_records(error) or is_refused(error) or isinstance(error, _FELL_APART)):
             raise
         run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
         return ids

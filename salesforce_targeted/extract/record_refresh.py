@@ -181,13 +181,16 @@ def _retrieved(
     plan = plan_of(run, object_name, columns, sum(map(len, plain)))
     run.ledger.plans[object_name] = plan
 
-    def plan_without_it(left: int, error: SalesforceError) -> Plan:
-        if plan.api not in run.lessons[object_name].refused:
+    def plan_without_it(api: Api, left: int, error: SalesforceError) -> Plan:
+        known = api in run.lessons[object_name].refused
+        lessons.note_refused(run, object_name, api)
+        if lessons.refused_apis(run, object_name) >= {*Api}:
+            raise error
+        if not known:
             run.ledger.warn(
                 f"{error} The {left:,} records that it left were read by another API, as they will"
-                f" be for a day (--full tries {plan.api.value.capitalize()} again)"
+                f" be for a day (--full tries {api.value.capitalize()} again)"
             )
-        lessons.note_refused(run, object_name, plan.api)
         return plan_of(run, object_name, columns, left)
 
     fallback = None if plan.forced else plan_without_it

@@ -96,6 +96,7 @@ class Extractions:
             ledger = Ledger(is_read=False) if self._ledger is None else self._ledger
             run = Run(client, self._settings, self._scope, ledger, target=self.target)
             wanted = frozenset(dlt.current.source().resources.selected)
+            _check_loaded(self.target, resource, wanted)
             check_source(self.target, run.state)  # it names the other one
             _check_load(run.state, wanted - {REJECTED, SYNC_RUN})
             self._current = Extraction(run, wanted)
@@ -121,6 +122,22 @@ def _check_pipeline() -> None:
         ) from None
 
 
+def _check_loaded(target: Target, polled: str, wanted: Collection[str]) -> None:
+    """Refuse a resource that is polled and not loaded under its name: nothing would come of it.
+
+    Raises:
+        ConfigurationError: it was given another name, or only feeds a transformer.
+    """
+    name = target.resource if polled == ids_resource(target) else polled
+    if name not in wanted:
+        raise ConfigurationError(
+            f"{name} is not loaded by this name, but {', '.join(sorted(wanted))}: what is held of"
+            " it would not be known",
+            remedy="Leave with_name() out, and add a transformer of your own beside it:"
+            f' source.resources["mine"] = source.{name} | mine.',
+        )
+
+
 def _check_load(state: dict[str, Any], resources: Collection[str]) -> None:
     """Refuse a second source that loads the same tables in one load, which holds no row twice.
 
@@ -143,9 +160,7 @@ def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResou
     target = extractions.target
     hints = {name: {"description": text} for name, text in lifecycle.descriptions(target).items()}
     life = table_hints(target.life_table, target.life_key, hints)
-    ids = dlt.resource(active_ids, name=target.life_table.removeprefix("sf_"), selected=False)(
-        extractions
-    )
+    ids = dlt.resource(active_ids, name=ids_resource(target), selected=False)(extractions)
     record = dlt.transformer(records, name=target.resource, **table_hints(target.table, id_column))
     return ids | record(extractions), table_resource(extractions, f"{target.resource}_life", life)
 
@@ -210,10 +225,7 @@ def active_ids(extractions: Extractions) -> Iterator[Optional[Selection]]:
 
     It is planned as a whole, and a set that is not complete would make records leave.
     """
-    name = extractions.target.life_table.removeprefix("sf_")
-    extraction = extractions.of(name)
-    assert name == ids_resource(extraction.run)
-    yield from extraction.items(name)
+    yield from extractions.items(ids_resource(extractions.target))
 
 
 def records(_selection: Selection, extractions: Extractions) -> Iterator[Any]:

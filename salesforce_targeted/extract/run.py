@@ -15,6 +15,7 @@ import dlt
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
@@ -24,6 +25,7 @@ from salesforce_targeted.destination.held_tables import (
     OBJECTS,
     RELATIONS,
     TASKS,
+    USERS,
     HeldTables,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
@@ -63,6 +65,9 @@ CALLS_LEFT = "calls_left"
 PER_PAGE = "relations_per_page"
 # In the source's state: whether the last run put off to ask which records are active.
 PUT_OFF = "discovery_put_off"
+# In the source's state: until when relations are not asked for by their stamps, for the org did not
+# answer in time. Source: airbyte #19947 (incremental queries of Task).
+SLOW_STAMPS = "relations_not_by_stamp_until"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
 
@@ -79,6 +84,7 @@ class Run:
         active: The active records that the org shows, once discovered.
         asked: Table to the ids that were asked for ahead, held ones and new ones apart.
         lessons: Object to what was learnt of reading it.
+        changes_dataset: Whether the state is of another dataset, with cursors beyond what is held.
     """
 
     def __init__(
@@ -110,6 +116,7 @@ class Run:
         self.asked: dict[str, list[pa.Array]] = {}
         self._columns: dict[str, Columns] = {}
         self.lessons: dict[str, Lessons] = {}
+        self.changes_dataset = False
 
     def close(self) -> None:
         """Close the connection to the destination."""
@@ -171,8 +178,10 @@ class Run:
         """
         if self._org is None:
             where = self.held.location  # refuses, before a call, a load that would lose rows
+            self._check_dataset(where)
             cursor = self.relation_cursor
             counted = cursor is not None and not self.scope.full and not self.holds_a_page
+            counted = counted and SLOW_STAMPS not in self.state
             org = open_org(
                 self.client,
                 self.target,
@@ -195,6 +204,29 @@ class Run:
                 self.state[CALLS_LEFT] = self.calls_left
             self._org = org
         return self._org
+
+    def _check_dataset(self, where: str) -> None:
+        """Check that what the last run compared with is what it then loaded into.
+
+        dlt takes up ``pipeline.run(dataset_name=…)`` once the source has been read: what the
+        dataset of the run before holds is not loaded, and dlt never makes those tables.
+
+        Raises:
+            ConfigurationError: it loaded into another dataset.
+        """
+        other = _dataset(where)
+        if self._pipeline is not None or _dataset(self.state.get("held_in", where)) == other:
+            return
+        # dlt keeps the local state of a pipeline that changes datasets, where that is newer.
+        self.changes_dataset = True
+        kept = adopt(self.held.pipeline, self.held.schema).get("held_in", where)
+        if _dataset(kept) != other:
+            raise ConfigurationError(
+                f"the last run compared with the dataset {_dataset(kept)} and loaded into {other},"
+                " which lacks what was the same",
+                remedy="Name the dataset in dlt.pipeline(dataset_name=…), not in run(), and run"
+                f' once with refresh="drop_sources" to fill {other}.',
+            )
 
     @property
     def org(self) -> VisibleOrg:
@@ -320,7 +352,13 @@ class Run:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""
         if ids <= _CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
             return 0
-        return self.client.visible_record_counts([object_name]).get(object_name, 0)
+        return self._records_in_org.get(object_name, 0)
+
+    @cached_property
+    def _records_in_org(self) -> dict[str, int]:
+        """Count about how many records each object has that is read; none where not known."""
+        tables = (CONTACTS, TASKS, USERS) if self.holds_relations else (self.target.table,)
+        return self.client.visible_record_counts([self.object_of(table) for table in tables])
 
     @cached_property
     def held_relations(self) -> IdCounts:
@@ -401,3 +439,8 @@ class Run:
         """Return the run's facts so far."""
         self.ledger.org_remaining = self.client.meter.remaining
         return self.ledger.facts(status)
+
+
+def _dataset(location: str) -> str:
+    """Return the dataset of a place that ``HeldTables.location`` names."""
+    return location.rpartition("/")[2]

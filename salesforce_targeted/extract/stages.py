@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.sources import incremental
 
-from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, is_of_records
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.arrow.id_set import among, id_array, minus, union
 from salesforce_targeted.destination import rejected_records, sync_runs
@@ -31,15 +31,18 @@ from salesforce_targeted.destination.held_tables import (
 from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import (
+    REFRESHED,
     Selection,
     archived_before,
     passed_at,
     select_ids,
 )
+from salesforce_targeted.extract.lessons import has_slow_stamps, note_slow_stamps
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
 from salesforce_targeted.extract.relation_refresh import (
+    COMPARED_AT,
     READING,
     begin_again,
     read_by_ids,
@@ -47,6 +50,7 @@ from salesforce_targeted.extract.relation_refresh import (
 )
 from salesforce_targeted.extract.removed_relations import comparison_is_due, mark_removed
 from salesforce_targeted.extract.run import Run
+from salesforce_targeted.target import Target
 
 RELATION, TASK, USER = "task_who_relation", "task", "user"
 REJECTED, SYNC_RUN = "rejected_record", "sync_run"
@@ -54,9 +58,9 @@ REJECTED, SYNC_RUN = "rejected_record", "sync_run"
 Item = tuple[str, Any]
 
 
-def ids_resource(run: Run) -> str:
+def ids_resource(target: Target) -> str:
     """Return the name of the resource that yields the ids of the active records."""
-    return run.target.life_table.removeprefix("sf_")
+    return target.life_table.removeprefix("sf_")
 
 
 def stages(
@@ -83,6 +87,14 @@ def stages(
     while RELATION in wanted and modified() is None:
         yield RELATION, None
     run.open(ask_for_held(run, [table for name, table in tables_of(run).items() if name in wanted]))
+    if run.changes_dataset:
+        for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
+            run.state.pop(name, None)
+    if TASK in wanted and RELATION not in wanted and not run.held.count(RELATIONS):
+        run.ledger.warn(
+            f"{TASK}: those are loaded that held relations name, and none is held. Load {RELATION}"
+            " with it, or before"
+        )
     for resource, items in order.items():
         if resource in wanted:
             yield from items()
@@ -102,7 +114,18 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         return
     if not run.relations.is_deferred:
         begin_again(run)
-    yield from read_relations(run, _since(run, modified))
+    since = _since(run, modified)
+    try:
+        yield from read_relations(run, since)
+    except SalesforceError as error:
+        if not _may_read_whole(run, since) or not is_of_records(error):
+            raise
+        run.ledger.warn(
+            f"{error.what} The relations that were modified could not be asked for, so all of them"
+            " were read, as they will be for a day"
+        )
+        note_slow_stamps(run)
+        yield from read_relations(run, None)
     if run.relations.is_deferred:
         run.ledger.stop(
             QuotaExceededError("the relations to read take more calls than this run may spend")
@@ -123,7 +146,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
 def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
     """Yield the ids of the records to hold true, one complete set, then their rows."""
     for selection in _until_calls_end(run, _selection(run)):
-        yield ids_resource(run), selection
+        yield ids_resource(run.target), selection
         run.records.selection = selection
         ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
         rows = refresh(run, run.target.table, selection, run.records)
@@ -144,10 +167,16 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     again = begun or (run.scope.complete and refills)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
-    if comparison_is_due(run):
+    if comparison_is_due(run) or has_slow_stamps(run):
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
+
+
+def _may_read_whole(run: Run, since: datetime | None) -> bool:
+    """Return whether a reading that failed before its first row may begin again without a stamp."""
+    floor, nothing_came = run.settings.since, not len(run.relations.read_ids.ids)
+    return since is not None and floor is None and run.scope.complete and nothing_came
 
 
 def _is_long(run: Run) -> bool:

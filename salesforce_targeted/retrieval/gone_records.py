@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, among, id_array, in_batches
+from salesforce_targeted.arrow.id_set import IdSet, among, id_array
+from salesforce_targeted.retrieval.parts import Lessons
+from salesforce_targeted.retrieval.query import shown_by_query_all
 from salesforce_targeted.retrieval.results import Gone
 
 Record = dict[str, Any]
@@ -34,18 +35,17 @@ def last_winners(
     winners = {one.id: one.merged_into for one in gone if one.merged_into}
     seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
     unknown = set(winners.values()) - seen
-    fields = [name for name in ("Id", "MasterRecordId") if columns.named(name)]
-    asked: set[str] = set()
-    while unknown and len(fields) == 2:  # noqa: PLR2004
-        found = sorted(unknown)
+    merges, asked = columns.only(["MasterRecordId"]), set[str]()
+    while unknown and merges.fields[1:]:
         asked |= unknown
-        per_call = soql.ids_that_fit(fields, columns.object_name, client.limits)
-        for some in in_batches(found, per_call):
-            statement = soql.select(fields, columns.object_name, soql.id_in(some))
-            for record in client.records(statement, all_rows=True):
-                seen.add(record["Id"])
-                if record.get("MasterRecordId"):
-                    winners[record["Id"]] = record["MasterRecordId"]
+        # A winner that can't be read costs its own trail, not the run.
+        found = shown_by_query_all(client, sorted(unknown), merges, Lessons())
+        seen |= found.records.keys()
+        winners |= {
+            id_: record["MasterRecordId"]
+            for id_, record in found.records.items()
+            if record.get("MasterRecordId")
+        }
         unknown = set(winners.values()) - seen - asked
 
     def last(id_: str) -> str:

@@ -34,8 +34,8 @@ from salesforce_targeted.settings import Api
 
 _log = logging.getLogger(__name__)
 
-# Told how many ids a way that failed left, and why; gives the plan for those.
-Otherwise = Callable[[int, SalesforceError], Plan]
+# Told which API failed, how many ids it left, and why; gives the plan for those, or raises that.
+Otherwise = Callable[[Api, int, SalesforceError], Plan]
 # Ids that a plain read left out, asked about together: their rows are in memory as Python values.
 FOLLOWED_UP = 20_000
 
@@ -112,8 +112,8 @@ def _fetched(
         if otherwise is None or not refused:
             raise
         left = minus(ids, came.ids)
-        other = otherwise(len(left), error)
-        yield from _fetched(client, other, left, columns, None, lessons, tell)
+        other = otherwise(plan.api, len(left), error)
+        yield from _fetched(client, other, left, columns, otherwise, lessons, tell)
 
 
 def follow_up(

@@ -11,6 +11,8 @@ from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
 
+# Where composite is refused: the groups, the count, the rows.
+QUERIES_OF_RELATIONS = 3
 BAD = [("Contact", "Birthdate"), ("Task", "Description")]
 DAY = 86_400
 
@@ -170,3 +172,36 @@ def test_where_query_all_is_refused_the_others_load(
         list(synced.sql(listed)),
         [tuple(r) for r in synced.sql(reason)],
     )
+
+
+@pytest.mark.parametrize("refuses", ["no_access_403", "not_found_404"])
+def test_beyond_the_budget_runs_do_not_depend_on_query_all(
+    org: DemoOrg, synced: Synced, refuses: str
+) -> None:
+    """What was modified is not known where it is refused: all are read, and it is said."""
+    synced.ok(refresh_call_budget=0)
+    edited = org.active_ids()[0]
+    org.edit("Contact", edited, LastName="Edited")
+    org.faults.add(Fault("query_all", refuses, times=999))
+    facts = synced.ok(refresh_call_budget=0)
+
+    assert "Edited" == synced.rows("sf_contacts")[edited]["last_name"]
+    assert any("so all Contacts were read" in text for text in facts["warnings"])
+
+
+@pytest.mark.parametrize("jobs", [0, 10_000])
+def test_what_refuses_two_ways_is_read_by_the_third(
+    org: DemoOrg, synced: Synced, jobs: int
+) -> None:
+    """Neither Collections nor queries of contacts are served; with Bulk spent, too, that is said."""
+    for kind in ("composite", "collections"):
+        org.faults.add(Fault(kind, "not_enabled_403", times=999))
+    org.faults.add(Fault("query", "no_access_403", nth=QUERIES_OF_RELATIONS + 1, times=999))
+    org.traits.bulk_jobs_used = jobs
+    outcome = synced.run()
+
+    if jobs:
+        assert "Bulk jobs of 24 hours are spent" in str(outcome.error)
+    else:
+        assert outcome.error is None
+        assert org.active_ids() == sorted(synced.rows("sf_contacts"))

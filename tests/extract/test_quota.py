@@ -259,3 +259,14 @@ def test_a_full_run_that_was_cut_short_is_gone_on_with(org: DemoOrg, synced: Syn
     assert isinstance(cut.error, QuotaExceededError)
     assert 0 < first < len(active)
     assert ["unseen"] * len(active) == labels()
+
+
+def test_how_large_the_org_is_takes_one_call(org: DemoOrg, synced: Synced) -> None:
+    """Of all objects, however often a run plans; it matters from 25 calls of Collections on."""
+    single = Scope(limits=replace(DOCUMENTED, ids_per_collection=1))
+    for number in range(20):
+        org.log_task([org.add_contact(LastName=f"Fresh {number}")])
+    facts = synced.ok(single)
+
+    assert 25 < facts["contacts"]["asked"]
+    assert 1 == facts["calls"]["by_kind"]["record_count"]

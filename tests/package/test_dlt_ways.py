@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import dlt
 import pyarrow as pa
 import pytest
 from dlt.extract.exceptions import ResourceExtractionError
+from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import SourceReference
 
 from salesforce_targeted import Scope, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.limits import TINY
+from salesforce_targeted.api.limits import DOCUMENTED, TINY
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.destination.errors import original_error
@@ -299,3 +301,86 @@ def test_dlts_commands_that_change_something_are_survived(tmp_path: Path) -> Non
     assert (817, 0) == (anew["contacts"]["new"], anew["relations"]["new"])
     assert 817 == len(rows(tmp_path, "sf_contacts", "salesforce_demo"))
     assert 817 == len(rows(tmp_path, "sf_active_contacts", "salesforce_demo"))
+
+
+def enriched(tables: pa.Table) -> Any:
+    """Make of contacts what a transformer of the user's makes of them."""
+    yield tables.select(["id"])
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda source: source.contact.with_name("people"),
+        lambda source: source.task_who_relation.with_name("links"),
+        lambda source: source.contact | dlt.transformer(enriched, name="mine"),
+    ],
+)
+def test_a_resource_that_is_not_loaded_by_its_name_is_refused(synced: Synced, of: Any) -> None:
+    """Nothing came of it, and nothing said so."""
+    with pytest.raises(PipelineStepFailed) as caught:
+        synced.pipeline.run(of(salesforce_targeted(synced.credentials)))
+
+    assert "is not loaded by this name" in str(original_error(caught.value))
+
+
+def test_a_transformer_of_ones_own_beside_the_contacts(org: DemoOrg, synced: Synced) -> None:
+    """It gets the rows that are loaded, as the remedy of that refusal says."""
+    source = salesforce_targeted(synced.credentials)
+    source.resources["mine"] = source.contact | dlt.transformer(enriched, name="mine")
+    synced.pipeline.run(source)
+
+    assert org.active_ids() == sorted(synced.rows("mine")) == sorted(synced.rows("sf_contacts"))
+
+
+def test_a_dataset_that_is_named_in_run_is_refused_once_it_can_be_told(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What the first run into it lacks no later one could load; read anew, all of it is there."""
+    synced.ok()
+    run(synced, dataset_name="second")
+    why = refused(synced, dataset_name="second")
+    run(synced, dataset_name="second", refresh="drop_sources")
+
+    assert "Name the dataset in dlt.pipeline(dataset_name=…)" in why
+    assert "second" == synced.pipeline.dataset_name
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
+
+
+@pytest.mark.parametrize("budget", [0, 100])
+def test_a_pipeline_may_change_between_datasets(org: DemoOrg, tmp_path: Path, budget: int) -> None:
+    """Dlt keeps its local state: what was modified since this dataset was loaded is read."""
+    with serve(org) as server:
+        credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
+        database = dlt.destinations.duckdb(str(tmp_path / "held.duckdb"))
+        for turn, dataset in enumerate(("one", "two", "two", "one", "one", "two")):
+            org.advance(3_600)
+            org.edit("Contact", org.active_ids()[turn], LastName=f"Edited {turn}")
+            org.log_task([org.add_contact(LastName="Fresh")])
+            pipeline = dlt.pipeline("crm", destination=database, dataset_name=dataset)
+            pipeline.run(
+                salesforce_targeted(
+                    credentials,
+                    refresh_call_budget=budget,
+                    scope=Scope(limits=replace(DOCUMENTED, rows_per_query_page=5)),
+                )
+            )
+            held = pipeline.dataset()["sf_contacts"].select("id", "last_name").fetchall()
+            shown = org.rows("Contact", ids=org.active_ids())
+
+            assert {id_: row["LastName"] for id_, row in shown.items()} == dict(held)
+
+
+def test_tasks_that_no_relation_names_are_not_left_out_in_silence(
+    synced: Synced, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which tasks count the relations say; once those are held, the tasks alone can be loaded."""
+    said = []
+    for parts in (["task"], ["task_who_relation"], ["task"]):
+        caplog.clear()
+        synced.pipeline.run(salesforce_targeted(synced.credentials).with_resources(*parts))
+        said.append(any("held relations name, and none is held" in one for one in caplog.messages))
+
+    assert [True, False, False] == said
+    assert synced.rows("sf_activities")

@@ -178,3 +178,30 @@ def test_the_first_call_counts_rows_where_the_org_counts_none(
     )
 
     assert len(shown(org, SHARED_ACTIVITIES)) == seen.relation_count
+
+
+@BOTH
+def test_relations_whose_stamps_take_too_long_are_read_whole(org: DemoOrg, synced: Synced) -> None:
+    """A first run needs no stamp, so that each later one would fail; told once, known for a day."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=5))
+    org.page_rows = 5
+    synced.ok(small)
+    org.traits.slow_stamps = {"TaskWhoRelation"}
+    held, seen = [], []
+    for _ in range(3):
+        org.log_task([org.add_contact(LastName="Fresh")])
+        seen.append(synced.ok(small))
+        held.append(sorted(synced.rows("sf_taskwhorelations")))
+    org.traits.slow_stamps.clear()
+    org.advance(86_400)
+    synced.ok(small)
+
+    assert [sorted(shown(org, SHARED_ACTIVITIES))] * 2 == [
+        held[-1],
+        sorted(synced.rows("sf_taskwhorelations")),
+    ]
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+    told = [[text for text in one["warnings"] if "could not be asked for" in text] for one in seen]
+    assert [1, 0, 0] == [len(texts) for texts in told]
+    calls = [one["calls"]["total"] for one in seen]
+    assert calls[1] == calls[2] < calls[0]

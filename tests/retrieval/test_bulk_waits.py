@@ -37,7 +37,7 @@ def test_a_job_that_never_ends_is_left_to_rest(
     plan = cheapest("Contact", of.fields, len(ids), force=Api.BULK)
     errors: list[Exception] = []
 
-    def plan_without_bulk(left: int, error: Exception) -> Plan:
+    def plan_without_bulk(_api: Api, left: int, error: Exception) -> Plan:
         errors.append(error)
         return cheapest("Contact", of.fields, left, exclude=[Api.BULK])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -226,3 +227,20 @@ def test_every_id_comes_out_exactly_once(states: list[str], way: Api | str) -> N
     assert {id_: reason for id_, reason in expected.items() if reason} == {
         id_: gone.reason for id_, gone in gone_of(answers).items()
     }
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(500, "UNKNOWN_EXCEPTION"), (400, "QUERY_TIMEOUT"), (403, "NO_ACCESS")]
+)
+def test_a_winner_that_can_not_be_read(
+    org: DemoOrg, credentials: SessionCredentials, status: int, code: str
+) -> None:
+    """It costs what it was merged into itself, if it was: each loser names the winner it knows."""
+    winner, *losers, other = org.active_ids()[:5]
+    org.merge(winner, losers)
+    org.poisons.add("Contact", winner, status=status, code=code)
+    with client_of(credentials, DOCUMENTED) as client:
+        answer = retrieval.follow_up(client, [*losers, other], columns_in(org), Lessons())
+
+    assert [Gone(id_, MERGED, winner, trail_ends=True) for id_ in losers] == answer.gone
+    assert [other] == ids_of([answer])

@@ -254,7 +254,7 @@ def test_whatever_bulk_refuses_rest_is_asked_for(many: Many, fault: str) -> None
     many.org.faults.add(Fault("bulk_create", fault, times=9))
     asked: list[int] = []
 
-    def otherwise(left: int, _error: Any) -> Any:
+    def otherwise(_api: Api, left: int, _error: Any) -> Any:
         asked.append(left)
         return cheapest("Contact", many.of.fields, left, force=Api.COLLECTIONS)
 
@@ -384,7 +384,7 @@ def test_what_a_failed_job_left_is_read_by_the_plan_for_that(many: Many) -> None
     bad, said = many.ids[3], list[str]()
     many.org.poisons.add("Contact", bad)
 
-    def otherwise(left: int, error: Exception) -> Any:
+    def otherwise(_api: Api, left: int, error: Exception) -> Any:
         said.append(f"{left}: {error}")
         return cheapest("Contact", many.of.fields, left, exclude=[Api.BULK])
 

@@ -60,7 +60,7 @@ def retrieve(
     if way == BULK_SCAN:
         plan = replace(plan, bulk_by_ids=False)
 
-    def plan_without_bulk(left: int, _error: Exception) -> Plan:
+    def plan_without_bulk(_api: Api, left: int, _error: Exception) -> Plan:
         return cheapest(of.object_name, of.fields, left, limits=limits, exclude=[Api.BULK])
 
     other = plan_without_bulk if fallback else None

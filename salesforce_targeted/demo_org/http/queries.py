@@ -61,6 +61,10 @@ def query(org: OrgState, request: Request, version: str, *, all_rows: bool) -> R
     aggregates = bool(statement.group_by or statement.aggregates)
     if aggregates:
         _aggregate_in_time(org)
+    if any(
+        re.search(rf"\bFROM {name} WHERE .*SystemModstamp", text) for name in org.traits.slow_stamps
+    ):
+        raise timed_out()
     found = run(org, statement, all_rows=all_rows)
     if found.selection is None:
         records = found.groups or []

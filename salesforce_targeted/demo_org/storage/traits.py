@@ -34,6 +34,8 @@ class Traits:
         aggregates_left: So many queries with GROUP BY or an aggregate are run, all later ones
             time out. Source: airbyte issues 19947, 17503.
         most_aggregate_rows: An aggregate over more rows than this times out.
+        slow_stamps: Objects of which no query with a condition on SystemModstamp ends in time.
+            Source: airbyte issue 19947 (incremental queries of Task).
         aggregate_seconds: How long each of them takes; in a composite they come one after the
             other. Source: REST API Developer Guide, "Composite".
         locators_of_session: Whether a query locator is refused, with 401, for any other session
@@ -58,6 +60,7 @@ class Traits:
     most_fields: int | None = None
     aggregates_left: int | None = None
     most_aggregate_rows: int | None = None
+    slow_stamps: set[str] = field(default_factory=set)
     aggregate_seconds: float = 0.0
     locators_of_session: bool = False
     lower_case_pages: bool = False
