@@ -19,6 +19,7 @@ from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import Selection, calls_of, select_ids
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
+from salesforce_targeted.extract.references import tasks_of_held, users_of_held
 from salesforce_targeted.extract.removed_relations import comparison_calls, comparison_is_due
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
@@ -70,8 +71,8 @@ def forecast(run: Run) -> Forecast:
         table: select_ids(run, table, named)
         for table, named in (
             (record, active.ids),
-            (TASKS, run.tasks_of_held()),
-            (USERS, run.users_of_held()),
+            (TASKS, tasks_of_held(run)),
+            (USERS, users_of_held(run)),
         )
         if table == record or run.org.shows(run.object_of(table))  # a run goes on without
     }

@@ -21,11 +21,12 @@ from salesforce_targeted.destination.held_tables import (
     HeldTables,
 )
 from salesforce_targeted.destination.org_identity import ORG_FACTS, held_org, note, org_of
+from salesforce_targeted.destination.other_pipelines import adopt
 from salesforce_targeted.extract.org import VisibleOrg
 from salesforce_targeted.target import CONTACT, Junction, Target
 
-# In the source's state: what the last run found the org to be like.
-JUNCTION = "junction"
+# In the source's state: where the last run loaded, and what it found the org to be like.
+HELD_IN, JUNCTION = "held_in", "junction"
 _SHOWN, _PREFIX, _FILLED_BY, _WHERE = "objects_shown", "key_prefix", "filled_by", "counted_where"
 
 
@@ -78,6 +79,38 @@ def check_key(target: Target, held: HeldTables, id_column: str) -> None:
                 f"id_column was {keys[0]!r} when this dataset was made, and is {id_column!r} now",
                 remedy="Set it back, or load into another dataset by a pipeline of another name.",
             )
+
+
+def check_dataset(held: HeldTables, state: Mapping[str, Any]) -> bool:
+    """Check that what the last run compared with is what it then loaded into.
+
+    dlt takes up ``pipeline.run(dataset_name=…)`` once the source has been read: what the dataset of
+    the run before holds is not loaded, and dlt never makes those tables.
+
+    Returns:
+        Whether the state is of another dataset, so that its cursors lie beyond what is held: dlt
+        keeps the local state of a pipeline that changes datasets, where that is newer.
+
+    Raises:
+        ConfigurationError: it loaded into another dataset.
+    """
+    where = held.location
+    now, before = _dataset(where), _dataset(state.get(HELD_IN, where))
+    if now == before:
+        return False
+    compared = _dataset(adopt(held.pipeline, held.schema).get(HELD_IN, where))
+    if compared != now:
+        raise ConfigurationError(
+            f"the last run compared with the dataset {compared} and loaded into {now}, which lacks"
+            " what was the same",
+            remedy="Name the dataset in dlt.pipeline(dataset_name=…), not in run(), and run once"
+            f' with refresh="drop_sources" to fill {now}.',
+        )
+    return True
+
+
+def _dataset(location: str) -> str:
+    return location.rpartition("/")[2]
 
 
 def check_identity(client: SalesforceClient, state: dict[str, Any], *, looks_only: bool) -> None:

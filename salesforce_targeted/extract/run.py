@@ -15,11 +15,9 @@ import dlt
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.arrow.id_set import id_array
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     OBJECTS,
@@ -35,7 +33,9 @@ from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.known_org import (
+    HELD_IN,
     check_changes,
+    check_dataset,
     check_identity,
     check_key,
     check_source,
@@ -51,8 +51,6 @@ from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 
-# Fields that name a user who must be held with the row.
-USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
 RELATION_COLUMNS = ("removed_at", "removed_reason")
 # How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
 # minutes are allowed, rows five minutes late have been recorded.
@@ -178,7 +176,8 @@ class Run:
         """
         if self._org is None:
             where = self.held.location  # refuses, before a call, a load that would lose rows
-            self._check_dataset(where)
+            if self._pipeline is None:
+                self.changes_dataset = check_dataset(self.held, self.state)
             cursor = self.relation_cursor
             counted = cursor is not None and not self.scope.full and not self.holds_a_page
             counted = counted and SLOW_STAMPS not in self.state
@@ -196,7 +195,7 @@ class Run:
             if not self.scope.allow_shrink:
                 check_changes(org, self.state, self.held, self.settings.id_column)
             note_org(org, self.state)
-            self.state["held_in"] = where
+            self.state[HELD_IN] = where
             if self.client.meter.usage is not None:
                 # Known from the first response on: so many of the org's calls are for others.
                 share = self.settings.daily_call_reserve
@@ -204,29 +203,6 @@ class Run:
                 self.state[CALLS_LEFT] = self.calls_left
             self._org = org
         return self._org
-
-    def _check_dataset(self, where: str) -> None:
-        """Check that what the last run compared with is what it then loaded into.
-
-        dlt takes up ``pipeline.run(dataset_name=…)`` once the source has been read: what the
-        dataset of the run before holds is not loaded, and dlt never makes those tables.
-
-        Raises:
-            ConfigurationError: it loaded into another dataset.
-        """
-        other = _dataset(where)
-        if self._pipeline is not None or _dataset(self.state.get("held_in", where)) == other:
-            return
-        # dlt keeps the local state of a pipeline that changes datasets, where that is newer.
-        self.changes_dataset = True
-        kept = adopt(self.held.pipeline, self.held.schema).get("held_in", where)
-        if _dataset(kept) != other:
-            raise ConfigurationError(
-                f"the last run compared with the dataset {_dataset(kept)} and loaded into {other},"
-                " which lacks what was the same",
-                remedy="Name the dataset in dlt.pipeline(dataset_name=…), not in run(), and run"
-                f' once with refresh="drop_sources" to fill {other}.',
-            )
 
     @property
     def org(self) -> VisibleOrg:
@@ -415,21 +391,6 @@ class Run:
         self.state[PUT_OFF] = True
         return False
 
-    def tasks_of_held(self) -> pa.Array:
-        """Return the tasks that held relations name; none in a run over less."""
-        column = self.held.name("TaskId")
-        if not self.scope.complete or column not in self.held.column_hints(RELATIONS):
-            return id_array(())
-        return self.held.id_array(RELATIONS, column)
-
-    def users_of_held(self) -> pa.Array:
-        """Return the users that held rows name; none in a run over less."""
-        if not self.scope.complete:
-            return id_array(())
-        names = [self.held.name(field) for field in USER_FIELDS]
-        tables = (RELATIONS, CONTACTS, TASKS)
-        return self.held.ids_like("005", [(table, name) for table in tables for name in names])
-
     def log_records(self, table: str, rows: pa.Table) -> None:
         """Append loaded records to the record log, if one was asked for."""
         if self.scope.record_log is not None:
@@ -439,8 +400,3 @@ class Run:
         """Return the run's facts so far."""
         self.ledger.org_remaining = self.client.meter.remaining
         return self.ledger.facts(status)
-
-
-def _dataset(location: str) -> str:
-    """Return the dataset of a place that ``HeldTables.location`` names."""
-    return location.rpartition("/")[2]

@@ -41,6 +41,7 @@ from salesforce_targeted.extract.lessons import has_slow_stamps, note_slow_stamp
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
+from salesforce_targeted.extract.references import tasks_of_held, users_of_held
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     READING,
@@ -229,14 +230,14 @@ def _named_by_relations(run: Run, wanted: Collection[str]) -> dict[str, pa.Array
 
 
 def _named_tasks(run: Run) -> pa.Array:
-    return union(run.relations.tasks.ids, run.tasks_of_held())
+    return union(run.relations.tasks.ids, tasks_of_held(run))
 
 
 def _users(run: Run) -> Iterator[pa.Table]:
     """Yield the users who own, made or last modified held rows."""
     if run.org.shows("User"):
         users = run.relations.users | run.records.users | run.tasks.users
-        named = union(id_array(users), run.users_of_held())
+        named = union(id_array(users), users_of_held(run))
         run.users.selection = select_ids(run, USERS, named)
         yield from refresh(run, USERS, run.users.selection, run.users)
 
