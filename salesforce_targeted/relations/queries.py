@@ -58,10 +58,7 @@ def count_statement(
         before: Those stamped before it.
         within: Those from this id on, up to and without that one.
     """
-    condition = soql.and_(
-        where(junction, since, within),
-        None if before is None else soql.lt("SystemModstamp", before),
-    )
+    condition = soql.and_(where(junction, since, within), soql.bound("SystemModstamp", "<", before))
     return soql.select([soql.aggregate("COUNT")], junction.object_name, condition)
 
 
@@ -78,15 +75,14 @@ def groups_statement(
     before: str | None = None,
 ) -> soql.Soql:
     """Write the query for the next batch of ids that relations point at, and how many do."""
-    beyond = soql.ne(junction.who, None) if after is None else soql.gt(junction.who, after)
     return soql.select(
         [junction.who, soql.aggregate("COUNT", "Id", "relations")],
         junction.object_name,
         soql.and_(
             junction.condition,
-            beyond,
-            None if before is None else soql.le(junction.who, before),
-            None if since is None else soql.ge("SystemModstamp", since),
+            soql.bound(junction.who, ">", after) or soql.ne(junction.who, None),
+            soql.bound(junction.who, "<=", before),
+            soql.bound("SystemModstamp", ">=", since),
         ),
         group_by=[junction.who],
         order_by=[junction.who],
@@ -125,9 +121,9 @@ def where(
     return soql.and_(
         junction.condition,
         None if junction is SHARED_ACTIVITIES else soql.ne(junction.who, None),
-        None if since is None else soql.ge("SystemModstamp", since),
-        None if low is None else soql.ge("Id", low),
-        None if high is None else soql.lt("Id", high),
+        soql.bound("SystemModstamp", ">=", since),
+        soql.bound("Id", ">=", low),
+        soql.bound("Id", "<", high),
     )
 
 

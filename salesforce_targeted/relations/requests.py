@@ -61,7 +61,7 @@ class RelationReader:
         condition = soql.and_(
             self.condition,
             soql.id_in(ids) if ids else None,
-            None if after is None else soql.gt("Id", after),
+            soql.bound("Id", ">", after),
         )
         return rows_statement(
             self.junction, fields, condition, group_by=group_by, order_by=order, limit=limit
