@@ -106,11 +106,6 @@ def refusal(response: Response, kind: str = "other") -> Refusal:
     return Refusal(response.status, row, default, code, text, fields)
 
 
-def error_from(response: Response, call: str, kind: str = "other") -> SalesforceError:
-    """Make the error that a response of REST or of Bulk stands for."""
-    return refusal(response, kind).error(call)
-
-
 def token_refusal(response: Response, grant: str) -> Refusal:
     """Read a refusal of the token endpoint; a 200 that is no JSON is one as well.
 

@@ -320,7 +320,7 @@ class Run:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""
         if ids <= _CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
             return 0
-        return self.client.visible_record_counts([object_name]).get(object_name, 0)
+        return self.client.record_counts([object_name]).get(object_name, 0)
 
     @cached_property
     def held_relations(self) -> IdCounts:

@@ -74,7 +74,7 @@ class CollectionsReader:
         """
         lessons, unreadable, portion = self.lessons, self.lessons.unreadable, self.lessons.portion
         fields = self._without(unreadable)
-        request, asked = self.client.collection_request(self.columns.object_name, ids, fields)
+        asked = list(ids)
         try:
             if lessons.apart(fields):
                 (response,) = in_portions(self._read_parts, lessons)([Part(asked, fields)])
@@ -82,7 +82,7 @@ class CollectionsReader:
                     raise response
                 return self._as_fetched(asked, Readable(response))
             batch, absent = self.client.send(
-                request,
+                self._request(Part(asked, fields)),
                 lambda response: read_rows(response, asked, self.columns),
                 attempts_at_500=attempts,
             )
@@ -148,7 +148,7 @@ class CollectionsReader:
         return parts_reader(self.client, self._request, records)(parts)
 
     def _request(self, part: Part) -> models.Request:
-        return self.client.collection_request(self.columns.object_name, *part)[0]
+        return self.client.collection_request(self.columns.object_name, *part)
 
     def _without(self, unreadable: Mapping[str, SalesforceError]) -> list[str]:
         return [name for name in self.columns.fields if name not in unreadable]
