@@ -184,7 +184,6 @@ class LoginEndpoint:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.limits = limits
-        self.sign_ins = 0
         self._transport = transport
         self._attempts = attempts
         self._sleep = sleep
@@ -221,7 +220,6 @@ class LoginEndpoint:
                 if pause is None or pause > _LONGEST_PAUSE_SECONDS:
                     break
                 self._sleep(pause)
-            self.sign_ins += 1
             response = None
             try:
                 response = self._transport.exchange("POST", base + path, dict(headers), body)
