@@ -54,15 +54,13 @@ def result_pages(response: Response) -> ResultPages | None:
     addresses = [
         e.get("resultUrl") or e.get("resultLink") if isinstance(e, dict) else None for e in entries
     ]
+    # What is no text is no address either, as the allow-list finds.
     pages = [
-        Request(
-            "GET", a if isinstance(a, str) else "", None, {"Accept": "text/csv"}, "bulk_results"
-        )
-        for a in addresses
+        Request("GET", str(a), None, {"Accept": "text/csv"}, "bulk_results") for a in addresses
     ]
     following = None
     if payload.get("done") is not True:
-        following = Request("GET", rest if isinstance(rest, str) else "", kind="bulk_pages")
+        following = Request("GET", str(rest), kind="bulk_pages")
     named = [*pages, following] if following else pages
     return None if any(refusal(request) for request in named) else ResultPages(pages, following)
 

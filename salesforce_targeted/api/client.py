@@ -40,7 +40,7 @@ class SalesforceClient(AuthorizedSession):
 
         Raises: as ``iter_pages``.
         """
-        return self.iter_pages(soql, _records, all_rows)
+        return self.iter_pages(soql, JsonRows.records, all_rows)
 
     # Their docstrings are those of the functions.
     iter_pages = queries.iter_pages
@@ -191,7 +191,3 @@ class SalesforceClient(AuthorizedSession):
 
     def __repr__(self) -> str:
         return f"SalesforceClient(calls={self.meter.calls.total})"
-
-
-def _records(rows: JsonRows) -> list[Record]:
-    return [record for record in rows.parsed() if record is not None]

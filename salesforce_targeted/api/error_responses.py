@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.errors import SalesforceError, code_word
 from salesforce_targeted.api.messages import PAGE, Message, Where, message, network
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.org_clock import http_date
@@ -27,7 +27,6 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 # A server that asks for more patience than this is down; the caller decides whether to wait.
 _LONGEST_RETRY_AFTER_SECONDS = 300.0
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
 class TransportError(Exception):
@@ -115,9 +114,7 @@ def token_refusal(response: Response, grant: str) -> Refusal:
         payload = json_object(response)
     except SalesforceError:
         payload = {}
-    code = str(payload.get("error") or "")
-    # A code is a word; anything else there may be an echo of what was sent.
-    code = code if _CODE.match(code) else ""
+    code = code_word(payload.get("error"))
     text = str(payload.get("error_description") or "") if code else ""
     row = message(Where.TOKEN, response.status, code, text, grant)
     default = f"the token endpoint sent HTTP {response.status} and gave no reason"
@@ -132,8 +129,7 @@ def soap_refusal(response: Response) -> Refusal:
     body = response.body.decode("utf-8", "replace")
     # A fault may come without its detail; the code has a prefix there, as in "sf:INVALID_LOGIN".
     code = soap_element(body, "exceptionCode") or soap_element(body, "faultcode") or ""
-    code = code.rpartition(":")[2]
-    code = code if _CODE.match(code) else ""
+    code = code_word(code.rpartition(":")[2])
     text = soap_element(body, "exceptionMessage") or soap_element(body, "faultstring") or ""
     text = text if code else ""
     if soap_element(body, "passwordExpired") == "true":
@@ -177,7 +173,7 @@ def _error_in_xml(response: Response) -> tuple[str, str, tuple[str, ...]]:
     body = response.body.decode("utf-8", "replace")
     code = soap_element(body, "errorCode") or soap_element(body, "exceptionCode") or ""
     text = soap_element(body, "message") or soap_element(body, "exceptionMessage") or ""
-    return (code, text, ()) if _CODE.match(code) else ("", "", ())
+    return (code, text, ()) if code_word(code) else ("", "", ())
 
 
 def _reason(text: str) -> str:

@@ -76,6 +76,10 @@ class JsonRows:
     lines: bytes | None
     parsed: Callable[[], list[Record | None]]
 
+    def records(self) -> list[Record]:
+        """Read the records as Python values, without the entries that are null."""
+        return [record for record in self.parsed() if record is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class Job:

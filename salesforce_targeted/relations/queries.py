@@ -8,15 +8,14 @@ Sources: Object Reference, "TaskWhoRelation"; SOQL and SOSL Reference, "GROUP BY
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
-Record = dict[str, Any]
 # Of ids: the first, and the one before which it ends.
 Range = tuple[str | None, str | None]
 
@@ -32,7 +31,7 @@ _FIELDS_OF_TASK = (
 )  # fmt: skip
 
 
-def describe_of_task_relations(task: Mapping[str, Any]) -> dict[str, Any]:
+def describe_of_task_relations(task: Record) -> Record:
     """Make a describe of TaskWhoRelation of Task's, for orgs without Shared Activities."""
     entries = {entry["name"]: entry for entry in task["fields"]}
     same = [entries[name] for name in _FIELDS_OF_TASK if name in entries]

@@ -72,7 +72,7 @@ class RelationReader:
         if self._shared:
             batch = from_json(rows, self.columns)
         else:
-            batch = from_records([as_relation(one) for one in rows.parsed() if one], self.columns)
+            batch = from_records([as_relation(one) for one in rows.records()], self.columns)
         return note_unreadable(batch, self._unreadable(), self.columns)
 
     def isolated(self, ids: Sequence[str], error: SalesforceError) -> Batch:
@@ -109,12 +109,12 @@ class RelationReader:
                 Part(()), after=after, order=("Id",), limit=most, group_by=groups
             )
             try:
-                pages = list(self.client.iter_pages(statement, _ids, attempts_at_500=1))
+                pages = list(self.client.iter_pages(statement, JsonRows.records, attempts_at_500=1))
             except SalesforceError as why:
                 if not is_of_records(why):
                     raise
             else:
-                return [id_ for page in pages for id_ in page]
+                return [record["Id"] for page in pages for record in page]
         raise error
 
     def _unreadable(self) -> dict[str, SalesforceError]:
@@ -124,7 +124,3 @@ class RelationReader:
 def _of_relation(field: str) -> str:
     """Name a relation's field that is made of a task's."""
     return "RelationId" if field == "WhoId" else field
-
-
-def _ids(rows: JsonRows) -> list[str]:
-    return [record["Id"] for record in rows.parsed() if record is not None]

@@ -35,8 +35,9 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     TruncatedResponseError,
 )
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.id_set import in_batches
-from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, Record, some_of
+from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, some_of
 
 # A 500 is asked for once more, not four times: one that stays is of a record's making, and the
 # calls that find the record are to stay few.
@@ -88,6 +89,18 @@ def in_portions(read: Read, lessons: Lessons) -> Read:
         return [whole(part) if lessons.apart(part.fields) else next(responses) for part in parts]
 
     return read_parts
+
+
+def read_in_portions(read: Read, part: Part, lessons: Lessons) -> Readable:
+    """Read a part of more fields than the org takes at a time.
+
+    Raises:
+        SalesforceError: as the reader failed.
+    """
+    (response,) = in_portions(read, lessons)([part])
+    if isinstance(response, SalesforceError):
+        raise response
+    return Readable(response)
 
 
 def isolate(

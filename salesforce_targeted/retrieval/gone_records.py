@@ -7,15 +7,13 @@ winner may have lost another merge since.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, in_batches
 from salesforce_targeted.retrieval.results import Gone
-
-Record = dict[str, Any]
 
 
 def last_winners(
