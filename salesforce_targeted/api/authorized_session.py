@@ -137,7 +137,6 @@ class AuthorizedSession:
         A response that reads as cut short is asked for again.
 
         Args:
-            request: Any that the allow-list lets through.
             read: Makes a value of the response; raises TruncatedResponseError where it isn't whole.
                 The default returns the :class:`Response` itself.
             attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record

@@ -136,11 +136,7 @@ def _fetch(
     request: Request,
     before: int | None = None,
 ) -> CsvPage[T]:
-    """Read a result page.
-
-    Args:
-        before: How many records the pages before it hold, where that is known.
-    """
+    """Read a result page; ``before`` are the records of those before it, where that is known."""
 
     def read_page(response: Response) -> CsvPage[T]:
         page = bulk_readers.csv_page(response, read)

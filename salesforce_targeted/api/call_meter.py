@@ -42,17 +42,11 @@ class CallLedger:
 
 @dataclass(slots=True)
 class CallOutcome:
-    """Hold what became of one call; ``send`` fills it in.
+    """Hold what became of one call; ``send`` fills it in."""
 
-    Attributes:
-        billed: Whether Salesforce bills such a call.
-        reached: Whether the org may have seen it.
-        usage: (used, maximum) of the org's calls in 24 hours, as the response has it.
-    """
-
-    billed: bool = True
-    reached: bool = True
-    usage: tuple[int, int] | None = None
+    billed: bool
+    reached: bool = True  # the org may have seen it
+    usage: tuple[int, int] | None = None  # as CallMeter.usage
 
 
 class CallMeter:

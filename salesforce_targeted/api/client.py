@@ -92,7 +92,6 @@ class SalesforceClient(AuthorizedSession):
         """Return what a ``SELECT COUNT()`` would give, as the size of a result of ids.
 
         Args:
-            soql: The ``SELECT COUNT()``.
             error: What it was refused with; later counts don't try.
         """
         if error is not None and self.counts:

@@ -30,12 +30,7 @@ _LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 class TransportError(Exception):
-    """No whole response came.
-
-    Attributes:
-        message: The row of the table of messages.
-        sent: False where the org can't have seen the request.
-    """
+    """No whole response came; ``sent`` is False where the org can't have seen the request."""
 
     def __init__(self, condition: str, *, sent: bool, detail: str = "") -> None:
         super().__init__(f"{condition} ({detail})" if detail else condition)
@@ -49,14 +44,10 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Hold what a refusal says, and the row of the table that it is.
+    """Hold what a refusal says in Salesforce's words, and the row of the table that it is.
 
     Attributes:
-        status: The HTTP status.
-        message: Its row.
         default: What happened, where Salesforce gives no words.
-        code: Salesforce's code, or "".
-        text: Its words, or "".
         fields: The field names that it blames.
     """
 
@@ -183,11 +174,9 @@ def _reason(text: str) -> str:
 
 
 def pause_after(failures: int, response: Response | None) -> float | None:
-    """Return the seconds to wait before the next attempt; None if that is too long.
+    """Return the seconds to wait after so many failures; None if that is too long.
 
-    Args:
-        failures: How many attempts have failed.
-        response: The last one, where one came; the server may ask for a pause in it.
+    The server may ask for a pause in its last response, where one came.
     """
     backoff = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
     # Jitter, so that several clients that failed together don't come back together.

@@ -57,7 +57,7 @@ def composite(
         attempts_at_500: As for ``send``, where they are sent one by one.
 
     Returns:
-        The responses in the order of the requests, an error where one was refused or failed.
+        A response for each request, or why it was refused or failed.
     """
     found = {n: sent for n, one in enumerate(requests) if (sent := session.ahead.take(one))}
     left = [one for n, one in enumerate(requests) if n not in found]

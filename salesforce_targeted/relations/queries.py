@@ -50,13 +50,7 @@ def count_statement(
     before: datetime | None = None,
     within: Range = (None, None),
 ) -> soql.Soql:
-    """Write the query for how many relations the org shows.
-
-    Args:
-        since: Those stamped at or after it.
-        before: Those stamped before it.
-        within: Those from this id on, up to and without that one.
-    """
+    """Write the query for how many relations the org shows, stamped from one moment to another."""
     condition = soql.and_(where(junction, since, within), soql.bound("SystemModstamp", "<", before))
     return soql.select([soql.aggregate("COUNT")], junction.object_name, condition)
 
@@ -111,11 +105,7 @@ def rows_statement(
 def where(
     junction: Junction, since: datetime | None, within: Range = (None, None)
 ) -> soql.Condition | None:
-    """Write the condition of relations that point at a record, modified since a moment.
-
-    Args:
-        within: Only those from this id on, up to and without that one.
-    """
+    """Write the condition of relations that point at a record, modified since a moment."""
     low, high = within
     return soql.and_(
         junction.condition,

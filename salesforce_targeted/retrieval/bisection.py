@@ -110,8 +110,7 @@ def isolate(
 
     Args:
         ids: As many as one response may hold.
-        fields: Those that are known to be unreadable are left out.
-        lessons: What is learnt is added.
+        lessons: Fields that are known to be unreadable are left out; what is learnt is added.
         error: What reading all of them failed with.
 
     Raises:

@@ -25,9 +25,7 @@ def last_winners(
 ) -> list[Gone]:
     """Follow chains of merges to the record that was never merged away itself.
 
-    Args:
-        records: What ``queryAll`` showed.
-        shown: Ids that a plain read showed.
+    Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
     """
     winners = {one.id: one.merged_into for one in gone if one.merged_into}
     seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}

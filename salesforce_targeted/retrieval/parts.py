@@ -92,11 +92,7 @@ class Readable:
     def batch(
         self, ids: Iterable[str], columns: Columns, unreadable: Mapping[str, SalesforceError]
     ) -> Batch:
-        """Return the rows of these ids, in their order, and all that is rejected.
-
-        Args:
-            unreadable: Fields that were not asked for, and why.
-        """
+        """Return the rows of these ids, in their order, and all that is rejected."""
         batch = from_records([self.records[i] for i in ids if i in self.records], columns)
         batch.rejected += [
             Rejected(columns.object_name, id_, name, str(why), "")
