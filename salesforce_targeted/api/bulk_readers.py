@@ -21,21 +21,17 @@ def job(response: Response) -> Job:
     query jobs; some orgs send it.
     """
     payload = json_object(response)
-    id_, state = payload.get("id"), payload.get("state")
-    if (
-        not isinstance(id_, str)
-        or not isinstance(state, str)
-        or not (id_.isascii() and id_.isalnum())
-    ):
-        raise TruncatedResponseError("a Bulk job without id or state")
-    rows = payload.get("numberRecordsProcessed")
-    return Job(
-        id=id_,
-        state=state,
-        rows=rows if isinstance(rows, int) else None,
-        error=str(payload.get("errorMessage") or ""),
-        object=str(payload.get("object") or ""),
-    )
+    match payload:
+        case {"id": str(id_), "state": str(state)} if id_.isascii() and id_.isalnum():
+            rows = payload.get("numberRecordsProcessed")
+            return Job(
+                id=id_,
+                state=state,
+                rows=rows if isinstance(rows, int) else None,
+                error=str(payload.get("errorMessage") or ""),
+                object=str(payload.get("object") or ""),
+            )
+    raise TruncatedResponseError("a Bulk job without id or state")
 
 
 def result_pages(response: Response) -> ResultPages | None:

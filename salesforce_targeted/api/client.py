@@ -5,7 +5,6 @@ Rules: those of authorized_session.py, through which everything goes.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -46,6 +45,7 @@ class SalesforceClient(AuthorizedSession):
     iter_pages = queries.iter_pages
     pages_after = queries.pages_after
     composite = queries.composite
+    send_ahead = queries.send_ahead
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
         """List all rows of a query; read a second time if rows moved between pages.
@@ -112,19 +112,6 @@ class SalesforceClient(AuthorizedSession):
             endpoints.describe(self.version, soql_text.name(name)), readers.description
         )
 
-    def send_ahead(self, groups: Sequence[Sequence[Request]]) -> None:
-        """Send reading requests that will be needed, a billed call for each group; don't wait.
-
-        Whatever sends the same request later, in :meth:`send` or :meth:`composite`, takes the
-        response. Nothing is raised here: a request that fails is sent again where it is needed.
-
-        Args:
-            groups: One request, or several for one ``composite`` (at most five queries or
-                Collections in each).
-        """
-        for requests in groups:
-            self.ahead.begin(requests, partial(queries.send_ahead, self, requests))
-
     def collection_request(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str]
     ) -> Request:
@@ -189,4 +176,4 @@ class SalesforceClient(AuthorizedSession):
             return None
 
     def __repr__(self) -> str:
-        return f"SalesforceClient(calls={self.meter.calls.total})"
+        return f"SalesforceClient(calls={self.meter.calls.total()})"

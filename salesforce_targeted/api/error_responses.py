@@ -148,14 +148,12 @@ def _first_error(response: Response) -> tuple[str, str, tuple[str, ...]]:
     except SalesforceError:
         return _error_in_xml(response)
     for entry in payload if isinstance(payload, list) else [payload]:
-        if not isinstance(entry, dict):
-            continue
-        code = entry.get("errorCode") or entry.get("exceptionCode") or entry.get("error")
-        if isinstance(code, str):
-            text = entry.get("message") or entry.get("exceptionMessage")
-            blamed = entry.get("fields")
-            fields = tuple(map(str, blamed)) if isinstance(blamed, list) else ()
-            return code, str(text or entry.get("error_description") or ""), fields
+        match entry:
+            case {"errorCode": str(code)} | {"exceptionCode": str(code)} | {"error": str(code)}:
+                texts = map(entry.get, ("message", "exceptionMessage", "error_description"))
+                blamed = entry.get("fields")
+                fields = tuple(map(str, blamed)) if isinstance(blamed, list) else ()
+                return code, str(next(filter(None, texts), "")), fields
     return "", "", ()
 
 

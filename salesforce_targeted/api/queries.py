@@ -69,14 +69,23 @@ def composite(
     return [found[n] if n in found else next(came) for n in range(len(requests))]
 
 
-def send_ahead(
+def send_ahead(session: AuthorizedSession, groups: Sequence[Sequence[Request]]) -> None:
+    """Send reading requests that will be needed, a billed call for each group; don't wait.
+
+    Whatever sends the same request later, in ``send`` or :func:`composite`, takes the response.
+    Nothing is raised here: a request that fails is sent again where it is needed.
+
+    Args:
+        groups: One request, or several for one ``composite`` (at most five queries or Collections
+            in each).
+    """
+    for requests in groups:
+        session.ahead.begin(requests, partial(_send_once, session, requests))
+
+
+def _send_once(
     session: AuthorizedSession, requests: Sequence[Request]
 ) -> list[Response | SalesforceError]:
-    """Send several requests in one call, once; they are not needed yet.
-
-    Raises:
-        SalesforceError: the call failed. Whoever needs them sends them in their turn.
-    """
     if not session.composes:
         raise PermissionDeniedError("the org does not accept composite requests", call="composite")
     return session.send_now(

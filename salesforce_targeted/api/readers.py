@@ -19,6 +19,7 @@ from .errors import SalesforceError, TruncatedResponseError
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d{1,18})/(\d{1,18})(?!\d)")
+_PART = re.compile(r"r\d{1,4}", re.ASCII)
 _VERSION = re.compile(r"\d{1,3}\.\d", re.ASCII)
 _HTML_TITLE = re.compile(rb"<(title|h1)[^>]*>(.{1,200}?)</\1>", re.IGNORECASE | re.DOTALL)
 
@@ -196,11 +197,11 @@ def composite_results(response: Response, asked: int | None = None) -> list[tupl
         raise TruncatedResponseError("a composite response without its parts")
     found: dict[int, tuple[int, Any]] = {}
     for entry in entries:
-        status = entry.get("httpStatusCode") if isinstance(entry, dict) else None
-        reference = str(entry.get("referenceId")) if isinstance(entry, dict) else ""
-        if not isinstance(status, int) or not re.fullmatch(r"r\d{1,4}", reference, re.ASCII):
-            raise TruncatedResponseError("a composite response with a part that can't be read")
-        found[int(reference[1:])] = (status, entry.get("body"))
+        match entry:
+            case {"httpStatusCode": int(status), "referenceId": str(name)} if _PART.fullmatch(name):
+                found[int(name[1:])] = (status, entry.get("body"))
+            case _:
+                raise TruncatedResponseError("a composite response with a part that can't be read")
     if sorted(found) != list(range(len(entries))) or asked not in (None, len(entries)):
         raise TruncatedResponseError("a composite response without some of its parts")
     return [found[n] for n in range(len(entries))]
@@ -263,26 +264,22 @@ def described(response: Response | SalesforceError) -> Record | SalesforceError:
 
 def record_counts(response: Response) -> dict[str, int]:
     """Read the row counts by object name; an object that isn't counted is left out."""
-    entries = json_object(response).get("sObjects")
-    counts = entries if isinstance(entries, list) else []
-    return {
-        e["name"]: e["count"]
-        for e in counts
-        if isinstance(e, dict)
-        and isinstance(e.get("name"), str)
-        and isinstance(e.get("count"), int)
-    }
+    entries, counts = json_object(response).get("sObjects"), dict[str, int]()
+    for entry in entries if isinstance(entries, list) else []:
+        match entry:
+            case {"name": str(name), "count": int(count)}:
+                counts[name] = count
+    return counts
 
 
 def versions(response: Response) -> list[str]:
     """Read the API versions that the org serves, as "64.0", oldest first."""
-    entries = parsed(response)
-    found = (
-        [e.get("version") for e in entries if isinstance(e, dict)]
-        if isinstance(entries, list)
-        else []
-    )
-    return sorted((v for v in found if isinstance(v, str) and _VERSION.fullmatch(v)), key=float)
+    entries, found = parsed(response), list[str]()
+    for entry in entries if isinstance(entries, list) else []:
+        match entry:
+            case {"version": str(version)} if _VERSION.fullmatch(version):
+                found.append(version)
+    return sorted(found, key=float)
 
 
 def usage(response: Response) -> tuple[int, int] | None:

@@ -352,7 +352,7 @@ class Run:
     def calls_left(self) -> int | None:
         """Count the calls that the run may still spend; None for as many as it likes."""
         meter = self.client.meter
-        bounds = [] if meter.calls_allowed is None else [meter.calls_allowed - meter.calls.total]
+        bounds = [] if meter.calls_allowed is None else [meter.calls_allowed - meter.calls.total()]
         if meter.remaining is not None:
             bounds.append(meter.remaining - meter.reserve_calls)
         return max(0, min(bounds)) if bounds else None

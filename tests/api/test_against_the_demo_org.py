@@ -79,7 +79,7 @@ def test_the_same_rows_every_way(org, signed_in):
         == found["collections"]
     )
     assert len(shown) == found["bulk"]
-    assert org.calls == signed_in.meter.calls.by_kind
+    assert org.calls == signed_in.meter.calls
     assert (org.billed, org.daily_limit) == (signed_in.meter.usage[0], signed_in.meter.usage[1])
 
 

@@ -18,7 +18,7 @@ def test_several_describes_are_one_call(client, server, said):
 
     assert {"name": "Contact", "fields": [{"name": "Id", "type": "id"}]} == found["Contact"]
     assert isinstance(found["Nope"], errors.NotFoundError)
-    assert {"composite": 1} == dict(client.meter.calls.by_kind)
+    assert {"composite": 1} == dict(client.meter.calls)
 
 
 def test_describes_without_composite(client, server, answer, said):
@@ -32,7 +32,7 @@ def test_describes_without_composite(client, server, answer, said):
 
     assert {"name": "A", "fields": [{"name": "Id"}]} == found["A"]
     assert isinstance(found["B"], errors.NotFoundError)
-    assert {"composite": 1, "describe": 2} == dict(client.meter.calls.by_kind)
+    assert {"composite": 1, "describe": 2} == dict(client.meter.calls)
 
 
 def test_describes_in_batches(tokens, server, answer):
@@ -48,7 +48,7 @@ def test_describes_in_batches(tokens, server, answer):
     client = SalesforceClient(tokens, limits=TINY)
 
     assert list("ABCD") == list(describes(client, list("ABCD")))
-    assert {"composite": 2} == dict(client.meter.calls.by_kind)
+    assert {"composite": 2} == dict(client.meter.calls)
 
 
 @pytest.mark.parametrize("odd", [
@@ -143,7 +143,7 @@ def test_collections_five_to_a_call(tokens, server, answer):
 
     assert isinstance(none, errors.NotFoundError)
     assert [[{"Id": ID}]] * 3 == [readers.collection(found, 1) for found in (one, other, alone)]
-    assert {"composite": 2} == dict(client.meter.calls.by_kind)
+    assert {"composite": 2} == dict(client.meter.calls)
 
 
 def test_record_counts(client, server, answer):
@@ -192,7 +192,7 @@ def test_an_org_that_does_not_serve_the_version(status, tokens, server, answer):
     assert ["/services/data/v66.0/sobjects/Contact/describe", "/services/data"] == [
         heard.path for heard in server.heard
     ]
-    assert 1 == client.meter.calls.total
+    assert 1 == client.meter.calls.total()
 
 
 def test_a_hidden_object_of_an_org_that_serves_the_version(client, server, answer, said):

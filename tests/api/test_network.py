@@ -26,7 +26,7 @@ def failing(url, pauses):
     with pytest.raises(errors.SalesforceError) as caught:
         client.org_limits()
     client.close()
-    return caught.value, client.meter.calls.total
+    return caught.value, client.meter.calls.total()
 
 
 def closed(connection):
@@ -251,7 +251,7 @@ def test_what_is_cut_or_unknown_is_tried_again(coding, body, client, server, ans
     server.say(answer(body=body, headers={"Content-Encoding": coding}), answer(body=OK))
 
     assert OK == client.org_limits()
-    assert 2 == len(server.heard) == client.meter.calls.total
+    assert 2 == len(server.heard) == client.meter.calls.total()
 
 
 @pytest.mark.parametrize("status", [408, 420, 423, 425, 429])

@@ -286,7 +286,7 @@ def test_a_whole_client_through_the_door(server, granted, answer):
 
     assert {} == client.org_limits()
     assert "Bearer 00Dx!second" == server.heard[-1].headers["authorization"]
-    assert (4, 2) == (len(server.heard), client.meter.calls.total)
+    assert (4, 2) == (len(server.heard), client.meter.calls.total())
 
 
 def test_the_start_stays_light():

@@ -187,7 +187,7 @@ def test_what_could_write_may_not_leave(trick, client, server, tokens):
         client.send(REFUSED[trick])
 
     assert [] == server.heard
-    assert (0, 0) == (tokens.asked, client.meter.calls.total)
+    assert (0, 0) == (tokens.asked, client.meter.calls.total())
 
 
 @given(
