@@ -21,11 +21,7 @@ _RECORDS = b'"records":['
 
 
 def raw_page(response: Response) -> Page[JsonRows]:
-    """Read what one page of a query says about itself, and leave its records to a faster reader.
-
-    Raises:
-        TruncatedResponseError: as ``readers.page``, of which this is the same but for the records.
-    """
+    """Read one page of a query as ``readers.page``, and leave its records to a faster reader."""
     body = response.body
     at = body.find(_RECORDS)
     if at > 0 and body.endswith(b"]}"):

@@ -278,18 +278,13 @@ class SharedSession:
         self._signing_in = threading.Lock()
 
     def current(self) -> Session:
-        """Return the session; signs in if that hasn't happened yet.
-
-        Raises:
-            SalesforceError: as ``sign_in`` of the credentials.
-        """
+        """Return the session; signs in if that hasn't happened yet, and raises as ``sign_in``."""
         return self._session or self._other_than(None)
 
     def renewed(self, ended: Session, call: str) -> Session:
         """Return a session other than one that has ended, with which a call was refused.
 
         Raises:
-            SalesforceError: as ``sign_in`` of the credentials.
             AuthenticationError: signing in again gives the same one.
         """
         fresh = self._other_than(ended)

@@ -92,11 +92,7 @@ def in_portions(read: Read, lessons: Lessons) -> Read:
 
 
 def read_in_portions(read: Read, part: Part, lessons: Lessons) -> Readable:
-    """Read a part of more fields than the org takes at a time.
-
-    Raises:
-        SalesforceError: as the reader failed.
-    """
+    """Read a part of more fields than the org takes at a time, or raise what that failed with."""
     (response,) = in_portions(read, lessons)([part])
     if isinstance(response, SalesforceError):
         raise response

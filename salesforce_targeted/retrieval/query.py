@@ -123,11 +123,7 @@ def shown_by_query_all(
 def query_reader(
     client: SalesforceClient, statement: Callable[[Part], soql.Soql], *, all_rows: bool = False
 ) -> Read:
-    """Make what reads parts by queries, five to a billed call.
-
-    Args:
-        all_rows: Deleted, merged and archived records as well.
-    """
+    """Make what reads parts by queries, five to a billed call; ``all_rows`` by ``queryAll``."""
 
     def records(_: Part, request: Request, response: Response) -> dict[str, Record]:
         pages = client.pages_after(request, response, JsonRows.records)
