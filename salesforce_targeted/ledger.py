@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any, Literal, TypedDict, cast
 
-from salesforce_targeted.api.call_meter import CallLedger, CallMeter
+from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.id_set import IdSet
@@ -36,8 +36,8 @@ class CallFacts(TypedDict):
 def call_facts(meter: CallMeter) -> CallFacts:
     """Return the calls that a client has spent."""
     return {
-        "total": meter.calls.total,
-        "by_kind": dict(sorted(meter.calls.by_kind.items())),
+        "total": meter.calls.total(),
+        "by_kind": dict(sorted(meter.calls.items())),
         "org_remaining": meter.remaining,
     }
 
@@ -225,7 +225,7 @@ class Ledger:
     nuls_removed: int = 0
     hidden_fields: dict[str, list[str]] = field(default_factory=dict)
     steps: list[str] = field(default_factory=list)
-    calls: CallLedger = field(default_factory=CallLedger)
+    calls: Counter[str] = field(default_factory=Counter)
     org_remaining: int | None = None
     answered: dict[str, IdSet] = field(default_factory=dict)
     stopped: SalesforceError | None = None
@@ -306,8 +306,8 @@ class Ledger:
             "seconds": round(seconds, 3),
             "cursor": self.cursor,
             "calls": {
-                "total": self.calls.total,
-                "by_kind": dict(sorted(self.calls.by_kind.items())),
+                "total": self.calls.total(),
+                "by_kind": dict(sorted(self.calls.items())),
                 "org_remaining": self.org_remaining,
             },
             "plan": plan.facts() if plan else {"api": None, "price": {}},

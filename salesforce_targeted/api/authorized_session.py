@@ -60,6 +60,8 @@ class AuthorizedSession:
         composes: Whether the org takes ``composite``; False once it refused it for good.
         together: Whether queries may share a call; False once that took longer than we wait.
         counts: Whether the org counts in time; False once it didn't, and rows are counted.
+        longest_path: The bytes of the longest address that is sent; a longer query travels in a
+            body.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class AuthorizedSession:
         self.ahead = SentAhead()
         self.warn: Callable[[str], None] = _log.warning
         self.composes = self.together = self.counts = True
+        self.longest_path = limits.uri_bytes - limits.header_bytes
         self.org_clock = OrgClock()
         self._attempts = max(1, attempts)
         self._transport = Transport(
@@ -94,27 +97,9 @@ class AuthorizedSession:
             read_seconds=timeout_seconds,
             total_seconds=max(limits.call_seconds, timeout_seconds),
         )
-        self._login = LoginEndpoint(self._transport, limits=limits, sleep=sleep)
-        self._sessions = SharedSession(credentials, self._login)
+        login = LoginEndpoint(self._transport, limits=limits, sleep=sleep)
+        self._sessions = SharedSession(credentials, login)
         self._version_served = False
-        self._longest_path = limits.uri_bytes
-
-    @property
-    def longest_path(self) -> int:
-        """Count the bytes of the longest address that is sent; a longer query travels in a body.
-
-        A long token, or a proxy, leaves less room than Salesforce's limit: it becomes less then.
-        """
-        return min(self._longest_path, self.limits.uri_bytes - self.limits.header_bytes)
-
-    @longest_path.setter
-    def longest_path(self, length: int) -> None:
-        self._longest_path = length
-
-    @property
-    def sign_ins(self) -> int:
-        """Count the sign-in requests that were sent."""
-        return self._login.sign_ins
 
     @property
     def instance_url(self) -> str:
@@ -152,7 +137,6 @@ class AuthorizedSession:
         A response that reads as cut short is asked for again.
 
         Args:
-            request: Any that the allow-list lets through.
             read: Makes a value of the response; raises TruncatedResponseError where it isn't whole.
                 The default returns the :class:`Response` itself.
             attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record

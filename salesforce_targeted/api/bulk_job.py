@@ -34,6 +34,8 @@ _LONGEST_POLL_SECONDS = 20.0
 # queue jobs, and some never end. Source: airbyte #17148 (400 rows, InProgress for hours).
 _DEADLINE_FACTOR = 10.0
 _SHORTEST_DEADLINE_SECONDS = 300.0
+# A person wants to read no more often than this that a job is not complete.
+_SECONDS_BETWEEN_NEWS = 20.0
 
 T = TypeVar("T")
 
@@ -43,7 +45,7 @@ def job_of(
     soql: str,
     *,
     expected_seconds: float = 0.0,
-    waiting: Callable[[Job, float], None] | None = None,
+    tell: Callable[[str], None] = _log.info,
 ) -> Job:
     """Run one query job until it is complete, asking ever less often: each poll is a call.
 
@@ -51,8 +53,7 @@ def job_of(
         soql: No GROUP BY, OFFSET, aggregate, compound field or child query.
         expected_seconds: How long the job will probably take; it is not polled before. It gets ten
             times as long, and at least five minutes.
-        waiting: Called each time that the job is not complete yet, with it and the seconds that it
-            was waited for.
+        tell: Told in a sentence, every so often, that the job is not complete yet.
 
     Raises:
         UnsupportedObjectError: Bulk doesn't serve this object or this kind of query.
@@ -61,6 +62,7 @@ def job_of(
     deadline = max(_SHORTEST_DEADLINE_SECONDS, _DEADLINE_FACTOR * expected_seconds)
     job = client.send(endpoints.bulk_create(client.version, soql), bulk_readers.job)
     pause, waited, asked = max(_FIRST_POLL_SECONDS, expected_seconds), 0.0, False
+    told = 0.0
     # The response to the creation doesn't say how many rows there are, whatever its state.
     while job.state in _NOT_YET or (job.state == _COMPLETE and not asked):
         if job.state in _NOT_YET:
@@ -70,8 +72,9 @@ def job_of(
                     remedy="Jobs can be stuck: read through sObject Collections, or allow more"
                     " time.",
                 )
-            if waiting is not None:
-                waiting(job, waited)
+            if waited - told >= _SECONDS_BETWEEN_NEWS:
+                told = waited
+                tell(f"Bulk job {job.id} is {job.state} after {waited:.0f} s")
             client.sleep(pause)
             waited += pause
             # What is late is late by a share of what it takes.
@@ -136,11 +139,7 @@ def _fetch(
     request: Request,
     before: int | None = None,
 ) -> CsvPage[T]:
-    """Read a result page.
-
-    Args:
-        before: How many records the pages before it hold, where that is known.
-    """
+    """Read a result page; ``before`` are the records of those before it, where that is known."""
 
     def read_page(response: Response) -> CsvPage[T]:
         page = bulk_readers.csv_page(response, read)

@@ -21,21 +21,17 @@ def job(response: Response) -> Job:
     query jobs; some orgs send it.
     """
     payload = json_object(response)
-    id_, state = payload.get("id"), payload.get("state")
-    if (
-        not isinstance(id_, str)
-        or not isinstance(state, str)
-        or not (id_.isascii() and id_.isalnum())
-    ):
-        raise TruncatedResponseError("a Bulk job without id or state")
-    rows = payload.get("numberRecordsProcessed")
-    return Job(
-        id=id_,
-        state=state,
-        rows=rows if isinstance(rows, int) else None,
-        error=str(payload.get("errorMessage") or ""),
-        object=str(payload.get("object") or ""),
-    )
+    match payload:
+        case {"id": str(id_), "state": str(state)} if id_.isascii() and id_.isalnum():
+            rows = payload.get("numberRecordsProcessed")
+            return Job(
+                id=id_,
+                state=state,
+                rows=rows if isinstance(rows, int) else None,
+                error=str(payload.get("errorMessage") or ""),
+                object=str(payload.get("object") or ""),
+            )
+    raise TruncatedResponseError("a Bulk job without id or state")
 
 
 def result_pages(response: Response) -> ResultPages | None:
@@ -54,15 +50,13 @@ def result_pages(response: Response) -> ResultPages | None:
     addresses = [
         e.get("resultUrl") or e.get("resultLink") if isinstance(e, dict) else None for e in entries
     ]
+    # What is no text is no address either, as the allow-list finds.
     pages = [
-        Request(
-            "GET", a if isinstance(a, str) else "", None, {"Accept": "text/csv"}, "bulk_results"
-        )
-        for a in addresses
+        Request("GET", str(a), None, {"Accept": "text/csv"}, "bulk_results") for a in addresses
     ]
     following = None
     if payload.get("done") is not True:
-        following = Request("GET", rest if isinstance(rest, str) else "", kind="bulk_pages")
+        following = Request("GET", str(rest), kind="bulk_pages")
     named = [*pages, following] if following else pages
     return None if any(refusal(request) for request in named) else ResultPages(pages, following)
 

@@ -17,7 +17,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from salesforce_targeted.api.errors import QuotaExceededError
 
@@ -29,44 +29,27 @@ _SLOW_AT_ONCE = 4
 
 
 @dataclass(slots=True)
-class CallLedger:
-    """Count the calls that the org may have seen, retries included."""
-
-    by_kind: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def total(self) -> int:
-        """Count all of them."""
-        return sum(self.by_kind.values())
-
-
-@dataclass(slots=True)
 class CallOutcome:
-    """Hold what became of one call; ``send`` fills it in.
+    """Hold what became of one call; ``send`` fills it in."""
 
-    Attributes:
-        billed: Whether Salesforce bills such a call.
-        reached: Whether the org may have seen it.
-        usage: (used, maximum) of the org's calls in 24 hours, as the response has it.
-    """
-
-    billed: bool = True
-    reached: bool = True
-    usage: tuple[int, int] | None = None
+    billed: bool
+    reached: bool = True  # the org may have seen it
+    usage: tuple[int, int] | None = None  # as CallMeter.usage
 
 
 class CallMeter:
     """Let calls through one by one, at most ``max_in_flight`` at once, and count them.
 
     Attributes:
-        calls: The calls so far, by kind; sign-in and versions are not billed and not counted.
+        calls: The calls that the org may have seen, retries included, by kind; sign-in and versions
+            are not billed and not counted.
         usage: (used, maximum) of the org's calls in 24 hours, as it last said; None before.
         reserve_calls: Calls of the org's 24 hours that are left to others; the next one is refused.
         calls_allowed: How many calls may be spent in all; None for no bound.
     """
 
     def __init__(self, max_in_flight: int) -> None:
-        self.calls = CallLedger()
+        self.calls = Counter[str]()
         self.usage: tuple[int, int] | None = None
         self.reserve_calls = 0
         self.calls_allowed: int | None = None
@@ -75,9 +58,8 @@ class CallMeter:
         self._in_flight = 0
         self._clock = 0
         self._usage_clock = 0
-        self._seconds: defaultdict[str, float] = defaultdict(float)
-        self._rows: Counter[str] = Counter()
-        self._done: Counter[str] = Counter()
+        self._seconds = defaultdict[str, float](float)
+        self._rows, self._done = Counter[str](), Counter[str]()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -98,7 +80,7 @@ class CallMeter:
             if billed:
                 self._check(name)
                 # Before it is sent: a run that fails meanwhile tells of it, too.
-                self.calls.by_kind[kind] += 1
+                self.calls[kind] += 1
             self._in_flight += 1
             self._clock += 1
             started = self._clock
@@ -109,7 +91,7 @@ class CallMeter:
             with self._changed:
                 self._in_flight -= 1
                 if billed and not metered.reached:
-                    self.calls.by_kind -= Counter([kind])
+                    self.calls -= Counter([kind])
                 elif billed:
                     self._done[kind] += 1
                     self._seconds[kind] += time.monotonic() - begun
@@ -140,7 +122,7 @@ class CallMeter:
             self._room = min(float(self._max_in_flight), self._room + 1 / self._room)
 
     def _check(self, name: str) -> None:
-        if self.calls_allowed is not None and self.calls.total >= self.calls_allowed:
+        if self.calls_allowed is not None and self.calls.total() >= self.calls_allowed:
             raise QuotaExceededError(
                 f"this run may spend {self.calls_allowed} calls and has spent them",
                 remedy="Run again to go on, or allow more calls per run.",

@@ -5,7 +5,6 @@ Rules: those of authorized_session.py, through which everything goes.
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -23,7 +22,7 @@ from .errors import (
     TruncatedResponseError,
     is_of_records,
 )
-from .models import JsonRows, Record, Request
+from .models import JsonRows, Record, Request, Response
 
 _log = logging.getLogger(__name__)
 _COUNT = "SELECT COUNT() "
@@ -33,20 +32,20 @@ _T = TypeVar("_T")
 class SalesforceClient(AuthorizedSession):
     """Read one org. Safe to use from several threads; see :class:`AuthorizedSession`."""
 
-    # --- queries
-    # ------------------------------------------------------------------------------------
+    # --- queries ----------------------------------------------------------------------------------
 
     def pages(self, soql: str, all_rows: bool = False) -> Iterator[list[Record]]:
         """Yield a query's rows by page; ``all_rows`` adds deleted, merged and archived ones.
 
         Raises: as ``iter_pages``.
         """
-        return self.iter_pages(soql, _records, all_rows)
+        return self.iter_pages(soql, JsonRows.records, all_rows)
 
     # Their docstrings are those of the functions.
     iter_pages = queries.iter_pages
     pages_after = queries.pages_after
     composite = queries.composite
+    send_ahead = queries.send_ahead
 
     def records(self, soql: str, all_rows: bool = False) -> list[Record]:
         """List all rows of a query; read a second time if rows moved between pages.
@@ -93,7 +92,6 @@ class SalesforceClient(AuthorizedSession):
         """Return what a ``SELECT COUNT()`` would give, as the size of a result of ids.
 
         Args:
-            soql: The ``SELECT COUNT()``.
             error: What it was refused with; later counts don't try.
         """
         if error is not None and self.counts:
@@ -114,124 +112,68 @@ class SalesforceClient(AuthorizedSession):
             endpoints.describe(self.version, soql_text.name(name)), readers.description
         )
 
-    def send_ahead(self, groups: Sequence[Sequence[Request]]) -> None:
-        """Send reading requests that will be needed, a billed call for each group; don't wait.
-
-        Whatever sends the same request later, in :meth:`send` or :meth:`composite`, takes the
-        response. Nothing is raised here: a request that fails is sent again where it is needed.
-
-        Args:
-            groups: One request, or several for one ``composite`` (at most five queries or
-                Collections in each).
-        """
-        for requests in groups:
-            self.ahead.begin(requests, partial(queries.send_ahead, self, requests))
-
-    def describes(self, names: Sequence[str]) -> dict[str, Record | SalesforceError]:
-        """Describe several objects, 25 for one call; an error where one was refused."""
-        distinct = list(dict.fromkeys(names))
-        found = self.composite(
-            [endpoints.describe(self.version, soql_text.name(n)) for n in distinct]
-        )
-        return {n: readers.described(of) for n, of in zip(distinct, found, strict=True)}
-
-    def collections(
-        self, object_name: str, ids: Sequence[str], fields: Sequence[str]
-    ) -> list[Record | None]:
-        """Read the records with these ids, in their order; None for one that isn't shown.
-
-        Args and errors: as :meth:`collection_request`; and QueryError for a field that is gone or
-        hidden, which ``fields`` of the error names if it can.
-        """
-        if not ids:
-            return []
-        request, asked = self.collection_request(object_name, ids, fields)
-        found = self.send(request, lambda response: readers.collection_in_order(response, asked))
-        self.meter.add_rows("collections", len(found) - found.count(None))
-        return found
-
     def collection_request(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str]
-    ) -> tuple[Request, list[str]]:
+    ) -> Request:
         """Build what reads the records with these ids, for ``send`` or ``composite``.
 
         Args:
-            object_name: Its API name.
             ids: At most ``limits.ids_per_collection``; either form.
             fields: Field names; ``Id`` is always among the record's.
-
-        Returns:
-            The request, and the ids in it, in their long form.
 
         Raises:
             ValueError: too many ids, or one that is none.
         """
         if len(ids) > self.limits.ids_per_collection:
             raise ValueError(f"at most {self.limits.ids_per_collection} ids in one call")
-        asked = [record_ids.to_18(id_) for id_ in ids]
-        chosen = list(dict.fromkeys(["Id", *map(soql_text.name, fields)]))
+        chosen = dict.fromkeys(["Id", *map(soql_text.name, fields)])
+        asked = map(record_ids.to_18, ids)
         return endpoints.collections(
-            self.version, soql_text.name(object_name), asked, chosen
-        ), asked
+            self.version, soql_text.name(object_name), list(asked), list(chosen)
+        )
 
-    # --- the org
-    # ------------------------------------------------------------------------------------
+    # --- the org ----------------------------------------------------------------------------------
 
     def org_limits(self) -> Record:
         """Read the org's allocations: ``{"DailyApiRequests": {"Max": …, "Remaining": …}, …}``."""
         return self.send(endpoints.limits(self.version), readers.json_object)
-
-    def record_counts(self, names: Sequence[str]) -> dict[str, int]:
-        """Read approximate row counts by object name, of those that Salesforce counts."""
-        request = endpoints.record_count(self.version, [soql_text.name(name) for name in names])
-        return self.send(request, readers.record_counts)
 
     def visible_limits(self) -> Record | None:
         """Read the org's allocations; None where the org does not tell this user.
 
         Source: REST API, "Limits" (needs View Setup and Configuration).
         """
-        try:
-            return self.org_limits()
-        except SalesforceError as error:
-            return _unknown(error, None)
+        return self._if_told(endpoints.limits(self.version), readers.json_object)
 
-    def visible_record_counts(self, names: Sequence[str]) -> dict[str, int]:
+    def record_counts(self, names: Sequence[str]) -> dict[str, int]:
         """Read approximate row counts by object name; none where the org does not tell this user.
 
         Source: REST API, "Record Count" (needs View Setup and Configuration).
         """
-        try:
-            return self.record_counts(names)
-        except SalesforceError as error:
-            return _unknown(error, {})
+        request = endpoints.record_count(self.version, [soql_text.name(name) for name in names])
+        return self._if_told(request, readers.record_counts) or {}
 
     def versions(self) -> list[str]:
-        """List the API versions that the org serves, oldest first, as "64.0"; not billed."""
-        return self.send(endpoints.versions(), readers.versions)
+        """List the API versions that the org serves, oldest first, as "64.0"; not billed.
 
-    def visible_versions(self) -> list[str]:
-        """List the API versions that the org serves; none where a proxy in between hides them."""
+        None where a proxy in between hides them.
+        """
+        return self._if_told(endpoints.versions(), readers.versions) or []
+
+    def _if_told(self, request: Request, read: Callable[[Response], _T]) -> _T | None:
+        """Read what is only nice to know: None where it is refused; what ends every call raises."""
         try:
-            return self.versions()
+            return self.send(request, read)
         except SalesforceError as error:
-            return _unknown(error, [])
+            if isinstance(error, ConfigurationError):
+                # What a proxy redirects is one page; a version that isn't served, or a setting, is
+                # not.
+                final = error.status is None or error.status >= HTTPStatus.BAD_REQUEST
+            else:
+                final = isinstance(error, AuthenticationError | QuotaExceededError | ReadOnlyError)
+            if final or error.error_code.startswith("API_"):
+                raise
+            return None
 
     def __repr__(self) -> str:
-        return f"SalesforceClient(calls={self.meter.calls.total})"
-
-
-def _unknown(error: SalesforceError, value: _T) -> _T:
-    """Return the value for what is only nice to know; raise what ends every other call, too."""
-    if isinstance(error, ConfigurationError):
-        # What a proxy redirects is one page; a version that isn't served, or a setting, is not.
-        final = error.status is None or error.status >= HTTPStatus.BAD_REQUEST
-    else:
-        final = isinstance(error, AuthenticationError | QuotaExceededError | ReadOnlyError)
-    if final or error.error_code.startswith("API_"):
-        raise error
-    return value
-
-
-def _records(rows: JsonRows) -> list[Record]:
-    return [record for record in rows.parsed() if record is not None]
+        return f"SalesforceClient(calls={self.meter.calls.total()})"

@@ -78,10 +78,10 @@ def record_count(version: str, objects: Sequence[str]) -> Request:
     return _get(version, f"limits/recordCount?sObjects={names}", "record_count")
 
 
-def bulk_create(version: str, soql: str, all_rows: bool = False) -> Request:
+def bulk_create(version: str, soql: str) -> Request:
     """Create a query job. Source: Bulk API 2.0, "Create a Query Job"."""
     body = {
-        "operation": "queryAll" if all_rows else "query",
+        "operation": "query",
         "query": soql,
         "contentType": "CSV",
         "columnDelimiter": "COMMA",
@@ -102,7 +102,7 @@ def bulk_results(version: str, job_id: str, locator: str | None, max_records: in
     return Request("GET", path, None, {"Accept": "text/csv"}, "bulk_results")
 
 
-def bulk_result_pages(version: str, job_id: str, max_records: int = 50_000) -> Request:
+def bulk_result_pages(version: str, job_id: str, max_records: int) -> Request:
     """Read the addresses of up to five pages, from v58.0. Source: "Get Parallel Results …"."""
     return _get(version, f"jobs/query/{job_id}/resultPages?maxRecords={max_records}", "bulk_pages")
 

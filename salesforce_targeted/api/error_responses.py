@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.errors import SalesforceError, code_word
 from salesforce_targeted.api.messages import PAGE, Message, Where, message, network
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.org_clock import http_date
@@ -27,16 +27,10 @@ _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 60.0
 # A server that asks for more patience than this is down; the caller decides whether to wait.
 _LONGEST_RETRY_AFTER_SECONDS = 300.0
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
 class TransportError(Exception):
-    """No whole response came.
-
-    Attributes:
-        message: The row of the table of messages.
-        sent: False where the org can't have seen the request.
-    """
+    """No whole response came; ``sent`` is False where the org can't have seen the request."""
 
     def __init__(self, condition: str, *, sent: bool, detail: str = "") -> None:
         super().__init__(f"{condition} ({detail})" if detail else condition)
@@ -50,14 +44,10 @@ class TransportError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Hold what a refusal says, and the row of the table that it is.
+    """Hold what a refusal says in Salesforce's words, and the row of the table that it is.
 
     Attributes:
-        status: The HTTP status.
-        message: Its row.
         default: What happened, where Salesforce gives no words.
-        code: Salesforce's code, or "".
-        text: Its words, or "".
         fields: The field names that it blames.
     """
 
@@ -106,11 +96,6 @@ def refusal(response: Response, kind: str = "other") -> Refusal:
     return Refusal(response.status, row, default, code, text, fields)
 
 
-def error_from(response: Response, call: str, kind: str = "other") -> SalesforceError:
-    """Make the error that a response of REST or of Bulk stands for."""
-    return refusal(response, kind).error(call)
-
-
 def token_refusal(response: Response, grant: str) -> Refusal:
     """Read a refusal of the token endpoint; a 200 that is no JSON is one as well.
 
@@ -120,9 +105,7 @@ def token_refusal(response: Response, grant: str) -> Refusal:
         payload = json_object(response)
     except SalesforceError:
         payload = {}
-    code = str(payload.get("error") or "")
-    # A code is a word; anything else there may be an echo of what was sent.
-    code = code if _CODE.match(code) else ""
+    code = code_word(payload.get("error"))
     text = str(payload.get("error_description") or "") if code else ""
     row = message(Where.TOKEN, response.status, code, text, grant)
     default = f"the token endpoint sent HTTP {response.status} and gave no reason"
@@ -137,8 +120,7 @@ def soap_refusal(response: Response) -> Refusal:
     body = response.body.decode("utf-8", "replace")
     # A fault may come without its detail; the code has a prefix there, as in "sf:INVALID_LOGIN".
     code = soap_element(body, "exceptionCode") or soap_element(body, "faultcode") or ""
-    code = code.rpartition(":")[2]
-    code = code if _CODE.match(code) else ""
+    code = code_word(code.rpartition(":")[2])
     text = soap_element(body, "exceptionMessage") or soap_element(body, "faultstring") or ""
     text = text if code else ""
     if soap_element(body, "passwordExpired") == "true":
@@ -166,14 +148,12 @@ def _first_error(response: Response) -> tuple[str, str, tuple[str, ...]]:
     except SalesforceError:
         return _error_in_xml(response)
     for entry in payload if isinstance(payload, list) else [payload]:
-        if not isinstance(entry, dict):
-            continue
-        code = entry.get("errorCode") or entry.get("exceptionCode") or entry.get("error")
-        if isinstance(code, str):
-            text = entry.get("message") or entry.get("exceptionMessage")
-            blamed = entry.get("fields")
-            fields = tuple(map(str, blamed)) if isinstance(blamed, list) else ()
-            return code, str(text or entry.get("error_description") or ""), fields
+        match entry:
+            case {"errorCode": str(code)} | {"exceptionCode": str(code)} | {"error": str(code)}:
+                texts = map(entry.get, ("message", "exceptionMessage", "error_description"))
+                blamed = entry.get("fields")
+                fields = tuple(map(str, blamed)) if isinstance(blamed, list) else ()
+                return code, str(next(filter(None, texts), "")), fields
     return "", "", ()
 
 
@@ -182,7 +162,7 @@ def _error_in_xml(response: Response) -> tuple[str, str, tuple[str, ...]]:
     body = response.body.decode("utf-8", "replace")
     code = soap_element(body, "errorCode") or soap_element(body, "exceptionCode") or ""
     text = soap_element(body, "message") or soap_element(body, "exceptionMessage") or ""
-    return (code, text, ()) if _CODE.match(code) else ("", "", ())
+    return (code, text, ()) if code_word(code) else ("", "", ())
 
 
 def _reason(text: str) -> str:
@@ -192,11 +172,9 @@ def _reason(text: str) -> str:
 
 
 def pause_after(failures: int, response: Response | None) -> float | None:
-    """Return the seconds to wait before the next attempt; None if that is too long.
+    """Return the seconds to wait after so many failures; None if that is too long.
 
-    Args:
-        failures: How many attempts have failed.
-        response: The last one, where one came; the server may ask for a pause in it.
+    The server may ask for a pause in its last response, where one came.
     """
     backoff = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
     # Jitter, so that several clients that failed together don't come back together.

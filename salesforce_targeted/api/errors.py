@@ -35,6 +35,11 @@ _SHORTEST_SECRET = 4
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
+def code_word(code: object) -> str:
+    """Return a code of Salesforce's; "" for anything else, which may echo what was sent."""
+    return code if isinstance(code, str) and _CODE.match(code) else ""
+
+
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """Put the text on one line, cut, without session tokens and the given secrets."""
     # The longest first: of a password with its security token neither half may be left.
@@ -74,8 +79,7 @@ class SalesforceError(Exception):
         super().__init__(self.message)
         self.remedy = remedy or self.default_remedy
         self.call = call
-        # A code is a word; anything else there may be an echo of our request.
-        self.error_code = error_code if _CODE.match(error_code) else ""
+        self.error_code = code_word(error_code)
         self.status = status
         self.fields = fields
 

@@ -5,8 +5,7 @@ take any JSON; the same rows come of both.
 """
 
 import re
-from collections.abc import Callable
-from typing import Any
+from contextlib import suppress
 
 from salesforce_targeted.api import readers
 from salesforce_targeted.api.errors import TruncatedResponseError
@@ -21,28 +20,20 @@ _RECORDS = b'"records":['
 
 
 def raw_page(response: Response) -> Page[JsonRows]:
-    """Read what one page of a query says about itself, and leave its records to a faster reader.
-
-    Raises:
-        TruncatedResponseError: as ``readers.page``, of which this is the same but for the records.
-    """
+    """Read one page of a query as ``readers.page``, and leave its records to a faster reader."""
     body = response.body
     at = body.find(_RECORDS)
     if at > 0 and body.endswith(b"]}"):
-        envelope = body[:at] + _RECORDS + b"]}"
-        try:
+        lines, nulls = json_lines(body[at + len(_RECORDS) - 1 : -1]) or (None, 0)
+        if lines is not None and not nulls:
+            envelope = Response(response.status, response.headers, body[:at] + _RECORDS + b"]}")
             # It only parses if the list found is the page's own, and nothing comes after it.
-            head = readers.page(Response(response.status, response.headers, envelope))
-        except TruncatedResponseError:
-            pass
-        else:
-            array = body[at + len(_RECORDS) - 1 : -1]
-            lines, nulls = json_lines(array) or (None, 0)
-            if lines is not None and not nulls:
-                whole: Callable[[], Any] = lambda: readers.page(response).records  # noqa: E731
-                return Page(JsonRows(lines, whole), head.next, head.total)
+            with suppress(TruncatedResponseError):
+                head = readers.page(envelope)
+                rows = JsonRows(lines, lambda: readers.page(response).records)
+                return Page(rows, head.next, head.total)
     found = readers.page(response)
-    return Page(JsonRows(None, lambda: list(found.records)), found.next, found.total)
+    return Page(JsonRows(None, lambda: found.records), found.next, found.total)
 
 
 def raw_collection(response: Response, asked: int) -> JsonRows:

@@ -4,7 +4,7 @@ Rule: limits are facts about Salesforce, not preferences, so they are code and n
 """
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from salesforce_targeted.api.errors import ConfigurationError
 
@@ -14,74 +14,55 @@ _VERSION = re.compile(r"v?(\d{2})(?:\.0)?\Z", re.ASCII | re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bound what one request and one response may hold; see DOCUMENTED for the sources."""
+    """Bound what one request and one response may hold; the defaults are what is documented."""
 
-    api_version: str
-    oldest_api_version: str
-    ids_per_collection: int
-    rows_per_query_page: int
-    groups_per_query: int
-    soql_chars: int
-    literal_chars: int
-    uri_bytes: int
-    header_bytes: int
-    ids_per_query: int
-    composite_subrequests: int
-    composite_queries: int
-    bulk_rows_per_page: int
-    bulk_result_pages: int
-    jwt_seconds: int
-    call_seconds: int
-    newest_soap_login: str
-
-
-DOCUMENTED = Limits(
     # The newest version in which all six ways to sign in exist: SOAP login() is absent from 65.0
     # on. "SOAP API End-of-Life Policy"; help article 005132110. Anything from 58.0 on would do for
     # reading.
-    api_version="64.0",
+    api_version: str = "64.0"
     # "Get Parallel Results for a Query Job", Bulk API 2.0: from 58.0 on; all else that is read is
     # older. Each org serves the versions of some ten years, so nothing older is of use.
-    oldest_api_version="58.0",
+    oldest_api_version: str = "58.0"
     # "Get Multiple Records with sObject Collections" (POST), REST API Developer Guide.
-    ids_per_collection=2_000,
+    ids_per_collection: int = 2_000
     # "Query", REST API Developer Guide: up to 2,000 rows in a batch; it may be fewer.
-    rows_per_query_page=2_000,
+    rows_per_query_page: int = 2_000
     # "GROUP BY Considerations", SOQL and SOSL Reference: no queryMore() over grouped results.
-    groups_per_query=2_000,
+    groups_per_query: int = 2_000
     # "SOQL and SOSL Limits", Limits and Allocations Quick Reference: characters of a statement …
-    soql_chars=100_000,
+    soql_chars: int = 100_000
     # … and characters of each string within a WHERE clause (same page).
-    literal_chars=4_000,
+    literal_chars: int = 4_000
     # "Status Codes and Error Responses": 414 if the URI, 431 if URI and headers exceed 16,384
     # bytes.
-    uri_bytes=16_384,
+    uri_bytes: int = 16_384
     # Ours: room for the headers in that sum. A session token has 112 characters, a JWT one about
     # 1,000.
-    header_bytes=1_500,
+    header_bytes: int = 1_500
     # Derived, not documented: 16,384 bytes hold at most this many ids at 25 bytes each
     # (%27<18>%27, with a comma). soql.ids_that_fit() gives the number for a given statement.
-    ids_per_query=16_384 // 25,
+    ids_per_query: int = 16_384 // 25
     # "Composite", REST API Developer Guide: 25 subrequests …
-    composite_subrequests=25,
+    composite_subrequests: int = 25
     # … of which 5 may be query, queryAll or sObject Collections.
-    composite_queries=5,
+    composite_queries: int = 5
     # "Get Results for a Query Job", Bulk API 2.0: maxRecords is ours to choose. 20,000 rows of a
     # hundred fields are about 20 MB of CSV, and some pages are in memory at once.
-    bulk_rows_per_page=20_000,
+    bulk_rows_per_page: int = 20_000
     # "Get Parallel Results for a Query Job": at most five result links in a response.
-    bulk_result_pages=5,
+    bulk_result_pages: int = 5
     # "OAuth 2.0 JWT Bearer Flow": exp at most three minutes ahead.
-    jwt_seconds=180,
+    jwt_seconds: int = 180
     # "API Request Limits and Allocations": a REST call is cut after ten minutes.
-    call_seconds=600,
+    call_seconds: int = 600
     # Help article 005132110.
-    newest_soap_login="64.0",
-)
+    newest_soap_login: str = "64.0"
+
+
+DOCUMENTED = Limits()
 
 # For tests, ours and others': a dozen ids cross every boundary.
-TINY = replace(
-    DOCUMENTED,
+TINY = Limits(
     ids_per_collection=3,
     rows_per_query_page=4,
     groups_per_query=4,

@@ -62,6 +62,7 @@ _SHOWN_BY_BROWSERS = {
 # An Experience Cloud site, at which its members sign in. Source: the same page.
 _SITES = ".my.site.com"
 _TOP_LEVEL = (".com", ".mil", ".cn")
+_HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9a-fA-F:.]+\]", re.ASCII)
 _DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
 
@@ -110,28 +111,22 @@ def origin(url: str, setting: str) -> str:
     """
     try:
         parts = urlsplit(url.strip())
-        host, port = parts.hostname or "", parts.port
+        host, port = _api_host(parts.hostname or ""), parts.port
     except ValueError:
         raise ConfigurationError(f"{setting} is not a URL") from None
-    if "://" not in url:
-        raise ConfigurationError(
-            f"{setting} does not begin with https://", remedy="Write it as https://host."
-        )
-    if parts.username or parts.password:
-        raise ConfigurationError(f"{setting} must not hold a user or a password")
-    if parts.path not in ("", "/") or parts.query or parts.fragment or "\\" in url or not host:
-        written = f"https://{host}" if _DOMAIN.match(host) else "https://host"
-        raise ConfigurationError(
-            f"{setting} must be an origin and no more", remedy=f"Write it as {written}."
-        )
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ConfigurationError(
-            f"{setting} must begin with https://", remedy="http:// is accepted on loopback only."
-        )
-    host = _api_host(host)
+    more = parts.path not in ("", "/") or parts.query or parts.fragment or "\\" in url
+    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     shown = f"[{host}]" if ":" in host else host
-    if not re.fullmatch(r"[A-Za-z0-9.\-]+|\[[0-9a-fA-F:.]+\]", shown, re.ASCII):
-        raise ConfigurationError(f"{setting} has a host that can't be one")
+    written = f"https://{parts.hostname}" if _DOMAIN.match(host) else "https://host"
+    for wrong, why, remedy in (
+        ("://" not in url, "does not begin with https://", "Write it as https://host."),
+        (parts.username or parts.password, "must not hold a user or a password", ""),
+        (more or not host, "must be an origin and no more", f"Write it as {written}."),
+        (not safe, "must begin with https://", "http:// is accepted on loopback only."),
+        (not _HOST.fullmatch(shown), "has a host that can't be one", ""),
+    ):
+        if wrong:
+            raise ConfigurationError(f"{setting} {why}", remedy=remedy)
     return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
 
 
@@ -184,7 +179,6 @@ class LoginEndpoint:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.limits = limits
-        self.sign_ins = 0
         self._transport = transport
         self._attempts = attempts
         self._sleep = sleep
@@ -200,10 +194,6 @@ class LoginEndpoint:
         """Send one sign-in.
 
         Args:
-            origin_url: The login host.
-            path: One that signs in.
-            body: What is posted.
-            headers: Those of the request.
             refusal: Reads a response as the refusal that it is, or would be.
 
         Raises:
@@ -221,7 +211,6 @@ class LoginEndpoint:
                 if pause is None or pause > _LONGEST_PAUSE_SECONDS:
                     break
                 self._sleep(pause)
-            self.sign_ins += 1
             response = None
             try:
                 response = self._transport.exchange("POST", base + path, dict(headers), body)
@@ -289,22 +278,13 @@ class SharedSession:
         self._signing_in = threading.Lock()
 
     def current(self) -> Session:
-        """Return the session; signs in if that hasn't happened yet.
-
-        Raises:
-            SalesforceError: as ``sign_in`` of the credentials.
-        """
+        """Return the session; signs in if that hasn't happened yet, and raises as ``sign_in``."""
         return self._session or self._other_than(None)
 
     def renewed(self, ended: Session, call: str) -> Session:
-        """Return a session other than one that has ended.
-
-        Args:
-            ended: The one that was refused.
-            call: What was refused.
+        """Return a session other than one that has ended, with which a call was refused.
 
         Raises:
-            SalesforceError: as ``sign_in`` of the credentials.
             AuthenticationError: signing in again gives the same one.
         """
         fresh = self._other_than(ended)

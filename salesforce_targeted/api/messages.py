@@ -2,7 +2,8 @@
 
 Rules:
 1. The first row that fits is the message's. A row fits if all that it names is there: Salesforce's
-   code, words of the text (in lower case), the kind of the request, the HTTP status.
+   code, words of the text (in lower case), the kind of the request, the HTTP status. Codes and
+   statuses that mean the same share a row, as in "413|414".
 2. What is refused by Bulk and has no row there means the same as in REST.
 3. "Please report it" is said only of what we alone can have caused: the SOQL that we wrote.
 
@@ -82,10 +83,11 @@ class Message:
 
     def fits(self, status: int, code: str, text: str, kind: str) -> bool:
         """Tell whether this is the row of such a message; ``text`` is in lower case."""
+        codes, statuses = self.code.split("|"), self.status.split("|")
         return (
-            (self.code in ("", code) or (self.code == "*" and code != ""))
+            (code in codes or self.code == "" or (self.code == "*" and code != ""))
             and self.words in text
-            and self.status in ("", str(status), f"{status // 100}xx")
+            and not {"", str(status), f"{status // 100}xx"}.isdisjoint(statuses)
             and self.kind in ("", kind)
         )
 
@@ -152,6 +154,11 @@ _FIREWALL = (
 )
 _PROXY = "Correct HTTPS_PROXY (http://user:password@host:port), or NO_PROXY to pass it by."
 
+# What passes though it is a 4xx. Sources: 408 in RFC 9110, 15.5.9; 420 (the edge has no routing
+# information) in "REST"; 423 (what is locked is free in a moment) in RFC 4918, 11.3; 425 in RFC
+# 8470, 5.2; 429 (not Salesforce, some edges) in RFC 6585, 4.
+_PASSING = "408|420|423|425|429"
+
 _REST, _BULK, _TOKEN, _SOAP, _NETWORK = Where
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
@@ -159,30 +166,24 @@ TABLE: tuple[Message, ...] = (
     # --- REST, by code
     Message(_REST, AuthenticationError, "jsforce PR 1301, simple-salesforce #422", "INVALID_SESSION_ID",
             words="not valid for use with the", remedy=_SCOPE),
-    Message(_REST, AuthenticationError, "REST", "INVALID_SESSION_ID", renews=True),
-    Message(_REST, AuthenticationError, "airbyte #71024", "INVALID_AUTH_HEADER", renews=True),
+    Message(_REST, AuthenticationError, "REST; airbyte #71024", "INVALID_SESSION_ID|INVALID_AUTH_HEADER", renews=True),
     Message(_REST, AuthenticationError, "SOAP", "INVALID_LOGIN"),
     Message(_REST, AuthenticationError, "n8n #21589", "OAUTH_APP_BLOCKED", remedy=_APP_BLOCKED),
     Message(_REST, ConfigurationError, "amazon-connect-salesforce-lambda #4", "URL_NOT_RESET",
             remedy="The session belongs to another host: set SALESFORCE_INSTANCE_URL to the"
             " instance_url that came with the token."),
-    Message(_REST, PermissionDeniedError, "REST", "API_DISABLED_FOR_ORG", remedy=_API_ENABLED),
-    Message(_REST, PermissionDeniedError, "SOAP", "API_CURRENTLY_DISABLED", remedy=_API_ENABLED),
-    Message(_REST, PermissionDeniedError, "REST", "FUNCTIONALITY_NOT_ENABLED"),
-    Message(_REST, PermissionDeniedError, "REST", "INSUFFICIENT_ACCESS"),
-    Message(_REST, PermissionDeniedError, "SOAP", "INSUFFICIENT_ACCESS_OR_READONLY"),
+    Message(_REST, PermissionDeniedError, "REST; SOAP", "API_DISABLED_FOR_ORG|API_CURRENTLY_DISABLED", remedy=_API_ENABLED),
+    Message(_REST, PermissionDeniedError, "REST; SOAP", "FUNCTIONALITY_NOT_ENABLED|INSUFFICIENT_ACCESS|INSUFFICIENT_ACCESS_OR_READONLY"),
     Message(_REST, PermissionDeniedError, "SOAP", "TXN_SECURITY_METERING_ERROR",
             remedy="A transaction security policy of the org blocks this, or takes too long: ask a Salesforce"
             " admin for the permission Exempt from Transaction Security."),
     Message(_REST, UnavailableError, "API Request Limits and Allocations", "REQUEST_LIMIT_EXCEEDED",
             words="concurrent", retried=True, throttles=True,
             remedy="Other programs keep the org busy with long calls; try again in some minutes."),
-    Message(_REST, QuotaExceededError, "API Request Limits and Allocations", "REQUEST_LIMIT_EXCEEDED"),
-    Message(_REST, QuotaExceededError, "SOAP", "LIMIT_EXCEEDED"),
-    Message(_REST, NotFoundError, "REST", "NOT_FOUND"),
+    Message(_REST, QuotaExceededError, "API Request Limits and Allocations; SOAP", "REQUEST_LIMIT_EXCEEDED|LIMIT_EXCEEDED"),
     Message(_REST, NotFoundError, "Object Reference, TaskWhoRelation", "INVALID_TYPE", words="taskwhorelation",
             remedy="Ask an admin whether Shared Activities are enabled and the user may see tasks."),
-    Message(_REST, NotFoundError, "SOAP", "INVALID_TYPE"),
+    Message(_REST, NotFoundError, "REST; SOAP", "NOT_FOUND|INVALID_TYPE"),
     Message(_REST, LocatorExpiredError, "help article 000004410", "INVALID_QUERY_LOCATOR"),
     Message(_REST, QueryTimeoutError, "airbyte #17503, #19947", "QUERY_TIMEOUT"),
     Message(_REST, TooLargeError, "estuary PR 2519, sfdx-hardis #1743", "QUERY_TOO_COMPLICATED",
@@ -194,41 +195,26 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, QueryError, "REST", "INVALID_FIELD",
             remedy="The field is gone or hidden from this user; read describe again."),
     Message(_REST, TooLargeError, "django-salesforce #164", "MALFORMED_QUERY", words="longer than"),
-    Message(_REST, QueryError, "REST", "MALFORMED_QUERY", remedy=_OUR_SOQL),
-    Message(_REST, QueryError, "SOAP", "MALFORMED_ID", remedy=_OUR_SOQL),
-    Message(_REST, QueryError, "SOAP", "INVALID_QUERY_FILTER_OPERATOR", remedy=_OUR_SOQL),
-    Message(_REST, QueryError, "SOAP", "NUMBER_OUTSIDE_VALID_RANGE", remedy=_OUR_SOQL),
-    Message(_REST, QueryError, "REST", "JSON_PARSER_ERROR", remedy=_OUR_SOQL),
-    Message(_REST, QueryError, "REST", "METHOD_NOT_ALLOWED", remedy=_OUR_SOQL),
-    Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", "UNSUPPORTED_API_VERSION", remedy=_VERSION),
-    Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", "INVALIDVERSION", remedy=_VERSION),
-    Message(_REST, UnavailableError, "REST", "SERVER_UNAVAILABLE", retried=True),
-    Message(_REST, UnavailableError, "SOAP", "UNABLE_TO_LOCK_ROW", retried=True),
-    Message(_REST, UnavailableError, "SOAP", "UNKNOWN_EXCEPTION", retried=True),
+    Message(_REST, QueryError, "REST; SOAP", "MALFORMED_QUERY|MALFORMED_ID|INVALID_QUERY_FILTER_OPERATOR"
+            "|NUMBER_OUTSIDE_VALID_RANGE|JSON_PARSER_ERROR|METHOD_NOT_ALLOWED", remedy=_OUR_SOQL),
+    Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", "UNSUPPORTED_API_VERSION|INVALIDVERSION", remedy=_VERSION),
+    Message(_REST, UnavailableError, "REST; SOAP", "SERVER_UNAVAILABLE|UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION", retried=True),
     # --- REST, by status
     Message(_REST, ConfigurationError, "ours: the next host would get the token", status="3xx",
             remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain."),
     Message(_REST, AuthenticationError, "ours: a proxy's page", PAGE, status="401", remedy=_FIREWALL),
     Message(_REST, AuthenticationError, "REST", status="401", renews=True),
-    Message(_REST, PermissionDeniedError, "ours: a firewall's page", PAGE, status="403", remedy=_FIREWALL),
+    Message(_REST, PermissionDeniedError, "ours: a firewall's page", PAGE, status="403|405", remedy=_FIREWALL),
     Message(_REST, PermissionDeniedError, "REST", status="403"),
     Message(_REST, ConfigurationError, "Salesforce Help, My Domain: URL No Longer Exists", PAGE, status="404",
             remedy="Nothing of Salesforce's API is there: set SALESFORCE_INSTANCE_URL, or SALESFORCE_DOMAIN"
             " or SALESFORCE_LOGIN_URL, to the org's present My Domain (Setup, My Domain)."),
     Message(_REST, NotFoundError, "REST", status="404"),
-    Message(_REST, PermissionDeniedError, "ours: a firewall's page", PAGE, status="405", remedy=_FIREWALL),
-    Message(_REST, QueryError, "REST", status="405", remedy=_OUR_SOQL),
+    Message(_REST, QueryError, "REST", status="405|415", remedy=_OUR_SOQL),
     Message(_REST, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
-    Message(_REST, UnavailableError, "RFC 9110, 15.5.9", status="408", retried=True),
+    Message(_REST, UnavailableError, "see _PASSING", status=_PASSING, retried=True),
     Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", status="410", remedy=_VERSION),
-    Message(_REST, TooLargeError, "RFC 9110, 15.5.14", status="413"),
-    Message(_REST, TooLargeError, "REST", status="414"),
-    Message(_REST, QueryError, "REST", status="415", remedy=_OUR_SOQL),
-    Message(_REST, UnavailableError, "REST: the edge has no routing information", status="420", retried=True),
-    Message(_REST, UnavailableError, "RFC 4918, 11.3: what is locked is free in a moment", status="423", retried=True),
-    Message(_REST, UnavailableError, "RFC 8470, 5.2", status="425", retried=True),
-    Message(_REST, UnavailableError, "RFC 6585, 4: not Salesforce, some edges", status="429", retried=True),
-    Message(_REST, TooLargeError, "REST", status="431"),
+    Message(_REST, TooLargeError, "RFC 9110, 15.5.14; REST", status="413|414|431"),
     Message(_REST, QueryError, "ours", status="4xx"),
     Message(_REST, UnavailableError, "REST", retried=True),
     # --- Bulk
@@ -275,7 +261,8 @@ TABLE: tuple[Message, ...] = (
     Message(_TOKEN, AuthenticationError, "node-salesforce-jwt #3", "*", words="scope",
             remedy="The app: an admin must give it the OAuth scopes api and refresh_token, and"
             " pre-authorize the user's profile or permission set."),
-    Message(_TOKEN, AuthenticationError, "jetstream #1462", "oauth_approval_error_generic",
+    Message(_TOKEN, AuthenticationError, "jetstream #1462; n8n #21589; Pipedream #21557; dust PR 26727",
+            "oauth_approval_error_generic|oauth_app_blocked|oauth_ec_app_not_found|app_not_found",
             remedy=_APP_BLOCKED),
     Message(_TOKEN, AuthenticationError, "OAuth", "invalid_client_id",
             remedy="The app: SALESFORCE_CLIENT_ID isn't known here (a new app takes ten minutes)."),
@@ -293,28 +280,17 @@ TABLE: tuple[Message, ...] = (
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_app_access",
             remedy="The app: an admin must assign it to this user's profile."),
     Message(_TOKEN, AuthenticationError, "OAuth", "access_denied", remedy=_APP_POLICY),
-    Message(_TOKEN, AuthenticationError, "n8n #21589", "oauth_app_blocked", remedy=_APP_BLOCKED),
-    Message(_TOKEN, AuthenticationError, "Pipedream #21557", "oauth_ec_app_not_found", remedy=_APP_BLOCKED),
-    Message(_TOKEN, AuthenticationError, "dust PR 26727", "app_not_found", remedy=_APP_BLOCKED),
     Message(_TOKEN, AuthenticationError, "OAuth", "inactive_user",
             remedy="The user is inactive: an admin must activate it."),
     Message(_TOKEN, AuthenticationError, "OAuth", "inactive_org",
             remedy="The org is inactive, or SALESFORCE_DOMAIN names another one."),
-    Message(_TOKEN, QuotaExceededError, "OAuth", "rate_limit_exceeded", remedy=_RATE),
-    Message(_TOKEN, QuotaExceededError, "public reports", "login_rate_exceeded", remedy=_RATE),
-    Message(_TOKEN, UnavailableError, "OAuth: retry your request", "unknown_error", retried=True),
-    Message(_TOKEN, UnavailableError, "RFC 6749, 4.1.2.1", "server_error", retried=True),
-    Message(_TOKEN, UnavailableError, "RFC 6749, 4.1.2.1", "temporarily_unavailable", retried=True),
-    Message(_TOKEN, UnavailableError, "RFC 9110, 15.5.9", status="408", retried=True),
-    Message(_TOKEN, UnavailableError, "REST", status="420", retried=True),
-    Message(_TOKEN, UnavailableError, "RFC 4918, 11.3", status="423", retried=True),
-    Message(_TOKEN, UnavailableError, "RFC 8470, 5.2", status="425", retried=True),
-    Message(_TOKEN, UnavailableError, "RFC 6585, 4", status="429", retried=True),
+    Message(_TOKEN, QuotaExceededError, "OAuth; public reports", "rate_limit_exceeded|login_rate_exceeded", remedy=_RATE),
+    Message(_TOKEN, UnavailableError, "OAuth: retry your request; RFC 6749, 4.1.2.1", "unknown_error|server_error|temporarily_unavailable", retried=True),
+    Message(_TOKEN, UnavailableError, "see _PASSING; ours", status=f"{_PASSING}|5xx", retried=True),
     Message(_TOKEN, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
     Message(_TOKEN, ConfigurationError, "Salesforce Help, My Domain: a renamed one redirects", status="3xx",
             remedy="The address has moved, and no secret is sent after it: set SALESFORCE_DOMAIN or"
             " SALESFORCE_LOGIN_URL to the org's present My Domain (Setup, My Domain)."),
-    Message(_TOKEN, UnavailableError, "ours", status="5xx", retried=True),
     Message(_TOKEN, AuthenticationError, "OAuth 2.0 Username-Password Flow", "*", kind="password",
             remedy=f"{_USER}; or the org blocks this flow."),
     Message(_TOKEN, AuthenticationError, "OAuth 2.0 Refresh Token Flow", "*", kind="refresh_token",
@@ -334,10 +310,7 @@ TABLE: tuple[Message, ...] = (
     Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_MUST_USE_SECURITY_TOKEN",
             remedy="The security token: set SALESFORCE_SECURITY_TOKEN (Salesforce mails it on a"
             " reset)."),
-    Message(_SOAP, AuthenticationError, "SOAP", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD",
-            remedy=_EXPIRED),
-    Message(_SOAP, AuthenticationError, "SOAP API Developer Guide, LoginResult", "PASSWORDEXPIRED",
-            remedy=_EXPIRED),
+    Message(_SOAP, AuthenticationError, "SOAP; LoginResult", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD|PASSWORDEXPIRED", remedy=_EXPIRED),
     Message(_SOAP, AuthenticationError, "SOAP; its meaning here is from memory", "INVALID_OPERATION",
             remedy="This org has SOAP login switched off: use OAuth (client credentials or JWT)."),
     Message(_SOAP, AuthenticationError, "SOAP API End-of-Life Policy", "UNSUPPORTED_API_VERSION",
@@ -350,20 +323,16 @@ TABLE: tuple[Message, ...] = (
             remedy="Salesforce has locked the org: an admin must ask its support."),
     Message(_SOAP, AuthenticationError, "SOAP", "PASSWORD_LOCKOUT",
             remedy="The user is locked out after wrong passwords: wait, or an admin unlocks the user."),
-    Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_CHALLENGE_ISSUED", remedy=_CHALLENGE),
-    Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_CHALLENGE_PENDING", remedy=_CHALLENGE),
+    Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_CHALLENGE_ISSUED|LOGIN_CHALLENGE_PENDING", remedy=_CHALLENGE),
     Message(_SOAP, AuthenticationError, "SOAP", "MUTUAL_AUTHENTICATION_FAILED", remedy=_CLIENT_CERTIFICATE),
     Message(_SOAP, AuthenticationError, "SOAP", "TRIAL_EXPIRED",
             remedy="The org's trial has ended: ask Salesforce, or sign in to another org."),
-    Message(_SOAP, PermissionDeniedError, "SOAP", "API_DISABLED_FOR_ORG", remedy=_API_ENABLED),
-    Message(_SOAP, PermissionDeniedError, "SOAP", "API_CURRENTLY_DISABLED", remedy=_API_ENABLED),
+    Message(_SOAP, PermissionDeniedError, "SOAP", "API_DISABLED_FOR_ORG|API_CURRENTLY_DISABLED", remedy=_API_ENABLED),
     Message(_SOAP, QuotaExceededError, "SOAP", "LOGIN_RATE_EXCEEDED", remedy=_RATE),
     Message(_SOAP, QuotaExceededError, "SOAP", "REQUEST_LIMIT_EXCEEDED"),
-    Message(_SOAP, UnavailableError, "SOAP", "SERVER_UNAVAILABLE", retried=True),
-    Message(_SOAP, UnavailableError, "SOAP", "UNKNOWN_EXCEPTION", retried=True),
+    Message(_SOAP, UnavailableError, "SOAP", "SERVER_UNAVAILABLE|UNKNOWN_EXCEPTION", retried=True),
     Message(_SOAP, AuthenticationError, "ours", "*"),
-    Message(_SOAP, UnavailableError, "RFC 6585, 4", status="429", retried=True),
-    Message(_SOAP, UnavailableError, "ours", status="5xx", retried=True),
+    Message(_SOAP, UnavailableError, "RFC 6585, 4; ours", status="429|5xx", retried=True),
     Message(_SOAP, TruncatedResponseError, "ours: a maintenance page, or a captive portal", status="200", retried=True,
             remedy=_ADDRESS),
     Message(_SOAP, AuthenticationError, "ours", remedy=_ADDRESS),

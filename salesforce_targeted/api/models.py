@@ -3,7 +3,7 @@
 Rule: whether a request may leave is asked of the request itself, whatever built it (``refusal``).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
@@ -74,7 +74,11 @@ class JsonRows:
     """
 
     lines: bytes | None
-    parsed: Callable[[], list[Record | None]]
+    parsed: Callable[[], Sequence[Record | None]]
+
+    def records(self) -> list[Record]:
+        """Read the records as Python values, without the entries that are null."""
+        return [record for record in self.parsed() if record is not None]
 
 
 @dataclass(frozen=True, slots=True)

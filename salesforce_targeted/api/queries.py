@@ -57,7 +57,7 @@ def composite(
         attempts_at_500: As for ``send``, where they are sent one by one.
 
     Returns:
-        The responses in the order of the requests, an error where one was refused or failed.
+        A response for each request, or why it was refused or failed.
     """
     found = {n: sent for n, one in enumerate(requests) if (sent := session.ahead.take(one))}
     left = [one for n, one in enumerate(requests) if n not in found]
@@ -69,14 +69,23 @@ def composite(
     return [found[n] if n in found else next(came) for n in range(len(requests))]
 
 
-def send_ahead(
+def send_ahead(session: AuthorizedSession, groups: Sequence[Sequence[Request]]) -> None:
+    """Send reading requests that will be needed, a billed call for each group; don't wait.
+
+    Whatever sends the same request later, in ``send`` or :func:`composite`, takes the response.
+    Nothing is raised here: a request that fails is sent again where it is needed.
+
+    Args:
+        groups: One request, or several for one ``composite`` (at most five queries or Collections
+            in each).
+    """
+    for requests in groups:
+        session.ahead.begin(requests, partial(_send_once, session, requests))
+
+
+def _send_once(
     session: AuthorizedSession, requests: Sequence[Request]
 ) -> list[Response | SalesforceError]:
-    """Send several requests in one call, once; they are not needed yet.
-
-    Raises:
-        SalesforceError: the call failed. Whoever needs them sends them in their turn.
-    """
     if not session.composes:
         raise PermissionDeniedError("the org does not accept composite requests", call="composite")
     return session.send_now(
@@ -89,50 +98,40 @@ def send_ahead(
 def _bundle(
     session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:
+    """Send some in one call; where the org refuses that, or takes too long, in several."""
+    slow = [n for n, one in enumerate(requests) if one.kind in _SLOW_KINDS]
+    several_slow = len(slow) > 1
+    # A single one, too: several that are compared must all go the same way.
+    if session.composes and (session.together or not several_slow):
+        try:
+            return session.send_now(
+                endpoints.composite(session.version, requests),
+                lambda response: _parts(response, requests),
+                attempts_when_slow=1 if several_slow else None,
+            )
+        except (PermissionDeniedError, NotFoundError) as error:
+            session.composes = False
+            session.warn(
+                f"{error.what} The org does not accept composite requests: each is a call."
+            )
+        except (QueryError, TooLargeError):
+            _log.debug("composite refused: sending one by one")
+            return _one_by_one(session, requests, attempts_at_500)
+        except SlowResponseError as error:
+            if not several_slow:
+                raise
+            session.together = False
+            session.warn(
+                f"{error.what} The org runs the queries of a call one after the other, which"
+                " together took longer than we wait: each is sent alone, in more calls."
+            )
     if not session.composes:
         return _one_by_one(session, requests, attempts_at_500)
-    slow = [n for n, one in enumerate(requests) if one.kind in _SLOW_KINDS]
-    if slow[1:] and not session.together:
-        return _apart(session, requests, slow, attempts_at_500)
-    # A single one, too: several that are compared must all go the same way.
-    try:
-        return session.send_now(
-            endpoints.composite(session.version, requests),
-            lambda response: _parts(response, requests),
-            attempts_when_slow=1 if slow[1:] else None,
-        )
-    except (PermissionDeniedError, NotFoundError) as error:
-        session.composes = False
-        session.warn(f"{error.what} The org does not accept composite requests: each is a call.")
-    except (QueryError, TooLargeError):
-        _log.debug("composite refused: sending one by one")
-    except SlowResponseError as error:
-        if not slow[1:]:
-            raise
-        session.together = False
-        session.warn(
-            f"{error.what} The org runs the queries of a call one after the other, which together"
-            " took longer than we wait: each is sent alone, in more calls."
-        )
-        return _apart(session, requests, slow, attempts_at_500)
-    return _one_by_one(session, requests, attempts_at_500)
-
-
-def _apart(
-    session: AuthorizedSession,
-    requests: Sequence[Request],
-    slow: Sequence[int],
-    attempts_at_500: int | None,
-) -> list[Response | SalesforceError]:
-    """Send the slow ones of several requests alone, and all others together."""
-    quick = [n for n in range(len(requests)) if n not in set(slow)]
-    responses = dict(
-        zip(slow, _one_by_one(session, [requests[n] for n in slow], attempts_at_500), strict=True)
-    )
-    if quick:
-        came = _bundle(session, [requests[n] for n in quick], attempts_at_500)
-        responses.update(zip(quick, came, strict=True))
-    return [responses[n] for n in range(len(requests))]
+    # The slow ones alone, and all others together.
+    alone = iter(_one_by_one(session, [requests[n] for n in slow], attempts_at_500))
+    quick = [one for one in requests if one.kind not in _SLOW_KINDS]
+    others = iter(_bundle(session, quick, attempts_at_500) if quick else [])
+    return [next(alone if one.kind in _SLOW_KINDS else others) for one in requests]
 
 
 def _one_by_one(

@@ -1,7 +1,8 @@
 """Read what a response says: its JSON, its records, its parts.
 
 Rules:
-1. Every reader raises our errors only, whatever the bytes are: HTML, nothing, half a body.
+1. Every reader raises our errors only, whatever the bytes are: HTML, nothing, half a body. What is
+   not whole, or not what was asked for, is a TruncatedResponseError: it is asked for again.
 2. ``attributes`` and everything else that only one API sends is taken off here.
 """
 
@@ -19,6 +20,7 @@ from .errors import SalesforceError, TruncatedResponseError
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d{1,18})/(\d{1,18})(?!\d)")
+_PART = re.compile(r"r\d{1,4}", re.ASCII)
 _VERSION = re.compile(r"\d{1,3}\.\d", re.ASCII)
 _HTML_TITLE = re.compile(rb"<(title|h1)[^>]*>(.{1,200}?)</\1>", re.IGNORECASE | re.DOTALL)
 
@@ -29,9 +31,7 @@ _HTML_TITLE = re.compile(rb"<(title|h1)[^>]*>(.{1,200}?)</\1>", re.IGNORECASE | 
 def parsed(response: Response) -> Any:
     """Parse the JSON of a body; a lone surrogate in a text becomes U+FFFD, NaN a text.
 
-    Raises:
-        TruncatedResponseError: empty, HTML, or no JSON. It holds nothing of the body but an HTML
-            title.
+    An error holds nothing of the body but an HTML title.
     """
     try:
         return orjson.loads(response.body)
@@ -68,11 +68,7 @@ def html_title(body: bytes) -> str:
 
 
 def json_object(response: Response) -> dict[str, Any]:
-    """Read the body as one JSON object (describe, limits, a job).
-
-    Raises:
-        TruncatedResponseError: it is something else.
-    """
+    """Read the body as one JSON object (describe, limits, a job)."""
     value = parsed(response)
     if not isinstance(value, dict):
         raise TruncatedResponseError("the response is no JSON object", status=response.status)
@@ -90,11 +86,7 @@ def is_page(response: Response) -> bool:
 
 
 def as_it_is(response: Response) -> Response:
-    """Return the response itself, if there is something in it.
-
-    Raises:
-        TruncatedResponseError: it is empty, or a web page.
-    """
+    """Return the response itself, if there is something in it."""
     # Bulk results are CSV, and an empty result may be an empty body.
     if is_page(response) and "csv" not in response.header("Content-Type").lower():
         raise TruncatedResponseError("the response is empty or a web page", status=response.status)
@@ -106,9 +98,6 @@ def as_it_is(response: Response) -> Response:
 
 def page(response: Response) -> Page[list[Record]]:
     """Read one page of a query. The caller compares the sum of all pages with ``total``.
-
-    Raises:
-        TruncatedResponseError: cut short, or not done without naming a next page.
 
     Source: REST API Developer Guide, "Query", "Query More Results".
     """
@@ -151,9 +140,6 @@ def _plain(record: Record) -> Record:
 def collection(response: Response, asked: int) -> list[Record | None]:
     """Read a Collections response: one entry per id asked for, None where Salesforce shows nothing.
 
-    Raises:
-        TruncatedResponseError: fewer or more entries than ids.
-
     Source: REST API Developer Guide, "Get Multiple Records with sObject Collections".
     """
     entries = parsed(response)
@@ -169,9 +155,6 @@ def collection_in_order(response: Response, asked: list[str]) -> list[Record | N
     """Read a Collections response in the order of the ids that were asked for.
 
     Salesforce keeps that order; it is implied, not promised, so it is checked.
-
-    Raises:
-        TruncatedResponseError: as ``collection``; or a record that wasn't asked for, or one twice.
     """
     found = collection(response, len(asked))
     if all(row is None or row.get("Id") == id_ for row, id_ in zip(found, asked, strict=True)):
@@ -186,21 +169,17 @@ def collection_in_order(response: Response, asked: list[str]) -> list[Record | N
 
 
 def composite_results(response: Response, asked: int | None = None) -> list[tuple[int, Any]]:
-    """Read a composite response: (HTTP status, JSON body) per subrequest, in the order of asking.
-
-    Raises:
-        TruncatedResponseError: another shape, or not as many as asked.
-    """
+    """Read a composite response: (HTTP status, JSON body) per subrequest, in their order."""
     entries = json_object(response).get("compositeResponse")
     if not isinstance(entries, list):
         raise TruncatedResponseError("a composite response without its parts")
     found: dict[int, tuple[int, Any]] = {}
     for entry in entries:
-        status = entry.get("httpStatusCode") if isinstance(entry, dict) else None
-        reference = str(entry.get("referenceId")) if isinstance(entry, dict) else ""
-        if not isinstance(status, int) or not re.fullmatch(r"r\d{1,4}", reference, re.ASCII):
-            raise TruncatedResponseError("a composite response with a part that can't be read")
-        found[int(reference[1:])] = (status, entry.get("body"))
+        match entry:
+            case {"httpStatusCode": int(status), "referenceId": str(name)} if _PART.fullmatch(name):
+                found[int(name[1:])] = (status, entry.get("body"))
+            case _:
+                raise TruncatedResponseError("a composite response with a part that can't be read")
     if sorted(found) != list(range(len(entries))) or asked not in (None, len(entries)):
         raise TruncatedResponseError("a composite response without some of its parts")
     return [found[n] for n in range(len(entries))]
@@ -234,11 +213,7 @@ def part(status: int, body: Any) -> Response:
 
 
 def description(response: Response) -> Record:
-    """Read a describe.
-
-    Raises:
-        TruncatedResponseError: it has no list of named fields, or no ``Id`` among them.
-    """
+    """Read a describe: a list of named fields, with ``Id`` among them."""
     found = json_object(response)
     entries = found.get("fields")
     named = (
@@ -263,26 +238,22 @@ def described(response: Response | SalesforceError) -> Record | SalesforceError:
 
 def record_counts(response: Response) -> dict[str, int]:
     """Read the row counts by object name; an object that isn't counted is left out."""
-    entries = json_object(response).get("sObjects")
-    counts = entries if isinstance(entries, list) else []
-    return {
-        e["name"]: e["count"]
-        for e in counts
-        if isinstance(e, dict)
-        and isinstance(e.get("name"), str)
-        and isinstance(e.get("count"), int)
-    }
+    entries, counts = json_object(response).get("sObjects"), dict[str, int]()
+    for entry in entries if isinstance(entries, list) else []:
+        match entry:
+            case {"name": str(name), "count": int(count)}:
+                counts[name] = count
+    return counts
 
 
 def versions(response: Response) -> list[str]:
     """Read the API versions that the org serves, as "64.0", oldest first."""
-    entries = parsed(response)
-    found = (
-        [e.get("version") for e in entries if isinstance(e, dict)]
-        if isinstance(entries, list)
-        else []
-    )
-    return sorted((v for v in found if isinstance(v, str) and _VERSION.fullmatch(v)), key=float)
+    entries, found = parsed(response), list[str]()
+    for entry in entries if isinstance(entries, list) else []:
+        match entry:
+            case {"version": str(version)} if _VERSION.fullmatch(version):
+                found.append(version)
+    return sorted(found, key=float)
 
 
 def usage(response: Response) -> tuple[int, int] | None:

@@ -59,6 +59,7 @@ _ESCAPES = str.maketrans(
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*(?:\.[A-Za-z][A-Za-z0-9_]*){0,5}\Z", re.ASCII)
 _LONGEST_NAME = 255
 _AGGREGATES = {"COUNT", "COUNT_DISTINCT", "MIN", "MAX", "SUM", "AVG"}
+_ORDERING = (">", ">=", "<", "<=")
 _SEPARATOR_BYTES = len(quote_plus(","))
 # An address with room for less than a quarter of the ids that it could hold is not used.
 _NARROW_ADDRESS = 4
@@ -140,24 +141,15 @@ def ne(field: str, value: Value) -> Condition:
     return Condition(f"{name(field)} != {literal(value)}")
 
 
-def gt(field: str, value: Value) -> Condition:
-    """``field > value``."""
-    return Condition(f"{name(field)} > {literal(value)}")
+def bound(field: str, operator: str, value: Value) -> Condition | None:
+    """``field >= value``, or with another of ``>``, ``<`` and ``<=``; None where there is no value.
 
-
-def ge(field: str, value: Value) -> Condition:
-    """``field >= value``."""
-    return Condition(f"{name(field)} >= {literal(value)}")
-
-
-def lt(field: str, value: Value) -> Condition:
-    """``field < value``."""
-    return Condition(f"{name(field)} < {literal(value)}")
-
-
-def le(field: str, value: Value) -> Condition:
-    """``field <= value``."""
-    return Condition(f"{name(field)} <= {literal(value)}")
+    Raises:
+        ConfigurationError: another operator.
+    """
+    if operator not in _ORDERING:
+        raise ConfigurationError("that is no comparison of SOQL")
+    return None if value is None else Condition(f"{name(field)} {operator} {literal(value)}")
 
 
 def is_in(field: str, values: Iterable[Value]) -> Condition:
@@ -196,7 +188,7 @@ def and_(*conditions: Condition | None) -> Condition | None:
 
 def select(
     fields: Iterable[str],
-    object_name: str,  # Salesforce's word for it
+    object_name: str,
     where: Condition | None = None,
     group_by: Iterable[str] = (),
     order_by: Iterable[str] = (),
@@ -206,11 +198,8 @@ def select(
 
     Args:
         fields: Names, or what ``aggregate`` returns.
-        object_name: Its API name.
         where: What this module's functions return.
-        group_by: Names.
         order_by: Names, or what ``descending`` returns.
-        limit: Rows at most.
 
     Raises:
         ConfigurationError: a name that can't be one.
@@ -244,7 +233,7 @@ def _selected(field: str) -> str:
 
 def ids_that_fit(
     fields: Iterable[str],
-    object_name: str,  # see select
+    object_name: str,
     limits: Limits = DOCUMENTED,
     field: str = "Id",
 ) -> int:

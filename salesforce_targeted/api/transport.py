@@ -10,7 +10,6 @@ Rules:
 
 import gzip
 import logging
-import re
 import socket
 import ssl
 import time
@@ -24,6 +23,15 @@ from urllib.parse import urlsplit
 import requests
 import requests.adapters
 import urllib3.exceptions
+from requests.exceptions import (
+    ConnectTimeout,
+    InvalidProxyURL,
+    InvalidSchema,
+    InvalidURL,
+    ProxyError,
+    Timeout,
+)
+from urllib3.exceptions import LocationParseError, NewConnectionError, ProxySchemeUnknown
 
 from salesforce_targeted.api.error_responses import TransportError
 from salesforce_targeted.api.models import Response
@@ -112,82 +120,55 @@ class Transport:
 
 
 def _failure(error: BaseException) -> TransportError:
-    """Find out what went wrong below HTTP, and whether the org can have seen the request."""
+    """Find out what went wrong below HTTP, and whether the org can have seen the request.
+
+    Source of the reasons of TLS: OpenSSL, ``openssl errstr``.
+    """
     chain = list(_chain(error))
-    if condition := _proxy_condition(chain) or _host_condition(chain) or _tls_condition(chain):
-        return TransportError(condition, sent=False)
-    if refused := [e for e in chain if isinstance(e, ssl.SSLCertVerificationError)]:
-        detail = refused[0].verify_message
-        return TransportError("the host's certificate isn't trusted", sent=False, detail=detail)
+    # http.client and requests raise an OSError with nothing but a text.
+    texts = " ".join(str(e) for e in chain if isinstance(e, OSError))
+    tls = [e for e in chain if isinstance(e, ssl.SSLError)]
+    reasons = {e.reason for e in tls}
+    untrusted = [e.verify_message for e in tls if isinstance(e, ssl.SSLCertVerificationError)]
     in_handshake = _in_handshake(chain)
-    if _has(chain, requests.ConnectTimeout) or (in_handshake and _has(chain, TimeoutError)):
-        return TransportError("no connection in time", sent=False)
-    if in_handshake:
-        return TransportError("the TLS handshake was cut short", sent=False)
-    if _has(chain, requests.Timeout):
+    # PySocks has errors of its own, and is not there in most installations.
+    of_socks = any(type(e).__module__ == "socks" for e in chain)
+    no_name_now = any(isinstance(e, socket.gaierror) and e.errno == socket.EAI_AGAIN for e in chain)
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(e, kinds) for e in chain)
+
+    before_sending = {  # the first that holds
+        "the proxy wants a user and a password": "Tunnel connection failed: 407" in texts,
+        "the proxy refuses the way to the host": "Tunnel connection failed: 4" in texts,
+        "the proxy doesn't reach the host": "Tunnel connection failed: " in texts,
+        "the proxy is a SOCKS proxy, and PySocks isn't installed": has(InvalidSchema),
+        "the proxy's address is invalid": has(InvalidProxyURL, ProxySchemeUnknown),
+        "the proxy can't be reached": has(ProxyError) or of_socks,
+        "the file with trusted certificates is missing": "TLS CA certificate bundle" in texts,
+        "the host's name can't be resolved now": no_name_now,
+        "there is no such host": has(socket.gaierror, InvalidURL, LocationParseError),
+        "the host refuses connections": has(ConnectionRefusedError),
+        "the host can't be reached": has(NewConnectionError),
+        "the file with trusted certificates can't be read": any(
+            e.library in ("X509", "PEM", "ASN1") for e in tls
+        ),
+        "the host wants a client certificate": "TLSV13_ALERT_CERTIFICATE_REQUIRED" in reasons,
+        "the host supports no secure version of TLS": not reasons.isdisjoint(
+            {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"}
+        ),
+        "the host's certificate isn't trusted": bool(untrusted),
+        "no connection in time": has(ConnectTimeout) or (in_handshake and has(TimeoutError)),
+        "the TLS handshake was cut short": in_handshake,
+    }
+    for condition, holds in before_sending.items():
+        if holds:
+            return TransportError(condition, sent=False, detail="".join(untrusted[:1]))
+    if has(Timeout):
         return TransportError("no response in time", sent=True)
-    lost = _has(chain, requests.ConnectionError)
+    lost = has(requests.ConnectionError)
     condition = "the connection was lost" if lost else "the request couldn't be sent"
     return TransportError(condition, sent=True)
-
-
-def _has(chain: list[BaseException], *kinds: type[BaseException]) -> bool:
-    return any(isinstance(e, kinds) for e in chain)
-
-
-def _proxy_condition(chain: list[BaseException]) -> str:
-    # http.client raises an OSError with nothing but this text.
-    if tunnel := re.search(r"Tunnel connection failed: (\d{3})", _texts(chain)):
-        if tunnel[1] == "407":
-            return "the proxy wants a user and a password"
-        final = tunnel[1].startswith("4")
-        return (
-            "the proxy refuses the way to the host" if final else "the proxy doesn't reach the host"
-        )
-    if _has(chain, requests.exceptions.InvalidSchema):
-        return "the proxy is a SOCKS proxy, and PySocks isn't installed"
-    if _has(chain, requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxySchemeUnknown):
-        return "the proxy's address is invalid"
-    # PySocks has errors of its own, and is not there in most installations.
-    socks = any(type(e).__module__ == "socks" for e in chain)
-    proxy = socks or _has(chain, requests.exceptions.ProxyError)
-    return "the proxy can't be reached" if proxy else ""
-
-
-def _tls_condition(chain: list[BaseException]) -> str:
-    """Name what a second try would find as it is; source: OpenSSL, ``openssl errstr``."""
-    for error in chain:
-        if isinstance(error, ssl.SSLError):
-            if error.library in ("X509", "PEM", "ASN1"):
-                return "the file with trusted certificates can't be read"
-            if error.reason == "TLSV13_ALERT_CERTIFICATE_REQUIRED":
-                return "the host wants a client certificate"
-            if error.reason in ("UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION"):
-                return "the host supports no secure version of TLS"
-    return ""
-
-
-def _host_condition(chain: list[BaseException]) -> str:
-    if "Could not find a suitable TLS CA certificate bundle" in _texts(chain):
-        return "the file with trusted certificates is missing"
-    if any(isinstance(e, socket.gaierror) and e.errno == socket.EAI_AGAIN for e in chain):
-        return "the host's name can't be resolved now"
-    if _has(
-        chain,
-        socket.gaierror,
-        requests.exceptions.InvalidURL,
-        urllib3.exceptions.LocationParseError,
-    ):
-        return "there is no such host"
-    if _has(chain, ConnectionRefusedError):
-        return "the host refuses connections"
-    if _has(chain, urllib3.exceptions.NewConnectionError):
-        return "the host can't be reached"
-    return ""
-
-
-def _texts(chain: list[BaseException]) -> str:
-    return " ".join(str(e) for e in chain if isinstance(e, OSError))
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -236,9 +217,4 @@ def _unpacked(body: bytes, coding: str) -> bytes:
         return body
     if coding in ("gzip", "x-gzip"):
         return gzip.decompress(body)
-    if coding == "deflate":
-        try:
-            return zlib.decompress(body)
-        except zlib.error:  # raw, as some servers send it against the RFC
-            return zlib.decompress(body, wbits=-15)
     raise TransportError("the response is packed in an unknown way", sent=True)

@@ -38,7 +38,7 @@ def count(run: Run) -> CountFacts:
         soql.select([soql.aggregate("COUNT")], junction.object_name, soql.eq(junction.who, None))
     )
     of_contacts = active.total
-    in_org = client.visible_record_counts(["Contact"]).get("Contact")
+    in_org = client.record_counts(["Contact"]).get("Contact")
     return {
         "status": "done",
         "mode": "count",

@@ -126,7 +126,7 @@ class OrgChecklist:
         return yes
 
     def _version(self) -> str | Finding:
-        self._served = self.run.client.visible_versions()
+        self._served = self.run.client.versions()
         version = self.run.client.version
         if not self._served:
             return Finding(f"{version}; which versions the org serves is not known")

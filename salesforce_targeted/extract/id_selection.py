@@ -258,7 +258,7 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
 
     A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them.
     """
-    statement = soql.select(["Id"], object_name, soql.ge("SystemModstamp", since))
+    statement = soql.select(["Id"], object_name, soql.bound("SystemModstamp", ">=", since))
     enough = ceil(len(ids) / run.client.limits.ids_per_collection)
 
     def read() -> pa.Array:

@@ -23,10 +23,9 @@ from salesforce_targeted.api.errors import (
     UnavailableError,
     is_of_records,
 )
-from salesforce_targeted.api.models import Page, Request, Response
+from salesforce_targeted.api.models import Page, Record, Request, Response
 from salesforce_targeted.extract.given_names import check_names
 from salesforce_targeted.relations import queries
-from salesforce_targeted.relations.queries import Record
 from salesforce_targeted.target import CONTACT, TASK_WHO_ID, Junction, Target
 
 

@@ -334,7 +334,7 @@ class Run:
     def _records_in_org(self) -> dict[str, int]:
         """Count about how many records each object has that is read; none where not known."""
         tables = (CONTACTS, TASKS, USERS) if self.holds_relations else (self.target.table,)
-        return self.client.visible_record_counts([self.object_of(table) for table in tables])
+        return self.client.record_counts([self.object_of(table) for table in tables])
 
     @cached_property
     def held_relations(self) -> IdCounts:
@@ -366,7 +366,7 @@ class Run:
     def calls_left(self) -> int | None:
         """Count the calls that the run may still spend; None for as many as it likes."""
         meter = self.client.meter
-        bounds = [] if meter.calls_allowed is None else [meter.calls_allowed - meter.calls.total]
+        bounds = [] if meter.calls_allowed is None else [meter.calls_allowed - meter.calls.total()]
         if meter.remaining is not None:
             bounds.append(meter.remaining - meter.reserve_calls)
         return max(0, min(bounds)) if bounds else None

@@ -308,7 +308,7 @@ def _until_calls_end(run: Run, rows: Iterator[Any]) -> Iterator[Any]:
         if not run.ledger.is_read:
             raise
         # The org may have refused it: what comes after is refused here, without a call.
-        run.client.meter.calls_allowed = run.client.meter.calls.total
+        run.client.meter.calls_allowed = run.client.meter.calls.total()
         run.ledger.stop(error)
 
 

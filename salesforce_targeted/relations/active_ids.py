@@ -24,8 +24,8 @@ from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_records
-from salesforce_targeted.api.models import JsonRows
-from salesforce_targeted.relations.queries import Record, groups_statement, where
+from salesforce_targeted.api.models import JsonRows, Record
+from salesforce_targeted.relations.queries import groups_statement, where
 from salesforce_targeted.target import Junction
 
 _log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def _counted(
     statement = soql.select(["Id", who], junction.object_name, condition)
 
     def pairs(rows: JsonRows) -> pa.Table:
-        found = [{"relation": row["Id"], "who": row[who]} for row in rows.parsed() if row]
+        found = [{"relation": row["Id"], "who": row[who]} for row in rows.records()]
         return pa.Table.from_pylist(found, _PAIR)
 
     def read() -> pa.Table:

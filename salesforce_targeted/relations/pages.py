@@ -4,7 +4,8 @@ Rules. Ranges that follow one another cover all ids whatever order the org sorts
 A result that falls apart is read again from its start, each row yielded once. Where a page fails
 for good the rows are read in the order of their ids, and what of a page can't be read is rejected.
 
-Sources: Object Reference, "TaskWhoRelation"; REST API Developer Guide, "Query" (locators).
+Sources: Object Reference, "TaskWhoRelation"; REST API Developer Guide, "Query" (locators); SOQL and
+SOSL Reference, "GROUP BY".
 """
 
 from __future__ import annotations
@@ -26,12 +27,21 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.api.limits import Limits
+from salesforce_targeted.api.models import JsonRows
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
+from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.arrow.id_set import IdSet, first_of_each, in_batches
-from salesforce_targeted.relations.queries import Range, as_task_fields, where
-from salesforce_targeted.relations.requests import RelationReader
-from salesforce_targeted.retrieval.bisection import ATTEMPTS
+from salesforce_targeted.relations.queries import (
+    Range,
+    as_relation,
+    as_task_fields,
+    rows_statement,
+    where,
+)
+from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate
+from salesforce_targeted.retrieval.parts import Lessons, Part, Readable, note_unreadable
+from salesforce_targeted.retrieval.query import query_reader
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
 # How often a result that falls apart is read from its start.
@@ -57,9 +67,7 @@ def read(
 
     Args:
         columns: Those of TaskWhoRelation, whichever object answers.
-        since: Rows with ``SystemModstamp`` at or after it.
         limit: At most so many rows, the oldest first.
-        ids: These relations only.
         who: Only relations of these contacts.
         within: From this id on, up to and without that one.
         in_order: In the order of their ids, so that a reading can be gone on with later.
@@ -83,7 +91,7 @@ def read(
         if (attempt == 1 and not in_order) or limit is not None or ids is not None:
             pages = client.iter_pages(statement, reader.batch)
         else:
-            pages = _in_order_of_ids(reader)
+            pages = reader.in_order_of_ids()
         try:
             yield from _rows_once(pages, came, columns)
         except SalesforceError as error:
@@ -94,7 +102,7 @@ def read(
                 continue
             if limit is not None or not is_of_records(error):
                 raise
-            pages = _in_order_of_ids(reader) if ids is None else iter([reader.isolated(ids, error)])
+            pages = reader.in_order_of_ids() if ids is None else iter([reader.isolated(ids, error)])
             yield from _rows_once(pages, came, columns)
         return
 
@@ -126,48 +134,134 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         )
 
 
-def _in_order_of_ids(reader: RelationReader) -> Iterator[Batch]:
-    """Yield the rows in the order of their ids, a query of its own for each page.
+class RelationReader:
+    """Read the relations that fulfil a condition; what can't be read is left out and rejected."""
 
-    No locator is used, so that rows which move while they are read come on one page all the same.
-    What can't be read of a page is rejected, and the others of it come.
+    def __init__(
+        self,
+        client: SalesforceClient,
+        junction: Junction,
+        columns: Columns,
+        condition: soql.Condition | None = None,
+    ) -> None:
+        self.client, self.junction, self.columns = client, junction, columns
+        self.condition = condition
+        self.lessons = Lessons()
+        self._shared = junction is SHARED_ACTIVITIES
+        self.fields = columns.fields if self._shared else as_task_fields(columns.fields)
 
-    Raises:
-        SalesforceError: nothing can be read.
-    """
-    client, key = reader.client, reader.columns.key.name
-    size, after = client.limits.rows_per_query_page, None
-    while True:
-        statement = reader.statement(after=after, order=("Id",), limit=size)
-        reading = client.iter_pages(statement, reader.batch, attempts_at_500=ATTEMPTS)
-        try:
-            page = next(reading, None)
-            if page is None:
-                return
-            # An org whose pages are smaller has more of them, between which rows may move as well.
-            is_last = len(page) < size and next(reading, None) is None
-            after = page.table.column(key)[-1].as_py()
-            yield page
-            if is_last:
-                return
-        except SalesforceError as error:
-            if not is_of_records(error):
-                raise
-            ids = reader.next_ids(after, size, error)
-            if ids:
-                yield reader.isolated(ids, error)
-            if len(ids) < size:
-                return
-            after = ids[-1]
+    def statement(
+        self,
+        part: Part | None = None,
+        *,
+        after: str | None = None,
+        order: Sequence[str] = (),
+        limit: int | None = None,
+        group_by: Sequence[str] = (),
+    ) -> soql.Soql:
+        """Write the query for a part of them (all), of those whose ids come after one."""
+        ids, fields = part or Part((), self.lessons.readable(self.fields))
+        condition = soql.and_(
+            self.condition,
+            soql.id_in(ids) if ids else None,
+            soql.bound("Id", ">", after),
+        )
+        return rows_statement(
+            self.junction, fields, condition, group_by=group_by, order_by=order, limit=limit
+        )
+
+    def batch(self, rows: JsonRows) -> Batch:
+        """Make a batch of a response's records."""
+        if self._shared:
+            batch = from_json(rows, self.columns)
+        else:
+            batch = from_records([as_relation(one) for one in rows.records()], self.columns)
+        return note_unreadable(batch, self._unreadable(), self.columns)
+
+    def isolated(self, ids: Sequence[str], error: SalesforceError) -> Batch:
+        """Read what can be read of some relations that can't be read together.
+
+        Raises:
+            SalesforceError: the one given, where nothing can be read.
+            QuotaExceededError: the calls end before all is read.
+        """
+        read = query_reader(self.client, self.statement)
+        found = isolate(read, ids, self.fields, self.lessons, error)
+        if found.stopped is not None:
+            raise found.stopped
+        if not self._shared:
+            found = Readable(
+                {id_: as_relation(task) for id_, task in found.records.items()},
+                {(id_, _of_relation(name)): why for (id_, name), why in found.rejected.items()},
+            )
+        return found.batch(ids, self.columns, self._unreadable())
+
+    def in_order_of_ids(self) -> Iterator[Batch]:
+        """Yield the rows in the order of their ids, a query of its own for each page.
+
+        No locator is used, so that rows which move while they are read come on one page all the
+        same. What can't be read of a page is rejected, and the others of it come.
+
+        Raises:
+            SalesforceError: nothing can be read.
+        """
+        size, after = self.client.limits.rows_per_query_page, None
+        while True:
+            statement = self.statement(after=after, order=("Id",), limit=size)
+            reading = self.client.iter_pages(statement, self.batch, attempts_at_500=ATTEMPTS)
+            try:
+                page = next(reading, None)
+                if page is None:
+                    return
+                # An org whose pages are smaller has more of them, between which rows may move, too.
+                is_last = len(page) < size and next(reading, None) is None
+                after = page.table.column(self.columns.key.name)[-1].as_py()
+                yield page
+                if is_last:
+                    return
+            except SalesforceError as error:
+                if not is_of_records(error):
+                    raise
+                ids = self.next_ids(after, size, error)
+                if ids:
+                    yield self.isolated(ids, error)
+                if len(ids) < size:
+                    return
+                after = ids[-1]
+
+    def next_ids(self, after: str | None, most: int, error: SalesforceError) -> list[str]:
+        """List the ids of the relations that follow one, in their order.
+
+        Raises:
+            SalesforceError: the one given, where not even ids can be read.
+        """
+        # A query that groups reads no record, so that none makes it fail.
+        for groups in ((), ("Id",)):
+            statement = self.statement(
+                Part(()), after=after, order=("Id",), limit=most, group_by=groups
+            )
+            try:
+                pages = list(self.client.iter_pages(statement, JsonRows.records, attempts_at_500=1))
+            except SalesforceError as why:
+                if not is_of_records(why):
+                    raise
+            else:
+                return [record["Id"] for page in pages for record in page]
+        raise error
+
+    def _unreadable(self) -> dict[str, SalesforceError]:
+        return {_of_relation(name): why for name, why in self.lessons.unreadable.items()}
+
+
+def _of_relation(field: str) -> str:
+    """Name a relation's field that is made of a task's."""
+    return "RelationId" if field == "WhoId" else field
 
 
 def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[Range]:
     """Return ranges of ids, to be read side by side; a single one where that gains nothing.
 
-    One call, where there are more rows than a few pages: the first and the last id.
-
-    Args:
-        expected: About how many rows there are.
+    One call, where more rows are expected than a few pages: the first and the last id.
     """
     pieces = pieces_of(expected, client.limits)
     if pieces == 1:
@@ -213,20 +307,14 @@ def read_by_ids(
     client: SalesforceClient, junction: Junction, columns: Columns, ids: Sequence[str]
 ) -> Iterator[Batch]:
     """Yield the rows of these relations that the org shows, a page at a time."""
-    per_call = ids_per_call(junction, columns)
+    fields = RelationReader(client, junction, columns).fields
+    per_call = soql.ids_that_fit([*fields, junction.who], junction.object_name)
 
     def ask(some: Sequence[str]) -> list[Batch]:
         return list(read(client, junction, columns, ids=some))
 
     parts = map_in_order(ask, in_batches(ids, per_call), client.max_in_flight)
     yield from chain.from_iterable(parts)
-
-
-def ids_per_call(junction: Junction, columns: Columns) -> int:
-    """Count the relations that one query can name."""
-    fields = columns.fields
-    asked = fields if junction is SHARED_ACTIVITIES else as_task_fields(fields)
-    return soql.ids_that_fit([*asked, junction.who], junction.object_name)
 
 
 def targets(
@@ -242,8 +330,7 @@ def targets(
 
     Args:
         columns: Those of TaskWhoRelation; only these two of them are read.
-        who: Only relations of these contacts.
-        within: Only those from this id on, up to and without that one.
+        who, within: As for :func:`read`.
     """
     only = columns.only(["RelationId"])
     parts = [None] if who is None else in_batches(who, targets_per_call(junction))

@@ -8,15 +8,14 @@ Sources: Object Reference, "TaskWhoRelation"; SOQL and SOSL Reference, "GROUP BY
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
-Record = dict[str, Any]
 # Of ids: the first, and the one before which it ends.
 Range = tuple[str | None, str | None]
 
@@ -32,7 +31,7 @@ _FIELDS_OF_TASK = (
 )  # fmt: skip
 
 
-def describe_of_task_relations(task: Mapping[str, Any]) -> dict[str, Any]:
+def describe_of_task_relations(task: Record) -> Record:
     """Make a describe of TaskWhoRelation of Task's, for orgs without Shared Activities."""
     entries = {entry["name"]: entry for entry in task["fields"]}
     same = [entries[name] for name in _FIELDS_OF_TASK if name in entries]
@@ -51,17 +50,8 @@ def count_statement(
     before: datetime | None = None,
     within: Range = (None, None),
 ) -> soql.Soql:
-    """Write the query for how many relations the org shows.
-
-    Args:
-        since: Those stamped at or after it.
-        before: Those stamped before it.
-        within: Those from this id on, up to and without that one.
-    """
-    condition = soql.and_(
-        where(junction, since, within),
-        None if before is None else soql.lt("SystemModstamp", before),
-    )
+    """Write the query for how many relations the org shows, stamped from one moment to another."""
+    condition = soql.and_(where(junction, since, within), soql.bound("SystemModstamp", "<", before))
     return soql.select([soql.aggregate("COUNT")], junction.object_name, condition)
 
 
@@ -78,15 +68,14 @@ def groups_statement(
     before: str | None = None,
 ) -> soql.Soql:
     """Write the query for the next batch of ids that relations point at, and how many do."""
-    beyond = soql.ne(junction.who, None) if after is None else soql.gt(junction.who, after)
     return soql.select(
         [junction.who, soql.aggregate("COUNT", "Id", "relations")],
         junction.object_name,
         soql.and_(
             junction.condition,
-            beyond,
-            None if before is None else soql.le(junction.who, before),
-            None if since is None else soql.ge("SystemModstamp", since),
+            soql.bound(junction.who, ">", after) or soql.ne(junction.who, None),
+            soql.bound(junction.who, "<=", before),
+            soql.bound("SystemModstamp", ">=", since),
         ),
         group_by=[junction.who],
         order_by=[junction.who],
@@ -116,18 +105,14 @@ def rows_statement(
 def where(
     junction: Junction, since: datetime | None, within: Range = (None, None)
 ) -> soql.Condition | None:
-    """Write the condition of relations that point at a record, modified since a moment.
-
-    Args:
-        within: Only those from this id on, up to and without that one.
-    """
+    """Write the condition of relations that point at a record, modified since a moment."""
     low, high = within
     return soql.and_(
         junction.condition,
         None if junction is SHARED_ACTIVITIES else soql.ne(junction.who, None),
-        None if since is None else soql.ge("SystemModstamp", since),
-        None if low is None else soql.ge("Id", low),
-        None if high is None else soql.lt("Id", high),
+        soql.bound("SystemModstamp", ">=", since),
+        soql.bound("Id", ">=", low),
+        soql.bound("Id", "<", high),
     )
 
 

@@ -35,8 +35,9 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     TruncatedResponseError,
 )
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.id_set import in_batches
-from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, Record, some_of
+from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, some_of
 
 # A 500 is asked for once more, not four times: one that stays is of a record's making, and the
 # calls that find the record are to stay few.
@@ -90,6 +91,14 @@ def in_portions(read: Read, lessons: Lessons) -> Read:
     return read_parts
 
 
+def read_in_portions(read: Read, part: Part, lessons: Lessons) -> Readable:
+    """Read a part of more fields than the org takes at a time, or raise what that failed with."""
+    (response,) = in_portions(read, lessons)([part])
+    if isinstance(response, SalesforceError):
+        raise response
+    return Readable(response)
+
+
 def isolate(
     read: Read, ids: Sequence[str], fields: Sequence[str], lessons: Lessons, error: SalesforceError
 ) -> Readable:
@@ -97,8 +106,7 @@ def isolate(
 
     Args:
         ids: As many as one response may hold.
-        fields: Those that are known to be unreadable are left out.
-        lessons: What is learnt is added.
+        lessons: Fields that are known to be unreadable are left out; what is learnt is added.
         error: What reading all of them failed with.
 
     Raises:

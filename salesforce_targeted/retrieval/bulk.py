@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api import bulk_job, models, soql
+from salesforce_targeted.api import bulk_job, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.arrow.batch import Batch
@@ -29,8 +29,6 @@ from salesforce_targeted.retrieval.results import Fetched
 
 # Result pages in memory at once: each holds tens of thousands of whole records.
 _PAGES_AT_ONCE = 3
-# A person wants to read no more often than this that a job is not complete.
-_SECONDS_BETWEEN_NEWS = 20.0
 
 
 def by_bulk(
@@ -69,7 +67,7 @@ def by_bulk(
             client,
             soql.select(columns.fields, columns.object_name, where),
             expected_seconds=plan.job_seconds,
-            waiting=_news(tell, columns.object_name),
+            tell=lambda news: tell(f"{columns.object_name}: {news}"),
         )
         for page in bulk_job.results_as(client, job, read, at_once=_PAGES_AT_ONCE):
             # A job that Salesforce retried may return a row twice; the first one is as good.
@@ -79,16 +77,3 @@ def by_bulk(
             unseen = minus(unseen, union(batch.table.column(key)))
             yield batch, []
     yield from_records([], columns), unseen.to_pylist()
-
-
-def _news(tell: Callable[[str], None], object_name: str) -> Callable[[models.Job, float], None]:
-    """Make what tells, every so often, that a job is not complete yet."""
-    latest = 0.0
-
-    def news(job: models.Job, waited: float) -> None:
-        nonlocal latest
-        if waited - latest >= _SECONDS_BETWEEN_NEWS:
-            latest = waited
-            tell(f"{object_name}: Bulk job {job.id} is {job.state} after {waited:.0f} s")
-
-    return news

@@ -7,16 +7,14 @@ winner may have lost another merge since.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.query import shown_by_query_all
 from salesforce_targeted.retrieval.results import Gone
-
-Record = dict[str, Any]
 
 
 def last_winners(
@@ -28,9 +26,7 @@ def last_winners(
 ) -> list[Gone]:
     """Follow chains of merges to the record that was never merged away itself.
 
-    Args:
-        records: What ``queryAll`` showed.
-        shown: Ids that a plain read showed.
+    Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
     """
     winners = {one.id: one.merged_into for one in gone if one.merged_into}
     seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}

@@ -6,15 +6,15 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.settings import Api
 
-Record = dict[str, Any]
 # Source: REST API Developer Guide, "Composite": five of its parts may be queries or Collections.
 _PARTS = 5
 
@@ -92,11 +92,7 @@ class Readable:
     def batch(
         self, ids: Iterable[str], columns: Columns, unreadable: Mapping[str, SalesforceError]
     ) -> Batch:
-        """Return the rows of these ids, in their order, and all that is rejected.
-
-        Args:
-            unreadable: Fields that were not asked for, and why.
-        """
+        """Return the rows of these ids, in their order, and all that is rejected."""
         batch = from_records([self.records[i] for i in ids if i in self.records], columns)
         batch.rejected += [
             Rejected(columns.object_name, id_, name, str(why), "")

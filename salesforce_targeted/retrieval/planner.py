@@ -177,8 +177,9 @@ def cheapest(
 
 def _quickest(price: Mapping[Api, Price], budget: int | None) -> Api:
     fewest = min(one.calls for one in price.values())
-    allowed = fewest if budget is None or budget < fewest else budget
-    within = {api: one for api, one in price.items() if budget is None or one.calls <= allowed}
+    within = {
+        api: one for api, one in price.items() if budget is None or one.calls <= max(budget, fewest)
+    }
     enough = min(one.seconds for one in within.values()) + _SAME_SECONDS
     return min(
         (api for api, one in within.items() if one.seconds <= enough),
@@ -195,7 +196,8 @@ def _rest(
     rounds = ceil(calls / at_once)
     seconds = rounds * latency.per_call + ids * latency.per_wide_row / at_once
     seconds += ids * (_READ_JSON + (_UNPACK if parts_per_call > 1 else 0))
-    return Price(calls, ids, seconds, ids * _chars(fields, _JSON_CHARS_PER_VALUE, named=True))
+    chars = sum(_JSON_CHARS_PER_VALUE + len(name) for name in fields)
+    return Price(calls, ids, seconds, ids * chars)
 
 
 def _bulk(
@@ -210,7 +212,7 @@ def _bulk(
         arrival = of_job * latency.per_bulk_row / max(1, min(pages, latency.calls_in_flight))
         here = of_job * _SCAN_CSV
         seconds += jobs * (_job_seconds(of_job, latency) + 2 * latency.per_call + arrival + here)
-    return Price(calls, rows, seconds, rows * _chars(fields, _CSV_CHARS_PER_VALUE, named=False))
+    return Price(calls, rows, seconds, rows * len(fields) * _CSV_CHARS_PER_VALUE)
 
 
 def calls_of_job(rows: int, limits: Limits = DOCUMENTED) -> int:
@@ -223,8 +225,3 @@ def calls_of_job(rows: int, limits: Limits = DOCUMENTED) -> int:
 
 def _job_seconds(rows: int, latency: Latency) -> float:
     return latency.bulk_job + rows * latency.per_bulk_row
-
-
-def _chars(fields: Sequence[str], per_value: int, *, named: bool) -> int:
-    """Estimate how many bytes a record takes."""
-    return sum(per_value + (len(name) if named else 0) for name in fields)

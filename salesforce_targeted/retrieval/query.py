@@ -13,18 +13,17 @@ from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_refused
-from salesforce_targeted.api.models import JsonRows, Request, Response
+from salesforce_targeted.api.models import JsonRows, Record, Request, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.bisection import ATTEMPTS, in_portions, isolate
+from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import (
     Lessons,
     Part,
     Read,
     Readable,
-    Record,
     note_unreadable,
 )
 from salesforce_targeted.retrieval.results import Fetched
@@ -99,10 +98,7 @@ def shown_by_query_all(
         part = Part(some, lessons.readable(columns.fields))
         try:
             if lessons.apart(part.fields):
-                (response,) = in_portions(read_parts, lessons)([part])
-                if isinstance(response, SalesforceError):
-                    raise response
-                return Readable(response)
+                return read_in_portions(read_parts, part, lessons)
             records = client.records(statement(part), all_rows=True)
         except SalesforceError as error:
             if is_refused(error):  # plain reads are served: what became of these is not known
@@ -127,17 +123,10 @@ def shown_by_query_all(
 def query_reader(
     client: SalesforceClient, statement: Callable[[Part], soql.Soql], *, all_rows: bool = False
 ) -> Read:
-    """Make what reads parts by queries, five to a billed call.
-
-    Args:
-        all_rows: Deleted, merged and archived records as well.
-    """
-
-    def rows(page: JsonRows) -> list[Record]:
-        return [record for record in page.parsed() if record is not None]
+    """Make what reads parts by queries, five to a billed call; ``all_rows`` by ``queryAll``."""
 
     def records(_: Part, request: Request, response: Response) -> dict[str, Record]:
-        pages = client.pages_after(request, response, rows)
+        pages = client.pages_after(request, response, JsonRows.records)
         return {record["Id"]: record for page in pages for record in page}
 
     def request(part: Part) -> Request:

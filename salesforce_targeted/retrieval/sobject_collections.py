@@ -5,12 +5,12 @@ Source: REST API Developer Guide, "Get Multiple Records with sObject Collections
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 import pyarrow as pa
 
-from salesforce_targeted.api import json_lines, models, readers
+from salesforce_targeted.api import json_lines, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import (
@@ -19,15 +19,15 @@ from salesforce_targeted.api.errors import (
     TruncatedResponseError,
     is_of_records,
 )
+from salesforce_targeted.api.models import Record, Request, Response
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
 from salesforce_targeted.arrow.id_set import Texts, in_batches
-from salesforce_targeted.retrieval.bisection import ATTEMPTS, in_portions, isolate
+from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import (
     Lessons,
     Part,
     Readable,
-    Record,
     note_unreadable,
     pieces_of,
     some_of,
@@ -73,16 +73,14 @@ class CollectionsReader:
             SalesforceError: nothing of it can be read, or the org is not well.
         """
         lessons, unreadable, portion = self.lessons, self.lessons.unreadable, self.lessons.portion
-        fields = self._without(unreadable)
-        request, asked = self.client.collection_request(self.columns.object_name, ids, fields)
+        fields = [name for name in self.columns.fields if name not in unreadable]
+        asked = list(ids)
         try:
             if lessons.apart(fields):
-                (response,) = in_portions(self._read_parts, lessons)([Part(asked, fields)])
-                if isinstance(response, SalesforceError):
-                    raise response
-                return self._as_fetched(asked, Readable(response))
+                readable = read_in_portions(self._read_parts, Part(asked, fields), lessons)
+                return self._as_fetched(asked, readable)
             batch, absent = self.client.send(
-                request,
+                self._request(Part(asked, fields)),
                 lambda response: read_rows(response, asked, self.columns),
                 attempts_at_500=attempts,
             )
@@ -105,12 +103,12 @@ class CollectionsReader:
             return [self.read(part) for part in parts]
         unreadable = self.lessons.unreadable
 
-        def fetched(part: Part, _: models.Request, response: models.Response) -> Fetched:
+        def fetched(part: Part, _: Request, response: Response) -> Fetched:
             batch, absent = read_rows(response, list(part.ids), self.columns)
             self.client.meter.add_rows("composite", len(batch))
             return note_unreadable(batch, unreadable, self.columns), absent
 
-        fields = self._without(unreadable)
+        fields = [name for name in self.columns.fields if name not in unreadable]
         read = parts_reader(self.client, self._request, fetched)
         return [
             self.read(part, attempts=1) if isinstance(came, SalesforceError) else came
@@ -139,7 +137,7 @@ class CollectionsReader:
         return readable.batch(ids, self.columns, self.lessons.unreadable), absent
 
     def _read_parts(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
-        def records(part: Part, _: models.Request, response: models.Response) -> dict[str, Record]:
+        def records(part: Part, _: Request, response: Response) -> dict[str, Record]:
             rows = readers.collection_in_order(response, list(part.ids))
             found = {row["Id"]: row for row in rows if row is not None}
             self.client.meter.add_rows("composite", len(found))
@@ -147,14 +145,11 @@ class CollectionsReader:
 
         return parts_reader(self.client, self._request, records)(parts)
 
-    def _request(self, part: Part) -> models.Request:
-        return self.client.collection_request(self.columns.object_name, *part)[0]
-
-    def _without(self, unreadable: Mapping[str, SalesforceError]) -> list[str]:
-        return [name for name in self.columns.fields if name not in unreadable]
+    def _request(self, part: Part) -> Request:
+        return self.client.collection_request(self.columns.object_name, *part)
 
 
-def read_rows(response: models.Response, asked: list[str], columns: Columns) -> Fetched:
+def read_rows(response: Response, asked: list[str], columns: Columns) -> Fetched:
     """Read a Collections response.
 
     Raises:
@@ -172,8 +167,8 @@ def read_rows(response: models.Response, asked: list[str], columns: Columns) -> 
 
 def parts_reader(
     client: SalesforceClient,
-    request_of: Callable[[Part], models.Request],
-    records_of: Callable[[Part, models.Request, models.Response], T],
+    request_of: Callable[[Part], Request],
+    records_of: Callable[[Part, Request, Response], T],
 ) -> Callable[[Sequence[Part]], list[T | SalesforceError]]:
     """Make what reads parts, five to a billed call: of each what came, or its records' error."""
 

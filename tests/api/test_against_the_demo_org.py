@@ -9,6 +9,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
 from tests.support.bulk_pages import bulk_pages
+from tests.support.responses import collections, describes
 from tests.support.sign_in import credentials as credentials_of
 
 FIELDS = ["Id", "LastName", "Email"]
@@ -60,10 +61,10 @@ def answers(client, ids) -> dict:
     """Ask in every way there is; values by way."""
     return {
         "query": {r["Id"]: r for r in client.records(CONTACTS)},
-        "collections": {r["Id"]: r for r in client.collections("Contact", ids, FIELDS) if r},
+        "collections": {r["Id"]: r for r in collections(client, "Contact", ids, FIELDS) if r},
         "bulk": sum(len(page) for page in bulk_pages(client, CONTACTS)),
         "describe": len(client.describe("Contact")["fields"]),
-        "describes": sorted(client.describes(["Task", "Contact"])),
+        "describes": sorted(describes(client, ["Task", "Contact"])),
     }
 
 
@@ -78,7 +79,7 @@ def test_the_same_rows_every_way(org, signed_in):
         == found["collections"]
     )
     assert len(shown) == found["bulk"]
-    assert org.calls == signed_in.meter.calls.by_kind
+    assert org.calls == signed_in.meter.calls
     assert (org.billed, org.daily_limit) == (signed_in.meter.usage[0], signed_in.meter.usage[1])
 
 

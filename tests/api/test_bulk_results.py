@@ -73,7 +73,7 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
     found = bulk_job.results_as(client, complete(2 * pages), first_id, at_once=at_once)
 
     assert [f"{n}-1" for n in range(pages)] == list(found)
-    assert {"bulk_pages": named, "bulk_results": pages} == dict(client.meter.calls.by_kind)
+    assert {"bulk_pages": named, "bulk_results": pages} == dict(client.meter.calls)
     assert 2 <= org.inside.most <= at_once
     assert 2 * pages == client.meter.timings()["bulk_results"][2]
 
@@ -86,7 +86,7 @@ def test_pages_are_drawn_as_they_are_used(client, server, answer):
         next(found)
         time.sleep(0.03)
 
-        assert client.meter.calls.by_kind["bulk_results"] <= used - 1 + 3
+        assert client.meter.calls["bulk_results"] <= used - 1 + 3
     found.close()
 
 
@@ -104,7 +104,7 @@ def test_pages_one_after_the_other(rows, at_once, client, server, answer):
     found = bulk_job.results_as(client, complete(rows), first_id, at_once=at_once)
 
     assert [f"{n}-1" for n in range((rows or 4) // 2)] == list(found)
-    assert {"bulk_results": (rows or 4) // 2} == dict(client.meter.calls.by_kind)
+    assert {"bulk_results": (rows or 4) // 2} == dict(client.meter.calls)
 
 
 @pytest.mark.parametrize("refusal", [404, 400, 405])
@@ -116,7 +116,7 @@ def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, clie
     found = bulk_job.results_as(client, complete(6), first_id, at_once=3)
 
     assert ["0-1", "1-1", "2-1"] == list(found)
-    assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.meter.calls.by_kind)
+    assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.meter.calls)
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -135,7 +135,7 @@ def test_addresses_that_cannot_be_understood(after, client, server, answer):
     found = list(bulk_job.results_as(client, complete(14), first_id, at_once=3))
 
     assert [f"{n}-1" for n in range(7)] == found
-    assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls.by_kind)
+    assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls)
 
 
 def test_an_address_for_nothing(client, server, answer):
@@ -150,7 +150,7 @@ def test_an_address_for_nothing(client, server, answer):
 
     with pytest.raises(errors.TruncatedResponseError, match="processed 3 records"):
         list(bulk_job.results_as(client, complete(3), first_id, at_once=3))
-    assert 1 == client.meter.calls.by_kind["bulk_results"]
+    assert 1 == client.meter.calls["bulk_results"]
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -200,7 +200,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(at_once, client, 
     found = list(bulk_job.results_as(client, complete(6), read, at_once=at_once))
 
     assert ["0-1", "1-1", "2-1"] == found
-    assert 4 == client.meter.calls.by_kind["bulk_results"]
+    assert 4 == client.meter.calls["bulk_results"]
 
 
 def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server, answer):

@@ -27,7 +27,7 @@ def test_calls_are_counted_by_kind(client, server, answer):
     client.org_limits()
     client.records(SELECT)
 
-    assert {"limits": 1, "query": 1} == dict(client.meter.calls.by_kind)
+    assert {"limits": 1, "query": 1} == dict(client.meter.calls)
     assert "authorization" not in server.heard[0].headers
     assert (1, 1) == (client.meter.timings()["query"][0], client.meter.timings()["query"][2])
 
@@ -35,7 +35,7 @@ def test_calls_are_counted_by_kind(client, server, answer):
 def test_a_call_counts_from_when_it_is_sent(client, server, answer):
     """Whoever fails meanwhile tells of it, too; one that reached nobody is none."""
     seen = []
-    server.otherwise = lambda _: seen.append(client.meter.calls.total) or answer(body=OK)
+    server.otherwise = lambda _: seen.append(client.meter.calls.total()) or answer(body=OK)
     client.org_limits()
     nowhere = SessionCredentials(instance_url="http://127.0.0.1:1", access_token="00D!x")
     lost = SalesforceClient(nowhere, attempts=1)
@@ -43,7 +43,7 @@ def test_a_call_counts_from_when_it_is_sent(client, server, answer):
         lost.org_limits()
 
     assert [1] == seen
-    assert ({"limits": 1}, {}) == (dict(client.meter.calls.by_kind), dict(lost.meter.calls.by_kind))
+    assert ({"limits": 1}, {}) == (dict(client.meter.calls), dict(lost.meter.calls))
     assert ([1], []) == ([n for n, *_ in client.meter.timings().values()], [*lost.meter.timings()])
 
 
@@ -109,7 +109,7 @@ def test_a_run_spends_what_it_may(client, server, answer):
     with pytest.raises(errors.QuotaExceededError, match="may spend 3 calls"):
         client.org_limits()
 
-    assert 3 == len(server.heard) == client.meter.calls.total
+    assert 3 == len(server.heard) == client.meter.calls.total()
 
 
 def test_the_bounds_can_be_read(client):
@@ -219,7 +219,7 @@ def test_a_place_less_is_kept_to(server, tokens, answer):
 
     assert 2 == after_one
     assert inside.most <= 3
-    assert 5 == client.meter.calls.total
+    assert 5 == client.meter.calls.total()
 
 
 @pytest.mark.parametrize("refusal", ["daily_limit", "api_disabled", "not_found"])

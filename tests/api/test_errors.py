@@ -128,7 +128,7 @@ def test_no_half_of_a_secret_is_left():
 def test_errors_by_sample(sample, case, kind, says):
     """One row per answer that Salesforce gives: the class, and what the reader is told."""
     kind_of_request = "bulk_create" if case.startswith("bulk") else "other"
-    error = error_responses.error_from(sample(case), "GET /x", kind_of_request)
+    error = error_responses.refusal(sample(case), kind_of_request).error("GET /x")
 
     assert kind is type(error)
     assert says in str(error)
@@ -137,7 +137,7 @@ def test_errors_by_sample(sample, case, kind, says):
 
 def test_an_error_holds_no_literal_of_the_query(sample):
     """Salesforce echoes a piece of the query; the values in it are left out."""
-    assert "Schmidt" not in str(error_responses.error_from(sample("invalid_field"), "GET /x"))
+    assert "Schmidt" not in str(error_responses.refusal(sample("invalid_field")).error("GET /x"))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_an_error_holds_no_literal_of_the_query(sample):
 )  # fmt: skip
 def test_errors_by_status(status, kind):
     """Where Salesforce gives no code its HTTP status decides."""
-    assert kind is type(error_responses.error_from(Response(status, {}, b""), "GET /x"))
+    assert kind is type(error_responses.refusal(Response(status, {}, b"")).error("GET /x"))
 
 
 def test_compound_in_bulk_is_unsupported():
@@ -165,7 +165,7 @@ def test_compound_in_bulk_is_unsupported():
     )
 
     assert errors.UnsupportedObjectError is type(
-        error_responses.error_from(refused, "POST /x", "bulk_create")
+        error_responses.refusal(refused, "bulk_create").error("POST /x")
     )
 
 

@@ -25,6 +25,7 @@ from salesforce_targeted.api.models import Page, Request, Response
 from salesforce_targeted.api.transport import Transport
 from tests.support.bulk_pages import bulk_pages, rows_of
 from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed
+from tests.support.responses import collections, describes
 from tests.support.scripted_server import Bytes, Tokens
 
 READERS = {
@@ -76,7 +77,7 @@ def test_a_reader_returns_or_raises_our_errors(name, response):
 )
 def test_an_answer_becomes_an_error_of_ours(response, call, kind):
     """Any answer can be told as an error: one paragraph, cut, picklable, with a remedy."""
-    error = error_responses.error_from(response, call, kind)
+    error = error_responses.refusal(response, kind).error(call)
 
     assert isinstance(error, SalesforceError)
     assert 1 == len(str(error).splitlines())
@@ -93,7 +94,7 @@ def test_a_part_of_composite_reads_as_if_alone(status, body):
         with contextlib.suppress(SalesforceError):
             read(response)
 
-    assert isinstance(error_responses.error_from(response, ""), SalesforceError)
+    assert isinstance(error_responses.refusal(response).error(""), SalesforceError)
 
 
 @fuzzed(75)
@@ -141,13 +142,13 @@ ASKED = {
     "records": lambda client: client.records("SELECT Id FROM Contact"),
     "count": lambda client: client.count("SELECT COUNT() FROM Contact"),
     "describe": lambda client: client.describe("Contact"),
-    "describes": lambda client: client.describes(["Contact", "Task"]),
-    "collections": lambda client: client.collections("Contact", ["003D000000QOMyqIAH"], ["Id"]),
+    "describes": lambda client: describes(client, ["Contact", "Task"]),
+    "collections": lambda client: collections(client, "Contact", ["003D000000QOMyqIAH"], ["Id"]),
     "org_limits": lambda client: client.org_limits(),
     "record_counts": lambda client: client.record_counts(["Contact"]),
     "versions": lambda client: client.versions(),
     "bulk": lambda client: list(bulk_pages(client, "SELECT Id FROM Contact")),
-    "result pages": lambda client: client.send(endpoints.bulk_result_pages("64.0", "750R"), bulk_readers.result_pages),
+    "result pages": lambda client: client.send(endpoints.bulk_result_pages("64.0", "750R", 50_000), bulk_readers.result_pages),
 }  # fmt: skip
 
 

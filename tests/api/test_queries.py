@@ -16,7 +16,7 @@ def test_all_pages_are_read(client, server, said):
     server.say(said("query_page_first"), said("query_page_last"))
 
     assert ["Gonzalez", "O'Brien", "Dürr 😀"] == [row["LastName"] for row in client.records(SELECT)]
-    assert {"query": 1, "query_more": 1} == dict(client.meter.calls.by_kind)
+    assert {"query": 1, "query_more": 1} == dict(client.meter.calls)
 
 
 def test_pages_that_hold_less_than_promised(client, server, answer):
@@ -108,7 +108,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
         return ids
 
     assert [[ID], [OTHER]] == list(client.iter_pages(SELECT, read))
-    assert 3 == client.meter.calls.total == len(server.heard)
+    assert 3 == client.meter.calls.total() == len(server.heard)
 
 
 def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
@@ -197,7 +197,7 @@ def test_a_long_statement_travels_in_a_body(tokens, server, answer):
     (part,) = json.loads(server.heard[0].body)["compositeRequest"]
     assert [statement] == parse_qs(urlsplit(part["url"]).query)["q"]
     assert "/queryAll?" in part["url"]
-    assert {"composite": 1, "query_more": 1} == dict(client.meter.calls.by_kind)
+    assert {"composite": 1, "query_more": 1} == dict(client.meter.calls)
 
 
 def test_a_long_statement_that_is_refused(tokens, server, answer, sample):

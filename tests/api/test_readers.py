@@ -183,7 +183,7 @@ def test_readers_raise_our_errors_only(body, status):
             read(response)
         except SalesforceError:
             continue
-    assert isinstance(error_responses.error_from(response, "GET /x"), SalesforceError)
+    assert isinstance(error_responses.refusal(response).error("GET /x"), SalesforceError)
 
 
 @pytest.mark.parametrize("case", sorted(p.parent.name for p in SAMPLES.glob("*/body")))

@@ -62,7 +62,7 @@ def test_a_misfortune_is_tried_again(misfortune, client, server, answer, raw, pa
     server.say(CUT[misfortune](answer, raw), CUT[misfortune](answer, raw), answer(body=OK))
 
     assert OK == client.org_limits()
-    assert 3 == len(server.heard) == client.meter.calls.total
+    assert 3 == len(server.heard) == client.meter.calls.total()
     assert 2 == len(pauses)
 
 
@@ -74,7 +74,7 @@ def test_a_lasting_misfortune_ends(misfortune, client, server, answer, raw, paus
     with pytest.raises(errors.UnavailableError) as caught:
         client.org_limits()
 
-    assert 5 == len(server.heard) == client.meter.calls.by_kind["limits"]
+    assert 5 == len(server.heard) == client.meter.calls["limits"]
     assert 4 == len(pauses)
     assert all(0.25 * 2**n <= pause <= 0.5 * 2**n for n, pause in enumerate(pauses))
     assert "GET /services/data/v64.0/limits" in str(caught.value)
@@ -91,7 +91,7 @@ def test_a_refusal_is_not_tried_again(case, client, server, said, pauses):
 
     # A resource that is not there may mean a version that is not served: one look, for nothing.
     assert (2 if case == "not_found" else 1, []) == (len(server.heard), pauses)
-    assert 1 == client.meter.calls.total
+    assert 1 == client.meter.calls.total()
 
 
 @pytest.mark.parametrize("code", ["UNABLE_TO_LOCK_ROW", "UNKNOWN_EXCEPTION", "SERVER_UNAVAILABLE"])
@@ -145,7 +145,7 @@ def test_a_hang_ends(tokens, server, answer, pauses):
     with pytest.raises(errors.UnavailableError, match="in time"):
         client.org_limits()
 
-    assert 2 == client.meter.calls.total
+    assert 2 == client.meter.calls.total()
 
 
 def test_a_drip_ends(tokens, server, answer, pauses):
@@ -167,4 +167,4 @@ def test_nobody_there(tokens, pauses):
     with pytest.raises(errors.UnavailableError, match="refuses connections"):
         client.org_limits()
 
-    assert (0, 4) == (client.meter.calls.total, len(pauses))
+    assert (0, 4) == (client.meter.calls.total(), len(pauses))

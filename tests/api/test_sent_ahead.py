@@ -12,6 +12,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
+from tests.support.responses import collections
 from tests.support.threads import until
 
 FIELDS = ["Id", "LastName"]
@@ -38,16 +39,16 @@ def test_the_same_request_takes_the_response_that_came(
 ) -> None:
     """Several travel in one call, and each is taken once: the next time it is sent."""
     some, others = org.active_ids()[:3], org.active_ids()[3:5]
-    requests = [client.collection_request("Contact", ids, FIELDS)[0] for ids in (some, others)]
+    requests = [client.collection_request("Contact", ids, FIELDS) for ids in (some, others)]
     client.send_ahead([requests])
-    found = client.collections("Contact", some, FIELDS) + client.collections(
-        "Contact", others, FIELDS
+    found = collections(client, "Contact", some, FIELDS) + collections(
+        client, "Contact", others, FIELDS
     )
 
     assert some + others == [row["Id"] for row in found if row]
     assert {"composite": 1} == dict(org.calls)
 
-    client.collections("Contact", some, FIELDS)
+    collections(client, "Contact", some, FIELDS)
 
     assert {"composite": 1, "collections": 1} == dict(org.calls)
 
@@ -55,10 +56,10 @@ def test_the_same_request_takes_the_response_that_came(
 def test_another_request_is_sent(org: DemoOrg, client: SalesforceClient) -> None:
     """With another field, other ids or their order, what came ahead is no response to it."""
     ids = org.active_ids()[:3]
-    client.send_ahead([[client.collection_request("Contact", ids, FIELDS)[0]]])
+    client.send_ahead([[client.collection_request("Contact", ids, FIELDS)]])
     org.edit("Contact", ids[0], FirstName="Now")
     for asked, fields in ((ids, [*FIELDS, "FirstName"]), (ids[::-1], FIELDS), (ids[1:], FIELDS)):
-        found = client.collections("Contact", asked, fields)
+        found = collections(client, "Contact", asked, fields)
         assert asked == [row["Id"] for row in found if row]
 
     assert 3 == org.calls["collections"]
@@ -67,13 +68,13 @@ def test_another_request_is_sent(org: DemoOrg, client: SalesforceClient) -> None
 def test_what_was_refused_ahead_is_sent_again(org: DemoOrg, client: SalesforceClient) -> None:
     """A failure on the way, or of one part, is met where the response is needed."""
     ids = org.active_ids()[:2]
-    good, _ = client.collection_request("Contact", ids, FIELDS)
+    good = client.collection_request("Contact", ids, FIELDS)
     bad = endpoints.query(client.version, "SELECT Nothing__c FROM Contact")
     org.faults.add(Fault("composite", "part_500"))
     client.send_ahead([[good, bad]])
 
     assert client.ahead.take(bad) is None
-    assert ids == [row["Id"] for row in client.collections("Contact", ids, FIELDS) if row]
+    assert ids == [row["Id"] for row in collections(client, "Contact", ids, FIELDS) if row]
 
 
 def test_an_org_that_takes_no_composite_is_asked_one_by_one(
@@ -84,7 +85,7 @@ def test_an_org_that_takes_no_composite_is_asked_one_by_one(
     first, second = org.active_ids()[:3], org.active_ids()[3:5]
     statement = "SELECT Id FROM TaskWhoRelation"
     query = endpoints.query(client.version, statement)
-    requests = [client.collection_request("Contact", ids, FIELDS)[0] for ids in (first, second)]
+    requests = [client.collection_request("Contact", ids, FIELDS) for ids in (first, second)]
     client.send_ahead([[query, *requests]])
     refused = until(lambda: not client.composes or org.calls["composite"] > 0)
     found: list[object] = []
@@ -92,7 +93,7 @@ def test_an_org_that_takes_no_composite_is_asked_one_by_one(
     def need() -> None:
         found.extend(client.records(statement))
         for ids in (first, second):
-            found.extend(client.collections("Contact", ids, FIELDS))
+            found.extend(collections(client, "Contact", ids, FIELDS))
 
     needs = threading.Thread(target=need, daemon=True)
     needs.start()
@@ -125,8 +126,8 @@ def test_a_response_that_reads_as_cut_is_requested_again(
 ) -> None:
     """What came ahead for fewer ids than it was asked for is no answer."""
     ids = org.active_ids()[:3]
-    whole, _ = client.collection_request("Contact", ids, FIELDS)
-    short, _ = client.collection_request("Contact", ids[:2], FIELDS)
+    whole = client.collection_request("Contact", ids, FIELDS)
+    short = client.collection_request("Contact", ids[:2], FIELDS)
     client.ahead.keep([whole], [client.send(short)])
     found = client.send(whole, lambda response: readers.collection_in_order(response, ids))
 

@@ -153,15 +153,19 @@ def test_ids_are_checked_and_made_whole():
 
 
 def test_each_comparison():
-    """One function per operator."""
-    found = [f("A", 1) for f in (soql.eq, soql.ne, soql.gt, soql.ge, soql.lt, soql.le)]
+    """Equality compares with null; a bound without a value is none, and has four operators."""
+    found = [soql.eq("A", 1), soql.ne("A", None)]
+    found += [soql.bound("A", operator, 1) for operator in (">", ">=", "<", "<=")]
 
-    assert ["A = 1", "A != 1", "A > 1", "A >= 1", "A < 1", "A <= 1"] == found
+    assert ["A = 1", "A != null", "A > 1", "A >= 1", "A < 1", "A <= 1"] == found
+    assert soql.bound("A", ">", None) is None
+    with pytest.raises(ConfigurationError, match="no comparison"):
+        soql.bound("A", "= 1 OR A =", 1)
 
 
 def test_joined_conditions():
     """None is left out; one condition stays as it is; nothing gives nothing."""
-    one, two = soql.ge("A", 1), soql.ne("B", None)
+    one, two = soql.bound("A", ">=", 1), soql.ne("B", None)
 
     assert "(A >= 1 AND B != null)" == soql.and_(one, None, two)
     assert "((A >= 1 AND B != null) AND A >= 1)" == soql.and_(soql.and_(one, two), one)
@@ -172,7 +176,7 @@ def test_joined_conditions():
 def test_the_statement_that_discovery_needs():
     """Clauses stand in SOQL's order."""
     found = soql.select(
-        ["RelationId", soql.aggregate("COUNT", "Id", "n")], "TaskWhoRelation", soql.gt("RelationId", ID),
+        ["RelationId", soql.aggregate("COUNT", "Id", "n")], "TaskWhoRelation", soql.bound("RelationId", ">", ID),
         group_by=["RelationId"], order_by=["RelationId", soql.descending("TaskId")], limit=2000,
     )  # fmt: skip
 

@@ -7,6 +7,7 @@ from math import ceil
 
 import pytest
 
+from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import LocatorExpiredError
 from salesforce_targeted.arrow.columns import columns
@@ -99,7 +100,7 @@ def test_more_ids_than_one_statement_takes(org: DemoOrg, client: SalesforceClien
     mixed = [id_ for pair in zip(unknown, chain(rows, unknown), strict=False) for id_ in pair]
     of, asked = columns_in(org), list(dict.fromkeys(mixed))
     found = rows_in(relation_pages.read_by_ids(client, SHARED_ACTIVITIES, of, asked))
-    per_call = relation_pages.ids_per_call(SHARED_ACTIVITIES, of)
+    per_call = soql.ids_that_fit([*of.fields, "RelationId"], "TaskWhoRelation")
 
     assert set(rows) == {row["Id"] for row in found}
     assert len(rows) == len(found)

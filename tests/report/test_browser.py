@@ -115,7 +115,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def hostile_facts() -> dict[str, object]:
     """Return a failed run of an org whose every name and error means harm."""
     ledger = Ledger(started_at=datetime(2026, 11, 20, 12, tzinfo=UTC), mode=HOSTILE)
-    ledger.calls.by_kind.update({HOSTILE: 3, "$a$ $b": 2})
+    ledger.calls.update({HOSTILE: 3, "$a$ $b": 2})
     for n in range(60):
         ledger.reject(Rejected(HOSTILE, f"{HOSTILE}{n}", HOSTILE, "E" * LONGEST, ""))
     error = HOSTILE + "x" * LONGEST

@@ -17,7 +17,7 @@ from tests.support.pages import SECRET, STARTED, facts, shown
 def test_the_headline_comes_first() -> None:
     """Contacts, relations and calls, before any detail."""
     ledger = Ledger(started_at=STARTED, org_remaining=14_993)
-    ledger.calls.by_kind.update(query=3, collections=1)
+    ledger.calls.update(query=3, collections=1)
     found = facts(ledger)
     found["contacts"]["held"], found["relations"]["held"] = 1_818, 2_385
     text = shown(found, DatasetFacts(stages={"active": 1_800, "left": 18}))
@@ -32,7 +32,7 @@ def test_the_headline_comes_first() -> None:
 def test_calls_by_kind() -> None:
     """The numbers of the plot stand in a table too, and their sum below them."""
     ledger = Ledger(started_at=STARTED)
-    ledger.calls.by_kind.update(query=3, describe=2)
+    ledger.calls.update(query=3, describe=2)
 
     assert "Kind Calls describe 2 query 3 All 5" in shown(facts(ledger))
 

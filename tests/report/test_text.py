@@ -34,7 +34,7 @@ def ledger() -> Ledger:
         gone=2, rejected=1,
     )  # fmt: skip
     found.plans["Contact"] = cheapest("Contact", ["Id"], 1_820)
-    found.calls.by_kind.update(query=3, collections=1, describe=2)
+    found.calls.update(query=3, collections=1, describe=2)
     found.contacts_gone = {"003a": DELETED, "003b": HIDDEN}
     found.reject(Rejected("Contact", "003c", "Birthdate", "ValueError: not a date", f'"{SECRET}"'))
     found.reject(Rejected("Contact", "003d", "", "UnavailableError: gone away", f'"{SECRET}"'))

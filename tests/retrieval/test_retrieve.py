@@ -259,7 +259,7 @@ def calls_for(
         answers = list(retrieval.retrieve(client, plan, pa.array(ids, pa.string()), of))
 
         assert sorted(ids) == sorted(ids_of(answers))
-        assert org.billed == client.meter.calls.total
+        assert org.billed == client.meter.calls.total()
     return plan.calls, org.billed
 
 

@@ -2,7 +2,8 @@
 
 import json
 
-from salesforce_targeted.api import soql
+from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.api.models import Response
 
 ID, OTHER = "003D000000QOMyqIAH", "003D000000QOMysIAH"
@@ -23,3 +24,16 @@ def rows(*ids, **frame):
 def answered(body, status=200) -> Response:
     """Make an answer of JSON."""
     return Response(status, {}, json.dumps(body).encode())
+
+
+def collections(client, object_name, ids, fields):
+    """Read the records with these ids in one call, in their order; None for one not shown."""
+    asked = [to_18(id_) for id_ in ids]
+    request = client.collection_request(object_name, ids, fields)
+    return client.send(request, lambda response: readers.collection_in_order(response, asked))
+
+
+def describes(client, names):
+    """Describe several objects in one call; an error where one was refused."""
+    found = client.composite([endpoints.describe(client.version, name) for name in names])
+    return {name: readers.described(of) for name, of in zip(names, found, strict=True)}

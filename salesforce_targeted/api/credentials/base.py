@@ -68,13 +68,9 @@ def _below_a_blank(setting: str) -> str | None:
 
 
 class SignInCredentials(CredentialsConfiguration):
-    """Be one method of signing in, as a dlt configspec.
+    """Be one method of signing in, as a dlt configspec."""
 
-    Attributes:
-        method: What it is called.
-    """
-
-    method: ClassVar[str] = ""
+    method: ClassVar[str] = ""  # what it is called
 
     @classmethod
     def accepted(cls) -> tuple[str, ...]:

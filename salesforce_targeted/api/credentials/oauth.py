@@ -151,11 +151,7 @@ class RefreshTokenCredentials(LoginHostCredentials):
         return session_of(response)
 
     def token_file(self) -> TokenFile:
-        """Return the file for a rotated token of this app at this origin.
-
-        Raises:
-            ConfigurationError: the origin is none.
-        """
+        """Return the file for a rotated token of this app at this origin."""
         return TokenFile(self.refresh_token_file or self._default_file(self._origin()))
 
     def _default_file(self, base: str) -> Path:

@@ -58,11 +58,7 @@ class AnyCredentials(SignInCredentials):
     method: ClassVar[str] = "whatever is set"
 
     def on_partial(self) -> None:
-        """Choose a method from what is there (dlt calls this).
-
-        Raises:
-            IncompleteCredentialsError: none is complete.
-        """
+        """Choose a method from what is there (dlt calls this)."""
         self._fill(self.accepted())
         # dlt's own error would list every setting of every method: some 240 lines.
         self.chosen = type(self.resolved).__name__

@@ -314,4 +314,4 @@ def test_a_refused_sign_in_is_not_repeated_by_every_thread(endpoint, server, ans
         tried = [pool.submit(client.org_limits) for _ in range(8)]
 
     assert {errors.AuthenticationError} == {type(one.exception()) for one in tried}
-    assert 1 == len(server.heard) == client.sign_ins
+    assert 1 == len(server.heard)
