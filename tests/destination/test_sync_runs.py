@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import Synced
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("synced", ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)],
                          indirect=True)  # fmt: skip
 def test_a_column_of_an_older_version_stays(synced: Synced) -> None:

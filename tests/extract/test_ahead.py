@@ -63,6 +63,7 @@ def test_a_repeat_is_one_wave_and_what_is_new_a_second_one(org: DemoOrg, synced:
     assert [(len(org.active_ids()[10:]),)] == synced.sql("SELECT count(added__c) FROM sf_contacts")
 
 
+@pytest.mark.deep
 def test_what_was_gone_and_is_back_comes_in_the_same_wave(org: DemoOrg, synced: Synced) -> None:
     """It was asked for through queryAll with the first call, which shows it if it is back."""
     synced.run()

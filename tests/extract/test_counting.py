@@ -89,6 +89,7 @@ def test_counting_finds_a_relation_that_moved_unseen(counted: Story) -> None:
     assert second == counted.held("sf_taskwhorelations")[moved]["relation_id"]
 
 
+@pytest.mark.deep
 def test_a_field_that_changes_without_a_stamp_is_read_by_the_next_pass(counted: Story) -> None:
     """As an activity's account does with its contact's: now and then all relations are read."""
     relation = counted.relation_of(counted.org.active_ids()[0])

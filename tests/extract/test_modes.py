@@ -327,6 +327,7 @@ def test_beyond_the_budget_users_whom_only_unread_rows_name_are_held(
     assert set(org.rows("User")) == set(synced.rows("sf_users"))
 
 
+@pytest.mark.deep
 def test_a_cursor_that_is_ahead_of_the_clock_is_none(org: DemoOrg, synced: Synced) -> None:
     """It was noted while the org's clock was ahead; edits of now are not behind it for a year."""
     org.page_rows = 10

@@ -101,7 +101,7 @@ def test_what_is_edited_while_a_run_reads_arrives_with_the_next_one(
     ]
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("allowed", [12, 8, 5])
 def test_small_allowances_arrive(org: DemoOrg, synced: Synced, allowed: int) -> None:
     """Runs of a few calls each end in the complete set: what is not held comes first."""
@@ -153,6 +153,7 @@ def test_a_junction_that_is_hidden_for_one_run_stops_it_before_anything_is_writt
     assert 0 == again["relations"]["removed"]
 
 
+@pytest.mark.deep
 def test_who_works_costs_no_comparison_of_everything(org: DemoOrg, synced: Synced) -> None:
     """A task is logged with a lead between the first call and the reading: a few calls, none marked."""
     synced.ok(SMALL_SCOPE)

@@ -6,6 +6,7 @@ import stat
 from pathlib import Path
 
 import dlt
+import pytest
 
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
@@ -44,6 +45,7 @@ def test_rows_left_unloaded_do_not_undo_another_machines(
     assert not synced.pipeline.has_pending_data
 
 
+@pytest.mark.deep
 def test_a_folder_that_was_begun_anew_is_for_its_owner_alone(
     synced: Synced, tmp_path: Path, credentials: SessionCredentials
 ) -> None:
