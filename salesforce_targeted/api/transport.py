@@ -217,4 +217,9 @@ def _unpacked(body: bytes, coding: str) -> bytes:
         return body
     if coding in ("gzip", "x-gzip"):
         return gzip.decompress(body)
+    if coding == "deflate":
+        try:
+            return zlib.decompress(body)
+        except zlib.error:  # raw, as some servers send it against the RFC
+            return zlib.decompress(body, wbits=-15)
     raise TransportError("the response is packed in an unknown way", sent=True)

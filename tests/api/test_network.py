@@ -18,6 +18,8 @@ from tests.support.scripted_server import Tokens, listening
 # Without a time stamp: the bytes are in the tests' names, which all workers must agree on.
 PACKED = gzip.compress(b'{"DailyApiRequests":', mtime=0) + gzip.compress(b'{"Max":1}}', mtime=0)
 PLAIN = b'{"DailyApiRequests":{"Max":1}}'
+RAW = zlib.compressobj(wbits=-15)
+DEFLATED = RAW.compress(PLAIN) + RAW.flush()
 
 
 def failing(url, pauses):
@@ -226,7 +228,8 @@ def test_every_condition_has_a_row():
     ("coding", "body"),
     [
         ("gzip", PACKED), ("GZIP", PACKED), ("x-gzip", PACKED), ("gzip, identity", PACKED),
-        ("identity, gzip", PACKED), ("gzip", PACKED + b"\0" * 7), ("identity", PLAIN), ("", PLAIN),
+        ("identity, gzip", PACKED), ("gzip", PACKED + b"\0" * 7), ("deflate", zlib.compress(PLAIN)),
+        ("Deflate", DEFLATED), ("deflate, gzip", gzip.compress(DEFLATED, mtime=0)), ("identity", PLAIN), ("", PLAIN),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("drip", [False, True])
@@ -242,8 +245,8 @@ def test_every_legal_packing_is_unpacked(coding, body, drip, client, server, ans
 @pytest.mark.parametrize(
     ("coding", "body"),
     [
-        ("gzip", PACKED[:-3]), ("gzip", PACKED[: len(PACKED) // 2 + 3]), ("deflate", zlib.compress(PLAIN)),
-        ("br", b"x"), ("gzip", PACKED + b"x"),
+        ("gzip", PACKED[:-3]), ("gzip", PACKED[: len(PACKED) // 2 + 3]), ("deflate", DEFLATED[:-2]),
+        ("deflate", b"x"), ("deflate", zlib.compress(PLAIN)[:-2]), ("deflate, gzip", gzip.compress(zlib.compress(PLAIN)[:-2], mtime=0)), ("br", b"x"), ("gzip", PACKED + b"x"),
     ],
 )  # fmt: skip
 def test_what_is_cut_or_unknown_is_tried_again(coding, body, client, server, answer):
