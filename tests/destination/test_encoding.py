@@ -100,6 +100,7 @@ def test_dlts_own_run_is_refused_as_ours(
     assert [] == tell(postgres, "SELECT 1 FROM pg_tables WHERE tablename = 'sf_contacts'")
 
 
+@pytest.mark.deep
 def test_a_database_without_an_encoding_passes_bytes_through(
     org: DemoOrg, script: Script, encoded: Encoded, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.report.html.page import write
@@ -40,6 +42,7 @@ def test_what_is_no_longer_there_is_not_listed(org: DemoOrg, synced: Synced) -> 
     assert ([relation], {}) == (listed, synced.rows("sf_rejected_records", "record_id"))
 
 
+@pytest.mark.deep
 def test_what_nothing_names_any_more_is_tried_again(org: DemoOrg, synced: Synced) -> None:
     """A user who could not be read while a task named them; the list says that each run tries."""
     user, other = org.create("User"), min(org.rows("User"))

@@ -33,7 +33,7 @@ def test_a_quiet_run_finds_that_nothing_was_removed_for_free(counted: Story) -> 
     assert quiet["query"] <= 3  # the relations, and two more batches of discovery
 
 
-@pytest.mark.brief(1)
+@pytest.mark.deep
 @pytest.mark.parametrize("whose", ["contact", "lead", "nobody"])
 def test_counting_finds_what_vanished_and_what_came_back(counted: Story, whose: str) -> None:
     """Relations of contacts, which discovery counts, and others, which only the sum tells."""

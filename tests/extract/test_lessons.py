@@ -37,6 +37,7 @@ def calls_of(org: DemoOrg, synced: Synced, scope: Scope | None = None, **setting
     return org.billed
 
 
+@pytest.mark.deep
 @BOTH
 def test_a_field_that_no_record_can_be_read_with_is_searched_for_once(
     org: DemoOrg, synced: Synced

@@ -255,6 +255,7 @@ def test_a_later_start_marks_nothing_as_removed(story: Story) -> None:
     assert 12 == story.run()["statistics"]["active"]
 
 
+@pytest.mark.deep
 def test_an_earlier_start_reads_what_counts_from_now_on(org: DemoOrg, synced: Synced) -> None:
     """Leads' relations too, whose counts no discovery tells."""
     org.page_rows = 10
@@ -269,6 +270,7 @@ def test_an_earlier_start_reads_what_counts_from_now_on(org: DemoOrg, synced: Sy
     assert calls < len(held)  # once
 
 
+@pytest.mark.deep
 def test_with_a_start_a_leads_relation_that_was_removed_is_marked(
     org: DemoOrg, synced: Synced
 ) -> None:
@@ -285,6 +287,7 @@ def test_with_a_start_a_leads_relation_that_was_removed_is_marked(
     assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
 
 
+@pytest.mark.deep
 def test_a_field_of_relations_that_is_shown_again_is_true(org: DemoOrg, synced: Synced) -> None:
     """What was edited meanwhile was read without it, and no stamp tells of it any more."""
     org.page_rows = 10
@@ -303,6 +306,7 @@ def test_a_field_of_relations_that_is_shown_again_is_true(org: DemoOrg, synced: 
     assert again["relations"]["read"] < len(org.rows("TaskWhoRelation"))
 
 
+@pytest.mark.deep
 def test_beyond_the_budget_lives_that_were_deleted_are_true_again(story: Story) -> None:
     """A contact that is gone has no reason where its life is missing, and is asked for."""
     deleted, hidden = story.org.active_ids()[:2]

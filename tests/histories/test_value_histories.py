@@ -122,6 +122,7 @@ def test_a_dropped_field_made_anew_starts_empty(story: Story) -> None:
     assert story.contact(contact)["tag__c"] is None
 
 
+@pytest.mark.deep
 def test_a_field_that_is_spelt_in_other_letters_is_the_same(story: Story) -> None:
     """An API name's case may change, and does not count."""
     contact = story.org.active_ids()[0]
@@ -181,6 +182,7 @@ def test_a_field_that_changes_type_stops_nothing(
     assert any(field in warning and "migrate" in warning for warning in facts["warnings"])
 
 
+@pytest.mark.deep
 @BOTH
 def test_two_fields_of_one_column_name_never_swap(story: Story) -> None:
     """Both are held; which has the plain name stays, whatever order describe lists them in."""

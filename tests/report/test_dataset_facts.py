@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
@@ -67,6 +68,7 @@ def test_the_tables_are_read(org: DemoOrg, synced: Synced) -> None:
     assert (None, 0, []) == (found.verified, found.rejected, found.failures)
 
 
+@pytest.mark.deep
 def test_a_hidden_field_is_hidden_in_its_table_alone(org: DemoOrg, synced: Synced) -> None:
     """A field that describe no longer shows keeps its values, and is not one that is described."""
     before = dataset_of(synced, synced.ok())

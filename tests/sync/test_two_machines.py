@@ -26,6 +26,7 @@ def other_machine(synced: Synced, tmp_path: Path, credentials: SessionCredential
     return Synced(made, credentials)
 
 
+@pytest.mark.deep
 @BOTH
 def test_rows_left_unloaded_do_not_undo_another_machines(
     org: DemoOrg, synced: Synced, tmp_path: Path, credentials: SessionCredentials
