@@ -204,6 +204,10 @@ class TruncatedResponseError(UnavailableError):
     )
 
 
+# What ends a run where it is, and has no bearing on what came before: that is loaded.
+ENDS_EARLY = (QuotaExceededError, UnavailableError)
+
+
 def is_refused(error: SalesforceError) -> bool:
     """Tell whether a way of asking is refused, where another one may be served."""
     return isinstance(error, PermissionDeniedError | NotFoundError)

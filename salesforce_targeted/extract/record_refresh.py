@@ -8,7 +8,7 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
+from salesforce_targeted.api.errors import ENDS_EARLY, SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
@@ -75,7 +75,7 @@ def refresh_held(
             continue
         try:
             yield from _in_pieces(run, table, part, ids, found)
-        except QuotaExceededError:
+        except ENDS_EARLY:
             last = _last_answered(ids, found.answered)
             if run.scope.complete and last is not None:
                 note_position(run, table, part, last)

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.api.errors import ENDS_EARLY
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
 from salesforce_targeted.arrow.id_counts import Counting
@@ -62,7 +62,7 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
             if last is not None and found.in_parts:
                 run.state[READING]["after"] = last
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
-    except QuotaExceededError:
+    except ENDS_EARLY:
         if run.scope.complete:  # the next run reads in an order that can be gone on with
             _reading(run, since)
         raise

@@ -18,7 +18,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from dlt.sources import incremental
 
-from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, is_of_records
+from salesforce_targeted.api.errors import (
+    ENDS_EARLY,
+    QuotaExceededError,
+    SalesforceError,
+    is_of_records,
+)
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.arrow.id_set import among, id_array, minus, union
 from salesforce_targeted.destination import rejected_records, sync_runs
@@ -294,17 +299,17 @@ def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterat
 
 
 def _until_calls_end(run: Run, rows: Iterator[Any]) -> Iterator[Any]:
-    """End a stage where it is once its calls are spent: what came is loaded.
+    """End a stage where it is once its calls are spent or the org is down: what came is loaded.
 
     No stage moves a cursor or a date that it did not get to the end of, so that the next run goes
     on from there.
 
     Raises:
-        QuotaExceededError: nothing reads the ledger, so nothing would tell of it.
+        QuotaExceededError, UnavailableError: nothing reads the ledger, so nothing would tell of it.
     """
     try:
         yield from rows
-    except QuotaExceededError as error:
+    except ENDS_EARLY as error:
         if not run.ledger.is_read:
             raise
         # The org may have refused it: what comes after is refused here, without a call.

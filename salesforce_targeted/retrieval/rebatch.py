@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 
-from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.api.errors import ENDS_EARLY
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, concat, together
 from salesforce_targeted.retrieval.results import Retrieved
 
@@ -51,8 +51,8 @@ def _gathered(
             if sum(map(len, waiting)) >= ROWS_PER_LOAD_BATCH:
                 yield joined(waiting)
                 waiting = []
-    except QuotaExceededError:
-        if waiting:  # what came before the calls were spent
+    except ENDS_EARLY:
+        if waiting:  # what came before
             yield joined(waiting)
         raise
     if waiting:

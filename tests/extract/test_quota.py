@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from salesforce_targeted.api.errors import QuotaExceededError
+from salesforce_targeted.api.errors import QuotaExceededError, UnavailableError
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
@@ -270,3 +270,20 @@ def test_how_large_the_org_is_takes_one_call(org: DemoOrg, synced: Synced) -> No
 
     assert 25 < facts["contacts"]["asked"]
     assert 1 == facts["calls"]["by_kind"]["record_count"]
+
+
+def test_an_outage_in_mid_run_keeps_what_came(org: DemoOrg, synced: Synced) -> None:
+    """The org is down from some call on: the run fails, what came is held, the next one goes on."""
+    few = Scope(limits=SMALL)
+    for call in ("collections", "composite"):
+        org.faults.add(Fault(call, "html_503", nth=3, times=99))
+    down = synced.run(few, api="collections")
+    before = synced.rows("sf_taskwhorelations")
+    org.faults.clear()
+    synced.ok(few, api="collections")
+
+    assert isinstance(down.error, UnavailableError)
+    assert "What came before is loaded" in down.facts["error"]
+    assert "failed" == down.facts["status"]
+    assert set(org.rows("TaskWhoRelation")) == before.keys()
+    assert set(org.active_ids()) == synced.rows("sf_contacts").keys()
