@@ -36,6 +36,8 @@ DUCKDB_FILE = "held.duckdb"
 # On a busy machine any example may take longer than the fifth of a second that hypothesis allows.
 settings.register_profile("busy", deadline=None)
 settings.load_profile("busy")
+# Hundreds of processes are started here: compiling our modules in each takes a tenth of the CPU.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest leaves out what -m does not select

@@ -46,6 +46,7 @@ def environment(more: Mapping[str, str] | None = None, *, library: bool = True) 
     """
     found = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     found.pop("PYTHONPATH", None)
+    found.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles a package at each start
     if library:
         found["PYTHONPATH"] = str(ROOT)
     return {**found, "RUNTIME__DLTHUB_TELEMETRY": "false", **(more or {})}
