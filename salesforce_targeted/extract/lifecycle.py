@@ -173,7 +173,7 @@ def _returned(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
     if gone is None:
         if life.record_id in seen.rejected:
             return replace(life, gone_reason="rejected", merged_into=None)
-        if life.record_id in seen.asked:
+        if life.record_id in seen.asked and (life.gone_reason or life.merged_into):
             return replace(life, gone_reason=None, merged_into=None)
         return life
     if gone.reason == HIDDEN and life.gone_reason in {DELETED, MERGED}:
