@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from tests.benchmarks.environments import enter_library_environment
 from tests.benchmarks.workbench import Workbench
 
 # Imported when run: one that lacks a package (matplotlib, a peer) leaves the others alone.
@@ -47,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser().parse_args(argv)
     if unknown := set(chosen.names) - set(BENCHMARKS):
         parser().error(f"there is no benchmark {', '.join(sorted(unknown))}")
+    enter_library_environment(argv or sys.argv[1:], print)
     # Stopped by whatever signal, no server stays behind; a shell's & leaves SIGINT ignored.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

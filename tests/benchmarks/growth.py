@@ -77,7 +77,7 @@ def _first(bench: Workbench, org: ServedOrg) -> Callable[[], Synced]:
 def _draw(bench: Workbench, by_active: Sequence[Point], by_contacts: Sequence[Point]) -> None:
     with (ROOT / "pyproject.toml").open("rb") as project:
         requirements = tomllib.load(project)["dependency-groups"]["bench"]
-    python = python_of(bench, "plot", requirements)
+    python = python_of(bench.say, "plot", requirements)
     if python is None:
         return
     path = (bench.report or Path(tempfile.gettempdir())) / PLOT_FILE

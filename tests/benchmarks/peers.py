@@ -101,7 +101,7 @@ def _python(bench: Workbench, name: str) -> Path | None:
     if bench.quick and name in SLOW_TO_INSTALL:
         bench.say(f"{name} is left out of a quick run: its environment takes a minute to make")
         return None
-    return python_of(bench, name, REQUIREMENTS[name])
+    return python_of(bench.say, name, REQUIREMENTS[name])
 
 
 def _ours(bench: Workbench, org: ServedOrg, *argv: str) -> Moved:
