@@ -116,7 +116,13 @@ class AuthorizedSession:
         self._transport.close()
 
     @overload
-    def send(self, request: Request, *, attempts_at_500: int | None = None) -> Response: ...
+    def send(
+        self,
+        request: Request,
+        *,
+        attempts_at_500: int | None = None,
+        attempts_when_slow: int | None = None,
+    ) -> Response: ...
     @overload
     def send(
         self,
@@ -124,6 +130,7 @@ class AuthorizedSession:
         read: Callable[[Response], _T],
         *,
         attempts_at_500: int | None = None,
+        attempts_when_slow: int | None = None,
     ) -> _T: ...
     def send(
         self,
@@ -131,6 +138,7 @@ class AuthorizedSession:
         read: Callable[[Response], Any] = readers.as_it_is,
         *,
         attempts_at_500: int | None = None,
+        attempts_when_slow: int | None = None,
     ) -> Any:
         """Send one request that only reads, and read its 2xx response.
 
@@ -141,6 +149,8 @@ class AuthorizedSession:
                 The default returns the :class:`Response` itself.
             attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record
                 that was asked for may be the reason.
+            attempts_when_slow: Fewer attempts where nothing comes in the time that we or a gateway
+                wait, for which so much that was asked for together may be the reason.
 
         Raises:
             ReadOnlyError: not on the allow-list; nothing was sent.
@@ -151,7 +161,12 @@ class AuthorizedSession:
         """
         if (value := self.ahead.read(request, read)) is not None:
             return value[0]
-        return self.send_now(request, read, attempts_at_500=attempts_at_500)
+        return self.send_now(
+            request,
+            read,
+            attempts_at_500=attempts_at_500,
+            attempts_when_slow=attempts_when_slow,
+        )
 
     def send_now(
         self,
@@ -168,8 +183,6 @@ class AuthorizedSession:
 
         Args:
             attempts: How often it is tried in all, where that is not the session's number.
-            attempts_when_slow: Fewer attempts where nothing comes in the time that we wait, for
-                which so much that was asked for together may be the reason.
         """
         if reason := refusal(request):
             raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
@@ -262,7 +275,8 @@ def _most(
 ) -> int:
     """Return how often a request that failed so is tried in all."""
     if isinstance(failure, SlowResponseError):
-        return min(attempts, when_slow or attempts)
+        # What a gateway says in a moment may pass in one, and is worth a second attempt.
+        return min(attempts, (when_slow or attempts) + (failure.status is not None))
     if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return min(attempts, at_500 or attempts)
     return attempts

@@ -213,6 +213,7 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, QueryError, "REST", status="405|415", remedy=_OUR_SOQL),
     Message(_REST, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
     Message(_REST, UnavailableError, "see _PASSING", status=_PASSING, retried=True),
+    Message(_REST, SlowResponseError, "RFC 9110, 15.6.5", status="504|524", retried=True),
     Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", status="410", remedy=_VERSION),
     Message(_REST, TooLargeError, "RFC 9110, 15.5.14; REST", status="413|414|431"),
     Message(_REST, QueryError, "ours", status="4xx"),

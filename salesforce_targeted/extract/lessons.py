@@ -28,9 +28,10 @@ from salesforce_targeted.settings import Api
 # A refusal costs a call, and a Bulk job that never ends minutes; tomorrow it may be mended.
 _AGAIN_AT = "api_again_at"
 # In the source's state: object name to the fields that can't be read, with why, to how many are
-# read at a time, and until when that counts.
+# read at a time, how many ids, and until when that counts.
 _LESSONS = "lessons"
 _UNREADABLE, _PORTION, _UNTIL = "unreadable", "portion", "until"
+_IDS_AT_ONCE = "ids_at_once"
 _DAY = timedelta(days=1)
 _BY_COLLECTIONS = {Api.COLLECTIONS, Api.COMPOSITE}
 
@@ -55,12 +56,13 @@ def recall(run: Run, columns: Columns, ids: pa.Array) -> Lessons:
 def note(run: Run, object_name: str) -> None:
     """Keep what the run learnt of reading an object, with the load."""
     lessons, kept = run.lessons[object_name], run.state.setdefault(_LESSONS, {})
-    if not lessons.unreadable and lessons.portion is None:
+    if not lessons.unreadable and lessons.portion is lessons.ids_at_once is None:
         kept.pop(object_name, None)
         return
     of_object = kept.setdefault(object_name, {_UNTIL: (run.opened_at + _DAY).isoformat()})
     of_object[_UNREADABLE] = {name: str(why) for name, why in lessons.unreadable.items()}
     of_object[_PORTION] = lessons.portion
+    of_object[_IDS_AT_ONCE] = lessons.ids_at_once
 
 
 def retry_calls(run: Run, object_name: str) -> int:
@@ -75,6 +77,8 @@ def readable_before(run: Run, object_name: str, fields: list[str]) -> list[str]:
     if refused & _BY_COLLECTIONS:
         return []
     kept = run.state.get(_LESSONS, {}).get(object_name, {})
+    if kept.get(_IDS_AT_ONCE):
+        return []
     readable = [name for name in fields if name not in kept.get(_UNREADABLE, {})]
     return [] if len(readable) > (kept.get(_PORTION) or len(readable)) else readable
 
@@ -123,11 +127,17 @@ def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:
         if field in columns.fields
     }
     lessons.unreadable, lessons.portion = unreadable, kept[_PORTION]
+    lessons.ids_at_once = kept.get(_IDS_AT_ONCE)
     lessons.from_earlier_run = True
     if lessons.portion is not None:
         run.ledger.warn(
             f"{name}: {lessons.portion:,} fields are read at a time and joined by id, for an"
             " earlier run found all of them refused together (--full tries it again)"
+        )
+    if lessons.ids_at_once is not None:
+        run.ledger.warn(
+            f"{name}: {lessons.ids_at_once:,} records are read at a time, for an earlier run found"
+            " more of them too many for one response (--full tries more again)"
         )
     return lessons
 

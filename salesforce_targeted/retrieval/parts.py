@@ -48,6 +48,8 @@ class Lessons:
     Attributes:
         unreadable: Fields that can't be read of any record, with why. Replaced, never changed.
         portion: How many fields the org takes at a time; None for all.
+        ids_at_once: How many ids the org takes, or responds to in time; None for all that a call
+            may ask for.
         refused: The APIs that did not serve the object.
         stopped: What the calls ended with before a search did; None where they sufficed.
         learning: Held by the one that isolates; what it learns the next need not search for.
@@ -57,6 +59,7 @@ class Lessons:
 
     unreadable: Mapping[str, SalesforceError] = field(default_factory=dict)
     portion: int | None = None
+    ids_at_once: int | None = None
     refused: set[Api] = field(default_factory=set)
     stopped: QuotaExceededError | None = None
     from_earlier_run: bool = False

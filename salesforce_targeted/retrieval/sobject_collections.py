@@ -16,10 +16,12 @@ from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     SalesforceError,
+    SlowResponseError,
     TruncatedResponseError,
     is_of_records,
 )
 from salesforce_targeted.api.models import Record, Request, Response
+from salesforce_targeted.arrow.batch import together
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_json
 from salesforce_targeted.arrow.id_set import Texts, in_batches
@@ -72,7 +74,10 @@ class CollectionsReader:
         Raises:
             SalesforceError: nothing of it can be read, or the org is not well.
         """
-        lessons, unreadable, portion = self.lessons, self.lessons.unreadable, self.lessons.portion
+        lessons, at_once = self.lessons, self.lessons.ids_at_once
+        unreadable, portion = lessons.unreadable, lessons.portion
+        if at_once is not None and len(ids) > at_once:
+            return _joined([self.read(some, attempts) for some in in_batches(ids, at_once)])
         fields = [name for name in self.columns.fields if name not in unreadable]
         asked = list(ids)
         try:
@@ -83,15 +88,18 @@ class CollectionsReader:
                 self._request(Part(asked, fields)),
                 lambda response: read_rows(response, asked, self.columns),
                 attempts_at_500=attempts,
+                attempts_when_slow=attempts,
             )
         except SalesforceError as error:
-            if not is_of_records(error):
+            if not (is_of_records(error) or isinstance(error, SlowResponseError)):
                 raise
             with lessons.learning:
-                if lessons.unreadable is not unreadable or lessons.portion != portion:
+                known = lessons.unreadable, lessons.portion, lessons.ids_at_once
+                if known != (unreadable, portion, at_once):
                     return self.read(ids, attempts=1)  # another call has learnt meanwhile
                 readable = isolate(self._read_parts, asked, fields, lessons, error)
                 lessons.stopped = lessons.stopped or readable.stopped
+                self._learn_size(asked, readable, error)
             return self._as_fetched(asked, readable)
         self.client.meter.add_rows("collections", len(batch))
         return note_unreadable(batch, unreadable, self.columns), absent
@@ -99,7 +107,7 @@ class CollectionsReader:
     def read_five(self, ids: Sequence[str]) -> list[Fetched]:
         """Read five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
-        if self.lessons.apart(self.columns.fields):
+        if self.lessons.apart(self.columns.fields) or self.lessons.ids_at_once is not None:
             return [self.read(part) for part in parts]
         unreadable = self.lessons.unreadable
 
@@ -114,6 +122,18 @@ class CollectionsReader:
             self.read(part, attempts=1) if isinstance(came, SalesforceError) else came
             for part, came in zip(parts, read([Part(part, fields) for part in parts]), strict=True)
         ]
+
+    def _learn_size(self, ids: list[str], readable: Readable, error: SalesforceError) -> None:
+        """Ask for fewer ids from now on, where fewer were read without anything to blame."""
+        some = max((len(part.ids) for part in Part(ids).split()), default=0)
+        blamed = readable.rejected or readable.stopped or self.lessons.portion is not None
+        if not (some and isinstance(error, SlowResponseError)) or blamed:
+            return
+        self.lessons.ids_at_once = some
+        self.lessons.warn(
+            f"{error.what} {len(ids):,} records are too many for one response, so that {some:,} are"
+            " read at a time, in more calls, as they will be for a day (--full tries more again)"
+        )
 
     def retry_unreadable(self, ids: Sequence[str]) -> None:
         """Read fields of up to three records that could not be read before, in one call.
@@ -147,6 +167,12 @@ class CollectionsReader:
 
     def _request(self, part: Part) -> Request:
         return self.client.collection_request(self.columns.object_name, *part)
+
+
+def _joined(fetched: Sequence[Fetched]) -> Fetched:
+    """Join what several calls brought."""
+    absent = [id_ for _, some in fetched for id_ in some]
+    return together([batch for batch, _ in fetched]), absent
 
 
 def read_rows(response: Response, asked: list[str], columns: Columns) -> Fetched:

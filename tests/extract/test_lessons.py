@@ -206,3 +206,29 @@ def test_what_refuses_two_ways_is_read_by_the_third(
     else:
         assert outcome.error is None
         assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+
+
+def test_how_many_records_one_response_takes_is_kept_for_a_day(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A gateway gives up on a long response: no record is to blame, and fewer are asked for."""
+    synced.begin()
+    edited, gone = org.active_ids()[:2]
+    org.edit("Contact", edited, LastName="Edited")
+    org.delete("Contact", gone)
+    org.traits.most_cells = 700
+    searched, again = calls_of(org, synced), calls_of(org, synced)
+    said = [text for text in synced.ledger.warnings if "records are read at a time" in text]
+    names = {id_: row["last_name"] for id_, row in synced.rows("sf_contacts").items()}
+    org.advance(DAY + 60)
+    org.traits.most_cells = None
+    calls_of(org, synced)
+
+    assert "Edited" == names[edited]
+    assert names == {
+        id_: row["LastName"] for id_, row in org.rows("Contact", all_rows=True, ids=names).items()
+    }
+    assert [] == list(synced.sql("SELECT * FROM sf_rejected_records"))
+    assert ["Contact", "Task"] == sorted(text.split(":")[0] for text in said)
+    assert calls_of(org, synced) < again < searched
+    assert not [text for text in synced.ledger.warnings if "read at a time" in text]

@@ -10,6 +10,7 @@ Source: REST API Developer Guide, "REST Resources", "Status Codes and Error Resp
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,8 @@ def _org_response(org: OrgState, request: Request, kind: str) -> Reply:
     fault = org.faults.next_for(kind, request.path, billed=kind not in NOT_BILLED)
     made = _struck(org, request, kind, fault) if fault else None
     made = made or _response(org, request, kind)
+    if made.rows * made.columns > (org.traits.most_cells or math.inf):
+        made = instead(Fault(kind, "gateway_timeout_504")) or made
     if fault is not None:
         made = altered(made, fault)
         made.fault = fault

@@ -31,6 +31,8 @@ class Traits:
             airbyte issue 13088.
         most_fields: Above so many fields query, queryAll and Collections are refused with
             QUERY_TOO_COMPLICATED, whatever the rows. Source: estuary PR 2519.
+        most_cells: A response of more cells (rows times fields) takes longer than the gateway
+            before the org waits: 504, with a page of HTML. Source: RFC 9110, "504 Gateway Timeout".
         aggregates_left: So many queries with GROUP BY or an aggregate are run, all later ones
             time out. Source: airbyte issues 19947, 17503.
         most_aggregate_rows: An aggregate over more rows than this times out.
@@ -58,6 +60,7 @@ class Traits:
     bulk_jobs_used: int = 0
     without_bulk: set[str] = field(default_factory=set)
     most_fields: int | None = None
+    most_cells: int | None = None
     aggregates_left: int | None = None
     most_aggregate_rows: int | None = None
     slow_stamps: set[str] = field(default_factory=set)
