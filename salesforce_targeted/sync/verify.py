@@ -31,6 +31,7 @@ from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import pages
+from salesforce_targeted.retrieval.results import HIDDEN
 from salesforce_targeted.retrieval.retrieve import retrieve
 
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
@@ -205,10 +206,10 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
     if not len(ids):
         return users
     plan = plan_of(run, run.object_of(table), columns, len(ids))
-    explained = set()
+    reasons = dict[str, str]()
     if table == target.table:
-        gone = run.held.id_array(target.life_table, target.life_key, run.held.gone)
-        explained = set(gone.to_pylist())
+        stored = [target.life_key, "gone_reason"]
+        reasons = dict(run.held.rows(target.life_table, stored, run.held.gone))
     stores_in_pages = is_postgres(run.held.pipeline)
     for answer in retrieve(run.client, plan, ids, columns):
         batch = answer.batch
@@ -219,8 +220,12 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         users.update(named_users(batch.table, columns))
         if table == target.table:
             came = batch.table.column(columns.key.name).to_pylist()
-            drift.note(target.life_table, STALE, sorted(explained & set(came)))
-            drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in explained])
+            drift.note(target.life_table, STALE, sorted(reasons.keys() & set(came)))
+            drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in reasons])
+            # What is hidden now may have been purged: what became of it was known before.
+            known = [one for one in answer.gone if one.id in reasons and one.reason != HIDDEN]
+            other = [one.id for one in known if one.reason != reasons[one.id]]
+            drift.note(target.life_table, STALE, other)
         if answer.last_rows is not None:
             last = completed(run.held, table, columns, answer.last_rows)
             known = among(union(last.column(columns.key.name)), held)

@@ -92,6 +92,24 @@ def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+def test_a_wrong_reason_is_stale(synced: Synced, org: DemoOrg) -> None:
+    """The org tells why it does not return a contact; another reason is mended by a repair."""
+    gone = org.active_ids()[0]
+    synced.begin()
+    org.delete("Contact", gone)
+    synced.ok()
+    clean = causes(look(synced))
+    synced.sql(f"UPDATE sf_active_contacts SET gone_reason = 'hidden' WHERE contact_id = '{gone}'")
+    wrong = look(synced)
+    synced.ok()
+
+    assert ({}, {"stale": 1}) == (clean, causes(wrong))
+    assert [(gone, "sf_active_contacts")] == [
+        (one["id"], one["table"]) for one in wrong["drift"]["examples"]
+    ]
+    assert "deleted" == synced.rows("sf_active_contacts", "contact_id")[gone]["gone_reason"]
+
+
 def test_an_altered_column_is_named(synced: Synced) -> None:
     """A column that somebody gave another type is drift that a repair can't mend."""
     synced.begin()
