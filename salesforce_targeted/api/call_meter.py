@@ -110,6 +110,14 @@ class CallMeter:
         """Count the calls that the org still allows in these 24 hours; None before it said so."""
         return None if self.usage is None else max(0, self.usage[1] - self.usage[0])
 
+    @property
+    def left(self) -> int | None:
+        """Count the calls that may still be spent; None for as many as one likes."""
+        bounds = [] if self.calls_allowed is None else [self.calls_allowed - self.calls.total()]
+        if self.remaining is not None:
+            bounds.append(self.remaining - self.reserve_calls)
+        return max(0, min(bounds)) if bounds else None
+
     def throttle(self) -> None:
         """Halve the calls in flight: the org refused one because too many were running."""
         with self._changed:

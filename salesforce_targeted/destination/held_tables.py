@@ -106,6 +106,11 @@ class HeldTables:
         """Write the SQL of: a record that the org does not return, for whatever reason."""
         return Where(f"{self.sql('gone_reason')} IS NOT NULL")
 
+    @property
+    def unhashed(self) -> Where:
+        """Write the SQL of: held without a hash, so that the row is to be read again."""
+        return Where(f"{self.sql(ROW_HASH)} IS NULL")
+
     def stored_table(self, table: str) -> str:
         """Return a table's name in the destination."""
         return self.schema.naming.normalize_table_identifier(table)

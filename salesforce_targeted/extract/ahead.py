@@ -169,7 +169,7 @@ def may_share(run: Run) -> bool:
     """Return whether the run reads all there is, with calls enough, through Collections."""
     scope = run.scope
     # What the org's day allows is known from the first response on: until then, as it was.
-    bounds = [run.calls_left, run.state.get(CALLS_LEFT)]
+    bounds = [run.client.meter.left, run.state.get(CALLS_LEFT)]
     return (
         scope.complete
         and scope.since is None
@@ -180,16 +180,16 @@ def may_share(run: Run) -> bool:
 
 def _relation_query(run: Run) -> list[Request]:
     """Return the query for the relations that the run will read, as far as it can be foreseen."""
-    scope, cursor, floor = run.scope, run.relation_cursor, run.settings.since
+    scope, cursor, floor = run.scope, run.held_relations.cursor, run.settings.since
     if scope.limit is not None or scope.retry_rejected or READING in run.state:
         return []
-    if run.refills_relations or SLOW_STAMPS in run.state:
+    if run.held_relations.wait_to_be_read or SLOW_STAMPS in run.state:
         return []
     junction = expected_junction(run.target, run.state)
     since = floor
     if scope.since is not None:
         since = scope.since
-    elif cursor is not None and not scope.full and not run.holds_a_page:
+    elif cursor is not None and not scope.full and not run.held_relations.fit_a_page:
         since = cursor - LAG
     if floor is not None and (since is None or since < floor):
         since = floor

@@ -113,8 +113,13 @@ def forecast(run: Run) -> Forecast:
 
 def _since(run: Run) -> datetime | None:
     """Return where the next run starts to read relations: the stored cursor less the lag."""
-    last = run.relation_cursor
-    if last is None or run.fits_one_page or run.refills_relations or comparison_is_due(run):
+    last = run.held_relations.cursor
+    if (
+        last is None
+        or run.fits_one_page
+        or run.held_relations.wait_to_be_read
+        or comparison_is_due(run)
+    ):
         return run.settings.since
     return last - LAG
 
@@ -123,7 +128,7 @@ def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahea
     limits = run.client.limits
     whole = since == run.settings.since or not run.org.filters_by_stamp
     pieces = pages.pieces_of(expected, limits) if whole and since is None else 1
-    calls = pieces * ceil(max(1, expected) / pieces / run.relations_per_page)
+    calls = pieces * ceil(max(1, expected) / pieces / run.held_relations.per_page)
     if pieces > 1:
         return calls + 1  # the first and the last id
     foreseen = run.org.junction.object_name in " ".join(one.path for one in ahead.along)

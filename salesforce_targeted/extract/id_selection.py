@@ -166,7 +166,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     # what is edited of them is among what was modified.
     back = minus(among(named, left_out), archived_before(run, table, key))
     hashed = ROW_HASH in run.held.column_hints(table)
-    unhashed = run.held.id_array(table, key, run.unhashed) if hashed else rejected[:0]
+    unhashed = run.held.id_array(table, key, run.held.unhashed) if hashed else rejected[:0]
     asked = union(minus(named, held), modified, back, rejected, unhashed)
     if table == run.target.table and run.held.column_hints(run.target.life_table):
         # Of one whose life somebody deleted nothing says why the org does not return it.

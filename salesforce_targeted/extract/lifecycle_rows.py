@@ -65,7 +65,7 @@ def _observation(run: Run) -> tuple[IdCounts, Observation]:
         counts = IdCounts()  # what a part of the relations says is no count
     else:
         named = run.relations.contacts.ids
-        held, changes = run.held_relations, run.relations.changes
+        held, changes = run.held_relations.counts, run.relations.changes
         if run.relations.in_parts:  # earlier runs read the others, and kept no count
             of_kind = pc.starts_with(held.ids, run.org.key_prefix)
             named = union(named, held.ids.filter(of_kind))

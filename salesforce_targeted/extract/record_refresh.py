@@ -29,7 +29,7 @@ from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Tally
 from salesforce_targeted.retrieval import rebatch
-from salesforce_targeted.retrieval.planner import Plan, cheapest
+from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest
 from salesforce_targeted.retrieval.results import Retrieved
 from salesforce_targeted.retrieval.retrieve import retrieve
 from salesforce_targeted.settings import Api
@@ -106,7 +106,7 @@ def _in_pieces(
         per_call = len(ids)
     start, none = 0, ids[:0]
     while start < len(ids):
-        size = per_call * max(1, (run.calls_left or 0) // 2)
+        size = per_call * max(1, (run.client.meter.left or 0) // 2)
         some = ids[start : start + size]
         plain, left_out = (none, some) if part else (some, none)
         yield from _fetched(run, table, [plain], left_out, found)
@@ -115,7 +115,7 @@ def _in_pieces(
 
 def _suffices(run: Run, table: str, selection: Selection) -> bool:
     """Return whether the calls that are left are enough for all records, and for what they name."""
-    left = run.calls_left
+    left = run.client.meter.left
     if left is None or not len(selection):
         return True
     plain, left_out = len(selection.new) + len(selection.known), len(selection.left_out)
@@ -156,15 +156,16 @@ def _fetched(
 
 
 def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
-    """Plan how so many records of an object are fetched."""
+    """Plan how so many records of an object are fetched, as quick as this run has met the org."""
+    meter = run.client.meter
     return cheapest(
         object_name,
         columns.fields,
         ids,
         run.in_org(object_name, ids),
         limits=run.client.limits,
-        latency=run.latency,
-        budget=run.calls_left,
+        latency=Latency(calls_in_flight=meter.concurrency).measured(meter.timings()),
+        budget=meter.left,
         force=run.settings.api,
         exclude=lessons.refused_apis(run, object_name),
     )

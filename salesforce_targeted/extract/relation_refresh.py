@@ -26,9 +26,10 @@ from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import Comparison, compare
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.findings import RelationFindings
+from salesforce_targeted.extract.held_relations import PER_PAGE
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
 from salesforce_targeted.extract.references import named_users
-from salesforce_targeted.extract.run import PER_PAGE, Run
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval import rebatch
@@ -147,8 +148,8 @@ def begin_again(run: Run) -> None:
 
 def _exceeds_calls(run: Run) -> bool:
     """Return whether fewer calls are left than reading all relations takes."""
-    left, known = run.calls_left, run.org.relation_count
-    most = run.relations_per_page
+    left, known = run.client.meter.left, run.org.relation_count
+    most = run.held_relations.per_page
     return left is not None and known is not None and ceil(known / most) >= left
 
 
@@ -167,7 +168,7 @@ def _reading(run: Run, since: datetime | None) -> dict[str, Any]:
 def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch]:
     """Go on with a reading in the order of ids, from where it ended; half of the calls at first."""
     found = run.relations
-    keep = 0 if found.is_deferred or not run.ledger.is_read else (run.calls_left or 0) // 2
+    keep = 0 if found.is_deferred or not run.ledger.is_read else (run.client.meter.left or 0) // 2
     found.whole, found.in_parts, found.is_deferred = False, True, False
     within = (_reading(run, since).get("after"), None)
     read = pages.read(
@@ -178,7 +179,7 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
         new = _unread_before(batch, found.read_ids, columns)
         note_read(found, new, columns)
         yield new
-        if keep and (run.calls_left or 0) <= keep:
+        if keep and (run.client.meter.left or 0) <= keep:
             found.is_deferred = True
             return
 

@@ -62,24 +62,24 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     found, held = run.relations, run.held
     shown = discover(run)  # stops the run before anything is marked, if most are gone
     if found.whole:
-        live = held.id_array(RELATIONS, _key(run), run.counting_relations)
+        live = held.id_array(RELATIONS, _key(run), run.held_relations.counting)
         for some in in_batches(Texts(_unseen(run, live)), ROWS_PER_LOAD_BATCH):
             yield from _mark(run, _live(run, _key(run), some))
         _note_compared(run)
         return
-    live_count = held.count(RELATIONS, run.counting_relations) + found.changes.total()
+    live_count = held.count(RELATIONS, run.held_relations.counting) + found.changes.total()
     # Of a table that somebody emptied the org shows many more.
     most = max(live_count, run.org.relation_count or 0)
-    if live_count <= run.relations_per_page and _can_compare(run, most):
+    if live_count <= run.held_relations.per_page and _can_compare(run, most):
         yield from _mark(run, (yield from _compare(run)))
         _note_compared(run)
         return
-    unlike = {*run.held_relations.unlike(shown), *(who for who in found.changes if who)}
+    unlike = {*run.held_relations.counts.unlike(shown), *(who for who in found.changes if who)}
     suspects = sorted(
         who
         for who in unlike
         if who.startswith(run.org.key_prefix)
-        and shown[who] != run.held_relations[who] + found.changes[who]
+        and shown[who] != run.held_relations.counts[who] + found.changes[who]
     )
     if len(suspects) > _SUSPECTS:
         if _can_compare(run, most):
@@ -90,7 +90,9 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         _correct_counts(run, suspects)
     if run.org.settled_before is not None and not found.in_parts:
         # What was stamped since has just been read, by this run.
-        where = run.counting_relations & run.stamped(">=", run.org.settled_before)
+        where = run.held_relations.counting & run.held_relations.stamped(
+            ">=", run.org.settled_before
+        )
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, found.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
@@ -99,7 +101,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
 
 def _compare_unlike_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     gone = [_live(run, _key(run), ())]
-    for within in _unlike_ranges(run, ceil(most / run.relations_per_page)):
+    for within in _unlike_ranges(run, ceil(most / run.held_relations.per_page)):
         if within != (None, None) or _can_compare(run, most):
             vanished = yield from _compare(run, within=within)
             gone.append(vanished)
@@ -111,7 +113,7 @@ def _correct_counts(run: Run, who: Sequence[str]) -> None:
     """Count the relations of some contacts as they have just been compared."""
     if run.active is None:
         return
-    numbers = [run.held_relations[one] + run.relations.changes[one] for one in who]
+    numbers = [run.held_relations.counts[one] + run.relations.changes[one] for one in who]
     others = run.active.table()
     others = others.filter(pc.invert(pc.is_in(others.column("id"), value_set=pa.array(who))))
     compared = pa.table({"id": pa.array(who, pa.string()), "count": pa.array(numbers, pa.int64())})
@@ -129,13 +131,13 @@ def _unlike_ranges(run: Run, most: int) -> list[Range]:
     before, shown = org.settled_before, org.settled_count
     if before is None or shown is None:
         return []
-    where = run.counting_relations & run.stamped("<", before)
+    where = run.held_relations.counting & run.held_relations.stamped("<", before)
     if held.count(RELATIONS, where) - found.unsettled == shown:
         return []
     known = held.id_array(RELATIONS, _key(run), where)
     ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
     ids = union(ids, found.read_settled.ids)  # the org counts them, too
-    size = run.relations_per_page
+    size = run.held_relations.per_page
     everything: list[Range] = [(None, None)]
     if not len(ids):
         return everything
@@ -307,14 +309,16 @@ def _unseen(run: Run, ids: pa.Array) -> pa.Array:
 def comparison_calls(run: Run) -> int:
     """Foresee the calls of the next run's comparison, as far as counts tell."""
     held, org = run.held, run.org
-    live = held.count(RELATIONS, run.counting_relations)
+    live = held.count(RELATIONS, run.held_relations.counting)
     if run.fits_one_page:
         return _CALLS_TO_MARK if org.relation_count is not None and org.relation_count < live else 0
     if comparison_is_due(run) or org.settled_before is None or org.settled_count is None:
         return 0
-    settled = held.count(RELATIONS, run.counting_relations & run.stamped("<", org.settled_before))
+    settled = held.count(
+        RELATIONS, run.held_relations.counting & run.held_relations.stamped("<", org.settled_before)
+    )
     suspects = sum(
-        who.startswith(org.key_prefix) for who in run.held_relations.unlike(discover(run))
+        who.startswith(org.key_prefix) for who in run.held_relations.counts.unlike(discover(run))
     )
     calls = ceil(suspects / pages.targets_per_call(org.junction))
     return calls + _CALLS_TO_MARK if settled > org.settled_count else 0
@@ -322,8 +326,8 @@ def comparison_calls(run: Run) -> int:
 
 def _can_compare(run: Run, relations: int) -> bool:
     """Return whether comparing all relations leaves half of the calls to the rest of the run."""
-    left = run.calls_left
-    number = ceil(relations / run.relations_per_page)
+    left = run.client.meter.left
+    number = ceil(relations / run.held_relations.per_page)
     if left is None or number <= max(1, left // 2):
         return True
     run.ledger.warn(
@@ -342,12 +346,15 @@ def comparison_is_due(run: Run) -> bool:
     """
     if not (run.scope.complete and run.scope.discovers) or READING in run.state:
         return False
-    held, before = run.held.count(RELATIONS, run.counting_relations), run.state.get(COMPARED_AT)
+    held, before = (
+        run.held.count(RELATIONS, run.held_relations.counting),
+        run.state.get(COMPARED_AT),
+    )
     since = counted_since(run)
     fewer = since < run.state.get(COMPARED_SINCE, since)
     fields = run.columns(RELATIONS).fields
     more = not {*fields} <= {*run.state.get(READ_FIELDS, fields)}
-    ahead = run.is_ahead(run.relation_cursor)
+    ahead = run.is_ahead(run.held_relations.cursor)
     due = before is None or fewer or more or ahead or run.is_due(before)
     return due and _can_compare(run, held)
 
@@ -367,7 +374,7 @@ def _live(run: Run, column: str, some: Sequence[str] | None) -> pa.Table:
     Args:
         some: Values of the column that are wanted; None for all.
     """
-    where = run.counting_relations
+    where = run.held_relations.counting
     if some is not None and not some:
         where = Where("1 = 0")
     elif some is not None:

@@ -7,7 +7,7 @@ writes it. The order of the stages is in ``stages``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Request
-from salesforce_targeted.arrow.columns import ROW_HASH, Columns, columns
+from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
@@ -29,9 +29,9 @@ from salesforce_targeted.destination.held_tables import (
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.destination.other_pipelines import adopt
-from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
+from salesforce_targeted.extract.held_relations import HeldRelations
 from salesforce_targeted.extract.known_org import (
     HELD_IN,
     check_changes,
@@ -47,7 +47,6 @@ from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.parts import Lessons
-from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 
@@ -59,8 +58,6 @@ LAG = timedelta(minutes=15)
 _CALLS_WORTH_A_COUNT = 25
 # In the source's state: how many calls a run might spend when it opened, the org's day included.
 CALLS_LEFT = "calls_left"
-# In the source's state: how many relations the pages of the last long reading held.
-PER_PAGE = "relations_per_page"
 # In the source's state: whether the last run put off to ask which records are active.
 PUT_OFF = "discovery_put_off"
 # In the source's state: until when relations are not asked for by their stamps, for the org did not
@@ -178,8 +175,10 @@ class Run:
             where = self.held.location  # refuses, before a call, a load that would lose rows
             if self._pipeline is None:
                 self.changes_dataset = check_dataset(self.held, self.state)
-            cursor = self.relation_cursor
-            counted = cursor is not None and not self.scope.full and not self.holds_a_page
+            cursor = self.held_relations.cursor
+            counted = (
+                cursor is not None and not self.scope.full and not self.held_relations.fit_a_page
+            )
             counted = counted and SLOW_STAMPS not in self.state
             org = open_org(
                 self.client,
@@ -200,7 +199,7 @@ class Run:
                 # Known from the first response on: so many of the org's calls are for others.
                 share = self.settings.daily_call_reserve
                 self.client.meter.reserve_calls = int(self.client.meter.usage[1] * share)
-                self.state[CALLS_LEFT] = self.calls_left
+                self.state[CALLS_LEFT] = self.client.meter.left
             self._org = org
         return self._org
 
@@ -230,52 +229,18 @@ class Run:
         """
         return cursor is not None and cursor > self.opened_at + LAG
 
-    @property
-    def relation_cursor(self) -> datetime | None:
-        """Return how far relations were read, as dlt keeps it; None before a first run."""
-        resource = self.state.get("resources", {}).get("task_who_relation", {})
-        value = resource.get("incremental", {}).get("SystemModstamp", {}).get("last_value")
-        if isinstance(value, str):
-            value = datetime.fromisoformat(value)
-        return value if isinstance(value, datetime) else None
-
-    @property
-    def relations_per_page(self) -> int:
-        """Count the relations that a page holds: Salesforce's most, or fewer where pages had fewer.
-
-        Source: REST API Developer Guide, "Query Options Header" (a page may hold fewer than asked).
-        """
-        most = self.client.limits.rows_per_query_page
-        return int(min(most, self.state.get(PER_PAGE) or most))
-
     @cached_property
-    def holds_a_page(self) -> bool:
-        """Return whether all held relations fit one page: reading them whole then costs no more."""
-        return self.held.count(RELATIONS, self.held.live) <= self.relations_per_page
-
-    @cached_property
-    def refills_relations(self) -> bool:
-        """Return whether held relations wait to be read again, whatever their stamps say.
-
-        Their hash was cleared, for a column that somebody dropped was made again.
-        """
-        if ROW_HASH not in self.held.column_hints(RELATIONS):
-            return False
-        waiting, floor = self.held.live & self.unhashed, self.settings.since
-        if floor is not None:  # what is older does not count, and is never read
-            waiting &= self.stamped(">=", floor)
-        return self.held.count(RELATIONS, waiting) > 0
-
-    @property
-    def unhashed(self) -> Where:
-        """Write the SQL of: held without a hash, so that the row is to be read again."""
-        return Where(f"{self.held.sql(ROW_HASH)} IS NULL")
+    def held_relations(self) -> HeldRelations:
+        """Return what was held of the relations before this run."""
+        return HeldRelations(
+            self.held, self.state, self.client.limits, self.settings.since, self.open
+        )
 
     @property
     def fits_one_page(self) -> bool:
         """Return whether all relations come in one response."""
         known = self.org.relation_count
-        return self.scope.complete and known is not None and known <= self.relations_per_page
+        return self.scope.complete and known is not None and known <= self.held_relations.per_page
 
     def relation_count(self) -> int:
         """Count the relations that the org shows."""
@@ -337,47 +302,12 @@ class Run:
         return self.client.record_counts([self.object_of(table) for table in tables])
 
     @cached_property
-    def held_relations(self) -> IdCounts:
-        """Count the relations of each contact or lead that were held as shown, before this run."""
-        who = self.held.name("RelationId")
-        return IdCounts(self.held.counts(RELATIONS, who, self.counting_relations))
-
-    @property
-    def counting_relations(self) -> Where:
-        """Write the SQL of: held as shown, and not older than what counts."""
-        floor = self.settings.since
-        if floor is None or not self.org.filters_by_stamp:
-            return self.held.live
-        return self.held.live & self.stamped(">=", floor)
-
-    def stamped(self, operator: str, moment: datetime) -> Where:
-        """Write an SQL condition on the stamp of a held relation."""
-        stamp = self.held.sql(self.held.name("SystemModstamp"))
-        # In UTC: MySQL and SQLite keep moments without a zone, as they are.
-        return Where(f"{stamp} {operator} %s", (moment.astimezone(UTC),))
-
-    @property
-    def latency(self) -> Latency:
-        """Return how quick the org is, as far as this run has met it."""
-        meter = self.client.meter
-        return Latency(calls_in_flight=meter.concurrency).measured(meter.timings())
-
-    @property
-    def calls_left(self) -> int | None:
-        """Count the calls that the run may still spend; None for as many as it likes."""
-        meter = self.client.meter
-        bounds = [] if meter.calls_allowed is None else [meter.calls_allowed - meter.calls.total()]
-        if meter.remaining is not None:
-            bounds.append(meter.remaining - meter.reserve_calls)
-        return max(0, min(bounds)) if bounds else None
-
-    @cached_property
     def discovers(self) -> bool:
         """Return whether the run asks which records are active: not for most of its calls.
 
         The run after one that put it off may spend all it has left on it.
         """
-        left = self.calls_left
+        left = self.client.meter.left
         if not self.scope.discovers or left is None or self.active is not None:
             return self.scope.discovers
         if self.relations.is_deferred:

@@ -143,7 +143,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         newest = min(newest, run.opened_at)
         if run.scope.complete and not run.relations.in_parts and _is_long(run):
             newest = run.opened_at  # what was imported at once is not read by every run to come
-        last = None if run.is_ahead(run.relation_cursor) else run.relation_cursor
+        last = None if run.is_ahead(run.held_relations.cursor) else run.held_relations.cursor
         run.ledger.cursor = max(last or newest, newest)
     if run.scope.complete and run.discovers:
         yield from mark_removed(run)
@@ -169,7 +169,7 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
         moment = datetime.fromisoformat(begun["since"])
         return moment if floor is None else max(moment, floor)
     # After a DROP in a console they all wait to be read, though there is a cursor.
-    refills = run.refills_relations or not run.held.count(RELATIONS)
+    refills = run.held_relations.wait_to_be_read or not run.held.count(RELATIONS)
     again = begun or (run.scope.complete and refills)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
         return floor
@@ -186,7 +186,7 @@ def _may_read_whole(run: Run, since: datetime | None) -> bool:
 
 
 def _is_long(run: Run) -> bool:
-    return run.ledger.relations.read > run.relations_per_page
+    return run.ledger.relations.read > run.held_relations.per_page
 
 
 def _selection(run: Run) -> Iterator[Selection]:
@@ -196,7 +196,7 @@ def _selection(run: Run) -> Iterator[Selection]:
         named = union(named, discover(run).ids)
     elif run.scope.discovers:
         if run.holds_relations:
-            held = run.held_relations.ids
+            held = run.held_relations.counts.ids
             named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
         run.ledger.stop(
             QuotaExceededError(

@@ -190,7 +190,7 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
         counts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
         tasks.add(rows.column("TaskId"))
         users.update(named_users(rows, columns))
-    live = run.held.id_array(RELATIONS, columns.key.stored, run.counting_relations)
+    live = run.held.id_array(RELATIONS, columns.key.stored, run.held_relations.counting)
     drift.note(RELATIONS, EXTRA, minus(live, seen.ids).to_pylist())
     return counts.counts(), tasks.ids, users
 
