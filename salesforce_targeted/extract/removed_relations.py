@@ -21,14 +21,12 @@ Source: Object Reference, "TaskWhoRelation" (supported calls: describe, query, r
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Sequence
-from datetime import datetime
-from itertools import pairwise
 from math import ceil
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_refused
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
@@ -47,7 +45,8 @@ from salesforce_targeted.extract.relation_refresh import (
     read_by_ids,
 )
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.relations import pages, queries
+from salesforce_targeted.extract.unlike_ranges import unlike_ranges
+from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
 
@@ -101,7 +100,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
 
 def _compare_unlike_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     gone = [_live(run, _key(run), ())]
-    for within in _unlike_ranges(run, ceil(most / run.held_relations.per_page)):
+    for within in unlike_ranges(run, ceil(most / run.held_relations.per_page)):
         if within != (None, None) or _can_compare(run, most):
             vanished = yield from _compare(run, within=within)
             gone.append(vanished)
@@ -119,66 +118,6 @@ def _correct_counts(run: Run, who: Sequence[str]) -> None:
     compared = pa.table({"id": pa.array(who, pa.string()), "count": pa.array(numbers, pa.int64())})
     compared = compared.filter(pc.greater(compared.column("count"), 0))
     run.active = IdCounts(pa.concat_tables([others, compared]))
-
-
-def _unlike_ranges(run: Run, most: int) -> list[Range]:
-    """Find ranges of ids where the org shows another number of settled relations than is held.
-
-    Args:
-        most: All ids are one range where there would be more of them: so many calls compare all.
-    """
-    org, held, found = run.org, run.held, run.relations
-    before, shown = org.settled_before, org.settled_count
-    if before is None or shown is None:
-        return []
-    where = run.held_relations.counting & run.held_relations.stamped("<", before)
-    if held.count(RELATIONS, where) - found.unsettled == shown:
-        return []
-    known = held.id_array(RELATIONS, _key(run), where)
-    ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
-    ids = union(ids, found.read_settled.ids)  # the org counts them, too
-    size = run.held_relations.per_page
-    everything: list[Range] = [(None, None)]
-    if not len(ids):
-        return everything
-    parts = run.client.limits.composite_queries
-    # What lies before the first held id and after the last one belongs to the outermost ranges.
-    waiting: list[tuple[Range, int, int]] = [((None, None), 0, len(ids))]
-    unlike: list[Range] = []
-    while waiting:
-        if len(waiting) + len(unlike) > most:
-            return everything
-        (low, high), start, end = waiting.pop()
-        if end - start <= size // 2:
-            unlike.append((low, high))
-            continue
-        cuts = [start + (end - start) * n // parts for n in range(1, parts)]
-        bounds = [low, *(ids[cut].as_py() for cut in cuts), high]
-        places = [start, *cuts, end]
-        counts = _counts(run, list(pairwise(bounds)), before)
-        for number, count in enumerate(counts):
-            held_there = places[number + 1] - places[number]
-            if count != held_there:
-                some = (bounds[number], bounds[number + 1])
-                waiting.append((some, places[number], places[number + 1]))
-    return unlike
-
-
-def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
-    """Count the settled relations that the org shows in some ranges of ids."""
-    junction, client = run.org.junction, run.client
-    floor = run.settings.since if run.org.filters_by_stamp else None
-    statements = [
-        queries.count_statement(junction, floor, before=before, within=one) for one in ranges
-    ]
-    responses = client.composite([endpoints.query(client.version, one) for one in statements])
-    counts = []
-    for statement, response in zip(statements, responses, strict=True):
-        if isinstance(response, SalesforceError):
-            counts.append(client.count(statement))  # alone, or of rows
-        else:
-            counts.append(readers.page(response).total)
-    return counts
 
 
 def _compare(

@@ -26,6 +26,7 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.arrow.id_set import among, id_array, minus, union
+from salesforce_targeted.arrow.once import once_in_a_load
 from salesforce_targeted.destination import rejected_records, sync_runs
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
@@ -44,7 +45,6 @@ from salesforce_targeted.extract.id_selection import (
 )
 from salesforce_targeted.extract.lessons import has_slow_stamps, note_slow_stamps
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
-from salesforce_targeted.extract.once import once_in_a_load
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
 from salesforce_targeted.extract.references import tasks_of_held, users_of_held
 from salesforce_targeted.extract.relation_refresh import (

@@ -106,10 +106,10 @@ LINES = [
         MOVING + "a_pass_of_few_calls_goes_on_where_the_last_one_ended",
     ),
     BrokenLine(
-        "12 once in a load", "extract/once.py",
+        "12 once in a load", "arrow/once.py",
         "        rows = batch if pc.all(new, min_count=0).as_py() else batch.filter(new)\n",
         "        rows = batch\n",
-        "tests/extract/test_once.py",
+        "tests/arrow/test_once.py",
     ),
     BrokenLine(
         "13 a dataset remembers its org", "extract/known_org.py",

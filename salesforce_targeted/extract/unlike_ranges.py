@@ -1,0 +1,81 @@
+"""Find where the relations that are held differ in number from those that the org shows.
+
+A count costs a call, however many rows it counts, and five counts travel in one. So ranges of ids
+are parted in five until one is small enough to be compared row by row.
+
+Source: REST API Developer Guide, "Composite" (five queries to a billed call).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from itertools import pairwise
+
+from salesforce_targeted.api import endpoints, readers
+from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.arrow.id_set import minus, union
+from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.relations import queries
+from salesforce_targeted.relations.queries import Range
+
+
+def unlike_ranges(run: Run, most: int) -> list[Range]:
+    """Find ranges of ids where the org shows another number of settled relations than is held.
+
+    Args:
+        most: All ids are one range where there would be more of them: so many calls compare all.
+    """
+    org, held, found = run.org, run.held, run.relations
+    before, shown = org.settled_before, org.settled_count
+    if before is None or shown is None:
+        return []
+    where = run.held_relations.counting & run.held_relations.stamped("<", before)
+    if held.count(RELATIONS, where) - found.unsettled == shown:
+        return []
+    known = held.id_array(RELATIONS, run.columns(RELATIONS).key.stored, where)
+    ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
+    ids = union(ids, found.read_settled.ids)  # the org counts them, too
+    size = run.held_relations.per_page
+    everything: list[Range] = [(None, None)]
+    if not len(ids):
+        return everything
+    parts = run.client.limits.composite_queries
+    # What lies before the first held id and after the last one belongs to the outermost ranges.
+    waiting: list[tuple[Range, int, int]] = [((None, None), 0, len(ids))]
+    unlike: list[Range] = []
+    while waiting:
+        if len(waiting) + len(unlike) > most:
+            return everything
+        (low, high), start, end = waiting.pop()
+        if end - start <= size // 2:
+            unlike.append((low, high))
+            continue
+        cuts = [start + (end - start) * n // parts for n in range(1, parts)]
+        bounds = [low, *(ids[cut].as_py() for cut in cuts), high]
+        places = [start, *cuts, end]
+        counts = _counts(run, list(pairwise(bounds)), before)
+        for number, count in enumerate(counts):
+            held_there = places[number + 1] - places[number]
+            if count != held_there:
+                some = (bounds[number], bounds[number + 1])
+                waiting.append((some, places[number], places[number + 1]))
+    return unlike
+
+
+def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
+    """Count the settled relations that the org shows in some ranges of ids."""
+    junction, client = run.org.junction, run.client
+    floor = run.settings.since if run.org.filters_by_stamp else None
+    statements = [
+        queries.count_statement(junction, floor, before=before, within=one) for one in ranges
+    ]
+    responses = client.composite([endpoints.query(client.version, one) for one in statements])
+    counts = []
+    for statement, response in zip(statements, responses, strict=True):
+        if isinstance(response, SalesforceError):
+            counts.append(client.count(statement))  # alone, or of rows
+        else:
+            counts.append(readers.page(response).total)
+    return counts
