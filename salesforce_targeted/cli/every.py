@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections import deque
@@ -91,6 +92,7 @@ def repeat(
             )
         elif pause < before:
             _log.warning("the org has calls enough again: a pass every %g s from now on", seconds)
+        gc.collect()  # this process looks for garbage seldom: it grew by a megabyte a pass
         if ending.wait(max(0.0, begun + pause - clock())):
             return exit_codes.DONE
 

@@ -24,7 +24,7 @@ _M_ARENA_MAX, _M_MMAP_THRESHOLD = -8, -3  # malloc.h
 
 def limit_memory() -> None:
     """Make this process give memory back, and look for garbage seldom."""
-    gc.set_threshold(50_000, 20, 100)
+    gc.set_threshold(50_000, 10, 10)
     atexit.register(gc.freeze)
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     if "MALLOC_ARENA_MAX" in os.environ or os.name != "posix":
