@@ -24,7 +24,7 @@ from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
 from salesforce_targeted.destination.clients import client_of, sql_client_of
-from salesforce_targeted.destination.database import check_server, is_postgres
+from salesforce_targeted.destination.database import check_server, is_duckdb, is_postgres
 from salesforce_targeted.destination.stored_values import as_stored, typed
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
@@ -133,6 +133,28 @@ class HeldTables:
                     made = schema["tables"].get(stored, {}).get("columns", {})
                     found -= {name for name, hints in made.items() if "data_type" in hints}
         return found
+
+    def types_in_place(self, tables: Iterable[str]) -> dict[str, dict[str, str]]:
+        """Return the types of the columns that rows are copied into, by stored table and column.
+
+        Those of the staging tables, where there are any. Only of PostgreSQL and DuckDB. Texts are
+        left out, for dlt calls each type so that it does not know, and they take no other bytes.
+        """
+        if not (is_postgres(self.pipeline) or is_duckdb(self.pipeline)):
+            return {}
+        client: Any = client_of(self.pipeline)
+        with client:
+            found = dict(client.get_storage_tables(tables))
+            with client.with_staging_dataset():
+                staged = dict(client.get_storage_tables(tables))
+        return {
+            table: {
+                name: hints["data_type"]
+                for name, hints in (staged[table] or columns).items()
+                if hints["data_type"] != "text"
+            }
+            for table, columns in found.items()
+        }
 
     def rows(
         self,

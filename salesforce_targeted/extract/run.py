@@ -15,13 +15,15 @@ import dlt
 import pyarrow as pa
 
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.models import Request
-from salesforce_targeted.arrow.columns import ROW_HASH, Columns, columns
+from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     OBJECTS,
     RELATIONS,
+    SYNC_RUNS,
     TASKS,
     USERS,
     HeldTables,
@@ -323,6 +325,38 @@ class Run:
             asked=self.options.types.get(self.held.stored_table(table)),
             closed=self.held.stored_table(table) in self.options.closed,
         )
+
+    def check_types(self, table: str, schema: pa.Schema) -> None:
+        """Check that rows come into columns of their own types.
+
+        A hint that is given later, or an imported schema, changes what dlt takes a column for and
+        not the column: PostgreSQL would take the bytes of one number for another number.
+
+        Raises:
+            ConfigurationError: names the column, its type and the one that was asked for.
+        """
+        stored = self.held.stored_table(table)
+        asked = self.options.types.get(stored, {})
+        # A quiet run, whose own row is all that it loads, asks for nothing.
+        there = self._types_in_place.get(stored, {}) if table != SYNC_RUNS else {}
+        for field in schema:
+            name = self.held.name(field.name)
+            for kind, where in (
+                (asked.get(name), "by a hint"),
+                (there.get(name), "in the database"),
+            ):
+                if kind is not None and STORED_TYPES.get(kind, field.type) != field.type:
+                    raise ConfigurationError(
+                        f"{table}: column {name} is {kind} {where}, and its values come as"
+                        f" {field.type}: they would be taken for others",
+                        remedy="Take the type out of the hint or of the imported schema; to give a"
+                        " field's column another one, run once with it and"
+                        ' refresh="drop_sources".',
+                    )
+
+    @cached_property
+    def _types_in_place(self) -> dict[str, dict[str, str]]:
+        return self.held.types_in_place({*self.options.types} - self.options.dropped)
 
     def in_org(self, object_name: str, ids: int) -> int:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""
