@@ -93,6 +93,15 @@ def load_options(
             f"the destination {destination} can't be asked in SQL what it holds",
             remedy="Choose a database, or the filesystem.",
         )
+    if not pipeline.config.use_single_dataset and pipeline.default_schema_name not in {
+        source.schema.name,
+        None,
+    }:
+        raise ConfigurationError(
+            "use_single_dataset = false gives a pipeline's second source a dataset of its own, and"
+            " what is held is looked for in the first one's",
+            remedy="Give this source a pipeline of its own, or leave that setting out.",
+        )
     naming = source.schema.naming
     dropped, truncated = (
         {naming.normalize_table_identifier(one["name"]) for one in package_state.get(tables) or ()}

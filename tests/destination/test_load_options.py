@@ -175,6 +175,21 @@ def test_a_type_that_was_asked_for_is_what_is_loaded(org: DemoOrg, synced: Synce
     assert {i for i, row in org_rows.items() if row["NPI__c"] and i not in digits} <= set(rejected)
 
 
+def test_a_dataset_for_each_source_is_refused(
+    org: DemoOrg, synced: Synced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was held looked as if it were not, in every run: nobody ever left."""
+    monkeypatch.setenv("USE_SINGLE_DATASET", "false")
+    pipeline = dlt.pipeline(
+        "two", destination=synced.pipeline.destination, dataset_name="salesforce"
+    )
+    pipeline.run([{"id": 1}], table_name="mine")
+    said = refused(Synced(pipeline, synced.credentials))
+
+    assert "use_single_dataset = false gives a pipeline's second source" in said
+    assert 0 == len(org.requests)
+
+
 @pytest.mark.parametrize("synced", ["postgres"], indirect=True)
 def test_a_type_that_its_column_does_not_have_is_refused(
     org: DemoOrg, synced: Synced, tmp_path: Path
