@@ -81,7 +81,7 @@ def check_key(target: Target, held: HeldTables, id_column: str) -> None:
             )
 
 
-def check_dataset(held: HeldTables, state: Mapping[str, Any]) -> bool:
+def check_dataset(held: HeldTables, state: Mapping[str, Any], target: Target) -> bool:
     """Check that what the last run compared with is what it then loaded into.
 
     dlt takes up ``pipeline.run(dataset_name=…)`` once the source has been read: what the dataset of
@@ -98,7 +98,7 @@ def check_dataset(held: HeldTables, state: Mapping[str, Any]) -> bool:
     before = state.get(HELD_IN, where)
     if where == before:
         return False
-    compared = adopt(held.pipeline, held.schema).get(HELD_IN, where)
+    compared = adopt(held.pipeline, held.schema, target.table).get(HELD_IN, where)
     if _dataset(compared) != (now := _dataset(where)):
         raise ConfigurationError(
             f"the last run compared with the dataset {_dataset(compared)} and loaded into {now},"

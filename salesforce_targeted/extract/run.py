@@ -135,7 +135,7 @@ class Run:
         else:
             pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema()
             if held_org(self.state) is None and not self.options.emptied:
-                note_others(adopt(pipeline, schema), self.state)
+                note_others(adopt(pipeline, schema, self.target.table), self.state)
             held = HeldTables(pipeline, schema, emptied=self.options.emptied)
         check_source(self.target, self.state)
         check_key(self.target, held, self.settings.id_column)
@@ -179,7 +179,7 @@ class Run:
         if self._org is None:
             where = self.held.location  # refuses, before a call, a load that would lose rows
             if self._pipeline is None:
-                self.changes_dataset = check_dataset(self.held, self.state)
+                self.changes_dataset = check_dataset(self.held, self.state, self.target)
             cursor = self.relation_cursor
             counted = cursor is not None and not self.scope.full and not self.holds_a_page
             counted = counted and SLOW_STAMPS not in self.state
