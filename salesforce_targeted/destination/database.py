@@ -3,13 +3,14 @@
 Rules:
 - A DuckDB file is a catalog of its name's first word. Where a dataset has that name, in any case,
   each table is ambiguous, and dlt would find out after everything has been retrieved.
+- A dataset whose staging dataset is the same schema would be emptied by each load.
 - In a connection string an ``@`` that is not percent-encoded ends the password, and the rest of the
   password stands where host or database are expected: every later message would repeat it.
 - Rows are sent as UTF-8, whatever the session takes them for: a server that converts them to
   another encoding, or from one, would hold other texts.
 
-Source: PostgreSQL Documentation, "Connection URIs", "Character Set Support"; DuckDB, "ATTACH" (the
-name of a database).
+Source: PostgreSQL Documentation, "Connection URIs", "Character Set Support", "Identifiers and Key
+Words" (63 bytes); DuckDB, "ATTACH" (the name of a database).
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ _SCHEME = re.compile(r"([A-Za-z]\w+):")
 _NO_FILE = re.compile(r"""["'{?]""")
 # Catalogs, which DuckDB takes a dataset of that name for. Source: DuckDB, "ATTACH".
 _DUCKDBS_OWN = ("temp", "system")
+_LONGEST_NAME = 63
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
 
@@ -80,14 +82,15 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
     Raises:
         ConfigurationError: a setting is missing, the dataset has a name of the database's or the
             DuckDB file's, that is a folder or no file's name, the credentials are another
-            database's, or the connection string is another program's or holds a password that is
+            database's, the staging dataset would be the dataset itself, or the
+            connection string is another program's or holds a password that is
             not percent-encoded.
     """
     if not _destination_type(pipeline):
         return Database()
     client = client or client_of(pipeline)  # dlt says which settings are missing
     if is_duckdb(pipeline):
-        _check_dataset(client.sql_client.dataset_name, _DUCKDBS_OWN)
+        _check_dataset(client.sql_client, _DUCKDBS_OWN)
         _check_scheme(client.config.credentials)
         file = _file(client.config.credentials)
         if file:
@@ -95,7 +98,7 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
             _check_catalog(client.sql_client, file)
         return Database(file=file)
     if is_postgres(pipeline):
-        _check_dataset(client.sql_client.dataset_name)
+        _check_dataset(client.sql_client)
         credentials = client.config.credentials
         _check_address(credentials)
         return Database(dsn=str(credentials.to_native_representation()))
@@ -145,12 +148,24 @@ def _file(credentials: Any) -> Path | None:
     return None if database.startswith(":") else Path(database).absolute()
 
 
-def _check_dataset(name: str, taken: Collection[str] = ()) -> None:
+def _check_dataset(sql_client: Any, taken: Collection[str] = ()) -> None:
+    name, staging = sql_client.dataset_name, sql_client.staging_dataset_name
+    if _as_stored(name) == _as_stored(staging):
+        raise ConfigurationError(
+            f"the dataset {name} and its staging dataset {staging}, which each load empties, would"
+            " be one: names are cut after 63 bytes",
+            remedy="Choose a shorter --dataset, or another staging_dataset_name_layout.",
+        )
     if name.casefold() in taken or name.casefold().startswith(("pg_", "information_schema")):
         raise ConfigurationError(
             f"the dataset can't be called {name}: such schemas are the database's own",
             remedy="Choose another --dataset.",
         )
+
+
+def _as_stored(name: str) -> bytes:
+    """Cut a name as PostgreSQL does without an error; case does not count, as in DuckDB."""
+    return name.casefold().encode()[:_LONGEST_NAME]
 
 
 def _check_file(file: Path) -> None:

@@ -54,11 +54,13 @@ class LoadOptions:
 
     Attributes:
         emptied: Tables that the load empties, drops or replaces, as stored.
+        dropped: Those of them that it drops, to make them anew.
         closed: Tables whose schema contract discards the values of new columns, as stored.
         types: Table as stored to the ``data_type`` that was asked for, by stored column.
     """
 
     emptied: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -91,12 +93,21 @@ def load_options(
             f"the destination {destination} can't be asked in SQL what it holds",
             remedy="Choose a database, or the filesystem.",
         )
+    if not pipeline.config.use_single_dataset and pipeline.default_schema_name not in {
+        source.schema.name,
+        None,
+    }:
+        raise ConfigurationError(
+            "use_single_dataset = false gives a pipeline's second source a dataset of its own, and"
+            " what is held is looked for in the first one's",
+            remedy="Give this source a pipeline of its own, or leave that setting out.",
+        )
     naming = source.schema.naming
-    emptied = {
-        naming.normalize_table_identifier(table["name"])
+    dropped, truncated = (
+        {naming.normalize_table_identifier(one["name"]) for one in package_state.get(tables) or ()}
         for tables in ("dropped_tables", "truncated_tables")
-        for table in package_state.get(tables) or ()
-    }
+    )
+    emptied = dropped | truncated
     closed: set[str] = set()
     types: dict[str, dict[str, str]] = {}
     made = _made(target, id_column)
@@ -122,7 +133,7 @@ def load_options(
         }
     if database.is_postgres(pipeline):
         _check_dependants(pipeline, package_state, emptied)
-    return LoadOptions(frozenset(emptied), frozenset(closed), types)
+    return LoadOptions(frozenset(emptied), frozenset(dropped), frozenset(closed), types)
 
 
 def _check_dependants(

@@ -2,7 +2,8 @@
 
 dlt keeps state and schema for each pipeline apart. To a pipeline that is new to a dataset its
 tables would look as if nothing were held: another org's rows would be mixed in, another key's
-beside, and numbers rounded into columns of another type.
+beside, and numbers rounded into columns of another type. So would they to a source of another name
+(``clone(name=…)``), for schema and state are kept by that.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from contextlib import suppress
 from typing import Any
 
 import dlt
-from dlt.common.destination.client import WithStateSync
+from dlt.common.destination.client import StorageSchemaInfo, WithStateSync
 from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.common.versioned_state import decompress_state
@@ -20,11 +21,12 @@ from dlt.common.versioned_state import decompress_state
 from salesforce_targeted.destination.clients import client_of
 
 
-def adopt(pipeline: dlt.Pipeline, schema: Schema) -> dict[str, Any]:
+def adopt(pipeline: dlt.Pipeline, schema: Schema, table: str) -> dict[str, Any]:
     """Take over how the dataset's tables were made, where pipelines of other names loaded them.
 
     Args:
         schema: The source's, into which their tables are taken.
+        table: By which a source of another name is told that loaded them.
 
     Returns:
         The state of the source as the last of them kept it; empty where there is none.
@@ -35,11 +37,11 @@ def adopt(pipeline: dlt.Pipeline, schema: Schema) -> dict[str, Any]:
     with client:
         if not client.is_storage_initialized():
             return {}
-        stored = client.get_stored_schema(schema.name)
+        stored = client.get_stored_schema(schema.name) or _schema_with(client, schema, table)
         if stored is None:
             return {}
-        for table in Schema.from_stored_schema(json.loads(stored.schema)).data_tables():
-            schema.update_table(table)
+        for made in Schema.from_stored_schema(json.loads(stored.schema)).data_tables():
+            schema.update_table(made)
         states = []
         with suppress(DestinationUndefinedEntity):
             table = client.sql_client.make_qualified_table_name(schema.state_table_name)
@@ -48,7 +50,16 @@ def adopt(pipeline: dlt.Pipeline, schema: Schema) -> dict[str, Any]:
             )
             states = [client.get_stored_state(name) for (name,) in names]
     of_source: list[dict[str, Any]] = [
-        decompress_state(one.state).get("sources", {}).get(schema.name, {})
+        decompress_state(one.state).get("sources", {}).get(stored.schema_name, {})
         for one in sorted(filter(None, states), key=lambda one: str(one.created_at))
     ]
     return next((one for one in reversed(of_source) if one), {})
+
+
+def _schema_with(client: Any, schema: Schema, table: str) -> StorageSchemaInfo | None:
+    """Return the schema of another name by which a table was loaded."""
+    name = schema.naming.normalize_table_identifier(table)
+    versions = client.sql_client.make_qualified_table_name(schema.version_table_name)
+    rows = client.sql_client.execute_sql(f"SELECT DISTINCT schema_name FROM {versions}")  # noqa: S608
+    found = (client.get_stored_schema(schema_name) for (schema_name,) in rows)
+    return next((one for one in found if name in json.loads(one.schema)["tables"]), None)

@@ -81,7 +81,7 @@ def check_key(target: Target, held: HeldTables, id_column: str) -> None:
             )
 
 
-def check_dataset(held: HeldTables, state: Mapping[str, Any]) -> bool:
+def check_dataset(held: HeldTables, state: Mapping[str, Any], target: Target) -> bool:
     """Check that what the last run compared with is what it then loaded into.
 
     dlt takes up ``pipeline.run(dataset_name=…)`` once the source has been read: what the dataset of
@@ -95,18 +95,19 @@ def check_dataset(held: HeldTables, state: Mapping[str, Any]) -> bool:
         ConfigurationError: it loaded into another dataset.
     """
     where = held.location
-    now, before = _dataset(where), _dataset(state.get(HELD_IN, where))
-    if now == before:
+    before = state.get(HELD_IN, where)
+    if where == before:
         return False
-    compared = _dataset(adopt(held.pipeline, held.schema).get(HELD_IN, where))
-    if compared != now:
+    compared = adopt(held.pipeline, held.schema, target.table).get(HELD_IN, where)
+    if _dataset(compared) != (now := _dataset(where)):
         raise ConfigurationError(
-            f"the last run compared with the dataset {compared} and loaded into {now}, which lacks"
-            " what was the same",
+            f"the last run compared with the dataset {_dataset(compared)} and loaded into {now},"
+            " which lacks what was the same",
             remedy="Name the dataset in dlt.pipeline(dataset_name=…), not in run(), and run once"
             f' with refresh="drop_sources" to fill {now}.',
         )
-    return True
+    # Where its own state names another place, too, it is this dataset by another address.
+    return bool(compared != before)
 
 
 def _dataset(location: str) -> str:

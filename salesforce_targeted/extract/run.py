@@ -18,6 +18,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
+from salesforce_targeted.destination.column_types import ColumnTypes
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
     OBJECTS,
@@ -130,7 +131,7 @@ class Run:
         else:
             pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema()
             if held_org(self.state) is None and not self.options.emptied:
-                note_others(adopt(pipeline, schema), self.state)
+                note_others(adopt(pipeline, schema, self.target.table), self.state)
             held = HeldTables(pipeline, schema, emptied=self.options.emptied)
         check_source(self.target, self.state)
         check_key(self.target, held, self.settings.id_column)
@@ -174,7 +175,7 @@ class Run:
         if self._org is None:
             where = self.held.location  # refuses, before a call, a load that would lose rows
             if self._pipeline is None:
-                self.changes_dataset = check_dataset(self.held, self.state)
+                self.changes_dataset = check_dataset(self.held, self.state, self.target)
             cursor = self.held_relations.cursor
             counted = (
                 cursor is not None and not self.scope.full and not self.held_relations.fit_a_page
@@ -288,6 +289,11 @@ class Run:
             asked=self.options.types.get(self.held.stored_table(table)),
             closed=self.held.stored_table(table) in self.options.closed,
         )
+
+    @cached_property
+    def column_types(self) -> ColumnTypes:
+        """Return the types of the columns that rows are copied into."""
+        return ColumnTypes(self.held, self.options)
 
     def in_org(self, object_name: str, ids: int) -> int:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""

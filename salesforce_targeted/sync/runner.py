@@ -15,7 +15,11 @@ from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
-from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
+from salesforce_targeted.api.errors import (
+    ConfigurationError,
+    QuotaExceededError,
+    SalesforceError,
+)
 from salesforce_targeted.destination import catalog, sync_runs
 from salesforce_targeted.destination.clients import resolved_once
 from salesforce_targeted.destination.database import is_files
@@ -127,6 +131,7 @@ def _sync_alone(
         finish_leftovers(pipeline, ledger)
         forget_later_states(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)
+        _check_complete(load_info)
         schema = pipeline.schemas.get(source.name)
         undone = catalog.update(pipeline, schema, target=ledger.target, indexed=ledger.indexes)
         if undone:
@@ -173,6 +178,15 @@ def _run(pipeline: dlt.Pipeline, source: DltSource, ledger: Ledger) -> LoadInfo:
     ledger.step("the working folder is another org's: starting from what the destination holds")
     reset_working_folder(pipeline)
     return pipeline.run(source)
+
+
+def _check_complete(load_info: LoadInfo) -> None:
+    if load_info.has_failed_jobs:
+        raise ConfigurationError(
+            "the destination refused rows, and the load went on without them, as"
+            " load.raise_on_failed_jobs = false asks for",
+            remedy="Leave that setting out, and run again: the next run says what was refused.",
+        )
 
 
 def explained(error: Exception, destination: str) -> str:

@@ -45,6 +45,19 @@ def test_a_duckdb_file_called_as_the_dataset(
     assert 0 == len(org.requests)
 
 
+def test_a_dataset_that_would_be_its_own_staging_dataset(
+    org: DemoOrg, tmp_path: Path, postgres: str, credentials: SessionCredentials
+) -> None:
+    """PostgreSQL cuts a name that is too long, and says nothing; each load would empty the tables."""
+    destination = dlt.destinations.postgres(postgres, enable_dataset_name_normalization=False)
+    held = into(destination, tmp_path, credentials)
+    held.pipeline.dataset_name = name = "a" * 63
+    said = refused(held)
+
+    assert f"the dataset {name} and its staging dataset {name}_staging" in said
+    assert 0 == len(org.requests)
+
+
 @pytest.mark.parametrize(
     "password",
     [

@@ -120,6 +120,25 @@ def test_what_the_database_refuses_names_the_remedy(
     failed_with(again, *words)
 
 
+@ON_POSTGRES
+def test_a_load_that_went_on_without_what_was_refused_has_failed(
+    org: DemoOrg, synced: Synced, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That dlt may be told not to raise is one thing; a contact that is not held is another."""
+    synced.begin()
+    something_happens(org)
+    tell(postgres, f"ALTER TABLE {CONTACTS} ADD CONSTRAINT own CHECK (last_name <> 'Fresh')")
+    monkeypatch.setenv("LOAD__RAISE_ON_FAILED_JOBS", "false")
+    failed = synced.run()
+    monkeypatch.delenv("LOAD__RAISE_ON_FAILED_JOBS")
+    named = synced.run()
+    tell(postgres, f"ALTER TABLE {CONTACTS} DROP CONSTRAINT own")
+    mended(org, synced)
+
+    failed_with(failed, "the load went on without them", "load.raise_on_failed_jobs")
+    failed_with(named, "A constraint of this database refuses what Salesforce holds")
+
+
 @pytest.mark.each_value
 @pytest.mark.brief(1)
 @BOTH

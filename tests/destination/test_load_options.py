@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import dlt
 import pytest
+import yaml
 
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
@@ -170,6 +173,61 @@ def test_a_type_that_was_asked_for_is_what_is_loaded(org: DemoOrg, synced: Synce
         types[name]["data_type"] for name in ("rank__c", "visits__c", "score__c", "npi__c")
     ]
     assert {i for i, row in org_rows.items() if row["NPI__c"] and i not in digits} <= set(rejected)
+
+
+def test_a_dataset_for_each_source_is_refused(
+    org: DemoOrg, synced: Synced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was held looked as if it were not, in every run: nobody ever left."""
+    monkeypatch.setenv("USE_SINGLE_DATASET", "false")
+    pipeline = dlt.pipeline(
+        "two", destination=synced.pipeline.destination, dataset_name="salesforce"
+    )
+    pipeline.run([{"id": 1}], table_name="mine")
+    said = refused(Synced(pipeline, synced.credentials))
+
+    assert "use_single_dataset = false gives a pipeline's second source" in said
+    assert 0 == len(org.requests)
+
+
+@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+def test_a_type_that_its_column_does_not_have_is_refused(
+    org: DemoOrg, synced: Synced, tmp_path: Path
+) -> None:
+    """A later hint and an imported schema change no column; ours take no other type at all."""
+    double: Any = {"data_type": "double"}
+    own = refused(
+        synced,
+        lambda source: source.resources["contact_life"].apply_hints(
+            columns={"relation_count": double}
+        ),
+    )
+    folders = {f"{way}_schema_path": str(tmp_path / way) for way in ("import", "export")}
+    pipeline = dlt.pipeline(
+        "synced",
+        destination=synced.pipeline.destination,
+        dataset_name="salesforce",
+        pipelines_dir=synced.pipeline.pipelines_dir,
+        **folders,
+    )
+    held = Synced(pipeline, synced.credentials)
+    run(held)
+    contact = org.active_ids()[0]
+    org.edit("Contact", contact, Rank__c=7)
+    hinted = refused(held, of_contacts(columns={"rank__c": double}))
+    made = (tmp_path / "export" / "salesforce_targeted.schema.yaml").read_text()
+    schema = yaml.safe_load(made)
+    schema["tables"]["sf_contacts"]["columns"]["rank__c"] |= double
+    file = tmp_path / "import" / "salesforce_targeted.schema.yaml"
+    file.write_text(yaml.safe_dump(schema))
+    imported = refused(held)
+    file.write_text(made)
+    run(held)
+
+    assert "sf_active_contacts: column relation_count is double by a hint" in own
+    assert "sf_contacts: column rank__c is double by a hint" in hinted
+    assert "sf_contacts: column rank__c is bigint in the database" in imported
+    assert 7 == held.rows("sf_contacts")[contact]["rank__c"]
 
 
 def _whole(value: float | None) -> bool:

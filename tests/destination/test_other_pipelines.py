@@ -6,9 +6,12 @@ from pathlib import Path
 
 import dlt
 import pytest
+from dlt.pipeline.exceptions import PipelineStepFailed
 
+from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.destination.errors import original_error
 from tests.conftest import BOTH, Synced
 from tests.support.script import OTHER_ORG
 
@@ -60,6 +63,28 @@ def test_another_org_is_refused(other: Synced) -> None:
     assert [(0,)] == other.sql(
         "SELECT count(*) FROM sf_taskwhorelations WHERE removed_at IS NOT NULL"
     )
+
+
+def test_a_source_of_another_name_finds_what_is_held(org: DemoOrg, synced: Synced) -> None:
+    """It goes on with it where it is the same org's, and refuses another org's."""
+    synced.begin()
+    renamed = salesforce_targeted.clone(name="apac")
+    elsewhere = DemoOrg.tiny()
+    elsewhere.org_id = OTHER_ORG
+    with serve(elsewhere) as server:
+        url = f"http://localhost:{server.port}"
+        credentials = SessionCredentials(instance_url=url, access_token=server.token)
+        with pytest.raises(PipelineStepFailed) as caught:
+            synced.pipeline.run(renamed(credentials))
+    contact = org.active_ids()[0]
+    org.edit("Contact", contact, LastName="Edited")
+    synced.pipeline.run(renamed(synced.credentials))
+    loaded = synced.pipeline.last_trace.last_normalize_info.row_counts
+    held = synced.rows("sf_contacts")
+
+    assert "the dataset holds the org" in str(original_error(caught.value))
+    assert 1 == loaded["sf_contacts"]
+    assert (org.active_ids(), "Edited") == (sorted(held), held[contact]["last_name"])
 
 
 @pytest.mark.deep

@@ -348,13 +348,17 @@ def test_a_dataset_that_is_named_in_run_is_refused_once_it_can_be_told(
     assert sorted(org.rows("TaskWhoRelation")) == sorted(synced.rows("sf_taskwhorelations"))
 
 
+@pytest.mark.parametrize("second", [("held", "two"), ("other", "one")], ids=["name", "database"])
 @pytest.mark.parametrize("budget", [0, 100])
-def test_a_pipeline_may_change_between_datasets(org: DemoOrg, tmp_path: Path, budget: int) -> None:
+def test_a_pipeline_may_change_between_datasets(
+    org: DemoOrg, tmp_path: Path, budget: int, second: tuple[str, str]
+) -> None:
     """Dlt keeps its local state: what was modified since this dataset was loaded is read."""
+    first = ("held", "one")
     with serve(org) as server:
         credentials = SessionCredentials(instance_url=server.url, access_token=server.token)
-        database = dlt.destinations.duckdb(str(tmp_path / "held.duckdb"))
-        for turn, dataset in enumerate(("one", "two", "two", "one", "one", "two")):
+        for turn, (file, dataset) in enumerate((first, second, second, first, first, second)):
+            database = dlt.destinations.duckdb(str(tmp_path / f"{file}.duckdb"))
             org.advance(3_600)
             org.edit("Contact", org.active_ids()[turn], LastName=f"Edited {turn}")
             org.log_task([org.add_contact(LastName="Fresh")])
