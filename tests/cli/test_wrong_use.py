@@ -252,6 +252,20 @@ def test_an_expired_token_is_said_to_be_expired(
     assert "999999" not in ended.out + ended.err
 
 
+@pytest.mark.parametrize("look", ["count", "plan", "verify"])
+def test_a_look_that_fails_is_one_object_for_a_script_that_reads_it(
+    monkeypatch: pytest.MonkeyPatch, script: Script, look: str
+) -> None:
+    """With --json stdout says what failed, as a sync's does: an empty one is no JSON."""
+    script()
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", STALE)
+    ended = script(f"--{look}", "--json")
+
+    assert (1, "failed", look) == (ended.code, ended.facts["status"], ended.facts["mode"])
+    assert "the session has expired" in ended.facts["error"]
+    assert "the session has expired" in ended.err
+
+
 def test_a_token_never_travels_in_the_clear(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:
