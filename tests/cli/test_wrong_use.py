@@ -65,6 +65,10 @@ def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
         (["--full", "--count"], "--count loads nothing, so --full has no effect"),
         (["--plan", "--only", "contact"], "--plan loads nothing, so --only has no effect"),
         (["--only", ""], "--only names nothing. Choose some of task_who_relation"),
+        *(
+            ([f"--{option}", ""], f"argument --{option}: must not be empty")
+            for option in ("sf-org", "destination", "dataset", "pipelines-dir", "report-dir")
+        ),
         (
             ["--since", "2999-01-01"],
             "nothing was modified since 2999-01-01: that day is in the future",
