@@ -46,8 +46,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         return exit_codes.FAILED
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one paragraph
         logs.note(error)
-        screen.error(_explained(error, args.destination))
-        return exit_codes.of_error(error)
+        explained, code = _explained(error, args.destination), exit_codes.of_error(error)
+        screen.error(explained)
+        if args.json and code == exit_codes.FAILED:
+            screen.report({"status": "failed", "mode": args.look, "error": explained}, str)
+        return code
     finally:
         screen.close()
 

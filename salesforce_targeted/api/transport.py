@@ -10,6 +10,7 @@ Rules:
 
 import gzip
 import logging
+import os
 import socket
 import ssl
 import time
@@ -64,8 +65,11 @@ class Transport:
     ) -> None:
         self._timeout = (connect_seconds, read_seconds)
         self._total_seconds = total_seconds
+        # Proxies of the environment count, except on the way to this machine itself; CA bundles do
+        # there, too.
         self._direct = self._pool(connections, trust_env=False)
-        # Proxies and CA bundles of the environment count, except on the way to this machine itself.
+        bundles = map(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"))
+        self._direct.verify = next(filter(None, bundles), True)
         self._environment = self._pool(connections, trust_env=True)
 
     @staticmethod

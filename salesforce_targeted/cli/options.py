@@ -153,19 +153,20 @@ def _where(made: argparse.ArgumentParser) -> None:
     add = how.add_argument
     _flag(org, "--demo", "use a built-in org of 600,000 contacts; writes the page, too")
     text = 'sign in with the session of the Salesforce CLI ("default": its default org)'
-    org.add_argument("--sf-org", metavar="ALIAS", help=text)
+    org.add_argument("--sf-org", type=_text, metavar="ALIAS", help=text)
     ways = ("collections", "composite", "query", "bulk")
     add("--api", choices=ways, help="fetch records this way only")
     text = "read through this version of Salesforce's API (64.0)"
     add("--api-version", metavar="N", help=text)
     text = "spend at most N API calls; the next run goes on from there"
     add("--max-calls", type=int, metavar="N", help=text)
-    add("--destination", metavar="NAME", help="a dlt destination (postgres, duckdb, ...)")
-    add("--dataset", metavar="NAME", help="dataset or schema (salesforce)")
+    text = "a dlt destination (postgres, duckdb, ...)"
+    add("--destination", type=_text, metavar="NAME", help=text)
+    add("--dataset", type=_text, metavar="NAME", help="dataset or schema (salesforce)")
     text = "dlt's working folder (DLT_DATA_DIR, or as dlt has it)"
-    add("--pipelines-dir", metavar="DIR", help=text)
+    add("--pipelines-dir", type=_text, metavar="DIR", help=text)
     text, folder = "where reports are kept (sync_results)", Path("sync_results")
-    add("--report-dir", metavar="DIR", type=Path, default=folder, help=text)
+    add("--report-dir", metavar="DIR", type=_folder, default=folder, help=text)
 
 
 def _output(made: argparse.ArgumentParser) -> None:
@@ -175,6 +176,17 @@ def _output(made: argparse.ArgumentParser) -> None:
     _flag(out, "--log-records", "the loaded records as JSON lines (personal data, mode 0600)")
     out.add_argument("-v", "--verbose", action="store_true", help="dlt's own log lines too")
     _flag(out, "--debug", "all log lines; never a secret")
+
+
+def _text(text: str) -> str:
+    # What a script's unset variable leaves would mean the default: another org, another database.
+    if not text.strip():
+        raise argparse.ArgumentTypeError("must not be empty")
+    return text
+
+
+def _folder(text: str) -> Path:
+    return Path(_text(text))
 
 
 def _interval(text: str) -> float:

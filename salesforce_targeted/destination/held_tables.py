@@ -350,13 +350,25 @@ class HeldTables:
             yield f"{self.sql(key)} IN ({quoted})"
 
     def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
-        """Replace the row with the same key by this one, in a transaction."""
+        """Write this row over the one with the same key, if there is one, in a transaction.
+
+        Columns of dlt's, which its settings may add, and of the user's stay as they are.
+        """
         client, name = self._client(), self._table(table)
-        names = ", ".join(self.sql(self.name(column)) for column in row)
-        marks = ", ".join(["%s"] * len(row))
+        same = f"{self.sql(self.name(key))} = %s"
         with client.begin_transaction():
-            same = f"{self.sql(self.name(key))} = %s"
-            client.execute_sql(f"DELETE FROM {name} WHERE {same}", row[key])  # noqa: S608
+            if client.execute_sql(f"SELECT 1 FROM {name} WHERE {same}", row[key]):  # noqa: S608
+                sets = ", ".join(f"{self.sql(self.name(column))} = %s" for column in row)
+                client.execute_sql(
+                    f"UPDATE {name} SET {sets} WHERE {same}",  # noqa: S608
+                    *row.values(),
+                    row[key],
+                )
+                return
+            of_dlt = [n for n in ("_dlt_id", "_dlt_load_id") if n in self.column_hints(table)]
+            row = {**row, **dict.fromkeys(of_dlt, str(row[key]))}
+            names = ", ".join(self.sql(self.name(column)) for column in row)
+            marks = ", ".join(["%s"] * len(row))
             client.execute_sql(
                 f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
                 *row.values(),

@@ -125,6 +125,16 @@ def test_a_certificate_that_fails_is_final(tls_url, pauses):
     assert (0, []) == (billed, pauses)
 
 
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_a_bundle_counts_on_this_machine_as_well(variable, tls_url, pauses, monkeypatch, tmp_path):
+    """The certificate of a tunnel that ends here is trusted where it is said to be."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "pem"))
+    error, _ = failing(tls_url, pauses)
+
+    assert "the connection was lost" in str(error)  # which is all that this server does
+
+
 PROXIES = {
     "407 Proxy Authentication Required": ("wants a user and a password", errors.ConfigurationError),
     "403 Forbidden": ("the proxy refuses the way", errors.ConfigurationError),

@@ -65,6 +65,10 @@ def test_without_credentials_it_says_what_to_set_and_that_there_is_a_demo(
         (["--full", "--count"], "--count loads nothing, so --full has no effect"),
         (["--plan", "--only", "contact"], "--plan loads nothing, so --only has no effect"),
         (["--only", ""], "--only names nothing. Choose some of task_who_relation"),
+        *(
+            ([f"--{option}", ""], f"argument --{option}: must not be empty")
+            for option in ("sf-org", "destination", "dataset", "pipelines-dir", "report-dir")
+        ),
         (
             ["--since", "2999-01-01"],
             "nothing was modified since 2999-01-01: that day is in the future",
@@ -250,6 +254,20 @@ def test_an_expired_token_is_said_to_be_expired(
     assert (1, "failed") == (ended.code, ended.facts["status"])
     assert "Set a new SALESFORCE_ACCESS_TOKEN" in ended.facts["error"]
     assert "999999" not in ended.out + ended.err
+
+
+@pytest.mark.parametrize("look", ["count", "plan", "verify"])
+def test_a_look_that_fails_is_one_object_for_a_script_that_reads_it(
+    monkeypatch: pytest.MonkeyPatch, script: Script, look: str
+) -> None:
+    """With --json stdout says what failed, as a sync's does: an empty one is no JSON."""
+    script()
+    monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", STALE)
+    ended = script(f"--{look}", "--json")
+
+    assert (1, "failed", look) == (ended.code, ended.facts["status"], ended.facts["mode"])
+    assert "the session has expired" in ended.facts["error"]
+    assert "the session has expired" in ended.err
 
 
 def test_a_token_never_travels_in_the_clear(

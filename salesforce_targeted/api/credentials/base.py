@@ -12,6 +12,7 @@ import string
 from collections.abc import Collection
 from dataclasses import field
 from inspect import get_annotations
+from pathlib import Path
 from typing import Any, ClassVar, Optional
 
 from dlt.common.configuration.container import Container
@@ -54,6 +55,21 @@ def cleaned(setting: str, value: str) -> str:
     value = value.strip(_UNSEEN + string.whitespace + "\xa0")
     quoted = len(value) > 1 and value[0] == value[-1] and value[0] in "\"'"
     return value[1:-1].strip() if quoted and setting not in _MAY_BE_QUOTED else value
+
+
+def path_in(setting: str, value: str) -> Path:
+    """Return the path that a setting holds, with its ``~`` as the user's home.
+
+    Raises:
+        ConfigurationError: there is no such user, or none whose home is known.
+    """
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:  # a container's user may stand in no list of users
+        raise ConfigurationError(
+            f"{ENVIRONMENT[setting]} begins with a ~, and there is no such home folder",
+            remedy="Write the whole path.",
+        ) from None
 
 
 def _below_a_blank(setting: str) -> str | None:

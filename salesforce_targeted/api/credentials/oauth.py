@@ -22,7 +22,11 @@ from dlt.common.configuration.specs import configspec
 from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
-from salesforce_targeted.api.credentials.base import LoginHostCredentials, SignInCredentials
+from salesforce_targeted.api.credentials.base import (
+    LoginHostCredentials,
+    SignInCredentials,
+    path_in,
+)
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.login import CLOUDS, LoginEndpoint, Session, origin, session_of
@@ -152,7 +156,9 @@ class RefreshTokenCredentials(LoginHostCredentials):
 
     def token_file(self) -> TokenFile:
         """Return the file for a rotated token of this app at this origin."""
-        return TokenFile(self.refresh_token_file or self._default_file(self._origin()))
+        if self.refresh_token_file:
+            return TokenFile(path_in("refresh_token_file", self.refresh_token_file))
+        return TokenFile(self._default_file(self._origin()))
 
     def _default_file(self, base: str) -> Path:
         from dlt.common.runtime.run_context import active  # slow; seldom needed
@@ -248,7 +254,7 @@ _NO_KEYS = {
 
 def _key_in(path: str) -> str:
     try:
-        file = Path(path).expanduser().read_bytes()
+        file = path_in("private_key_file", path).read_bytes()
         utf16 = file.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return file.decode("utf-16" if utf16 else "utf-8-sig")
     except (OSError, ValueError) as error:

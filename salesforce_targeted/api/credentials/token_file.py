@@ -30,7 +30,7 @@ class TokenFile:
     """Be the file of one app at one org."""
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser()
+        self.path = Path(path)
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:

@@ -229,6 +229,20 @@ def test_a_key_file_that_is_not_there(endpoint, server):
         spec.sign_in(endpoint)
 
 
+@pytest.mark.parametrize(
+    ("needs", "setting"),
+    [("USERNAME", "PRIVATE_KEY_FILE"), ("REFRESH_TOKEN", "REFRESH_TOKEN_FILE")],
+)
+def test_a_file_in_a_home_that_there_is_not(needs, setting, endpoint, server):
+    """A path that begins with the home of nobody names the setting; nothing is sent."""
+    path = {f"SALESFORCE_{setting}": "~nobody-of-that-name/file"}
+    spec = credentials(environ(server, "CLIENT_ID", needs, **path))
+
+    with pytest.raises(errors.ConfigurationError, match=f"{setting} begins with a ~"):
+        spec.sign_in(endpoint)
+    assert [] == server.heard
+
+
 def test_oauth_password(endpoint, server, granted):
     """The security token follows the password."""
     server.say(granted())
