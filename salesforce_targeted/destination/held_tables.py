@@ -45,6 +45,9 @@ _IDS_KEPT = 100_000
 _MAXIMUM = re.compile(r"MAX\(\W?(\w+)\W?\)")
 
 
+Types = dict[str, str]
+
+
 class HeldTables:
     """Read the tables of one dataset, as they are before this run's load."""
 
@@ -134,11 +137,12 @@ class HeldTables:
                     found -= {name for name, hints in made.items() if "data_type" in hints}
         return found
 
-    def types_in_place(self, tables: Iterable[str]) -> dict[str, dict[str, str]]:
-        """Return the types of the columns that rows are copied into, by stored table and column.
+    def types_in_place(self, tables: Iterable[str]) -> dict[str, tuple[Types, Types]]:
+        """Return the types of the columns that rows are copied into, and of those that hold them.
 
-        Those of the staging tables, where there are any. Only of PostgreSQL and DuckDB. Texts are
-        left out, for dlt calls each type so that it does not know, and they take no other bytes.
+        By stored table and column; rows are copied into the staging tables, where there are any.
+        Only of PostgreSQL and DuckDB. Texts are left out, for dlt calls each type so that it does
+        not know, and they take no other bytes.
         """
         if not (is_postgres(self.pipeline) or is_duckdb(self.pipeline)):
             return {}
@@ -147,14 +151,7 @@ class HeldTables:
             found = dict(client.get_storage_tables(tables))
             with client.with_staging_dataset():
                 staged = dict(client.get_storage_tables(tables))
-        return {
-            table: {
-                name: hints["data_type"]
-                for name, hints in (staged[table] or columns).items()
-                if hints["data_type"] != "text"
-            }
-            for table, columns in found.items()
-        }
+        return {name: (_types(staged[name] or found[name]), _types(found[name])) for name in found}
 
     def rows(
         self,
@@ -405,3 +402,8 @@ class HeldTables:
 
     def _table(self, table: str) -> str:
         return self._client().make_qualified_table_name(self.stored_table(table))
+
+
+def _types(columns: Mapping[str, Mapping[str, Any]]) -> Types:
+    kinds = {name: str(hints["data_type"]) for name, hints in columns.items()}
+    return {name: kind for name, kind in kinds.items() if kind != "text"}

@@ -17,7 +17,13 @@ import pyarrow as pa
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.models import Request
-from salesforce_targeted.arrow.columns import ROW_HASH, STORED_TYPES, Columns, columns
+from salesforce_targeted.arrow.columns import (
+    ROW_HASH,
+    STORED_TYPES,
+    TIMESTAMP,
+    Columns,
+    columns,
+)
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.destination.held_tables import (
     CONTACTS,
@@ -27,6 +33,7 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     USERS,
     HeldTables,
+    Types,
 )
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
 from salesforce_targeted.destination.org_identity import held_org
@@ -53,6 +60,8 @@ from salesforce_targeted.retrieval.planner import Latency
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 
+# Type of what comes -> the type of a column that takes it without an error, and holds less of it.
+_ROUNDED_BY = {pa.float64(): "bigint", TIMESTAMP: "date"}
 RELATION_COLUMNS = ("removed_at", "removed_reason")
 # How long a row's stamp may lie in the past when the row becomes visible: transactions of ten
 # minutes are allowed, rows five minutes late have been recorded.
@@ -338,7 +347,7 @@ class Run:
         stored = self.held.stored_table(table)
         asked = self.options.types.get(stored, {})
         # A quiet run, whose own row is all that it loads, asks for nothing.
-        there = self._types_in_place.get(stored, {}) if table != SYNC_RUNS else {}
+        there, held = ({}, {}) if table == SYNC_RUNS else self._types_in_place.get(stored, ({}, {}))
         for field in schema:
             name = self.held.name(field.name)
             for kind, where in (
@@ -353,9 +362,14 @@ class Run:
                         " field's column another one, run once with it and"
                         ' refresh="drop_sources".',
                     )
+            if held.get(name) == _ROUNDED_BY.get(field.type, ""):
+                self.ledger.warn(
+                    f"{table}: column {name} was altered and is {held[name]} now: the database"
+                    " rounds what comes to that"
+                )
 
     @cached_property
-    def _types_in_place(self) -> dict[str, dict[str, str]]:
+    def _types_in_place(self) -> dict[str, tuple[Types, Types]]:
         return self.held.types_in_place({*self.options.types} - self.options.dropped)
 
     def in_org(self, object_name: str, ids: int) -> int:
