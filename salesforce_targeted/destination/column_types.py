@@ -2,23 +2,30 @@
 
 A hint that is given later, or an imported schema, changes what dlt takes a column for and not the
 column itself. PostgreSQL would take the bytes of one number for another number: 4.0 is 2e-323 then.
+Who alters a column in the database changes it alone: what comes is rounded to that, which is said.
 
 Source: Apache Arrow ADBC, "PostgreSQL Driver" (rows are copied in binary, by their Arrow types).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.arrow.columns import STORED_TYPES
+from salesforce_targeted.arrow.columns import STORED_TYPES, TIMESTAMP
 from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.database import is_duckdb, is_postgres
 from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions
+
+# Type of what comes -> the type of a column that takes it without an error, and holds less of it.
+_ROUNDED_BY = {pa.float64(): "bigint", TIMESTAMP: "date"}
+
+Types = Mapping[str, str]
 
 
 class ColumnTypes:
@@ -26,10 +33,11 @@ class ColumnTypes:
 
     Args:
         options: How the load writes; tables that it drops are made anew.
+        warn: Told of columns that hold less than what comes.
     """
 
-    def __init__(self, held: HeldTables, options: LoadOptions) -> None:
-        self._held, self._options = held, options
+    def __init__(self, held: HeldTables, options: LoadOptions, warn: Callable[[str], None]) -> None:
+        self._held, self._options, self._warn = held, options, warn
 
     def check(self, table: str, schema: pa.Schema) -> None:
         """Check the rows of a table.
@@ -40,7 +48,8 @@ class ColumnTypes:
         stored = self._held.stored_table(table)
         asked = self._options.types.get(stored, {})
         # A quiet run, whose own row is all that it loads, asks for nothing.
-        there = self._in_place.get(stored, {}) if table != SYNC_RUNS else {}
+        quiet = table == SYNC_RUNS
+        there, holding = ({}, {}) if quiet else self._in_place.get(stored, ({}, {}))
         for field in schema:
             name = self._held.name(field.name)
             for kind, where in (
@@ -55,13 +64,18 @@ class ColumnTypes:
                         " field's column another one, run once with it and"
                         ' refresh="drop_sources".',
                     )
+            if holding.get(name) == _ROUNDED_BY.get(field.type, ""):
+                self._warn(
+                    f"{table}: column {name} was altered and is {holding[name]} now: the database"
+                    " rounds what comes to that"
+                )
 
     @cached_property
-    def _in_place(self) -> dict[str, dict[str, str]]:
-        """Return types by stored table and column; of staging tables, where there are any.
+    def _in_place(self) -> dict[str, tuple[Types, Types]]:
+        """Return the types of the columns that rows are copied into, and of those that hold them.
 
-        Only of PostgreSQL and DuckDB. Texts are left out, for dlt calls each type so that it does
-        not know, and they take no other bytes.
+        By stored table and column; rows are copied into the staging tables, where there are any.
+        Only of PostgreSQL and DuckDB.
         """
         pipeline, tables = self._held.pipeline, {*self._options.types} - self._options.dropped
         if not (is_postgres(pipeline) or is_duckdb(pipeline)):
@@ -71,11 +85,10 @@ class ColumnTypes:
             found = dict(client.get_storage_tables(tables))
             with client.with_staging_dataset():
                 staged = dict(client.get_storage_tables(tables))
-        return {
-            table: {
-                name: hints["data_type"]
-                for name, hints in (staged[table] or columns).items()
-                if hints["data_type"] != "text"
-            }
-            for table, columns in found.items()
-        }
+        return {name: (_types(staged[name] or found[name]), _types(found[name])) for name in found}
+
+
+def _types(columns: Mapping[str, Mapping[str, Any]]) -> Types:
+    """Return types by column, without texts: dlt calls each type so that it does not know."""
+    kinds = {name: str(hints["data_type"]) for name, hints in columns.items()}
+    return {name: kind for name, kind in kinds.items() if kind != "text"}

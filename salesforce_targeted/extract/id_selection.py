@@ -152,7 +152,8 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     no_choice = no_choice or run.is_ahead(datetime.fromisoformat(cursor))
     if within or no_choice or not passed_at or run.is_due(passed_at):
         return selection(everything, whole=True)
-    since, age = datetime.fromisoformat(cursor) - LAG, timedelta(run.settings.full_refresh_days)
+    age = timedelta(run.settings.full_refresh_days)
+    since = _held_until(run, table, datetime.fromisoformat(cursor)) - LAG
     modified = _modified(run, object_name, since, held)
     run.ledger.warn(
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
@@ -251,6 +252,16 @@ def _state(run: Run, table: str) -> dict[str, Any]:
     refresh: dict[str, Any] = run.state.setdefault(REFRESHED, {})
     of_table: dict[str, Any] = refresh.setdefault(table, {})
     return of_table
+
+
+def _held_until(run: Run, table: str, cursor: datetime) -> datetime:
+    """Return up to when all is held: not to the cursor where the table alone is of a backup."""
+    stamp = run.held.name("SystemModstamp")
+    if stamp not in run.held.column_hints(table):
+        return cursor
+    held = run.held.rows(table, [f"MAX({run.held.sql(stamp)})"])  # none of a table to be emptied
+    newest = held[0][0] if held and held[0][0] else cursor
+    return min(cursor, newest if newest.tzinfo else newest.replace(tzinfo=UTC))
 
 
 def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.Array:

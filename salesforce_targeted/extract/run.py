@@ -293,7 +293,7 @@ class Run:
     @cached_property
     def column_types(self) -> ColumnTypes:
         """Return the types of the columns that rows are copied into."""
-        return ColumnTypes(self.held, self.options)
+        return ColumnTypes(self.held, self.options, self.ledger.warn)
 
     def in_org(self, object_name: str, ids: int) -> int:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""

@@ -28,6 +28,7 @@ from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.arrow.id_set import among, id_array, minus, union
 from salesforce_targeted.arrow.once import once_in_a_load
 from salesforce_targeted.destination import rejected_records, sync_runs
+from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
@@ -280,7 +281,10 @@ def _rejected(run: Run) -> Iterator[pa.Table]:
     rows = rejected_records.to_table(run.held, run.ledger)
     # The first run makes the table, so that asking it is never an error.
     if rows.num_rows or not run.held.column_hints(REJECTED_RECORDS):
-        yield rows
+        # Without rows parquet can't be loaded into PostgreSQL, whatever format the user asks for.
+        into_postgres = is_postgres(run.held.pipeline)
+        hints: Any = dlt.mark.make_hints(file_format="csv" if into_postgres else None)
+        yield dlt.mark.with_hints(rows, hints)
 
 
 def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Item]:

@@ -57,6 +57,24 @@ def test_a_number_that_a_user_made_numeric_is_kept(
     assert [(37.5,)] == kept
 
 
+def test_a_column_that_was_altered_and_rounds_is_told(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """The database takes 2.5 for 2 without an error, and an instant for its day."""
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    tell(
+        postgres,
+        f"ALTER TABLE {CONTACTS} ALTER visits__c TYPE integer, ALTER created_date TYPE date",
+    )
+    org.edit("Contact", org.active_ids()[0], Visits__c=2.5)
+    told = synced.ok()["warnings"]
+
+    assert 2 == len(told)
+    assert "sf_contacts: column visits__c was altered and is bigint now" in " ".join(told)
+    assert "sf_contacts: column created_date was altered and is date now" in " ".join(told)
+
+
 @pytest.mark.deep
 def test_a_table_of_another_program_is_named(
     postgres: str, tmp_path: Path, credentials: SessionCredentials

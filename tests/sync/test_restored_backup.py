@@ -11,7 +11,7 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.source import salesforce_targeted
-from tests.conftest import DUCKDB_FILE, Synced
+from tests.conftest import BOTH, DUCKDB_FILE, Synced
 
 
 @pytest.mark.brief(1)
@@ -40,3 +40,24 @@ def test_what_was_modified_since_the_backup_is_read_again(
     assert ("Since the backup", "Later") == (held[lost]["title"], held[later]["title"])
     assert [step for step in facts["steps"] if "older than the last run from here" in step]
     assert not synced.pipeline.has_pending_data
+
+
+@BOTH
+def test_what_was_modified_since_the_backup_of_a_table_is_read_again(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Beyond the budget the state, which is not of the backup, would skip it until a whole pass."""
+    lost, later = org.active_ids()[:2]
+    synced.begin()
+    synced.sql("CREATE TABLE salesforce.backup AS SELECT * FROM salesforce.sf_contacts")
+    for contact in (lost, later):
+        org.advance(7_200)
+        org.edit("Contact", contact, Title="Since the backup")
+        synced.ok()
+    synced.sql("DELETE FROM salesforce.sf_contacts")
+    synced.sql("INSERT INTO salesforce.sf_contacts SELECT * FROM salesforce.backup")
+    facts = synced.ok(refresh_call_budget=0)
+    held = synced.rows("sf_contacts")
+
+    assert {"Since the backup"} == {held[lost]["title"], held[later]["title"]}
+    assert 2 == facts["contacts"]["updated"]
