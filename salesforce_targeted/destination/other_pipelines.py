@@ -60,6 +60,8 @@ def _schema_with(client: Any, schema: Schema, table: str) -> StorageSchemaInfo |
     """Return the schema of another name by which a table was loaded."""
     name = schema.naming.normalize_table_identifier(table)
     versions = client.sql_client.make_qualified_table_name(schema.version_table_name)
-    rows = client.sql_client.execute_sql(f"SELECT DISTINCT schema_name FROM {versions}")  # noqa: S608
+    rows: Any = ()
+    with suppress(DestinationUndefinedEntity):  # a dataset that others made
+        rows = client.sql_client.execute_sql(f"SELECT DISTINCT schema_name FROM {versions}")  # noqa: S608
     found = (client.get_stored_schema(schema_name) for (schema_name,) in rows)
     return next((one for one in found if name in json.loads(one.schema)["tables"]), None)
