@@ -189,6 +189,13 @@ def _check_names(
             f" {', '.join(sorted(asked)) or 'nothing'}",
             remedy="Leave primary_key as it is.",
         )
+    deleting = [name for name, column in hints["columns"].items() if column.get("hard_delete")]
+    if deleting and made != REJECTED_RECORDS:
+        raise ConfigurationError(
+            f"{resource.name}: by a hard_delete hint on {', '.join(sorted(deleting))} rows that"
+            " are held would be deleted by their own change",
+            remedy="Leave it out: sf_active_contacts says which records the org shows no more.",
+        )
 
 
 def _warn_of_limit(resource: DltResource, target: Target) -> None:

@@ -128,11 +128,25 @@ def test_ways_to_write_that_keep_tables_true(
             "contact: column fee__c can't be decimal",
         ),
         (
+            of_contacts(columns={"email": {"hard_delete": True}}),
+            "contact: by a hard_delete hint on email",
+        ),
+        (
             lambda source: source.resources["contact_life"].apply_hints(primary_key="id"),
             "contact_life: rows are merged by contact_id, not by id",
         ),
     ],
-    ids=["append", "scd2", "insert-only", "table", "dynamic", "key", "decimal", "key of lives"],
+    ids=[
+        "append",
+        "scd2",
+        "insert-only",
+        "table",
+        "dynamic",
+        "key",
+        "decimal",
+        "delete",
+        "key of lives",
+    ],
 )
 def test_hints_that_would_make_tables_untrue_are_refused(
     org: DemoOrg, synced: Synced, change: Change, said: str
