@@ -283,7 +283,7 @@ def _rejected(run: Run) -> Iterator[pa.Table]:
     if rows.num_rows or not run.held.column_hints(REJECTED_RECORDS):
         # Without rows parquet can't be loaded into PostgreSQL, whatever format the user asks for.
         into_postgres = is_postgres(run.held.pipeline)
-        hints: Any = dlt.mark.make_hints(file_format="csv" if into_postgres else None)
+        hints: Any = dlt.mark.make_hints(file_format="csv" if into_postgres else "parquet")
         yield dlt.mark.with_hints(rows, hints)
 
 

@@ -189,10 +189,14 @@ def test_a_type_that_was_asked_for_is_what_is_loaded(org: DemoOrg, synced: Synce
     assert {i for i, row in org_rows.items() if row["NPI__c"] and i not in digits} <= set(rejected)
 
 
-@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
-def test_parquet_may_be_asked_for(org: DemoOrg, synced: Synced) -> None:
-    """The first run has no rejected record, and a table without rows is no parquet for PostgreSQL."""
-    run(synced, loader_file_format="parquet")
+@pytest.mark.parametrize(
+    ("synced", "file_format"),
+    [("postgres", "parquet"), ("postgres", "csv"), ("duckdb", "jsonl"), ("duckdb", "parquet")],
+    indirect=["synced"],
+)
+def test_formats_may_be_asked_for(org: DemoOrg, synced: Synced, file_format: str) -> None:
+    """The first run has no rejected record, and not every format takes a table without rows."""
+    run(synced, loader_file_format=file_format)
 
     assert org.active_ids() == sorted(synced.rows("sf_contacts"))
     assert {} == synced.rows("sf_rejected_records", "record_id")
