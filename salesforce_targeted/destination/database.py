@@ -82,9 +82,8 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
     Raises:
         ConfigurationError: a setting is missing, the dataset has a name of the database's or the
             DuckDB file's, that is a folder or no file's name, the credentials are another
-            database's, the staging dataset would be the dataset itself, or the
-            connection string is another program's or holds a password that is
-            not percent-encoded.
+            database's, the staging dataset would be the dataset itself, or the connection string
+            is another program's or holds a password that is not percent-encoded.
     """
     if not _destination_type(pipeline):
         return Database()
@@ -98,7 +97,7 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
             _check_catalog(client.sql_client, file)
         return Database(file=file)
     if is_postgres(pipeline):
-        _check_dataset(client.sql_client)
+        _check_dataset(client.sql_client, longest=_LONGEST_NAME)
         credentials = client.config.credentials
         _check_address(credentials)
         return Database(dsn=str(credentials.to_native_representation()))
@@ -148,24 +147,29 @@ def _file(credentials: Any) -> Path | None:
     return None if database.startswith(":") else Path(database).absolute()
 
 
-def _check_dataset(sql_client: Any, taken: Collection[str] = ()) -> None:
+def _check_dataset(
+    sql_client: Any, taken: Collection[str] = (), longest: int | None = None
+) -> None:
+    """Check a dataset's name.
+
+    Args:
+        longest: After so many bytes the database cuts a name, without an error.
+    """
     name, staging = sql_client.dataset_name, sql_client.staging_dataset_name
-    if _as_stored(name) == _as_stored(staging):
+    # Case does not count in DuckDB.
+    stored = {one.casefold().encode()[:longest] for one in (name, staging)}
+    if len(stored) == 1:
         raise ConfigurationError(
             f"the dataset {name} and its staging dataset {staging}, which each load empties, would"
-            " be one: names are cut after 63 bytes",
-            remedy="Choose a shorter --dataset, or another staging_dataset_name_layout.",
+            " be one",
+            remedy="Choose a --dataset of fewer than 63 bytes, or another"
+            " staging_dataset_name_layout.",
         )
     if name.casefold() in taken or name.casefold().startswith(("pg_", "information_schema")):
         raise ConfigurationError(
             f"the dataset can't be called {name}: such schemas are the database's own",
             remedy="Choose another --dataset.",
         )
-
-
-def _as_stored(name: str) -> bytes:
-    """Cut a name as PostgreSQL does without an error; case does not count, as in DuckDB."""
-    return name.casefold().encode()[:_LONGEST_NAME]
 
 
 def _check_file(file: Path) -> None:

@@ -44,9 +44,9 @@ def adopt(pipeline: dlt.Pipeline, schema: Schema, table: str) -> dict[str, Any]:
             schema.update_table(made)
         states = []
         with suppress(DestinationUndefinedEntity):
-            table = client.sql_client.make_qualified_table_name(schema.state_table_name)
+            kept = client.sql_client.make_qualified_table_name(schema.state_table_name)
             names: Any = client.sql_client.execute_sql(
-                f"SELECT DISTINCT pipeline_name FROM {table}"  # noqa: S608
+                f"SELECT DISTINCT pipeline_name FROM {kept}"  # noqa: S608
             )
             states = [client.get_stored_state(name) for (name,) in names]
     of_source: list[dict[str, Any]] = [

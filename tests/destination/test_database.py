@@ -58,6 +58,18 @@ def test_a_dataset_that_would_be_its_own_staging_dataset(
     assert 0 == len(org.requests)
 
 
+def test_duckdb_takes_a_long_name(
+    org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """It cuts none: what PostgreSQL would take for one are two datasets there."""
+    destination = dlt.destinations.duckdb(str(tmp_path / "held.duckdb"))
+    held = into(destination, tmp_path, credentials)
+    held.pipeline.dataset_name = "a" * 80
+    held.ok()
+
+    assert org.active_ids() == sorted(held.rows("sf_contacts"))
+
+
 @pytest.mark.parametrize(
     "password",
     [
