@@ -63,6 +63,24 @@ def test_a_repeat_is_one_wave_and_what_is_new_a_second_one(org: DemoOrg, synced:
     assert [(len(org.active_ids()[10:]),)] == synced.sql("SELECT count(added__c) FROM sf_contacts")
 
 
+def test_the_calls_of_a_wave_are_about_as_long_as_one_another(org: DemoOrg, synced: Synced) -> None:
+    """Each row takes the org time: a call of many beside one of few would be waited for alone."""
+    sizes: list[int] = []
+
+    class Counting(Latency):
+        def seconds(self, kind: str, rows: int = 0, *, columns: int = 5) -> float:
+            sizes.append(rows)
+            return 0.0
+
+    synced.run()
+    org.latency = Counting()
+    synced.run()
+
+    _opening, *records = sorted(sizes)
+    assert len(records) == 2, sizes
+    assert records[1] - records[0] < 100, sizes
+
+
 @pytest.mark.deep
 def test_what_was_gone_and_is_back_comes_in_the_same_wave(org: DemoOrg, synced: Synced) -> None:
     """It was asked for through queryAll with the first call, which shows it if it is back."""
