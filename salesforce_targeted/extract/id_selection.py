@@ -27,9 +27,11 @@ from salesforce_targeted.api.errors import (
     is_of_records,
     is_refused,
 )
+from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
 from salesforce_targeted.destination.where import Where
+from salesforce_targeted.extract.findings import RecordFindings
 from salesforce_targeted.extract.run import LAG, Run
 
 # In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
@@ -39,9 +41,9 @@ REFRESHED = "refresh"
 _CURSOR, _PASSED = "cursor", "passed_at"
 _BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
 _UNREAD = "pass_unread_fields"
-_GONE = "gone"
-# State is loaded with each run: no more ids than these are kept there.
-_MOST_GONE = 2_000
+_GONE, _UNTOLD = "gone", "untold"
+# State is loaded with each run: no more ids of a kind than these are kept there.
+_MOST_IDS = 2_000
 _FELL_APART = (LocatorExpiredError, TruncatedResponseError)
 
 
@@ -116,7 +118,11 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         named: Ids that must be held after the run, an array of ``id_set``.
     """
     object_name, key = run.object_of(table), run.columns(table).key.stored
+    state = _state(run, table)
     rejected, rejects_a_field = run.held.rejected_ids(run.rejected_as(table))
+    untold = {*state.get(_UNTOLD, ())}
+    rejects_a_field |= EVERY_RECORD in untold
+    rejected = union(rejected, id_array(untold - {EVERY_RECORD}))
     held, left_out = run.held.id_array(table, key), left_out_before(run, table)
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
@@ -128,8 +134,6 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
             _go_on(state, whole=whole, at=run.opened_at)
             later = _later(state, 0, known), _later(state, 1, again)
         return Selection(new, known, again, later, whole, run.opened_at)
-
-    state = _state(run, table)
 
     if run.scope.retry_rejected and not rejects_a_field:
         return selection(rejected, whole=False)
@@ -222,11 +226,34 @@ def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> No
     if table == run.target.table:  # whose life table knows
         return
     state = _state(run, table)
-    known = set() if whole else set(state.get(_GONE, ()))
-    if found := sorted({*gone, *known})[:_MOST_GONE]:
-        state[_GONE] = found
+    _keep(state, _GONE, {*gone, *(() if whole else state.get(_GONE, ()))})
+
+
+def note_untold(run: Run, table: str, found: RecordFindings, *, tells: bool) -> None:
+    """Keep which records are gone or rejected while this load has no table that says so.
+
+    A run that loads those tables asks for them, whatever it is over: nothing else would.
+
+    Args:
+        tells: Whether this load has the tables.
+    """
+    object_name, state = run.object_of(table), _state(run, table)
+    untold = {*state.get(_UNTOLD, ())}
+    if tells:
+        whole = found.selection is not None and found.selection.whole and not found.is_deferred
+        untold = set() if whole else {*minus(id_array(untold), found.answered.ids).to_pylist()}
     else:
-        state.pop(_GONE, None)
+        untold.update(found.gone)
+        untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
+    _keep(state, _UNTOLD, untold)
+
+
+def _keep(state: dict[str, Any], name: str, ids: Collection[str]) -> None:
+    """Keep some ids in a table's state, or none."""
+    if ids:
+        state[name] = sorted(ids)[:_MOST_IDS]
+    else:
+        state.pop(name, None)
 
 
 def passed_at(run: Run, table: str) -> str:

@@ -38,10 +38,12 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.findings import RecordFindings
 from salesforce_targeted.extract.id_selection import (
     REFRESHED,
     Selection,
     archived_before,
+    note_untold,
     passed_at,
     select_ids,
 )
@@ -108,6 +110,7 @@ def stages(
             yield from items()
             if resource == last_read:
                 yield from _deferred(run)
+                _note_untold(run, wanted)
 
 
 def tables_of(run: Run) -> dict[str, str]:
@@ -256,19 +259,32 @@ def _deferred(run: Run) -> Iterator[Item]:
     """
     if run.relations.is_deferred:
         yield from _of(RELATION, run, RELATIONS, _relations(run, None))
-    tables = {
-        run.target.resource: (run.target.table, run.records),
-        TASK: (TASKS, run.tasks),
-        USER: (USERS, run.users),
-    }
     put_off = [
         (passed_at(run, table), resource, table, found)
-        for resource, (table, found) in tables.items()
+        for resource, (table, found) in _findings(run).items()
         if found.is_deferred
     ]
     for _, resource, table, found in sorted(put_off, key=lambda one: one[0]):
         if found.selection is not None:
             yield from _of(resource, run, table, refresh_held(run, table, found.selection, found))
+
+
+def _note_untold(run: Run, wanted: Collection[str]) -> None:
+    """Keep what is gone or rejected and is said by no table that is loaded, for a later run."""
+    life = f"{run.target.resource}_life"
+    for resource, (table, found) in _findings(run).items():
+        if resource in wanted:
+            tells = REJECTED in wanted and (table != run.target.table or life in wanted)
+            note_untold(run, table, found, tells=tells)
+
+
+def _findings(run: Run) -> dict[str, tuple[str, RecordFindings]]:
+    """Return the table and the findings of each resource of records."""
+    return {
+        run.target.resource: (run.target.table, run.records),
+        TASK: (TASKS, run.tasks),
+        USER: (USERS, run.users),
+    }
 
 
 def _rejected(run: Run) -> Iterator[pa.Table]:
