@@ -19,15 +19,14 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     USERS,
 )
+from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.resources import (
-    Extractions,
     described,
     run_resources,
-    scope_of,
     target_resources,
 )
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.settings import Scope, Settings, scope_of
 from salesforce_targeted.target import Where, target_of
 
 _TAKEN = (CONTACTS, ACTIVE_CONTACTS, RELATIONS, TASKS, USERS, REJECTED_RECORDS, SYNC_RUNS)

@@ -199,3 +199,18 @@ class Api(Enum):
     COMPOSITE = "composite"
     QUERY = "query"
     BULK = "bulk"
+
+
+def scope_of(given: Scope | None) -> Scope:
+    """Return what a run looks at, all that changed where nothing is given.
+
+    Raises:
+        ConfigurationError: it is no scope.
+    """
+    if given is None or isinstance(given, Scope):
+        return given or Scope()
+    written = ", ".join(f"{k}={v!r}" for k, v in given.items()) if isinstance(given, dict) else "…"
+    raise ConfigurationError(
+        f"scope = {given!r} is no Scope",
+        remedy=f"Write scope=Scope({written}), after from salesforce_targeted import Scope.",
+    )

@@ -13,8 +13,8 @@ from dlt.sources import DltResource
 
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.destination.held_tables import CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.resources import (
-    Extractions,
     described,
     run_resources,
     table_hints,

@@ -16,16 +16,9 @@ from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract import lessons
-from salesforce_targeted.extract.findings import RecordFindings
-from salesforce_targeted.extract.id_selection import (
-    Selection,
-    calls_of,
-    note_end,
-    note_gone,
-    note_position,
-    unread_fields,
-)
-from salesforce_targeted.extract.references import named_users
+from salesforce_targeted.extract.findings import RecordFindings, Selection
+from salesforce_targeted.extract.id_selection import calls_of, named_users
+from salesforce_targeted.extract.passes import note_end, note_gone, note_position, unread_fields
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Tally
 from salesforce_targeted.retrieval import rebatch

@@ -27,8 +27,8 @@ from salesforce_targeted.destination.comparison import Comparison, compare
 from salesforce_targeted.destination.held_tables import RELATIONS
 from salesforce_targeted.extract.findings import RelationFindings
 from salesforce_targeted.extract.held_relations import PER_PAGE
+from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
-from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range

@@ -26,8 +26,8 @@ from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import pages

@@ -16,10 +16,15 @@ from salesforce_targeted.arrow.id_set import minus, union
 from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.ahead import Ahead, batch_sizes, held_ahead, is_shared, shared
 from salesforce_targeted.extract.discovery import discover
-from salesforce_targeted.extract.id_selection import Selection, calls_of, select_ids
+from salesforce_targeted.extract.findings import Selection
+from salesforce_targeted.extract.id_selection import (
+    calls_of,
+    select_ids,
+    tasks_of_held,
+    users_of_held,
+)
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.references import tasks_of_held, users_of_held
 from salesforce_targeted.extract.removed_relations import comparison_calls, comparison_is_due
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
