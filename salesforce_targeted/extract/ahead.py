@@ -162,7 +162,7 @@ def is_shared(run: Run, rows: Sequence[int]) -> bool:
 def _collections(run: Run, object_name: str, fields: Sequence[str], ids: pa.Array) -> list[Request]:
     client = run.client
     batches = in_batches(Texts(ids), client.limits.ids_per_collection)
-    return [client.collection_request(object_name, some, fields) for some in batches]
+    return [client.collection_request(object_name, batch, fields) for batch in batches]
 
 
 def may_share(run: Run) -> bool:
