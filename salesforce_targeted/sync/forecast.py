@@ -105,7 +105,7 @@ def forecast(run: Run) -> Forecast:
             ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
         )
     shown = [table for table in (record, TASKS, USERS) if table in tables]
-    rows = [n for one in shown for n in batch_sizes(run, new[one], tables[one].fields)]
+    rows = [n for table in shown for n in batch_sizes(run, new[table], tables[table].fields)]
     asked_apart = first_run or set(shown) <= set(ahead.held)
     if asked_apart and is_shared(run, rows):
         steps |= {run.object_of(table).lower(): 0 for table in shown}
@@ -136,7 +136,7 @@ def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahea
     calls = pieces * ceil(max(1, expected) / pieces / run.held_relations.per_page)
     if pieces > 1:
         return calls + 1  # the first and the last id
-    foreseen = run.org.junction.object_name in " ".join(one.path for one in ahead.along)
+    foreseen = run.org.junction.object_name in " ".join(request.path for request in ahead.along)
     return calls - int(foreseen)
 
 
