@@ -1,4 +1,4 @@
-"""Records of any object that some other object's field points at, and nothing else of it."""
+"""Sync records of any object that another object's field points at, and nothing else of it."""
 
 from __future__ import annotations
 
@@ -112,10 +112,10 @@ def targeted(
         records, lives = target_resources(extractions, id_column)
         return described(records, lives, *run_resources(extractions), target=target)
 
-    made = dlt.source(
+    factory = dlt.source(
         resources,
         name=target.source_name,
         section="salesforce_targeted",
         max_table_nesting=0,
     )
-    return made() if credentials is None else made(credentials)
+    return factory() if credentials is None else factory(credentials)

@@ -124,7 +124,7 @@ class Settings:
         Raises:
             ConfigurationError: a value that can't be meant.
         """
-        names = isinstance(fields, list | tuple) and all(isinstance(one, str) for one in fields)
+        names = isinstance(fields, list | tuple) and all(isinstance(name, str) for name in fields)
         if fields and not names:
             raise ConfigurationError(
                 f"fields = {fields!r} is no list of names",

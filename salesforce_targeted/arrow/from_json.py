@@ -20,10 +20,10 @@ from salesforce_targeted.arrow.values import UNREADABLE, array_of_text, batch_of
 
 
 def from_json(rows: JsonRows, columns: Columns) -> Batch:
-    """Turn the records of an answer into a batch; the nulls among them have no row.
+    """Turn the records of a response into a batch; the nulls among them have no row.
 
     Raises:
-        TruncatedResponseError: the answer is no JSON.
+        TruncatedResponseError: the response is no JSON.
     """
     if rows.lines is not None:
         try:
@@ -37,14 +37,14 @@ def from_records(records: Sequence[Mapping[str, Any]], columns: Columns) -> Batc
     """Turn JSON records into a batch.
 
     Args:
-        records: As a query or Collections answered, keyed by API name, without ``attributes``.
+        records: As a query or Collections returns them, keyed by API name, without ``attributes``.
     """
     raw = {c.field: [record.get(c.field) for record in records] for c in columns.items}
     return batch_of(columns, raw, _array_of_json)
 
 
 def _from_lines(lines: bytes, columns: Columns) -> Batch:
-    """JSON lines by Arrow's own reader, which takes half the time of reading Python values.
+    """Read JSON lines with Arrow's own reader, in half the time that Python values take.
 
     Raises:
         pa.ArrowException, ValueError: not JSON, not UTF-8, or not of the types described.

@@ -126,13 +126,13 @@ def _check_load(state: dict[str, Any], resources: Collection[str]) -> None:
     """
     load_id = dlt.current.load_package_state()["load_id"]
     before = state.get(_LOADING, {})
-    others = before.get("resources", []) if before.get("load_id") == load_id else []
-    if twice := sorted({*resources} & {*others}):
+    earlier = before.get("resources", []) if before.get("load_id") == load_id else []
+    if twice := sorted({*resources} & {*earlier}):
         raise ConfigurationError(
             f"two sources of one run load {', '.join(twice)}: each row would be held twice",
             remedy="Run them one after the other, or give one a table of its own.",
         )
-    state[_LOADING] = {"load_id": load_id, "resources": sorted({*others, *resources})}
+    state[_LOADING] = {"load_id": load_id, "resources": sorted({*earlier, *resources})}
 
 
 class Extraction:
@@ -163,10 +163,10 @@ class Extraction:
                 with self._lock:
                     if not self._waiting[resource] and not self._finished:
                         self._step(resource)
-                    found = self._waiting[resource]
-                    if not found and self._finished:
+                    queue = self._waiting[resource]
+                    if not queue and self._finished:
                         return
-                    item = found.popleft() if found else None
+                    item = queue.popleft() if queue else None
                 yield item
         finally:
             self._ended.add(resource)
@@ -179,9 +179,9 @@ class Extraction:
 
         One that is never polled while this one is (dlt's ``fifo``) is not waited for.
         """
-        others = any(items for name, items in self._waiting.items() if name not in self._ended)
-        again, self._polled = self._polled == resource, resource
-        if others and not again:
+        pending = any(items for name, items in self._waiting.items() if name not in self._ended)
+        is_repeat, self._polled = self._polled == resource, resource
+        if pending and not is_repeat:
             return
         try:
             owner, item = next(self._stages)

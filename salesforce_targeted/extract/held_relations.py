@@ -65,7 +65,7 @@ class HeldRelations:
     def wait_to_be_read(self) -> bool:
         """Return whether some are to be read again, whatever their stamps say.
 
-        Their hash was cleared, for a column that somebody dropped was made again.
+        Their hash was cleared, for a column was dropped and made again.
         """
         if ROW_HASH not in self._held.column_hints(RELATIONS):
             return False

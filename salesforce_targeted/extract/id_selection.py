@@ -131,14 +131,14 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     held, left_out = run.held.id_array(table, key), left_out_before(run, table)
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
-        again = among(ids, left_out)
-        known = minus(among(ids, held), again)
-        new = minus(minus(ids, again), known)
-        later = (known, again)
+        absent = among(ids, left_out)
+        known = minus(among(ids, held), absent)
+        new = minus(minus(ids, absent), known)
+        later = (known, absent)
         if run.scope.complete:
             go_on(run, table, whole=whole)
-            later = rest(run, table, 0, known), rest(run, table, 1, again)
-        return Selection(new, known, again, later, whole, run.opened_at)
+            later = rest(run, table, 0, known), rest(run, table, 1, absent)
+        return Selection(new, known, absent, later, whole, run.opened_at)
 
     if run.scope.retry_rejected and not rejects_a_field:
         return selection(rejected, whole=False)
@@ -176,7 +176,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     unhashed = run.held.id_array(table, key, run.held.unhashed) if hashed else rejected[:0]
     asked = union(minus(named, held), modified, back, rejected, unhashed)
     if table == run.target.table and run.held.column_hints(run.target.life_table):
-        # Of one whose life somebody deleted nothing says why the org does not return it.
+        # Of one whose life was deleted nothing says why the org does not return it.
         lives = run.held.id_array(run.target.life_table, run.target.life_key)
         asked = union(asked, minus(held, lives))
     return selection(asked, whole=False)

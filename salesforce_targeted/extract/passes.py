@@ -93,7 +93,7 @@ def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> No
     _keep(state, _GONE, {*gone, *(() if whole else state.get(_GONE, ()))})
 
 
-def note_untold(run: Run, table: str, found: RecordFindings, *, tells: bool) -> None:
+def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) -> None:
     """Keep which records are gone or rejected while this load has no table that says so.
 
     A run that loads those tables asks for them, whatever it is over: nothing else would.
@@ -102,12 +102,12 @@ def note_untold(run: Run, table: str, found: RecordFindings, *, tells: bool) -> 
         tells: Whether this load has the tables.
     """
     object_name, state = run.object_of(table), _state(run, table)
-    untold = untold_before(run, table)
+    selection, untold = findings.selection, untold_before(run, table)
     if tells:
-        whole = found.selection is not None and found.selection.whole and not found.is_deferred
-        untold = set() if whole else {*minus(id_array(untold), found.answered.ids).to_pylist()}
+        whole = selection is not None and selection.whole and not findings.is_deferred
+        untold = set() if whole else {*minus(id_array(untold), findings.answered.ids).to_pylist()}
     else:
-        untold.update(found.gone)
+        untold.update(findings.gone)
         untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
     _keep(state, _UNTOLD, untold)
 

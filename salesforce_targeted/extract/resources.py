@@ -53,8 +53,8 @@ def table_resource(extractions: Extractions, name: str, hints: dict[str, Any]) -
     def items() -> Iterator[Any]:
         yield from extractions.items(name)
 
-    made: DltResource = dlt.resource(items, name=name, **hints)()
-    return made
+    resource: DltResource = dlt.resource(items, name=name, **hints)()
+    return resource
 
 
 def described(*resources: DltResource, target: Target = CONTACT) -> tuple[DltResource, ...]:

@@ -267,18 +267,18 @@ class Run:
         """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:
             own = RELATION_COLUMNS if table == RELATIONS else ()
-            made = self._made(table, own)
-            if others := self.held.columns_of_others(table, made.added):
-                made = self._made(table, [*own, *others])
-            for warning in made.warnings:
+            columns = self._make_columns(table, own)
+            if foreign := self.held.columns_of_others(table, columns.added):
+                columns = self._make_columns(table, [*own, *foreign])
+            for warning in columns.warnings:
                 self.ledger.warn(warning)
-            if made.hidden:
-                self.ledger.hidden_fields[made.object_name] = list(made.hidden)
-            self._columns[table] = made
-            self.state.setdefault(ASKED_FIELDS, {})[table] = made.fields
+            if columns.hidden:
+                self.ledger.hidden_fields[columns.object_name] = list(columns.hidden)
+            self._columns[table] = columns
+            self.state.setdefault(ASKED_FIELDS, {})[table] = columns.fields
         return self._columns[table]
 
-    def _made(self, table: str, taken: Iterable[str]) -> Columns:
+    def _make_columns(self, table: str, taken: Iterable[str]) -> Columns:
         return columns(
             self.org.describe(self.object_of(table)),
             normalize=self.held.name,

@@ -76,7 +76,7 @@ def stages(
         modified: Gives dlt's incremental once the relations' resource was polled; None before.
     """
     record, life = run.target.resource, f"{run.target.resource}_life"
-    last_read = next((one for one in (USER, TASK, record) if one in wanted), RELATION)
+    last_read = next((name for name in (USER, TASK, record) if name in wanted), RELATION)
     order: dict[str, Callable[[], Iterator[Item]]] = {
         RELATION: lambda: _of(RELATION, run, RELATIONS, _relations(run, modified())),
         record: lambda: _record_items(run, wanted),
@@ -168,8 +168,8 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
         return moment if floor is None else max(moment, floor)
     # After a DROP in a console they all wait to be read, though there is a cursor.
     refills = run.held_relations.wait_to_be_read or not run.held.count(RELATIONS)
-    again = begun or (run.scope.complete and refills)
-    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
+    whole = begun or (run.scope.complete and refills)
+    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or whole:
         return floor
     if comparison_is_due(run) or has_slow_stamps(run):
         return floor
@@ -253,22 +253,22 @@ def _deferred(run: Run) -> Iterator[Item]:
     if run.relations.is_deferred:
         yield from _of(RELATION, run, RELATIONS, _relations(run, None))
     put_off = [
-        (last_pass(run, table).ended_at, resource, table, found)
-        for resource, (table, found) in _findings(run).items()
-        if found.is_deferred
+        (last_pass(run, table).ended_at, resource, table, findings)
+        for resource, (table, findings) in _findings(run).items()
+        if findings.is_deferred
     ]
-    for _, resource, table, found in sorted(put_off, key=lambda one: one[0]):
-        if found.selection is not None:
-            yield from _of(resource, run, table, refresh_held(run, table, found.selection, found))
+    for _, resource, table, findings in sorted(put_off, key=lambda stage: stage[0]):
+        if (selection := findings.selection) is not None:
+            yield from _of(resource, run, table, refresh_held(run, table, selection, findings))
 
 
 def _note_untold(run: Run, wanted: Collection[str]) -> None:
     """Keep what is gone or rejected and is said by no table that is loaded, for a later run."""
     life = f"{run.target.resource}_life"
-    for resource, (table, found) in _findings(run).items():
+    for resource, (table, findings) in _findings(run).items():
         if resource in wanted:
             tells = REJECTED in wanted and (table != run.target.table or life in wanted)
-            note_untold(run, table, found, tells=tells)
+            note_untold(run, table, findings, tells=tells)
 
 
 def _findings(run: Run) -> dict[str, tuple[str, RecordFindings]]:

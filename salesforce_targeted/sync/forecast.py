@@ -136,7 +136,7 @@ def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahea
     calls = pieces * ceil(max(1, expected) / pieces / run.held_relations.per_page)
     if pieces > 1:
         return calls + 1  # the first and the last id
-    foreseen = run.org.junction.object_name in " ".join(one.path for one in ahead.along)
+    foreseen = run.org.junction.object_name in " ".join(request.path for request in ahead.along)
     return calls - int(foreseen)
 
 

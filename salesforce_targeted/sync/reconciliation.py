@@ -1,6 +1,6 @@
-"""After the load: is what is held conserved, closed, complete?
+"""Check after the load whether what is held is conserved, closed and complete.
 
-Rule: these are questions to the destination, not to our memory of what we meant to load.
+Rule: the destination is read for it, not our memory of what we meant to load.
 """
 
 from __future__ import annotations
@@ -62,41 +62,41 @@ def reconciled(
 def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     """List the held relations with a task or a contact that is not held and that has no reason."""
     key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
-    found: list[pa.Array] = []
+    parts: list[pa.Array] = []
     if "Task" in ledger.tallies:
         rejected = (REJECTED_RECORDS, held.name("record_id"), f"{held.name('object')} = 'Task'")
         orphans = held.orphans(RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
-        found.append(orphans.column("id").filter(without))
+        parts.append(orphans.column("id").filter(without))
     if ledger.target is CONTACT and CONTACT.object_name in ledger.tallies:
         of_contacts = f"{held.live.sql} AND {held.sql(who)} LIKE '003%'"
         gone = (ledger.target.life_table, ledger.target.life_key, held.gone.sql)
         parents = [(CONTACTS, key, ""), gone]
-        found.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
-    return union(*found).to_pylist()  # type: ignore[no-any-return]
+        parts.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
+    return union(*parts).to_pylist()  # type: ignore[no-any-return]
 
 
 def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
     """Count over the records; a count whose column does not exist is left out with a warning."""
     table, life_table = ledger.target.table, ledger.target.life_table
-    found = {"total": held.count(table)}
+    counts = {"total": held.count(table)}
     if held.name("Email") in held.column_hints(table):
-        found["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
+        counts["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
     active = held.count(life_table, held.active)
-    found["active"] = active
-    found["inactive"] = held.count(life_table) - active
+    counts["active"] = active
+    counts["inactive"] = held.count(life_table) - active
     for name, condition in extra.items():
         try:
             _check_condition(held, condition)
-            found[name] = held.count(table, f"({condition})")
+            counts[name] = held.count(table, f"({condition})")
         except (DatabaseException, SqlglotError):
             ledger.warn(
                 f"statistic {name!r} was left out: {condition!r} is not a condition on"
                 f" {table} (configured under [sources.salesforce_targeted.statistics])"
             )
-    return found
+    return counts
 
 
 def _check_condition(held: HeldTables, condition: str) -> None:
