@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import Any, Optional
 
 import dlt
+import pyarrow as pa
+from dlt.common.libs import is_arrow_object, is_pandas_frame
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.extract.items_transform import MapItem
 from dlt.sources import DltResource
 
 from salesforce_targeted.api.client import SalesforceClient
@@ -106,6 +110,19 @@ class Extractions:
         """Yield the tables of a resource."""
         yield from self.of(resource).items(resource)
 
+    def check_types(self, table: str, rows: Any) -> Any:
+        """Check rows as they are loaded, whatever a user's ``add_map`` made of them."""
+        if self._current is not None and (is_arrow_object(rows) or is_pandas_frame(rows)):
+            schema = rows.schema if is_arrow_object(rows) else pa.Schema.from_pandas(rows)
+            self._current.run.column_types.check(table, schema)
+        return rows
+
+
+class _LastStep(MapItem):
+    """Come after every step of the user's, in whatever order dlt is given them."""
+
+    placement_affinity = 1.5
+
 
 def _check_pipeline() -> None:
     """Refuse to be iterated by hand.
@@ -185,13 +202,14 @@ def table_resource(extractions: Extractions, name: str, hints: dict[str, Any]) -
     return made
 
 
-def described(*resources: DltResource, target: Target = CONTACT) -> tuple[DltResource, ...]:
-    """Give each resource its table's description, which dlt keeps in the schema and shows."""
-    texts = table_comments.descriptions(target)
+def completed(extractions: Extractions, *resources: DltResource) -> tuple[DltResource, ...]:
+    """Give each resource the check of its rows, and its table's description, which dlt shows."""
+    texts = table_comments.descriptions(extractions.target)
     for resource in resources:
         if resource.selected:
-            description = texts[str(resource.table_name)]
-            resource.apply_hints(additional_table_hints={"description": description})
+            table = str(resource.table_name)
+            resource.add_step(_LastStep(partial(extractions.check_types, table)))
+            resource.apply_hints(additional_table_hints={"description": texts[table]})
     return resources
 
 

@@ -32,7 +32,6 @@ from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import (
     REJECTED_RECORDS,
     RELATIONS,
-    SYNC_RUNS,
     TASKS,
     USERS,
 )
@@ -336,7 +335,6 @@ class Extraction:
         self.modified: incremental[datetime] | None = None
         self._stages = stages(run, wanted, lambda: self.modified)
         self._ended: set[str] = set()
-        self._checked: set[str] = set()
         self._waiting: dict[str, deque[Any]] = defaultdict(deque)
         self._polled = ""
         self._finished = False
@@ -372,7 +370,6 @@ class Extraction:
             return
         try:
             owner, item = next(self._stages)
-            self._check(owner, getattr(item, "data", item))
         except StopIteration:
             self._finished = True
             return
@@ -385,15 +382,3 @@ class Extraction:
             raise
         if item is not None and owner not in self._ended:
             self._waiting[owner].append(item)
-
-    def _check(self, owner: str, item: Any) -> None:
-        """Check a resource's first rows against the columns that they come into."""
-        if isinstance(item, pa.Table) and owner not in self._checked:
-            self._checked.add(owner)
-            target = self.run.target
-            own = {
-                f"{target.resource}_life": target.life_table,
-                REJECTED: REJECTED_RECORDS,
-                SYNC_RUN: SYNC_RUNS,
-            }
-            self.run.column_types.check((own | tables_of(self.run))[owner], item.schema)
