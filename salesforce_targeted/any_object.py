@@ -21,7 +21,7 @@ from salesforce_targeted.destination.held_tables import (
 )
 from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.resources import (
-    described,
+    completed,
     run_resources,
     target_resources,
 )
@@ -110,7 +110,7 @@ def targeted(
     ) -> Iterable[DltResource]:
         extractions = Extractions(credentials, settings, scope, ledger, target)
         records, lives = target_resources(extractions, id_column)
-        return described(records, lives, *run_resources(extractions), target=target)
+        return completed(extractions, records, lives, *run_resources(extractions))
 
     factory = dlt.source(
         resources,

@@ -1,7 +1,8 @@
 """Check that rows come into columns of their own types.
 
 A hint that is given later, or an imported schema, changes what dlt takes a column for and not the
-column itself. PostgreSQL would take the bytes of one number for another number: 4.0 is 2e-323 then.
+column itself; a user's ``add_map`` changes what comes. PostgreSQL would take the bytes of one
+number for another number: 4.0 is 2e-323 then.
 Who alters a column in the database changes it alone: what comes is rounded to that, which is said.
 
 Source: Apache Arrow ADBC, "PostgreSQL Driver" (rows are copied in binary, by their Arrow types).
@@ -14,6 +15,7 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
+from dlt.common.libs.pyarrow import get_column_type_from_py_arrow
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES, TIMESTAMP
@@ -38,6 +40,7 @@ class ColumnTypes:
 
     def __init__(self, held: HeldTables, options: LoadOptions, warn: Callable[[str], None]) -> None:
         self._held, self._options, self._warn = held, options, warn
+        self._loaded: dict[tuple[str, str], str] = {}
 
     def check(self, table: str, schema: pa.Schema) -> None:
         """Check the rows of a table.
@@ -46,23 +49,30 @@ class ColumnTypes:
             ConfigurationError: names the column, its type and the one that was asked for.
         """
         stored = self._held.stored_table(table)
-        asked = self._options.types.get(stored, {})
+        asked, hints = self._options.types.get(stored, {}), self._held.column_hints(table)
         # A quiet run, whose own row is all that it loads, asks for nothing.
         quiet = table == SYNC_RUNS
         there, holding = ({}, {}) if quiet else self._in_place.get(stored, ({}, {}))
         for field in schema:
             name = self._held.name(field.name)
-            for kind, where in (
+            kind = get_column_type_from_py_arrow(field.type).get("data_type")
+            if kind is None:  # nulls, which any column takes
+                continue
+            before = self._loaded.setdefault(
+                (stored, name), str(hints.get(name, {}).get("data_type", kind))
+            )
+            for other, where in (
                 (asked.get(name), "by a hint"),
                 (there.get(name), "in the database"),
+                (before, "as it was loaded"),
             ):
-                if kind is not None and STORED_TYPES.get(kind, field.type) != field.type:
+                if other in STORED_TYPES and other != kind:
                     raise ConfigurationError(
-                        f"{table}: column {name} is {kind} {where}, and its values come as"
+                        f"{table}: column {name} is {other} {where}, and its values come as"
                         f" {field.type}: they would be taken for others",
-                        remedy="Take the type out of the hint or of the imported schema; to give a"
-                        " field's column another one, run once with it and"
-                        ' refresh="drop_sources".',
+                        remedy="Let add_map return the column's own type, and take the type out of"
+                        " the hint or of the imported schema; to give a field's column another"
+                        ' one, run once with it and refresh="drop_sources".',
                     )
             if holding.get(name) == _ROUNDED_BY.get(field.type, ""):
                 self._warn(

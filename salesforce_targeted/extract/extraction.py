@@ -15,16 +15,16 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
+from dlt.common.libs import is_arrow_object, is_pandas_frame
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.sources import incremental
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract.known_org import check_source
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.extract.stages import REJECTED, SYNC_RUN, ids_resource, stages, tables_of
+from salesforce_targeted.extract.stages import REJECTED, SYNC_RUN, ids_resource, stages
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings, scope_of
 from salesforce_targeted.target import CONTACT, Target
@@ -85,6 +85,13 @@ class Extractions:
     def items(self, resource: str) -> Iterator[Any]:
         """Yield the tables of a resource."""
         yield from self.of(resource).items(resource)
+
+    def check_types(self, table: str, rows: Any) -> Any:
+        """Check rows as they are loaded, whatever a user's ``add_map`` made of them."""
+        if self._current is not None and (is_arrow_object(rows) or is_pandas_frame(rows)):
+            schema = rows.schema if is_arrow_object(rows) else pa.Schema.from_pandas(rows)
+            self._current.run.column_types.check(table, schema)
+        return rows
 
 
 def _check_pipeline() -> None:
@@ -149,7 +156,6 @@ class Extraction:
         self.modified: incremental[datetime] | None = None
         self._stages = stages(run, wanted, lambda: self.modified)
         self._ended: set[str] = set()
-        self._checked: set[str] = set()
         self._waiting: dict[str, deque[Any]] = defaultdict(deque)
         self._polled = ""
         self._finished = False
@@ -185,7 +191,6 @@ class Extraction:
             return
         try:
             owner, item = next(self._stages)
-            self._check(owner, getattr(item, "data", item))
         except StopIteration:
             self._finished = True
             return
@@ -198,15 +203,3 @@ class Extraction:
             raise
         if item is not None and owner not in self._ended:
             self._waiting[owner].append(item)
-
-    def _check(self, owner: str, item: Any) -> None:
-        """Check a resource's first rows against the columns that they come into."""
-        if isinstance(item, pa.Table) and owner not in self._checked:
-            self._checked.add(owner)
-            target = self.run.target
-            own = {
-                f"{target.resource}_life": target.life_table,
-                REJECTED: REJECTED_RECORDS,
-                SYNC_RUN: SYNC_RUNS,
-            }
-            self.run.column_types.check((own | tables_of(self.run))[owner], item.schema)

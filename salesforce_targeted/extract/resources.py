@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Optional
 
 import dlt
+from dlt.extract.items_transform import MapItem
 from dlt.sources import DltResource
 
 from salesforce_targeted.api.errors import ConfigurationError
@@ -24,7 +26,12 @@ from salesforce_targeted.extract.stages import (
     SYNC_RUN,
     ids_resource,
 )
-from salesforce_targeted.target import CONTACT, Target
+
+
+class _LastStep(MapItem):
+    """Come after every step of the user's, in whatever order dlt is given them."""
+
+    placement_affinity = 1.5
 
 
 def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResource, DltResource]:
@@ -57,13 +64,14 @@ def table_resource(extractions: Extractions, name: str, hints: dict[str, Any]) -
     return resource
 
 
-def described(*resources: DltResource, target: Target = CONTACT) -> tuple[DltResource, ...]:
-    """Give each resource its table's description, which dlt keeps in the schema and shows."""
-    texts = table_comments.descriptions(target)
+def completed(extractions: Extractions, *resources: DltResource) -> tuple[DltResource, ...]:
+    """Give each resource the check of its rows, and its table's description, which dlt shows."""
+    texts = table_comments.descriptions(extractions.target)
     for resource in resources:
         if resource.selected:
-            description = texts[str(resource.table_name)]
-            resource.apply_hints(additional_table_hints={"description": description})
+            table = str(resource.table_name)
+            resource.add_step(_LastStep(partial(extractions.check_types, table)))
+            resource.apply_hints(additional_table_hints={"description": texts[table]})
     return resources
 
 

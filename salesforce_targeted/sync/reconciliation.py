@@ -5,7 +5,7 @@ Rule: the destination is read for it, not our memory of what we meant to load.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import floor
 
 import pyarrow as pa
@@ -22,16 +22,22 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     HeldTables,
 )
+from salesforce_targeted.destination.lost_rows import lost_rows
 from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.target import CONTACT
 
 
 def reconciled(
-    held: HeldTables, ledger: Ledger, id_column: str, statistics: Mapping[str, str] | None = None
+    held: HeldTables,
+    ledger: Ledger,
+    id_column: str,
+    statistics: Mapping[str, str] | None = None,
+    loaded: Collection[str] = (),
 ) -> tuple[RunFacts, list[str]]:
     """Complete a run's facts with what the destination says.
 
     Args:
+        loaded: The tables that the load had rows for, as stored.
         statistics: Name to SQL condition over the records' table, besides the built-in ones.
 
     Returns:
@@ -45,6 +51,8 @@ def reconciled(
             f"{len(unexplained)} relations have a task or contact that is neither held nor"
             f" accounted for, e.g. {', '.join(unexplained[:3])}"
         )
+    for sentence in lost_rows(held, ledger.target, loaded):
+        ledger.warn(sentence)
     facts = ledger.facts("done")
     facts["relations"]["held"], facts["contacts"]["held"] = relations, contacts
     # Cut, not rounded: one relation in a million without a reason is not 100 %.

@@ -137,7 +137,11 @@ def _sync_alone(
         if undone:
             ledger.warn(undone)
         with HeldTables.of(pipeline, ledger.target) as held:
-            facts, failures = reconciliation.reconciled(held, ledger, id_column, statistics)
+            packages = [package.jobs for package in load_info.load_packages]
+            loaded = {
+                job.job_file_info.table_name for jobs in packages for job in jobs["completed_jobs"]
+            }
+            facts, failures = reconciliation.reconciled(held, ledger, id_column, statistics, loaded)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)
         return _failed(pipeline, ledger, monitor.gave_up or original_error(raised))
