@@ -7,6 +7,7 @@ from salesforce_targeted.api import credentials, errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.transport import Transport
 from tests.support.responses import OK
+from tests.support.scripted_server import Bytes
 
 
 def test_what_a_request_carries(client, server, answer):
@@ -61,6 +62,17 @@ def test_tls_is_verified(tokens, pauses, tls_url):
         with pytest.raises(errors.ConfigurationError, match="REQUESTS_CA_BUNDLE"):
             SalesforceClient(spec, sleep=pauses.append).org_limits()
     assert [] == pauses
+
+
+@pytest.mark.parametrize("status", [100, 102, 103])
+def test_an_informational_response_is_passed_over(status, client, server, answer):
+    """It isn't the response, which the next request on the connection would get otherwise."""
+    early = Bytes(f"HTTP/1.1 {status} X\r\nLink: </a>; rel=preload\r\n\r\n".encode() * 2)
+    for n in range(3):
+        server.say(Bytes(early.data + answer(body={"n": n}).data))
+
+    assert [{"n": 0}, {"n": 1}, {"n": 2}] == [client.org_limits() for _ in range(3)]
+    assert 3 == len(server.heard)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
