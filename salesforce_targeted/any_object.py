@@ -10,7 +10,7 @@ from dlt.sources import DltResource, DltSource
 
 from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination.held_tables import (
+from salesforce_targeted.destination.table_names import (
     ACTIVE_CONTACTS,
     CONTACTS,
     REJECTED_RECORDS,

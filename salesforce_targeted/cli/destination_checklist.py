@@ -21,14 +21,9 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination import catalog
 from salesforce_targeted.destination.database import check_server, duckdb_file, is_postgres
-from salesforce_targeted.destination.held_tables import (
-    CONTACTS,
-    RELATIONS,
-    SCHEMA_NAME,
-    SYNC_RUNS,
-    HeldTables,
-)
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.org_identity import Org, held_org
+from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, SCHEMA_NAME, SYNC_RUNS
 from salesforce_targeted.extract.known_org import OtherOrgError
 from salesforce_targeted.sync import configuration
 

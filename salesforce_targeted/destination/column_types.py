@@ -10,7 +10,8 @@ Source: Apache Arrow ADBC, "PostgreSQL Driver" (rows are copied in binary, by th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -21,8 +22,9 @@ from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES, TIMESTAMP
 from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.database import is_duckdb, is_postgres
-from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions
+from salesforce_targeted.destination.table_names import SYNC_RUNS
 
 # Type of what comes -> the type of a column that takes it without an error, and holds less of it.
 _ROUNDED_BY = {pa.float64(): "bigint", TIMESTAMP: "date"}
@@ -102,3 +104,24 @@ def _types(columns: Mapping[str, Mapping[str, Any]]) -> Types:
     """Return types by column, without texts: dlt calls each type so that it does not know."""
     kinds = {name: str(hints["data_type"]) for name, hints in columns.items()}
     return {name: kind for name, kind in kinds.items() if kind != "text"}
+
+
+def columns_of_others(held: HeldTables, table: str, columns: Collection[str]) -> set[str]:
+    """Return those of some stored columns that a held table has, and that no load of ours made.
+
+    A load that failed may have made a column that dlt's schema does not know: it is ours.
+    """
+    if not columns or not held.column_hints(table):
+        return set()
+    stored, found = held.stored_table(table), set[str]()
+    client: Any = client_of(held.pipeline)
+    with client:
+        if hasattr(client, "get_storage_table"):
+            found = {*columns} & {*client.get_storage_table(stored)[1]}
+        if found:
+            versions = held.rows(held.schema.version_table_name, ["version_hash"])
+            for (version,) in versions:
+                schema = json.loads(client.get_stored_schema_by_hash(version).schema)
+                made = schema["tables"].get(stored, {}).get("columns", {})
+                found -= {name for name, hints in made.items() if "data_type" in hints}
+    return found

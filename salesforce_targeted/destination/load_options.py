@@ -33,7 +33,7 @@ from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
 from salesforce_targeted.destination import catalog, database, dependants, rejected_records
 from salesforce_targeted.destination.clients import client_of
-from salesforce_targeted.destination.held_tables import (
+from salesforce_targeted.destination.table_names import (
     REJECTED_RECORDS,
     RELATIONS,
     SYNC_RUNS,

@@ -13,7 +13,8 @@ from collections.abc import Collection, Iterator
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.destination.clients import sql_client_of
 from salesforce_targeted.destination.database import is_postgres
-from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import RELATIONS, TASKS, USERS
 from salesforce_targeted.target import Target
 
 # What tells versions of a row apart, in the tables that have it.

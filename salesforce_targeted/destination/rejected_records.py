@@ -13,8 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import TIMESTAMP
-from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, HeldTables
+from salesforce_targeted.arrow.id_set import has, minus
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS
 from salesforce_targeted.ledger import Ledger
 
 WHOLE_RECORD = "*"
@@ -38,6 +41,17 @@ _HINTS: dict[str, dict[str, Any]] = {
 }
 _HINTS["healed_at"] |= {"hard_delete": True, "data_type": "timestamp", "nullable": True}
 KEY_AND_HINTS: tuple[Sequence[str], Any] = (list(_KEY), _HINTS)
+
+
+def rejected_ids(held: HeldTables, kept_as: str) -> tuple[pa.Array, bool]:
+    """Return the ids of the records of which something is rejected; see ``Target.rejected_as``.
+
+    Returns:
+        The ids, and whether a field can't be read of any record.
+    """
+    where = f"{held.sql(held.name('object'))} = '{kept_as}'"
+    found = held.id_array(REJECTED_RECORDS, held.name("record_id"), where)
+    return minus(found, pa.array([EVERY_RECORD])), has(found, EVERY_RECORD)
 
 
 def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:

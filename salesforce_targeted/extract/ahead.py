@@ -21,7 +21,7 @@ import pyarrow as pa
 from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.known_org import expected_junction
 from salesforce_targeted.extract.lessons import readable_before, refused_apis

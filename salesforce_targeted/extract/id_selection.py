@@ -28,7 +28,8 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
-from salesforce_targeted.destination.held_tables import CONTACTS, RELATIONS, TASKS
+from salesforce_targeted.destination.rejected_records import rejected_ids
+from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.passes import (
@@ -124,7 +125,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     """
     object_name, key = run.object_of(table), run.columns(table).key.stored
     last = last_pass(run, table)
-    rejected, rejects_a_field = run.held.rejected_ids(run.rejected_as(table))
+    rejected, rejects_a_field = rejected_ids(run.held, run.rejected_as(table))
     untold = untold_before(run, table)
     rejects_a_field |= EVERY_RECORD in untold
     rejected = union(rejected, id_array(untold - {EVERY_RECORD}))

@@ -12,16 +12,10 @@ from typing import Any
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
-from salesforce_targeted.destination.held_tables import (
-    CONTACTS,
-    OBJECTS,
-    RELATIONS,
-    TASKS,
-    USERS,
-    HeldTables,
-)
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.org_identity import ORG_FACTS, held_org, note, org_of
 from salesforce_targeted.destination.other_pipelines import adopt
+from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.org import VisibleOrg
 from salesforce_targeted.target import CONTACT, Junction, Target
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import Texts, id_array, in_batches, span, union
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import Observation, RecordLifecycle

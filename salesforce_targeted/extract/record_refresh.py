@@ -14,6 +14,7 @@ from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
+from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract import lessons
 from salesforce_targeted.extract.findings import RecordFindings, Selection
@@ -220,7 +221,7 @@ def _changed_rows(
     object_name = run.object_of(table)
     tally = run.ledger.tally(object_name)
     # Whether these alone came is asked later: a million others need no room.
-    rejected = set(run.held.rejected_ids(run.rejected_as(table))[0].to_pylist())
+    rejected = set(rejected_ids(run.held, run.rejected_as(table))[0].to_pylist())
     answered = run.ledger.answered.setdefault(object_name, IdSet())
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))

@@ -24,7 +24,8 @@ from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
 from salesforce_targeted.arrow.id_counts import Counting
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import Comparison, compare
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.rejected_records import rejected_ids
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.findings import RelationFindings
 from salesforce_targeted.extract.held_relations import PER_PAGE
 from salesforce_targeted.extract.id_selection import named_users
@@ -49,7 +50,7 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         since: None for all of them.
     """
     columns, findings = run.columns(RELATIONS), run.relations
-    rejected, _ = run.held.rejected_ids("TaskWhoRelation")
+    rejected, _ = rejected_ids(run.held, "TaskWhoRelation")
     findings.whole = since == run.settings.since and run.scope.complete
     read = columns.fields if findings.whole else run.state.get(READ_FIELDS, columns.fields)
     run.state[READ_FIELDS] = [name for name in read if name in columns.fields]
@@ -86,7 +87,7 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
 def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     """Read some relations and yield the rows to load."""
     columns = run.columns(RELATIONS)
-    rejected, _ = run.held.rejected_ids("TaskWhoRelation")
+    rejected, _ = rejected_ids(run.held, "TaskWhoRelation")
     asked_again = among(rejected, union(ids))
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):

@@ -16,7 +16,7 @@ from dlt.sources import DltResource
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination import rejected_records, sync_runs, table_comments
-from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, SYNC_RUNS
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.findings import Selection

@@ -25,12 +25,8 @@ from salesforce_targeted.arrow.id_set import among, id_array, minus, union
 from salesforce_targeted.arrow.once import once_in_a_load
 from salesforce_targeted.destination import rejected_records, sync_runs
 from salesforce_targeted.destination.database import is_postgres
-from salesforce_targeted.destination.held_tables import (
-    REJECTED_RECORDS,
-    RELATIONS,
-    TASKS,
-    USERS,
-)
+from salesforce_targeted.destination.rejected_records import rejected_ids
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.findings import RecordFindings, Selection
@@ -114,7 +110,7 @@ def tables_of(run: Run) -> dict[str, str]:
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
     """Yield relation rows to load: read since the cursor, then those removed or late."""
     if run.scope.retry_rejected:
-        yield from read_by_ids(run, run.held.rejected_ids("TaskWhoRelation")[0])
+        yield from read_by_ids(run, rejected_ids(run.held, "TaskWhoRelation")[0])
         return
     if not run.relations.is_deferred:
         begin_again(run)

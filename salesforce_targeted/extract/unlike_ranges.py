@@ -15,7 +15,7 @@ from itertools import pairwise
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.id_set import minus, union
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Range

@@ -35,7 +35,7 @@ from salesforce_targeted.api.credentials.resolution import (
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
 from salesforce_targeted.sync.config_values import check_files, has, text_of
 from salesforce_targeted.sync.setting_types import (

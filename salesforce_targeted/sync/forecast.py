@@ -13,7 +13,7 @@ from math import ceil
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.arrow.id_set import minus, union
-from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
+from salesforce_targeted.destination.table_names import RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.ahead import Ahead, Wanted, held_ahead, is_shared, shared
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.findings import Selection

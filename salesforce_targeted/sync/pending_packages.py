@@ -28,7 +28,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.errors import first_line, original_error
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.ledger import Ledger
 
 logger = logging.getLogger("salesforce_targeted")

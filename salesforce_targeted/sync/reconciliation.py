@@ -5,7 +5,7 @@ Rule: the destination is read for it, not our memory of what we meant to load.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from math import floor
 
 import pyarrow as pa
@@ -15,14 +15,9 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from salesforce_targeted.arrow.id_set import union
-from salesforce_targeted.destination.held_tables import (
-    CONTACTS,
-    REJECTED_RECORDS,
-    RELATIONS,
-    TASKS,
-    HeldTables,
-)
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.lost_rows import lost_rows
+from salesforce_targeted.destination.table_names import CONTACTS, REJECTED_RECORDS, RELATIONS, TASKS
 from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.target import CONTACT
 
@@ -73,7 +68,7 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     parts: list[pa.Array] = []
     if "Task" in ledger.tallies:
         rejected = (REJECTED_RECORDS, held.name("record_id"), f"{held.name('object')} = 'Task'")
-        orphans = held.orphans(RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
+        orphans = _orphans(held, RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
@@ -82,8 +77,34 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
         of_contacts = f"{held.live.sql} AND {held.sql(who)} LIKE '003%'"
         gone = (ledger.target.life_table, ledger.target.life_key, held.gone.sql)
         parents = [(CONTACTS, key, ""), gone]
-        parts.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
+        parts.append(_orphans(held, RELATIONS, key, who, of_contacts, parents).column("id"))
     return union(*parts).to_pylist()  # type: ignore[no-any-return]
+
+
+def _orphans(
+    held: HeldTables,
+    table: str,
+    key: str,
+    column: str,
+    where: str,
+    parents: Sequence[tuple[str, str, str]],
+) -> pa.Table:
+    """Return rows whose value in a column is the key of no parent: columns ``id``, ``value``.
+
+    Args:
+        parents: Tables to look in, each with its key and a condition; one that does not exist
+            yet has no rows.
+    """
+    sought = f"{held.table_sql(table)}.{held.sql(column)}"
+    conditions = [where, f"{held.sql(column)} IS NOT NULL"]
+    for parent, parent_key, condition in parents:
+        if parent_key in held.column_hints(parent):
+            conditions.append(
+                f"NOT EXISTS (SELECT 1 FROM {held.table_sql(parent)} AS parent"  # noqa: S608
+                f" WHERE parent.{held.sql(parent_key)} = {sought}"
+                + (f" AND {condition})" if condition else ")")
+            )
+    return held.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
 
 
 def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:

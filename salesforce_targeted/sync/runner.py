@@ -30,7 +30,8 @@ from salesforce_targeted.destination.errors import (
     is_destination_error,
     original_error,
 )
-from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.extract.known_org import OtherOrgError
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger, RunFacts
@@ -215,7 +216,7 @@ def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
     try:
         with HeldTables.of(pipeline) as held:
             if held.column_hints(SYNC_RUNS):
-                held.replace(SYNC_RUNS, "run_id", row)
+                sync_runs.write(held, row)
     except Exception:  # the report says it all; the row is a copy
         logger.warning("the run's row in %s could not be written", SYNC_RUNS)
         logger.debug("writing %s failed", SYNC_RUNS, exc_info=True)

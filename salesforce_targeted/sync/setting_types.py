@@ -13,7 +13,7 @@ from typing import Any
 
 from salesforce_targeted.api.credentials.base import ENVIRONMENT
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.sync.config_values import raw
 
 SECTION = f"sources.{SCHEMA_NAME}"

@@ -23,8 +23,8 @@ from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, unio
 from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.comparison import completed
 from salesforce_targeted.destination.database import is_postgres
-from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.destination.row_width import reject_wide_rows
+from salesforce_targeted.destination.table_names import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.record_refresh import plan_of

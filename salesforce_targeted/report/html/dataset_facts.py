@@ -23,14 +23,14 @@ from salesforce_targeted.destination.errors import (
     is_destination_error,
     original_error,
 )
-from salesforce_targeted.destination.held_tables import (
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.destination.table_names import (
     OBJECTS,
     REJECTED_RECORDS,
     RELATIONS,
     SYNC_RUNS,
-    HeldTables,
 )
-from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
