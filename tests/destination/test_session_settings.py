@@ -75,6 +75,52 @@ def test_a_column_that_was_altered_and_rounds_is_told(
     assert "sf_contacts: column created_date was altered and is date now" in " ".join(told)
 
 
+def test_a_column_that_was_altered_and_changes_what_comes_is_told(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Without a zone a moment is held in the session's local time; character(n) pads; 18 fit."""
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    tell(
+        postgres,
+        f"ALTER DATABASE {urlsplit(postgres).path[1:]} SET timezone = 'Asia/Tokyo'",
+        f"ALTER TABLE {CONTACTS} ALTER created_date TYPE timestamp, ALTER title TYPE char(200),"
+        " ALTER visits__c TYPE real, ALTER id TYPE char(18)",
+    )
+    org.edit("Contact", org.active_ids()[0], LastName="Edited")
+    told = " ".join(synced.ok()["warnings"])
+
+    assert "created_date was altered and is timestamp without time zone now: it holds the" in told
+    assert "title was altered and is character now: it pads what comes" in told
+    assert "visits__c was altered and is real now: the database rounds" in told
+    assert "column id " not in told
+
+
+@pytest.mark.brief(1)
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("sf_contacts", "id"), ("sf_active_contacts", "contact_id"), ("sf_taskwhorelations", "id")],
+)
+def test_ids_that_a_column_pads_are_refused(
+    org: DemoOrg,
+    postgres: str,
+    tmp_path: Path,
+    credentials: SessionCredentials,
+    table: str,
+    column: str,
+) -> None:
+    """No id is equal to its padded self; which table holds such is said, and the remedy helps."""
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    org.edit("Contact", org.active_ids()[0], LastName="Edited")
+    tell(postgres, f"ALTER TABLE salesforce.{table} ALTER {column} TYPE char(20)")
+    failed = synced.run()
+    tell(postgres, f"ALTER TABLE salesforce.{table} ALTER {column} TYPE varchar")
+    synced.ok()
+
+    failed_with(failed, f"{table} pads ids with blanks", "TYPE varchar")
+
+
 @pytest.mark.deep
 def test_a_table_of_another_program_is_named(
     postgres: str, tmp_path: Path, credentials: SessionCredentials
