@@ -85,7 +85,10 @@ class ColumnTypes:
                         " the hint or of the imported schema; to give a field's column another"
                         ' one, run once with it and refresh="drop_sources".',
                     )
-            if effect := _CHANGED_BY.get(field.type, {}).get(holding.get(name, "")):
+            effect = _CHANGED_BY.get(field.type, {}).get(holding.get(name, ""))
+            if effect and hints.get(name, {}).get(
+                "timezone", True
+            ):  # without one by a hint: in UTC
                 self._warn(
                     f"{table}: column {name} was altered and is {holding[name]} now: {effect}"
                 )

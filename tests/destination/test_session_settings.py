@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from salesforce_targeted import Ledger, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from tests.support.oracles.recovery import CONTACTS, at, failed_with, tell
+from tests.support.plain_pipeline import of_contacts
 
 pytestmark = pytest.mark.postgres
 LATITUDE = 37.123456789012345
@@ -94,6 +96,26 @@ def test_a_column_that_was_altered_and_changes_what_comes_is_told(
     assert "title was altered and is character now: it pads what comes" in told
     assert "visits__c was altered and is real now: the database rounds" in told
     assert "column id " not in told
+
+
+def test_a_moment_without_a_zone_by_a_hint_is_held_in_utc(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Such a column takes the moments as they come: nothing is to be told."""
+    synced, edited = at(postgres, tmp_path, credentials), org.active_ids()[0]
+    tell(postgres, f"ALTER DATABASE {urlsplit(postgres).path[1:]} SET timezone = 'Asia/Tokyo'")
+    hint = of_contacts(columns={"system_modstamp": {"data_type": "timestamp", "timezone": False}})
+    for last_name in ("First", "Second"):
+        org.edit("Contact", edited, LastName=last_name)
+        ledger = Ledger()
+        source = salesforce_targeted(credentials, ledger=ledger)
+        hint(source)
+        synced.pipeline.run(source)
+        assert [] == ledger.warnings
+    held = tell(postgres, f"SELECT system_modstamp FROM {CONTACTS} WHERE id = '{edited}'")
+    stamp = datetime.fromisoformat(org.rows("Contact", ids=[edited])[edited]["SystemModstamp"])
+
+    assert [(stamp.replace(tzinfo=None),)] == held
 
 
 @pytest.mark.brief(1)
