@@ -3,7 +3,7 @@
 A hint that is given later, or an imported schema, changes what dlt takes a column for and not the
 column itself; a user's ``add_map`` changes what comes. PostgreSQL would take the bytes of one
 number for another number: 4.0 is 2e-323 then.
-Who alters a column in the database changes it alone: what comes is rounded to that, which is said.
+Who alters a column in the database changes it alone: what comes is fitted to that, which is said.
 
 Source: Apache Arrow ADBC, "PostgreSQL Driver" (rows are copied in binary, by their Arrow types).
 """
@@ -11,6 +11,7 @@ Source: Apache Arrow ADBC, "PostgreSQL Driver" (rows are copied in binary, by th
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
@@ -26,8 +27,18 @@ from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions
 from salesforce_targeted.destination.table_names import SYNC_RUNS
 
-# Type of what comes -> the type of a column that takes it without an error, and holds less of it.
-_ROUNDED_BY = {pa.float64(): "bigint", TIMESTAMP: "date"}
+# Type of what comes -> types of a column that takes it without an error -> what becomes of it.
+_ROUNDED = "the database rounds what comes to that"
+_CHANGED_BY = {
+    pa.float64(): {"bigint": _ROUNDED, "real": _ROUNDED},
+    TIMESTAMP: {
+        "date": _ROUNDED,
+        "timestamp without time zone": "it holds the loading session's local time, read as UTC",
+    },
+    pa.string(): {"character": "it pads what comes with blanks"},
+}
+# Those of them that are timestamps or texts to dlt, as any other.
+_OF_POSTGRES = ("real", "timestamp without time zone", "character")
 
 Types = Mapping[str, str]
 
@@ -76,10 +87,12 @@ class ColumnTypes:
                         " the hint or of the imported schema; to give a field's column another"
                         ' one, run once with it and refresh="drop_sources".',
                     )
-            if holding.get(name) == _ROUNDED_BY.get(field.type, ""):
+            effect = _CHANGED_BY.get(field.type, {}).get(holding.get(name, ""))
+            if effect and hints.get(name, {}).get(
+                "timezone", True
+            ):  # without one by a hint: in UTC
                 self._warn(
-                    f"{table}: column {name} was altered and is {holding[name]} now: the database"
-                    " rounds what comes to that"
+                    f"{table}: column {name} was altered and is {holding[name]} now: {effect}"
                 )
 
     @cached_property
@@ -97,10 +110,23 @@ class ColumnTypes:
             found = dict(client.get_storage_tables(tables))
             with client.with_staging_dataset():
                 staged = dict(client.get_storage_tables(tables))
-        return {name: (_types(staged[name] or found[name]), _types(found[name])) for name in found}
+            exact: dict[str, dict[str, str]] = defaultdict(dict)
+            if is_postgres(pipeline):
+                for table, column, kind in client.sql_client.execute_sql(
+                    "SELECT table_name, column_name, data_type FROM information_schema.columns"
+                    " WHERE table_schema = %s AND data_type IN %s"
+                    " AND character_maximum_length IS DISTINCT FROM 18",  # an id fills that
+                    client.sql_client.dataset_name,
+                    _OF_POSTGRES,
+                ):
+                    exact[table][column] = kind
+        return {
+            name: (_types(staged[name] or found[name]), _types(found[name]) | exact[name])
+            for name in found
+        }
 
 
-def _types(columns: Mapping[str, Mapping[str, Any]]) -> Types:
+def _types(columns: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Return types by column, without texts: dlt calls each type so that it does not know."""
     kinds = {name: str(hints["data_type"]) for name, hints in columns.items()}
     return {name: kind for name, kind in kinds.items() if kind != "text"}

@@ -23,7 +23,7 @@ from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import distinct, in_batches
 from salesforce_targeted.destination.clients import client_of, sql_client_of
 from salesforce_targeted.destination.database import check_server, is_postgres
-from salesforce_targeted.destination.stored_values import as_stored, typed
+from salesforce_targeted.destination.stored_values import as_stored, typed, typed_ids
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
@@ -194,7 +194,7 @@ class HeldTables:
     ) -> pa.Table:
         parts = [
             pa.Table.from_arrays(
-                [typed(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
+                [typed_ids(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
                 schema=schema,
             )
             for some in self._fetched(table, columns, where, group_by)
