@@ -197,7 +197,10 @@ class SlowResponseError(UnavailableError):
 
 
 class TruncatedResponseError(UnavailableError):
-    """Report a response that is cut short, isn't what was announced, or contradicts itself."""
+    """Report a response that is cut short, isn't what was announced, or contradicts itself.
+
+    It has no ``status`` where it came whole and contradicts itself.
+    """
 
     default_remedy = (
         "Run again; if it happens again, look at the proxy between here and Salesforce."
