@@ -47,7 +47,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
         # A one-letter "secret" would blank half the sentence and protect nothing.
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
-    text = " ".join(_TOKEN.sub("***", text).split())
+    text = " ".join(_TOKEN.sub("***", text.replace("\0", "")).split())
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
