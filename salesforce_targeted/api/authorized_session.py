@@ -39,6 +39,8 @@ _T = TypeVar("_T")
 # What a version that is too new gets (404), as well as an object that is not there; a retired one
 # gets 410. Source: "SOAP API End-of-Life Policy".
 _NO_RESOURCE = "requested resource does not exist"
+# What came whole and makes no sense is how this org, or the proxy before it, writes responses.
+_ATTEMPTS_AT_CONTRADICTION = 2
 
 
 class AuthorizedSession:
@@ -277,6 +279,8 @@ def _most(
     if isinstance(failure, SlowResponseError):
         # What a gateway says in a moment may pass in one, and is worth a second attempt.
         return min(attempts, (when_slow or attempts) + (failure.status is not None))
+    if isinstance(failure, TruncatedResponseError) and failure.status is None:
+        return min(attempts, _ATTEMPTS_AT_CONTRADICTION)
     if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return min(attempts, at_500 or attempts)
     return attempts

@@ -78,13 +78,13 @@ def csv_page(response: Response, read: Callable[[bytes], tuple[int, T]]) -> CsvP
     if "html" in response.header("Content-Type").lower():
         raise TruncatedResponseError("a Bulk result that is a web page", status=response.status)
     if body.count(b'"') % 2:  # a quote inside a value is doubled
-        raise TruncatedResponseError("a Bulk result ends inside a record")
+        raise TruncatedResponseError("a Bulk result ends inside a record", status=response.status)
     # Without records the header line is all there is, in some orgs not even that.
     rows, found = read(body) if body.find(b"\n", 0, -1) > 0 else (0, None)
     announced = response.header("Sforce-NumberOfRecords").strip()
     if announced.isdecimal() and int(announced[:18]) != rows:
         raise TruncatedResponseError(
-            f"a Bulk result announced {announced} records and holds {rows}"
+            f"a Bulk result announced {announced} records and holds {rows}", status=response.status
         )
     locator = response.header("Sforce-Locator").strip()
     # The end is the literal text "null"; a missing or empty header is no "more" either.

@@ -47,7 +47,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
         # A one-letter "secret" would blank half the sentence and protect nothing.
         if len(secret) >= _SHORTEST_SECRET:
             text = text.replace(secret, "***")
-    text = " ".join(_TOKEN.sub("***", text).split())
+    text = " ".join(_TOKEN.sub("***", text.replace("\0", "")).split())
     return text if len(text) <= _LONGEST_TEXT else text[:_LONGEST_TEXT] + "…"
 
 
@@ -197,7 +197,10 @@ class SlowResponseError(UnavailableError):
 
 
 class TruncatedResponseError(UnavailableError):
-    """Report a response that is cut short, isn't what was announced, or contradicts itself."""
+    """Report a response that is cut short, isn't what was announced, or contradicts itself.
+
+    It has no ``status`` where it came whole and contradicts itself.
+    """
 
     default_remedy = (
         "Run again; if it happens again, look at the proxy between here and Salesforce."

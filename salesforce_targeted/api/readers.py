@@ -19,6 +19,8 @@ from . import endpoints
 from .errors import SalesforceError, TruncatedResponseError
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+# What half a character becomes: the NUL is removed and counted where values are read.
+_LOST = "\0\ufffd"
 _USAGE = re.compile(r"(?:^|[;,\s])api-usage=(\d{1,18})/(\d{1,18})(?!\d)")
 _PART = re.compile(r"r\d{1,4}", re.ASCII)
 _VERSION = re.compile(r"\d{1,3}\.\d", re.ASCII)
@@ -29,7 +31,7 @@ _HTML_TITLE = re.compile(rb"<(title|h1)[^>]*>(.{1,200}?)</\1>", re.IGNORECASE | 
 
 
 def parsed(response: Response) -> Any:
-    """Parse the JSON of a body; a lone surrogate in a text becomes U+FFFD, NaN a text.
+    """Parse the JSON of a body; half a character becomes NUL and U+FFFD, NaN a text.
 
     An error holds nothing of the body but an HTML title.
     """
@@ -43,7 +45,7 @@ def parsed(response: Response) -> Any:
         # Slower, but takes lone surrogates (which orjson and UTF-8 don't), NaN and Infinity (which
         # are no JSON) so that one bad value in one record doesn't cost the 1,999 others. As text
         # such a number is rejected where it is read. Source: tap-salesforce PR 200.
-        text = response.body.decode("utf-8-sig", "replace")
+        text = response.body.decode("utf-8-sig", "surrogateescape")
         return _without_surrogates(json.loads(text, parse_constant=str))
     except (ValueError, RecursionError):
         raise TruncatedResponseError(
@@ -53,12 +55,17 @@ def parsed(response: Response) -> Any:
 
 def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
-        return _LONE_SURROGATE.sub("\ufffd", value)
+        return _LONE_SURROGATE.sub(_LOST, value)
     if isinstance(value, list):
         return [_without_surrogates(item) for item in value]
     if isinstance(value, dict):
         return {_without_surrogates(k): _without_surrogates(v) for k, v in value.items()}
     return value
+
+
+def as_utf8(body: bytes) -> bytes:
+    """Return a body that is UTF-8; bytes that are none become what half a character does."""
+    return _LONE_SURROGATE.sub(_LOST, body.decode("utf-8", "surrogateescape")).encode()
 
 
 def html_title(body: bytes) -> str:

@@ -308,5 +308,5 @@ def _column(
             text
             for name in ("label", "inlineHelpText")
             if isinstance(text := entry.get(name), str) and text
-        ),
+        ).replace("\0", ""),
     )

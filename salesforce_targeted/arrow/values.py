@@ -1,8 +1,8 @@
 """Values as Salesforce spells them become columns as the destination has them.
 
-An empty string is null. NUL characters are removed and counted, for PostgreSQL can't store them. A
-value that its column can't hold is null in its row and comes back as :class:`Rejected`; the row
-loads.
+An empty string is null. NUL characters are removed and counted, for PostgreSQL can't store them;
+the readers put one before the U+FFFD that half a character becomes. A value that its column can't
+hold is null in its row and comes back as :class:`Rejected`; the row loads.
 """
 
 from __future__ import annotations

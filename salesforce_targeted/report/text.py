@@ -129,7 +129,10 @@ def conservation(contacts: RecordFacts) -> str:
 
 def nuls_removed(facts: RunFacts) -> str:
     """Say how many values are not quite the org's."""
-    return f"NUL characters, of {facts['nuls_removed']:,} values: PostgreSQL can't hold them"
+    return (
+        f"NUL and halves of characters (now U+FFFD), of {facts['nuls_removed']:,} values:"
+        " PostgreSQL can't hold them"
+    )
 
 
 def rejected_by_reason(rejected: Iterable[RejectedFacts]) -> dict[tuple[str, str, str], list[str]]:

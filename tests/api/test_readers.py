@@ -120,10 +120,10 @@ def test_a_composite_that_lacks_a_part(entries):
 
 
 def test_a_lone_surrogate_costs_one_character():
-    """Half an emoji in one record becomes U+FFFD and costs no other record."""
+    """Half an emoji in one record becomes U+FFFD, marked by a NUL, and costs no other record."""
     body = b'{"totalSize":2,"done":true,"records":[{"Name":"a\\ud83d"},{"Name":"\\u2028 \\u0000 \xff"}]}'
 
-    assert [{"Name": "a\ufffd"}, {"Name": "\u2028 \x00 \ufffd"}] == readers.page(
+    assert [{"Name": "a\0\ufffd"}, {"Name": "\u2028 \0 \0\ufffd"}] == readers.page(
         Response(200, {}, body)
     ).records
 

@@ -168,3 +168,24 @@ def test_nobody_there(tokens, pauses):
         client.org_limits()
 
     assert (0, 4) == (client.meter.calls.total(), len(pauses))
+
+
+CONTRADICTIONS = {
+    "no next page": {"totalSize": 9, "done": False, "records": []},
+    "a number as text": {"totalSize": "0", "done": True, "records": []},
+    "no records": {"totalSize": 0, "done": True, "records": None},
+    "fewer rows": {"totalSize": 2, "done": True, "records": []},
+}
+
+
+@pytest.mark.parametrize("contradiction", CONTRADICTIONS)
+def test_what_comes_whole_and_makes_no_sense_is_tried_again_once(
+    contradiction, client, server, answer
+):
+    """An org that writes its pages so writes all so: five attempts at each query took a minute."""
+    server.otherwise = lambda _: answer(body=CONTRADICTIONS[contradiction])
+
+    with pytest.raises(errors.TruncatedResponseError):
+        list(client.pages("SELECT Id FROM Contact"))
+
+    assert 2 == len(server.heard)

@@ -134,6 +134,8 @@ def test_odd_words_of_a_describe_cost_no_column(odd: dict[str, Any]) -> None:
 def test_labels_become_descriptions() -> None:
     """A column says in words what its field is called."""
     assert "The NPI__c" == column(columns_of(NPI__c="string"), "NPI__c").description
+    with_nul = columns(describe(entry("F", label="a\0b")), normalize=normalize)
+    assert "ab" == column(with_nul, "F").description  # PostgreSQL takes none in a comment either
 
 
 def test_only_some_fields() -> None:

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from salesforce_targeted.api import json_lines
+from salesforce_targeted.api.models import Response
 from salesforce_targeted.arrow.batch import concat, together
 from salesforce_targeted.arrow.from_csv import csv_texts, from_csv
-from salesforce_targeted.arrow.from_json import from_records
+from salesforce_targeted.arrow.from_json import from_json, from_records
 from salesforce_targeted.arrow.id_set import id_array
 from tests.support.fields import (
     ONE_OF_EACH,
@@ -101,6 +103,18 @@ def test_nuls_are_removed_and_counted() -> None:
     assert_same(batch, as_csv(rows, columns))
     assert 2 == batch.nuls_removed
     assert ["ab", "ab"] == batch.table.column("F").to_pylist()
+
+
+@pytest.mark.parametrize("half", [b"\\ud83d", b"\xff"])
+def test_halves_of_characters_are_counted_like_nuls(half: bytes) -> None:
+    """The row loads with U+FFFD, and the report says that it isn't quite the org's."""
+    columns, attributes = columns_of(F="string"), b'{"attributes":{},"Id":"1","F":"'
+    one = Response(200, {}, b"[" + attributes + b"a" + half + b'"},' + attributes + b'b"}]')
+    batch = from_json(json_lines.raw_collection(one, 2), columns)
+    csv = csv_texts(b'"Id","F"\n"1","a\xff"\n"1","b"\n', columns)
+
+    assert_same(batch, from_csv(csv, columns))
+    assert (["a\ufffd", "b"], 1) == (batch.table.column("F").to_pylist(), batch.nuls_removed)
 
 
 def test_nuls_beside_a_value_that_is_rejected_are_counted_once() -> None:

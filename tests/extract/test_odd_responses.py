@@ -233,6 +233,6 @@ def test_values_that_lost_a_character_are_told_of(org: DemoOrg, synced: Synced) 
 
     assert "ab" == synced.rows("sf_contacts")[first]["title"]
     assert 2 <= facts["nuls_removed"]
-    said = f"NUL characters, of {facts['nuls_removed']} values: PostgreSQL can't hold them"
+    said = f"of {facts['nuls_removed']} values: PostgreSQL can't hold them"
     assert said in text(facts)
     assert said in document(facts)
