@@ -94,9 +94,10 @@ def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> No
 
 
 def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) -> None:
-    """Keep which records are gone or rejected while this load has no table that says so.
+    """Keep which records are gone while this load has no table that says so, and the rejected ones.
 
-    A run that loads those tables asks for them, whatever it is over: nothing else would.
+    The next run asks for them, whatever else it is over: nothing else would, in a run that has the
+    tables, or once somebody emptied the table of rejected records.
 
     Args:
         tells: Whether this load has the tables.
@@ -108,7 +109,7 @@ def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) 
         untold = set() if whole else {*minus(id_array(untold), findings.answered.ids).to_pylist()}
     else:
         untold.update(findings.gone)
-        untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
+    untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
     _keep(state, _UNTOLD, untold)
 
 

@@ -26,8 +26,15 @@ def test_a_run_that_tells_asks_for_what_one_over_a_part_found(org: DemoOrg, sync
         tuple(row) for row in synced.sql("SELECT record_id, field FROM sf_rejected_records")
     ]
     again = synced.ok(refresh_call_budget=0)
+    synced.sql("DELETE FROM sf_rejected_records")
+    org.advance(7_200)
+    org.edit("Contact", edited, Title="Last")
+    synced.ok(refresh_call_budget=0)
 
     assert lives[deleted]["gone_reason"] == "deleted"
     assert rejected == [(unreadable, "Birthdate")]
     assert facts["contacts"]["asked"] < 10
     assert again["contacts"]["asked"] < 10
+    assert rejected == [
+        tuple(row) for row in synced.sql("SELECT record_id, field FROM sf_rejected_records")
+    ]
