@@ -51,7 +51,8 @@ def _from_lines(lines: bytes, columns: Columns) -> Batch:
     """
     if not lines:
         return from_records([], columns)
-    str(lines, "utf-8")  # Arrow takes bytes that are no text, and only PostgreSQL would notice
+    # Arrow's reader takes bytes that are no text, and only PostgreSQL would notice.
+    pa.array([lines], pa.large_binary()).cast(pa.large_string())
     wire_types = {
         c.field: pa.string() if pa.types.is_temporal(c.wire_type) else c.wire_type
         for c in columns.items
