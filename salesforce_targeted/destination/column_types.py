@@ -47,7 +47,7 @@ class ColumnTypes:
     """Know of which types columns are, or will be.
 
     Args:
-        options: How the load writes; tables that it drops are made anew.
+        options: How the load writes; tables that it drops are made again.
         warn: Told of columns that hold less than what comes.
     """
 

@@ -54,7 +54,7 @@ class LoadOptions:
 
     Attributes:
         emptied: Tables that the load empties, drops or replaces, as stored.
-        dropped: Those of them that it drops, to make them anew.
+        dropped: Those of them that it drops, to make them again.
         closed: Tables whose schema contract discards the values of new columns, as stored.
         types: Table as stored to the ``data_type`` that was asked for, by stored column.
     """
