@@ -124,9 +124,6 @@ class Refusal:
 
 # The first row that matches counts.
 REFUSALS = (
-    Refusal("SQLSTATE", "22P03|08P01",  # bytes that are no value of the column's type
-            "Take data_type and precision out of hints, let add_map return int64 or float64, and"
-            ' run once with refresh="drop_sources".'),
     Refusal("SQLSTATE", "22", _CHANGED),  # a value does not fit a column, which was made to hold it
     Refusal("SQLSTATE", "23", _CONSTRAINT),
     Refusal("SQLSTATE", "25006",

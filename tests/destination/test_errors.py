@@ -49,8 +49,6 @@ SAMPLES = [
     (Refused("could not read block 7 in file", "58030"), "Make room in the database"),
     (Refused("connection does not exist", "08003"), "Is the server up"),
     (Refused("could not read block: XX", "XX001"), "Run again"),
-    (Refused("incorrect binary data format", "22P03"), "Take data_type and precision out of hints"),
-    (Refused("insufficient data left in message", "08P01"), "let add_map return int64 or float64"),
     (Refused("no updates today", "P0001"), "A trigger or a function of this database says so"),
     (
         Exception(
