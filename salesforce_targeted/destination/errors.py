@@ -125,6 +125,9 @@ class Refusal:
 # The first row that matches counts.
 REFUSALS = (
     Refusal("SQLSTATE", "22", _CHANGED),  # a value does not fit a column, which was made to hold it
+    Refusal("SQLSTATE", '23502 .*column "_dlt_(load_)?id"',
+            "Give add_dlt_load_id and add_dlt_id back what they were when the tables were made"
+            f" ([normalize.parquet_normalizer] in .dlt/config.toml), and {_AGAIN}"),
     Refusal("SQLSTATE", "23", _CONSTRAINT),
     Refusal("SQLSTATE", "25006",
             "Load into the primary: this server, or this user, may only read."),

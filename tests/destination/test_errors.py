@@ -49,6 +49,10 @@ SAMPLES = [
     (Refused("could not read block 7 in file", "58030"), "Make room in the database"),
     (Refused("connection does not exist", "08003"), "Is the server up"),
     (Refused("could not read block: XX", "XX001"), "Run again"),
+    (
+        Refused('column "_dlt_load_id" of relation "t" contains null values', "23502"),
+        "Give add_dlt_load_id and add_dlt_id back",
+    ),
     (Refused("no updates today", "P0001"), "A trigger or a function of this database says so"),
     (
         Exception(
