@@ -83,10 +83,11 @@ _UNSEEN = (
     " schema, and have it own the tables (ALTER TABLE … OWNER TO …), or GRANT it SELECT, INSERT,"
     " UPDATE and DELETE on them; then run again."
 )
-_ROW_SECURITY = (
-    "Let the loading user read and write every row: ALTER ROLE … BYPASSRLS, or a policy FOR ALL TO"
-    " it USING (true), on the tables of the staging schema, too; then run again."
+ROW_SECURITY = (
+    "Row security keeps rows from the loading user: ALTER ROLE … BYPASSRLS, or CREATE POLICY … FOR"
+    " ALL TO it USING (true), on the tables of the staging schema, too; then run again."
 )
+_KEY = r'23505 .*"sf_(active_[a-z]+_[a-z]+|[a-z]+(_salesforce)?)_id_key"'  # rows are merged by it
 _TRIGGER = (
     "A trigger or a function of this database says so: let it take what Salesforce holds, or drop"
     " it, and run again: what was not loaded is read again."
@@ -124,10 +125,11 @@ class Refusal:
 
 # The first row that matches counts.
 REFUSALS = (
-    Refusal("SQLSTATE", "22P03|08P01",  # bytes that are no value of the column's type
-            "Take data_type and precision out of hints, let add_map return int64 or float64, and"
-            ' run once with refresh="drop_sources".'),
     Refusal("SQLSTATE", "22", _CHANGED),  # a value does not fit a column, which was made to hold it
+    Refusal("SQLSTATE", '23502 .*column "_dlt_(load_)?id"',
+            "Give add_dlt_load_id and add_dlt_id back what they were when the tables were made"
+            f" ([normalize.parquet_normalizer] in .dlt/config.toml), and {_AGAIN}"),
+    Refusal("SQLSTATE", rf"(42501|0A000) .*row-level security|{_KEY}", ROW_SECURITY),
     Refusal("SQLSTATE", "23", _CONSTRAINT),
     Refusal("SQLSTATE", "25006",
             "Load into the primary: this server, or this user, may only read."),
@@ -137,7 +139,6 @@ REFUSALS = (
     Refusal("SQLSTATE", "3D", _AWAY),  # no such database
     Refusal("SQLSTATE", "3F", _CHANGED),  # no such schema
     Refusal("SQLSTATE", "40", _LATER),  # deadlock, serialization failure
-    Refusal("SQLSTATE", "(42501|0A000) .*row-level security", _ROW_SECURITY),
     Refusal("SQLSTATE", "42501", _PERMISSION),
     Refusal("SQLSTATE", "42P0[67]", _UNSEEN),  # a schema, a table that is there already
     Refusal("SQLSTATE", "42", _CHANGED),

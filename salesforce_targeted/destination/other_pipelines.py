@@ -2,8 +2,8 @@
 
 dlt keeps state and schema for each pipeline apart. To a pipeline that is new to a dataset its
 tables would look as if nothing were held: another org's rows would be mixed in, rows of another
-key added, and numbers rounded into columns of another type. So would they to a source of another name
-(``clone(name=…)``), for schema and state are kept by that.
+key added, and numbers rounded into columns of another type. So would they to a source of another
+name (``clone(name=…)``), for schema and state are kept by that.
 """
 
 from __future__ import annotations
