@@ -40,9 +40,11 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
     try:
         logs.log_to(screen, debug=args.debug, quiet=bool(args.every and not args.verbose))
         memory.limit_memory()
-        with interrupts.ended_soon(), ExitStack() as stack:
+        screen.so_far = lambda: {"mode": args.look}
+        with interrupts.ended_soon(screen.interrupted), ExitStack() as stack:
             return _dispatch(args, screen, stack)
     except KeyboardInterrupt:
+        screen.interrupted()
         return exit_codes.FAILED
     except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one paragraph
         logs.note(error)
@@ -94,7 +96,7 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
         pipeline,
         screen,
         settings,
-        lambda: sync.run_once(credentials, pipeline, scope, only, settings, given),
+        lambda: sync.run_once(credentials, pipeline, scope, only, settings, given, screen),
     )
 
 
