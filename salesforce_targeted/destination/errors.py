@@ -22,6 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
+from salesforce_targeted.destination.dlt_settings import as_our_error
 
 _NEXT = "Nothing half-done is kept; the next run finishes what is left."
 _AGAIN = "run again: the next run finishes what is left."
@@ -202,8 +203,6 @@ _OF_FILE = re.compile(
 )
 # Of an address that is quoted, perhaps in part; a password may hold any character.
 _SIGNED_IN = re.compile(r"""://(.*@|[^\s/"]*:[^\s/"]*)""")
-# Classes of SQLSTATE whose first line holds values; DuckDB's errors have no SQLSTATE.
-_QUOTING = {"22"}
 _QUOTED = re.compile(r"""["'].*(?:["']|$)""")
 # What PostgreSQL says of a table that can't be dropped; such a line holds names and no value.
 _DEPENDS = re.compile(r"^(.+?) depends on ", re.MULTILINE)
@@ -220,7 +219,7 @@ def original_error(error: BaseException) -> Exception:
     other = [link for link in chain if not isinstance(link, PipelineStepFailed)]
     # dlt's own text of a failed job is a traceback, and the row in it is a person's.
     original = (ours or of_load or of_driver or other or chain)[0]
-    return original if isinstance(original, Exception) else RuntimeError(str(original))
+    return as_our_error(original)
 
 
 def describe_disk_failure(error: BaseException) -> str:
@@ -269,10 +268,10 @@ def message_and_remedy(error: BaseException) -> tuple[str, str]:
         remedy = _AWAY  # a connection that is refused or lost
     else:
         remedy = f"{_NEXT} Fix the destination and run again."
-    # What PostgreSQL quotes without a code is where it was looked for: host, database, user; what
-    # DuckDB quotes of a file is its name.
+    # Class 22 quotes values; what PostgreSQL quotes without a code is where it looked: host,
+    # database, user; what DuckDB quotes of a file is its name.
     of_file = source == "DuckDB" and _OF_FILE.match(message)
-    if state[:2] in _QUOTING or (source == "DuckDB" and not of_file):
+    if state[:2] == "22" or (source == "DuckDB" and not of_file):
         message = _QUOTED.sub("…", message)
     return message + _dependents(driver), remedy
 
