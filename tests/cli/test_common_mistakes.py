@@ -182,3 +182,25 @@ def test_a_setting_of_dlts_is_wrong(
     assert words in said
     assert "Exception" not in said
     assert "UnknownNamingModule" not in said
+
+
+@pytest.mark.parametrize("argv", [("--pipelines-dir", "pipe\udcff"), ("--dataset", "crm\udcff")])
+def test_a_name_that_is_no_utf8(org: DemoOrg, script: Script, argv: tuple[str, str]) -> None:
+    """A folder's name may hold any bytes; dlt writes it down as JSON, after all calls."""
+    ended = script(*argv)
+
+    assert (2, 0) == (ended.code, org.billed)
+    assert f"{argv[0]}" in one_paragraph(ended)
+    assert "isn't UTF-8" in one_paragraph(ended)
+
+
+def test_this_folder_is_no_utf8(
+    org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same of the folder that the command is called in."""
+    folder = tmp_path / "here\udcff"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    assert "this folder has a name that isn't UTF-8" in one_paragraph(script())
+    assert 0 == org.billed
