@@ -156,7 +156,7 @@ class MovingOracle:
                 continue
             if not same_value(as_held(kind, value), row[column]):
                 differences.append(f"{column} is {row[column]!r} and not {as_held(kind, value)!r}")
-        return (len(differences), "; ".join(differing[:3])) if differing else None
+        return (len(differences), "; ".join(differences[:3])) if differences else None
 
     # ---------------------------------------------------------------- removed
     def _removed(self) -> Iterator[str]:
