@@ -40,12 +40,15 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
     try:
         logs.log_to(screen, debug=args.debug, quiet=bool(args.every and not args.verbose))
         memory.limit_memory()
-        with interrupts.ended_soon(), ExitStack() as stack:
+        screen.so_far = lambda: {"mode": args.look}
+        with interrupts.ended_soon(screen.interrupted), ExitStack() as stack:
             return _dispatch(args, screen, stack)
     except KeyboardInterrupt:
+        screen.interrupted()
         return exit_codes.FAILED
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one paragraph
-        logs.note(error)
+    except Exception as raised:  # noqa: BLE001  # whatever it is, it is told in one paragraph
+        logs.note(raised)
+        error = _original(raised)
         explained, code = _explained(error, args.destination), exit_codes.of_error(error)
         screen.error(explained)
         if args.json and code == exit_codes.FAILED:
@@ -55,16 +58,26 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         screen.close()
 
 
+def _original(error: Exception) -> Exception:
+    """Find what dlt wrapped; one of ours is known without loading dlt."""
+    from salesforce_targeted.api.errors import SalesforceError
+
+    if isinstance(error, SalesforceError):
+        return error
+    from salesforce_targeted.destination.errors import original_error
+
+    return original_error(error)
+
+
 def _explained(error: Exception, destination: str | None) -> str:
     """Say in one paragraph what happened and what to do; a user's mistake gets no traceback."""
     from salesforce_targeted.api.errors import SalesforceError
 
-    if isinstance(error, SalesforceError):  # known without loading dlt
+    if isinstance(error, SalesforceError):
         return str(error)
-    from salesforce_targeted.destination.errors import original_error
     from salesforce_targeted.sync.runner import explained
 
-    return explained(original_error(error), destination or "as configured")
+    return explained(error, destination or "as configured")
 
 
 def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:
@@ -94,7 +107,7 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
         pipeline,
         screen,
         settings,
-        lambda: sync.run_once(credentials, pipeline, scope, only, settings, given),
+        lambda: sync.run_once(credentials, pipeline, scope, only, settings, given, screen),
     )
 
 

@@ -1,4 +1,4 @@
-"""End the process on Ctrl-C: within seconds whatever is on the way, at once the second time.
+"""End the process on Ctrl-C or SIGTERM: within seconds what is on the way, at once the second time.
 
 A thread that waits for a response can't be interrupted, and Python waits for its threads when it
 ends. A run may be killed at any instant, so it is: the next run goes on from what was loaded.
@@ -11,25 +11,32 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
 from salesforce_targeted.cli import exit_codes
+from salesforce_targeted.cli.screen import INTERRUPTED
 
 SECONDS_TO_END = 3.0
 SECONDS_OF_A_PASS = 10.0
 _NAP_SECONDS = 0.2
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _ENDING = b"\nending after this pass, or in ten seconds (again: at once)\n"
-_MESSAGE = b"\ninterrupted; the next run goes on from here (Ctrl-C again ends at once)\n"
+_MESSAGE = f"\n{INTERRUPTED} (Ctrl-C again ends at once)\n".encode()
 
 
 @contextmanager
-def ended_soon(seconds: float = SECONDS_TO_END) -> Iterator[None]:
-    """Raise ``KeyboardInterrupt`` in the block on Ctrl-C, and end the process so long after it.
+def ended_soon(
+    tell: Callable[[], None] = lambda: None, seconds: float = SECONDS_TO_END
+) -> Iterator[None]:
+    """Raise ``KeyboardInterrupt`` in the block on a signal, and end the process so long after it.
 
     Nothing changes where Ctrl-C is ignored, or where the block does not run in the main thread,
     which alone gets signals.
+
+    Args:
+        tell: Called before the process is ended.
     """
     interrupted = threading.Event()
 
@@ -38,19 +45,20 @@ def ended_soon(seconds: float = SECONDS_TO_END) -> Iterator[None]:
             os._exit(exit_codes.FAILED)
         interrupted.set()
         _write(_MESSAGE)
-        _end_after(seconds, exit_codes.FAILED)
+        _end_after(seconds, exit_codes.FAILED, tell)
         raise KeyboardInterrupt
 
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or before is signal.SIG_IGN:
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    if threading.current_thread() is not threading.main_thread() or ignored:
         yield
         return
-    signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
     try:
         yield
     finally:
         if not interrupted.is_set():
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 class Ending:
@@ -92,7 +100,7 @@ def asked_to_end(seconds: float = SECONDS_OF_A_PASS) -> Iterator[Ending]:
     if threading.current_thread() is not threading.main_thread():
         yield ending
         return
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, end) for number in _SIGNALS}
     try:
         yield ending
     finally:
@@ -108,8 +116,16 @@ def _write(message: bytes) -> None:
         os.write(sys.stderr.fileno(), message)
 
 
-def _end_after(seconds: float, code: int) -> threading.Timer:
-    timer = threading.Timer(seconds, os._exit, [code])
+def _end_after(
+    seconds: float, code: int, tell: Callable[[], None] = lambda: None
+) -> threading.Timer:
+    def end() -> None:
+        try:
+            tell()
+        finally:
+            os._exit(code)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     return timer

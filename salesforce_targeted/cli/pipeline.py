@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.pipeline import get_dlt_pipelines_dir
 
+from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.cli import logs
 from salesforce_targeted.cli.progress import LiveProgress, LongWorkLog
 from salesforce_targeted.cli.screen import Screen
@@ -26,6 +28,16 @@ def open_pipeline(args: argparse.Namespace, screen: Screen, folder: str | None) 
     Raises:
         ConfigurationError: the destination or the folder can't be used as configured.
     """
+    for what, name in (
+        ("this folder", Path.cwd()),
+        ("dlt's working folder (--pipelines-dir, DLT_DATA_DIR)", folder or get_dlt_pipelines_dir()),
+        ("--dataset", args.dataset),
+    ):
+        if any("\ud800" <= sign <= "\udfff" for sign in str(name)):
+            raise ConfigurationError(
+                f"{what} has a name that isn't UTF-8, which dlt can't write down: {str(name)!a}",
+                remedy="Take another one.",
+            )
     configuration.load_settings(PIPELINE_NAME)
     logs.show_dlt(verbose=args.verbose, debug=args.debug)
     attaching = run_lock.attaching(PIPELINE_NAME, folder)

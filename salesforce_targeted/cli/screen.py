@@ -16,6 +16,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 F = TypeVar("F", bound=Mapping[str, object])
+INTERRUPTED = "interrupted; the next run goes on from here"
 _MARKS = {"ok": ("✓", "ok", "green"), "note": ("!", "note", "yellow"), "fail": ("✗", "FAIL", "red")}
 
 
@@ -37,6 +39,9 @@ class Screen:
         prog: What the program is called in front of an error.
         json: Results are one JSON object; nothing else goes to stdout.
         logs: dlt's log lines are shown, which a display would be drawn across.
+
+    Attributes:
+        so_far: Gives the report of what was done before an interruption.
     """
 
     def __init__(
@@ -49,6 +54,8 @@ class Screen:
         logs: bool = False,
     ) -> None:
         self.json = json
+        self.so_far: Callable[[], Mapping[str, object]] = dict
+        self._reported, self._reporting = False, threading.Lock()
         self._logs = logs
         self._prog = prog
         # A service may start a program without a stream: opened first of all, "nowhere" takes its
@@ -83,10 +90,17 @@ class Screen:
         if self.json:
             from salesforce_targeted.destination.sync_runs import as_json
 
+            self._reported = True
             with _though_unread(self._out):
                 print(as_json(facts), file=self._out)
         else:
             self.show(drawing(facts))
+
+    def interrupted(self) -> None:
+        """Print, as JSON, what was done so far, if no report was printed."""
+        with self._reporting:
+            if self.json and not self._reported:
+                self.report({"status": "failed", **self.so_far(), "error": INTERRUPTED}, str)
 
     def show(self, result: RenderableType) -> None:
         """Print a result; in a pipe or a file without spaces at line ends."""

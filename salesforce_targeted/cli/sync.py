@@ -57,6 +57,7 @@ def run_once(
     only: list[str],
     settings: Settings,
     given: dict[str, Any],
+    screen: Screen,
 ) -> Outcome:
     """Sync once, whatever comes of it.
 
@@ -65,6 +66,7 @@ def run_once(
         given: Those of the settings that the command line sets; dlt gives the source the others.
     """
     ledger = Ledger(mode=scope.mode)
+    screen.so_far = lambda: ledger.facts("failed")
     source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
     if only:
         source = source.with_resources(*only, *_ALWAYS)

@@ -1,6 +1,6 @@
 """Make dlt's clients of a pipeline's destination; its configuration is resolved once in a run.
 
-dlt resolves all of it anew for each client, and reads the schema's file again: more than a quarter
+dlt resolves all of it again for each client, and reads the schema's file again: more than a quarter
 of a repeat's CPU went there.
 """
 

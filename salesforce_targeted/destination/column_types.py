@@ -40,6 +40,9 @@ _CHANGED_BY = {
 # Those of them that are timestamps or texts to dlt, as any other.
 _OF_POSTGRES = ("real", "timestamp without time zone", "character")
 
+# dlt makes columns of 64 bits for them.
+_NARROW = (pa.float16(), pa.float32())
+
 Types = Mapping[str, str]
 
 
@@ -47,7 +50,7 @@ class ColumnTypes:
     """Know of which types columns are, or will be.
 
     Args:
-        options: How the load writes; tables that it drops are made anew.
+        options: How the load writes; tables that it drops are made again.
         warn: Told of columns that hold less than what comes.
     """
 
@@ -87,6 +90,13 @@ class ColumnTypes:
                         " the hint or of the imported schema; to give a field's column another"
                         ' one, run once with it and refresh="drop_sources".',
                     )
+            narrow = field.type == pa.int64() and name in self._options.narrow.get(stored, ())
+            if (narrow or field.type in _NARROW) and is_postgres(self._held.pipeline):
+                raise ConfigurationError(
+                    f"{table}: column {name} comes as {field.type}, whose bytes PostgreSQL takes"
+                    " into a column of as many bits, and this one would have others",
+                    remedy="Take precision out of its hint, or let add_map return float64.",
+                )
             effect = _CHANGED_BY.get(field.type, {}).get(holding.get(name, ""))
             if effect and hints.get(name, {}).get(
                 "timezone", True

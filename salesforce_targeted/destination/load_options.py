@@ -46,6 +46,7 @@ logger = logging.getLogger("salesforce_targeted")
 
 # By these a row replaces the one with its key, and rows that don't come stay.
 _MEETING_BY_KEY = ("upsert", "delete-insert")
+_WIDEST = 64  # bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,17 @@ class LoadOptions:
 
     Attributes:
         emptied: Tables that the load empties, drops or replaces, as stored.
-        dropped: Those of them that it drops, to make them anew.
+        dropped: Those of them that it drops, to make them again.
         closed: Tables whose schema contract discards the values of new columns, as stored.
         types: Table as stored to the ``data_type`` that was asked for, by stored column.
+        narrow: Table as stored to the columns for which fewer bits were asked for.
     """
 
     emptied: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    narrow: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def load_options(
@@ -110,6 +113,7 @@ def load_options(
     emptied = dropped | truncated
     closed: set[str] = set()
     types: dict[str, dict[str, str]] = {}
+    narrow: dict[str, set[str]] = {}
     made = _made(target, id_column)
     for resource in source.resources.selected.values():
         if resource.name not in made:
@@ -131,9 +135,14 @@ def load_options(
             for name, column in hints["columns"].items()
             if "data_type" in column
         }
+        narrow[stored] = {
+            naming.normalize_path(name)
+            for name, column in hints["columns"].items()
+            if (column.get("precision") or _WIDEST) < _WIDEST
+        }
     if database.is_postgres(pipeline):
         _check_dependants(pipeline, package_state, emptied)
-    return LoadOptions(frozenset(emptied), frozenset(dropped), frozenset(closed), types)
+    return LoadOptions(frozenset(emptied), frozenset(dropped), frozenset(closed), types, narrow)
 
 
 def _check_dependants(

@@ -1,9 +1,9 @@
 """Learn of a dataset what pipelines of other names noted of it, before this one's first run there.
 
 dlt keeps state and schema for each pipeline apart. To a pipeline that is new to a dataset its
-tables would look as if nothing were held: another org's rows would be mixed in, another key's
-beside, and numbers rounded into columns of another type. So would they to a source of another name
-(``clone(name=…)``), for schema and state are kept by that.
+tables would look as if nothing were held: another org's rows would be mixed in, rows of another
+key added, and numbers rounded into columns of another type. So would they to a source of another
+name (``clone(name=…)``), for schema and state are kept by that.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def _check_loaded(target: Target, polled: str, wanted: Collection[str]) -> None:
         raise ConfigurationError(
             f"{name} is not loaded by this name, but {', '.join(sorted(wanted))}: what is held of"
             " it would not be known",
-            remedy="Leave with_name() out, and add a transformer of your own beside it:"
+            remedy="Leave with_name() out, and add a transformer of your own for it:"
             f' source.resources["mine"] = source.{name} | mine.',
         )
 

@@ -11,12 +11,14 @@ Rules.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyarrow as pa
 
 from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import Texts
 from salesforce_targeted.extract.run import SLOW_STAMPS, Run
@@ -63,6 +65,26 @@ def note(run: Run, object_name: str) -> None:
     of_object[_UNREADABLE] = {name: str(why) for name, why in lessons.unreadable.items()}
     of_object[_PORTION] = lessons.portion
     of_object[_IDS_AT_ONCE] = lessons.ids_at_once
+
+
+def limits(run: Run, object_name: str) -> Limits:
+    """Return the limits that calls for an object's records keep, as far as this is known."""
+    documented = run.client.limits
+    kept = run.state.get(_LESSONS, {}).get(object_name, {})
+    at_once = kept.get(_IDS_AT_ONCE) if _is_ahead(run, kept.get(_UNTIL)) else None
+    if object_name in run.lessons:
+        at_once = run.lessons[object_name].ids_at_once
+    if at_once is None:
+        return documented
+    # A query of as many would take as long.
+    per_query = min(at_once, documented.ids_per_query)
+    return replace(
+        documented,
+        ids_per_collection=at_once,
+        ids_per_query=per_query,
+        rows_per_query_page=per_query,
+        composite_queries=1,
+    )
 
 
 def retry_calls(run: Run, object_name: str) -> int:
@@ -137,7 +159,7 @@ def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:
     if lessons.ids_at_once is not None:
         run.ledger.warn(
             f"{name}: {lessons.ids_at_once:,} records are read at a time, for an earlier run found"
-            " more of them too many for one response (--full tries more again)"
+            " more of them too many for one call (--full tries more again)"
         )
     return lessons
 

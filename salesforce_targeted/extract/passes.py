@@ -97,7 +97,7 @@ def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) 
     """Keep which records are gone while this load has no table that says so, and the rejected ones.
 
     The next run asks for them, whatever else it is over: nothing else would, in a run that has the
-    tables, or once somebody emptied the table of rejected records.
+    tables, or once the table of rejected records was emptied.
 
     Args:
         tells: Whether this load has the tables.

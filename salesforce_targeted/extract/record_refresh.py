@@ -95,7 +95,7 @@ def _in_pieces(
     plan = plan_of(run, run.object_of(table), run.columns(table), len(ids))
     per_call = ceil(len(ids) / (calls_of(run, 0, len(ids)) if part else plan.calls))
     if not part and plan.api is Api.COLLECTIONS:  # as what was asked for ahead
-        per_call = run.client.limits.ids_per_collection
+        per_call = lessons.limits(run, run.object_of(table)).ids_per_collection
     elif not part and plan.api is Api.BULK:  # one job
         per_call = len(ids)
     start, none = 0, ids[:0]
@@ -157,7 +157,7 @@ def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
         columns.fields,
         ids,
         run.in_org(object_name, ids),
-        limits=run.client.limits,
+        limits=lessons.limits(run, object_name),
         latency=Latency(calls_in_flight=meter.concurrency).measured(meter.timings()),
         budget=meter.left,
         force=run.settings.api,

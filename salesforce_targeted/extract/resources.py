@@ -82,6 +82,8 @@ def task_who_relation(
         "SystemModstamp",
         lag=15 * 60,
         primary_key=(),
+        # An interval of a scheduler has an end; a run reads from its own cursor up to now.
+        allow_external_schedulers=False,
     ),
 ) -> Iterator[Any]:
     """Yield relations of tasks to contacts and leads, those modified since the last run."""

@@ -69,13 +69,18 @@ class Latency:
             timings: Kind of call to (calls, seconds, rows), as the client keeps them.
 
         One call of the model's own speed counts with those that were measured, so that a first
-        lucky call does not decide.
+        lucky call does not decide. Calls of few rows say little of rows, however slow they were.
         """
         found = [timings[kind] for kind in _REST if kind in timings]
-        expected = sum(calls * self.per_call + rows * self.per_wide_row for calls, _, rows in found)
-        seconds = sum(seconds for _, seconds, _ in found)
-        pace = (seconds + self.per_call) / (expected + self.per_call)
-        return replace(self, per_call=self.per_call * pace, per_wide_row=self.per_wide_row * pace)
+        calls = 1 + sum(calls for calls, _, _ in found)
+        seconds = self.per_call + sum(seconds for _, seconds, _ in found)
+        rows = sum(rows for _, _, rows in found)
+        expected = calls * self.per_call + rows * self.per_wide_row
+        pace = seconds / expected
+        share = rows * self.per_wide_row / expected if pace > 1 else 1
+        per_wide_row = self.per_wide_row * (1 + (pace - 1) * share)
+        per_call = (seconds - rows * per_wide_row) / calls
+        return replace(self, per_call=per_call, per_wide_row=per_wide_row)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,12 @@ import pyarrow as pa
 from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
-from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_refused
+from salesforce_targeted.api.errors import (
+    SalesforceError,
+    SlowResponseError,
+    is_of_records,
+    is_refused,
+)
 from salesforce_targeted.api.models import JsonRows, Record, Request, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
@@ -42,13 +47,14 @@ def by_query(
             try:
                 return client.read_twice(lambda: _queried(client, columns, lessons, some))
             except SalesforceError as error:
-                if not is_of_records(error):
+                if not (is_of_records(error) or isinstance(error, SlowResponseError)):
                     raise
                 attempts = 1
         parts = in_batches(some, client.limits.ids_per_collection)
         return [collections.read(part, attempts) for part in parts]
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
+    per_call = min(per_call, lessons.ids_at_once or per_call)
     for fetched in map_in_order(read, in_batches(Texts(ids), per_call), client.max_in_flight):
         yield from fetched
 

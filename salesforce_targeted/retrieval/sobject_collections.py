@@ -44,7 +44,8 @@ def by_collections(
 ) -> Iterator[Fetched]:
     """Send a call for each 2,000 ids, several in flight; yield in the order of the ids."""
     collections = CollectionsReader(client, columns, lessons)
-    batches = in_batches(Texts(ids), client.limits.ids_per_collection)
+    size = lessons.ids_at_once or client.limits.ids_per_collection
+    batches = in_batches(Texts(ids), size)
     yield from map_in_order(collections.read, batches, client.max_in_flight)
 
 
@@ -131,7 +132,7 @@ class CollectionsReader:
             return
         self.lessons.ids_at_once = some
         self.lessons.warn(
-            f"{error.what} {len(ids):,} records are too many for one response, so that {some:,} are"
+            f"{error.what} {len(ids):,} records are too many for one call, so that {some:,} are"
             " read at a time, in more calls, as they will be for a day (--full tries more again)"
         )
 

@@ -157,3 +157,50 @@ def test_a_folder_that_may_not_be_written(server: DemoServer, script: Script) ->
 
     assert 0 == ended.code
     assert 1 == ended.err.count("targeted_contact_sync.log can't be written: Is a directory")
+
+
+@pytest.mark.brief(2)
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SCHEMA__NAMING", "camel_case", "`camel_case `is not one of the standard dlt naming"),
+        ("SCHEMA__NAMING", "direct", 'naming = "snake_case" under [schema]'),
+        ("LOAD__WORKERS", "many", "`workers` cannot be coerced into type `int`. Correct that"),
+        ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", "`buffer_max_items` cannot be coerced"),
+    ],
+)
+def test_a_setting_of_dlts_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, script: Script, variable: str, value: str, words: str
+) -> None:
+    """Whenever dlt finds out, it is a mistake in the settings: exit 2, no class's name."""
+    assert 0 == script().code
+    monkeypatch.setenv(variable, value)
+    ended = script("--full")
+    said = one_paragraph(ended)
+
+    assert 2 == ended.code
+    assert words in said
+    assert "Exception" not in said
+    assert "UnknownNamingModule" not in said
+
+
+@pytest.mark.parametrize("argv", [("--pipelines-dir", "pipe\udcff"), ("--dataset", "crm\udcff")])
+def test_a_name_that_is_no_utf8(org: DemoOrg, script: Script, argv: tuple[str, str]) -> None:
+    """A folder's name may hold any bytes; dlt writes it down as JSON, after all calls."""
+    ended = script(*argv)
+
+    assert (2, 0) == (ended.code, org.billed)
+    assert f"{argv[0]}" in one_paragraph(ended)
+    assert "isn't UTF-8" in one_paragraph(ended)
+
+
+def test_this_folder_is_no_utf8(
+    org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same of the folder that the command is called in."""
+    folder = tmp_path / "here\udcff"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    assert "this folder has a name that isn't UTF-8" in one_paragraph(script())
+    assert 0 == org.billed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from salesforce_targeted.cli.interrupts import SECONDS_TO_END
+from salesforce_targeted.cli.screen import INTERRUPTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
@@ -71,6 +73,22 @@ def test_ctrl_c_ends_a_run_whose_org_does_not_respond(
     assert "interrupted; the next run goes on from here" in err
     assert "" == out
     assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_done_so_far_is_reported_as_json(
+    org: DemoOrg, server: DemoServer, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Whoever reads stdout gets one object, as at any other end."""
+    hanging = org.faults.add(Fault("composite", "hang", nth=2, times=99, argument=60))
+    run = started(server, tmp_path, "--json")
+    wait_until(lambda: hanging.seen > 1)
+    run.send_signal(number)
+    facts = json.loads(run.communicate(timeout=60)[0])
+
+    assert 1 == run.returncode
+    assert ("failed", INTERRUPTED) == (facts["status"], facts["error"])
+    assert 0 < facts["calls"]["total"]
 
 
 def test_a_second_ctrl_c_ends_at_once(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import Synced
-from tests.support.plain_pipeline import refused, run
+from tests.support.plain_pipeline import of_contacts, refused, run
 
 pytestmark = pytest.mark.postgres
 ON_POSTGRES = pytest.mark.parametrize("synced", ["postgres"], indirect=True)
@@ -87,6 +87,29 @@ def test_a_type_that_changes_within_a_first_run_is_refused(synced: Synced) -> No
         synced.pipeline.run(source)
 
     assert "sf_contacts: column mine is bigint as it was loaded" in str(caught.value)
+
+
+@ON_POSTGRES
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (of_contacts(columns={"rank__c": {"precision": 32}}), "column rank__c comes as int64"),
+        (
+            mapped("contact", "mine", lambda rows: pa.array([0.5] * len(rows), pa.float32())),
+            "column mine comes as float",
+        ),
+    ],
+    ids=["hint", "float32"],
+)
+def test_numbers_of_fewer_bits_are_refused_before_their_table_is_made(
+    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], said: str
+) -> None:
+    """No run could load them, nor any after the table was made; the source as it is loads."""
+    message = refused(synced, change)
+    run(synced)
+
+    assert said in message
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
 
 
 @pytest.mark.deep

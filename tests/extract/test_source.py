@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import math
 
+import pytest
+from dlt.common.configuration.container import Container
+from dlt.extract.incremental.context import TimeIntervalContext
+
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
 from tests.support.oracles.held_values import as_held
@@ -66,3 +70,15 @@ def test_the_table_of_rejected_records_is_there_from_the_start(synced: Synced) -
     synced.ok()
 
     assert [(0,)] == synced.sql("SELECT count(*) FROM sf_rejected_records")
+
+
+def test_a_schedulers_interval_is_no_window(
+    org: DemoOrg, synced: Synced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would end where relations go on: a run reads from its cursor up to now, whoever starts it."""
+    monkeypatch.setenv("DLT_INTERVAL_START", "2001-01-01T00:00:00Z")
+    monkeypatch.setenv("DLT_INTERVAL_END", "2001-01-02T00:00:00Z")
+    with Container().injectable_context(TimeIntervalContext(allow_external_schedulers=True)):
+        synced.ok()
+
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))

@@ -192,26 +192,34 @@ def test_nothing_measured_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("timings", "pace"),
+    ("timings", "per_call", "per_row"),
     [
-        ({"query": (9, 0.9, 0)}, 1.0),  # as the model says
-        ({"query": (9, 9.9, 0)}, 10.0),
-        ({"query": (9, 0.0, 0)}, 0.1),
-        ({"query": (4, 1.0, 0), "collections": (5, 0.9, 0)}, 2.0),
-        ({"query": (4, 0.4, 500)}, 0.5),  # rows take their share: 0.5 s of 0.9 s expected
-        ({"query_more": (4, 0.9, 0), "query_all": (5, 1.0, 0)}, 2.0),
-        ({"query": (1, 0.3, 0)}, 2.0),  # one slow call of its own would be three times as long
+        ({"query": (9, 0.9, 0)}, 1.0, 1.0),  # as the model says
+        ({"query": (9, 9.9, 0)}, 10.0, 1.0),  # slow calls without rows say nothing of rows
+        ({"query": (9, 0.0, 0)}, 0.1, 0.1),
+        ({"query": (4, 1.0, 0), "collections": (5, 0.9, 0)}, 2.0, 1.0),
+        ({"query": (4, 0.4, 500)}, 0.5, 0.5),  # rows take their share: 0.5 s of 0.9 s expected
+        ({"query": (4, 1.9, 500)}, 2.5, 1.5),  # twice as long: of half the seconds rows are half
+        ({"query_more": (4, 0.9, 0), "query_all": (5, 1.0, 0)}, 2.0, 1.0),
+        ({"query": (1, 0.3, 0)}, 2.0, 1.0),  # one slow call of its own would be three times as long
     ],
 )
 def test_rest_is_as_quick_as_it_was_found(
-    timings: dict[str, tuple[int, float, int]], pace: float
+    timings: dict[str, tuple[int, float, int]], per_call: float, per_row: float
 ) -> None:
     """By the time of all calls so far and one of the model's; Bulk stays as it is."""
     latency = Latency(per_call=0.1, per_wide_row=0.001, bulk_job=7, per_bulk_row=0.5)
-    measured = latency.measured(timings)
+    model = latency.measured(timings)
 
-    assert pytest.approx((0.1 * pace, 0.001 * pace)) == (measured.per_call, measured.per_wide_row)
-    assert (7, 0.5, 8) == (measured.bulk_job, measured.per_bulk_row, measured.calls_in_flight)
+    assert pytest.approx((0.1 * per_call, 0.001 * per_row)) == (model.per_call, model.per_wide_row)
+    assert (7, 0.5, 8) == (model.bulk_job, model.per_bulk_row, model.calls_in_flight)
+
+
+def test_an_org_that_is_slow_to_respond_is_sent_few_calls() -> None:
+    """At three seconds a call, whatever its rows, fifteen queries took longer than five calls."""
+    slow = Latency().measured({"query": (3, 9.0, 3)})
+
+    assert Api.COLLECTIONS is cheapest("Contact", WIDE[:20], 7_400, latency=slow).api
 
 
 # --- Bulk's statements, and the plan told

@@ -53,6 +53,10 @@ def _a_field_that_fails(org: DemoOrg) -> None:
     org.poisons.add("Contact", None, "Birthdate")
 
 
+def _long_responses_fail(org: DemoOrg) -> None:
+    org.traits.most_cells = 700
+
+
 # What happens before each plan, in this order, and by how many calls the plan may be wrong: what
 # became gone since the last run is not known before the run that meets it, and then it is.
 STORY: list[tuple[str, Callable[[DemoOrg], None], int]] = [
@@ -67,6 +71,10 @@ STORY: list[tuple[str, Callable[[DemoOrg], None], int]] = [
     ("known as merged into one that is hidden", _nothing, 0),
     ("a field of all records fails", _a_field_that_fails, 20),  # a search
     ("known as failing", _nothing, 0),
+]
+MANY: list[tuple[str, Callable[[DemoOrg], None], int]] = [
+    ("more records than one response takes", _long_responses_fail, 30),  # a search
+    ("known as too many", _nothing, 0),
 ]
 
 
@@ -89,7 +97,7 @@ def _foreseen_and_billed(org: DemoOrg, script: Script) -> tuple[int, int]:
 @pytest.mark.brief(1)
 @pytest.mark.parametrize(
     ("size", "story"),
-    [(DemoOrg.tiny, STORY[:5]), (large, STORY)],
+    [(DemoOrg.tiny, STORY[:5] + MANY), (large, STORY)],
     ids=["one page", "three pages"],
 )
 def test_the_plan_of_a_repeat_is_what_the_repeat_costs(
