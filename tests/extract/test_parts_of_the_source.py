@@ -25,7 +25,7 @@ def test_a_run_that_tells_asks_for_what_one_over_a_part_found(org: DemoOrg, sync
     rejected = [
         tuple(row) for row in synced.sql("SELECT record_id, field FROM sf_rejected_records")
     ]
-    again = synced.ok(refresh_call_budget=0)
+    repeat = synced.ok(refresh_call_budget=0)
     synced.sql("DELETE FROM sf_rejected_records")
     org.advance(7_200)
     org.edit("Contact", edited, Title="Last")
@@ -34,7 +34,7 @@ def test_a_run_that_tells_asks_for_what_one_over_a_part_found(org: DemoOrg, sync
     assert lives[deleted]["gone_reason"] == "deleted"
     assert rejected == [(unreadable, "Birthdate")]
     assert facts["contacts"]["asked"] < 10
-    assert again["contacts"]["asked"] < 10
+    assert repeat["contacts"]["asked"] < 10
     assert rejected == [
         tuple(row) for row in synced.sql("SELECT record_id, field FROM sf_rejected_records")
     ]
