@@ -30,15 +30,15 @@ from salesforce_targeted.destination.table_names import SYNC_RUNS
 # Type of what comes -> types of a column that takes it without an error -> what becomes of it.
 _ROUNDED = "the database rounds what comes to that"
 _CHANGED_BY = {
-    pa.float64(): {"bigint": _ROUNDED, "real": _ROUNDED},
+    pa.float64(): dict.fromkeys(("bigint", "real", "numeric"), _ROUNDED),
     TIMESTAMP: {
         "date": _ROUNDED,
         "timestamp without time zone": "it holds the loading session's local time, read as UTC",
     },
     pa.string(): {"character": "it pads what comes with blanks"},
 }
-# Those of them that are timestamps or texts to dlt, as any other.
-_OF_POSTGRES = ("real", "timestamp without time zone", "character")
+# Those of them that are timestamps, texts or decimals to dlt, as any other.
+_OF_POSTGRES = ("real", "numeric", "timestamp without time zone", "character")
 
 # dlt makes columns of 64 bits for them.
 _NARROW = (pa.float16(), pa.float32())
@@ -125,7 +125,9 @@ class ColumnTypes:
                 for table, column, kind in client.sql_client.execute_sql(
                     "SELECT table_name, column_name, data_type FROM information_schema.columns"
                     " WHERE table_schema = %s AND data_type IN %s"
-                    " AND character_maximum_length IS DISTINCT FROM 18",  # an id fills that
+                    # What an id fills, and a number of any digits, change nothing.
+                    " AND character_maximum_length IS DISTINCT FROM 18"
+                    " AND (data_type <> 'numeric' OR numeric_scale IS NOT NULL)",
                     client.sql_client.dataset_name,
                     _OF_POSTGRES,
                 ):

@@ -17,6 +17,7 @@ import pyarrow as pa
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
     BulkJobError,
+    QueryError,
     SalesforceError,
     is_of_records,
     is_refused,
@@ -108,7 +109,8 @@ def _fetched(
         # What refuses one way may serve another: a gateway that lets no POST through, a right that
         # is Bulk's alone. Bulk refuses, too, what REST is asked for in portions.
         of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
-        refused = is_refused(error) or (plan.api is Api.BULK and of_bulk)
+        refused = is_refused(error) or isinstance(error, QueryError)
+        refused = refused or (plan.api is Api.BULK and of_bulk)
         if otherwise is None or not refused:
             raise
         left = minus(ids, came.ids)

@@ -87,7 +87,8 @@ def test_a_column_that_was_altered_and_changes_what_comes_is_told(
         postgres,
         f"ALTER DATABASE {urlsplit(postgres).path[1:]} SET timezone = 'Asia/Tokyo'",
         f"ALTER TABLE {CONTACTS} ALTER created_date TYPE timestamp, ALTER title TYPE char(200),"
-        " ALTER visits__c TYPE real, ALTER id TYPE char(18)",
+        " ALTER visits__c TYPE real, ALTER id TYPE char(18), ALTER score__c TYPE numeric(30, 1),"
+        " ALTER mailing_latitude TYPE numeric",
     )
     org.edit("Contact", org.active_ids()[0], LastName="Edited")
     told = " ".join(synced.ok()["warnings"])
@@ -95,7 +96,9 @@ def test_a_column_that_was_altered_and_changes_what_comes_is_told(
     assert "created_date was altered and is timestamp without time zone now: it holds the" in told
     assert "title was altered and is character now: it pads what comes" in told
     assert "visits__c was altered and is real now: the database rounds" in told
+    assert "score__c was altered and is numeric now: the database rounds" in told
     assert "column id " not in told
+    assert "mailing_latitude" not in told
 
 
 def test_a_moment_without_a_zone_by_a_hint_is_held_in_utc(

@@ -150,6 +150,16 @@ def test_what_refuses_collections_is_read_by_queries(
     assert [] == [text for text in second["warnings"] if "read by another API" in text]
 
 
+def test_what_accepts_no_collections_call_is_read_by_queries(org: DemoOrg, synced: Synced) -> None:
+    """An org or a gateway may say so with 400 or 405 as well: no record is to blame."""
+    for kind in ("composite", "collections"):
+        org.faults.add(Fault(kind, "malformed_query_400", times=999))
+    facts = synced.ok()
+
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+    assert [] == facts["rejected"]
+
+
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("refuses", ["no_access_403", "not_found_404"])
 def test_where_query_all_is_refused_the_others_load(
