@@ -109,7 +109,7 @@ def note_unreadable(
     batch: Batch, unreadable: Mapping[str, SalesforceError], columns: Columns
 ) -> Batch:
     """Note in a batch which fields its rows were read without."""
-    batch.rejected += [
+    batch.rejected[:0] = [  # the reason that counts is the first one
         Rejected(columns.object_name, EVERY_RECORD, name, str(why), "")
         for name, why in unreadable.items()
     ]

@@ -21,7 +21,7 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.api.models import JsonRows, Record, Request, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_json import from_json, from_records
+from salesforce_targeted.arrow.from_json import from_records, from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import (
@@ -66,7 +66,7 @@ def _queried(
     fields = [name for name in columns.fields if name not in unreadable]
 
     def read(rows: JsonRows) -> Batch:
-        return note_unreadable(from_json(rows, columns), unreadable, columns)
+        return note_unreadable(from_response(rows, columns), unreadable, columns)
 
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.

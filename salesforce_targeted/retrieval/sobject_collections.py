@@ -23,7 +23,7 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.api.models import Record, Request, Response
 from salesforce_targeted.arrow.batch import together
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_json import from_json
+from salesforce_targeted.arrow.from_json import from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import (
@@ -182,7 +182,7 @@ def read_rows(response: Response, asked: list[str], columns: Columns) -> Fetched
     Raises:
         TruncatedResponseError: not as many entries as ids, or records that were not asked for.
     """
-    batch = from_json(json_lines.raw_collection(response, len(asked)), columns)
+    batch = from_response(json_lines.raw_collection(response, len(asked)), columns)
     came = batch.table.column(columns.key.name).to_pylist()
     if came == asked:
         return batch, []
