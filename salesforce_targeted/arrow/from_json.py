@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 from pyarrow import json as pa_json
 
 from salesforce_targeted.api.models import JsonRows
-from salesforce_targeted.arrow.batch import Batch, one_chunk
+from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch, Rejected, one_chunk
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.values import UNREADABLE, array_of_text, batch_of, whole
+
+_LEFT_OUT = "the response has no such field, though it was asked for"
 
 
 def from_json(rows: JsonRows, columns: Columns) -> Batch:
@@ -31,6 +33,32 @@ def from_json(rows: JsonRows, columns: Columns) -> Batch:
         except UNREADABLE:
             pass  # a value of another type than described: the slower reader finds and names it
     return from_records([record for record in rows.parsed() if record is not None], columns)
+
+
+def from_response(rows: JsonRows, columns: Columns) -> Batch:
+    """Turn what was asked for with all columns into a batch, as :func:`from_json`.
+
+    A field that no record has was left out on the way: its values are not known, which is another
+    matter than null.
+    """
+    batch = from_json(rows, columns)
+    empty = [c.field for c in columns.items if batch.table.column(c.name).null_count == len(batch)]
+    batch.rejected += [
+        Rejected(columns.object_name, EVERY_RECORD, name, _LEFT_OUT, "")
+        for name in (_left_out(rows, empty) if len(batch) and empty else ())
+    ]
+    return batch
+
+
+def _left_out(rows: JsonRows, fields: list[str]) -> list[str]:
+    """List those fields that no record has; none where nulls are not written at all."""
+    if rows.lines is not None:
+        lines = rows.lines if b":null" in rows.lines else b""
+        return [name for name in fields if lines and f'"{name}"'.encode() not in lines]
+    records = rows.records()
+    names = {name for record in records for name in record}
+    writes_nulls = any(value is None for record in records for value in record.values())
+    return [name for name in fields if writes_nulls and name not in names]
 
 
 def from_records(records: Sequence[Mapping[str, Any]], columns: Columns) -> Batch:

@@ -28,7 +28,7 @@ from salesforce_targeted.extract.stages import (
 )
 
 
-class _LastStep(MapItem):
+class TypeCheck(MapItem):
     """Come after every step of the user's, in whatever order dlt is given them."""
 
     placement_affinity = 1.5
@@ -70,7 +70,7 @@ def completed(extractions: Extractions, *resources: DltResource) -> tuple[DltRes
     for resource in resources:
         if resource.selected:
             table = str(resource.table_name)
-            resource.add_step(_LastStep(partial(extractions.check_types, table)))
+            resource.add_step(TypeCheck(partial(extractions.check_types, table)))
             resource.apply_hints(additional_table_hints={"description": texts[table]})
     return resources
 

@@ -30,7 +30,7 @@ from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.api.models import JsonRows
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_json import from_json, from_records
+from salesforce_targeted.arrow.from_json import from_records, from_response
 from salesforce_targeted.arrow.id_set import IdSet, first_of_each, in_batches
 from salesforce_targeted.relations.queries import (
     Range,
@@ -173,7 +173,7 @@ class RelationReader:
     def batch(self, rows: JsonRows) -> Batch:
         """Make a batch of a response's records."""
         if self._shared:
-            batch = from_json(rows, self.columns)
+            batch = from_response(rows, self.columns)
         else:
             batch = from_records([as_relation(task) for task in rows.records()], self.columns)
         return note_unreadable(batch, self._unreadable(), self.columns)

@@ -13,7 +13,7 @@ from salesforce_targeted.api import json_lines, readers
 from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.api.models import JsonRows, Response
 from salesforce_targeted.arrow.batch import Batch
-from salesforce_targeted.arrow.from_json import from_json, from_records
+from salesforce_targeted.arrow.from_json import from_json, from_records, from_response
 from tests.support.fields import ONE_OF_EACH, assert_same, columns_of, records
 
 # --- answers, as Salesforce writes them and as it does not
@@ -412,3 +412,19 @@ def test_a_page_is_left_to_the_quick_reader() -> None:
 
     assert (LINE, 9) == (page.records.lines, page.total)
     assert page.next is not None
+
+
+@pytest.mark.parametrize("space", ["", " "], ids=["as Salesforce writes it", "with spaces"])
+def test_a_field_that_no_record_has_was_left_out(space: str) -> None:
+    """What held it keeps its value: not to be told is another matter than null."""
+    of = columns_of(A="string", B="string", C="string")
+    shown = b'[{"attributes":{},"Id":"1","A":null},{"attributes":{},"Id":"2","A":null,"B":null}]'
+    without_nulls = b'[{"attributes":{},"Id":"1","A":"a"},{"attributes":{},"Id":"2"}]'
+
+    def left_out(body: bytes) -> list[tuple[str, str]]:
+        body = body.replace(b"},{", b"}," + space.encode() + b"{")
+        rows = json_lines.raw_collection(Response(200, {}, body), 2)
+        return [(one.record_id, one.field) for one in from_response(rows, of).rejected]
+
+    assert [("*", "C")] == left_out(shown)
+    assert [] == left_out(without_nulls)

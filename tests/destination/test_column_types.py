@@ -14,8 +14,9 @@ from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import Synced
 from tests.support.plain_pipeline import of_contacts, refused, run
 
-pytestmark = pytest.mark.postgres
-ON_POSTGRES = pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+ON_POSTGRES = pytest.mark.parametrize(
+    "synced", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
 
 
 def mapped(resource: str, column: str, values: Callable[[pa.Table], Any]) -> Callable[[Any], Any]:
@@ -139,3 +140,10 @@ def test_columns_of_ones_own_keep_their_types(org: DemoOrg, synced: Synced) -> N
     assert {("Edited again", 1, "a", None)} == {
         (row["first_name"], row["short"], row["word"], row["last_name"]) for row in held
     }
+
+
+def test_rows_that_are_made_dictionaries_are_dlts_to_type(org: DemoOrg, synced: Synced) -> None:
+    """It fits them to the columns itself: they have no types to compare."""
+    run(synced, lambda source: source.contact.add_yield_map(lambda rows: rows.to_pylist()))
+
+    assert org.active_ids() == sorted(synced.rows("sf_contacts"))
