@@ -37,7 +37,7 @@ def in_pandas(rows: pa.Table) -> Any:
 @pytest.mark.brief(2)
 @ON_POSTGRES
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "beginning"),
     [
         (
             mapped("contact", "Score__c", lambda rows: pa.array([4] * len(rows), pa.int64())),
@@ -59,7 +59,7 @@ def in_pandas(rows: pa.Table) -> Any:
     ids=["number", "text", "life", "pandas"],
 )
 def test_a_type_that_add_map_changes_is_refused(
-    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], said: str
+    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], beginning: str
 ) -> None:
     """4 was held as 2e-323 and True as a control character, and the run was done."""
     synced.begin()
@@ -69,7 +69,7 @@ def test_a_type_that_add_map_changes_is_refused(
     message = refused(synced, change)
     synced.ok()
 
-    assert message.startswith(said)
+    assert message.startswith(beginning)
     assert "Let add_map return the column's own type" in message
     assert {"Edited"} == {row["last_name"] for row in synced.rows("sf_contacts").values()}
 
@@ -92,7 +92,7 @@ def test_a_type_that_changes_within_a_first_run_is_refused(synced: Synced) -> No
 
 @ON_POSTGRES
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "words"),
     [
         (of_contacts(columns={"rank__c": {"precision": 32}}), "column rank__c comes as int64"),
         (
@@ -103,13 +103,13 @@ def test_a_type_that_changes_within_a_first_run_is_refused(synced: Synced) -> No
     ids=["hint", "float32"],
 )
 def test_numbers_of_fewer_bits_are_refused_before_their_table_is_made(
-    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], said: str
+    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], words: str
 ) -> None:
     """No run could load them, nor any after the table was made; the source as it is loads."""
     message = refused(synced, change)
     run(synced)
 
-    assert said in message
+    assert words in message
     assert org.active_ids() == sorted(synced.rows("sf_contacts"))
 
 
@@ -117,7 +117,7 @@ def test_numbers_of_fewer_bits_are_refused_before_their_table_is_made(
 @ON_POSTGRES
 def test_columns_of_ones_own_keep_their_types(org: DemoOrg, synced: Synced) -> None:
     """Whatever Arrow type they have, run after run; nulls go into any column."""
-    made: dict[str, Any] = {
+    values: dict[str, Any] = {
         "short": pa.array([1], pa.int32()),
         "moment": pa.array([0], pa.timestamp("ms")),
         "word": pa.array(["a"]).dictionary_encode(),
@@ -125,8 +125,8 @@ def test_columns_of_ones_own_keep_their_types(org: DemoOrg, synced: Synced) -> N
     }
 
     def step(rows: pa.Table) -> pa.Table:
-        rows = rows.select([name for name in rows.column_names if name not in made])
-        for name, value in made.items():
+        rows = rows.select([name for name in rows.column_names if name not in values])
+        for name, value in values.items():
             rows = rows.append_column(name, pa.concat_arrays([value] * len(rows)))
         return rows
 
