@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import polars
+import polars as pl
 import pyarrow as pa
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -37,7 +37,7 @@ def in_pandas(rows: pa.Table) -> Any:
 
 def in_polars(rows: pa.Table) -> Any:
     """Give a whole number a fraction, in a frame of the library that dlt takes besides."""
-    return polars.DataFrame(rows).with_columns(Rank__c=1.5)
+    return pl.DataFrame(rows).with_columns(Rank__c=1.5)
 
 
 @pytest.mark.brief(2)
