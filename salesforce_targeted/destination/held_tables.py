@@ -22,7 +22,7 @@ from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
-from salesforce_targeted.arrow.id_set import distinct, has, in_batches, minus
+from salesforce_targeted.arrow.id_set import distinct, has, id_array, in_batches, minus, of_records
 from salesforce_targeted.destination.clients import client_of, sql_client_of
 from salesforce_targeted.destination.database import check_server, is_postgres
 from salesforce_targeted.destination.stored_values import as_stored, typed
@@ -232,12 +232,12 @@ class HeldTables:
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def id_array(self, table: str, column: str, where: str | Where = "") -> pa.Array:
-        """Return the distinct non-null values of a column, as an array of ``id_set``."""
+        """Return the distinct ids of records in a column, as an array of ``id_set``."""
         asked = (table, column, Where.of(where))
         if asked in self._ids:
             return self._ids[asked]
         read = self.texts(table, {"id": f"DISTINCT {self.sql(column)}"}, where)
-        ids = distinct(read.column("id"))
+        ids = of_records(distinct(read.column("id")))
         if len(ids) <= _IDS_KEPT:
             self._ids[asked] = ids
         return ids
@@ -257,7 +257,7 @@ class HeldTables:
         ]
         statement = " UNION ".join(selects)
         rows = self._results(statement, (), [None]) if selects else ()
-        return distinct(pa.array([row[0] for some in rows for row in some], pa.string()))
+        return of_records(id_array(row[0] for some in rows for row in some))
 
     def rejected_ids(self, kept_as: str) -> tuple[pa.Array, bool]:
         """Return the ids of the records of which something is rejected; see ``Target.rejected_as``.
@@ -266,7 +266,7 @@ class HeldTables:
             The ids, and whether a field can't be read of any record.
         """
         where = f"{self.sql(self.name('object'))} = '{kept_as}'"
-        found = self.id_array(REJECTED_RECORDS, self.name("record_id"), where)
+        found = distinct(self.texts(REJECTED_RECORDS, {"id": self.name("record_id")}, where)["id"])
         return minus(found, pa.array([EVERY_RECORD])), has(found, EVERY_RECORD)
 
     def orphans(
