@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -34,10 +35,15 @@ def in_pandas(rows: pa.Table) -> Any:
     return rows.to_pandas().assign(Rank__c=1.5)
 
 
+def in_polars(rows: pa.Table) -> Any:
+    """Give a whole number a fraction, in a frame of the library that dlt takes besides."""
+    return pl.DataFrame(rows).with_columns(Rank__c=1.5)
+
+
 @pytest.mark.brief(2)
 @ON_POSTGRES
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "beginning"),
     [
         (
             mapped("contact", "Score__c", lambda rows: pa.array([4] * len(rows), pa.int64())),
@@ -55,11 +61,15 @@ def in_pandas(rows: pa.Table) -> Any:
             lambda source: source.contact.add_map(in_pandas),
             "sf_contacts: column rank__c is bigint in the database, and its values come as double",
         ),
+        (
+            lambda source: source.contact.add_map(in_polars),
+            "sf_contacts: column rank__c is bigint in the database, and its values come as double",
+        ),
     ],
-    ids=["number", "text", "life", "pandas"],
+    ids=["number", "text", "life", "pandas", "polars"],
 )
 def test_a_type_that_add_map_changes_is_refused(
-    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], said: str
+    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], beginning: str
 ) -> None:
     """4 was held as 2e-323 and True as a control character, and the run was done."""
     synced.begin()
@@ -69,7 +79,7 @@ def test_a_type_that_add_map_changes_is_refused(
     message = refused(synced, change)
     synced.ok()
 
-    assert message.startswith(said)
+    assert message.startswith(beginning)
     assert "Let add_map return the column's own type" in message
     assert {"Edited"} == {row["last_name"] for row in synced.rows("sf_contacts").values()}
 
@@ -92,7 +102,7 @@ def test_a_type_that_changes_within_a_first_run_is_refused(synced: Synced) -> No
 
 @ON_POSTGRES
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "words"),
     [
         (of_contacts(columns={"rank__c": {"precision": 32}}), "column rank__c comes as int64"),
         (
@@ -103,13 +113,13 @@ def test_a_type_that_changes_within_a_first_run_is_refused(synced: Synced) -> No
     ids=["hint", "float32"],
 )
 def test_numbers_of_fewer_bits_are_refused_before_their_table_is_made(
-    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], said: str
+    org: DemoOrg, synced: Synced, change: Callable[[Any], Any], words: str
 ) -> None:
     """No run could load them, nor any after the table was made; the source as it is loads."""
     message = refused(synced, change)
     run(synced)
 
-    assert said in message
+    assert words in message
     assert org.active_ids() == sorted(synced.rows("sf_contacts"))
 
 
@@ -117,7 +127,7 @@ def test_numbers_of_fewer_bits_are_refused_before_their_table_is_made(
 @ON_POSTGRES
 def test_columns_of_ones_own_keep_their_types(org: DemoOrg, synced: Synced) -> None:
     """Whatever Arrow type they have, run after run; nulls go into any column."""
-    made: dict[str, Any] = {
+    values: dict[str, Any] = {
         "short": pa.array([1], pa.int32()),
         "moment": pa.array([0], pa.timestamp("ms")),
         "word": pa.array(["a"]).dictionary_encode(),
@@ -125,8 +135,8 @@ def test_columns_of_ones_own_keep_their_types(org: DemoOrg, synced: Synced) -> N
     }
 
     def step(rows: pa.Table) -> pa.Table:
-        rows = rows.select([name for name in rows.column_names if name not in made])
-        for name, value in made.items():
+        rows = rows.select([name for name in rows.column_names if name not in values])
+        for name, value in values.items():
             rows = rows.append_column(name, pa.concat_arrays([value] * len(rows)))
         return rows
 

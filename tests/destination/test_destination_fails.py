@@ -109,12 +109,12 @@ def test_what_the_database_refuses_names_the_remedy(
     synced.begin()
     something_happens(org)
     tell(postgres, *(statement.format(database) for statement in spoil))
-    failed, again = synced.run(), synced.run()
+    failed, repeat = synced.run(), synced.run()
     tell(postgres + FREE, *(statement.format(database) for statement in heal))
     mended(org, synced)
 
     failed_with(failed, *words)
-    failed_with(again, *words)
+    failed_with(repeat, *words)
 
 
 @ON_POSTGRES
@@ -157,12 +157,12 @@ def test_what_somebody_dropped_is_made_anew_and_filled(
     something_happens(org)
     synced.sql(statement)
     facts = mended(org, synced)
-    again = synced.ok()
+    repeat = synced.ok()
 
     assert ([warning] if warning else []) == [
-        warning for one in facts["warnings"] if warning and warning in one
+        warning for text in facts["warnings"] if warning and warning in text
     ]
-    assert [] == again["warnings"]
+    assert [] == repeat["warnings"]
 
 
 @pytest.mark.deep

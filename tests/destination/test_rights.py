@@ -28,7 +28,7 @@ pytestmark = pytest.mark.postgres
 def writable(synced: Synced) -> str:
     """Return what ``--test`` says of the rights to write."""
     checks = ((name, look()) for name, look in destination_checks(synced.pipeline, None))
-    return next(str(said) for name, said in checks if name == "writable")
+    return next(str(outcome) for name, outcome in checks if name == "writable")
 
 
 @pytest.fixture

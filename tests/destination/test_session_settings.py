@@ -70,11 +70,11 @@ def test_a_column_that_was_altered_and_rounds_is_told(
         f"ALTER TABLE {CONTACTS} ALTER visits__c TYPE integer, ALTER created_date TYPE date",
     )
     org.edit("Contact", org.active_ids()[0], Visits__c=2.5)
-    told = synced.ok()["warnings"]
+    warnings = synced.ok()["warnings"]
 
-    assert 2 == len(told)
-    assert "sf_contacts: column visits__c was altered and is bigint now" in " ".join(told)
-    assert "sf_contacts: column created_date was altered and is date now" in " ".join(told)
+    assert 2 == len(warnings)
+    assert "sf_contacts: column visits__c was altered and is bigint now" in " ".join(warnings)
+    assert "sf_contacts: column created_date was altered and is date now" in " ".join(warnings)
 
 
 def test_a_column_that_was_altered_and_changes_what_comes_is_told(
@@ -91,14 +91,14 @@ def test_a_column_that_was_altered_and_changes_what_comes_is_told(
         " ALTER mailing_latitude TYPE numeric",
     )
     org.edit("Contact", org.active_ids()[0], LastName="Edited")
-    told = " ".join(synced.ok()["warnings"])
+    text = " ".join(synced.ok()["warnings"])
 
-    assert "created_date was altered and is timestamp without time zone now: it holds the" in told
-    assert "title was altered and is character now: it pads what comes" in told
-    assert "visits__c was altered and is real now: the database rounds" in told
-    assert "score__c was altered and is numeric now: the database rounds" in told
-    assert "column id " not in told
-    assert "mailing_latitude" not in told
+    assert "created_date was altered and is timestamp without time zone now: it holds the" in text
+    assert "title was altered and is character now: it pads what comes" in text
+    assert "visits__c was altered and is real now: the database rounds" in text
+    assert "score__c was altered and is numeric now: the database rounds" in text
+    assert "column id " not in text
+    assert "mailing_latitude" not in text
 
 
 def test_a_moment_without_a_zone_by_a_hint_is_held_in_utc(
