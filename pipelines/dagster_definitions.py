@@ -37,7 +37,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.cli.memory import limit_memory
 from salesforce_targeted.destination.errors import original_error
-from salesforce_targeted.destination.held_tables import CONTACTS
+from salesforce_targeted.destination.table_names import CONTACTS
 from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger, RunFacts

@@ -39,7 +39,8 @@ from salesforce_targeted.api.credentials.resolution import AnyCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.cli.logs import quotes_no_row
 from salesforce_targeted.destination import database
-from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.sync import configuration, destination_choice, run_lock
 from salesforce_targeted.sync.pending_packages import reset_working_folder
 

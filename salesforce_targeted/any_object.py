@@ -1,4 +1,4 @@
-"""Records of any object that some other object's field points at, and nothing else of it."""
+"""Sync records of any object that another object's field points at, and nothing else of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dlt.sources import DltResource, DltSource
 
 from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination.held_tables import (
+from salesforce_targeted.destination.table_names import (
     ACTIVE_CONTACTS,
     CONTACTS,
     REJECTED_RECORDS,
@@ -19,15 +19,14 @@ from salesforce_targeted.destination.held_tables import (
     TASKS,
     USERS,
 )
+from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.resources import (
-    Extractions,
-    described,
+    completed,
     run_resources,
-    scope_of,
     target_resources,
 )
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.settings import Scope, Settings
+from salesforce_targeted.settings import Scope, Settings, scope_of
 from salesforce_targeted.target import Where, target_of
 
 _TAKEN = (CONTACTS, ACTIVE_CONTACTS, RELATIONS, TASKS, USERS, REJECTED_RECORDS, SYNC_RUNS)
@@ -111,12 +110,12 @@ def targeted(
     ) -> Iterable[DltResource]:
         extractions = Extractions(credentials, settings, scope, ledger, target)
         records, lives = target_resources(extractions, id_column)
-        return described(records, lives, *run_resources(extractions), target=target)
+        return completed(extractions, records, lives, *run_resources(extractions))
 
-    made = dlt.source(
+    factory = dlt.source(
         resources,
         name=target.source_name,
         section="salesforce_targeted",
         max_table_nesting=0,
     )
-    return made() if credentials is None else made(credentials)
+    return factory() if credentials is None else factory(credentials)

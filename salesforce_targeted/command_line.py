@@ -46,8 +46,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
     except KeyboardInterrupt:
         screen.interrupted()
         return exit_codes.FAILED
-    except Exception as error:  # noqa: BLE001  # whatever it is, it is told in one paragraph
-        logs.note(error)
+    except Exception as raised:  # noqa: BLE001  # whatever it is, it is told in one paragraph
+        logs.note(raised)
+        error = _original(raised)
         explained, code = _explained(error, args.destination), exit_codes.of_error(error)
         screen.error(explained)
         if args.json and code == exit_codes.FAILED:
@@ -57,16 +58,26 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         screen.close()
 
 
+def _original(error: Exception) -> Exception:
+    """Find what dlt wrapped; one of ours is known without loading dlt."""
+    from salesforce_targeted.api.errors import SalesforceError
+
+    if isinstance(error, SalesforceError):
+        return error
+    from salesforce_targeted.destination.errors import original_error
+
+    return original_error(error)
+
+
 def _explained(error: Exception, destination: str | None) -> str:
     """Say in one paragraph what happened and what to do; a user's mistake gets no traceback."""
     from salesforce_targeted.api.errors import SalesforceError
 
-    if isinstance(error, SalesforceError):  # known without loading dlt
+    if isinstance(error, SalesforceError):
         return str(error)
-    from salesforce_targeted.destination.errors import original_error
     from salesforce_targeted.sync.runner import explained
 
-    return explained(original_error(error), destination or "as configured")
+    return explained(error, destination or "as configured")
 
 
 def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:

@@ -269,15 +269,15 @@ class Ledger:
         """Tell whether a value was read in this run; ``*`` stands for any record, or all fields."""
         in_its_way = {(record_id, field), (record_id, ""), (EVERY_RECORD, field)}
         return record_id in self.answered.get(object_name, IdSet()) and not any(
-            one.object == object_name and (one.record_id, one.field) in in_its_way
-            for one in self.rejected
+            value.object == object_name and (value.record_id, value.field) in in_its_way
+            for value in self.rejected
         )
 
     def explain_tasks(self, archived: Iterable[str], gone: Mapping[str, Any]) -> None:
         """Note why a plain read did not show a task."""
         self.tasks_missing["archived"].extend(archived)
-        for id_, one in sorted(gone.items()):
-            self.tasks_missing[HIDDEN if one.reason == HIDDEN else DELETED].append(id_)
+        for id_, record in sorted(gone.items()):
+            self.tasks_missing[HIDDEN if record.reason == HIDDEN else DELETED].append(id_)
 
     @property
     def left_over(self) -> str:
@@ -318,7 +318,7 @@ class Ledger:
             "closure": self.closure(),
             "statistics": {},
             "nuls_removed": self.nuls_removed,
-            "hidden_fields": {name: list(of) for name, of in self.hidden_fields.items()},
+            "hidden_fields": {name: list(columns) for name, columns in self.hidden_fields.items()},
             "warnings": list(self.warnings),
             "rejected": [
                 {"object": r.object, "record_id": r.record_id, "field": r.field, "error": r.error}

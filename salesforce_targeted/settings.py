@@ -124,7 +124,7 @@ class Settings:
         Raises:
             ConfigurationError: a value that can't be meant.
         """
-        names = isinstance(fields, list | tuple) and all(isinstance(one, str) for one in fields)
+        names = isinstance(fields, list | tuple) and all(isinstance(name, str) for name in fields)
         if fields and not names:
             raise ConfigurationError(
                 f"fields = {fields!r} is no list of names",
@@ -199,3 +199,18 @@ class Api(Enum):
     COMPOSITE = "composite"
     QUERY = "query"
     BULK = "bulk"
+
+
+def scope_of(given: Scope | None) -> Scope:
+    """Return what a run looks at, all that changed where nothing is given.
+
+    Raises:
+        ConfigurationError: it is no scope.
+    """
+    if given is None or isinstance(given, Scope):
+        return given or Scope()
+    written = ", ".join(f"{k}={v!r}" for k, v in given.items()) if isinstance(given, dict) else "…"
+    raise ConfigurationError(
+        f"scope = {given!r} is no Scope",
+        remedy=f"Write scope=Scope({written}), after from salesforce_targeted import Scope.",
+    )

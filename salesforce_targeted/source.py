@@ -12,10 +12,10 @@ import dlt
 from dlt.sources import DltResource
 
 from salesforce_targeted.api.credentials import SalesforceCredentials
-from salesforce_targeted.destination.held_tables import CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.resources import (
-    Extractions,
-    described,
+    completed,
     run_resources,
     table_hints,
     table_resource,
@@ -90,7 +90,8 @@ def salesforce_targeted(
         **table_hints(RELATIONS, id_column),
     )
     contact, contact_life = target_resources(extractions, id_column)
-    return described(
+    return completed(
+        extractions,
         relation(extractions),
         contact,
         table_resource(extractions, TASK, table_hints(TASKS, id_column)),

@@ -25,7 +25,7 @@ class Junction:
         task: Its field with the task's id, where the rows themselves are held.
         condition: Which of its rows count; None for all.
         compared: The fields and values of that condition.
-        fallback: What answers in an org that does not have the object.
+        fallback: What is read in an org that does not have the object.
     """
 
     object_name: str
@@ -46,7 +46,7 @@ _OF_ACTIVITIES = {
         "EventWhoRelation", "RelationId", fallback=Junction("Event", "WhoId")
     ),
 }
-# Ids are answered in their order: what lies before these need not be asked for. Other objects'
+# Ids come in their order: what lies before these need not be asked for. Other objects'
 # are known when they are described. Source: help article 000385203, "key prefixes".
 _KEY_PREFIXES = {
     "Account": "001", "Contact": "003", "User": "005", "Opportunity": "006", "Lead": "00Q",
@@ -130,34 +130,33 @@ def target_of(
     Raises:
         ConfigurationError: a name that can't be one.
     """
-    found, _, field = discovered_by.partition(".")
-    junction = None if field else _of_activities(found)
+    name, _, field = discovered_by.partition(".")
+    junction = None if field else _of_activities(name)
     if junction is None:
         if not field:
             raise ConfigurationError(
                 f"discovered_by = {discovered_by!r} does not say which field holds the ids",
-                remedy=f"Write {found}.<field>, or one of {', '.join(_OF_ACTIVITIES)}.",
+                remedy=f"Write {name}.<field>, or one of {', '.join(_OF_ACTIVITIES)}.",
             )
-        junction = Junction(soql.name(found), soql.name(field))
+        junction = Junction(soql.name(name), soql.name(field))
     where = where or {}
     condition = _condition(where)
     if condition is not None:
-        compared = tuple((name, one) for name, value in where.items() for one in _values(value))
+        compared = tuple((key, value) for key, given in where.items() for value in _values(given))
         fallback = junction.fallback
         if fallback is not None:
             fallback = replace(fallback, condition=condition, compared=compared)
         junction = replace(junction, condition=condition, compared=compared, fallback=fallback)
-    one = _snake(soql.name(object_name))
-    table = table or f"sf_{_plural(one)}"
+    singular = _snake(soql.name(object_name))
+    table = table or f"sf_{_plural(singular)}"
     many = table.removeprefix("sf_")
-    return Target(object_name, junction, table, f"sf_active_{many}", f"{one}_id")
+    return Target(object_name, junction, table, f"sf_active_{many}", f"{singular}_id")
 
 
 def _of_activities(name: str) -> Junction | None:
     """Return the junction of this name, whose case does not count."""
-    return next(
-        (of for one, of in _OF_ACTIVITIES.items() if one.casefold() == name.casefold()), None
-    )
+    by_name = {key.casefold(): junction for key, junction in _OF_ACTIVITIES.items()}
+    return by_name.get(name.casefold())
 
 
 def _values(value: soql.Value | Sequence[soql.Value]) -> Sequence[soql.Value]:

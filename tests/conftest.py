@@ -226,10 +226,10 @@ class Synced:
             try:
                 with client.execute_query(f"SELECT * FROM {name} WHERE {where}") as cursor:
                     names = [column[0] for column in cursor.description]
-                    found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
             except DestinationUndefinedEntity:
                 return {}
-        return {row[key]: row for row in found}
+        return {row[key]: row for row in rows}
 
     def sql(self, statement: str) -> Any:
         """Run a statement of the test's own."""
@@ -252,8 +252,8 @@ def synced(
 ) -> Synced:
     """Provide a pipeline into DuckDB, or into PostgreSQL where a test is parametrised with "postgres"."""
     kind = getattr(request, "param", "duckdb")
-    made = make_synced(request, tmp_path, credentials, kind)
-    return Synced(made.pipeline, credentials, lambda: _copied_first_run(request, tmp_path, kind))
+    fresh = make_synced(request, tmp_path, credentials, kind)
+    return Synced(fresh.pipeline, credentials, lambda: _copied_first_run(request, tmp_path, kind))
 
 
 def make_synced(
@@ -272,9 +272,9 @@ def make_synced(
 
 def _copied_first_run(request: pytest.FixtureRequest, folder: Path, kind: str) -> dlt.Pipeline:
     if kind == "duckdb":
-        there: Path = request.getfixturevalue("first_run")
-        shutil.copytree(there, folder, dirs_exist_ok=True)
-        _move(folder, str(there), str(folder))
+        source: Path = request.getfixturevalue("first_run")
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        _move(folder, str(source), str(folder))
         return duckdb_pipeline(folder)
     first: FirstRun = request.getfixturevalue("first_run_on_postgres")
     server, url = request.getfixturevalue("postgres_server"), request.getfixturevalue("postgres")

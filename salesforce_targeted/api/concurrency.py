@@ -31,7 +31,7 @@ def _threads(at_once: int) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     finally:
-        # A generator that nobody closes may be collected in one of its own threads.
+        # A generator that is not closed may be collected in one of its own threads.
         is_own = threading.current_thread().name.startswith(_IN_FLIGHT)
         pool.shutdown(wait=not is_own, cancel_futures=True)
 
@@ -101,7 +101,7 @@ class SentAhead:
                 arriving.set_exception(error)
 
         self._keep(requests, arriving)
-        # A daemon: whoever interrupts a run does not wait for what was sent on a guess.
+        # A daemon: an interrupted run does not wait for what was sent on a guess.
         threading.Thread(target=run, name="sent-ahead", daemon=True).start()
 
     def keep(self, requests: Sequence[Request], responses: Responses) -> None:

@@ -36,7 +36,7 @@ from salesforce_targeted.api.errors import (
     UnsupportedObjectError,
 )
 
-# In the place of the code that a web page has none of.
+# Stands for the code, of which a web page has none.
 PAGE = "WEB PAGE"
 
 

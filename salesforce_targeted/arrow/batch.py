@@ -57,12 +57,12 @@ class Batch:
         return int(self.table.num_rows)
 
     def of_rows(self, chosen: pa.ChunkedArray, columns: Columns) -> Batch:
-        """Return some of the rows, and what was rejected of them."""
+        """Return the chosen rows, and what was rejected of them."""
         table = self.table.filter(chosen)
         if not self.rejected:
             return Batch(table, [], self.nuls_removed)
         ids = set(table.column(columns.key.name).to_pylist())
-        rejected = [one for one in dict.fromkeys(self.rejected) if one.record_id in ids]
+        rejected = [value for value in dict.fromkeys(self.rejected) if value.record_id in ids]
         return Batch(table, rejected, self.nuls_removed)
 
 

@@ -83,7 +83,7 @@ class Column:
     """Describe a field as it lands.
 
     Attributes:
-        field: Salesforce's API name, as asked for and answered (``NPI__c``).
+        field: Salesforce's API name, as in requests and responses (``NPI__c``).
         name: The column in our Arrow tables, before dlt's naming (``NPI__c``, ``id``).
         stored: The column in the destination (``npi__c``).
         wire_type: Arrow type by describe: how the value is read.
@@ -159,7 +159,7 @@ def columns(
     """Make the columns of an object from its describe and from what the destination has.
 
     Args:
-        describe: Salesforce's answer to ``/sobjects/<object>/describe``.
+        describe: Salesforce's response to ``/sobjects/<object>/describe``.
         normalize: dlt's naming: API name to column name.
         id_column: What ``Id`` is called in the table.
         stored: dlt's schema of the columns that the table has, by stored name.

@@ -16,7 +16,7 @@ _LOOSE = 200_000
 
 
 class IdCounts:
-    """Keep a number for each of some ids; zero for any other.
+    """Keep a number for each id; zero for an id that is not in it.
 
     Attributes:
         ids: An array of ``id_set``.
@@ -53,18 +53,18 @@ class IdCounts:
     def between(self, first: str, last: str) -> dict[str, int]:
         """Return the numbers of the ids from one to another."""
         start, end = span(self.ids, first, last)
-        some = slice(start, end)
-        return dict(zip(self.ids[some].to_pylist(), self.counts[some].to_pylist(), strict=True))
+        rows = slice(start, end)
+        return dict(zip(self.ids[rows].to_pylist(), self.counts[rows].to_pylist(), strict=True))
 
     def unlike(self, other: IdCounts) -> list[str]:
-        """Return the ids that have another number there."""
+        """Return the ids whose number differs between the two."""
         mine, theirs = self.table(), other.table().rename_columns(["id", "other"])
-        both = mine.join(theirs, keys="id", join_type="full outer")
-        number, elsewhere = (pc.fill_null(both.column(name), 0) for name in ("count", "other"))
-        return list(both.filter(pc.not_equal(number, elsewhere)).column("id").to_pylist())
+        pairs = mine.join(theirs, keys="id", join_type="full outer")
+        number, elsewhere = (pc.fill_null(pairs.column(name), 0) for name in ("count", "other"))
+        return list(pairs.filter(pc.not_equal(number, elsewhere)).column("id").to_pylist())
 
     def table(self) -> pa.Table:
-        """As a table with the columns ``id`` and ``count``."""
+        """Return a table with the columns ``id`` and ``count``."""
         return pa.Table.from_arrays([self.ids, self.counts], schema=_SCHEMA)
 
 
@@ -78,16 +78,16 @@ class Counting:
 
     def add(self, ids: pa.ChunkedArray) -> None:
         """Count each of the ids once more, for every time that it occurs."""
-        found = pc.value_counts(ids)
+        counts = pc.value_counts(ids)
         self._parts.append(
-            pa.Table.from_arrays([found.field("values"), found.field("counts")], schema=_SCHEMA)
+            pa.Table.from_arrays([counts.field("values"), counts.field("counts")], schema=_SCHEMA)
         )
-        self._loose += len(found)
+        self._loose += len(counts)
         if self._loose > max(_LOOSE, self._kept):
             self.counts()
 
     def counts(self) -> IdCounts:
         """Return what has been counted so far."""
-        found = IdCounts(pa.concat_tables(self._parts) if self._parts else None)
-        self._parts, self._loose, self._kept = [found.table()], 0, len(found)
-        return found
+        counts = IdCounts(pa.concat_tables(self._parts) if self._parts else None)
+        self._parts, self._loose, self._kept = [counts.table()], 0, len(counts)
+        return counts

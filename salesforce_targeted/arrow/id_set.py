@@ -55,18 +55,18 @@ def _merged(runs: Sequence[pa.Array], longest: Texts) -> Iterator[pa.Array]:
 def _sorted(chunks: Sequence[pa.Array]) -> pa.Array:
     """Return the distinct ids of some arrays, nulls left out."""
     # Sorted, then without repeats: a hash table of the ids takes twice what they take.
-    found = distinct(pa.chunked_array(chunks, pa.string()))
-    repeats = pc.equal(found[1:], found[:-1])
+    ids = distinct(pa.chunked_array(chunks, pa.string()))
+    repeats = pc.equal(ids[1:], ids[:-1])
     if not pc.any(repeats).as_py():
-        return found
-    return found.filter(pa.concat_arrays([pa.array([True]), pc.invert(repeats)]))
+        return ids
+    return ids.filter(pa.concat_arrays([pa.array([True]), pc.invert(repeats)]))
 
 
 def distinct(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return ids of which none comes twice, nulls left out."""
-    found = ids.drop_null()
-    found = found.take(pc.sort_indices(found))
-    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
+    """Sort ids of which none comes twice, nulls left out."""
+    ids = ids.drop_null()
+    ids = ids.take(pc.sort_indices(ids))
+    return ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
 
 
 def of_records(ids: pa.Array) -> pa.Array:
@@ -80,18 +80,18 @@ def _in_order(ids: pa.Array) -> bool:
     return bool(pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py())
 
 
-def minus(ids: pa.Array, others: pa.Array) -> pa.Array:
-    """Return the ids that are not among others."""
-    if not len(others):
-        return ids
-    if ids.equals(others):
-        return ids[:0]
-    return ids.filter(pc.invert(pc.is_in(ids, value_set=others)))
+def minus(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Return the ids on the left that are not on the right."""
+    if not len(right):
+        return left
+    if left.equals(right):
+        return left[:0]
+    return left.filter(pc.invert(pc.is_in(left, value_set=right)))
 
 
-def among(ids: pa.Array, others: pa.Array) -> pa.Array:
-    """Return the ids that are among others."""
-    return ids.filter(pc.is_in(ids, value_set=others))
+def among(left: pa.Array, right: pa.Array) -> pa.Array:
+    """Return the ids on the left that are on the right too."""
+    return left.filter(pc.is_in(left, value_set=right))
 
 
 def has(ids: pa.Array, id_: str) -> bool:
@@ -125,8 +125,8 @@ class Texts(Sequence[str]):
         return len(self.ids)
 
     def __getitem__(self, at: int | slice) -> str | list[str]:  # type: ignore[override]
-        found = self.ids[at]
-        return found.to_pylist() if isinstance(at, slice) else found.as_py()  # type: ignore[no-any-return]
+        values = self.ids[at]
+        return values.to_pylist() if isinstance(at, slice) else values.as_py()  # type: ignore[no-any-return]
 
 
 def in_batches(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -69,15 +69,15 @@ def _one_by_one(
 ) -> tuple[pa.Array, int]:
     """Convert a column value by value, so that one bad value costs itself alone."""
     values = raw[column.field]
-    found: list[pa.Array] = []
+    arrays: list[pa.Array] = []
     nuls = 0
     for row in range(len(values)):
-        one = values[row : row + 1]
-        value = _plain(one[0])
+        cell = values[row : row + 1]
+        value = _plain(cell[0])
         array = pa.nulls(1, column.type)
         try:
             if value != "":  # an empty string is null, whatever the type
-                read, removed = _clean(to_array(one, column.wire_type))
+                read, removed = _clean(to_array(cell, column.wire_type))
                 array = _fit(read, column)
                 nuls += removed
         except UNREADABLE as error:
@@ -85,8 +85,8 @@ def _one_by_one(
             rejected.append(
                 Rejected(object_name, str(_plain(ids[row])), column.field, reason, _as_json(value))
             )
-        found.append(array)
-    return pa.concat_arrays(found), nuls
+        arrays.append(array)
+    return pa.concat_arrays(arrays), nuls
 
 
 def array_of_text(texts: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -129,12 +129,12 @@ def _checked(name: str, look: Look) -> Check:
         found = look()
         ok, note = True, isinstance(found, Finding)
         detail, remedy = found if isinstance(found, Finding) else (found, "")
-    except SalesforceError as error:
-        detail, remedy = error.what, error.remedy
     except Exception as raised:  # noqa: BLE001  # whatever a database's driver raises
         inner = original_error(raised)
         detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _FIX_DESTINATION
-        if is_destination_error(inner):
+        if isinstance(inner, SalesforceError):
+            detail, remedy = inner.what, inner.remedy
+        elif is_destination_error(inner):
             detail, remedy = message_and_remedy(inner)
     return Check(
         name=name, ok=ok, detail=detail, remedy=remedy,

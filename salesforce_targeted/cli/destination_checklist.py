@@ -21,14 +21,10 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination import catalog
 from salesforce_targeted.destination.database import check_server, duckdb_file, is_postgres
-from salesforce_targeted.destination.held_tables import (
-    CONTACTS,
-    RELATIONS,
-    SCHEMA_NAME,
-    SYNC_RUNS,
-    HeldTables,
-)
+from salesforce_targeted.destination.errors import ROW_SECURITY
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.org_identity import Org, held_org
+from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, SCHEMA_NAME, SYNC_RUNS
 from salesforce_targeted.extract.known_org import OtherOrgError
 from salesforce_targeted.sync import configuration
 
@@ -102,8 +98,19 @@ def _writable(pipeline: dlt.Pipeline) -> str | Finding:
         if is_postgres(pipeline):
             client.execute_sql("SET LOCAL lock_timeout = '5s'")
         made = [_try_schema(client, staging) for staging in (False, True)]
+        hidden = _with_row_security(client) if is_postgres(pipeline) else []
         raise _UndoneError
-    return f"yes: tried in {' and '.join(made)}, and undone"
+    tried = f"yes: tried in {' and '.join(made)}, and undone"
+    if hidden:
+        on = f"policies of row security are on {', '.join(hidden)}"
+        return Finding(f"{tried}; {on}", ROW_SECURITY)
+    return tried
+
+
+def _with_row_security(client: SqlClientBase[Any]) -> list[str]:
+    """List the tables some rows of which may be hidden from this role or refused of it."""
+    rows: Any = client.execute_sql(_ROW_SECURITY_ON, client.fully_qualified_dataset_name())
+    return [table for (table,) in rows]
 
 
 def _try_schema(client: SqlClientBase[Any], staging: bool) -> str:
@@ -183,6 +190,13 @@ def _disk(pipeline: dlt.Pipeline) -> str | Finding:
     )
 
 
+_ROW_SECURITY_ON = """
+    SELECT relname FROM pg_class c
+    WHERE relnamespace = to_regnamespace(%s) AND row_security_active(c.oid)
+      AND NOT EXISTS (
+        SELECT 1 FROM pg_policy WHERE polrelid = c.oid AND pg_get_expr(polqual, polrelid) = 'true')
+    ORDER BY relname
+"""
 _OWNER = (
     "Loading does not need it. ALTER TABLE … OWNER TO that role and GRANT it CREATE on the schema,"
     " or set indexes = false."

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted.extract.forecast import forecast
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import call_facts
+from salesforce_targeted.sync.forecast import forecast
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -20,7 +20,7 @@ from salesforce_targeted.api.credentials.base import ENVIRONMENT, SignInCredenti
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.screen import Screen
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 
 
 class SignInChoice(NamedTuple):

@@ -49,8 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         serving = serve(org, chosen.port)
     except OSError as error:
         parser.error(f"port {chosen.port} can't be served: {error.strerror}")
-    # A shell's & leaves Ctrl-C ignored, and stopping the server sends it. Whoever read the address
-    # may send it while the rest is printed: all of that is within the block.
+    # A shell's & leaves Ctrl-C ignored, and stopping the server sends it. A program that read the
+    # address may send it while the rest is printed: all of that is within the block.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with serving as server:

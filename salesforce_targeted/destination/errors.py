@@ -22,6 +22,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
+from salesforce_targeted.destination.dlt_settings import as_our_error
 
 _NEXT = "Nothing half-done is kept; the next run finishes what is left."
 _AGAIN = "run again: the next run finishes what is left."
@@ -83,10 +84,11 @@ _UNSEEN = (
     " schema, and have it own the tables (ALTER TABLE … OWNER TO …), or GRANT it SELECT, INSERT,"
     " UPDATE and DELETE on them; then run again."
 )
-_ROW_SECURITY = (
-    "Let the loading user read and write every row: ALTER ROLE … BYPASSRLS, or a policy FOR ALL TO"
-    " it USING (true), on the tables of the staging schema, too; then run again."
+ROW_SECURITY = (
+    "Row security keeps rows from the loading user: ALTER ROLE … BYPASSRLS, or CREATE POLICY … FOR"
+    " ALL TO it USING (true), on the tables of the staging schema, too; then run again."
 )
+_KEY = r'23505 .*"sf_(active_[a-z]+_[a-z]+|[a-z]+(_salesforce)?)_id_key"'  # rows are merged by it
 _TRIGGER = (
     "A trigger or a function of this database says so: let it take what Salesforce holds, or drop"
     " it, and run again: what was not loaded is read again."
@@ -125,6 +127,10 @@ class Refusal:
 # The first row that matches counts.
 REFUSALS = (
     Refusal("SQLSTATE", "22", _CHANGED),  # a value does not fit a column, which was made to hold it
+    Refusal("SQLSTATE", '23502 .*column "_dlt_(load_)?id"',
+            "Give add_dlt_load_id and add_dlt_id back what they were when the tables were made"
+            f" ([normalize.parquet_normalizer] in .dlt/config.toml), and {_AGAIN}"),
+    Refusal("SQLSTATE", rf"(42501|0A000) .*row-level security|{_KEY}", ROW_SECURITY),
     Refusal("SQLSTATE", "23", _CONSTRAINT),
     Refusal("SQLSTATE", "25006",
             "Load into the primary: this server, or this user, may only read."),
@@ -134,7 +140,6 @@ REFUSALS = (
     Refusal("SQLSTATE", "3D", _AWAY),  # no such database
     Refusal("SQLSTATE", "3F", _CHANGED),  # no such schema
     Refusal("SQLSTATE", "40", _LATER),  # deadlock, serialization failure
-    Refusal("SQLSTATE", "(42501|0A000) .*row-level security", _ROW_SECURITY),
     Refusal("SQLSTATE", "42501", _PERMISSION),
     Refusal("SQLSTATE", "42P0[67]", _UNSEEN),  # a schema, a table that is there already
     Refusal("SQLSTATE", "42", _CHANGED),
@@ -198,8 +203,6 @@ _OF_FILE = re.compile(
 )
 # Of an address that is quoted, perhaps in part; a password may hold any character.
 _SIGNED_IN = re.compile(r"""://(.*@|[^\s/"]*:[^\s/"]*)""")
-# Classes of SQLSTATE whose first line holds values; DuckDB's errors have no SQLSTATE.
-_QUOTING = {"22"}
 _QUOTED = re.compile(r"""["'].*(?:["']|$)""")
 # What PostgreSQL says of a table that can't be dropped; such a line holds names and no value.
 _DEPENDS = re.compile(r"^(.+?) depends on ", re.MULTILINE)
@@ -216,7 +219,7 @@ def original_error(error: BaseException) -> Exception:
     other = [link for link in chain if not isinstance(link, PipelineStepFailed)]
     # dlt's own text of a failed job is a traceback, and the row in it is a person's.
     original = (ours or of_load or of_driver or other or chain)[0]
-    return original if isinstance(original, Exception) else RuntimeError(str(original))
+    return as_our_error(original)
 
 
 def describe_disk_failure(error: BaseException) -> str:
@@ -265,10 +268,10 @@ def message_and_remedy(error: BaseException) -> tuple[str, str]:
         remedy = _AWAY  # a connection that is refused or lost
     else:
         remedy = f"{_NEXT} Fix the destination and run again."
-    # What PostgreSQL quotes without a code is where it was looked for: host, database, user; what
-    # DuckDB quotes of a file is its name.
+    # Class 22 quotes values; what PostgreSQL quotes without a code is where it looked: host,
+    # database, user; what DuckDB quotes of a file is its name.
     of_file = source == "DuckDB" and _OF_FILE.match(message)
-    if state[:2] in _QUOTING or (source == "DuckDB" and not of_file):
+    if state[:2] == "22" or (source == "DuckDB" and not of_file):
         message = _QUOTED.sub("…", message)
     return message + _dependents(driver), remedy
 

@@ -6,7 +6,6 @@ machine, a restored backup or a dropped working folder can't make the two disagr
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -20,22 +19,14 @@ from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
-from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
-from salesforce_targeted.arrow.id_set import distinct, has, id_array, in_batches, minus, of_records
+from salesforce_targeted.arrow.id_set import distinct, id_array, in_batches, of_records
 from salesforce_targeted.destination.clients import client_of, sql_client_of
 from salesforce_targeted.destination.database import check_server, is_postgres
-from salesforce_targeted.destination.stored_values import as_stored, typed
+from salesforce_targeted.destination.stored_values import as_stored, typed, typed_ids
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.target import CONTACT, Target
-
-CONTACTS, ACTIVE_CONTACTS = CONTACT.table, CONTACT.life_table
-RELATIONS, TASKS, USERS = "sf_taskwhorelations", "sf_activities", "sf_users"
-# Table to the object whose records it holds.
-OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
-REJECTED_RECORDS, SYNC_RUNS = "sf_rejected_records", "sf_sync_runs"
-# dlt names the schema of a source after the source.
-SCHEMA_NAME = "salesforce_targeted"
 
 _ID = re.compile(r"[A-Za-z0-9]{15,18}\Z")
 _IDS_PER_STATEMENT = 10_000
@@ -89,7 +80,7 @@ class HeldTables:
 
     def sql(self, column: str) -> str:
         """Quote a stored column's name for an SQL condition, for its case may count."""
-        return self._client().escape_column_name(column)
+        return self.sql_client().escape_column_name(column)
 
     @property
     def live(self) -> Where:
@@ -119,26 +110,6 @@ class HeldTables:
         """Return the columns that a table has in dlt's schema, by stored name."""
         return self._columns.get(self.stored_table(table), {})
 
-    def columns_of_others(self, table: str, columns: Collection[str]) -> set[str]:
-        """Return those of some stored columns that a held table has, and that no load of ours made.
-
-        A load that failed may have made a column that dlt's schema does not know: it is ours.
-        """
-        if not columns or not self.column_hints(table):
-            return set()
-        stored, found = self.stored_table(table), set[str]()
-        client: Any = client_of(self.pipeline)
-        with client:
-            if hasattr(client, "get_storage_table"):
-                found = {*columns} & {*client.get_storage_table(stored)[1]}
-            if found:
-                versions = self.rows(self.schema.version_table_name, ["version_hash"])
-                for (version,) in versions:
-                    schema = json.loads(client.get_stored_schema_by_hash(version).schema)
-                    made = schema["tables"].get(stored, {}).get("columns", {})
-                    found -= {name for name, hints in made.items() if "data_type" in hints}
-        return found
-
     def rows(
         self,
         table: str,
@@ -156,7 +127,7 @@ class HeldTables:
                 condition with values can't go with it.
         """
         parts = self._fetched(table, columns, where, group_by, newest)
-        return [row for some in parts for row in some]
+        return [row for part in parts for row in part]
 
     def _fetched(
         self,
@@ -169,7 +140,7 @@ class HeldTables:
         """Yield rows, some thousands at a time: as Python values they take ten times their room."""
         if self.stored_table(table) in self._emptied:
             return
-        client = self._client()
+        client = self.sql_client()
 
         def quoted(column: str) -> str:
             return client.escape_column_name(column) if column.isidentifier() else column
@@ -177,7 +148,7 @@ class HeldTables:
         hints = self.column_hints(table)
         kinds = [hints.get(_MAXIMUM.sub(r"\1", column), {}).get("data_type") for column in columns]
         where = Where.of(where)
-        statement = f"SELECT {', '.join(map(quoted, columns))} FROM {self._table(table)}"  # noqa: S608
+        statement = f"SELECT {', '.join(map(quoted, columns))} FROM {self.table_sql(table)}"  # noqa: S608
         statement += f" WHERE {where.sql}" if where.sql else ""
         statement += f" GROUP BY {quoted(group_by)}" if group_by else ""
         if newest is not None:
@@ -193,9 +164,9 @@ class HeldTables:
         self, statement: str, values: Sequence[Any], kinds: Sequence[str | None]
     ) -> Iterator[list[tuple[Any, ...]]]:
         try:
-            with self._client().execute_query(statement, *values) as cursor:
-                while some := cursor.fetchmany(_ROWS_AT_ONCE):
-                    yield as_stored(some, kinds)
+            with self.sql_client().execute_query(statement, *values) as cursor:
+                while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                    yield as_stored(rows, kinds)
         except DestinationUndefinedEntity:
             return
 
@@ -223,11 +194,11 @@ class HeldTables:
     ) -> pa.Table:
         parts = [
             pa.Table.from_arrays(
-                [typed(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
+                [typed_ids(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
                 schema=schema,
             )
-            for some in self._fetched(table, columns, where, group_by)
-            for values in [list(zip(*some, strict=True))]
+            for rows in self._fetched(table, columns, where, group_by)
+            for values in [list(zip(*rows, strict=True))]
         ]
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
@@ -250,49 +221,14 @@ class HeldTables:
             columns: Tables and stored names; those that a table does not have yet are left out.
         """
         selects = [
-            f"SELECT {self.sql(column)} FROM {self._table(table)}"  # noqa: S608
+            f"SELECT {self.sql(column)} FROM {self.table_sql(table)}"  # noqa: S608
             f" WHERE {self.sql(column)} LIKE '{prefix}%'"
             for table, column in columns
             if column in self.column_hints(table) and self.stored_table(table) not in self._emptied
         ]
         statement = " UNION ".join(selects)
-        rows = self._results(statement, (), [None]) if selects else ()
-        return of_records(id_array(row[0] for some in rows for row in some))
-
-    def rejected_ids(self, kept_as: str) -> tuple[pa.Array, bool]:
-        """Return the ids of the records of which something is rejected; see ``Target.rejected_as``.
-
-        Returns:
-            The ids, and whether a field can't be read of any record.
-        """
-        where = f"{self.sql(self.name('object'))} = '{kept_as}'"
-        found = distinct(self.texts(REJECTED_RECORDS, {"id": self.name("record_id")}, where)["id"])
-        return minus(found, pa.array([EVERY_RECORD])), has(found, EVERY_RECORD)
-
-    def orphans(
-        self,
-        table: str,
-        key: str,
-        column: str,
-        where: str,
-        parents: Sequence[tuple[str, str, str]],
-    ) -> pa.Table:
-        """Return rows whose value in a column is the key of no parent: columns ``id``, ``value``.
-
-        Args:
-            parents: Tables to look in, each with its key and a condition; one that does not exist
-                yet has no rows.
-        """
-        sought = f"{self._table(table)}.{self.sql(column)}"
-        conditions = [where, f"{self.sql(column)} IS NOT NULL"]
-        for parent, parent_key, condition in parents:
-            if parent_key in self.column_hints(parent):
-                conditions.append(
-                    f"NOT EXISTS (SELECT 1 FROM {self._table(parent)} AS parent"  # noqa: S608
-                    f" WHERE parent.{self.sql(parent_key)} = {sought}"
-                    + (f" AND {condition})" if condition else ")")
-                )
-        return self.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
+        parts = self._results(statement, (), [None]) if selects else ()
+        return of_records(id_array(row[0] for part in parts for row in part))
 
     def count(self, table: str, where: str | Where = "") -> int:
         """Count the rows of a table."""
@@ -306,8 +242,8 @@ class HeldTables:
         self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
     ) -> Iterator[tuple[Any, ...]]:
         """Yield rows of some ids; the key is the first value of each."""
-        for some in self._in_batches(key, ids):
-            yield from self.rows(table, [key, *columns], some)
+        for condition in self._in_batches(key, ids):
+            yield from self.rows(table, [key, *columns], condition)
 
     def table_of(
         self, table: str, columns: Columns, ids: Sequence[str], exclude: Collection[str] = ()
@@ -335,44 +271,19 @@ class HeldTables:
 
     def clear_row_hashes(self, table: str, key: str, ids: Iterable[str]) -> None:
         """Take the hash off some rows, so that the next run loads them whatever they hold."""
-        client = self._client()
+        client = self.sql_client()
         self._counts.clear()
         self._ids.clear()
-        for some in self._in_batches(key, ids):
+        for condition in self._in_batches(key, ids):
             client.execute_sql(
-                f"UPDATE {self._table(table)} SET {self.sql(ROW_HASH)} = NULL WHERE {some}"  # noqa: S608
+                f"UPDATE {self.table_sql(table)} SET {self.sql(ROW_HASH)} = NULL WHERE {condition}"  # noqa: S608
             )
 
     def _in_batches(self, key: str, ids: Iterable[str]) -> Iterator[str]:
         """Yield conditions for some ids at a time; what is no id could be SQL."""
-        for some in in_batches([id_ for id_ in ids if _ID.match(id_)], _IDS_PER_STATEMENT):
-            quoted = ",".join(f"'{id_}'" for id_ in some)
+        for batch in in_batches([id_ for id_ in ids if _ID.match(id_)], _IDS_PER_STATEMENT):
+            quoted = ",".join(f"'{id_}'" for id_ in batch)
             yield f"{self.sql(key)} IN ({quoted})"
-
-    def replace(self, table: str, key: str, row: Mapping[str, Any]) -> None:
-        """Write this row over the one with the same key, if there is one, in a transaction.
-
-        Columns of dlt's, which its settings may add, and of the user's stay as they are.
-        """
-        client, name = self._client(), self._table(table)
-        same = f"{self.sql(self.name(key))} = %s"
-        with client.begin_transaction():
-            if client.execute_sql(f"SELECT 1 FROM {name} WHERE {same}", row[key]):  # noqa: S608
-                sets = ", ".join(f"{self.sql(self.name(column))} = %s" for column in row)
-                client.execute_sql(
-                    f"UPDATE {name} SET {sets} WHERE {same}",  # noqa: S608
-                    *row.values(),
-                    row[key],
-                )
-                return
-            of_dlt = [n for n in ("_dlt_id", "_dlt_load_id") if n in self.column_hints(table)]
-            row = {**row, **dict.fromkeys(of_dlt, str(row[key]))}
-            names = ", ".join(self.sql(self.name(column)) for column in row)
-            marks = ", ".join(["%s"] * len(row))
-            client.execute_sql(
-                f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
-                *row.values(),
-            )
 
     def __enter__(self) -> Self:
         return self
@@ -385,7 +296,7 @@ class HeldTables:
         self._client_in_use = None
         self._connection.close()
 
-    def _client(self) -> SqlClientBase[Any]:
+    def sql_client(self) -> SqlClientBase[Any]:
         """Give the one connection: dlt resolves its whole configuration for each that it makes."""
         if self._client_in_use is None:
             client = sql_client_of(self.pipeline)
@@ -398,5 +309,6 @@ class HeldTables:
                 client.execute_sql("SET extra_float_digits = 1; SET TIME ZONE 'UTC'")
         return self._client_in_use
 
-    def _table(self, table: str) -> str:
-        return self._client().make_qualified_table_name(self.stored_table(table))
+    def table_sql(self, table: str) -> str:
+        """Return the qualified name of a table, quoted, for SQL."""
+        return self.sql_client().make_qualified_table_name(self.stored_table(table))

@@ -22,8 +22,8 @@ from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.arrow.columns import FIELD_HINT
-from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
 from salesforce_targeted.destination.stored_catalog import StoredCatalog
+from salesforce_targeted.destination.table_names import RELATIONS, TASKS, USERS
 from salesforce_targeted.target import CONTACT, Target
 
 PREFIX = "salesforce_targeted_"

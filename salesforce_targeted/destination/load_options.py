@@ -33,7 +33,7 @@ from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
 from salesforce_targeted.destination import catalog, database, dependants, rejected_records
 from salesforce_targeted.destination.clients import client_of
-from salesforce_targeted.destination.held_tables import (
+from salesforce_targeted.destination.table_names import (
     REJECTED_RECORDS,
     RELATIONS,
     SYNC_RUNS,
@@ -46,6 +46,7 @@ logger = logging.getLogger("salesforce_targeted")
 
 # By these a row replaces the one with its key, and rows that don't come stay.
 _MEETING_BY_KEY = ("upsert", "delete-insert")
+_WIDEST = 64  # bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +55,17 @@ class LoadOptions:
 
     Attributes:
         emptied: Tables that the load empties, drops or replaces, as stored.
-        dropped: Those of them that it drops, to make them anew.
+        dropped: Those of them that it drops, to make them again.
         closed: Tables whose schema contract discards the values of new columns, as stored.
         types: Table as stored to the ``data_type`` that was asked for, by stored column.
+        narrow: Table as stored to the columns for which fewer bits were asked for.
     """
 
     emptied: frozenset[str] = frozenset()
     dropped: frozenset[str] = frozenset()
     closed: frozenset[str] = frozenset()
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    narrow: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
 def load_options(
@@ -104,17 +107,18 @@ def load_options(
         )
     naming = source.schema.naming
     dropped, truncated = (
-        {naming.normalize_table_identifier(one["name"]) for one in package_state.get(tables) or ()}
-        for tables in ("dropped_tables", "truncated_tables")
+        {naming.normalize_table_identifier(table["name"]) for table in package_state.get(key) or ()}
+        for key in ("dropped_tables", "truncated_tables")
     )
     emptied = dropped | truncated
     closed: set[str] = set()
     types: dict[str, dict[str, str]] = {}
-    made = _made(target, id_column)
+    narrow: dict[str, set[str]] = {}
+    tables = _tables_by_resource(target, id_column)
     for resource in source.resources.selected.values():
-        if resource.name not in made:
+        if resource.name not in tables:
             continue  # of another source, added to ours
-        table, key = made[resource.name]
+        table, key = tables[resource.name]
         hints = _hints(resource)
         stored = naming.normalize_table_identifier(table)
         _check_names(resource, hints, table, key)
@@ -131,9 +135,14 @@ def load_options(
             for name, column in hints["columns"].items()
             if "data_type" in column
         }
+        narrow[stored] = {
+            naming.normalize_path(name)
+            for name, column in hints["columns"].items()
+            if (column.get("precision") or _WIDEST) < _WIDEST
+        }
     if database.is_postgres(pipeline):
         _check_dependants(pipeline, package_state, emptied)
-    return LoadOptions(frozenset(emptied), frozenset(dropped), frozenset(closed), types)
+    return LoadOptions(frozenset(emptied), frozenset(dropped), frozenset(closed), types, narrow)
 
 
 def _check_dependants(
@@ -149,7 +158,7 @@ def _check_dependants(
         catalog.release(pipeline)
 
 
-def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _tables_by_resource(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Map a resource to its table and key, as the source made them."""
     return {
         "task_who_relation": (RELATIONS, (id_column,)),
@@ -174,12 +183,12 @@ def _hints(resource: DltResource) -> TTableSchema:
 
 
 def _check_names(
-    resource: DltResource, hints: TTableSchema, made: str, key: tuple[str, ...]
+    resource: DltResource, hints: TTableSchema, table: str, key: tuple[str, ...]
 ) -> None:
-    if hints["name"] != made:
+    if hints["name"] != table:
         raise ConfigurationError(
             f"{resource.name}: its table can't be called {hints['name']}: what is held is read"
-            f" back from {made}",
+            f" back from {table}",
             remedy="Leave table_name as it is; a view, or a dataset of its own, gives it a name.",
         )
     asked = {name for name, column in hints["columns"].items() if column.get("primary_key")}
@@ -190,7 +199,7 @@ def _check_names(
             remedy="Leave primary_key as it is.",
         )
     deleting = [name for name, column in hints["columns"].items() if column.get("hard_delete")]
-    if deleting and made != REJECTED_RECORDS:
+    if deleting and table != REJECTED_RECORDS:
         raise ConfigurationError(
             f"{resource.name}: by a hard_delete hint on {', '.join(sorted(deleting))} rows that"
             " are held would be deleted by their own change",

@@ -13,8 +13,11 @@ from typing import Any
 
 import pyarrow as pa
 
+from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import TIMESTAMP
-from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, HeldTables
+from salesforce_targeted.arrow.id_set import distinct, has, minus
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS
 from salesforce_targeted.ledger import Ledger
 
 WHOLE_RECORD = "*"
@@ -40,6 +43,17 @@ _HINTS["healed_at"] |= {"hard_delete": True, "data_type": "timestamp", "nullable
 KEY_AND_HINTS: tuple[Sequence[str], Any] = (list(_KEY), _HINTS)
 
 
+def rejected_ids(held: HeldTables, kept_as: str) -> tuple[pa.Array, bool]:
+    """Return the ids of the records of which something is rejected; see ``Target.rejected_as``.
+
+    Returns:
+        The ids, and whether a field can't be read of any record.
+    """
+    where = f"{held.sql(held.name('object'))} = '{kept_as}'"
+    ids = distinct(held.texts(REJECTED_RECORDS, {"id": held.name("record_id")}, where)["id"])
+    return minus(ids, pa.array([EVERY_RECORD])), has(ids, EVERY_RECORD)
+
+
 def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
     """Return this run's rejections, with when each was first seen, and those that came right."""
     names = [held.name(name) for name in SCHEMA.names[:-1]]
@@ -48,15 +62,15 @@ def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
     kept_as = {target.object_name: target.rejected_as}
     object_of = {name: of for of, name in kept_as.items()}
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for one in ledger.rejected:
+    for entry in ledger.rejected:
         key = (
-            kept_as.get(one.object, one.object), one.record_id, one.field or WHOLE_RECORD
+            kept_as.get(entry.object, entry.object), entry.record_id, entry.field or WHOLE_RECORD
         )  # fmt: skip
         first: datetime = known[key][5] if key in known else now
         rows[key] = {
             **dict(zip(_KEY, key, strict=True)),
-            "error": one.error,
-            "payload": one.payload or None,
+            "error": entry.error,
+            "payload": entry.payload or None,
             "first_seen_at": first,
             "last_seen_at": now,
         }

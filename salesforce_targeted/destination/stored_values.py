@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
@@ -51,6 +52,21 @@ def stored_array(values: Sequence[Any], data_type: str, table: str) -> pa.Array:
     if data_type == "json":
         return pa.array([None if v is None else json.dumps(v) for v in values], pa.string())
     return typed(values, STORED_TYPES.get(data_type), table)
+
+
+def typed_ids(values: Sequence[Any], kind: pa.DataType, table: str) -> pa.Array:
+    """Make an array of ids, or of their counts.
+
+    Raises:
+        ConfigurationError: ids are padded: no other would be equal to one of them.
+    """
+    array = typed(values, kind, table)
+    if kind == pa.string() and pc.any(pc.ends_with(array, " ")).as_py():
+        raise ConfigurationError(
+            f"{table} pads ids with blanks: a column of ids was altered to character(n)",
+            remedy="ALTER TABLE … ALTER … TYPE varchar takes the blanks away; then run again.",
+        )
+    return array
 
 
 def typed(values: Sequence[Any], kind: pa.DataType | None, table: str) -> pa.Array:

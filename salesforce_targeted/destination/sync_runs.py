@@ -15,9 +15,13 @@ import orjson
 import pyarrow as pa
 
 from salesforce_targeted.arrow.columns import TIMESTAMP
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.version import __version__
 
+# The column that a run is found by.
+KEY = "run_id"
 _TEXT, _NUMBER, _SHARE = pa.string(), pa.int64(), pa.float64()
 # Column to its type, where its value stands in the facts, and its description.
 _COLUMNS = {
@@ -53,7 +57,7 @@ _COLUMNS = {
     "report": (_TEXT, "", "The whole report as JSON"),
 }  # fmt: skip
 SCHEMA = pa.schema(
-    [pa.field(name, kind, nullable=name != "run_id") for name, (kind, *_) in _COLUMNS.items()]
+    [pa.field(name, kind, nullable=name != KEY) for name, (kind, *_) in _COLUMNS.items()]
 )
 HINTS = {name: {"description": text} for name, (*_, text) in _COLUMNS.items()}
 
@@ -100,6 +104,32 @@ def verification_row(
 def to_table(facts: RunFacts) -> pa.Table:
     """Return the row of a run as Arrow."""
     return pa.Table.from_pylist([row(facts)], schema=SCHEMA)
+
+
+def write(held: HeldTables, row: Mapping[str, Any]) -> None:
+    """Write a run's final row over the one that its load brought, if it did, in a transaction.
+
+    Columns of dlt's, which its settings may add, and of the user's stay as they are.
+    """
+    client, name = held.sql_client(), held.table_sql(SYNC_RUNS)
+    same = f"{held.sql(held.name(KEY))} = %s"
+    with client.begin_transaction():
+        if client.execute_sql(f"SELECT 1 FROM {name} WHERE {same}", row[KEY]):  # noqa: S608
+            sets = ", ".join(f"{held.sql(held.name(column))} = %s" for column in row)
+            client.execute_sql(
+                f"UPDATE {name} SET {sets} WHERE {same}",  # noqa: S608
+                *row.values(),
+                row[KEY],
+            )
+            return
+        of_dlt = [n for n in ("_dlt_id", "_dlt_load_id") if n in held.column_hints(SYNC_RUNS)]
+        row = {**row, **dict.fromkeys(of_dlt, str(row[KEY]))}
+        names = ", ".join(held.sql(held.name(column)) for column in row)
+        marks = ", ".join(["%s"] * len(row))
+        client.execute_sql(
+            f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
+            *row.values(),
+        )
 
 
 def as_json(facts: Mapping[str, object]) -> str:

@@ -16,14 +16,14 @@ from collections.abc import Mapping
 from dlt.common.schema import Schema
 
 from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH
-from salesforce_targeted.destination.held_tables import (
+from salesforce_targeted.destination.stored_catalog import TABLE
+from salesforce_targeted.destination.table_names import (
     REJECTED_RECORDS,
     RELATIONS,
     SYNC_RUNS,
     TASKS,
     USERS,
 )
-from salesforce_targeted.destination.stored_catalog import TABLE
 from salesforce_targeted.target import CONTACT, Target
 
 OURS = "salesforce_targeted"

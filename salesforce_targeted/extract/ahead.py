@@ -20,8 +20,8 @@ import pyarrow as pa
 
 from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.models import Request
-from salesforce_targeted.arrow.id_set import Texts, in_batches, minus
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.arrow.id_set import Texts, minus
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.known_org import expected_junction
 from salesforce_targeted.extract.lessons import readable_before, refused_apis
@@ -32,7 +32,7 @@ from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api
 
 # Records of a hundred fields in one composite call: as many as a Collections call brings. The parts
-# of a composite are answered one after the other: more of them would be waited for alone.
+# of a composite are worked on one after the other: more of them would be waited for alone.
 ROWS_TOGETHER = 2_000
 _USUAL_FIELDS = 100
 # Calls that may be on the way at once, and whose responses may wait in memory.
@@ -50,12 +50,29 @@ class Ahead:
     Attributes:
         along: Queries that travel with the first call.
         calls: Requests for held records, a list for each call of its own.
-        held: Table to the ids of those records.
+        held: Table to the ids of those records, as they are cut into requests.
     """
 
     along: list[Request]
     calls: list[list[Request]]
-    held: dict[str, pa.Array]
+    held: dict[str, list[pa.Array]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Hold what is asked for of one table.
+
+    Attributes:
+        ids: How many records.
+        fields: How many fields of each.
+    """
+
+    ids: int
+    fields: int
+
+
+# A table, and which of the ids that are wanted of it.
+Part = tuple[str, slice]
 
 
 def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
@@ -65,7 +82,7 @@ def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
         tables: Those that the run loads.
     """
     ahead = held_ahead(run, tables)
-    run.asked.update({table: [ids] for table, ids in ahead.held.items()})
+    run.asked.update(ahead.held)
     run.client.send_ahead(ahead.calls)
     return ahead.along
 
@@ -79,7 +96,7 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
     relations_alone = Ahead(along, [], {})
     if not may_share(run):
         return relations_alone
-    requests, rows, asked = list[Request](), list[int](), dict[str, pa.Array]()
+    queries_alone, ids, fields_of = list[Request](), dict[str, pa.Array](), dict[str, list[str]]()
     for table in tables:
         name = run.object_of(table)
         fields = readable_before(run, name, run.state.get(ASKED_FIELDS, {}).get(table, []))
@@ -91,19 +108,15 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         held, left_out = held_now(run, table, key)
         if calls_of(run, len(held), len(left_out)) > run.settings.refresh_call_budget:
             continue
-        asked[table] = held
-        requests += _collections(run, name, fields, held)
-        rows += batch_sizes(run, len(held), len(fields))
+        ids[table], fields_of[table] = held, fields
         queried = query_all_requests(run.client, name, fields, Texts(left_out))
         if len(along) + len(queried) <= room:
             along = along + queried
         else:
-            requests += queried
-            rows += [ROWS_TOGETHER // 2] * len(queried)
-    calls = shared(run, rows)
-    if len(calls) > MOST_CALLS:
-        return relations_alone
-    return Ahead(along, [[requests[n] for n in call] for call in calls], asked)
+            queries_alone += queried
+    calls, asked = _cut(run, ids, fields_of)
+    calls += [[query] for query in queries_alone]
+    return Ahead(along, calls, asked) if len(calls) <= MOST_CALLS else relations_alone
 
 
 def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
@@ -112,7 +125,7 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
     Args:
         named: Table to ids.
     """
-    requests, rows, asked = list[Request](), list[int](), dict[str, pa.Array]()
+    new, fields = dict[str, pa.Array](), dict[str, list[str]]()
     for table, ids in named.items():
         columns = run.columns(table)
         held, left_out = held_now(run, table, columns.key.stored)
@@ -120,49 +133,61 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
         if Api.COLLECTIONS in refused_apis(run, name):
             continue
         if table in run.asked or not len(held):
-            asked[table] = new = minus(minus(ids, held), left_out)
-            fields = readable_before(run, name, columns.fields) or columns.fields
-            requests += _collections(run, name, fields, new)
-            rows += batch_sizes(run, len(new), len(fields))
-    if is_shared(run, rows):
-        run.client.send_ahead([[requests[n] for n in call] for call in shared(run, rows)])
-        for table, new in asked.items():
-            run.asked.setdefault(table, []).append(new)
+            new[table] = minus(minus(ids, held), left_out)
+            fields[table] = readable_before(run, name, columns.fields) or columns.fields
+    if is_shared(run, {table: Wanted(len(ids), len(fields[table])) for table, ids in new.items()}):
+        calls, asked = _cut(run, new, fields)
+        run.client.send_ahead(calls)
+        for table, parts in asked.items():
+            run.asked.setdefault(table, []).extend(parts)
 
 
-def batch_sizes(run: Run, ids: int, fields: int) -> list[int]:
-    """Return how many records of usual width each request for some records brings."""
-    size, width = run.client.limits.ids_per_collection, max(1.0, fields / _USUAL_FIELDS)
-    return [ceil(min(size, ids - start) * width) for start in range(0, ids, size)]
-
-
-def shared(run: Run, rows: Sequence[int]) -> list[list[int]]:
-    """Put requests into calls that bring about as many records each; numbers of requests.
-
-    Args:
-        rows: How many records of usual width each request brings.
-    """
-    most = run.client.limits.composite_queries
-    calls: list[list[int]] = []
-    for number, more in enumerate(rows):
-        for call in calls:
-            if len(call) < most and sum(rows[n] for n in call) + more <= ROWS_TOGETHER:
-                call.append(number)
-                break
-        else:
-            calls.append([number])
+def shared(run: Run, wanted: Mapping[str, Wanted]) -> list[list[Part]]:
+    """Cut what is wanted into as few calls as can bring it, about as long as one another."""
+    limits, weights = run.client.limits, dict[str, float]()
+    for table, want in wanted.items():
+        # A batch of very wide records is a call, not several.
+        most = ROWS_TOGETHER / max(1, min(want.ids, limits.ids_per_collection))
+        weights[table] = min(max(1.0, want.fields / _USUAL_FIELDS), most)
+    whole = sum(want.ids * weights[table] for table, want in wanted.items())
+    share = room = whole / max(1, ceil(whole / ROWS_TOGETHER))
+    calls: list[list[Part]] = []
+    for table, want in wanted.items():
+        start = 0
+        while start < want.ids:
+            if not calls or room < weights[table] / 2 or len(calls[-1]) == limits.composite_queries:
+                calls.append([])
+                room = share
+            end = start + min(limits.ids_per_collection, ceil(room / weights[table]))
+            end = min(end, want.ids)
+            calls[-1].append((table, slice(start, end)))
+            room -= (end - start) * weights[table]
+            start = end
     return calls
 
 
-def is_shared(run: Run, rows: Sequence[int]) -> bool:
-    """Return whether requests for new records are sent together, in fewer calls than one each."""
-    return may_share(run) and len(shared(run, rows)) < min(len(rows), MOST_CALLS + 1)
+def is_shared(run: Run, wanted: Mapping[str, Wanted]) -> bool:
+    """Return whether new records are asked for together, in fewer calls than table by table."""
+    batches = [ceil(want.ids / run.client.limits.ids_per_collection) for want in wanted.values()]
+    return may_share(run) and len(shared(run, wanted)) < min(sum(batches), MOST_CALLS + 1)
 
 
-def _collections(run: Run, object_name: str, fields: Sequence[str], ids: pa.Array) -> list[Request]:
-    client = run.client
-    batches = in_batches(Texts(ids), client.limits.ids_per_collection)
-    return [client.collection_request(object_name, some, fields) for some in batches]
+def _cut(
+    run: Run, ids: Mapping[str, pa.Array], fields: Mapping[str, Sequence[str]]
+) -> tuple[list[list[Request]], dict[str, list[pa.Array]]]:
+    """Return the requests of each call, and each table's ids as those requests have them."""
+    wanted = {table: Wanted(len(ids[table]), len(fields[table])) for table in ids}
+    asked: dict[str, list[pa.Array]] = {table: [] for table in ids}
+    calls: list[list[Request]] = []
+    for call in shared(run, wanted):
+        calls.append([])
+        for table, which in call:
+            part = ids[table][which]
+            asked[table].append(part)
+            name = run.object_of(table)
+            request = run.client.collection_request(name, part.to_pylist(), fields[table])
+            calls[-1].append(request)
+    return calls, asked
 
 
 def may_share(run: Run) -> bool:

@@ -1,4 +1,4 @@
-"""Discovery: whom the org's relations point at now, and a guard against losing them all."""
+"""Discover whom the org's relations point at now, and guard against losing them all."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def discover(run: Run) -> IdCounts:
     """
     if run.active is None:
         counts = run.relations.counts
-        found = counts if counts is not None else _discover(run)
-        run.ledger.step(f"discovered {len(found):,} active {run.target.object_name.lower()}s")
+        active = counts if counts is not None else _discover(run)
+        run.ledger.step(f"discovered {len(active):,} active {run.target.object_name.lower()}s")
         if run.scope.complete and not run.scope.allow_shrink:
-            _check_shrink(run, len(found))
-        run.active = found
+            _check_shrink(run, len(active))
+        run.active = active
     return run.active
 
 
@@ -58,7 +58,7 @@ def _discover(run: Run) -> IdCounts:
         warn=run.ledger.warn,
     )
     rows = pa.concat_tables(batches)
-    # An org that sorts ids in another order than ours may answer one in two ranges.
+    # An org that sorts ids in another order than ours may return one in two ranges.
     once = rows.group_by("id").aggregate([("count", "max")]).rename_columns(["id", "count"])
     return IdCounts(once)
 
@@ -76,12 +76,12 @@ def _cuts(run: Run, begin: str) -> list[str]:
     return list(Texts(known)[start + step :: step])
 
 
-def _check_shrink(run: Run, found: int) -> None:
+def _check_shrink(run: Run, count: int) -> None:
     before = run.held.count(run.target.life_table, run.held.active)
-    few = found < before * SHRINK_SHARE and before - found > SHRINK_CONTACTS
-    if before and (found == 0 or few):
+    few = count < before * SHRINK_SHARE and before - count > SHRINK_CONTACTS
+    if before and (count == 0 or few):
         active = f"active {run.target.object_name.lower()}s"
         raise ShrinkError(
-            f"the org shows {found:,} {active} where {before:,} were active; nothing was marked as"
+            f"the org shows {count:,} {active} where {before:,} were active; nothing was marked as"
             " left and nothing was loaded"
         )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+
+import pyarrow as pa
 
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet
@@ -54,6 +55,30 @@ class RelationFindings:
 
 
 @dataclass(slots=True)
+class Selection:
+    """Hold the ids that a run asks for.
+
+    Attributes:
+        new: Those that are not held, nor were left out before, as an array of ``id_set``.
+        known: Those that are held.
+        left_out: Those that a plain read left out before.
+        later: Those of ``known`` and ``left_out`` that a pass which was cut short has yet to read.
+        whole: Whether they are all there are.
+        began_at: The org's clock before they were chosen: no cursor passes it.
+    """
+
+    new: pa.Array
+    known: pa.Array
+    left_out: pa.Array
+    later: tuple[pa.Array, pa.Array]
+    whole: bool
+    began_at: datetime
+
+    def __len__(self) -> int:
+        return len(self.new) + len(self.known) + len(self.left_out)
+
+
+@dataclass(slots=True)
 class RecordFindings:
     """Hold what became of the records that one stage asked for.
 
@@ -70,7 +95,7 @@ class RecordFindings:
 
     answered: IdSet = field(default_factory=IdSet)
     is_deferred: bool = False
-    selection: Any = None
+    selection: Selection | None = None
     gone: dict[str, Gone] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
     archived: list[str] = field(default_factory=list)

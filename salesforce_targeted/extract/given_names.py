@@ -91,24 +91,24 @@ def _check_comparison(
         names = {str(entry.get("relationshipName") or ""): entry for entry in entries.values()}
     else:
         names = {**entries}
-    found = next((entry for one, entry in names.items() if one.casefold() == head.casefold()), None)
-    if found is None:
+    entry = next((entry for key, entry in names.items() if key.casefold() == head.casefold()), None)
+    if entry is None:
         nearest = _nearest(head, names)
         raise ConfigurationError(
             f"where: {of} has no {'relationship' if dot else 'field'} {head} that our user may see",
             remedy=f"Write {nearest}{dot}{rest}." if nearest else "Name one of its fields.",
         )
-    if dot or value is None or found["type"] not in _TAKES:
+    if dot or value is None or entry["type"] not in _TAKES:
         return
-    types, spelt = _TAKES[found["type"]]
+    types, spelt = _TAKES[entry["type"]]
     # A truth value is a number to Python, and a moment is a date.
     odd = next((kind for kind in (bool, datetime) if isinstance(value, kind)), None)
     if not isinstance(value, types) or (odd is not None and odd not in types):
         raise ConfigurationError(
-            f"where: {of}.{found['name']} takes {spelt}, not {value!r}", remedy=f"Write {spelt}."
+            f"where: {of}.{entry['name']} takes {spelt}, not {value!r}", remedy=f"Write {spelt}."
         )
 
 
 def _nearest(name: str, names: Iterable[str]) -> str | None:
-    by_case = {one.casefold(): one for one in names if one}
+    by_case = {key.casefold(): key for key in names if key}
     return next((by_case[near] for near in get_close_matches(name.casefold(), by_case, 1)), None)

@@ -10,7 +10,8 @@ from typing import Any
 from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.destination.held_tables import RELATIONS, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.org import VisibleOrg
 
@@ -65,7 +66,7 @@ class HeldRelations:
     def wait_to_be_read(self) -> bool:
         """Return whether some are to be read again, whatever their stamps say.
 
-        Their hash was cleared, for a column that somebody dropped was made again.
+        Their hash was cleared, for a column was dropped and made again.
         """
         if ROW_HASH not in self._held.column_hints(RELATIONS):
             return False

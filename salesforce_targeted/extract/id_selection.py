@@ -11,13 +11,11 @@ merged, archived, hidden) is asked for through ``queryAll`` at once, which shows
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from math import ceil
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import (
@@ -27,46 +25,56 @@ from salesforce_targeted.api.errors import (
     is_of_records,
     is_refused,
 )
-from salesforce_targeted.arrow.columns import ROW_HASH
-from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, span, union
+from salesforce_targeted.arrow.batch import EVERY_RECORD
+from salesforce_targeted.arrow.columns import ROW_HASH, Columns
+from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
+from salesforce_targeted.destination.rejected_records import rejected_ids
+from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS
 from salesforce_targeted.destination.where import Where
+from salesforce_targeted.extract.findings import Selection
+from salesforce_targeted.extract.passes import (
+    go_on,
+    gone_before,
+    last_pass,
+    rest,
+    untold_before,
+)
 from salesforce_targeted.extract.run import LAG, Run
 
-# In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
-# of a pass whose calls ended before it did, when it began, where it goes on, whether it is a whole
-# one, and the fields that no record could be read with, with why.
-REFRESHED = "refresh"
-_CURSOR, _PASSED = "cursor", "passed_at"
-_BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
-_UNREAD = "pass_unread_fields"
-_GONE = "gone"
-# State is loaded with each run: no more ids than these are kept there.
-_MOST_GONE = 2_000
+# Fields that name a user who must be held with the row.
+_USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
 _FELL_APART = (LocatorExpiredError, TruncatedResponseError)
 
 
-@dataclass(slots=True)
-class Selection:
-    """Hold the ids that a run asks for.
+def named_users(rows: pa.Table, columns: Columns) -> set[str]:
+    """Return the ids of the users that rows name.
 
-    Attributes:
-        new: Those that are not held, nor were left out before, as an array of ``id_set``.
-        known: Those that are held.
-        left_out: Those that a plain read left out before.
-        later: Those of ``known`` and ``left_out`` that a pass which was cut short has yet to read.
-        whole: Whether they are all there are.
-        began_at: The org's clock before they were chosen: no cursor passes it.
+    Queues and groups, which can own a record, are not users.
     """
+    named: set[str] = set()
+    for field in _USER_FIELDS:
+        column = columns.named(field)
+        if column is not None:
+            ids = pc.unique(rows.column(column.name)).to_pylist()
+            named.update(id_ for id_ in ids if id_ and id_.startswith("005"))
+    return named
 
-    new: pa.Array
-    known: pa.Array
-    left_out: pa.Array
-    later: tuple[pa.Array, pa.Array]
-    whole: bool
-    began_at: datetime
 
-    def __len__(self) -> int:
-        return len(self.new) + len(self.known) + len(self.left_out)
+def tasks_of_held(run: Run) -> pa.Array:
+    """Return the tasks that held relations name; none in a run over less."""
+    column = run.held.name("TaskId")
+    if not run.scope.complete or column not in run.held.column_hints(RELATIONS):
+        return id_array(())
+    return run.held.id_array(RELATIONS, column)
+
+
+def users_of_held(run: Run) -> pa.Array:
+    """Return the users that held rows name; none in a run over less."""
+    if not run.scope.complete:
+        return id_array(())
+    names = [run.held.name(field) for field in _USER_FIELDS]
+    tables = (RELATIONS, CONTACTS, TASKS)
+    return run.held.ids_like("005", [(table, name) for table in tables for name in names])
 
 
 def held_now(run: Run, table: str, key: str) -> tuple[pa.Array, pa.Array]:
@@ -77,7 +85,7 @@ def held_now(run: Run, table: str, key: str) -> tuple[pa.Array, pa.Array]:
 
 def left_out_before(run: Run, table: str) -> pa.Array:
     """Return the ids that a plain read left out when they were last asked for."""
-    gone = id_array(_state(run, table).get(_GONE, ()))
+    gone = gone_before(run, table)
     if table == run.target.table:
         where = run.held.gone & Where(f"{run.held.sql('gone_reason')} <> 'rejected'")
         return run.held.id_array(run.target.life_table, run.target.life_key, where)
@@ -94,7 +102,7 @@ def archived_before(run: Run, table: str, key: str) -> pa.Array:
     archived, deleted = run.held.name("IsArchived"), run.held.name("IsDeleted")
     if table == run.target.table or not {archived, deleted} <= columns.keys():
         return id_array(())
-    gone = union(_flagged(run, table, key, deleted), id_array(_state(run, table).get(_GONE, ())))
+    gone = union(_flagged(run, table, key, deleted), gone_before(run, table))
     return minus(_flagged(run, table, key, archived), gone)
 
 
@@ -116,20 +124,22 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         named: Ids that must be held after the run, an array of ``id_set``.
     """
     object_name, key = run.object_of(table), run.columns(table).key.stored
-    rejected, rejects_a_field = run.held.rejected_ids(run.rejected_as(table))
+    last = last_pass(run, table)
+    rejected, rejects_a_field = rejected_ids(run.held, run.rejected_as(table))
+    untold = untold_before(run, table)
+    rejects_a_field |= EVERY_RECORD in untold
+    rejected = union(rejected, id_array(untold - {EVERY_RECORD}))
     held, left_out = run.held.id_array(table, key), left_out_before(run, table)
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
-        again = among(ids, left_out)
-        known = minus(among(ids, held), again)
-        new = minus(minus(ids, again), known)
-        later = (known, again)
+        absent = among(ids, left_out)
+        known = minus(among(ids, held), absent)
+        new = minus(minus(ids, absent), known)
+        later = (known, absent)
         if run.scope.complete:
-            _go_on(state, whole=whole, at=run.opened_at)
-            later = _later(state, 0, known), _later(state, 1, again)
-        return Selection(new, known, again, later, whole, run.opened_at)
-
-    state = _state(run, table)
+            go_on(run, table, whole=whole)
+            later = rest(run, table, 0, known), rest(run, table, 1, absent)
+        return Selection(new, known, absent, later, whole, run.opened_at)
 
     if run.scope.retry_rejected and not rejects_a_field:
         return selection(rejected, whole=False)
@@ -145,15 +155,12 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         modified = _modified(run, object_name, run.scope.since, everything)
         return selection(union(named, modified), whole=False)
     calls = calls_of(run, len(minus(everything, left_out)), len(among(everything, left_out)))
-    cursor, passed_at = str(state.get(_CURSOR) or ""), str(state.get(_PASSED) or "")
     within = calls <= run.settings.refresh_call_budget
-    begun = bool(state.get(_WHOLE)) and _POSITION in state
-    no_choice = run.scope.full or rejects_a_field or begun or not cursor
-    no_choice = no_choice or run.is_ahead(datetime.fromisoformat(cursor))
-    if within or no_choice or not passed_at or run.is_due(passed_at):
+    is_due = run.scope.full or rejects_a_field or last.is_due
+    if within or is_due or last.cursor is None:
         return selection(everything, whole=True)
     age = timedelta(run.settings.full_refresh_days)
-    since = _held_until(run, table, datetime.fromisoformat(cursor)) - LAG
+    since = _held_until(run, table, last.cursor) - LAG
     modified = _modified(run, object_name, since, held)
     run.ledger.warn(
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
@@ -161,7 +168,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         f" {since:%Y-%m-%d %H:%M} were read. Formula fields and fields that are new or shown again"
         f" stay as they are in the others, and what was hidden from our user stays unnoticed,"
         f" until the next whole pass, due"
-        f" {datetime.fromisoformat(passed_at) + age:%Y-%m-%d}"
+        f" {datetime.fromisoformat(last.ended_at) + age:%Y-%m-%d}"
     )
     # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
     # what is edited of them is among what was modified.
@@ -170,88 +177,10 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     unhashed = run.held.id_array(table, key, run.held.unhashed) if hashed else rejected[:0]
     asked = union(minus(named, held), modified, back, rejected, unhashed)
     if table == run.target.table and run.held.column_hints(run.target.life_table):
-        # Of one whose life somebody deleted nothing says why the org does not return it.
+        # Of one whose life was deleted nothing says why the org does not return it.
         lives = run.held.id_array(run.target.life_table, run.target.life_key)
         asked = union(asked, minus(held, lives))
     return selection(asked, whole=False)
-
-
-def note_end(run: Run, table: str, selection: Selection, newest: datetime | None) -> None:
-    """Keep, with the load, how far a table has been read by a run that came to its end.
-
-    The cursor never moves backwards, but for one that is ahead of the org's clock, and never past
-    that clock when the reading began.
-    """
-    state = _state(run, table)
-    # A pass that took several runs began with the first of them: what was edited since, before the
-    # position that it went on from, has not been read.
-    began = state.get(_BEGAN)
-    limit = datetime.fromisoformat(began) if began else selection.began_at
-    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
-        state.pop(name, None)
-    if selection.whole:
-        state[_PASSED] = run.opened_at.isoformat()
-    if newest is not None:
-        text = min(newest, limit).astimezone(UTC).isoformat()
-        known = state.get(_CURSOR) or text
-        ahead = run.is_ahead(datetime.fromisoformat(known))
-        state[_CURSOR] = text if ahead else max(known, text)
-
-
-def note_position(run: Run, table: str, part: int, last_id: str) -> None:
-    """Keep, with the load, up to which id a pass came whose calls ended before it did.
-
-    Args:
-        part: Of ``Selection.later``.
-    """
-    _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
-
-
-def unread_fields(run: Run, table: str) -> dict[str, str]:
-    """Return the fields that a part of the pass was read without, and why; the caller adds more."""
-    fields: dict[str, str] = _state(run, table).setdefault(_UNREAD, {})
-    return fields
-
-
-def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> None:
-    """Keep some of the ids that the org does not return; ``queryAll`` is asked for them at once.
-
-    Args:
-        whole: Whether these are all there are.
-    """
-    if table == run.target.table:  # whose life table knows
-        return
-    state = _state(run, table)
-    known = set() if whole else set(state.get(_GONE, ()))
-    if found := sorted({*gone, *known})[:_MOST_GONE]:
-        state[_GONE] = found
-    else:
-        state.pop(_GONE, None)
-
-
-def passed_at(run: Run, table: str) -> str:
-    """Return when a table was last read whole, as ISO 8601; empty for never."""
-    return str(_state(run, table).get(_PASSED) or "")
-
-
-def _go_on(state: dict[str, Any], *, whole: bool, at: datetime) -> None:
-    """Go on with the pass that was cut short, or begin one: a position is of its own kind alone."""
-    if state.get(_WHOLE) is not whole:
-        for name in (_BEGAN, _POSITION, _UNREAD):
-            state.pop(name, None)
-    state[_WHOLE] = whole
-    state.setdefault(_BEGAN, at.isoformat())
-
-
-def _later(state: Mapping[str, Any], part: int, ids: pa.Array) -> pa.Array:
-    position = state.get(_POSITION, {}).get(str(part))
-    return ids if position is None else ids[span(ids, "", position)[1] :]
-
-
-def _state(run: Run, table: str) -> dict[str, Any]:
-    refresh: dict[str, Any] = run.state.setdefault(REFRESHED, {})
-    of_table: dict[str, Any] = refresh.setdefault(table, {})
-    return of_table
 
 
 def _held_until(run: Run, table: str, cursor: datetime) -> datetime:

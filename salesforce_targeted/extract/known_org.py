@@ -12,16 +12,10 @@ from typing import Any
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
-from salesforce_targeted.destination.held_tables import (
-    CONTACTS,
-    OBJECTS,
-    RELATIONS,
-    TASKS,
-    USERS,
-    HeldTables,
-)
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.org_identity import ORG_FACTS, held_org, note, org_of
 from salesforce_targeted.destination.other_pipelines import adopt
+from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.org import VisibleOrg
 from salesforce_targeted.target import CONTACT, Junction, Target
 
@@ -115,7 +109,7 @@ def _dataset(location: str) -> str:
 
 
 def check_identity(client: SalesforceClient, state: dict[str, Any], *, looks_only: bool) -> None:
-    """Check that the dataset is this org's; for who only looks, another org's is as good as none.
+    """Check that the dataset is this org's; a run that only looks takes another org's as empty.
 
     Raises:
         OtherOrgError: the dataset holds another org.
@@ -189,14 +183,14 @@ def note_org(org: VisibleOrg, state: dict[str, Any]) -> None:
         state[_PREFIX] = prefix
 
 
-def note_others(others: Mapping[str, Any], state: dict[str, Any]) -> None:
+def note_others(other_state: Mapping[str, Any], state: dict[str, Any]) -> None:
     """Keep what another pipeline found the org to be like that the dataset was loaded from."""
     facts = (*ORG_FACTS, _FILLED_BY, _WHERE, _SHOWN, JUNCTION, _PREFIX)
-    state.update({name: others[name] for name in facts if name in others})
+    state.update({name: other_state[name] for name in facts if name in other_state})
 
 
 def _shown(org: VisibleOrg) -> list[str]:
-    return [name for name, one in org.describes.items() if not isinstance(one, SalesforceError)]
+    return [name for name, entry in org.describes.items() if not isinstance(entry, SalesforceError)]
 
 
 def _key_prefix(org: VisibleOrg) -> str | None:
@@ -209,7 +203,7 @@ def _objects_held(org: VisibleOrg, held: HeldTables, id_column: str) -> list[str
     """List the objects of which a dataset without the facts above holds rows."""
     if org.target is not CONTACT:
         return []
-    found = [
+    names = [
         OBJECTS[table]
         for table in (CONTACTS, TASKS, USERS)
         if held.column_hints(table) and held.count(table)
@@ -218,5 +212,5 @@ def _objects_held(org: VisibleOrg, held: HeldTables, id_column: str) -> list[str
     if task in columns and key in columns:
         # A relation made of a task has the task's id.
         own = f"{held.sql(task)} <> {held.sql(key)}"
-        found += ["TaskWhoRelation"] if held.count(RELATIONS, own) else []
-    return found
+        names += ["TaskWhoRelation"] if held.count(RELATIONS, own) else []
+    return names

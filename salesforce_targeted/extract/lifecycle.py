@@ -80,7 +80,7 @@ class Observation:
         complete: Whether ``counts`` are all there are; if not, no record is marked as having left.
         gone: Contacts that the org did not return.
         rejected: Contacts that came but could not be loaded.
-        returned: Whether a contact was asked for and came; None for one that was not asked for.
+        asked: Contacts that were asked for: one that is neither gone nor rejected came.
         left_reasons: Contact to the reason of its last relation's removal.
         now: The run's time.
         before: The time of the last run that looked at all relations.
@@ -100,25 +100,25 @@ def changed(
     ids: Iterable[str], known: Mapping[str, RecordLifecycle], seen: Observation
 ) -> list[RecordLifecycle]:
     """Return those of some contacts' lives that a run changed or began."""
-    found = []
+    lives = []
     for record_id in ids:
         before = known.get(record_id)
         if before is None and not seen.complete and record_id not in seen.counts:
-            continue  # held by a run that kept no books: a run over less can't say if it is active
+            continue  # held by a run that kept no lives: a run over less can't say if it is active
         after = _lived(_whole(before, seen) if before else _born(record_id, seen), seen)
         if after != before:
-            found.append(after)
-    return found
+            lives.append(after)
+    return lives
 
 
 def to_table(lives: Iterable[RecordLifecycle], key: str) -> pa.Table:
     """Return lives as Arrow rows, the id in the column of that name."""
-    made, some = schema(key), list(lives)
+    columns, rows = schema(key), list(lives)
     arrays = [
-        pa.array([getattr(life, one.name) for life in some], column.type)
-        for one, column in zip(fields(RecordLifecycle), made, strict=True)
+        pa.array([getattr(life, field.name) for life in rows], column.type)
+        for field, column in zip(fields(RecordLifecycle), columns, strict=True)
     ]
-    return pa.Table.from_arrays(arrays, schema=made)
+    return pa.Table.from_arrays(arrays, schema=columns)
 
 
 def _born(record_id: str, seen: Observation) -> RecordLifecycle:
@@ -134,7 +134,7 @@ def _born(record_id: str, seen: Observation) -> RecordLifecycle:
 
 
 def _whole(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
-    """Fill what is null because somebody dropped its column, which was made again."""
+    """Fill what is null because its column was dropped and made again."""
     stored: Any = life
     if None not in (life.is_active, life.relation_count, life.first_seen_at, life.last_seen_at):
         return life

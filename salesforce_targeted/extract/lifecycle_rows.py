@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import Texts, id_array, in_batches, span, union
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import Observation, RecordLifecycle
@@ -25,7 +25,7 @@ _LIVES_AT_ONCE = 10_000
 def changed_lives(run: Run) -> Iterator[pa.Table]:
     """Yield rows of the life table that this run changed or began."""
     held, target = run.held, run.target
-    key, *others = [held.name(name) for name in lifecycle.schema(target.life_key).names]
+    key, *columns = [held.name(name) for name in lifecycle.schema(target.life_key).names]
     counts, seen = _observation(run)
     ids = union(
         held.id_array(target.life_table, key),
@@ -34,21 +34,21 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
         counts.ids,
         id_array(seen.gone),
     )
-    for some in in_batches(Texts(ids), _LIVES_AT_ONCE):
+    for batch in in_batches(Texts(ids), _LIVES_AT_ONCE):
         known = {
             row[0]: RecordLifecycle(*row)
-            for row in held.by_ids(target.life_table, key, some, others)
+            for row in held.by_ids(target.life_table, key, batch, columns)
         }
-        first, last = span(run.records.answered.ids, some[0], some[-1])
+        first, last = span(run.records.answered.ids, batch[0], batch[-1])
         seen = replace(
             seen,
-            counts=counts.between(some[0], some[-1]),
+            counts=counts.between(batch[0], batch[-1]),
             asked=frozenset(run.records.answered.ids[first:last].to_pylist()),
         )
         seen = replace(
             seen, left_reasons={**_reasons_held(run, known, seen), **run.relations.left_reasons}
         )
-        lives = lifecycle.changed(some, known, seen)
+        lives = lifecycle.changed(batch, known, seen)
         if lives:
             yield lifecycle.to_table(lives, target.life_key)
 
@@ -100,9 +100,9 @@ def _reasons_held(
     if not run.holds_relations:
         return dict.fromkeys(leaving, lifecycle.RELATION_REMOVED)
     who, key = run.held.name("RelationId"), run.columns(RELATIONS).key.stored
-    found = run.held.by_ids(RELATIONS, who, leaving, ["removed_at", key, "removed_reason"])
+    rows = run.held.by_ids(RELATIONS, who, leaving, ["removed_at", key, "removed_reason"])
     # As a run does it that is not stopped: of those removed together the last one's counts.
-    removed = sorted((*row[1:3], row[0], row[3]) for row in found if row[1] and row[3])
+    removed = sorted((*row[1:3], row[0], row[3]) for row in rows if row[1] and row[3])
     # Those of one that was merged away point at the winner now, and none is marked.
     merged = [id_ for id_ in leaving if id_ in seen.gone and seen.gone[id_].reason == MERGED]
     return {
@@ -113,15 +113,15 @@ def _reasons_held(
 
 def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:
     """Name the last winner that a run has seen where a trail of merges ends at a purged record."""
-    ended = {id_: one for id_, one in gone.items() if one.trail_ends and one.merged_into}
-    asked = {*ended, *(one.merged_into for one in ended.values() if one.merged_into)}
+    ended = {id_: end for id_, end in gone.items() if end.trail_ends and end.merged_into}
+    asked = {*ended, *(end.merged_into for end in ended.values() if end.merged_into)}
     known = dict(
         run.held.by_ids(run.target.life_table, run.target.life_key, sorted(asked), ["merged_into"])
     )
     later = {
         id_: replace(
-            one, merged_into=known.get(one.merged_into or "") or known.get(id_) or one.merged_into
+            end, merged_into=known.get(end.merged_into or "") or known.get(id_) or end.merged_into
         )
-        for id_, one in ended.items()
+        for id_, end in ended.items()
     }
     return {**gone, **later}

@@ -75,13 +75,13 @@ class VisibleOrg:
     def key_prefix(self) -> str:
         """Return the three characters that the ids of the records that count start with."""
         known = self.target.key_prefix
-        found = known or self.describe(self.target.object_name).get("keyPrefix")
-        if not found:
+        prefix = known or self.describe(self.target.object_name).get("keyPrefix")
+        if not prefix:
             raise ConfigurationError(
                 f"the records of {self.target.object_name} have no ids of a kind of their own",
                 remedy="Choose an object whose describe has a keyPrefix.",
             )
-        return str(found)
+        return str(prefix)
 
     def describe(self, object_name: str) -> dict[str, Any]:
         """Return the describe of an object.
@@ -125,9 +125,9 @@ class VisibleOrg:
 def described_objects(target: Target) -> list[str]:
     """List the objects that a run describes."""
     junctions = [target.discovered_by, target.discovered_by.fallback]
-    names = [one.object_name for one in junctions if one is not None]
-    others = ["Task", "User"] if target is CONTACT else []
-    return list(dict.fromkeys([names[0], target.object_name, *names[1:], *others]))
+    names = [junction.object_name for junction in junctions if junction is not None]
+    related = ["Task", "User"] if target is CONTACT else []
+    return list(dict.fromkeys([names[0], target.object_name, *names[1:], *related]))
 
 
 def open_org(
@@ -196,8 +196,8 @@ def _described(
     client: SalesforceClient, name: str, response: Response | SalesforceError
 ) -> dict[str, Any] | SalesforceError:
     """Return a describe, or why the org does not show the object; what may pass is sent again."""
-    found = readers.described(response)
-    return client.describe(name) if isinstance(found, UnavailableError) else found
+    describe = readers.described(response)
+    return client.describe(name) if isinstance(describe, UnavailableError) else describe
 
 
 def _counted(client: SalesforceClient, statement: str, refused: SalesforceError) -> int | None:

@@ -14,18 +14,12 @@ from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
+from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract import lessons
-from salesforce_targeted.extract.findings import RecordFindings
-from salesforce_targeted.extract.id_selection import (
-    Selection,
-    calls_of,
-    note_end,
-    note_gone,
-    note_position,
-    unread_fields,
-)
-from salesforce_targeted.extract.references import named_users
+from salesforce_targeted.extract.findings import RecordFindings, Selection
+from salesforce_targeted.extract.id_selection import calls_of, named_users
+from salesforce_targeted.extract.passes import note_end, note_gone, note_position, unread_fields
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Tally
 from salesforce_targeted.retrieval import rebatch
@@ -39,54 +33,54 @@ _CALLS_AFTERWARDS = 3
 
 
 def refresh(
-    run: Run, table: str, selection: Selection, found: RecordFindings
+    run: Run, table: str, selection: Selection, findings: RecordFindings
 ) -> Iterator[pa.Table]:
     """Fetch records and yield the rows to load.
 
     Where the calls that are left don't suffice for all, only what is not held is fetched;
-    ``found.is_deferred`` then says so, and :func:`refresh_held` follows.
+    ``findings.is_deferred`` then says so, and :func:`refresh_held` follows.
 
     Args:
-        found: The stage's findings; written as responses come.
+        findings: The stage's findings; written as responses come.
     """
     tally = run.ledger.tally(run.object_of(table))
     if not _suffices(run, table, selection):
         tally.asked += len(selection.new) + sum(map(len, selection.later))
         tally.leave_rest()  # until they are read, whatever ends the calls
-        found.is_deferred = True
-        yield from _in_pieces(run, table, 0, selection.new, found)
-        note_gone(run, table, found.gone, whole=False)
+        findings.is_deferred = True
+        yield from _in_pieces(run, table, 0, selection.new, findings)
+        note_gone(run, table, findings.gone, whole=False)
         return
     tally.asked += len(selection)
     # Apart, so that what was asked for ahead is asked for in the same words.
     ids = union(selection.known, selection.new)
     ahead = [among(asked, ids) for asked in run.asked.get(table, ())]
     plain = [*ahead, minus(ids, union(*ahead))]
-    yield from _fetched(run, table, plain, selection.left_out, found)
-    _note_whole(run, table, selection, found)
+    yield from _fetched(run, table, plain, selection.left_out, findings)
+    _note_whole(run, table, selection, findings)
 
 
 def refresh_held(
-    run: Run, table: str, selection: Selection, found: RecordFindings
+    run: Run, table: str, selection: Selection, findings: RecordFindings
 ) -> Iterator[pa.Table]:
     """Fetch what is held, as far as the calls go, and yield the rows to load."""
     for part, ids in enumerate(selection.later):
         if not len(ids):
             continue
         try:
-            yield from _in_pieces(run, table, part, ids, found)
+            yield from _in_pieces(run, table, part, ids, findings)
         except ENDS_EARLY:
-            last = _last_answered(ids, found.answered)
+            last = _last_answered(ids, findings.answered)
             if run.scope.complete and last is not None:
                 note_position(run, table, part, last)
             raise
         if run.scope.complete:
             note_position(run, table, part, ids[-1].as_py())
-    _note_whole(run, table, selection, found)
+    _note_whole(run, table, selection, findings)
 
 
 def _in_pieces(
-    run: Run, table: str, part: int, ids: pa.Array, found: RecordFindings
+    run: Run, table: str, part: int, ids: pa.Array, findings: RecordFindings
 ) -> Iterator[pa.Table]:
     """Fetch records as far as the calls go, and yield the rows to load.
 
@@ -107,9 +101,9 @@ def _in_pieces(
     start, none = 0, ids[:0]
     while start < len(ids):
         size = per_call * max(1, (run.client.meter.left or 0) // 2)
-        some = ids[start : start + size]
-        plain, left_out = (none, some) if part else (some, none)
-        yield from _fetched(run, table, [plain], left_out, found)
+        piece = ids[start : start + size]
+        plain, left_out = (none, piece) if part else (piece, none)
+        yield from _fetched(run, table, [plain], left_out, findings)
         start += size
 
 
@@ -126,9 +120,9 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     return calls + _CALLS_AFTERWARDS <= left
 
 
-def _note_whole(run: Run, table: str, selection: Selection, found: RecordFindings) -> None:
+def _note_whole(run: Run, table: str, selection: Selection, findings: RecordFindings) -> None:
     """Note that a stage came to its end."""
-    found.is_deferred = False
+    findings.is_deferred = False
     if selection.whole:
         # One that a part of the pass was read without has not healed, though the last part has it.
         for name, why in unread_fields(run, table).items():
@@ -136,20 +130,20 @@ def _note_whole(run: Run, table: str, selection: Selection, found: RecordFinding
         answered = run.ledger.answered.setdefault(run.object_of(table), IdSet())
         answered.update([EVERY_RECORD])
     if run.scope.complete:
-        note_gone(run, table, found.gone, whole=selection.whole)
-        note_end(run, table, selection, found.newest)
+        note_gone(run, table, findings.gone, whole=selection.whole)
+        note_end(run, table, selection, findings.newest)
 
 
 def _fetched(
-    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array, found: RecordFindings
+    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array, findings: RecordFindings
 ) -> Iterator[pa.Table]:
     object_name, columns = run.object_of(table), run.columns(table)
     tally = run.ledger.tally(object_name)
     if not sum(map(len, plain)) + len(left_out):
         return
     try:
-        retrieved = _retrieved(run, object_name, columns, plain, left_out, found)
-        rows = _changed_rows(run, table, columns, retrieved, found)
+        retrieved = _retrieved(run, object_name, columns, plain, left_out, findings)
+        rows = _changed_rows(run, table, columns, retrieved, findings)
         yield from rebatch.tables(rows)
     finally:
         tally.leave_rest()
@@ -177,7 +171,7 @@ def _retrieved(
     columns: Columns,
     plain: list[pa.Array],
     left_out: pa.Array,
-    found: RecordFindings,
+    findings: RecordFindings,
 ) -> Iterator[Retrieved]:
     plan = plan_of(run, object_name, columns, sum(map(len, plain)))
     run.ledger.plans[object_name] = plan
@@ -201,15 +195,11 @@ def _retrieved(
         lessons=lessons.recall(run, columns, union(*plain)), tell=run.ledger.step,
     )  # fmt: skip
     try:
-        for one in retrieved:
-            found.answered.add(one.batch.table.column(columns.key.name))
-            found.answered.update(
-                [
-                    *(gone.id for gone in one.gone),
-                    *(r.record_id for r in one.batch.rejected if r.record_id != EVERY_RECORD),
-                ]
-            )
-            yield one
+        for part in retrieved:
+            findings.answered.add(part.batch.table.column(columns.key.name))
+            rejected = {r.record_id for r in part.batch.rejected} - {EVERY_RECORD}
+            findings.answered.update([*rejected, *(gone.id for gone in part.gone)])
+            yield part
     finally:
         lessons.note(run, object_name)
 
@@ -226,66 +216,68 @@ def _changed_rows(
     table: str,
     columns: Columns,
     retrieved: Iterator[Retrieved],
-    found: RecordFindings,
+    findings: RecordFindings,
 ) -> Iterator[pa.Table]:
     object_name = run.object_of(table)
     tally = run.ledger.tally(object_name)
     # Whether these alone came is asked later: a million others need no room.
-    rejected = set(run.held.rejected_ids(run.rejected_as(table))[0].to_pylist())
+    rejected = set(rejected_ids(run.held, run.rejected_as(table))[0].to_pylist())
     answered = run.ledger.answered.setdefault(object_name, IdSet())
     # A new column reaches the destination with a row that carries it, changed or not.
     must_carry = bool(columns.added) and bool(run.held.column_hints(table))
     stores_in_pages = is_postgres(run.held.pipeline)
-    for one in rebatch.retrieved(retrieved):
+    for part in rebatch.retrieved(retrieved):
         if stores_in_pages:
-            one.batch = reject_wide_rows(one.batch, columns, object_name)
-        _note(run, one, columns, found, tally)
+            part.batch = reject_wide_rows(part.batch, columns, object_name)
+        _note(run, part, columns, findings, tally)
         if run.scope.complete:
-            unread = [r for r in one.batch.rejected if r.record_id == EVERY_RECORD]
+            unread = [r for r in part.batch.rejected if r.record_id == EVERY_RECORD]
             unread_fields(run, table).update({r.field: r.error for r in unread})
         if rejected:
-            ids = one.batch.table.column(columns.key.name).to_pylist()
-            answered.update(rejected & {*ids, *(gone.id for gone in one.gone)})
-        comparison = compare(run.held, table, columns, one.batch)
+            ids = part.batch.table.column(columns.key.name).to_pylist()
+            answered.update(rejected & {*ids, *(gone.id for gone in part.gone)})
+        comparison = compare(run.held, table, columns, part.batch)
         tally.retrieved += comparison.rows.num_rows
         tally.new += comparison.new
         tally.updated += comparison.updated
         tally.unchanged += comparison.unchanged
-        tally.gone += len(one.gone)
-        rows = [comparison.changed, _last_rows(run, table, columns, one)]
-        if must_carry and not any(part.num_rows for part in rows):
-            rows.append(comparison.rows.slice(0, 1))
-        must_carry = must_carry and not any(part.num_rows for part in rows)
+        tally.gone += len(part.gone)
+        tables = [comparison.changed, _last_rows(run, table, columns, part)]
+        if must_carry and not any(rows.num_rows for rows in tables):
+            tables.append(comparison.rows.slice(0, 1))
+        must_carry = must_carry and not any(rows.num_rows for rows in tables)
         run.ledger.step(f"{object_name}: {tally.retrieved + tally.gone:,} of {tally.asked:,}")
-        for part in rows:
-            if part.num_rows:
-                yield part
+        for rows in tables:
+            if rows.num_rows:
+                yield rows
 
 
-def _note(run: Run, one: Retrieved, columns: Columns, found: RecordFindings, tally: Tally) -> None:
+def _note(
+    run: Run, part: Retrieved, columns: Columns, findings: RecordFindings, tally: Tally
+) -> None:
     """Keep what is gone and rejected, and which users the rows name."""
-    for batch in (one.batch, one.last_rows):
+    for batch in (part.batch, part.last_rows):
         if batch is None:
             continue
         for rejected in batch.rejected:
             run.ledger.reject(rejected)
-            if not rejected.field and rejected.record_id not in found.rejected:
-                found.rejected.add(rejected.record_id)
+            if not rejected.field and rejected.record_id not in findings.rejected:
+                findings.rejected.add(rejected.record_id)
                 tally.rejected += 1
         run.ledger.nuls_removed += batch.nuls_removed
-        found.users.update(named_users(batch.table, columns))
+        findings.users.update(named_users(batch.table, columns))
         stamp = columns.named("SystemModstamp")
         if stamp is not None and batch.table.num_rows:
             newest = pc.max(batch.table.column(stamp.name)).as_py()
             if newest is not None:
-                found.newest = max(found.newest or newest, newest)
-    found.gone.update({gone.id: gone for gone in one.gone})
-    found.archived.extend(one.archived)
+                findings.newest = max(findings.newest or newest, newest)
+    findings.gone.update({gone.id: gone for gone in part.gone})
+    findings.archived.extend(part.archived)
 
 
-def _last_rows(run: Run, table: str, columns: Columns, one: Retrieved) -> pa.Table:
+def _last_rows(run: Run, table: str, columns: Columns, part: Retrieved) -> pa.Table:
     """Return the last rows of deleted and merged records that are held and differ."""
-    if one.last_rows is None:
-        return one.batch.table.slice(0, 0)
-    last = compare(run.held, table, columns, one.last_rows)
+    if part.last_rows is None:
+        return part.batch.table.slice(0, 0)
+    last = compare(run.held, table, columns, part.last_rows)
     return last.rows.filter(pc.invert(pc.or_(last.is_new, last.is_same)))

@@ -24,11 +24,12 @@ from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
 from salesforce_targeted.arrow.id_counts import Counting
 from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
 from salesforce_targeted.destination.comparison import Comparison, compare
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.rejected_records import rejected_ids
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.findings import RelationFindings
 from salesforce_targeted.extract.held_relations import PER_PAGE
+from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
-from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
@@ -48,10 +49,10 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
     Args:
         since: None for all of them.
     """
-    columns, found = run.columns(RELATIONS), run.relations
-    rejected, _ = run.held.rejected_ids("TaskWhoRelation")
-    found.whole = since == run.settings.since and run.scope.complete
-    read = columns.fields if found.whole else run.state.get(READ_FIELDS, columns.fields)
+    columns, findings = run.columns(RELATIONS), run.relations
+    rejected, _ = rejected_ids(run.held, "TaskWhoRelation")
+    findings.whole = since == run.settings.since and run.scope.complete
+    read = columns.fields if findings.whole else run.state.get(READ_FIELDS, columns.fields)
     run.state[READ_FIELDS] = [name for name in read if name in columns.fields]
     contacts = Counting()
     try:
@@ -60,33 +61,33 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
             contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
             last = pc.max(batch.table.column(columns.key.name)).as_py()
             yield from _to_load(run, columns, batch, rejected)
-            if last is not None and found.in_parts:
+            if last is not None and findings.in_parts:
                 run.state[READING]["after"] = last
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
     except ENDS_EARLY:
         if run.scope.complete:  # the next run reads in an order that can be gone on with
             _reading(run, since)
         raise
-    if found.is_deferred:
+    if findings.is_deferred:
         return
-    if found.in_parts:
+    if findings.in_parts:
         reading = run.state.pop(READING)
         # Rows stamped since the first of its runs began may have been missed.
-        found.newest = datetime.fromisoformat(reading["began_at"])
+        findings.newest = datetime.fromisoformat(reading["began_at"])
         if reading["from_nothing"]:
             run.state[COMPARED_AT] = run.opened_at.isoformat()
             run.state[COMPARED_SINCE] = reading.get("counted_since", "")
-    if found.whole and not found.unread:
-        found.counts = contacts.counts()
+    if findings.whole and not findings.unread:
+        findings.counts = contacts.counts()
     if run.scope.complete and len(rejected):
-        yield from read_by_ids(run, minus(rejected, found.read_ids.ids))
-    found.complete = True
+        yield from read_by_ids(run, minus(rejected, findings.read_ids.ids))
+    findings.complete = True
 
 
 def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     """Read some relations and yield the rows to load."""
     columns = run.columns(RELATIONS)
-    rejected, _ = run.held.rejected_ids("TaskWhoRelation")
+    rejected, _ = rejected_ids(run.held, "TaskWhoRelation")
     asked_again = among(rejected, union(ids))
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):
@@ -96,10 +97,10 @@ def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(asked_again)
 
 
-def note_read(found: RelationFindings, batch: Batch, columns: Columns) -> None:
+def note_read(findings: RelationFindings, batch: Batch, columns: Columns) -> None:
     """Keep which relations a batch showed."""
-    found.read_ids.add(batch.table.column(columns.key.name))
-    found.unread.update(one.record_id for one in batch.rejected if not one.field)
+    findings.read_ids.add(batch.table.column(columns.key.name))
+    findings.unread.update(record.record_id for record in batch.rejected if not record.field)
 
 
 def finished(rows: pa.Table, at: datetime | None, reason: str | None) -> pa.Table:
@@ -110,21 +111,21 @@ def finished(rows: pa.Table, at: datetime | None, reason: str | None) -> pa.Tabl
 
 def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch]:
     """Read the pages, of several ranges at once where that is quicker; each row once."""
-    found = run.relations
-    if run.scope.complete and (READING in run.state or (found.whole and _exceeds_calls(run))):
+    findings = run.relations
+    if run.scope.complete and (READING in run.state or (findings.whole and _exceeds_calls(run))):
         yield from _next_pages(run, columns, since)
         return
     ranges: list[Range] = [(None, None)]
     known = run.org.relation_count or run.held.count(RELATIONS)
-    if found.whole and since is None:
+    if findings.whole and since is None:
         ranges = pages.ranges(run.client, run.org.junction, known)
     read = pages.read_ranges(
         run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit
     )
     for batch in _with_size_noted(run, read):
         # An org that sorts ids in an order of its own shows one in two ranges.
-        new = batch if len(ranges) == 1 else _unread_before(batch, found.read_ids, columns)
-        note_read(found, new, columns)
+        new = batch if len(ranges) == 1 else _unread_before(batch, findings.read_ids, columns)
+        note_read(findings, new, columns)
         yield new
 
 
@@ -167,20 +168,20 @@ def _reading(run: Run, since: datetime | None) -> dict[str, Any]:
 
 def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch]:
     """Go on with a reading in the order of ids, from where it ended; half of the calls at first."""
-    found = run.relations
-    keep = 0 if found.is_deferred or not run.ledger.is_read else (run.client.meter.left or 0) // 2
-    found.whole, found.in_parts, found.is_deferred = False, True, False
+    findings, left = run.relations, run.client.meter.left or 0
+    keep = 0 if findings.is_deferred or not run.ledger.is_read else left // 2
+    findings.whole, findings.in_parts, findings.is_deferred = False, True, False
     within = (_reading(run, since).get("after"), None)
     read = pages.read(
         run.client, run.org.junction, columns, since=since, within=within, in_order=True
     )
     for batch in _with_size_noted(run, read):
         # The last one that was read comes again.
-        new = _unread_before(batch, found.read_ids, columns)
-        note_read(found, new, columns)
+        new = _unread_before(batch, findings.read_ids, columns)
+        note_read(findings, new, columns)
         yield new
         if keep and (run.client.meter.left or 0) <= keep:
-            found.is_deferred = True
+            findings.is_deferred = True
             return
 
 
@@ -205,8 +206,8 @@ def _to_load(run: Run, columns: Columns, batch: Batch, rejected: pa.Array) -> It
     if len(rejected):
         came = among(rejected, union(batch.table.column(columns.key.name)))
         run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(came)
-    for one in batch.rejected:
-        run.ledger.reject(one)
+    for value in batch.rejected:
+        run.ledger.reject(value)
     run.ledger.nuls_removed += batch.nuls_removed
     _note_names(run, columns, batch.table)
     comparison = compare(run.held, RELATIONS, columns, batch)
@@ -228,7 +229,7 @@ def _to_load(run: Run, columns: Columns, batch: Batch, rejected: pa.Array) -> It
 
 def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
     """Mark the rows that differ from what is held, or are new, or were marked as removed."""
-    found, tally, rows = run.relations, run.ledger.relations, comparison.rows
+    findings, tally, rows = run.relations, run.ledger.relations, comparison.rows
     ids = rows.column(columns.key.name).to_pylist()
     who, stamp = run.held.name("RelationId"), run.held.name("SystemModstamp")
     stored = ["removed_at", who, *([stamp] if columns.named("SystemModstamp") else [])]
@@ -244,17 +245,17 @@ def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
         live = before is not None and before[0] is None
         # Most are where they were, and a number for each of a million contacts takes room.
         if before is None or not live or before[1] != now_who:
-            found.changes[now_who] += 1
+            findings.changes[now_who] += 1
             if before is not None and live:
-                found.changes[before[1]] -= 1
+                findings.changes[before[1]] -= 1
                 if before[1]:  # a merge moved it, or the task's WhoId did
-                    found.left_reasons[before[1]] = RELATION_REMOVED
+                    findings.left_reasons[before[1]] = RELATION_REMOVED
         if settled_before is not None and now_stamp is not None:
             was_settled = live and before is not None and _is_before(before[2], settled_before)
             is_settled = now_stamp < settled_before
-            found.unsettled += int(was_settled) - int(is_settled)
+            findings.unsettled += int(was_settled) - int(is_settled)
             if is_settled:
-                found.read_settled.update([id_])
+                findings.read_settled.update([id_])
         unchanged = live and same
         differs.append(not unchanged)
         tally.new += before is None
@@ -269,16 +270,16 @@ def _is_before(stamp: datetime | None, moment: datetime) -> bool:
 
 
 def _note_names(run: Run, columns: Columns, rows: pa.Table) -> None:
-    found, tally = run.relations, run.ledger.relations
+    findings, tally = run.relations, run.ledger.relations
     if not rows.num_rows:
         return
     who = rows.column("RelationId")
-    found.contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
+    findings.contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
     tally.leads += pc.sum(pc.starts_with(who, "00Q")).as_py() or 0
     tally.without_who += who.null_count
-    found.tasks.add(rows.column("TaskId"))
-    found.users.update(named_users(rows, columns))
+    findings.tasks.add(rows.column("TaskId"))
+    findings.users.update(named_users(rows, columns))
     if columns.named("SystemModstamp"):
         newest = pc.max(rows.column("SystemModstamp")).as_py()
         if newest is not None:
-            found.newest = max(found.newest or newest, newest)
+            findings.newest = max(findings.newest or newest, newest)

@@ -31,7 +31,7 @@ from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_re
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.destination.comparison import with_hidden_columns
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
@@ -58,27 +58,27 @@ _CALLS_TO_MARK = 2
 
 def mark_removed(run: Run) -> Iterator[pa.Table]:
     """Yield rows that became visible late or came back, and removed ones with the reason."""
-    found, held = run.relations, run.held
+    findings, held = run.relations, run.held
     shown = discover(run)  # stops the run before anything is marked, if most are gone
-    if found.whole:
+    if findings.whole:
         live = held.id_array(RELATIONS, _key(run), run.held_relations.counting)
-        for some in in_batches(Texts(_unseen(run, live)), ROWS_PER_LOAD_BATCH):
-            yield from _mark(run, _live(run, _key(run), some))
+        for ids in in_batches(Texts(_unseen(run, live)), ROWS_PER_LOAD_BATCH):
+            yield from _mark(run, _live(run, _key(run), ids))
         _note_compared(run)
         return
-    live_count = held.count(RELATIONS, run.held_relations.counting) + found.changes.total()
-    # Of a table that somebody emptied the org shows many more.
+    live_count = held.count(RELATIONS, run.held_relations.counting) + findings.changes.total()
+    # Of a table that was emptied in the database the org shows many more.
     most = max(live_count, run.org.relation_count or 0)
     if live_count <= run.held_relations.per_page and _can_compare(run, most):
         yield from _mark(run, (yield from _compare(run)))
         _note_compared(run)
         return
-    unlike = {*run.held_relations.counts.unlike(shown), *(who for who in found.changes if who)}
+    unlike = {*run.held_relations.counts.unlike(shown), *(who for who in findings.changes if who)}
     suspects = sorted(
         who
         for who in unlike
         if who.startswith(run.org.key_prefix)
-        and shown[who] != run.held_relations.counts[who] + found.changes[who]
+        and shown[who] != run.held_relations.counts[who] + findings.changes[who]
     )
     if len(suspects) > _SUSPECTS:
         if _can_compare(run, most):
@@ -87,13 +87,13 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     if suspects:
         yield from _mark(run, (yield from _compare(run, who=suspects)))
         _correct_counts(run, suspects)
-    if run.org.settled_before is not None and not found.in_parts:
+    if run.org.settled_before is not None and not findings.in_parts:
         # What was stamped since has just been read, by this run.
         where = run.held_relations.counting & run.held_relations.stamped(
             ">=", run.org.settled_before
         )
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
-        vanished = minus(recent, found.removed_ids.ids)
+        vanished = minus(recent, findings.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
     yield from _compare_unlike_ranges(run, most)
 
@@ -112,12 +112,12 @@ def _correct_counts(run: Run, who: Sequence[str]) -> None:
     """Count the relations of some contacts as they have just been compared."""
     if run.active is None:
         return
-    numbers = [run.held_relations.counts[one] + run.relations.changes[one] for one in who]
-    others = run.active.table()
-    others = others.filter(pc.invert(pc.is_in(others.column("id"), value_set=pa.array(who))))
+    numbers = [run.held_relations.counts[id_] + run.relations.changes[id_] for id_ in who]
+    rest = run.active.table()
+    rest = rest.filter(pc.invert(pc.is_in(rest.column("id"), value_set=pa.array(who))))
     compared = pa.table({"id": pa.array(who, pa.string()), "count": pa.array(numbers, pa.int64())})
     compared = compared.filter(pc.greater(compared.column("count"), 0))
-    run.active = IdCounts(pa.concat_tables([others, compared]))
+    run.active = IdCounts(pa.concat_tables([rest, compared]))
 
 
 def _compare(
@@ -134,7 +134,7 @@ def _compare(
         who: Only relations of these contacts.
         within: Only relations whose ids are in this range.
     """
-    columns, found = run.columns(RELATIONS), run.relations
+    columns, findings = run.columns(RELATIONS), run.relations
     floor = run.settings.since if run.org.filters_by_stamp else None
     parts = [pa.table({"id": pa.array([], pa.string()), "who": pa.array([], pa.string())})]
     for page in pages.targets(
@@ -142,7 +142,7 @@ def _compare(
     ):
         ids, targets = (page.table.column(name) for name in (columns.key.name, "RelationId"))
         parts.append(pa.table({"id": ids, "who": targets}))
-        found.unread.update(one.record_id for one in page.rejected if not one.field)
+        findings.unread.update(record.record_id for record in page.rejected if not record.field)
     shown = pa.concat_tables(parts).group_by("id").aggregate([("who", "max")])
     live = _live(run, run.held.name("RelationId"), who)
     low, high = within
@@ -150,13 +150,13 @@ def _compare(
         live = live.filter(pc.greater_equal(live.column("id"), low))
     if high is not None:
         live = live.filter(pc.less(live.column("id"), high))
-    both = shown.join(live, keys="id", join_type="left outer")
+    pairs = shown.join(live, keys="id", join_type="left outer")
     # Null differs from an id, and null is null.
-    one, other = (pc.fill_null(both.column(name), "") for name in ("who_max", "who"))
-    unknown = pc.invert(pc.is_in(both.column("id"), value_set=live.column("id")))
-    differ = union(both.column("id").filter(pc.or_(pc.not_equal(one, other), unknown)))
-    yield from read_by_ids(run, union(minus(differ, found.read_ids.ids), found.unread.ids))
-    known = union(shown.column("id"), found.read_ids.ids, found.unread.ids)
+    shown_who, held_who = (pc.fill_null(pairs.column(name), "") for name in ("who_max", "who"))
+    unknown = pc.invert(pc.is_in(pairs.column("id"), value_set=live.column("id")))
+    differ = union(pairs.column("id").filter(pc.or_(pc.not_equal(shown_who, held_who), unknown)))
+    yield from read_by_ids(run, union(minus(differ, findings.read_ids.ids), findings.unread.ids))
+    known = union(shown.column("id"), findings.read_ids.ids, findings.unread.ids)
     return live.filter(pc.invert(pc.is_in(live.column("id"), value_set=known)))
 
 
@@ -172,28 +172,28 @@ def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
         vanished = vanished.filter(
             pc.invert(pc.is_in(vanished.column("id"), value_set=still_there))
         )
-    columns, found = run.columns(RELATIONS), run.relations
+    columns, findings = run.columns(RELATIONS), run.relations
     reasons = why_removed(run, union(vanished.column("task")).to_pylist())
     by_reason: dict[str, list[str]] = {}
     for row in vanished.sort_by("id").to_pylist():
         who, reason = row["who"], reasons.get(row["task"], RELATION_REMOVED)
         by_reason.setdefault(reason, []).append(row["id"])
-        found.changes[who] -= 1
+        findings.changes[who] -= 1
         if who:
-            found.left_reasons[who] = reason
+            findings.left_reasons[who] = reason
     for reason, ids in by_reason.items():
         run.ledger.relations.removed += len(ids)
-        found.removed_ids.update(ids)
+        findings.removed_ids.update(ids)
         if run.org.settled_before is not None:
             settled = run.held.by_ids(
                 RELATIONS, columns.key.stored, ids, [run.held.name("SystemModstamp")]
             )
-            found.unsettled += sum(
+            findings.unsettled += sum(
                 row[1] is not None and row[1] < run.org.settled_before for row in settled
             )
         run.ledger.step(f"relations: {len(ids):,} no longer shown ({reason})")
-        for some in in_batches(ids, ROWS_PER_LOAD_BATCH):
-            rows = run.held.table_of(RELATIONS, columns, some)
+        for batch in in_batches(ids, ROWS_PER_LOAD_BATCH):
+            rows = run.held.table_of(RELATIONS, columns, batch)
             rows = with_hidden_columns(run.held, RELATIONS, columns, rows)
             yield finished(rows, run.ledger.started_at, reason)
 
@@ -207,7 +207,7 @@ def _shown_by_id(run: Run, ids: Sequence[str]) -> pa.Array:
     shown = IdSet()
     for batch in pages.read_by_ids(run.client, run.org.junction, columns, ids):
         shown.add(batch.table.column(columns.key.name))
-        shown.update(one.record_id for one in batch.rejected if not one.field)
+        shown.update(record.record_id for record in batch.rejected if not record.field)
     return shown.ids
 
 
@@ -220,15 +220,15 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
     fields = ["Id", "IsDeleted", "IsArchived"]
     reasons = dict.fromkeys(tasks, TASK_DELETED)
     per_call = soql.ids_that_fit(fields, "Task", run.client.limits)
-    for some in in_batches(tasks, per_call):
-        statement = soql.select(fields, "Task", soql.id_in(some))
+    for batch in in_batches(tasks, per_call):
+        statement = soql.select(fields, "Task", soql.id_in(batch))
         try:
             records = run.client.records(statement, all_rows=True)
         except SalesforceError as error:
             if not (is_of_records(error) or is_refused(error)):
                 raise
             run.ledger.warn(f"{error} Why some relations vanished is not known")
-            for task in some:
+            for task in batch:
                 reasons.pop(task, None)
             continue
         for record in records:
@@ -307,17 +307,17 @@ def _key(run: Run) -> str:
     return run.columns(RELATIONS).key.stored
 
 
-def _live(run: Run, column: str, some: Sequence[str] | None) -> pa.Table:
+def _live(run: Run, column: str, values: Sequence[str] | None) -> pa.Table:
     """Return held relations not marked as removed: columns ``id``, ``task``, ``who``.
 
     Args:
-        some: Values of the column that are wanted; None for all.
+        values: Of the column, those that are wanted; None for all.
     """
     where = run.held_relations.counting
-    if some is not None and not some:
+    if values is not None and not values:
         where = Where("1 = 0")
-    elif some is not None:
-        quoted = ",".join(f"'{one}'" for one in some)
+    elif values is not None:
+        quoted = ",".join(f"'{value}'" for value in values)
         where &= Where(f"{run.held.sql(column)} IN ({quoted})")
     task, who = run.held.name("TaskId"), run.held.name("RelationId")
     return run.held.texts(RELATIONS, {"id": _key(run), "task": task, "who": who}, where)

@@ -5,154 +5,33 @@ A source gives them names and tables; see ``source`` (contacts) and ``any_object
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from threading import Lock
+from functools import partial
 from typing import Any, Optional
 
 import dlt
-from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.extract.items_transform import MapItem
 from dlt.sources import DltResource
 
-from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination import rejected_records, sync_runs, table_comments
-from salesforce_targeted.destination.held_tables import REJECTED_RECORDS, SYNC_RUNS
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract import lifecycle
-from salesforce_targeted.extract.id_selection import Selection
-from salesforce_targeted.extract.known_org import check_source
-from salesforce_targeted.extract.run import Run
+from salesforce_targeted.extract.extraction import Extractions
+from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.stages import (
     REJECTED,
     RELATION,
     SYNC_RUN,
-    Extraction,
     ids_resource,
 )
-from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.settings import Scope, Settings
-from salesforce_targeted.target import CONTACT, Target
-
-# Short calls are not limited in number; of those that take 20 seconds, 25 may run (5 in a
-# Developer Edition). The client sends fewer as soon as responses are slow.
-CALLS_IN_FLIGHT = 8
-# In the source's state: which of its resources the load under way has.
-_LOADING = "loading"
 
 
-def scope_of(given: Scope | None) -> Scope:
-    """Return what a run looks at, all that changed where nothing is given.
+class TypeCheck(MapItem):
+    """Come after every step of the user's, in whatever order dlt is given them."""
 
-    Raises:
-        ConfigurationError: it is no scope.
-    """
-    if given is None or isinstance(given, Scope):
-        return given or Scope()
-    written = ", ".join(f"{k}={v!r}" for k, v in given.items()) if isinstance(given, dict) else "…"
-    raise ConfigurationError(
-        f"scope = {given!r} is no Scope",
-        remedy=f"Write scope=Scope({written}), after from salesforce_targeted import Scope.",
-    )
-
-
-class Extractions:
-    """Give the resources of one extraction the same run, and those of the next one a new run."""
-
-    def __init__(
-        self,
-        credentials: SalesforceCredentials,
-        settings: Settings,
-        scope: Scope | None,
-        ledger: Ledger | None,
-        target: Target = CONTACT,
-    ) -> None:
-        self.target = target
-        self._credentials = credentials
-        self._settings = settings
-        self._scope = scope_of(scope)
-        self._ledger = ledger
-        self._current: Extraction | None = None
-        # With ``parallelize()`` dlt starts resources in threads.
-        self._lock = Lock()
-
-    def of(self, resource: str) -> Extraction:
-        """Return the extraction of a resource; one that begins again belongs to a new one."""
-        with self._lock:
-            extraction = self._extraction(resource)
-            extraction.begun.add(resource)
-        return extraction
-
-    def _extraction(self, resource: str) -> Extraction:
-        if self._current is None or resource in self._current.begun:
-            _check_pipeline()
-            client = SalesforceClient(
-                self._credentials,
-                limits=self._scope.limits,
-                max_in_flight=CALLS_IN_FLIGHT,
-                api_version=self._settings.api_version,
-            )
-            client.meter.calls_allowed = self._settings.calls_per_run
-            ledger = Ledger(is_read=False) if self._ledger is None else self._ledger
-            run = Run(client, self._settings, self._scope, ledger, target=self.target)
-            wanted = frozenset(dlt.current.source().resources.selected)
-            _check_loaded(self.target, resource, wanted)
-            check_source(self.target, run.state)  # it names the other one
-            _check_load(run.state, wanted - {REJECTED, SYNC_RUN})
-            self._current = Extraction(run, wanted)
-        return self._current
-
-    def items(self, resource: str) -> Iterator[Any]:
-        """Yield the tables of a resource."""
-        yield from self.of(resource).items(resource)
-
-
-def _check_pipeline() -> None:
-    """Refuse to be iterated by hand.
-
-    Raises:
-        ConfigurationError: no load is under way.
-    """
-    try:
-        dlt.current.load_package_state()
-    except CurrentLoadPackageStateNotAvailable:
-        raise ConfigurationError(
-            "this source runs in a pipeline: what its dataset holds says which rows are to load",
-            remedy="Write pipeline.run(source), and read the tables with pipeline.dataset().",
-        ) from None
-
-
-def _check_loaded(target: Target, polled: str, wanted: Collection[str]) -> None:
-    """Refuse a resource that is polled and not loaded under its name: nothing would come of it.
-
-    Raises:
-        ConfigurationError: it was given another name, or only feeds a transformer.
-    """
-    name = target.resource if polled == ids_resource(target) else polled
-    if name not in wanted:
-        raise ConfigurationError(
-            f"{name} is not loaded by this name, but {', '.join(sorted(wanted))}: what is held of"
-            " it would not be known",
-            remedy="Leave with_name() out, and add a transformer of your own beside it:"
-            f' source.resources["mine"] = source.{name} | mine.',
-        )
-
-
-def _check_load(state: dict[str, Any], resources: Collection[str]) -> None:
-    """Refuse a second source that loads the same tables in one load, which holds no row twice.
-
-    Raises:
-        ConfigurationError: a source of this load has been extracted that fills one of them.
-    """
-    load_id = dlt.current.load_package_state()["load_id"]
-    before = state.get(_LOADING, {})
-    others = before.get("resources", []) if before.get("load_id") == load_id else []
-    if twice := sorted({*resources} & {*others}):
-        raise ConfigurationError(
-            f"two sources of one run load {', '.join(twice)}: each row would be held twice",
-            remedy="Run them one after the other, or give one a table of its own.",
-        )
-    state[_LOADING] = {"load_id": load_id, "resources": sorted({*others, *resources})}
+    placement_affinity = 1.5
 
 
 def target_resources(extractions: Extractions, id_column: str) -> tuple[DltResource, DltResource]:
@@ -181,17 +60,18 @@ def table_resource(extractions: Extractions, name: str, hints: dict[str, Any]) -
     def items() -> Iterator[Any]:
         yield from extractions.items(name)
 
-    made: DltResource = dlt.resource(items, name=name, **hints)()
-    return made
+    resource: DltResource = dlt.resource(items, name=name, **hints)()
+    return resource
 
 
-def described(*resources: DltResource, target: Target = CONTACT) -> tuple[DltResource, ...]:
-    """Give each resource its table's description, which dlt keeps in the schema and shows."""
-    texts = table_comments.descriptions(target)
+def completed(extractions: Extractions, *resources: DltResource) -> tuple[DltResource, ...]:
+    """Give each resource the check of its rows, and its table's description, which dlt shows."""
+    texts = table_comments.descriptions(extractions.target)
     for resource in resources:
         if resource.selected:
-            description = texts[str(resource.table_name)]
-            resource.apply_hints(additional_table_hints={"description": description})
+            table = str(resource.table_name)
+            resource.add_step(TypeCheck(partial(extractions.check_types, table)))
+            resource.apply_hints(additional_table_hints={"description": texts[table]})
     return resources
 
 

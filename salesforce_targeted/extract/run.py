@@ -18,18 +18,12 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.destination.column_types import ColumnTypes
-from salesforce_targeted.destination.held_tables import (
-    CONTACTS,
-    OBJECTS,
-    RELATIONS,
-    TASKS,
-    USERS,
-    HeldTables,
-)
+from salesforce_targeted.destination.column_types import ColumnTypes, columns_of_others
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.destination.other_pipelines import adopt
+from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.held_relations import HeldRelations
@@ -267,18 +261,18 @@ class Run:
         """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:
             own = RELATION_COLUMNS if table == RELATIONS else ()
-            made = self._made(table, own)
-            if others := self.held.columns_of_others(table, made.added):
-                made = self._made(table, [*own, *others])
-            for warning in made.warnings:
+            columns = self._make_columns(table, own)
+            if foreign := columns_of_others(self.held, table, columns.added):
+                columns = self._make_columns(table, [*own, *foreign])
+            for warning in columns.warnings:
                 self.ledger.warn(warning)
-            if made.hidden:
-                self.ledger.hidden_fields[made.object_name] = list(made.hidden)
-            self._columns[table] = made
-            self.state.setdefault(ASKED_FIELDS, {})[table] = made.fields
+            if columns.hidden:
+                self.ledger.hidden_fields[columns.object_name] = list(columns.hidden)
+            self._columns[table] = columns
+            self.state.setdefault(ASKED_FIELDS, {})[table] = columns.fields
         return self._columns[table]
 
-    def _made(self, table: str, taken: Iterable[str]) -> Columns:
+    def _make_columns(self, table: str, taken: Iterable[str]) -> Columns:
         return columns(
             self.org.describe(self.object_of(table)),
             normalize=self.held.name,

@@ -1,16 +1,12 @@
-"""Run the stages of one extraction in their order, and hand each resource its own tables.
+"""Run the stages of one extraction in their order.
 
-``stages`` says the order, top to bottom: what a stage needs, those above it have found. It is one
-generator; whichever resource dlt polls takes it a step further, and a table that is another
-resource's waits for that one. A resource that yields None says "not yet" and is polled again.
+``stages`` says the order, top to bottom: what a stage needs, those above it have found.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
-from threading import Lock
 from typing import Any
 
 import dlt
@@ -29,26 +25,21 @@ from salesforce_targeted.arrow.id_set import among, id_array, minus, union
 from salesforce_targeted.arrow.once import once_in_a_load
 from salesforce_targeted.destination import rejected_records, sync_runs
 from salesforce_targeted.destination.database import is_postgres
-from salesforce_targeted.destination.held_tables import (
-    REJECTED_RECORDS,
-    RELATIONS,
-    SYNC_RUNS,
-    TASKS,
-    USERS,
-)
+from salesforce_targeted.destination.rejected_records import rejected_ids
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.findings import RecordFindings, Selection
 from salesforce_targeted.extract.id_selection import (
-    REFRESHED,
-    Selection,
     archived_before,
-    passed_at,
     select_ids,
+    tasks_of_held,
+    users_of_held,
 )
 from salesforce_targeted.extract.lessons import has_slow_stamps, note_slow_stamps
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
+from salesforce_targeted.extract.passes import REFRESHED, last_pass, note_untold
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.references import tasks_of_held, users_of_held
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     READING,
@@ -81,7 +72,7 @@ def stages(
         modified: Gives dlt's incremental once the relations' resource was polled; None before.
     """
     record, life = run.target.resource, f"{run.target.resource}_life"
-    last_read = next((one for one in (USER, TASK, record) if one in wanted), RELATION)
+    last_read = next((name for name in (USER, TASK, record) if name in wanted), RELATION)
     order: dict[str, Callable[[], Iterator[Item]]] = {
         RELATION: lambda: _of(RELATION, run, RELATIONS, _relations(run, modified())),
         record: lambda: _record_items(run, wanted),
@@ -108,6 +99,7 @@ def stages(
             yield from items()
             if resource == last_read:
                 yield from _deferred(run)
+                _note_untold(run, wanted)
 
 
 def tables_of(run: Run) -> dict[str, str]:
@@ -118,7 +110,7 @@ def tables_of(run: Run) -> dict[str, str]:
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
     """Yield relation rows to load: read since the cursor, then those removed or late."""
     if run.scope.retry_rejected:
-        yield from read_by_ids(run, run.held.rejected_ids("TaskWhoRelation")[0])
+        yield from read_by_ids(run, rejected_ids(run.held, "TaskWhoRelation")[0])
         return
     if not run.relations.is_deferred:
         begin_again(run)
@@ -172,8 +164,8 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
         return moment if floor is None else max(moment, floor)
     # After a DROP in a console they all wait to be read, though there is a cursor.
     refills = run.held_relations.wait_to_be_read or not run.held.count(RELATIONS)
-    again = begun or (run.scope.complete and refills)
-    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or again:
+    whole = begun or (run.scope.complete and refills)
+    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or whole:
         return floor
     if comparison_is_due(run) or has_slow_stamps(run):
         return floor
@@ -256,19 +248,32 @@ def _deferred(run: Run) -> Iterator[Item]:
     """
     if run.relations.is_deferred:
         yield from _of(RELATION, run, RELATIONS, _relations(run, None))
-    tables = {
+    put_off = [
+        (last_pass(run, table).ended_at, resource, table, findings)
+        for resource, (table, findings) in _findings(run).items()
+        if findings.is_deferred
+    ]
+    for _, resource, table, findings in sorted(put_off, key=lambda stage: stage[0]):
+        if (selection := findings.selection) is not None:
+            yield from _of(resource, run, table, refresh_held(run, table, selection, findings))
+
+
+def _note_untold(run: Run, wanted: Collection[str]) -> None:
+    """Keep what is gone or rejected and is said by no table that is loaded, for a later run."""
+    life = f"{run.target.resource}_life"
+    for resource, (table, findings) in _findings(run).items():
+        if resource in wanted:
+            tells = REJECTED in wanted and (table != run.target.table or life in wanted)
+            note_untold(run, table, findings, tells=tells)
+
+
+def _findings(run: Run) -> dict[str, tuple[str, RecordFindings]]:
+    """Return the table and the findings of each resource of records."""
+    return {
         run.target.resource: (run.target.table, run.records),
         TASK: (TASKS, run.tasks),
         USER: (USERS, run.users),
     }
-    put_off = [
-        (passed_at(run, table), resource, table, found)
-        for resource, (table, found) in tables.items()
-        if found.is_deferred
-    ]
-    for _, resource, table, found in sorted(put_off, key=lambda one: one[0]):
-        if found.selection is not None:
-            yield from _of(resource, run, table, refresh_held(run, table, found.selection, found))
 
 
 def _rejected(run: Run) -> Iterator[pa.Table]:
@@ -320,80 +325,3 @@ def _until_calls_end(run: Run, rows: Iterator[Any]) -> Iterator[Any]:
         # The org may have refused it: what comes after is refused here, without a call.
         run.client.meter.calls_allowed = run.client.meter.calls.total()
         run.ledger.stop(error)
-
-
-class Extraction:
-    """Hand the resources of one extraction what the stages yield for them.
-
-    Args:
-        run: Shared by all of them.
-        wanted: The resources that are loaded.
-    """
-
-    def __init__(self, run: Run, wanted: Collection[str]) -> None:
-        self.run = run
-        self.begun: set[str] = set()
-        self.modified: incremental[datetime] | None = None
-        self._stages = stages(run, wanted, lambda: self.modified)
-        self._ended: set[str] = set()
-        self._checked: set[str] = set()
-        self._waiting: dict[str, deque[Any]] = defaultdict(deque)
-        self._polled = ""
-        self._finished = False
-        # With ``parallelize()`` dlt polls from threads.
-        self._lock = Lock()
-
-    def items(self, resource: str) -> Iterator[Any]:
-        """Yield what the stages yield for a resource, None where that is not known yet."""
-        try:
-            while True:
-                with self._lock:
-                    if not self._waiting[resource] and not self._finished:
-                        self._step(resource)
-                    found = self._waiting[resource]
-                    if not found and self._finished:
-                        return
-                    item = found.popleft() if found else None
-                yield item
-        finally:
-            self._ended.add(resource)
-            self._waiting.pop(resource, None)
-            if self._ended >= self.begun:
-                self.run.close()
-
-    def _step(self, resource: str) -> None:
-        """Take the stages one step further, unless another resource has yet to take its table.
-
-        One that is never polled while this one is (dlt's ``fifo``) is not waited for.
-        """
-        others = any(items for name, items in self._waiting.items() if name not in self._ended)
-        again, self._polled = self._polled == resource, resource
-        if others and not again:
-            return
-        try:
-            owner, item = next(self._stages)
-            self._check(owner, getattr(item, "data", item))
-        except StopIteration:
-            self._finished = True
-            return
-        except BaseException:
-            # The error keeps this run alive for as long as it is looked at. What was sent ahead
-            # ends with it: no call after this one.
-            self._finished = True
-            self.run.client.meter.calls_allowed = 0
-            self.run.close()
-            raise
-        if item is not None and owner not in self._ended:
-            self._waiting[owner].append(item)
-
-    def _check(self, owner: str, item: Any) -> None:
-        """Check a resource's first rows against the columns that they come into."""
-        if isinstance(item, pa.Table) and owner not in self._checked:
-            self._checked.add(owner)
-            target = self.run.target
-            own = {
-                f"{target.resource}_life": target.life_table,
-                REJECTED: REJECTED_RECORDS,
-                SYNC_RUN: SYNC_RUNS,
-            }
-            self.run.column_types.check((own | tables_of(self.run))[owner], item.schema)

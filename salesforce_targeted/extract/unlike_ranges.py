@@ -15,7 +15,7 @@ from itertools import pairwise
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.id_set import minus, union
-from salesforce_targeted.destination.held_tables import RELATIONS
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Range
@@ -27,16 +27,16 @@ def unlike_ranges(run: Run, most: int) -> list[Range]:
     Args:
         most: All ids are one range where there would be more of them: so many calls compare all.
     """
-    org, held, found = run.org, run.held, run.relations
+    org, held, findings = run.org, run.held, run.relations
     before, shown = org.settled_before, org.settled_count
     if before is None or shown is None:
         return []
     where = run.held_relations.counting & run.held_relations.stamped("<", before)
-    if held.count(RELATIONS, where) - found.unsettled == shown:
+    if held.count(RELATIONS, where) - findings.unsettled == shown:
         return []
     known = held.id_array(RELATIONS, run.columns(RELATIONS).key.stored, where)
-    ids = minus(minus(known, found.read_ids.ids), found.removed_ids.ids)
-    ids = union(ids, found.read_settled.ids)  # the org counts them, too
+    ids = minus(minus(known, findings.read_ids.ids), findings.removed_ids.ids)
+    ids = union(ids, findings.read_settled.ids)  # the org counts them, too
     size = run.held_relations.per_page
     everything: list[Range] = [(None, None)]
     if not len(ids):
@@ -59,8 +59,8 @@ def unlike_ranges(run: Run, most: int) -> list[Range]:
         for number, count in enumerate(counts):
             held_there = places[number + 1] - places[number]
             if count != held_there:
-                some = (bounds[number], bounds[number + 1])
-                waiting.append((some, places[number], places[number + 1]))
+                within = (bounds[number], bounds[number + 1])
+                waiting.append((within, places[number], places[number + 1]))
     return unlike
 
 
@@ -69,9 +69,9 @@ def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
     junction, client = run.org.junction, run.client
     floor = run.settings.since if run.org.filters_by_stamp else None
     statements = [
-        queries.count_statement(junction, floor, before=before, within=one) for one in ranges
+        queries.count_statement(junction, floor, before=before, within=span) for span in ranges
     ]
-    responses = client.composite([endpoints.query(client.version, one) for one in statements])
+    responses = client.composite([endpoints.query(client.version, query) for query in statements])
     counts = []
     for statement, response in zip(statements, responses, strict=True):
         if isinstance(response, SalesforceError):

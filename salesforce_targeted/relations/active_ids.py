@@ -46,8 +46,8 @@ def active_ids(
     """Yield the ids that relations point at, with how many do, a batch at a time (discovery).
 
     Args:
-        key_prefix: Three characters that the ids of the wanted object start with. Ids are answered
-            in their own order, so the objects lie one after another and the rest is not read.
+        key_prefix: Three characters that the ids of the wanted object start with. Ids come in
+            their own order, so the objects lie one after another and the rest is not read.
         after: Only ids after this one.
         first: The first batch, where it is known already.
         cuts: Ids beyond the first batch that part the rest into ranges, read side by side.
@@ -109,8 +109,8 @@ def _counted(
     statement = soql.select(["Id", who], junction.object_name, condition)
 
     def pairs(rows: JsonRows) -> pa.Table:
-        found = [{"relation": row["Id"], "who": row[who]} for row in rows.records()]
-        return pa.Table.from_pylist(found, _PAIR)
+        relations = [{"relation": row["Id"], "who": row[who]} for row in rows.records()]
+        return pa.Table.from_pylist(relations, _PAIR)
 
     def read() -> pa.Table:
         pages = client.iter_pages(statement, pairs)

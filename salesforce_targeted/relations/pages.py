@@ -66,7 +66,7 @@ def read(
     """Yield relation rows, a page at a time, each row once.
 
     Args:
-        columns: Those of TaskWhoRelation, whichever object answers.
+        columns: Those of TaskWhoRelation, whichever object the rows are made of.
         limit: At most so many rows, the oldest first.
         who: Only relations of these contacts.
         within: From this id on, up to and without that one.
@@ -126,7 +126,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         came.add(page_ids)
         if page.rejected or pc.any(new, min_count=0).as_py():
             fresh, ids = page.of_rows(new, columns), set(page_ids.to_pylist())
-            fresh.rejected += [one for one in page.rejected if one.record_id not in ids]
+            fresh.rejected += [value for value in page.rejected if value.record_id not in ids]
             yield fresh
     if len(reading) < rows:
         raise TruncatedResponseError(
@@ -175,7 +175,7 @@ class RelationReader:
         if self._shared:
             batch = from_response(rows, self.columns)
         else:
-            batch = from_records([as_relation(one) for one in rows.records()], self.columns)
+            batch = from_records([as_relation(task) for task in rows.records()], self.columns)
         return note_unreadable(batch, self._unreadable(), self.columns)
 
     def isolated(self, ids: Sequence[str], error: SalesforceError) -> Batch:
@@ -186,21 +186,21 @@ class RelationReader:
             QuotaExceededError: the calls end before all is read.
         """
         read = query_reader(self.client, self.statement)
-        found = isolate(read, ids, self.fields, self.lessons, error)
-        if found.stopped is not None:
-            raise found.stopped
+        readable = isolate(read, ids, self.fields, self.lessons, error)
+        if readable.stopped is not None:
+            raise readable.stopped
         if not self._shared:
-            found = Readable(
-                {id_: as_relation(task) for id_, task in found.records.items()},
-                {(id_, _of_relation(name)): why for (id_, name), why in found.rejected.items()},
+            readable = Readable(
+                {id_: as_relation(task) for id_, task in readable.records.items()},
+                {(id_, _of_relation(name)): why for (id_, name), why in readable.rejected.items()},
             )
-        return found.batch(ids, self.columns, self._unreadable())
+        return readable.batch(ids, self.columns, self._unreadable())
 
     def in_order_of_ids(self) -> Iterator[Batch]:
         """Yield the rows in the order of their ids, a query of its own for each page.
 
         No locator is used, so that rows which move while they are read come on one page all the
-        same. What can't be read of a page is rejected, and the others of it come.
+        same. What can't be read of a page is rejected, and the rest of it comes.
 
         Raises:
             SalesforceError: nothing can be read.
@@ -267,15 +267,15 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
     if pieces == 1:
         return [(None, None)]
     ends: list[str] = []
-    statements = [
+    queries = [
         soql.select(["Id"], junction.object_name, order_by=[order], limit=1)
         for order in ("Id", soql.descending("Id"))
     ]
-    answers = client.composite([endpoints.query(client.version, one) for one in statements])
-    for answer in answers:
-        if isinstance(answer, SalesforceError):
+    responses = client.composite([endpoints.query(client.version, query) for query in queries])
+    for response in responses:
+        if isinstance(response, SalesforceError):
             return [(None, None)]
-        ends += [row["Id"] for row in readers.page(answer).records]
+        ends += [row["Id"] for row in readers.page(response).records]
     bounds: list[str | None] = [None]
     bounds += sf_ids.evenly_between(ends[0], ends[-1], pieces) if len(ends) > 1 else []
     return list(zip(bounds, [*bounds[1:], None], strict=True))
@@ -291,14 +291,14 @@ def read_ranges(
     client: SalesforceClient,
     junction: Junction,
     columns: Columns,
-    some: Sequence[Range],
+    spans: Sequence[Range],
     *,
     since: datetime | None = None,
     limit: int | None = None,
 ) -> Iterator[Batch]:
     """Yield the rows of several ranges, as they come."""
     readings = [
-        read(client, junction, columns, since=since, limit=limit, within=one) for one in some
+        read(client, junction, columns, since=since, limit=limit, within=span) for span in spans
     ]
     return merge_as_completed(readings, client.max_in_flight)
 
@@ -310,10 +310,10 @@ def read_by_ids(
     fields = RelationReader(client, junction, columns).fields
     per_call = soql.ids_that_fit([*fields, junction.who], junction.object_name)
 
-    def ask(some: Sequence[str]) -> list[Batch]:
-        return list(read(client, junction, columns, ids=some))
+    def rows_of(batch: Sequence[str]) -> list[Batch]:
+        return list(read(client, junction, columns, ids=batch))
 
-    parts = map_in_order(ask, in_batches(ids, per_call), client.max_in_flight)
+    parts = map_in_order(rows_of, in_batches(ids, per_call), client.max_in_flight)
     yield from chain.from_iterable(parts)
 
 

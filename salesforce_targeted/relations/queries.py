@@ -1,6 +1,6 @@
 """TaskWhoRelation: what relates a task to people, and the statements that read it.
 
-Rule. TaskWhoRelation exists in REST only, answers ``query`` only, and only where Shared Activities
+Rule. TaskWhoRelation exists in REST only, for ``query`` only, and only where Shared Activities
 is on; elsewhere a task's own ``WhoId`` is its one relation, and the same rows are made of it.
 
 Sources: Object Reference, "TaskWhoRelation"; SOQL and SOSL Reference, "GROUP BY" (considerations).

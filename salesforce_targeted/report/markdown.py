@@ -72,7 +72,7 @@ def _failed(facts: RunFacts) -> str:
     rejected = facts["rejected"]
     if not rejected:
         return ""
-    records = "\n".join(as_json(one) for one in rejected[:_IDS_SHOWN])
+    records = "\n".join(as_json(record) for record in rejected[:_IDS_SHOWN])
     errors = [
         f"{name}.{field or '*'}: {error}: {len(ids)} ({_ids(ids)})"
         for (name, field, error), ids in rejected_by_reason(rejected).items()

@@ -21,10 +21,10 @@ def console(stream: TextIO) -> Console:
     """Make a console that styles nothing by itself."""
     from rich.console import Console
 
-    made = Console(file=stream, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
-        made.width = _UNBOUND
-    return made
+    output = Console(file=stream, highlight=False, markup=False, emoji=False)
+    if not output.is_terminal:
+        output.width = _UNBOUND
+    return output
 
 
 def as_text(shown: RenderableType) -> str:
@@ -49,17 +49,17 @@ def table(
     """
     from rich.table import Table
 
-    made = Table(
+    table = Table(
         box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=any(heads), header_style="dim"
     )
     for position, head in enumerate(heads):
         text = position < texts or (notes and position == len(heads) - 1)
-        made.add_column(
+        table.add_column(
             head, justify="left" if text else "right", overflow="fold", no_wrap=not text
         )
     for row in rows:
-        made.add_row(*(shown(value) for value in row))
-    return made
+        table.add_row(*(shown(value) for value in row))
+    return table
 
 
 def api_calls(count: int) -> str:
@@ -95,9 +95,9 @@ def notes(warnings: Sequence[str]) -> RenderableType | None:
 
     if not warnings:
         return None
-    made = Table.grid(padding=(0, 1))
-    made.add_column(no_wrap=True)
-    made.add_column(overflow="fold")
+    grid = Table.grid(padding=(0, 1))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for warning in warnings:
-        made.add_row(Text("warning", "yellow"), warning)
-    return made
+        grid.add_row(Text("warning", "yellow"), warning)
+    return grid

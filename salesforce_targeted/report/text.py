@@ -65,9 +65,9 @@ def _moved(facts: RunFacts) -> Table:
     kinds = ("read", "new", "updated", "unchanged", "removed", "held")
     rows: list[tuple[Any, ...]] = [("relations", *map(of_relations.get, kinds))]
     for name in ("contacts", "tasks", "users"):
-        of = facts[name]
-        counts = [of[key] for key in ("retrieved", "new", "updated", "unchanged", "gone")]
-        rows.append((name, *counts, of.get("held", "")))
+        tally = facts[name]
+        counts = [tally[key] for key in ("retrieved", "new", "updated", "unchanged", "gone")]
+        rows.append((name, *counts, tally.get("held", "")))
     return table(("", "read", "new", "updated", "unchanged", "gone", "held"), rows)
 
 
@@ -76,27 +76,27 @@ def _named_lines(facts: RunFacts, files: Sequence[Path], place: str) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    made = Table.grid(padding=(0, 2))
-    made.add_column(no_wrap=True)
-    made.add_column(overflow="fold")
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
     for name, line in _sums(facts) if _asked_anything(facts) else ():
-        made.add_row(name, line)
+        grid.add_row(name, line)
     if facts["statistics"]:
-        made.add_row("statistics", _counts(facts["statistics"]))
+        grid.add_row("statistics", _counts(facts["statistics"]))
     for warning in facts["warnings"]:
-        made.add_row(Text("warning", "yellow"), warning)
+        grid.add_row(Text("warning", "yellow"), warning)
     if facts["rejected"]:
         many = f"{len(facts['rejected'])} values or records: sf_rejected_records"
-        made.add_row(Text("rejected", "yellow"), many)
+        grid.add_row(Text("rejected", "yellow"), many)
     if facts["nuls_removed"]:
-        made.add_row("removed", nuls_removed(facts))
+        grid.add_row("removed", nuls_removed(facts))
     if facts["error"]:
-        made.add_row(Text("error", "red"), facts["error"])
+        grid.add_row(Text("error", "red"), facts["error"])
     if place:
-        made.add_row("destination", place)
+        grid.add_row("destination", place)
     for file in files:
-        made.add_row("page" if file.suffix == ".html" else "report", str(file))
-    return made
+        grid.add_row("page" if file.suffix == ".html" else "report", str(file))
+    return grid
 
 
 def _sums(facts: RunFacts) -> list[tuple[str, str]]:
@@ -106,11 +106,11 @@ def _sums(facts: RunFacts) -> list[tuple[str, str]]:
     explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
     if not facts["relations"]["held"]:
         explained = "no relations are held"
-    found = [("contacts", conservation(facts["contacts"])), ("closure", explained)]
+    lines = [("contacts", conservation(facts["contacts"])), ("closure", explained)]
     if any(closure["tasks_missing"].values()):
         missing = _counts(closure["tasks_missing"])
-        found.append(("", f"tasks not returned by a normal query: {missing}"))
-    return found
+        lines.append(("", f"tasks not returned by a normal query: {missing}"))
+    return lines
 
 
 def _counts(values: Mapping[str, int]) -> str:
@@ -138,6 +138,6 @@ def nuls_removed(facts: RunFacts) -> str:
 def rejected_by_reason(rejected: Iterable[RejectedFacts]) -> dict[tuple[str, str, str], list[str]]:
     """Group the ids of what could not be loaded by object, field ("" for whole records), error."""
     ids: dict[tuple[str, str, str], list[str]] = {}
-    for one in rejected:
-        ids.setdefault((one["object"], one["field"], one["error"]), []).append(one["record_id"])
+    for row in rejected:
+        ids.setdefault((row["object"], row["field"], row["error"]), []).append(row["record_id"])
     return ids

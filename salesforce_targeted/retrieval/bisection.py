@@ -37,7 +37,7 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.id_set import in_batches
-from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, some_of
+from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, sample_ids
 
 # A 500 is asked for once more, not four times: one that stays is of a record's making, and the
 # calls that find the record are to stay few.
@@ -61,20 +61,20 @@ def in_portions(read: Read, lessons: Lessons) -> Read:
     def whole(part: Part) -> dict[str, Record] | SalesforceError:
         """Read a part in portions, each with the stamp; where stamps differ, the record again."""
         stamp = [name for name in part.fields if name == _STAMP]
-        others = [name for name in part.fields if name != _STAMP]
-        portions = list(in_batches(others, max(1, (lessons.portion or len(others)) - 2)))
+        names = [name for name in part.fields if name != _STAMP]
+        portions = list(in_batches(names, max(1, (lessons.portion or len(names)) - 2)))
         records: dict[str, Record] = {}
         left = part.ids
         for _ in range(_READINGS):
             shown: list[dict[str, Record]] = []
-            for response in read([Part(left, [*stamp, *some]) for some in portions]):
+            for response in read([Part(left, [*stamp, *portion]) for portion in portions]):
                 if isinstance(response, SalesforceError):
                     return response
                 shown.append(response)
             torn = []
             for id_ in left:
-                pieces = [one[id_] for one in shown if id_ in one]
-                if 0 < len(pieces) < len(shown) or len({one.get(_STAMP) for one in pieces}) > 1:
+                pieces = [rows[id_] for rows in shown if id_ in rows]
+                if 0 < len(pieces) < len(shown) or len({piece.get(_STAMP) for piece in pieces}) > 1:
                     torn.append(id_)
                 elif pieces:
                     records[id_] = {k: v for piece in pieces for k, v in piece.items()}
@@ -177,14 +177,14 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
     absent: set[str] = set()
     waiting, calls, responded = [parts], 0, False
     while waiting:
-        some = [part for part in waiting.pop() if not _is_settled(part, rejected, absent)]
+        unsettled = [part for part in waiting.pop() if not _is_settled(part, rejected, absent)]
         calls += 1
         try:
-            responses = read(some)
+            responses = read(unsettled)
         except QuotaExceededError as error:
-            unread = {id_ for parts in (some, *waiting) for part in parts for id_ in part.ids}
+            unread = {id_ for parts in (unsettled, *waiting) for part in parts for id_ in part.ids}
             return _whole_rows(Readable(records, rejected, unread, error), unread | absent)
-        for part, response in zip(some, responses, strict=True):
+        for part, response in zip(unsettled, responses, strict=True):
             if not isinstance(response, SalesforceError):
                 # An empty response to fields says nothing of them.
                 responded = responded or bool(response) or not part.fields
@@ -211,24 +211,24 @@ def _is_settled(
     return len(part.ids) == 1 and (part.ids[0] in absent or (part.ids[0], "") in rejected)
 
 
-def _whole_rows(found: Readable, without: Collection[str]) -> Readable:
-    """Return what was found without some ids, and no row of a record that is rejected whole.
+def _whole_rows(rows: Readable, without: Collection[str]) -> Readable:
+    """Return what was read without some ids, and no row of a record that is rejected whole.
 
     Raises:
         QuotaExceededError: the calls ended before anything was read.
     """
-    whole = {id_ for id_, name in found.rejected if not name}
-    found.records = {
-        id_: one for id_, one in found.records.items() if id_ not in without and id_ not in whole
+    whole = {id_ for id_, name in rows.rejected if not name}
+    rows.records = {
+        id_: row for id_, row in rows.records.items() if id_ not in without and id_ not in whole
     }
-    found.rejected = {
+    rows.rejected = {
         (id_, name): why
-        for (id_, name), why in found.rejected.items()
+        for (id_, name), why in rows.rejected.items()
         if id_ not in without and (not name or id_ not in whole)
     }
-    if found.stopped is not None and not found.records:
-        raise found.stopped
-    return found
+    if rows.stopped is not None and not rows.records:
+        raise rows.stopped
+    return rows
 
 
 def _without_unreadable(
@@ -240,24 +240,24 @@ def _without_unreadable(
         SalesforceError: the one given, where that would be all fields.
     """
     (ids, fields), before = whole, lessons.portion
-    first, *others = some_of(ids)
+    first, *other_ids = sample_ids(ids)
     unknown = [name for name in fields if name not in _TELLING]
     try:
-        found = _searched(read, Part([first], fields))
-        suspects = {key: why for key, why in found.rejected.items() if key[1]}
+        rows = _searched(read, Part([first], fields))
+        suspects = {key: why for key, why in rows.rejected.items() if key[1]}
         unknown = [name for _, name in suspects]
         rest = [name for name in fields if name not in unknown]
-        trials = [Part([other], [name]) for name in unknown for other in others]
+        trials = [Part([id_], [name]) for name in unknown for id_ in other_ids]
         together, *responses = read([Part([first], rest), *trials])
     except QuotaExceededError as spent:
         # The next run reads without them, and its first call tells which of them it can read.
         lessons.unreadable = {**lessons.unreadable, **dict.fromkeys(unknown, spent)}
         raise
-    failed = [isinstance(one, SalesforceError) for one in responses]
+    failed = [isinstance(response, SalesforceError) for response in responses]
     bad = {
         name: why
         for number, ((_, name), why) in enumerate(suspects.items())
-        if all(failed[number * len(others) : (number + 1) * len(others)])
+        if all(failed[number * len(other_ids) : (number + 1) * len(other_ids)])
     }
     if len(bad) == len(fields):
         raise error

@@ -49,7 +49,7 @@ def by_bulk(
     wheres: list[soql.Condition | None] = [None]
     if plan.bulk_by_ids:
         per_job = ids_per_bulk_job(columns.fields, client.limits)
-        wheres = [soql.id_in(some) for some in in_batches(Texts(ids), per_job)]
+        wheres = [soql.id_in(job_ids) for job_ids in in_batches(Texts(ids), per_job)]
     unseen, key = ids, columns.key.name
     converting = threading.Lock()
 

@@ -28,18 +28,18 @@ def last_winners(
 
     Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
     """
-    winners = {one.id: one.merged_into for one in gone if one.merged_into}
+    winners = {loser.id: loser.merged_into for loser in gone if loser.merged_into}
     seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
     unknown = set(winners.values()) - seen
     merges, asked = columns.only(["MasterRecordId"]), set[str]()
     while unknown and merges.fields[1:]:
         asked |= unknown
         # A winner that can't be read costs its own trail, not the run.
-        found = shown_by_query_all(client, sorted(unknown), merges, Lessons())
-        seen |= found.records.keys()
+        readable = shown_by_query_all(client, sorted(unknown), merges, Lessons())
+        seen |= readable.records.keys()
         winners |= {
             id_: record["MasterRecordId"]
-            for id_, record in found.records.items()
+            for id_, record in readable.records.items()
             if record.get("MasterRecordId")
         }
         unknown = set(winners.values()) - seen - asked
@@ -51,10 +51,10 @@ def last_winners(
             id_ = winner
         return id_
 
-    ends = {one.id: last(one.merged_into) for one in gone if one.merged_into}
+    ends = {loser.id: last(loser.merged_into) for loser in gone if loser.merged_into}
     return [
-        replace(one, merged_into=ends[one.id], trail_ends=ends[one.id] not in seen)
-        if one.id in ends
-        else one
-        for one in gone
+        replace(entry, merged_into=ends[entry.id], trail_ends=ends[entry.id] not in seen)
+        if entry.id in ends
+        else entry
+        for entry in gone
     ]

@@ -28,13 +28,14 @@ class Part(NamedTuple):
     def split(self) -> list[Part]:
         """Split by the ids, of a single one by the fields; nothing where neither can be."""
         if len(self.ids) > 1:
-            return [Part(some, self.fields) for some in pieces_of(self.ids)]
-        return [Part(self.ids, some) for some in pieces_of(self.fields)] if self.fields[1:] else []
+            return [Part(ids, self.fields) for ids in pieces_of(self.ids)]
+        pieces = pieces_of(self.fields) if self.fields[1:] else []
+        return [Part(self.ids, piece) for piece in pieces]
 
     def with_key(self) -> list[Part]:
         """Split the fields of a single one, its key alone first: it tells whether it is there."""
         pieces = pieces_of(self.fields, _PARTS - 1) if self.fields else []
-        return [Part(self.ids), *(Part(self.ids, some) for some in pieces)]
+        return [Part(self.ids), *(Part(self.ids, piece) for piece in pieces)]
 
 
 # Reads parts: of each its records by id, or what it failed with.
@@ -115,7 +116,7 @@ def note_unreadable(
     return batch
 
 
-def some_of(ids: Sequence[str]) -> list[str]:
+def sample_ids(ids: Sequence[str]) -> list[str]:
     """Return up to three of some ids: what none of them can be read with is not of one's making."""
     return list(dict.fromkeys([ids[0], ids[len(ids) // 2], ids[-1]]))
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from salesforce_targeted.api import soql
@@ -71,10 +71,10 @@ class Latency:
         One call of the model's own speed counts with those that were measured, so that a first
         lucky call does not decide. Calls of few rows say little of rows, however slow they were.
         """
-        found = [timings[kind] for kind in _REST if kind in timings]
-        calls = 1 + sum(calls for calls, _, _ in found)
-        seconds = self.per_call + sum(seconds for _, seconds, _ in found)
-        rows = sum(rows for _, _, rows in found)
+        rest_timings = [timings[kind] for kind in _REST if kind in timings]
+        calls = 1 + sum(calls for calls, _, _ in rest_timings)
+        seconds = self.per_call + sum(seconds for _, seconds, _ in rest_timings)
+        rows = sum(rows for _, _, rows in rest_timings)
         expected = calls * self.per_call + rows * self.per_wide_row
         pace = seconds / expected
         share = rows * self.per_wide_row / expected if pace > 1 else 1
@@ -167,7 +167,7 @@ def cheapest(
         Api.QUERY: _rest(ids, per_query, 1, fields, latency),
         Api.BULK: by_ids if scan is None or bulk_by_ids else scan,
     }
-    left = {api: one for api, one in price.items() if api not in exclude}
+    left = {api: cost for api, cost in price.items() if api not in exclude}
     best = _quickest(left or price, budget)
     rows_per_job = min(ids, ids_per_bulk_job(fields, limits)) if bulk_by_ids else scanned
     return Plan(
@@ -181,13 +181,12 @@ def cheapest(
 
 
 def _quickest(price: Mapping[Api, Price], budget: int | None) -> Api:
-    fewest = min(one.calls for one in price.values())
-    within = {
-        api: one for api, one in price.items() if budget is None or one.calls <= max(budget, fewest)
-    }
-    enough = min(one.seconds for one in within.values()) + _SAME_SECONDS
+    fewest = min(cost.calls for cost in price.values())
+    most = inf if budget is None else max(budget, fewest)
+    within = {api: cost for api, cost in price.items() if cost.calls <= most}
+    enough = min(cost.seconds for cost in within.values()) + _SAME_SECONDS
     return min(
-        (api for api, one in within.items() if one.seconds <= enough),
+        (api for api, cost in within.items() if cost.seconds <= enough),
         key=lambda api: (within[api].calls, within[api].seconds, list(Api).index(api)),
     )
 

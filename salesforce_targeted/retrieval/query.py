@@ -41,16 +41,16 @@ def by_query(
     """Send several statements in flight; one that fails for good is left to Collections."""
     collections = CollectionsReader(client, columns, lessons)
 
-    def read(some: Sequence[str]) -> list[Fetched]:
+    def read(call_ids: Sequence[str]) -> list[Fetched]:
         attempts = ATTEMPTS
         if not lessons.apart(columns.fields):
             try:
-                return client.read_twice(lambda: _queried(client, columns, lessons, some))
+                return client.read_twice(lambda: _queried(client, columns, lessons, call_ids))
             except SalesforceError as error:
                 if not (is_of_records(error) or isinstance(error, SlowResponseError)):
                     raise
                 attempts = 1
-        parts = in_batches(some, client.limits.ids_per_collection)
+        parts = in_batches(call_ids, client.limits.ids_per_collection)
         return [collections.read(part, attempts) for part in parts]
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
@@ -83,9 +83,9 @@ def query_all_requests(
     per_call = soql.ids_that_fit(fields, object_name, client.limits)
     return [
         endpoints.query(
-            client.version, soql.select(fields, object_name, soql.id_in(some)), all_rows=True
+            client.version, soql.select(fields, object_name, soql.id_in(call_ids)), all_rows=True
         )
-        for some in in_batches(ids, per_call)
+        for call_ids in in_batches(ids, per_call)
     ]
 
 
@@ -100,29 +100,29 @@ def shown_by_query_all(
 
     read_parts = query_reader(client, statement, all_rows=True)
 
-    def read(some: Sequence[str]) -> Readable:
-        part = Part(some, lessons.readable(columns.fields))
+    def read(call_ids: Sequence[str]) -> Readable:
+        part = Part(call_ids, lessons.readable(columns.fields))
         try:
             if lessons.apart(part.fields):
                 return read_in_portions(read_parts, part, lessons)
             records = client.records(statement(part), all_rows=True)
         except SalesforceError as error:
             if is_refused(error):  # plain reads are served: what became of these is not known
-                return Readable(rejected=dict.fromkeys(((id_, "") for id_ in some), error))
+                return Readable(rejected=dict.fromkeys(((id_, "") for id_ in call_ids), error))
             if not is_of_records(error):
                 raise
             with lessons.learning:
-                found = isolate(read_parts, some, columns.fields, lessons, error)
-            if found.stopped is not None:
-                raise found.stopped from error
-            return found
+                readable = isolate(read_parts, call_ids, columns.fields, lessons, error)
+            if readable.stopped is not None:
+                raise readable.stopped from error
+            return readable
         return Readable({record["Id"]: record for record in records})
 
     shown = Readable()
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    for one in map_in_order(read, in_batches(ids, per_call), client.max_in_flight):
-        shown.records.update(one.records)
-        shown.rejected.update(one.rejected)
+    for readable in map_in_order(read, in_batches(ids, per_call), client.max_in_flight):
+        shown.records.update(readable.records)
+        shown.rejected.update(readable.rejected)
     return shown
 
 

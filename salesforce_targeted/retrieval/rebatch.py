@@ -23,19 +23,19 @@ def pages(parts: Iterator[Batch]) -> Iterator[Batch]:
 def retrieved(parts: Iterator[Retrieved]) -> Iterator[Retrieved]:
     """Put together what was read with the same fields; what has more than rows is left as it is."""
 
-    def joined(some: Sequence[Retrieved]) -> Retrieved:
-        return some[0] if len(some) == 1 else Retrieved(together([one.batch for one in some]))
+    def joined(group: Sequence[Retrieved]) -> Retrieved:
+        return group[0] if len(group) == 1 else Retrieved(together([part.batch for part in group]))
 
-    def alike(one: Retrieved, other: Retrieved) -> bool:
-        more = any(each.gone or each.archived or each.last_rows for each in (one, other))
-        return not more and _unread(one.batch) == _unread(other.batch)
+    def alike(first: Retrieved, other: Retrieved) -> bool:
+        more = any(part.gone or part.archived or part.last_rows for part in (first, other))
+        return not more and _unread(first.batch) == _unread(other.batch)
 
     return _gathered(parts, joined, alike)
 
 
 def tables(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """Put tables of one schema together; a file of a few rows costs as much as a full one."""
-    return _gathered(parts, concat, lambda one, other: one.schema == other.schema)
+    return _gathered(parts, concat, lambda first, other: first.schema == other.schema)
 
 
 def _gathered(
@@ -60,4 +60,4 @@ def _gathered(
 
 
 def _unread(batch: Batch) -> set[str]:
-    return {one.field for one in batch.rejected if one.record_id == EVERY_RECORD}
+    return {rejected.field for rejected in batch.rejected if rejected.record_id == EVERY_RECORD}

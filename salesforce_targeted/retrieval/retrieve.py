@@ -36,7 +36,7 @@ from salesforce_targeted.settings import Api
 _log = logging.getLogger(__name__)
 
 # Told which API failed, how many ids it left, and why; gives the plan for those, or raises that.
-Otherwise = Callable[[Api, int, SalesforceError], Plan]
+Replan = Callable[[Api, int, SalesforceError], Plan]
 # Ids that a plain read left out, asked about together: their rows are in memory as Python values.
 FOLLOWED_UP = 20_000
 
@@ -46,7 +46,7 @@ def retrieve(
     plan: Plan,
     ids: pa.Array,
     columns: Columns,
-    otherwise: Otherwise | None = None,
+    replan: Replan | None = None,
     *,
     apart: Sequence[pa.Array] = (),
     left_out: pa.Array | None = None,
@@ -57,7 +57,7 @@ def retrieve(
 
     Args:
         ids: 18-character ids of one object, as an array of ``id_set``.
-        otherwise: Plans again for what a way that is refused left. None: its error is raised.
+        replan: Plans again for what a way that is refused left. None: its error is raised.
         apart: More of them, each for calls of its own.
         left_out: Ids that a plain read is known to leave out; ``queryAll`` is asked at once.
         lessons: What the run has learnt of reading this object; more is added.
@@ -72,8 +72,8 @@ def retrieve(
         plain = [union(*plain)]
     absent: list[str] = []
     shown, lessons = IdSet(), lessons or Lessons()
-    for some_ids in plain:
-        for batch, missed in _fetched(client, plan, some_ids, columns, otherwise, lessons, tell):
+    for plain_ids in plain:
+        for batch, missed in _fetched(client, plan, plain_ids, columns, replan, lessons, tell):
             absent.extend(missed)
             shown.add(batch.table.column(columns.key.name))
             if batch.table.num_rows or batch.rejected:
@@ -81,8 +81,8 @@ def retrieve(
             if lessons.stopped is not None:  # what came before is loaded
                 raise lessons.stopped
     for missing in ([] if left_out is None else Texts(left_out), absent):
-        for some in in_batches(missing, FOLLOWED_UP):
-            yield follow_up(client, some, columns, lessons, shown)
+        for batch_ids in in_batches(missing, FOLLOWED_UP):
+            yield follow_up(client, batch_ids, columns, lessons, shown)
 
 
 def _fetched(
@@ -90,7 +90,7 @@ def _fetched(
     plan: Plan,
     ids: pa.Array,
     columns: Columns,
-    otherwise: Otherwise | None,
+    replan: Replan | None,
     lessons: Lessons,
     tell: Callable[[str], None],
 ) -> Iterator[Fetched]:
@@ -103,7 +103,7 @@ def _fetched(
     try:
         for batch, missed in fetched:
             came.add(batch.table.column(columns.key.name))
-            came.update([*missed, *(one.record_id for one in batch.rejected if not one.field)])
+            came.update([*missed, *(row.record_id for row in batch.rejected if not row.field)])
             yield batch, missed
     except SalesforceError as error:
         # What refuses one way may serve another: a gateway that lets no POST through, a right that
@@ -111,11 +111,11 @@ def _fetched(
         of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
         refused = is_refused(error) or isinstance(error, QueryError)
         refused = refused or (plan.api is Api.BULK and of_bulk)
-        if otherwise is None or not refused:
+        if replan is None or not refused:
             raise
         left = minus(ids, came.ids)
-        other = otherwise(plan.api, len(left), error)
-        yield from _fetched(client, other, left, columns, otherwise, lessons, tell)
+        other = replan(plan.api, len(left), error)
+        yield from _fetched(client, other, left, columns, replan, lessons, tell)
 
 
 def follow_up(

@@ -32,7 +32,7 @@ from salesforce_targeted.retrieval.parts import (
     Readable,
     note_unreadable,
     pieces_of,
-    some_of,
+    sample_ids,
 )
 from salesforce_targeted.retrieval.results import Fetched
 
@@ -78,7 +78,7 @@ class CollectionsReader:
         lessons, at_once = self.lessons, self.lessons.ids_at_once
         unreadable, portion = lessons.unreadable, lessons.portion
         if at_once is not None and len(ids) > at_once:
-            return _joined([self.read(some, attempts) for some in in_batches(ids, at_once)])
+            return _joined([self.read(call_ids, attempts) for call_ids in in_batches(ids, at_once)])
         fields = [name for name in self.columns.fields if name not in unreadable]
         asked = list(ids)
         try:
@@ -126,13 +126,13 @@ class CollectionsReader:
 
     def _learn_size(self, ids: list[str], readable: Readable, error: SalesforceError) -> None:
         """Ask for fewer ids from now on, where fewer were read without anything to blame."""
-        some = max((len(part.ids) for part in Part(ids).split()), default=0)
+        size = max((len(part.ids) for part in Part(ids).split()), default=0)
         blamed = readable.rejected or readable.stopped or self.lessons.portion is not None
-        if not (some and isinstance(error, SlowResponseError)) or blamed:
+        if not (size and isinstance(error, SlowResponseError)) or blamed:
             return
-        self.lessons.ids_at_once = some
+        self.lessons.ids_at_once = size
         self.lessons.warn(
-            f"{error.what} {len(ids):,} records are too many for one call, so that {some:,} are"
+            f"{error.what} {len(ids):,} records are too many for one call, so that {size:,} are"
             " read at a time, in more calls, as they will be for a day (--full tries more again)"
         )
 
@@ -142,7 +142,7 @@ class CollectionsReader:
         Those that still can't be read stay unreadable.
         """
         before, still = self.lessons.unreadable, dict[str, SalesforceError]()
-        ids = some_of(ids)[: self.client.limits.ids_per_collection]
+        ids = sample_ids(ids)[: self.client.limits.ids_per_collection]
         parts = [Part(ids, fields) for fields in pieces_of(list(before))]
         for part, response in zip(parts, self._read_parts(parts), strict=True):
             if isinstance(response, SalesforceError):
@@ -160,9 +160,9 @@ class CollectionsReader:
     def _read_parts(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
         def records(part: Part, _: Request, response: Response) -> dict[str, Record]:
             rows = readers.collection_in_order(response, list(part.ids))
-            found = {row["Id"]: row for row in rows if row is not None}
-            self.client.meter.add_rows("composite", len(found))
-            return found
+            by_id = {row["Id"]: row for row in rows if row is not None}
+            self.client.meter.add_rows("composite", len(by_id))
+            return by_id
 
         return parts_reader(self.client, self._request, records)(parts)
 
@@ -172,7 +172,7 @@ class CollectionsReader:
 
 def _joined(fetched: Sequence[Fetched]) -> Fetched:
     """Join what several calls brought."""
-    absent = [id_ for _, some in fetched for id_ in some]
+    absent = [id_ for _, ids in fetched for id_ in ids]
     return together([batch for batch, _ in fetched]), absent
 
 
@@ -186,10 +186,10 @@ def read_rows(response: Response, asked: list[str], columns: Columns) -> Fetched
     came = batch.table.column(columns.key.name).to_pylist()
     if came == asked:
         return batch, []
-    found = set(came)
-    if len(found) < len(came) or not found <= set(asked):
+    distinct = set(came)
+    if len(distinct) < len(came) or not distinct <= set(asked):
         raise TruncatedResponseError("a Collections response with records that weren't asked for")
-    return batch, [id_ for id_ in asked if id_ not in found]
+    return batch, [id_ for id_ in asked if id_ not in distinct]
 
 
 def parts_reader(
@@ -201,10 +201,10 @@ def parts_reader(
 
     def read(parts: Sequence[Part]) -> list[T | SalesforceError]:
         results: list[T | SalesforceError] = []
-        for some in in_batches(parts, client.limits.composite_queries):
-            requests = [request_of(part) for part in some]
+        for group in in_batches(parts, client.limits.composite_queries):
+            requests = [request_of(part) for part in group]
             responses = client.composite(requests, attempts_at_500=1)
-            for part, request, response in zip(some, requests, responses, strict=True):
+            for part, request, response in zip(group, requests, responses, strict=True):
                 try:
                     if isinstance(response, SalesforceError):
                         raise response

@@ -35,7 +35,7 @@ from salesforce_targeted.api.credentials.resolution import (
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
 from salesforce_targeted.sync.config_values import check_files, has, text_of
 from salesforce_targeted.sync.setting_types import (
@@ -65,8 +65,8 @@ def credentials() -> SalesforceCredentials:
     try:
         return _credentials()
     except (ConfigurationException, IncompleteCredentialsError) as error:
-        found = (_missing_settings(), _misplaced_settings(), *_renamed())
-        missing = "; ".join(filter(None, found))
+        reasons = (_missing_settings(), _misplaced_settings(), *_renamed())
+        missing = "; ".join(filter(None, reasons))
         raise ConfigurationError(
             f"the Salesforce credentials are not complete: {missing}"
             if missing
@@ -156,8 +156,8 @@ def settings(**given: Any) -> Settings:
     """
     check_names([*get_type_hints(Settings), "credentials", "statistics"])
     with _explained_types():
-        found = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)
-    return Settings.parse(**found)
+        values = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)
+    return Settings.parse(**values)
 
 
 @contextmanager
@@ -189,13 +189,13 @@ def statistics() -> dict[str, str]:
         ConfigurationError: it is no table of texts.
     """
     with _explained_types():
-        found: Any = _statistics() or {}
+        table: Any = _statistics() or {}
     # A list passes for a table with dlt.
-    if not isinstance(found, dict) or not all(isinstance(of, str) for of in found.values()):
+    if not isinstance(table, dict) or not all(isinstance(sql, str) for sql in table.values()):
         raise ConfigurationError(
-            f"statistics = {found!r} are no SQL conditions", remedy=_WRITTEN_AS["dict"]
+            f"statistics = {table!r} are no SQL conditions", remedy=_WRITTEN_AS["dict"]
         )
-    return found
+    return table
 
 
 @with_config(sections=_SECTIONS)

@@ -22,7 +22,7 @@ from dlt.common.schema.utils import has_table_seen_data
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.destination.clients import client_of
-from salesforce_targeted.destination.held_tables import SYNC_RUNS
+from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.ledger import Ledger
 
 Lost = dict[str, list[str]]

@@ -28,7 +28,8 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.errors import first_line, original_error
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.ledger import Ledger
 
 logger = logging.getLogger("salesforce_targeted")
@@ -165,11 +166,11 @@ def _sweep(folder: Path) -> None:
     Half of a schema's file keeps dlt from reading any of them; half of an extraction, and a package
     that was given up, hold rows of people.
     """
-    for made in [path for path in folder.rglob("*") if _UNFINISHED.match(path.name)]:
-        if made.is_dir():
-            shutil.rmtree(made, ignore_errors=True)
+    for path in [path for path in folder.rglob("*") if _UNFINISHED.match(path.name)]:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
         else:
-            made.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
     for package in (folder / "load" / "loaded").glob("*"):
         for name in _WITH_ROWS:
             shutil.rmtree(package / name, ignore_errors=True)

@@ -1,11 +1,11 @@
-"""After the load: is what is held conserved, closed, complete?
+"""Check after the load whether what is held is conserved, closed and complete.
 
-Rule: these are questions to the destination, not to our memory of what we meant to load.
+Rule: the destination is read for it, not our memory of what we meant to load.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from math import floor
 
 import pyarrow as pa
@@ -15,23 +15,24 @@ from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
 from salesforce_targeted.arrow.id_set import union
-from salesforce_targeted.destination.held_tables import (
-    CONTACTS,
-    REJECTED_RECORDS,
-    RELATIONS,
-    TASKS,
-    HeldTables,
-)
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import CONTACTS, REJECTED_RECORDS, RELATIONS, TASKS
 from salesforce_targeted.ledger import Ledger, RunFacts
+from salesforce_targeted.sync.lost_rows import lost_rows
 from salesforce_targeted.target import CONTACT
 
 
 def reconciled(
-    held: HeldTables, ledger: Ledger, id_column: str, statistics: Mapping[str, str] | None = None
+    held: HeldTables,
+    ledger: Ledger,
+    id_column: str,
+    statistics: Mapping[str, str] | None = None,
+    loaded: Collection[str] = (),
 ) -> tuple[RunFacts, list[str]]:
     """Complete a run's facts with what the destination says.
 
     Args:
+        loaded: The tables that the load had rows for, as stored.
         statistics: Name to SQL condition over the records' table, besides the built-in ones.
 
     Returns:
@@ -45,6 +46,8 @@ def reconciled(
             f"{len(unexplained)} relations have a task or contact that is neither held nor"
             f" accounted for, e.g. {', '.join(unexplained[:3])}"
         )
+    for sentence in lost_rows(held, ledger.target, loaded):
+        ledger.warn(sentence)
     facts = ledger.facts("done")
     facts["relations"]["held"], facts["contacts"]["held"] = relations, contacts
     # Cut, not rounded: one relation in a million without a reason is not 100 %.
@@ -62,41 +65,67 @@ def reconciled(
 def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     """List the held relations with a task or a contact that is not held and that has no reason."""
     key, who, task = held.name(id_column), held.name("RelationId"), held.name("TaskId")
-    found: list[pa.Array] = []
+    parts: list[pa.Array] = []
     if "Task" in ledger.tallies:
         rejected = (REJECTED_RECORDS, held.name("record_id"), f"{held.name('object')} = 'Task'")
-        orphans = held.orphans(RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
+        orphans = _orphans(held, RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
         reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         reasons = reasons.cast(pa.string())
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
-        found.append(orphans.column("id").filter(without))
+        parts.append(orphans.column("id").filter(without))
     if ledger.target is CONTACT and CONTACT.object_name in ledger.tallies:
         of_contacts = f"{held.live.sql} AND {held.sql(who)} LIKE '003%'"
         gone = (ledger.target.life_table, ledger.target.life_key, held.gone.sql)
         parents = [(CONTACTS, key, ""), gone]
-        found.append(held.orphans(RELATIONS, key, who, of_contacts, parents).column("id"))
-    return union(*found).to_pylist()  # type: ignore[no-any-return]
+        parts.append(_orphans(held, RELATIONS, key, who, of_contacts, parents).column("id"))
+    return union(*parts).to_pylist()  # type: ignore[no-any-return]
+
+
+def _orphans(
+    held: HeldTables,
+    table: str,
+    key: str,
+    column: str,
+    where: str,
+    parents: Sequence[tuple[str, str, str]],
+) -> pa.Table:
+    """Return rows whose value in a column is the key of no parent: columns ``id``, ``value``.
+
+    Args:
+        parents: Tables to look in, each with its key and a condition; one that does not exist
+            yet has no rows.
+    """
+    sought = f"{held.table_sql(table)}.{held.sql(column)}"
+    conditions = [where, f"{held.sql(column)} IS NOT NULL"]
+    for parent, parent_key, condition in parents:
+        if parent_key in held.column_hints(parent):
+            conditions.append(
+                f"NOT EXISTS (SELECT 1 FROM {held.table_sql(parent)} AS parent"  # noqa: S608
+                f" WHERE parent.{held.sql(parent_key)} = {sought}"
+                + (f" AND {condition})" if condition else ")")
+            )
+    return held.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
 
 
 def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:
     """Count over the records; a count whose column does not exist is left out with a warning."""
     table, life_table = ledger.target.table, ledger.target.life_table
-    found = {"total": held.count(table)}
+    counts = {"total": held.count(table)}
     if held.name("Email") in held.column_hints(table):
-        found["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
+        counts["with_email"] = held.count(table, f"{held.sql(held.name('Email'))} IS NOT NULL")
     active = held.count(life_table, held.active)
-    found["active"] = active
-    found["inactive"] = held.count(life_table) - active
+    counts["active"] = active
+    counts["inactive"] = held.count(life_table) - active
     for name, condition in extra.items():
         try:
             _check_condition(held, condition)
-            found[name] = held.count(table, f"({condition})")
+            counts[name] = held.count(table, f"({condition})")
         except (DatabaseException, SqlglotError):
             ledger.warn(
                 f"statistic {name!r} was left out: {condition!r} is not a condition on"
                 f" {table} (configured under [sources.salesforce_targeted.statistics])"
             )
-    return found
+    return counts
 
 
 def _check_condition(held: HeldTables, condition: str) -> None:

@@ -67,7 +67,7 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
             lock = file.with_name(f"{file.name}.lock")
             stack.enter_context(_file_lock(lock, f"the database {file}"))
             # Open for as long as the run lasts: dlt opens and closes it eight times, which is a
-            # fifth of a repeat's CPU, and whoever opened it in between would end the run.
+            # fifth of a repeat's CPU, and a program that opened it in between would end the run.
             opened = sql_client_of(pipeline)
             stack.enter_context(opened)
         dsn = loads_into.dsn

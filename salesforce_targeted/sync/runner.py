@@ -30,7 +30,8 @@ from salesforce_targeted.destination.errors import (
     is_destination_error,
     original_error,
 )
-from salesforce_targeted.destination.held_tables import SYNC_RUNS, HeldTables
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.extract.known_org import OtherOrgError
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger, RunFacts
@@ -137,7 +138,11 @@ def _sync_alone(
         if undone:
             ledger.warn(undone)
         with HeldTables.of(pipeline, ledger.target) as held:
-            facts, failures = reconciliation.reconciled(held, ledger, id_column, statistics)
+            packages = [package.jobs for package in load_info.load_packages]
+            loaded = {
+                job.job_file_info.table_name for jobs in packages for job in jobs["completed_jobs"]
+            }
+            facts, failures = reconciliation.reconciled(held, ledger, id_column, statistics, loaded)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)
         return _failed(pipeline, ledger, monitor.gave_up or original_error(raised))
@@ -211,7 +216,7 @@ def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
     try:
         with HeldTables.of(pipeline) as held:
             if held.column_hints(SYNC_RUNS):
-                held.replace(SYNC_RUNS, "run_id", row)
+                sync_runs.write(held, row)
     except Exception:  # the report says it all; the row is a copy
         logger.warning("the run's row in %s could not be written", SYNC_RUNS)
         logger.debug("writing %s failed", SYNC_RUNS, exc_info=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 from salesforce_targeted.api.credentials.base import ENVIRONMENT
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination.held_tables import SCHEMA_NAME
+from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.sync.config_values import raw
 
 SECTION = f"sources.{SCHEMA_NAME}"
@@ -52,7 +52,7 @@ def check_names(known: Collection[str]) -> None:
         ConfigurationError: names the setting that may be meant.
     """
     tables = [table for _, table in raw(SECTION) if isinstance(table, dict)]
-    # Tables in it are those of dlt and of single resources; other names may be somebody's own.
+    # Tables in it are those of dlt and of single resources; other names may be a user's own.
     set_here = {name for of in tables for name, value in of.items() if not isinstance(value, dict)}
     prefix = f"{SECTION}.".upper().replace(".", "__")
     set_here |= {name.rpartition(prefix)[2].lower() for name in os.environ if prefix in name}

@@ -23,11 +23,11 @@ from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, unio
 from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.comparison import completed
 from salesforce_targeted.destination.database import is_postgres
-from salesforce_targeted.destination.held_tables import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.destination.row_width import reject_wide_rows
+from salesforce_targeted.destination.table_names import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.references import named_users
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import pages
@@ -82,24 +82,24 @@ class Drift:
     """Hold what differs.
 
     Attributes:
-        found: (table, cause) to the ids concerned; for ``type`` to the columns.
+        ids: (table, cause) to the ids concerned; for ``type`` to the columns.
         fields: (table, id) to the columns whose cells differ.
         compared: Table to how many of its rows were compared.
     """
 
-    found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    ids: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     fields: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     compared: Counter[str] = field(default_factory=Counter)
 
     def note(self, table: str, cause: str, ids: Iterable[str]) -> None:
         """Add ids to a cause."""
         if listed := list(ids):
-            self.found.setdefault((table, cause), []).extend(listed)
+            self.ids.setdefault((table, cause), []).extend(listed)
 
     def facts(self) -> DriftFacts:
         """Count by cause, with some examples."""
         counts = {
-            cause: sum(len(ids) for (_, of), ids in self.found.items() if of == cause)
+            cause: sum(len(ids) for (_, name), ids in self.ids.items() if name == cause)
             for cause in CAUSES
         }
         examples: list[DriftExample] = [
@@ -109,7 +109,7 @@ class Drift:
                 "id": id_,
                 "columns": self.fields.get((table, id_), []),
             }
-            for (table, cause), ids in sorted(self.found.items())
+            for (table, cause), ids in sorted(self.ids.items())
             for id_ in ids[:_EXAMPLES]
         ]
         return cast("DriftFacts", {**counts, "examples": examples})
@@ -142,7 +142,7 @@ def verify(run: Run) -> VerifyFacts:
         _objects(run, drift, run.target.table, counts.ids)
     _lives(run, drift, counts)
     return {
-        "status": "drift" if drift.found else "done",
+        "status": "drift" if drift.ids else "done",
         "mode": "verify",
         "drift": drift.facts(),
         "compared": dict(drift.compared),
@@ -155,7 +155,7 @@ def verify(run: Run) -> VerifyFacts:
 def _to_forget(run: Run, drift: Drift) -> dict[str, list[str]]:
     """Return by table the ids of the rows whose hash must not keep them from being loaded."""
     forget: dict[str, list[str]] = {}
-    for (table, cause), ids in drift.found.items():
+    for (table, cause), ids in drift.ids.items():
         if cause in {STALE, ALTERED} and table != run.target.life_table:
             forget.setdefault(table, []).extend(ids)
     return forget
@@ -164,8 +164,8 @@ def _to_forget(run: Run, drift: Drift) -> dict[str, list[str]]:
 def _check_types(run: Run, drift: Drift) -> None:
     """Compare the types of columns with those that dlt knows of."""
     with client_of(run.held.pipeline) as client:
-        others = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
-        for table in (run.target.table, *others):
+        related = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
+        for table in (run.target.table, *related):
             stored: Any = client.get_storage_table(table)[1]  # type: ignore[attr-defined]
             for name, hint in run.held.column_hints(table).items():
                 if name in stored and stored[name].get("data_type") != hint["data_type"]:
@@ -183,7 +183,7 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
     floor = run.settings.since if run.org.filters_by_stamp else None
     for batch in pages.read(run.client, run.org.junction, columns, since=floor):
         rows = completed(run.held, RELATIONS, columns, batch)
-        seen.update(one.record_id for one in batch.rejected if not one.field)
+        seen.update(record.record_id for record in batch.rejected if not record.field)
         _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
         seen.add(rows.column(columns.key.name))
         who = rows.column("RelationId")
@@ -211,8 +211,8 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         stored = [target.life_key, "gone_reason"]
         reasons = dict(run.held.rows(target.life_table, stored, run.held.gone))
     stores_in_pages = is_postgres(run.held.pipeline)
-    for answer in retrieve(run.client, plan, ids, columns):
-        batch = answer.batch
+    for part in retrieve(run.client, plan, ids, columns):
+        batch = part.batch
         if stores_in_pages:
             batch = reject_wide_rows(batch, columns, run.object_of(table))
         rows = completed(run.held, table, columns, batch)
@@ -221,13 +221,13 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         if table == target.table:
             came = batch.table.column(columns.key.name).to_pylist()
             drift.note(target.life_table, STALE, sorted(reasons.keys() & set(came)))
-            drift.note(table, EXTRA, [one.id for one in answer.gone if one.id not in reasons])
+            drift.note(table, EXTRA, [gone.id for gone in part.gone if gone.id not in reasons])
             # What is hidden now may have been purged: what became of it was known before.
-            known = [one for one in answer.gone if one.id in reasons and one.reason != HIDDEN]
-            other = [one.id for one in known if one.reason != reasons[one.id]]
+            known = [gone for gone in part.gone if gone.id in reasons and gone.reason != HIDDEN]
+            other = [gone.id for gone in known if gone.reason != reasons[gone.id]]
             drift.note(target.life_table, STALE, other)
-        if answer.last_rows is not None:
-            last = completed(run.held, table, columns, answer.last_rows)
+        if part.last_rows is not None:
+            last = completed(run.held, table, columns, part.last_rows)
             known = among(union(last.column(columns.key.name)), held)
             _compare(run, drift, table, columns, last, only=known)
     return users
@@ -249,22 +249,22 @@ def _compare(
         live: The column that is filled in rows held as removed, if the table has one.
         only: The ids that are compared; None for all.
     """
-    wrong, key = set(drift.found.get((table, TYPE), ())), columns.key
+    wrong, key = set(drift.ids.get((table, TYPE), ())), columns.key
     names = [c.name for c in columns.items if c.stored not in wrong]
     if only is not None:
         rows = _of_ids(rows, key.name, only)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
-        some = rows.slice(start, _ROWS_AT_ONCE)
-        wanted = _hashes(some, key.name, names)
+        part = rows.slice(start, _ROWS_AT_ONCE)
+        wanted = _hashes(part, key.name, names)
         held = run.held.table_of(table, columns, [*wanted], exclude=wrong)
         actual = _hashes(held, key.name, names)
         removed = run.held.by_ids(table, key.stored, wanted, [live]) if live else ()
         dead = {row[0] for row in removed if row[1] is not None}
-        drift.compared[table] += len(some)
+        drift.compared[table] += len(part)
         drift.note(table, MISSING, [id_ for id_ in wanted if id_ not in actual or id_ in dead])
         differing = [id_ for id_ in wanted if id_ in actual and actual[id_] != wanted[id_]]
-        pairs = [_of_ids(one, key.name, differing).to_pylist() for one in (some, held)]
-        of_org, of_us = ({row[key.name]: row for row in one} for one in pairs)
+        sides = [_of_ids(side, key.name, differing).to_pylist() for side in (part, held)]
+        of_org, of_us = ({row[key.name]: row for row in side} for side in sides)
         for id_ in differing:
             ours, theirs = of_us[id_], of_org[id_]
             drift.note(table, ALTERED if ours[ROW_HASH] == theirs[ROW_HASH] else STALE, [id_])

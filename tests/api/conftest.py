@@ -34,31 +34,31 @@ SAMPLES = Path(__file__).parent.parent / "samples"
 @pytest.fixture
 def server() -> Iterator[Scripted]:
     """Provide a server on loopback that sends what a test queues."""
-    with scripted_server() as made:
-        yield made
+    with scripted_server() as scripted:
+        yield scripted
 
 
 @pytest.fixture(scope="session")
 def key() -> tuple[rsa.RSAPrivateKey, str]:
     """Provide an RSA key, as an object and as PEM."""
-    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    pem = made.private_bytes(
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return made, pem.decode()
+    return private, pem.decode()
 
 
 @pytest.fixture
 def tls_url(tmp_path, key) -> Iterator[str]:
     """Where a server with a certificate of its own making listens."""
-    made, pem = key
+    private, pem = key
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
     certificate = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(made.public_key())
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(private.public_key())
         .serial_number(1).not_valid_before(now - timedelta(1)).not_valid_after(now + timedelta(1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .sign(made, hashes.SHA256())
+        .sign(private, hashes.SHA256())
     )  # fmt: skip
     (tmp_path / "pem").write_bytes(
         pem.encode() + certificate.public_bytes(serialization.Encoding.PEM)
@@ -89,9 +89,9 @@ def pauses() -> list[float]:
 @pytest.fixture
 def client(tokens, pauses) -> Iterator[SalesforceClient]:
     """Provide a client of the scripted server."""
-    made = SalesforceClient(tokens, sleep=pauses.append, timeout_seconds=5)
-    yield made
-    made.close()
+    client = SalesforceClient(tokens, sleep=pauses.append, timeout_seconds=5)
+    yield client
+    client.close()
 
 
 @pytest.fixture
@@ -112,8 +112,8 @@ def said(sample) -> Callable[[str], Bytes]:
     """Provide samples as responses of the scripted server."""
 
     def say(case: str) -> Bytes:
-        found = sample(case)
-        return answer(found.status, found.body, dict(found.headers))
+        response = sample(case)
+        return answer(response.status, response.body, dict(response.headers))
 
     return say
 
@@ -151,7 +151,7 @@ def in_flight_threads() -> Callable[[], set[threading.Thread]]:
     """Provide the threads that read or ask now; those that an earlier test may have left are not counted."""
 
     def reading() -> set[threading.Thread]:
-        return {one for one in threading.enumerate() if one.name.startswith("in-flight")}
+        return {thread for thread in threading.enumerate() if thread.name.startswith("in-flight")}
 
     left = reading()
     return lambda: reading() - left

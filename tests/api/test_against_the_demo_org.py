@@ -71,14 +71,14 @@ def answers(client, ids) -> dict:
 def test_the_same_rows_every_way(org, signed_in):
     """Query pages, Collections and Bulk agree; calls are what the org counted."""
     shown = org.rows("Contact")
-    found = answers(signed_in, list(shown))
+    by_way = answers(signed_in, list(shown))
 
     assert (
         {i: {f: row[f] for f in FIELDS} for i, row in shown.items()}
-        == found["query"]
-        == found["collections"]
+        == by_way["query"]
+        == by_way["collections"]
     )
-    assert len(shown) == found["bulk"]
+    assert len(shown) == by_way["bulk"]
     assert org.calls == signed_in.meter.calls
     assert (org.billed, org.daily_limit) == (signed_in.meter.usage[0], signed_in.meter.usage[1])
 
@@ -97,16 +97,16 @@ def test_no_misfortune_costs_a_row(action, kind, org, signed_in):
     argument = {"slow_drip": 0.2, "hang": 0.2, "invalid_field_400": "Email"}.get(action)
     fault = org.faults.add(Fault(kind, action, argument=argument))
     try:
-        found = answers(signed_in, ids)
+        outcome = answers(signed_in, ids)
     except errors.SalesforceError as error:
-        found = error
+        outcome = error
 
     assert fault.done >= 1
-    if isinstance(found, errors.SalesforceError):
-        assert action not in MENDED, f"{action} on {kind} wasn't mended: {found}"
-        assert found.remedy
+    if isinstance(outcome, errors.SalesforceError):
+        assert action not in MENDED, f"{action} on {kind} wasn't mended: {outcome}"
+        assert outcome.remedy
     else:
-        assert expected == found
+        assert expected == outcome
 
 
 @pytest.mark.parametrize(
@@ -146,13 +146,13 @@ def new_key() -> str:
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa
 
-    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     form = (
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return made.private_bytes(*form).decode()
+    return key.private_bytes(*form).decode()
 
 
 @pytest.mark.parametrize("more", [0, 2_500, 6_000, 12_000])
@@ -164,10 +164,10 @@ def test_a_long_token_leaves_addresses_less_room(more: int) -> None:
     several, few = (soql.select(["Id"], "Contact", soql.id_in(ids[:n])) for n in (540, 5))
     with serve(org) as server:
         client = SalesforceClient(credentials.SessionCredentials(server.url, org.issue_token()))
-        found = [client.records(several) for _ in range(3)]
+        reads = [client.records(several) for _ in range(3)]
         client.records(few)
 
     refused = bool(more)
-    assert [ids] * 3 == [sorted(row["Id"] for row in one) for one in found]
+    assert [ids] * 3 == [sorted(row["Id"] for row in rows) for rows in reads]
     assert org.calls["composite"] == 3 * refused
     assert org.calls["query"] == 4 - 3 * refused  # the edge bills nothing

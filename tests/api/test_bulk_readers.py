@@ -31,10 +31,10 @@ def test_a_bulk_job(sample):
 
 def test_result_pages_by_either_name(sample):
     """The documentation calls the member resultUrl and resultLink."""
-    found = bulk_readers.result_pages(sample("bulk_result_pages"))
+    listing = bulk_readers.result_pages(sample("bulk_result_pages"))
 
     assert ["locator=MTAwMDA&maxRecords=2", "locator=MjAwMDA&maxRecords=2"] == [
-        r.path.split("?")[1] for r in found.pages
+        r.path.split("?")[1] for r in listing.pages
     ]
 
 
@@ -43,14 +43,14 @@ def test_where_the_addresses_of_more_pages_are():
     base = "/services/data/v64.0/jobs/query/750R0000000zlh9IAA"
     page = {"resultUrl": f"{base}/results?locator=MQ&maxRecords=2"}
     rest = f"{base}/resultPages?locator=Ng&maxRecords=2"
-    found = bulk_readers.result_pages(
+    listing = bulk_readers.result_pages(
         answered({"resultPages": [page], "done": False, "nextRecordsUrl": rest})
     )
 
     assert [("GET", page["resultUrl"], "bulk_results")] == [
-        (r.method, r.path, r.kind) for r in found.pages
+        (r.method, r.path, r.kind) for r in listing.pages
     ]
-    assert models.Request("GET", rest, kind="bulk_pages") == found.next
+    assert models.Request("GET", rest, kind="bulk_pages") == listing.next
     assert bulk_readers.result_pages(answered({"resultPages": [page], "done": True})).next is None
     assert [] == bulk_readers.result_pages(answered({"resultPages": [], "done": True})).pages
 
@@ -75,11 +75,11 @@ def test_the_rest_of_the_pages_elsewhere(done, rest):
 def test_the_rest_of_the_pages_in_any_spelling(word):
     """The guide itself writes the word in two ways."""
     rest = f"/services/data/v64.0/jobs/query/750R0000000zlh9IAA/{word}?locator=MQ"
-    found = bulk_readers.result_pages(
+    listing = bulk_readers.result_pages(
         answered({"resultPages": [], "done": False, "nextRecordsUrl": rest})
     )
 
-    assert rest == found.next.path
+    assert rest == listing.next.path
 
 
 @pytest.mark.parametrize("pages", [None, [{"resultUrl": "https://evil.example/x"}], [1], [{}]])

@@ -27,10 +27,10 @@ class Pages:
         path, params = urlsplit(heard.path).path, parse_qs(urlsplit(heard.path).query)
         at = int(params.get("locator", ["p0"])[0][1:])
         if path.endswith("/resultPages"):
-            some = range(at, min(at + self.per_call, self.pages))
+            numbers = range(at, min(at + self.per_call, self.pages))
             rest = at + self.per_call
             return self.answer(body={
-                "resultPages": [{"resultUrl": f"{BASE}/results?locator=p{n}&maxRecords=2"} for n in some],
+                "resultPages": [{"resultUrl": f"{BASE}/results?locator=p{n}&maxRecords=2"} for n in numbers],
                 "done": rest >= self.pages,
                 "nextRecordsUrl": f"{BASE}/resultPages?locator=p{rest}&maxRecords=2" if rest < self.pages else None,
             })  # fmt: skip
@@ -70,9 +70,9 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
     """By the addresses that Salesforce names; in their order, whichever arrives first."""
     server.otherwise = org = Pages(answer, pages)
     org.slow = (0, 3)
-    found = bulk_job.results_as(client, complete(2 * pages), first_id, at_once=at_once)
+    results = bulk_job.results_as(client, complete(2 * pages), first_id, at_once=at_once)
 
-    assert [f"{n}-1" for n in range(pages)] == list(found)
+    assert [f"{n}-1" for n in range(pages)] == list(results)
     assert {"bulk_pages": named, "bulk_results": pages} == dict(client.meter.calls)
     assert 2 <= org.inside.most <= at_once
     assert 2 * pages == client.meter.timings()["bulk_results"][2]
@@ -81,13 +81,13 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
 def test_pages_are_drawn_as_they_are_used(client, server, answer):
     """No more of them in memory than may be at once, however slow the reader is."""
     server.otherwise = Pages(answer, 20)
-    found = bulk_job.results_as(client, complete(40), first_id, at_once=3)
+    results = bulk_job.results_as(client, complete(40), first_id, at_once=3)
     for used in range(1, 6):
-        next(found)
+        next(results)
         time.sleep(0.03)
 
         assert client.meter.calls["bulk_results"] <= used - 1 + 3
-    found.close()
+    results.close()
 
 
 @pytest.mark.parametrize(
@@ -101,9 +101,9 @@ def test_pages_are_drawn_as_they_are_used(client, server, answer):
 def test_pages_one_after_the_other(rows, at_once, client, server, answer):
     """Where there is but one, or nobody asked for several: each names the next one."""
     server.otherwise = Pages(answer, (rows or 4) // 2)
-    found = bulk_job.results_as(client, complete(rows), first_id, at_once=at_once)
+    results = bulk_job.results_as(client, complete(rows), first_id, at_once=at_once)
 
-    assert [f"{n}-1" for n in range((rows or 4) // 2)] == list(found)
+    assert [f"{n}-1" for n in range((rows or 4) // 2)] == list(results)
     assert {"bulk_results": (rows or 4) // 2} == dict(client.meter.calls)
 
 
@@ -113,9 +113,9 @@ def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, clie
     org = Pages(answer, 3)
     no = answer(refusal, [{"errorCode": "NOT_FOUND", "message": "no such resource"}])
     server.otherwise = lambda heard: no if "/resultPages" in heard.path else org(heard)
-    found = bulk_job.results_as(client, complete(6), first_id, at_once=3)
+    results = bulk_job.results_as(client, complete(6), first_id, at_once=3)
 
-    assert ["0-1", "1-1", "2-1"] == list(found)
+    assert ["0-1", "1-1", "2-1"] == list(results)
     assert {"bulk_pages": 1, "bulk_results": 3} == dict(client.meter.calls)
 
 
@@ -132,9 +132,9 @@ def test_addresses_that_cannot_be_understood(after, client, server, answer):
         return odd if len(asked) > after else org(heard)
 
     server.otherwise = addresses
-    found = list(bulk_job.results_as(client, complete(14), first_id, at_once=3))
+    results = list(bulk_job.results_as(client, complete(14), first_id, at_once=3))
 
-    assert [f"{n}-1" for n in range(7)] == found
+    assert [f"{n}-1" for n in range(7)] == results
     assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls)
 
 
@@ -197,9 +197,9 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(at_once, client, 
             raise errors.TruncatedResponseError("no CSV of these fields")
         return first_id(body)
 
-    found = list(bulk_job.results_as(client, complete(6), read, at_once=at_once))
+    results = list(bulk_job.results_as(client, complete(6), read, at_once=at_once))
 
-    assert ["0-1", "1-1", "2-1"] == found
+    assert ["0-1", "1-1", "2-1"] == results
     assert 4 == client.meter.calls["bulk_results"]
 
 
@@ -214,9 +214,9 @@ def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server,
         return org(heard)
 
     server.otherwise = first_short
-    found = bulk_job.results_as(client, complete(6), rows_of, at_once=2)
+    results = bulk_job.results_as(client, complete(6), rows_of, at_once=2)
 
-    assert [2, 2, 2] == [len(rows) for rows in found]
+    assert [2, 2, 2] == [len(rows) for rows in results]
 
 
 def test_pages_without_rows_are_left_out(client, server, answer):
@@ -224,9 +224,9 @@ def test_pages_without_rows_are_left_out(client, server, answer):
     org = Pages(answer, 4)
     nothing = answer(body=b'"Id"\n', headers=CSV)
     server.otherwise = lambda h: nothing if "results?locator=p2" in h.path else org(h)
-    found = bulk_job.results_as(client, complete(6), first_id, at_once=3)
+    results = bulk_job.results_as(client, complete(6), first_id, at_once=3)
 
-    assert ["0-1", "1-1", "3-1"] == list(found)
+    assert ["0-1", "1-1", "3-1"] == list(results)
 
 
 def test_pages_are_as_large_as_the_limits_say(client, server, answer):

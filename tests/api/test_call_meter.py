@@ -94,10 +94,10 @@ def test_threads_together_keep_the_reserve(server, tokens, answer):
             return None
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(ask, range(20)))
+        outcomes = list(pool.map(ask, range(20)))
 
     assert 995 == used[0]
-    assert 5 == len(found) - found.count(None)
+    assert 5 == len(outcomes) - outcomes.count(None)
 
 
 def test_a_run_spends_what_it_may(client, server, answer):
@@ -153,12 +153,12 @@ def test_all_places_are_free_at_first():
 
 def test_half_as_many_after_each_refusal():
     """Down to one, and never to none."""
-    meter, found = CallMeter(8), []
+    meter, places = CallMeter(8), []
     for _ in range(5):
         meter.throttle()
-        found.append(meter.concurrency)
+        places.append(meter.concurrency)
 
-    assert [4, 2, 1, 1, 1] == found
+    assert [4, 2, 1, 1, 1] == places
 
 
 def test_one_more_for_every_round_that_goes_well():
@@ -166,14 +166,14 @@ def test_one_more_for_every_round_that_goes_well():
     meter = CallMeter(4)
     meter.throttle()
     meter.throttle()
-    found = []
+    places = []
     for _ in range(12):
         quick_calls(meter)
-        found.append(meter.concurrency)
+        places.append(meter.concurrency)
 
-    assert [2, 2, 2, 3] == found[:4]
-    assert sorted(found) == found
-    assert 4 == found[-1] == meter.concurrency
+    assert [2, 2, 2, 3] == places[:4]
+    assert sorted(places) == places
+    assert 4 == places[-1] == meter.concurrency
 
 
 @pytest.mark.parametrize(("before", "after"), [(8, 4), (4, 4), (3, 3), (1, 1)])

@@ -14,10 +14,10 @@ from tests.support.responses import ID, OTHER, collections, describes
 def test_several_describes_are_one_call(client, server, said):
     """An object that isn't there is an error in its place, not of the call."""
     server.say(said("composite_mixed"))
-    found = describes(client, ["Contact", "Nope"])
+    objects = describes(client, ["Contact", "Nope"])
 
-    assert {"name": "Contact", "fields": [{"name": "Id", "type": "id"}]} == found["Contact"]
-    assert isinstance(found["Nope"], errors.NotFoundError)
+    assert {"name": "Contact", "fields": [{"name": "Id", "type": "id"}]} == objects["Contact"]
+    assert isinstance(objects["Nope"], errors.NotFoundError)
     assert {"composite": 1} == dict(client.meter.calls)
 
 
@@ -28,10 +28,10 @@ def test_describes_without_composite(client, server, answer, said):
         answer(body={"name": "A", "fields": [{"name": "Id"}]}),
         said("not_found"),
     )
-    found = describes(client, ["A", "B"])
+    objects = describes(client, ["A", "B"])
 
-    assert {"name": "A", "fields": [{"name": "Id"}]} == found["A"]
-    assert isinstance(found["B"], errors.NotFoundError)
+    assert {"name": "A", "fields": [{"name": "Id"}]} == objects["A"]
+    assert isinstance(objects["B"], errors.NotFoundError)
     assert {"composite": 1, "describe": 2} == dict(client.meter.calls)
 
 
@@ -67,9 +67,9 @@ def test_collections_keep_the_order_of_the_ids(client, server, answer):
     """Should Salesforce answer in another order, the caller doesn't notice."""
     absent = to_18("003D000000QOMyr")
     server.say(answer(body=[None, {"Id": OTHER, "A": 1}, {"Id": ID, "A": 2}]))
-    found = collections(client, "Contact", [ID[:15], absent, OTHER], ["A"])
+    records = collections(client, "Contact", [ID[:15], absent, OTHER], ["A"])
 
-    assert [{"Id": ID, "A": 2}, None, {"Id": OTHER, "A": 1}] == found
+    assert [{"Id": ID, "A": 2}, None, {"Id": OTHER, "A": 1}] == records
     assert {"ids": [ID, absent, OTHER], "fields": ["Id", "A"]} == json.loads(server.heard[0].body)
 
 
@@ -127,22 +127,22 @@ def test_collections_five_to_a_call(tokens, server, answer):
 
     def parts(heard):
         asked = json.loads(heard.body)["compositeRequest"]
-        found = [
+        results = [
             {"referenceId": p["referenceId"], "httpStatusCode": 200 if p["body"]["ids"] == [ID] else 404,
              "body": [{"attributes": {}, "Id": ID}] if p["body"]["ids"] == [ID] else
                      [{"errorCode": "NOT_FOUND", "message": "no"}]}
             for p in asked
         ]  # fmt: skip
-        return answer(body={"compositeResponse": found})
+        return answer(body={"compositeResponse": results})
 
     server.otherwise = parts
     client = SalesforceClient(tokens)
     requests_made = [client.collection_request("Contact", [i], ["A"]) for i in (ID, OTHER, ID)]
-    one, none, other = client.composite(requests_made)
+    first, missing, last = client.composite(requests_made)
     (alone,) = client.composite(requests_made[:1])  # asked the same way, or it fares otherwise
 
-    assert isinstance(none, errors.NotFoundError)
-    assert [[{"Id": ID}]] * 3 == [readers.collection(found, 1) for found in (one, other, alone)]
+    assert isinstance(missing, errors.NotFoundError)
+    assert [[{"Id": ID}]] * 3 == [readers.collection(part, 1) for part in (first, last, alone)]
     assert {"composite": 2} == dict(client.meter.calls)
 
 
@@ -176,7 +176,7 @@ def test_a_closed_api_is_not_a_hidden_resource(client, server, said):
 
 def versions(answer, *served):
     """Serve the org's list of versions."""
-    return answer(body=[{"version": one, "url": f"/services/data/v{one}"} for one in served])
+    return answer(body=[{"version": v, "url": f"/services/data/v{v}"} for v in served])
 
 
 @pytest.mark.parametrize("status", [404, 410])

@@ -24,12 +24,12 @@ def numbered(source: int, pages: int, begun: list[int] | None = None) -> Iterato
 @pytest.mark.parametrize("sizes", [[], [0], [5], [0, 0], [3, 0, 7], [1] * 20, [40, 1, 1]])
 def test_everything_that_is_read_comes_once(sizes, at_once):
     """Of each source its pages in their order; the sources in any."""
-    found = list(merge_as_completed([numbered(n, size) for n, size in enumerate(sizes)], at_once))
+    pairs = list(merge_as_completed([numbered(n, size) for n, size in enumerate(sizes)], at_once))
 
-    assert sum(sizes) == len(found)
+    assert sum(sizes) == len(pairs)
     for source, size in enumerate(sizes):
         assert [(source, page) for page in range(size)] == [
-            one for one in found if one[0] == source
+            pair for pair in pairs if pair[0] == source
         ]
 
 
@@ -41,11 +41,11 @@ def test_what_comes_first_is_yielded_first():
         assert go_on.wait(WAIT)
         yield "slow"
 
-    found = merge_as_completed([slow(), iter(["quick"])], 2)
+    pages = merge_as_completed([slow(), iter(["quick"])], 2)
 
-    assert "quick" == next(found)
+    assert "quick" == next(pages)
     go_on.set()
-    assert ["slow"] == list(found)
+    assert ["slow"] == list(pages)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
@@ -72,30 +72,30 @@ def test_a_single_source_is_read_ahead():
             read.append(page)
             yield page
 
-    found = merge_as_completed([source()], 1)
+    pages = merge_as_completed([source()], 1)
 
-    assert 0 == next(found)
+    assert 0 == next(pages)
     assert until(lambda: 1 in read)
-    assert [1, 2] == list(found)
+    assert [1, 2] == list(pages)
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
 def test_no_more_pages_wait_than_calls_may_be_in_flight(at_once):
     """While one is used, as many wait as there are places, however slow the reader is."""
-    made = [0] * 6
+    counts = [0] * 6
 
     def source(number: int) -> Iterator[int]:
         for _ in range(20):
-            made[number] += 1
+            counts[number] += 1
             yield number
 
-    found = merge_as_completed([source(number) for number in range(6)], at_once)
+    pages = merge_as_completed([source(number) for number in range(6)], at_once)
     for _ in range(3):
-        next(found)
+        next(pages)
     # Long enough for whoever may read on to have done so.
     time.sleep(0.3)
-    waiting = sum(made) - 3
-    found.close()
+    waiting = sum(counts) - 3
+    pages.close()
 
     assert 1 <= waiting <= at_once
 
@@ -128,14 +128,14 @@ def test_after_an_error_no_further_source_is_begun(at_once):
         go_on.wait(WAIT)
         yield from ()
 
-    found = merge_as_completed([failing(), *(holding(number) for number in range(1, 9))], at_once)
+    pages = merge_as_completed([failing(), *(holding(number) for number in range(1, 9))], at_once)
 
-    assert 0 == next(found)
+    assert 0 == next(pages)
     assert until(lambda: len(begun) >= at_once)
     time.sleep(0.1)  # the error is there, and the reader is busy with something else
     go_on.set()
     with pytest.raises(errors.QueryError):
-        list(found)
+        list(pages)
     assert list(range(at_once)) == sorted(begun)
 
 
@@ -162,9 +162,9 @@ def test_a_failed_source_stops_the_others():
 
 def test_a_reader_that_leaves_ends_the_reading(in_flight_threads):
     """No thread is left behind, though its queue is full and nobody empties it."""
-    found = merge_as_completed([numbered(n, 1_000) for n in range(4)], 2)
-    next(found)
-    found.close()
+    pages = merge_as_completed([numbered(n, 1_000) for n in range(4)], 2)
+    next(pages)
+    pages.close()
 
     assert not in_flight_threads()
 

@@ -66,12 +66,12 @@ def test_no_more_answers_wait_than_calls_may_be_in_flight(at_once):
 
 def test_an_error_comes_out_in_its_turn():
     """What was answered before it is used first."""
-    found: list[int] = []
+    results: list[int] = []
     with pytest.raises(errors.QueryError, match="third"):
         for answer in map_in_order(failing_at(2, "third"), range(9), 2):
-            found.append(answer)
+            results.append(answer)
 
-    assert [0, 1] == found
+    assert [0, 1] == results
 
 
 def failing_at(number: int, says: str, asked: list[int] | None = None) -> Callable[[int], int]:

@@ -16,15 +16,15 @@ from tests.support.responses import answered
 
 def drawn() -> dict[str, str]:
     """Class -> parent, as the docstring draws it."""
-    found, path = {}, []
+    parents, path = {}, []
     for line in errors.__doc__.splitlines():
         name = re.search(r"\b(\w+Error)\b", line)
         if name is None or not ("── " in line or line == "SalesforceError"):
             continue
         depth = line.index(name[1]) // 4
         path[depth:] = [name[1]]
-        found[name[1]] = path[depth - 1] if depth else "Exception"
-    return found
+        parents[name[1]] = path[depth - 1] if depth else "Exception"
+    return parents
 
 
 def test_the_drawing_is_the_tree():
@@ -63,10 +63,10 @@ def test_an_error_survives_pickling():
     error = QueryError(
         "what", remedy="do", call="GET /x", error_code="E", status=400, fields=("A",)
     )
-    again = pickle.loads(pickle.dumps(error))
+    copy = pickle.loads(pickle.dumps(error))
 
-    assert str(error) == str(again)
-    assert (400, ("A",)) == (again.status, again.fields)
+    assert str(error) == str(copy)
+    assert (400, ("A",)) == (copy.status, copy.fields)
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,12 @@ def test_a_reader_returns_or_raises_our_errors(name, response):
     """A value of its kind, or a SalesforceError that is one paragraph."""
     read, kind = READERS[name]
     try:
-        found = read(response)
+        outcome = read(response)
     except SalesforceError as error:
-        found, kind = error, SalesforceError
+        outcome, kind = error, SalesforceError
 
-    assert isinstance(found, kind)
-    assert kind is not SalesforceError or 1 == len(str(found).splitlines())
+    assert isinstance(outcome, kind)
+    assert kind is not SalesforceError or 1 == len(str(outcome).splitlines())
 
 
 @fuzzed(100)
@@ -101,10 +101,10 @@ def test_a_part_of_composite_reads_as_if_alone(status, body):
 @given(st.text(max_size=900), st.lists(st.text(max_size=9), max_size=3))
 def test_any_text_can_be_scrubbed(text, secrets):
     """No secret of four characters or more is left, and the text is cut to a line."""
-    found = errors.scrub(text, secrets)
+    line = errors.scrub(text, secrets)
 
-    assert len(found) <= 401
-    assert found == " ".join(found.split())
+    assert len(line) <= 401
+    assert line == " ".join(line.split())
 
 
 # --- the whole client, over a real connection -----------------------------------------------------

@@ -25,7 +25,7 @@ def each(row):
 
 def rows(*places):
     """Parametrise with the rows of these places, each of their codes and statuses alone."""
-    of = [one for row in TABLE if row.where in places for one in each(row)]
+    of = [case for row in TABLE if row.where in places for case in each(row)]
     names = [f"{row.status} {row.code} {row.kind} {row.words}".strip() or "any" for row in of]
     return pytest.mark.parametrize("row", of, ids=names)
 
@@ -35,9 +35,9 @@ def code_of(row):
     return "NEW_CODE" if row.code == "*" else row.code
 
 
-def status_of(row, otherwise):
+def status_of(row, default):
     """Return a status that the row fits: its own, or one of its hundred."""
-    return int(row.status.replace("xx", "33")) if row.status else otherwise
+    return int(row.status.replace("xx", "33")) if row.status else default
 
 
 @rows(Where.REST, Where.BULK)
@@ -57,8 +57,8 @@ def test_a_refusal_of_the_api(row, client, server, answer):
         client.send(request)
     # What renews is sent again with a new session; after a 410 the versions served are looked at.
     more = row.renews or status == 410
-    found = message(row.where, status, row.code, f"about {row.words or 'it'} xyz.", row.kind)
-    assert row in each(found)
+    entry = message(row.where, status, row.code, f"about {row.words or 'it'} xyz.", row.kind)
+    assert row in each(entry)
     assert row.error is type(caught.value)
     assert (row.remedy or row.error.default_remedy) in str(caught.value)
     assert (5 if row.retried else 1 + more) == len(server.heard)
@@ -119,8 +119,8 @@ def test_the_table_is_complete():
     """Each row has a source and can be reached; each place ends with a row for all the rest."""
     assert 60 < len(TABLE)
     assert all(row.source for row in TABLE)
-    known = [(one.where, one.code, one.words, one.status, one.kind)
-             for row in TABLE for one in each(row)]  # fmt: skip
+    known = [(case.where, case.code, case.words, case.status, case.kind)
+             for row in TABLE for case in each(row)]  # fmt: skip
     assert len(set(known)) == len(known)
     for place in (Where.REST, Where.BULK, Where.TOKEN, Where.SOAP):
         assert message(place, 599, "NEW_CODE", "new words", "new kind").error
@@ -129,7 +129,7 @@ def test_the_table_is_complete():
 def test_only_our_own_soql_is_reported():
     """A reader is sent to us only where the request is ours."""
     reported = {
-        one.code or one.status for row in TABLE if "report it" in row.remedy for one in each(row)
+        case.code or case.status for row in TABLE if "report it" in row.remedy for case in each(row)
     }
 
     assert {"MALFORMED_QUERY", "MALFORMED_ID", "INVALID_QUERY_FILTER_OPERATOR", "NUMBER_OUTSIDE_VALID_RANGE",

@@ -69,9 +69,9 @@ def test_pages_as_whatever_a_reader_makes_of_them(client, server, answer):
     )
     seen = []
 
-    def read(found):
-        seen.append(found.lines)
-        return [record["Id"] for record in found.parsed()]
+    def read(records):
+        seen.append(records.lines)
+        return [record["Id"] for record in records.parsed()]
 
     assert [[ID], [OTHER]] == list(client.iter_pages(SELECT, read))
     assert [f'{{"attributes":{{}},"Id":"{ID}"}}'.encode(), b"",
@@ -100,8 +100,8 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
     server.otherwise = lambda h: answer(body=rows(OTHER, totalSize=2)) if "01g" in h.path else first
     failed = []
 
-    def read(found):
-        ids = [record["Id"] for record in found.parsed()]
+    def read(records):
+        ids = [record["Id"] for record in records.parsed()]
         if ids == [{"first": ID, "second": OTHER}[which]] and not failed:
             failed.append(ids)
             raise errors.TruncatedResponseError("unreadable")
@@ -116,7 +116,7 @@ def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
     server.otherwise = lambda _: answer(body=rows(ID, OTHER))
 
     with pytest.raises(errors.TruncatedResponseError, match="promised 2 rows and gave 1"):
-        list(client.iter_pages(SELECT, lambda found: found.parsed()[:1]))
+        list(client.iter_pages(SELECT, lambda records: records.parsed()[:1]))
 
 
 def test_a_long_statement_is_read_the_same_way(tokens, server, answer):
@@ -125,7 +125,7 @@ def test_a_long_statement_is_read_the_same_way(tokens, server, answer):
     part = {"referenceId": "r0", "httpStatusCode": 200, "body": rows(ID, OTHER)}
     server.say(answer(body={"compositeResponse": [part]}))
     client = SalesforceClient(tokens, limits=TINY)
-    seen = list(client.iter_pages(statement, lambda found: found.parsed()))
+    seen = list(client.iter_pages(statement, lambda records: records.parsed()))
 
     assert [[{"Id": ID}, {"Id": OTHER}]] == seen
 
@@ -160,8 +160,8 @@ def test_a_reading_that_falls_apart_is_begun_again_once(client):
 
 def test_pages_that_go_round(client, server, answer):
     """A next page that was already read would never end."""
-    again = rows(ID, totalSize=9, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    server.otherwise = lambda _: answer(body=again)
+    page = rows(ID, totalSize=9, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
+    server.otherwise = lambda _: answer(body=page)
 
     with pytest.raises(errors.TruncatedResponseError, match="circle"):
         client.records(SELECT)

@@ -88,10 +88,10 @@ def test_a_page_that_contradicts_itself(body):
 
 def test_a_collection_with_a_null(sample):
     """One entry per id, None for what isn't shown."""
-    found = readers.collection(sample("collection_with_null"), 3)
+    records = readers.collection(sample("collection_with_null"), 3)
 
     assert [{"Id": "003D000000QOMyqIAH", "LastName": "Gonzalez"}, None,
-            {"Id": "003D000000QOMysIAH", "LastName": "Dürr"}] == found  # fmt: skip
+            {"Id": "003D000000QOMysIAH", "LastName": "Dürr"}] == records  # fmt: skip
 
 
 @pytest.mark.parametrize("asked", [2, 4])
@@ -103,10 +103,10 @@ def test_a_collection_of_another_length(sample, asked):
 
 def test_composite_parts_in_order_of_asking(sample):
     """Parts are told by reference, not by place."""
-    found = json.loads(sample("composite_mixed").body)
-    found["compositeResponse"].reverse()
+    body = json.loads(sample("composite_mixed").body)
+    body["compositeResponse"].reverse()
 
-    assert [200, 404] == [status for status, _ in readers.composite_results(answered(found), 2)]
+    assert [200, 404] == [status for status, _ in readers.composite_results(answered(body), 2)]
 
 
 @pytest.mark.parametrize(

@@ -38,17 +38,17 @@ def test_the_same_request_takes_the_response_that_came(
     org: DemoOrg, client: SalesforceClient
 ) -> None:
     """Several travel in one call, and each is taken once: the next time it is sent."""
-    some, others = org.active_ids()[:3], org.active_ids()[3:5]
-    requests = [client.collection_request("Contact", ids, FIELDS) for ids in (some, others)]
+    first, second = org.active_ids()[:3], org.active_ids()[3:5]
+    requests = [client.collection_request("Contact", ids, FIELDS) for ids in (first, second)]
     client.send_ahead([requests])
-    found = collections(client, "Contact", some, FIELDS) + collections(
-        client, "Contact", others, FIELDS
+    rows = collections(client, "Contact", first, FIELDS) + collections(
+        client, "Contact", second, FIELDS
     )
 
-    assert some + others == [row["Id"] for row in found if row]
+    assert first + second == [row["Id"] for row in rows if row]
     assert {"composite": 1} == dict(org.calls)
 
-    collections(client, "Contact", some, FIELDS)
+    collections(client, "Contact", first, FIELDS)
 
     assert {"composite": 1, "collections": 1} == dict(org.calls)
 
@@ -59,8 +59,8 @@ def test_another_request_is_sent(org: DemoOrg, client: SalesforceClient) -> None
     client.send_ahead([[client.collection_request("Contact", ids, FIELDS)]])
     org.edit("Contact", ids[0], FirstName="Now")
     for asked, fields in ((ids, [*FIELDS, "FirstName"]), (ids[::-1], FIELDS), (ids[1:], FIELDS)):
-        found = collections(client, "Contact", asked, fields)
-        assert asked == [row["Id"] for row in found if row]
+        rows = collections(client, "Contact", asked, fields)
+        assert asked == [row["Id"] for row in rows if row]
 
     assert 3 == org.calls["collections"]
 
@@ -88,12 +88,12 @@ def test_an_org_that_takes_no_composite_is_asked_one_by_one(
     requests = [client.collection_request("Contact", ids, FIELDS) for ids in (first, second)]
     client.send_ahead([[query, *requests]])
     refused = until(lambda: not client.composes or org.calls["composite"] > 0)
-    found: list[object] = []
+    rows: list[object] = []
 
     def need() -> None:
-        found.extend(client.records(statement))
+        rows.extend(client.records(statement))
         for ids in (first, second):
-            found.extend(collections(client, "Contact", ids, FIELDS))
+            rows.extend(collections(client, "Contact", ids, FIELDS))
 
     needs = threading.Thread(target=need, daemon=True)
     needs.start()
@@ -101,7 +101,7 @@ def test_an_org_that_takes_no_composite_is_asked_one_by_one(
 
     assert refused
     assert not needs.is_alive()
-    assert len(org.rows("TaskWhoRelation")) + 5 == len(found)
+    assert len(org.rows("TaskWhoRelation")) + 5 == len(rows)
     assert {"query": 1, "collections": 2} == {
         kind: calls for kind, calls in org.calls.items() if kind != "composite"
     }
@@ -115,9 +115,9 @@ def test_a_query_that_came_ahead_goes_on_with_its_pages(
     statement = "SELECT Id FROM TaskWhoRelation"
     request = endpoints.query(client.version, statement)
     client.ahead.keep([request], client.composite([request]))
-    found = client.records(statement)
+    rows = client.records(statement)
 
-    assert sorted(org.rows("TaskWhoRelation")) == sorted(row["Id"] for row in found)
+    assert sorted(org.rows("TaskWhoRelation")) == sorted(row["Id"] for row in rows)
     assert {"composite": 1, "query_more": 4} == dict(org.calls)
 
 
@@ -129,6 +129,6 @@ def test_a_response_that_reads_as_cut_is_requested_again(
     whole = client.collection_request("Contact", ids, FIELDS)
     short = client.collection_request("Contact", ids[:2], FIELDS)
     client.ahead.keep([whole], [client.send(short)])
-    found = client.send(whole, lambda response: readers.collection_in_order(response, ids))
+    rows = client.send(whole, lambda response: readers.collection_in_order(response, ids))
 
-    assert ids == [row["Id"] for row in found if row]
+    assert ids == [row["Id"] for row in rows if row]

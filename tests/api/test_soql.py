@@ -20,15 +20,15 @@ def unquoted(written: str) -> str:
     """Return what a reader of SOQL makes of a literal; raises if it doesn't end where the text ends."""
     back = {"n": "\n", "r": "\r", "t": "\t", "b": "\b", "f": "\f"}
     assert written[0] == written[-1] == "'"
-    found, rest = [], iter(written[1:-1])
+    chars, rest = [], iter(written[1:-1])
     for char in rest:
         assert char != "'", "the literal ends early"
         if char == "\\":
             after = next(rest)
-            found.append(back.get(after, after))
+            chars.append(back.get(after, after))
         else:
-            found.append(char)
-    return "".join(found)
+            chars.append(char)
+    return "".join(chars)
 
 
 @given(TEXT)
@@ -38,10 +38,10 @@ def test_a_literal_reads_back_as_its_text(text):
 
 
 @given(TEXT, TEXT)
-def test_no_text_gets_out_of_its_literal(one, two):
+def test_no_text_gets_out_of_its_literal(text, other):
     """With its literals blanked out, a statement is the same whatever the texts are."""
     statement = soql.select(
-        ["Id"], "Contact", soql.and_(soql.eq("LastName", one), soql.is_in("FirstName", [two]))
+        ["Id"], "Contact", soql.and_(soql.eq("LastName", text), soql.is_in("FirstName", [other]))
     )
     bare = read_only._QUOTED.sub("?", statement)
 
@@ -53,11 +53,11 @@ def test_no_text_gets_out_of_its_literal(one, two):
 def test_a_name_is_a_name_or_refused(text):
     """Nothing but letters, digits, underscores and dots gets through as a name."""
     try:
-        found = soql.name(text)
+        name = soql.name(text)
     except ConfigurationError:
         return
-    assert found.replace("_", "").replace(".", "").isalnum()
-    assert found.isascii()
+    assert name.replace("_", "").replace(".", "").isalnum()
+    assert name.isascii()
 
 
 @pytest.mark.parametrize(
@@ -154,10 +154,10 @@ def test_ids_are_checked_and_made_whole():
 
 def test_each_comparison():
     """Equality compares with null; a bound without a value is none, and has four operators."""
-    found = [soql.eq("A", 1), soql.ne("A", None)]
-    found += [soql.bound("A", operator, 1) for operator in (">", ">=", "<", "<=")]
+    conditions = [soql.eq("A", 1), soql.ne("A", None)]
+    conditions += [soql.bound("A", operator, 1) for operator in (">", ">=", "<", "<=")]
 
-    assert ["A = 1", "A != null", "A > 1", "A >= 1", "A < 1", "A <= 1"] == found
+    assert ["A = 1", "A != null", "A > 1", "A >= 1", "A < 1", "A <= 1"] == conditions
     assert soql.bound("A", ">", None) is None
     with pytest.raises(ConfigurationError, match="no comparison"):
         soql.bound("A", "= 1 OR A =", 1)
@@ -165,17 +165,17 @@ def test_each_comparison():
 
 def test_joined_conditions():
     """None is left out; one condition stays as it is; nothing gives nothing."""
-    one, two = soql.bound("A", ">=", 1), soql.ne("B", None)
+    first, second = soql.bound("A", ">=", 1), soql.ne("B", None)
 
-    assert "(A >= 1 AND B != null)" == soql.and_(one, None, two)
-    assert "((A >= 1 AND B != null) AND A >= 1)" == soql.and_(soql.and_(one, two), one)
-    assert one == soql.and_(None, one)
+    assert "(A >= 1 AND B != null)" == soql.and_(first, None, second)
+    assert "((A >= 1 AND B != null) AND A >= 1)" == soql.and_(soql.and_(first, second), first)
+    assert first == soql.and_(None, first)
     assert soql.and_(None) is None
 
 
 def test_the_statement_that_discovery_needs():
     """Clauses stand in SOQL's order."""
-    found = soql.select(
+    statement = soql.select(
         ["RelationId", soql.aggregate("COUNT", "Id", "n")], "TaskWhoRelation", soql.bound("RelationId", ">", ID),
         group_by=["RelationId"], order_by=["RelationId", soql.descending("TaskId")], limit=2000,
     )  # fmt: skip
@@ -183,7 +183,7 @@ def test_the_statement_that_discovery_needs():
     assert (
         f"SELECT RelationId, COUNT(Id) n FROM TaskWhoRelation WHERE RelationId > '{ID}' "
         "GROUP BY RelationId ORDER BY RelationId, TaskId DESC LIMIT 2000"
-    ) == found
+    ) == statement
 
 
 @pytest.mark.parametrize(

@@ -40,9 +40,9 @@ DATA_TYPES = {
 
 def column(of: Columns, field: str) -> Column:
     """Return the column of a field that has one."""
-    found = of.named(field)
-    assert found is not None
-    return found
+    column_ = of.named(field)
+    assert column_ is not None
+    return column_
 
 
 def stored_after(run: Columns) -> dict[str, dict[str, Any]]:
@@ -56,10 +56,10 @@ def stored_after(run: Columns) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize(("kind", "expected"), TYPES.items())
 def test_a_field_type_has_one_arrow_type(kind: str, expected: pa.DataType) -> None:
     """Types come from describe: the table of design.md, section 8."""
-    found = columns_of(F=kind)
+    shape = columns_of(F=kind)
 
-    assert expected == column(found, "F").type
-    assert () == found.warnings
+    assert expected == column(shape, "F").type
+    assert () == shape.warnings
 
 
 def test_the_table_of_types_is_the_one_tested() -> None:
@@ -70,10 +70,10 @@ def test_the_table_of_types_is_the_one_tested() -> None:
 
 def test_an_unknown_type_lands_as_text() -> None:
     """A type that Salesforce invents tomorrow is text, with a warning that names it."""
-    found = columns_of(F="hologram")
+    shape = columns_of(F="hologram")
 
-    assert pa.string() == column(found, "F").type
-    assert ["'hologram'"] == [word for word in found.warnings[0].split() if "holo" in word]
+    assert pa.string() == column(shape, "F").type
+    assert ["'hologram'"] == [word for word in shape.warnings[0].split() if "holo" in word]
 
 
 @pytest.mark.parametrize(
@@ -92,43 +92,43 @@ def test_an_unknown_type_lands_as_text() -> None:
 )
 def test_what_is_no_column(left_out: dict[str, Any]) -> None:
     """Compounds, files, junction lists and fields of uninstalled packages are never asked for."""
-    found = columns(describe(left_out, entry("Name")), normalize=normalize)
+    shape = columns(describe(left_out, entry("Name")), normalize=normalize)
 
-    assert ["Id", "Name"] == found.fields
+    assert ["Id", "Name"] == shape.fields
 
 
 def test_a_compound_of_text_is_a_column() -> None:
     """``Name`` is what FirstName and LastName are parts of, and a plain string all the same."""
     parts = [entry(name, compoundFieldName="Name") for name in ("FirstName", "LastName")]
-    found = columns(describe(entry("Name"), *parts), normalize=normalize)
+    shape = columns(describe(entry("Name"), *parts), normalize=normalize)
 
-    assert ["Id", "Name", "FirstName", "LastName"] == found.fields
+    assert ["Id", "Name", "FirstName", "LastName"] == shape.fields
 
 
 def test_the_key_comes_first_and_is_never_null() -> None:
     """Wherever describe has Id: it is the first column, called id, and the hash is the last."""
-    found = columns(
+    shape = columns(
         {"name": "Contact", "fields": [entry("NPI__c"), entry("Id", "id")]}, normalize=normalize
     )
 
-    assert ("Id", "id", "id") == (found.key.field, found.key.name, found.key.stored)
-    assert ["id", "NPI__c", "row_hash"] == found.schema.names
-    assert [False, True, True] == [kind.nullable for kind in found.schema]
+    assert ("Id", "id", "id") == (shape.key.field, shape.key.name, shape.key.stored)
+    assert ["id", "NPI__c", "row_hash"] == shape.schema.names
+    assert [False, True, True] == [kind.nullable for kind in shape.schema]
 
 
 def test_the_key_under_another_name() -> None:
     """``id_column`` names Salesforce's Id where a table has an id of its own."""
-    found = columns(describe(), normalize=normalize, id_column="salesforce_id")
+    shape = columns(describe(), normalize=normalize, id_column="salesforce_id")
 
-    assert ("salesforce_id", "Id") == (found.key.stored, found.key.field)
+    assert ("salesforce_id", "Id") == (shape.key.stored, shape.key.field)
 
 
 @pytest.mark.parametrize("odd", [{"type": None}, {"type": ["string"]}, {"label": 5}], ids=str)
 def test_odd_words_of_a_describe_cost_no_column(odd: dict[str, Any]) -> None:
     """The name alone is needed: a type that is none is unknown, and its values land as text."""
-    found = columns(describe({**entry("F"), **odd}), normalize=normalize)
+    shape = columns(describe({**entry("F"), **odd}), normalize=normalize)
 
-    assert pa.string() == column(found, "F").type
+    assert pa.string() == column(shape, "F").type
 
 
 def test_labels_become_descriptions() -> None:
@@ -141,25 +141,25 @@ def test_labels_become_descriptions() -> None:
 def test_only_some_fields() -> None:
     """An allow-list in any case; what tells a deleted record is always asked for."""
     shown = [entry(name) for name in ("IsDeleted", "MasterRecordId", "SystemModstamp")]
-    found = columns(
+    shape = columns(
         describe(entry("Email"), entry("Phone"), *shown), normalize=normalize, only=["EMAIL"]
     )
 
-    assert {*STRUCTURAL_FIELDS, "Email"} == set(found.fields)
-    assert () == found.warnings
+    assert {*STRUCTURAL_FIELDS, "Email"} == set(shape.fields)
+    assert () == shape.warnings
 
 
 def test_fields_left_out_by_choice_keep_what_they_hold() -> None:
     """Columns that the allow-list no longer names are kept and named, in one sentence for all."""
     before = columns_of(Email="string", Phone="string", Fax="string")
-    found = columns(
+    shape = columns(
         describe(entry("Email"), entry("Phone"), entry("Fax")), normalize=normalize,
         only=["Email"], stored=stored_after(before),
     )  # fmt: skip
 
-    assert ({"phone", "fax"}, ()) == (set(found.kept), found.hidden)
-    assert 1 == len(found.warnings)
-    assert "phone, fax" in found.warnings[0]
+    assert ({"phone", "fax"}, ()) == (set(shape.kept), shape.hidden)
+    assert 1 == len(shape.warnings)
+    assert "phone, fax" in shape.warnings[0]
 
 
 def test_a_name_that_is_no_field_is_refused_with_the_nearest() -> None:
@@ -175,22 +175,22 @@ def test_a_name_that_is_no_field_is_refused_with_the_nearest() -> None:
 def test_a_field_of_the_allow_list_that_was_hidden_since_is_kept() -> None:
     """It has a column: somebody took a permission away, which must not stop every run."""
     stored = stored_after(columns_of(Email="string", Phone="string"))
-    found = columns(
+    shape = columns(
         describe(entry("Email")), normalize=normalize, only=["Email", "Phone"], stored=stored
     )
 
-    assert ("phone",) == found.hidden
-    assert "no longer shows the field of column phone" in found.warnings[0]
+    assert ("phone",) == shape.hidden
+    assert "no longer shows the field of column phone" in shape.warnings[0]
 
 
 def test_a_field_that_vanished_is_kept_with_a_warning() -> None:
     """Hidden or deleted: its column isn't loaded, and the report says so. dlt's own are no fields."""
     stored = stored_after(columns_of(Email="string", NPI__c="string"))
-    found = columns_of({**stored, "row_hash": {"data_type": "text"}, "_dlt_id": {}}, Email="string")
+    shape = columns_of({**stored, "row_hash": {"data_type": "text"}, "_dlt_id": {}}, Email="string")
 
-    assert ("npi__c",) == found.kept == found.hidden
-    assert 1 == len(found.warnings)
-    assert "npi__c" in found.warnings[0]
+    assert ("npi__c",) == shape.kept == shape.hidden
+    assert 1 == len(shape.warnings)
+    assert "npi__c" in shape.warnings[0]
 
 
 def test_a_field_that_is_new_is_said_to_be_added() -> None:
@@ -203,11 +203,11 @@ def test_a_field_that_is_new_is_said_to_be_added() -> None:
 
 def test_names_that_fold_into_one_are_both_held() -> None:
     """Three fields, one snake_case name: three columns, and each surprise is said."""
-    found = columns_of(FooBar__c="string", Foo_Bar__c="string", fooBar__c="string")
+    shape = columns_of(FooBar__c="string", Foo_Bar__c="string", fooBar__c="string")
 
-    assert 4 == len({column.stored for column in found.items})
-    assert "foo_bar__c" == column(found, "FooBar__c").stored
-    assert ["Foo_Bar__c", "fooBar__c"] == [w.split(":")[0].split(".")[1] for w in found.warnings]
+    assert 4 == len({column.stored for column in shape.items})
+    assert "foo_bar__c" == column(shape, "FooBar__c").stored
+    assert ["Foo_Bar__c", "fooBar__c"] == [w.split(":")[0].split(".")[1] for w in shape.warnings]
 
 
 def test_a_suffixed_name_is_the_same_in_every_run() -> None:
@@ -226,59 +226,59 @@ def test_fields_that_collide_never_swap_their_columns() -> None:
     rng = random.Random(7)
     for _ in range(50):
         shown = rng.sample(names, rng.randint(1, len(names)))
-        found = columns_of(stored, **dict.fromkeys(shown, "string"))
-        assert len(found.items) == len({column.stored for column in found.items})
-        for column in found.items:
+        shape = columns_of(stored, **dict.fromkeys(shown, "string"))
+        assert len(shape.items) == len({column.stored for column in shape.items})
+        for column in shape.items:
             assert places.setdefault(column.field, column.stored) == column.stored
-        stored |= stored_after(found)
+        stored |= stored_after(shape)
 
 
 @pytest.mark.parametrize("taken", ["RowHash", "Removed_At"])
 def test_a_field_never_takes_a_column_of_ours(taken: str) -> None:
     """A field called like the hash, or like a column that we add, lands beside it."""
-    found = columns(describe(entry(taken)), normalize=normalize, own=["removed_at"])
+    shape = columns(describe(entry(taken)), normalize=normalize, own=["removed_at"])
 
-    assert normalize(taken) != column(found, taken).stored
-    assert column(found, taken).stored.startswith(normalize(taken))
+    assert normalize(taken) != column(shape, taken).stored
+    assert column(shape, taken).stored.startswith(normalize(taken))
 
 
 def test_columns_of_our_own_are_not_fields_that_vanished() -> None:
     """``removed_at`` was never Salesforce's."""
     stored = {**stored_after(columns_of()), "removed_at": {"data_type": "timestamp"}}
-    found = columns(describe(), normalize=normalize, stored=stored, own=["removed_at"])
+    shape = columns(describe(), normalize=normalize, stored=stored, own=["removed_at"])
 
-    assert ((), ()) == (found.kept, found.warnings)
+    assert ((), ()) == (shape.kept, shape.warnings)
 
 
 @pytest.mark.parametrize("held", STORED_TYPES)
 @pytest.mark.parametrize("kind", ["string", "boolean", "int", "double", "date", "datetime", "time"])
 def test_a_stored_column_keeps_its_type(kind: str, held: str) -> None:
     """The type that the destination has is the one that is loaded; a change is said."""
-    found = columns_of({"f": {"data_type": held}}, F=kind)
+    shape = columns_of({"f": {"data_type": held}}, F=kind)
 
-    assert STORED_TYPES[held] == found.schema.field("F").type
-    assert ARROW_TYPES[kind] == column(found, "F").wire_type
-    assert (STORED_TYPES[held] != ARROW_TYPES[kind]) == (1 == len(found.warnings))
+    assert STORED_TYPES[held] == shape.schema.field("F").type
+    assert ARROW_TYPES[kind] == column(shape, "F").wire_type
+    assert (STORED_TYPES[held] != ARROW_TYPES[kind]) == (1 == len(shape.warnings))
 
 
 @pytest.mark.parametrize("held", ["decimal", "json", "binary", "wei"])
 def test_a_stored_type_that_nothing_fits_is_left_alone(held: str) -> None:
     """A column that somebody made of another type is kept as it is, instead of bytes of another."""
-    found = columns_of({"f": {"data_type": held}}, F="double")
+    shape = columns_of({"f": {"data_type": held}}, F="double")
 
-    assert ["Id"] == found.fields
-    assert ("f",) == found.kept
-    assert 1 == len(found.warnings)
-    assert f"column f holds {held}" in found.warnings[0]
+    assert ["Id"] == shape.fields
+    assert ("f",) == shape.kept
+    assert 1 == len(shape.warnings)
+    assert f"column f holds {held}" in shape.warnings[0]
 
 
 def test_the_contacts_of_an_org() -> None:
     """Every field of a real-looking describe is a column, the compounds apart."""
     org = DemoOrg.tiny()
-    found = columns({"name": "Contact", "fields": org.fields("Contact")}, normalize=normalize)
+    shape = columns({"name": "Contact", "fields": org.fields("Contact")}, normalize=normalize)
     compounds = [e for e in org.fields("Contact") if e["type"] in {"address", "location"}]
 
-    assert 105 == len(found.items)
-    assert len(org.fields("Contact")) - len(compounds) == len(found.items)
-    assert () == found.warnings
-    assert found.named("Nothing__c") is None
+    assert 105 == len(shape.items)
+    assert len(org.fields("Contact")) - len(compounds) == len(shape.items)
+    assert () == shape.warnings
+    assert shape.named("Nothing__c") is None

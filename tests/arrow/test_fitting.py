@@ -65,15 +65,15 @@ SAME = {"string": "text", "boolean": "bool", "int": "bigint", "double": "double"
 @pytest.mark.parametrize("kind", SAMPLES)
 def test_a_value_fits_its_column_or_is_rejected(kind: str, stored: str) -> None:
     """Every wire type against every stored type: as it was, or null and listed; never changed."""
-    found, rejected = values(kind, [*SAMPLES[kind], None], stored)
+    fitted, rejected = values(kind, [*SAMPLES[kind], None], stored)
     if SAME[kind] == stored:
-        assert ([*values(kind, SAMPLES[kind])[0], None], []) == (found, rejected)
+        assert ([*values(kind, SAMPLES[kind])[0], None], []) == (fitted, rejected)
         return
     fits = FITS.get((kind, stored), {})
 
-    assert [*(fits.get(value) for value in SAMPLES[kind]), None] == found
+    assert [*(fits.get(value) for value in SAMPLES[kind]), None] == fitted
     misfits = [n for n, value in enumerate(SAMPLES[kind]) if value not in fits]
-    assert [f"{n:018}" for n in misfits] == [one.record_id for one in rejected]
+    assert [f"{n:018}" for n in misfits] == [rejection.record_id for rejection in rejected]
 
 
 @pytest.mark.parametrize("stored", SAME.values())

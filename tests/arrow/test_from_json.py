@@ -69,23 +69,23 @@ def written(
     return text.encode("utf-8", "surrogatepass")  # half a character as bytes is no UTF-8 either
 
 
-def both(rows: JsonRows, of: Any = ONE_OF_EACH) -> tuple[Batch | str, Batch | str]:
+def read_both(rows: JsonRows, of: Any = ONE_OF_EACH) -> tuple[Batch | str, Batch | str]:
     """Return what the quick way makes of a response, and what the slow one does."""
 
-    def told(read: Any) -> Batch | str:
+    def outcome(read: Any) -> Batch | str:
         try:
             return read()
         except TruncatedResponseError:
             return "no answer"
 
     return (
-        told(lambda: from_json(rows, of)),
-        told(lambda: from_records([row for row in rows.parsed() if row is not None], of)),
+        outcome(lambda: from_json(rows, of)),
+        outcome(lambda: from_records([row for row in rows.parsed() if row is not None], of)),
     )
 
 
 def assert_agree(rows: JsonRows, of: Any = ONE_OF_EACH) -> None:
-    quick, slow = both(rows, of)
+    quick, slow = read_both(rows, of)
     if isinstance(quick, str) or isinstance(slow, str):
         assert slow == quick
         return
@@ -131,9 +131,9 @@ def test_nulls_are_counted_where_they_are_entries(
 ) -> None:
     """Entries and nulls together are what was asked for; texts that look like nulls are none."""
     body = written(rows, separators, plain=plain, indent=None)
-    found = json_lines.raw_collection(Response(200, {}, body), len(rows))
+    lines = json_lines.raw_collection(Response(200, {}, body), len(rows))
 
-    assert len(rows) - rows.count(None) == len(from_json(found, ONE_OF_EACH))
+    assert len(rows) - rows.count(None) == len(from_json(lines, ONE_OF_EACH))
 
 
 @LIKE
@@ -160,12 +160,12 @@ def test_pages_of_queries_read_alike(
     }[place]
     text = json.dumps(page, separators=separators, ensure_ascii=not plain, indent=indent)
     response = Response(200, {}, text.encode("utf-8", "surrogatepass"))
-    found, whole = json_lines.raw_page(response), readers.page(response)
+    page, whole = json_lines.raw_page(response), readers.page(response)
 
-    assert (whole.next, whole.total) == (found.next, found.total)
-    assert_agree(found.records)
+    assert (whole.next, whole.total) == (page.next, page.total)
+    assert_agree(page.records)
     slow = from_records(whole.records, ONE_OF_EACH)
-    assert_same(from_json(found.records, ONE_OF_EACH), slow)
+    assert_same(from_json(page.records, ONE_OF_EACH), slow)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -178,11 +178,11 @@ def test_what_was_cut_or_changed_reads_alike(
     start = data.draw(st.integers(0, len(body)))
     end = data.draw(st.integers(start, min(len(body), start + 3)))
     put = data.draw(st.sampled_from([b"", b"\xff", b"\0", b'"', b"}", b"]", b",", b"null", b"\\"]))
-    found = json_lines.raw_collection(Response(200, {}, body[:start] + put + body[end:]), len(rows))
-    quick, slow = both(found)
+    lines = json_lines.raw_collection(Response(200, {}, body[:start] + put + body[end:]), len(rows))
+    quick, slow = read_both(lines)
 
     if not isinstance(slow, str):
-        assert_agree(found)
+        assert_agree(lines)
     else:
         assert isinstance(quick, str)
 
@@ -209,23 +209,23 @@ def test_numbers_read_alike(field: str, value: str) -> None:
         f'"{field}":0}},{{"attributes":{{}},"Id":"2","{field}":{value}',
     ):
         body = '[{"attributes":{},"Id":"1",' + text + "}]"
-        found = json_lines.raw_collection(Response(200, {}, body.encode()), body.count('"Id"'))
+        lines = json_lines.raw_collection(Response(200, {}, body.encode()), body.count('"Id"'))
 
-        assert_agree(found, NUMBERS)
+        assert_agree(lines, NUMBERS)
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 def test_a_number_that_is_none_costs_itself_alone(value: str) -> None:
     """A double without a value, as Java writes it and JSON has no word for: the records load."""
     body = f'[{{"attributes":{{}},"Id":"1","N":{value},"I":4}},{{"attributes":{{}},"Id":"2","N":1.5,"I":5}}]'
-    (found, whole) = (Response(200, {}, text.encode()) for text in (body, "\ufeff" + body))
+    (bare, whole) = (Response(200, {}, text.encode()) for text in (body, "\ufeff" + body))
 
-    for response in (found, whole):
+    for response in (bare, whole):
         batch = from_json(json_lines.raw_collection(response, 2), NUMBERS)
         assert [None, 1.5] == batch.table.column("N").to_pylist()
         assert [4, 5] == batch.table.column("I").to_pylist()
         assert [("1", "N", f'"{value}"')] == [
-            (one.record_id, one.field, one.payload) for one in batch.rejected
+            (r.record_id, r.field, r.payload) for r in batch.rejected
         ]
 
 
@@ -246,9 +246,9 @@ def test_a_number_that_is_none_costs_itself_alone(value: str) -> None:
 )  # fmt: skip
 def test_what_is_no_list_of_records_is_no_answer(body: str) -> None:
     """Nothing is read of an answer that is not JSON, or not a list of records."""
-    found = json_lines.raw_collection(Response(200, {}, body.encode()), 2)
+    lines = json_lines.raw_collection(Response(200, {}, body.encode()), 2)
 
-    assert ("no answer", "no answer") == both(found)
+    assert ("no answer", "no answer") == read_both(lines)
 
 
 @pytest.mark.parametrize(
@@ -263,10 +263,10 @@ def test_what_is_no_list_of_records_is_no_answer(body: str) -> None:
 )
 def test_names_in_a_record(body: str, id_: str) -> None:
     """A field is the one of that name in the record itself."""
-    found = json_lines.raw_collection(Response(200, {}, body.encode()), 1)
+    lines = json_lines.raw_collection(Response(200, {}, body.encode()), 1)
 
-    assert_agree(found)
-    assert [id_] == from_json(found, ONE_OF_EACH).table.column("id").to_pylist()
+    assert_agree(lines)
+    assert [id_] == from_json(lines, ONE_OF_EACH).table.column("id").to_pylist()
 
 
 def test_the_quick_way_is_taken() -> None:
@@ -285,15 +285,15 @@ def test_the_quick_way_is_taken() -> None:
         None,
         {"Flag": True},
     ]
-    found = json_lines.raw_collection(
+    raw = json_lines.raw_collection(
         Response(200, {}, written(rows, (",", ":"), plain=True, indent=None)), 3
     )
 
     def never() -> Any:
         raise AssertionError("the slow way was taken")
 
-    assert found.lines is not None
-    assert 2 == len(from_json(JsonRows(found.lines, never), ONE_OF_EACH))
+    assert raw.lines is not None
+    assert 2 == len(from_json(JsonRows(raw.lines, never), ONE_OF_EACH))
 
 
 # --- lines
@@ -335,19 +335,19 @@ def test_many_nulls_at_the_end(nulls: int) -> None:
     """Two thousand ids that nobody has are an answer like any other; more are read the slow way."""
     rows: list[dict[str, Any] | None] = [{"Text": "a"}, *[None] * nulls]
     body = written(rows, (",", ":"), plain=True, indent=None)
-    found = json_lines.raw_collection(Response(200, {}, body), len(rows))
+    lines = json_lines.raw_collection(Response(200, {}, body), len(rows))
 
-    assert_agree(found)
-    assert 1 == len(from_json(found, ONE_OF_EACH))
+    assert_agree(lines)
+    assert 1 == len(from_json(lines, ONE_OF_EACH))
 
 
 def test_nothing_but_nulls() -> None:
     """An answer to ids that nobody has is no rows and no error."""
-    found = json_lines.raw_collection(Response(200, {}, b"[null,null]"), 2)
+    lines = json_lines.raw_collection(Response(200, {}, b"[null,null]"), 2)
 
     assert (0, ONE_OF_EACH.schema) == (
-        len(from_json(found, ONE_OF_EACH)),
-        from_json(found, ONE_OF_EACH).table.schema,
+        len(from_json(lines, ONE_OF_EACH)),
+        from_json(lines, ONE_OF_EACH).table.schema,
     )
 
 
@@ -398,20 +398,20 @@ def test_a_page_that_contradicts_itself_is_none(body: str) -> None:
 def test_a_page_written_another_way(body: str) -> None:
     """What looks like the page's records and is not does not mislead."""
     response = Response(200, {}, body.encode())
-    whole, found = readers.page(response), json_lines.raw_page(response)
+    whole, page = readers.page(response), json_lines.raw_page(response)
 
-    assert (whole.next, whole.total) == (found.next, found.total)
-    assert whole.records == [{**row} for row in found.records.parsed() if row]
-    assert ["1"] == from_json(found.records, ONE_OF_EACH).table.column("id").to_pylist()
+    assert (whole.next, whole.total) == (page.next, page.total)
+    assert whole.records == [{**row} for row in page.records.parsed() if row]
+    assert ["1"] == from_json(page.records, ONE_OF_EACH).table.column("id").to_pylist()
 
 
 def test_a_page_is_left_to_the_quick_reader() -> None:
     """What Salesforce writes is not read twice."""
     body = '{"totalSize":9,"done":false,' + MORE + ',"records":[' + LINE.decode() + "]}"
-    found = json_lines.raw_page(Response(200, {}, body.encode()))
+    page = json_lines.raw_page(Response(200, {}, body.encode()))
 
-    assert (LINE, 9) == (found.records.lines, found.total)
-    assert found.next is not None
+    assert (LINE, 9) == (page.records.lines, page.total)
+    assert page.next is not None
 
 
 @pytest.mark.parametrize("space", ["", " "], ids=["as Salesforce writes it", "with spaces"])

@@ -49,7 +49,7 @@ def test_any_cell_is_loaded_or_rejected(rows):
     )
     batch = from_csv(csv_texts(page.encode(), ONE_OF_EACH), ONE_OF_EACH)
     batch.table.validate(full=True)
-    refused = {(one.record_id, one.field) for one in batch.rejected}
+    refused = {(r.record_id, r.field) for r in batch.rejected}
 
     assert [f"{n:018}" for n in range(len(rows))] == batch.table.column("id").to_pylist()
     for number, row in enumerate(rows):
@@ -69,11 +69,11 @@ def test_any_record_is_loaded_or_rejected(values):
     rows = [{"Id": f"{n:018}", **value} for n, value in enumerate(values)]
     batch = from_records(rows, ONE_OF_EACH)
     batch.table.validate(full=True)
-    refused = [(one.record_id, one.field) for one in batch.rejected]
+    refused = [(r.record_id, r.field) for r in batch.rejected]
 
     assert [row["Id"] for row in rows] == batch.table.column("id").to_pylist()
     assert len(refused) == len(set(refused))
-    assert [] == [one for one in batch.rejected if not isinstance(one.payload, str)]
+    assert [] == [r for r in batch.rejected if not isinstance(r.payload, str)]
 
 
 @fuzzed(40)

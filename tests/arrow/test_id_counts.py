@@ -33,13 +33,13 @@ def counts(of: dict[str, int]) -> IdCounts:
 @given(numbers, texts)
 def test_each_id_has_its_number(of: dict[str, int], wanted: str) -> None:
     """Zero for any other; ids in their order."""
-    found = counts(of)
+    tally = counts(of)
 
-    assert {id_: of[id_] for id_ in of} == {id_: found[id_] for id_ in found}
-    assert (sorted(of), len(of), sum(of.values())) == (list(found), len(found), found.total)
-    assert (wanted in of, of.get(wanted, 0)) == (wanted in found, found[wanted])
-    assert sorted(of) == found.ids.to_pylist()
-    assert [of[id_] for id_ in sorted(of)] == found.counts.to_pylist()
+    assert {id_: of[id_] for id_ in of} == {id_: tally[id_] for id_ in tally}
+    assert (sorted(of), len(of), sum(of.values())) == (list(tally), len(tally), tally.total)
+    assert (wanted in of, of.get(wanted, 0)) == (wanted in tally, tally[wanted])
+    assert sorted(of) == tally.ids.to_pylist()
+    assert [of[id_] for id_ in sorted(of)] == tally.counts.to_pylist()
 
 
 @settings(deadline=None, max_examples=50)
@@ -49,17 +49,17 @@ def test_the_numbers_of_one_id_are_added_up(rows: list[tuple[str, int]]) -> None
     expected: Counter[str] = Counter()
     for id_, number in rows:
         expected[id_] += number
-    found = IdCounts(table(rows))
+    tally = IdCounts(table(rows))
 
-    assert expected == Counter({id_: found[id_] for id_ in found})
+    assert expected == Counter({id_: tally[id_] for id_ in tally})
 
 
 def test_nothing_at_all() -> None:
     """No table, an empty one, and relations that point at nobody."""
-    for found in (IdCounts(), IdCounts(table([])), IdCounts(table([(None, 3)]))):
-        assert (0, 0, [], 0) == (len(found), found.total, list(found), found["003"])
-        assert {} == found.between("", "z")
-        assert [] == found.unlike(IdCounts())
+    for tally in (IdCounts(), IdCounts(table([])), IdCounts(table([(None, 3)]))):
+        assert (0, 0, [], 0) == (len(tally), tally.total, list(tally), tally["003"])
+        assert {} == tally.between("", "z")
+        assert [] == tally.unlike(IdCounts())
 
 
 @settings(deadline=None, max_examples=50)
@@ -73,39 +73,39 @@ def test_the_numbers_of_a_span(of: dict[str, int], first: str, last: str) -> Non
 
 @settings(deadline=None, max_examples=50)
 @given(numbers, numbers)
-def test_where_two_differ(one: dict[str, int], other: dict[str, int]) -> None:
+def test_where_two_differ(first: dict[str, int], second: dict[str, int]) -> None:
     """Another number, or none there: an id without a number has zero."""
-    expected = sorted(id_ for id_ in {*one, *other} if one.get(id_, 0) != other.get(id_, 0))
+    expected = sorted(id_ for id_ in {*first, *second} if first.get(id_, 0) != second.get(id_, 0))
 
-    assert expected == sorted(counts(one).unlike(counts(other)))
-    assert expected == sorted(counts(other).unlike(counts(one)))
+    assert expected == sorted(counts(first).unlike(counts(second)))
+    assert expected == sorted(counts(second).unlike(counts(first)))
 
 
 def test_as_a_table_and_back() -> None:
     """What is stored is what was counted."""
-    found = counts({"003b": 2, "003a": 1})
+    tally = counts({"003b": 2, "003a": 1})
 
-    assert [{"id": "003a", "count": 1}, {"id": "003b", "count": 2}] == found.table().to_pylist()
-    assert [] == found.unlike(IdCounts(found.table()))
+    assert [{"id": "003a", "count": 1}, {"id": "003b", "count": 2}] == tally.table().to_pylist()
+    assert [] == tally.unlike(IdCounts(tally.table()))
 
 
 @settings(deadline=None, max_examples=50)
 @given(pages, st.integers(0, 5))
-def test_counting_page_by_page(some: list[list[str | None]], look: int) -> None:
+def test_counting_page_by_page(batches: list[list[str | None]], look: int) -> None:
     """Every occurrence counts once, nulls don't, and looking in between changes nothing."""
     counting = Counting()
-    for number, page in enumerate(some):
+    for number, page in enumerate(batches):
         counting.add(
             pa.chunked_array([pa.array(page[:3], pa.string()), pa.array(page[3:], pa.string())])
         )
         if number == look:
             counting.counts()
-    found = counting.counts()
+    tally = counting.counts()
 
-    assert Counter(id_ for page in some for id_ in page if id_) == Counter(
-        {id_: found[id_] for id_ in found}
+    assert Counter(id_ for page in batches for id_ in page if id_) == Counter(
+        {id_: tally[id_] for id_ in tally}
     )
-    assert found.total == counting.counts().total
+    assert tally.total == counting.counts().total
 
 
 def test_counting_is_added_up_a_few_times_only() -> None:

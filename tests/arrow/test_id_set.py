@@ -51,16 +51,16 @@ def test_capitals_come_before_small_letters() -> None:
 
 @settings(deadline=None, max_examples=60)
 @given(some_texts, some_texts, st.integers(0, 8), st.integers(0, 8))
-def test_what_two_sets_make(one: list[str], other: list[str], cut: int, cut_too: int) -> None:
+def test_what_two_sets_make(first: list[str], second: list[str], cut: int, cut_too: int) -> None:
     """Union, difference and intersection of arrays and of columns in chunks, nulls left out."""
-    left, right = id_array(one), id_array(other)
+    left, right = id_array(first), id_array(second)
 
-    assert sorted({*one, *other}) == union_of(left, right).to_pylist()
-    assert sorted({*one, *other}) == (
-        union_of(column([*one, None], cut, cut_too), column([None, *other], cut)).to_pylist()
+    assert sorted({*first, *second}) == union_of(left, right).to_pylist()
+    assert sorted({*first, *second}) == (
+        union_of(column([*first, None], cut, cut_too), column([None, *second], cut)).to_pylist()
     )
-    assert sorted({*one} - {*other}) == minus(left, right).to_pylist()
-    assert sorted({*one} & {*other}) == among(left, right).to_pylist()
+    assert sorted({*first} - {*second}) == minus(left, right).to_pylist()
+    assert sorted({*first} & {*second}) == among(left, right).to_pylist()
     assert {pa.string()} == {minus(left, right).type, among(left, right).type}
 
 
@@ -122,19 +122,19 @@ def test_an_array_as_texts() -> None:
 @given(st.lists(st.tuples(some_texts, st.booleans(), st.booleans()), max_size=6), texts)
 def test_a_set_that_grows(pages: list[tuple[list[str], bool, bool]], wanted: str) -> None:
     """Whatever comes in whatever pages, and whether it is looked at between them or not."""
-    found, expected = IdSet(), set()
-    for ids, as_texts, look in pages:
+    ids, expected = IdSet(), set()
+    for page, as_texts, look in pages:
         if as_texts:
-            found.update(ids)
+            ids.update(page)
         else:
-            found.add(column([*ids, None], 3))
-        expected |= set(ids)
+            ids.add(column([*page, None], 3))
+        expected |= set(page)
         if look:
-            assert len(expected) == len(found)
-            assert (wanted in expected) is (wanted in found)
+            assert len(expected) == len(ids)
+            assert (wanted in expected) is (wanted in ids)
 
-    assert sorted(expected) == found.ids.to_pylist() == list(found)
-    assert all(id_ in found for id_ in expected)
+    assert sorted(expected) == ids.ids.to_pylist() == list(ids)
+    assert all(id_ in ids for id_ in expected)
 
 
 def test_a_set_is_sorted_a_few_times_only() -> None:
@@ -146,32 +146,32 @@ def test_a_set_is_sorted_a_few_times_only() -> None:
             sorts.append(1)
             super()._settle()
 
-    found = Counted()
+    ids = Counted()
     for start in range(0, 600_000, 2_000):
-        found.add(pa.array(range(start, start + 2_000)).cast(pa.string()))
+        ids.add(pa.array(range(start, start + 2_000)).cast(pa.string()))
 
     assert 1 <= len(sorts) <= 4
-    assert 600_000 == len(found.ids)
+    assert 600_000 == len(ids.ids)
 
 
 def test_sets_of_many_pages_hold_their_own_ids() -> None:
     """The pages that an array was cut from may go: nothing of them is lost or changed."""
     page = pa.array([f"{n:05}" for n in range(1_000)])
-    found = IdSet()
+    ids = IdSet()
     for start in range(0, 1_000, 7):
-        found.add(page[start : start + 7])
-        found.add(page[start : start + 3])
+        ids.add(page[start : start + 7])
+        ids.add(page[start : start + 3])
 
-    assert page.to_pylist() == found.ids.to_pylist()
-    assert found.ids.offset == 0
+    assert page.to_pylist() == ids.ids.to_pylist()
+    assert ids.ids.offset == 0
 
 
 def test_sets_that_are_merged_a_stretch_at_a_time() -> None:
     """Longer than a stretch, of unlike lengths, overlapping at one end, at both and nowhere."""
     names = [f"00T{number:015}" for number in range(300_000)]
-    some = [names[:250_001], names[100_000:], names[99_999:200_001:7], names[-3:], names[1:2]]
-    arrays = [id_array(one) for one in some]
+    lists = [names[:250_001], names[100_000:], names[99_999:200_001:7], names[-3:], names[1:2]]
+    arrays = [id_array(part) for part in lists]
 
     assert names == union_of(*arrays).to_pylist()
-    assert sorted({*some[2], *some[3]}) == union_of(arrays[2], arrays[3]).to_pylist()
+    assert sorted({*lists[2], *lists[3]}) == union_of(arrays[2], arrays[3]).to_pylist()
     assert names[100_000:] == union_of(arrays[3], arrays[1]).to_pylist()

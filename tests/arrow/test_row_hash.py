@@ -14,8 +14,8 @@ from tests.support.fields import ONE_OF_EACH, Number, as_csv, as_json, columns_o
 
 def hash_of(columns: Columns = ONE_OF_EACH, **row: Any) -> str:
     """Return the hash of one row."""
-    (found,) = as_json([{"Id": "003", **row}], columns).table.column("row_hash").to_pylist()
-    return str(found)
+    (value,) = as_json([{"Id": "003", **row}], columns).table.column("row_hash").to_pylist()
+    return str(value)
 
 
 def test_a_hash_is_the_same_in_every_version() -> None:
@@ -28,22 +28,22 @@ def test_a_hash_is_the_same_in_every_version() -> None:
 
 def test_the_order_of_columns_does_not_matter() -> None:
     """Describe may list its fields in any order."""
-    one = columns_of(A="string", B="int", C="double")
-    other = columns_of(C="double", B="int", A="string")
+    first = columns_of(A="string", B="int", C="double")
+    second = columns_of(C="double", B="int", A="string")
 
-    assert hash_of(one, A="x", B=1, C=0.5) == hash_of(other, A="x", B=1, C=0.5)
+    assert hash_of(first, A="x", B=1, C=0.5) == hash_of(second, A="x", B=1, C=0.5)
 
 
 def test_a_column_without_a_value_does_not_matter() -> None:
     """A field added to Salesforce changes no row that has nothing in it."""
-    one, other = columns_of(A="string"), columns_of(A="string", B="int", C="datetime")
+    first, second = columns_of(A="string"), columns_of(A="string", B="int", C="datetime")
 
-    assert hash_of(one, A="x") == hash_of(other, A="x")
-    assert hash_of(one, A="x") != hash_of(other, A="x", B=0)
+    assert hash_of(first, A="x") == hash_of(second, A="x")
+    assert hash_of(first, A="x") != hash_of(second, A="x", B=0)
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "other"),
+    ("name", "first", "second"),
     [
         ("Text", "a", "b"), ("Text", "a", "a "), ("Text", "a", "A"), ("Text", "a", None),
         ("Text", "null", None), ("Text", "é", "e\u0301"), ("Flag", True, False),
@@ -55,9 +55,9 @@ def test_a_column_without_a_value_does_not_matter() -> None:
         ("Time", "23:59:59.999Z", "23:59:59.998Z"), ("Time", "00:00:00.000Z", None),
     ],
 )  # fmt: skip
-def test_every_change_of_a_value_changes_the_hash(name: str, one: Any, other: Any) -> None:
+def test_every_change_of_a_value_changes_the_hash(name: str, first: Any, second: Any) -> None:
     """The smallest change of each type, null and the type's zero included."""
-    assert hash_of(**{name: one}) != hash_of(**{name: other})
+    assert hash_of(**{name: first}) != hash_of(**{name: second})
 
 
 def test_a_value_never_runs_into_the_next_name() -> None:
@@ -72,9 +72,9 @@ def test_a_value_never_runs_into_the_next_name() -> None:
 @example({"Text": "ab", "Long": "c"}, {"Text": "a", "Long": "bc"})
 @example({"Text": "x", "Long": None}, {"Text": None, "Long": "x"})
 @example({"Text": "Text", "Long": "Long"}, {"Text": "Long", "Long": "Text"})
-def test_rows_with_the_same_hash_are_the_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+def test_rows_with_the_same_hash_are_the_same(row: dict[str, Any], second: dict[str, Any]) -> None:
     """No value can pretend to be another column's, or the border between two."""
-    table = as_json([{"Id": "003", **row} for row in (one, other)], ONE_OF_EACH).table
+    table = as_json([{"Id": "003", **r} for r in (row, second)], ONE_OF_EACH).table
     first, second = table.drop_columns("row_hash").to_pylist()
     same = [(value, str(value)) for value in first.values()] == [
         (value, str(value)) for value in second.values()

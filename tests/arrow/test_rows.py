@@ -109,8 +109,8 @@ def test_nuls_are_removed_and_counted() -> None:
 def test_halves_of_characters_are_counted_like_nuls(half: bytes) -> None:
     """The row loads with U+FFFD, and the report says that it isn't quite the org's."""
     columns, attributes = columns_of(F="string"), b'{"attributes":{},"Id":"1","F":"'
-    one = Response(200, {}, b"[" + attributes + b"a" + half + b'"},' + attributes + b'b"}]')
-    batch = from_json(json_lines.raw_collection(one, 2), columns)
+    response = Response(200, {}, b"[" + attributes + b"a" + half + b'"},' + attributes + b'b"}]')
+    batch = from_json(json_lines.raw_collection(response, 2), columns)
     csv = csv_texts(b'"Id","F"\n"1","a\xff"\n"1","b"\n', columns)
 
     assert_same(batch, from_csv(csv, columns))
@@ -129,28 +129,28 @@ def test_nuls_beside_a_value_that_is_rejected_are_counted_once() -> None:
 
 def test_whole_numbers() -> None:
     """12.0 is twelve, 12.5 is not an int: null and rejected, and its neighbours are untouched."""
-    found, rejected = values("int", [12, 12.0, 12.5, None, -0.0, 2**53 + 1, -(2**63), 2**63 - 1])
+    numbers, rejected = values("int", [12, 12.0, 12.5, None, -0.0, 2**53 + 1, -(2**63), 2**63 - 1])
 
-    assert [12, 12, None, None, 0, 2**53 + 1, -(2**63), 2**63 - 1] == found
+    assert [12, 12, None, None, 0, 2**53 + 1, -(2**63), 2**63 - 1] == numbers
     assert [("0" * 17 + "2", "F", "12.5")] == [(r.record_id, r.field, r.payload) for r in rejected]
 
 
 @pytest.mark.parametrize("value", [2**63, -(2**63) - 1, Number(1e300)])
 def test_a_whole_number_beyond_64_bits_is_rejected(value: Any) -> None:
     """It is never wrapped round or cut."""
-    found, rejected = values("long", [1, value])
+    numbers, rejected = values("long", [1, value])
 
-    assert [1, None] == found
+    assert [1, None] == numbers
     assert 1 == len(rejected)
 
 
 def test_doubles() -> None:
     """Every bit of a double arrives: exponents, the sign of zero, the smallest and the largest."""
     numbers = [1.2345678901234568e17, 0.1 + 0.2, -0.0, 5e-324, 1.7976931348623157e308, 1e7, 12.0]
-    found, rejected = values("double", [Number(number) for number in numbers])
+    doubles, rejected = values("double", [Number(number) for number in numbers])
 
-    assert ([n.hex() for n in numbers], []) == ([n.hex() for n in found], rejected)
-    assert "-0x0.0p+0" == found[2].hex()
+    assert ([n.hex() for n in numbers], []) == ([n.hex() for n in doubles], rejected)
+    assert "-0x0.0p+0" == doubles[2].hex()
 
 
 def test_a_double_spelled_as_a_whole_number_is_rounded_as_a_double() -> None:
@@ -162,10 +162,10 @@ def test_dates() -> None:
     """The whole calendar of Salesforce, and days that are none."""
     good = ["0001-01-01", "1700-01-01", "1970-01-01", "2024-02-29", "4000-12-31", "9999-12-31"]
     bad = ["2023-02-29", "2024-13-01", "0000-00-00", "10000-01-01", "01/02/2024", "2024-1-1", "x"]
-    found, rejected = values("date", good + bad)
+    days, rejected = values("date", good + bad)
 
-    assert [date.fromisoformat(day) for day in good] + [None] * len(bad) == found
-    assert bad == [json.loads(one.payload) for one in rejected]
+    assert [date.fromisoformat(day) for day in good] + [None] * len(bad) == days
+    assert bad == [json.loads(rejection.payload) for rejection in rejected]
 
 
 def test_moments() -> None:
@@ -178,19 +178,19 @@ def test_moments() -> None:
         "9999-12-31T23:59:59.999Z": at("9999-12-31T23:59:59.999"),
     }
     bad = ["2024-09-24", "2024-09-24T06:32:04", "2024-02-30T00:00:00.000Z", "1727159524000", " "]
-    found, rejected = values("datetime", [*good, *bad])
+    moments, rejected = values("datetime", [*good, *bad])
 
-    assert [*good.values(), *[None] * len(bad)] == found
-    assert bad == [json.loads(one.payload) for one in rejected]
+    assert [*good.values(), *[None] * len(bad)] == moments
+    assert bad == [json.loads(rejection.payload) for rejection in rejected]
 
 
 def test_times() -> None:
     """A time of day to the millisecond; 24:00 and 25:00 are none."""
     bad = ["24:00:00.000Z", "25:00:00.000Z", "23:60:00.000Z", "noon"]
-    found, rejected = values("time", ["23:59:59.999Z", "00:00:00.000Z", *bad])
+    times, rejected = values("time", ["23:59:59.999Z", "00:00:00.000Z", *bad])
 
-    assert [time(23, 59, 59, 999000), time(0), None, None, None, None] == found
-    assert bad == [json.loads(one.payload) for one in rejected]
+    assert [time(23, 59, 59, 999000), time(0), None, None, None, None] == times
+    assert bad == [json.loads(rejection.payload) for rejection in rejected]
 
 
 @pytest.mark.parametrize(
@@ -203,9 +203,9 @@ def test_times() -> None:
 )  # fmt: skip
 def test_a_value_of_an_unknown_type_lands_as_text(value: Any, expected: str | None) -> None:
     """Objects and lists as JSON with sorted keys, all else as it reads; its neighbours too."""
-    found = from_records([{"Id": "1", "F": value}, {"Id": "2", "F": "x"}], columns_of(F="hologram"))
+    batch = from_records([{"Id": "1", "F": value}, {"Id": "2", "F": "x"}], columns_of(F="hologram"))
 
-    assert ([expected, "x"], []) == (found.table.column("F").to_pylist(), found.rejected)
+    assert ([expected, "x"], []) == (batch.table.column("F").to_pylist(), batch.rejected)
 
 
 def test_a_value_that_no_column_can_hold_costs_itself_alone() -> None:
@@ -216,7 +216,7 @@ def test_a_value_that_no_column_can_hold_costs_itself_alone() -> None:
     assert [None, 0.5] == batch.table.column("N").to_pylist()
     assert [None, "x"] == batch.table.column("S").to_pylist()
     assert [("1", "N", str(10**400)), ("1", "S", '"\\ud800"')] == [
-        (one.record_id, one.field, one.payload) for one in batch.rejected
+        (rejection.record_id, rejection.field, rejection.payload) for rejection in batch.rejected
     ]
 
 
@@ -264,7 +264,7 @@ def test_what_is_wrong_with_rows_that_were_not_chosen_is_not_told() -> None:
 
     assert (["2"], ["2"], 1) == (
         batch.table.column("id").to_pylist(),
-        [one.record_id for one in batch.rejected],
+        [rejection.record_id for rejection in batch.rejected],
         batch.nuls_removed,
     )
     assert (0, [], 0) == (len(none := as_csv(rows, columns, id_array([]))), none.rejected, 0)
@@ -280,27 +280,27 @@ def test_columns_of_a_page_in_any_order() -> None:
 
 def test_no_rows() -> None:
     """Nothing to read is a table of the same schema."""
-    one, other = from_records([], ONE_OF_EACH), as_csv([], ONE_OF_EACH)
+    from_rows, from_text = from_records([], ONE_OF_EACH), as_csv([], ONE_OF_EACH)
 
-    assert_same(one, other)
-    assert (0, ONE_OF_EACH.schema) == (one.table.num_rows, one.table.schema)
+    assert_same(from_rows, from_text)
+    assert (0, ONE_OF_EACH.schema) == (from_rows.table.num_rows, from_rows.table.schema)
 
 
 def test_tables_are_put_together_as_one() -> None:
     """One chunk a column, rows in order."""
-    one, two = (as_json([{"Id": id_, "Text": id_}], ONE_OF_EACH).table for id_ in "12")
-    found = concat([one, two])
+    first, second = (as_json([{"Id": id_, "Text": id_}], ONE_OF_EACH).table for id_ in "12")
+    table = concat([first, second])
 
-    assert ["1", "2"] == found.column("id").to_pylist()
-    assert {1} == {found.column(name).num_chunks for name in found.column_names}
+    assert ["1", "2"] == table.column("id").to_pylist()
+    assert {1} == {table.column(name).num_chunks for name in table.column_names}
 
 
 def test_batches_are_put_together_as_one() -> None:
     """Rows in order, everything that was rejected, all NULs that were removed."""
     columns = columns_of(F="date", G="string")
     parts = [as_json([{"Id": n, "F": f"no {n}", "G": "a\0"}], columns) for n in "12"]
-    found = together([*parts, as_json([], columns)])
+    batch = together([*parts, as_json([], columns)])
 
-    assert ["1", "2"] == found.table.column("id").to_pylist()
-    assert ['"no 1"', '"no 2"'] == [one.payload for one in found.rejected]
-    assert 2 == found.nuls_removed == len(found)
+    assert ["1", "2"] == batch.table.column("id").to_pylist()
+    assert ['"no 1"', '"no 2"'] == [rejection.payload for rejection in batch.rejected]
+    assert 2 == batch.nuls_removed == len(batch)

@@ -23,7 +23,7 @@ LINES = [
 
 def granted(facts: dict[str, Any]) -> dict[str, bool | None]:
     """Return what ``--test`` says of each permission."""
-    return {one["name"]: one["granted"] for one in facts["permissions"]}
+    return {permission["name"]: permission["granted"] for permission in facts["permissions"]}
 
 
 def checked(script: Script, *argv: str) -> dict[str, dict[str, Any]]:
@@ -33,15 +33,15 @@ def checked(script: Script, *argv: str) -> dict[str, dict[str, Any]]:
 
 def test_every_line_is_there_in_order(script: Script) -> None:
     """A healthy org and destination: sixteen lines, each passed, each with its time."""
-    found = checked(script)
+    checks = checked(script)
 
-    assert LINES == list(found)
-    assert {(True, False)} == {(check["ok"], check["note"]) for check in found.values()}
-    assert all(0 <= check["seconds"] < 60 for check in found.values())
-    assert "108 fields visible" == found["Contact"]["detail"]
-    assert "as user0@demo.example" in found["sign-in"]["detail"]
-    assert "an existing session, with instance_url, access_token" == found["credentials"]["detail"]
-    assert "of 15,000 in 24 hours" in found["API calls left"]["detail"]
+    assert LINES == list(checks)
+    assert {(True, False)} == {(check["ok"], check["note"]) for check in checks.values()}
+    assert all(0 <= check["seconds"] < 60 for check in checks.values())
+    assert "108 fields visible" == checks["Contact"]["detail"]
+    assert "as user0@demo.example" in checks["sign-in"]["detail"]
+    assert "an existing session, with instance_url, access_token" == checks["credentials"]["detail"]
+    assert "of 15,000 in 24 hours" in checks["API calls left"]["detail"]
 
 
 def test_the_same_as_text(script: Script) -> None:
@@ -126,24 +126,24 @@ def test_what_a_sync_goes_on_without_is_a_note(org: DemoOrg, script: Script) -> 
     """Hidden tasks: a note with the remedy, exit 0, as the sync then ends, too."""
     org.hidden_objects = {"Task"}
     ended = script("--test")
-    found = checked(script)["Task"]
+    check = checked(script)["Task"]
     synced = script("--json")
 
     assert (0, 0, "done") == (ended.code, synced.code, synced.facts["status"])
-    assert (True, True) == (found["ok"], found["note"])
-    assert "A sync goes on without its rows" in found["detail"]
+    assert (True, True) == (check["ok"], check["note"])
+    assert "A sync goes on without its rows" in check["detail"]
     assert any("Task was left out" in warning for warning in synced.facts["warnings"])
 
 
 def test_without_the_api_the_rest_of_the_org_is_not_asked(org: DemoOrg, script: Script) -> None:
     """A user without API access is signed in, and one line says what to tick; exit 1."""
     org.faults.add(Fault("*", "api_disabled_403", times=99))
-    found = checked(script)
+    checks = checked(script)
 
-    assert (True, False) == (found["sign-in"]["ok"], found["API enabled"]["ok"])
-    assert "API Enabled" in found["API enabled"]["remedy"]
-    assert {"Contact", "View All Data", "relations"}.isdisjoint(found)
-    assert found["destination"]["ok"]
+    assert (True, False) == (checks["sign-in"]["ok"], checks["API enabled"]["ok"])
+    assert "API Enabled" in checks["API enabled"]["remedy"]
+    assert {"Contact", "View All Data", "relations"}.isdisjoint(checks)
+    assert checks["destination"]["ok"]
 
 
 @pytest.mark.parametrize(
@@ -161,11 +161,11 @@ def test_view_all_data(
     if says is None:
         org.hidden_objects = {"UserPermissionAccess"}
     org.tables["UserPermissionAccess"].update(0, {"PermissionsViewAllData": says})
-    found = checked(script)["View All Data"]
+    check = checked(script)["View All Data"]
 
-    assert (ok, note) == (found["ok"], found["note"])
-    assert found["detail"].startswith(words)
-    assert note == bool(found["remedy"])
+    assert (ok, note) == (check["ok"], check["note"])
+    assert check["detail"].startswith(words)
+    assert note == bool(check["remedy"])
 
 
 def test_an_org_without_shared_activities(org: DemoOrg, script: Script) -> None:
@@ -182,20 +182,20 @@ def test_an_org_without_shared_activities(org: DemoOrg, script: Script) -> None:
 def test_calls_that_are_kept_for_others_fail(org: DemoOrg, script: Script) -> None:
     """Fewer calls are left than daily_call_reserve keeps: a run would stop at once."""
     org.daily_used = 14_000
-    found = checked(script)["API calls left"]
+    check = checked(script)["API calls left"]
 
-    assert not found["ok"]
-    assert "daily_call_reserve" in found["detail"]
-    assert "Run again later" in found["remedy"]
+    assert not check["ok"]
+    assert "daily_call_reserve" in check["detail"]
+    assert "Run again later" in check["remedy"]
 
 
 def test_a_new_duckdb_file_is_not_made(script: Script, tmp_path: Path) -> None:
     """That it could be is found out beside it."""
-    found = checked(script)
+    checks = checked(script)
 
     assert not list(tmp_path.glob("*.duckdb*"))
-    assert "which the first run makes" in found["destination"]["detail"]
-    assert "empty, the first run reads everything" in found["dataset"]["detail"]
+    assert "which the first run makes" in checks["destination"]["detail"]
+    assert "empty, the first run reads everything" in checks["dataset"]["detail"]
 
 
 @pytest.mark.deep
@@ -205,16 +205,16 @@ def test_the_dataset_says_whose_it_is_and_when_it_was_filled(
     """After a run: the org's host, the rows, the last run; and in the file nothing is changed."""
     script()
     before = (tmp_path / DUCKDB_FILE).read_bytes()
-    found = checked(script)
+    checks = checked(script)
     elsewhere = checked(script, "--pipelines-dir", "new")
 
-    for one in (found, elsewhere):
-        detail = one["dataset"]["detail"]
+    for report in (checks, elsewhere):
+        detail = report["dataset"]["detail"]
         assert detail.startswith(
             "salesforce: of 127.0.0.1 (00D5g0000008XYZ), 12 contacts, 30 relations; last run 20"
         )
         assert detail.endswith("incremental: done")
-    assert "yes: tried in salesforce and salesforce_staging_" in found["writable"]["detail"]
+    assert "yes: tried in salesforce and salesforce_staging_" in checks["writable"]["detail"]
     assert before == (tmp_path / DUCKDB_FILE).read_bytes()
 
 
@@ -227,12 +227,12 @@ def test_the_dataset_of_another_org_fails(
     org.org_id = OTHER_ORG
     monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", org.issue_token())
     ended = script("--test")
-    found = checked(script)["dataset"]
+    check = checked(script)["dataset"]
 
     assert 1 == ended.code
-    assert not found["ok"]
-    assert f"and the credentials are those of 127.0.0.1 ({OTHER_ORG[:15]})" in found["detail"]
-    assert "Choose another --dataset or --destination" in found["remedy"]
+    assert not check["ok"]
+    assert f"and the credentials are those of 127.0.0.1 ({OTHER_ORG[:15]})" in check["detail"]
+    assert "Choose another --dataset or --destination" in check["remedy"]
 
 
 @pytest.mark.postgres
@@ -241,13 +241,13 @@ def test_nothing_is_left_behind_in_postgresql(
 ) -> None:
     """Schema and table of the trial are gone with its transaction, in both datasets."""
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
-    found = checked(script)
+    checks = checked(script)
     with psycopg2.connect(postgres) as held, held.cursor() as cursor:
         cursor.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'salesforce%'")
         schemas = cursor.fetchall()
     held.close()
 
-    assert "yes: tried in salesforce and salesforce_staging_" in found["writable"]["detail"]
+    assert "yes: tried in salesforce and salesforce_staging_" in checks["writable"]["detail"]
     assert [] == schemas
 
 
@@ -266,17 +266,17 @@ def test_a_user_who_may_not_write_is_told_what_to_grant(
     url = postgres.replace("postgres:trust@", f"{role}:sesame@")
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
     try:
-        found = checked(script)
+        checks = checked(script)
     finally:
         with psycopg2.connect(postgres) as admin, admin.cursor() as cursor:
             cursor.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
         admin.close()
 
-    assert found["destination"]["ok"]
-    assert not found["writable"]["ok"]
-    assert "permission denied" in found["writable"]["detail"]
-    assert "GRANT the loading user CREATE" in found["writable"]["remedy"]
-    assert "sesame" not in json.dumps(found)
+    assert checks["destination"]["ok"]
+    assert not checks["writable"]["ok"]
+    assert "permission denied" in checks["writable"]["detail"]
+    assert "GRANT the loading user CREATE" in checks["writable"]["remedy"]
+    assert "sesame" not in json.dumps(checks)
 
 
 def test_a_token_file_that_can_not_be_written_is_a_note(
@@ -291,9 +291,9 @@ def test_a_token_file_that_can_not_be_written_is_a_note(
         "REFRESH_TOKEN": "the-refresh-token", "REFRESH_TOKEN_FILE": "taken/token.json",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"SALESFORCE_{name}", value)
-    found = checked(script)
+    checks = checked(script)
 
-    assert (True, True) == (found["credentials"]["ok"], found["credentials"]["note"])
-    assert "taken/token.json can't be written" in found["credentials"]["detail"]
-    assert "refresh_token_file" in found["credentials"]["remedy"]
-    assert found["sign-in"]["ok"]
+    assert (True, True) == (checks["credentials"]["ok"], checks["credentials"]["note"])
+    assert "taken/token.json can't be written" in checks["credentials"]["detail"]
+    assert "refresh_token_file" in checks["credentials"]["remedy"]
+    assert checks["sign-in"]["ok"]

@@ -262,14 +262,14 @@ def test_what_only_left_out_comes_with_the_next_run(
 def test_api_forces_one_way_of_retrieval(script: Script, api: str, kind: str) -> None:
     """--api takes that way, whatever another costs, and a later run finds the same rows."""
     forced = script("--json", "--api", api).facts
-    again = script("--json").facts
+    repeat = script("--json").facts
 
     assert api == forced["plan"]["api"]
     assert forced["calls"]["by_kind"][kind] >= 1
     assert (api == "bulk") == ("bulk_results" in forced["calls"]["by_kind"])
     assert (12, 0, 12) == tuple(
         facts["contacts"][key]
-        for facts, key in ((forced, "new"), (again, "updated"), (again, "unchanged"))
+        for facts, key in ((forced, "new"), (repeat, "updated"), (repeat, "unchanged"))
     )
 
 
@@ -319,12 +319,12 @@ def test_postgresql_is_taken_when_it_is_configured(
     ended = script()
     with psycopg2.connect(postgres) as held, held.cursor() as cursor:
         cursor.execute("SELECT id FROM salesforce.sf_contacts")
-        found = [row[0] for row in cursor.fetchall()]
+        contact_ids = [row[0] for row in cursor.fetchall()]
     held.close()
 
     assert "postgres: PostgreSQL" in checked
     assert 0 == ended.code
-    assert org.active_ids() == sorted(found)
+    assert org.active_ids() == sorted(contact_ids)
     assert not Path(DUCKDB_FILE).exists()
 
 
@@ -335,15 +335,15 @@ def test_more_logging_never_shows_a_secret_or_a_value(
 ) -> None:
     """-v and --debug say more, and neither the token nor anybody's email is among it."""
     ended = process(wordy, cwd=tmp_path, environ=session_of(server))
-    said = ended.out + ended.err + (tmp_path / "targeted_contact_sync.log").read_text()
+    output = ended.out + ended.err + (tmp_path / "targeted_contact_sync.log").read_text()
     emails = {row["email"] for row in rows(tmp_path, "sf_contacts") if row["email"]}
 
     assert 0 == ended.code
     assert "|[INFO]|" in ended.err
-    assert ("HTTP 200" in said) == (wordy == "--debug")
-    assert server.token not in said
-    assert server.token.partition("!")[2] not in said
-    assert [] == [email for email in emails if email in said]
+    assert ("HTTP 200" in output) == (wordy == "--debug")
+    assert server.token not in output
+    assert server.token.partition("!")[2] not in output
+    assert [] == [email for email in emails if email in output]
 
 
 @pytest.mark.deep

@@ -41,12 +41,12 @@ def test_my_domain_is_missing(
     monkeypatch.setenv("SALESFORCE_CLIENT_ID", "an-app")
     monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", "its-secret")
     ended = in_process(capsys)(*argv)
-    said = one_paragraph(ended)
+    message = one_paragraph(ended)
 
     assert 2 == ended.code
-    assert "refused at login and test.salesforce.com" in said
-    assert "Set SALESFORCE_DOMAIN to the org's My Domain" in said
-    assert "by OAuth client credentials (client_id, client_secret) at https://login" in said
+    assert "refused at login and test.salesforce.com" in message
+    assert "Set SALESFORCE_DOMAIN to the org's My Domain" in message
+    assert "by OAuth client credentials (client_id, client_secret) at https://login" in message
 
 
 @pytest.mark.parametrize("app", [False, True], ids=["SOAP", "OAuth"])
@@ -64,11 +64,11 @@ def test_a_sandbox_user_at_login(
         settings["SALESFORCE_CLIENT_SECRET"] = org.client_secret
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    said = one_paragraph(in_process(capsys)("--count"))
+    message = one_paragraph(in_process(capsys)("--count"))
 
-    assert "users of a sandbox sign in at test (SALESFORCE_DOMAIN)" in said
-    assert f" at {server.url}." in said
-    assert "username, password" in said
+    assert "users of a sandbox sign in at test (SALESFORCE_DOMAIN)" in message
+    assert f" at {server.url}." in message
+    assert "username, password" in message
 
 
 def test_a_secret_that_has_expired(
@@ -82,12 +82,12 @@ def test_a_secret_that_has_expired(
     monkeypatch.setenv("SALESFORCE_CLIENT_ID", org.client_id)
     monkeypatch.setenv("SALESFORCE_CLIENT_SECRET", "last-year's")
     ended = in_process(capsys)()
-    said = one_paragraph(ended)
+    message = one_paragraph(ended)
 
     assert 1 == ended.code
-    assert "invalid_client: invalid client credentials (HTTP 400)." in said
-    assert "the secret has expired: copy it again" in said
-    assert "(client_id, client_secret, login_url)" in said
+    assert "invalid_client: invalid client credentials (HTTP 400)." in message
+    assert "the secret has expired: copy it again" in message
+    assert "(client_id, client_secret, login_url)" in message
     assert "last-year" not in ended.out + ended.err
 
 
@@ -130,12 +130,12 @@ def test_a_disk_that_is_full(org: DemoOrg, server: DemoServer, tmp_path: Path, s
         f"runpy.run_path({str(SCRIPT)!r}, run_name='__main__')"
     )
     ended = python("-c", limited, cwd=tmp_path, environ=session_of(server))
-    said = one_paragraph(ended)
+    message = one_paragraph(ended)
     after = process("--json", cwd=tmp_path, environ=session_of(server))
 
     assert ended.code in {1, 2}
-    assert "File too large" in said
-    assert "Make room" in said
+    assert "File too large" in message
+    assert "Make room" in message
     assert 0 == after.code
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts")
 
@@ -157,6 +157,31 @@ def test_a_folder_that_may_not_be_written(server: DemoServer, script: Script) ->
 
     assert 0 == ended.code
     assert 1 == ended.err.count("targeted_contact_sync.log can't be written: Is a directory")
+
+
+@pytest.mark.brief(2)
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("SCHEMA__NAMING", "camel_case", "`camel_case `is not one of the standard dlt naming"),
+        ("SCHEMA__NAMING", "direct", 'naming = "snake_case" under [schema]'),
+        ("LOAD__WORKERS", "many", "`workers` cannot be coerced into type `int`. Correct that"),
+        ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", "`buffer_max_items` cannot be coerced"),
+    ],
+)
+def test_a_setting_of_dlts_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, script: Script, variable: str, value: str, words: str
+) -> None:
+    """Whenever dlt finds out, it is a mistake in the settings: exit 2, no class's name."""
+    assert 0 == script().code
+    monkeypatch.setenv(variable, value)
+    ended = script("--full")
+    message = one_paragraph(ended)
+
+    assert 2 == ended.code
+    assert words in message
+    assert "Exception" not in message
+    assert "UnknownNamingModule" not in message
 
 
 @pytest.mark.parametrize("argv", [("--pipelines-dir", "pipe\udcff"), ("--dataset", "crm\udcff")])

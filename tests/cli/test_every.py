@@ -29,11 +29,11 @@ class Passes:
     """Make passes on a pipeline, each after a change of the test's, and end after the last."""
 
     def __init__(self, synced: Synced, *before: Any) -> None:
-        self.told: list[dict[str, Any]] = []
+        self.reports: list[dict[str, Any]] = []
         self._synced, self._before, self._ending = synced, deque(before), Ending()
 
     def __call__(self, **more: Any) -> int:
-        return every.repeat(self._one, self.told.append, 0.01, self._ending, **more)
+        return every.repeat(self._one, self.reports.append, 0.01, self._ending, **more)
 
     def _one(self) -> Outcome:
         self._before.popleft()()
@@ -44,7 +44,7 @@ class Passes:
     @property
     def ends(self) -> list[str]:
         """How each pass ended."""
-        return [facts["status"] for facts in self.told]
+        return [facts["status"] for facts in self.reports]
 
 
 def nothing() -> None:
@@ -62,8 +62,8 @@ def test_each_pass_is_a_whole_run(org: DemoOrg, synced: Synced) -> None:
 
     assert 0 == passes()
     assert ["done"] * 3 == passes.ends
-    assert [12, 0, 0] == [facts["contacts"]["new"] for facts in passes.told]
-    assert [0, 1, 0] == [facts["contacts"]["updated"] for facts in passes.told]
+    assert [12, 0, 0] == [facts["contacts"]["new"] for facts in passes.reports]
+    assert [0, 1, 0] == [facts["contacts"]["updated"] for facts in passes.reports]
     assert "Newname" == synced.rows("sf_contacts")[id_]["last_name"]
     assert 3 == len(synced.rows("sf_sync_runs", "run_id"))
 
@@ -79,7 +79,7 @@ def test_a_pass_that_fails_is_told_and_the_next_one_tried(org: DemoOrg, synced: 
 
     assert 0 == passes()
     assert ["done", "failed", "done"] == passes.ends
-    assert "UNKNOWN_EXCEPTION" in passes.told[1]["error"]
+    assert "UNKNOWN_EXCEPTION" in passes.reports[1]["error"]
 
 
 @pytest.mark.brief(1)
@@ -113,13 +113,13 @@ def test_which_errors_end_it(error: Exception, ends: bool, code: int) -> None:
     """What passes is tried again; the exit code is that of the error, or of an end that was asked for."""
     ending, passes = Ending(), list[int]()
 
-    def one() -> Outcome:
+    def run() -> Outcome:
         passes.append(1)
         if len(passes) == 3:
             ending.asked = True
         return Outcome(Ledger().facts("failed"), error)
 
-    assert code == every.repeat(one, lambda _facts: None, 0.0, ending)
+    assert code == every.repeat(run, lambda _facts: None, 0.0, ending)
     assert (1 if ends else 3) == len(passes)
 
 
@@ -160,9 +160,9 @@ def test_it_says_that_passes_come_less_often(
     passes = Passes(synced, nothing, nothing)
     passes()
 
-    said = [text for text in caplog.messages if "would spend the org's calls" in text]
-    assert 1 == len(said), caplog.messages
-    assert "one every" in said[0]
+    warnings = [text for text in caplog.messages if "would spend the org's calls" in text]
+    assert 1 == len(warnings), caplog.messages
+    assert "one every" in warnings[0]
 
 
 def test_a_pass_is_followed_at_once_by_the_next_where_it_took_too_long() -> None:
@@ -171,13 +171,13 @@ def test_a_pass_is_followed_at_once_by_the_next_where_it_took_too_long() -> None
     begun: list[float] = []
     began = time.monotonic()
 
-    def one() -> Outcome:
+    def run() -> Outcome:
         begun.append(0)
         if len(begun) == 3:
             ending.asked = True
         return Outcome(Ledger().facts("done"))
 
-    assert 0 == every.repeat(one, lambda _facts: None, 5.0, ending, clock=lambda: next(times))
+    assert 0 == every.repeat(run, lambda _facts: None, 5.0, ending, clock=lambda: next(times))
     assert time.monotonic() - began < 3  # 0, 1, and nothing after the last
 
 

@@ -66,10 +66,10 @@ def test_ctrl_c_ends_a_run_whose_org_does_not_respond(
     out, err = run.communicate(timeout=60)
     seconds = time.monotonic() - began
     org.faults.clear()
-    again = process(cwd=tmp_path, environ=session_of(server))
+    repeat = process(cwd=tmp_path, environ=session_of(server))
 
     assert seconds < SECONDS_TO_END + ROOM_SECONDS
-    assert (1, 0) == (run.returncode, again.code), err + again.err
+    assert (1, 0) == (run.returncode, repeat.code), err + repeat.err
     assert "interrupted; the next run goes on from here" in err
     assert "" == out
     assert "Traceback" not in err

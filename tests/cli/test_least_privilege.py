@@ -30,14 +30,14 @@ OPTIONAL = tuple(name for name in WITHOUT if name not in NEEDED)
 def test_the_needed_permissions_are_enough(org: DemoOrg, script: Script, tmp_path: Path) -> None:
     """Each command in turn ends with 0, and what their sync loads is complete."""
     named = script("--test", "--json").facts["permissions"]
-    needed = {one["name"] for one in named if one["needed"]}
+    needed = {p["name"] for p in named if p["needed"]}
     org.permit_only(needed)
     active = set(org.active_ids())
     ended = {command: script(*command.split(), "--json") for command in COMMANDS}
 
     assert set(NEEDED) == needed
-    assert {0} == {one.code for one in ended.values()}, ended
-    assert {"done"} == {one.facts["status"] for one in ended.values()}
+    assert {0} == {run.code for run in ended.values()}, ended
+    assert {"done"} == {run.facts["status"] for run in ended.values()}
     assert active == ids(tmp_path, "sf_contacts")
 
 
@@ -51,13 +51,13 @@ def test_a_missing_permission_is_named_with_what_it_costs(
     test = script("--test", "--json")
     synced = script("--json")
     of_test, of_sync, check = WITHOUT[missing]
-    said = {one["name"]: one for one in test.facts["permissions"]}[missing]
+    permission = {p["name"]: p for p in test.facts["permissions"]}[missing]
 
     assert (of_test, of_sync) == (test.code, synced.code), synced.facts.get("error")
     # Whether a field is hidden from a user or not there at all, the org does not tell.
-    assert said["granted"] is (None if "fields" in missing else False)
-    assert said["needed"] == (missing in NEEDED)
-    assert ("fail" in said["without"] or "refuses" in said["without"]) == (of_sync != 0)
+    assert permission["granted"] is (None if "fields" in missing else False)
+    assert permission["needed"] == (missing in NEEDED)
+    assert ("fail" in permission["without"] or "refuses" in permission["without"]) == (of_sync != 0)
     if check is not None:
-        (line,) = [one for one in test.facts["checks"] if one["name"] == check]
+        (line,) = [line for line in test.facts["checks"] if line["name"] == check]
         assert (of_test == 0, True) == (line["ok"], bool(line["remedy"]))

@@ -20,27 +20,27 @@ def proxy(
     server: DemoServer, script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Scripted]:
     """Provide a proxy that hands on what the served org says; the script asks it."""
-    with scripted_server() as made:
-        monkeypatch.setenv("SALESFORCE_INSTANCE_URL", made.url)
-        made.otherwise = lambda heard: handed_on(server, heard)
-        yield made
+    with scripted_server() as proxy:
+        monkeypatch.setenv("SALESFORCE_INSTANCE_URL", proxy.url)
+        proxy.otherwise = lambda heard: handed_on(server, heard)
+        yield proxy
 
 
 def handed_on(server: DemoServer, heard: Heard) -> Bytes:
     """Send a request on to the org and return what it says."""
     headers = {"Authorization": heard.headers.get("authorization", "")}
-    found = requests.request(
+    response = requests.request(
         heard.method, server.url + heard.path, headers=headers, data=heard.body, timeout=30
     )
-    told = ("Content-Type", "Sforce-Limit-Info")
-    kept = {name: found.headers[name] for name in told if name in found.headers}
-    return answer(found.status_code, found.content, kept)
+    names = ("Content-Type", "Sforce-Limit-Info")
+    kept = {name: response.headers[name] for name in names if name in response.headers}
+    return answer(response.status_code, response.content, kept)
 
 
-def hide(proxy: Scripted, server: DemoServer, path: str, said: Bytes) -> None:
+def hide(proxy: Scripted, server: DemoServer, path: str, response: Bytes) -> None:
     """Let the proxy say something else at a path."""
     proxy.otherwise = lambda heard: (
-        said if re.search(path, heard.path) else handed_on(server, heard)
+        response if re.search(path, heard.path) else handed_on(server, heard)
     )
 
 
@@ -55,7 +55,7 @@ PAGE = answer(403, "<html><title>Denied</title></html>", {"Content-Type": "text/
 
 @pytest.mark.brief(4)
 @pytest.mark.parametrize(
-    "said",
+    "response",
     [
         PAGE, MOVED, answer(404), answer(200, "<html>hello</html>"), answer(body=[]),
         answer(body={}), answer(body=[{"version": 64.0}]), answer(body=[{"version": "latest"}]),
@@ -63,10 +63,10 @@ PAGE = answer(403, "<html><title>Denied</title></html>", {"Content-Type": "text/
     ids=["403", "302", "404", "page", "empty", "object", "number", "word"],
 )  # fmt: skip
 def test_versions_that_are_not_shown(
-    server: DemoServer, proxy: Scripted, script: Script, said: Bytes
+    server: DemoServer, proxy: Scripted, script: Script, response: Bytes
 ) -> None:
     """A note, and everything else is checked: the org is healthy."""
-    hide(proxy, server, "/services/data$", said)
+    hide(proxy, server, "/services/data$", response)
     ended = script("--test", "--json")
     checks = {check["name"]: check for check in ended.facts["checks"]}
 
@@ -78,7 +78,7 @@ def test_versions_that_are_not_shown(
 
 def test_versions_in_another_order(server: DemoServer, proxy: Scripted, script: Script) -> None:
     """The newest first: the range is told from its beginning all the same."""
-    newest_first = [{"version": one} for one in ("100.0", "68.0", "64.0", "31.0")]
+    newest_first = [{"version": version} for version in ("100.0", "68.0", "64.0", "31.0")]
     hide(proxy, server, "/services/data$", answer(body=newest_first))
 
     assert "(the org serves up to 100.0)" in script("--test").out
@@ -87,15 +87,15 @@ def test_versions_in_another_order(server: DemoServer, proxy: Scripted, script: 
 
 @pytest.mark.brief(2)
 @pytest.mark.parametrize(
-    "said",
+    "response",
     [answer(400, REFUSED), answer(405, REFUSED), MOVED, answer(body=[])],
     ids=["400", "405", "302", "list"],
 )
 def test_limits_that_are_not_shown(
-    server: DemoServer, proxy: Scripted, script: Script, said: Bytes
+    server: DemoServer, proxy: Scripted, script: Script, response: Bytes
 ) -> None:
     """A note that is no "bug in the request"; what the API answers is shown by the next lines."""
-    hide(proxy, server, "/limits$", said)
+    hide(proxy, server, "/limits$", response)
     ended = script("--test", "--json")
     checks = {check["name"]: check for check in ended.facts["checks"]}
 
@@ -114,22 +114,22 @@ def test_a_days_calls_in_another_form(
     """What is left stands in each response's header as well."""
     hide(proxy, server, "/limits$", limits(of_day))
     ended = script("--test", "--json")
-    (left,) = [one for one in ended.facts["checks"] if one["name"] == "API calls left"]
+    (left,) = [check for check in ended.facts["checks"] if check["name"] == "API calls left"]
 
     assert (0, True) == (ended.code, left["ok"]), left
     assert re.fullmatch(r"[\d,]+", left["detail"])
 
 
 @pytest.mark.brief(1)
-@pytest.mark.parametrize("said", [answer(400, REFUSED), MOVED, PAGE], ids=["400", "302", "403"])
+@pytest.mark.parametrize("response", [answer(400, REFUSED), MOVED, PAGE], ids=["400", "302", "403"])
 def test_the_size_of_an_object(
-    server: DemoServer, proxy: Scripted, script: Script, said: Bytes
+    server: DemoServer, proxy: Scripted, script: Script, response: Bytes
 ) -> None:
     """--count counts what it can."""
-    hide(proxy, server, "/recordCount", said)
+    hide(proxy, server, "/recordCount", response)
     ended = [script("--count"), script("--count", "--json")]
 
-    assert [0, 0] == [one.code for one in ended]
+    assert [0, 0] == [run.code for run in ended]
     assert "of how many in the org is not known" in ended[0].out
     assert json.loads(ended[1].out)["contacts_in_org"] is None
 

@@ -71,17 +71,17 @@ def test_help_waits_for_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"),
+    ("typed", "message"),
     [
         ("--verfy", "--verfy (is --verify meant?)"),
         ("--max-call=3", "--max-call=3 (is --max-calls meant?)"),
         ("--xyz", "--xyz; --help explains the options"),
     ],
 )
-def test_an_option_that_there_is_not(typed: str, said: str, tmp_path: Path) -> None:
+def test_an_option_that_there_is_not(typed: str, message: str, tmp_path: Path) -> None:
     """Exit 2, and what was perhaps meant."""
     ended = process(typed, cwd=tmp_path)
 
     assert (2, "") == (ended.code, ended.out)
-    assert f"unrecognized arguments: {said}" in ended.err
+    assert f"unrecognized arguments: {message}" in ended.err
     assert 2 == len(ended.err.splitlines())

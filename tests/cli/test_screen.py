@@ -35,23 +35,23 @@ def watched(server: DemoServer, tmp_path: Path) -> Watched:
         ours = ("SALESFORCE_", "NO_COLOR", "FORCE_COLOR", "TERM", "COLUMNS", "LINES")
         clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         clean |= session_of(server) | {"TERM": "xterm-256color", "PYTHONPATH": str(ROOT)} | environ
-        here, there = pty.openpty()
-        fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        reader, terminal = pty.openpty()
+        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         process = subprocess.Popen(
             [sys.executable, str(SCRIPT), *argv],
-            cwd=tmp_path, env=clean, stdin=there, stdout=there, stderr=there,
+            cwd=tmp_path, env=clean, stdin=terminal, stdout=terminal, stderr=terminal,
         )  # fmt: skip
-        os.close(there)
+        os.close(terminal)
         written = b""
         while True:
             try:
-                some = os.read(here, 65_536)
+                part = os.read(reader, 65_536)
             except OSError:  # Linux: the other end is closed
                 break
-            if not some:
+            if not part:
                 break
-            written += some
-        os.close(here)
+            written += part
+        os.close(reader)
         process.wait(60)
         return written.decode("utf-8", "replace")
 
@@ -159,7 +159,7 @@ def test_a_stream_that_can_not_say_it_all(
 
 @pytest.mark.brief(1)
 @pytest.mark.parametrize(
-    ("around", "code", "said"),
+    ("around", "code", "message"),
     [
         ("exec {} 2>&-", 0, ""),
         ("exec {} >/dev/full", 1, "No space left on device"),
@@ -168,7 +168,7 @@ def test_a_stream_that_can_not_say_it_all(
     ids=["stderr closed", "stdout full", "folder gone"],
 )
 def test_a_shell_that_gives_no_stream_or_no_folder(
-    server: DemoServer, tmp_path: Path, around: str, code: int, said: str
+    server: DemoServer, tmp_path: Path, around: str, code: int, message: str
 ) -> None:
     """The exit code is that of the work, or of the mistake: no other one, and no traceback."""
     ended = command(
@@ -180,13 +180,13 @@ def test_a_shell_that_gives_no_stream_or_no_folder(
     )
 
     assert code == ended.code, ended.out + ended.err
-    assert said in ended.err
+    assert message in ended.err
     assert "Exception ignored" not in ended.err
 
 
 @pytest.mark.deep
 @pytest.mark.parametrize(
-    ("argv", "both", "code"),
+    ("argv", "with_stderr", "code"),
     [
         ((), False, 0),
         (("--json",), False, 0),
@@ -196,23 +196,23 @@ def test_a_shell_that_gives_no_stream_or_no_folder(
     ids=str,
 )
 def test_a_reader_that_has_gone(
-    server: DemoServer, tmp_path: Path, argv: tuple[str, ...], both: bool, code: int
+    server: DemoServer, tmp_path: Path, argv: tuple[str, ...], with_stderr: bool, code: int
 ) -> None:
     """In front of ``| true``: the exit code is that of the load, and nothing is said of the pipe."""
-    here, there = os.pipe()
-    os.close(here)
+    reader, writer = os.pipe()
+    os.close(reader)
     ended = subprocess.run(
         [sys.executable, str(SCRIPT), *argv],
         cwd=tmp_path,
         env={**os.environ, **session_of(server), "PYTHONPATH": str(ROOT)},
-        stdout=there,
-        stderr=there if both else subprocess.PIPE,
+        stdout=writer,
+        stderr=writer if with_stderr else subprocess.PIPE,
         check=False,
     )
-    os.close(there)
+    os.close(writer)
 
     assert code == ended.returncode, ended.stderr
-    assert both or b"pipe" not in ended.stderr.lower()
+    assert with_stderr or b"pipe" not in ended.stderr.lower()
 
 
 def test_a_log_line_that_fails_ends_nothing(capsys: pytest.CaptureFixture[str]) -> None:

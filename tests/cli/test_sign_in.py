@@ -108,12 +108,12 @@ def test_a_sign_in_that_fails_says_where_to_look(
     ended = script("--sign-in")
     run = script("--count")
 
-    for said, code in ((ended.out, ended.code), (run.err, run.code)):
+    for output, code in ((ended.out, ended.code), (run.err, run.code)):
         assert 1 == code
-        assert "invalid client credentials" in said
-        assert "the secret has expired" in said
-        assert f"credentials (client_id, client_secret, login_url) at {server.url}." in said
-        assert "an-old-secret" not in said
+        assert "invalid client credentials" in output
+        assert "the secret has expired" in output
+        assert f"credentials (client_id, client_secret, login_url) at {server.url}." in output
+        assert "an-old-secret" not in output
     assert 0 == org.billed
 
 

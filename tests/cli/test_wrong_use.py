@@ -150,7 +150,7 @@ def test_a_duckdb_file_in_a_folder_that_is_not_there(
     monkeypatch.setenv("DESTINATION__DUCKDB__CREDENTIALS", str(file))
     ended = [script("--test"), script()]
 
-    assert [0, 0] == [one.code for one in ended]
+    assert [0, 0] == [run.code for run in ended]
     assert file.exists()
 
 
@@ -197,14 +197,14 @@ def test_a_row_that_the_database_refuses_is_not_shown(
     connection.close()
     org.edit("Contact", org.active_ids()[0], LastName="Wallaby")
     ended = [script() for _ in range(2)]
-    said = "".join(one.out + one.err for one in ended)
+    output = "".join(run.out + run.err for run in ended)
 
-    assert [1, 1] == [one.code for one in ended]
+    assert [1, 1] == [run.code for run in ended]
     assert 'violates check constraint "short"' in ended[0].out
     assert "an earlier run left a package unloaded: finishing it first" in ended[1].err
     assert "was given up" in ended[1].err
-    assert "Wallaby" not in said
-    assert "Failing row" not in said
+    assert "Wallaby" not in output
+    assert "Failing row" not in output
 
 
 def test_what_could_not_be_loaded_never_lands_in_another_dataset(

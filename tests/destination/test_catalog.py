@@ -109,7 +109,7 @@ def test_a_first_run_completes_the_catalog_and_a_quiet_one_leaves_it_alone(
     """Indexes, references, comments after the first run; then statements only for what changed."""
     relabel(org, "NPI__c", "NPI", "The registry's number: 10 % are empty.")
     synced.ok()
-    made = ours(postgres)
+    catalog = ours(postgres)
     tell(postgres, *WATCH)
     quiet = (synced.ok(), changed(postgres))[1]
     relabel(org, "NPI__c", "Provider")
@@ -117,7 +117,7 @@ def test_a_first_run_completes_the_catalog_and_a_quiet_one_leaves_it_alone(
     before = comment(postgres, "sf_contacts", "npi__c")
     facts = synced.ok()
 
-    assert made == INDEXED
+    assert catalog == INDEXED
     assert references(postgres) == expected_references(postgres)
     assert [] == quiet
     assert before == "NPI: The registry's number: 10 % are empty. [NPI__c]"
@@ -398,7 +398,7 @@ def test_references_are_made_where_they_are_not_enforced(synced: Synced) -> None
         (name, column) for name, table in schema.tables.items() for column in table["columns"]
     ]
 
-    def made(version: int, unique: set[str]) -> list[str]:
+    def statements(version: int, unique: set[str]) -> list[str]:
         stored = StoredCatalog(
             dict.fromkeys(columns),
             version=version,
@@ -407,9 +407,9 @@ def test_references_are_made_where_they_are_not_enforced(synced: Synced) -> None
         with synced.pipeline.sql_client() as client:
             return [sql for _, sql in indexes.foreign_key_statements(client, schema, stored)]
 
-    assert ([], []) == (made(170_000, {"id"}), made(180_000, set()))
-    assert len(REFERENCES) == len(made(180_000, {"id"}))
-    assert all(sql.endswith("NOT ENFORCED") for sql in made(180_000, {"id"}))
+    assert ([], []) == (statements(170_000, {"id"}), statements(180_000, set()))
+    assert len(REFERENCES) == len(statements(180_000, {"id"}))
+    assert all(sql.endswith("NOT ENFORCED") for sql in statements(180_000, {"id"}))
 
 
 def test_names_fit_and_stay_apart() -> None:

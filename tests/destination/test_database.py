@@ -40,8 +40,8 @@ def test_a_duckdb_file_called_as_the_dataset(
     ours = held.run().facts["error"]
     plain = refused(held)
 
-    for said in (ours, plain):
-        assert f"the dataset and the DuckDB file {file} are both called" in said
+    for error in (ours, plain):
+        assert f"the dataset and the DuckDB file {file} are both called" in error
     assert 0 == len(org.requests)
 
 
@@ -52,9 +52,9 @@ def test_a_dataset_that_would_be_its_own_staging_dataset(
     destination = dlt.destinations.postgres(postgres, enable_dataset_name_normalization=False)
     held = into(destination, tmp_path, credentials)
     held.pipeline.dataset_name = name = "a" * 63
-    said = refused(held)
+    error = refused(held)
 
-    assert f"the dataset {name} and its staging dataset {name}_staging" in said
+    assert f"the dataset {name} and its staging dataset {name}_staging" in error
     assert 0 == len(org.requests)
 
 
@@ -115,8 +115,8 @@ def test_a_connection_string_of_another_program(
     files = [file.read_text() for file in tmp_path.rglob("*.md")]
 
     assert (2, 2) == (ended.code, test.code), ended.out
-    for said in (ended.err, test.err):
-        assert f"begins with {scheme}://. Write postgresql://" in said
+    for output in (ended.err, test.err):
+        assert f"begins with {scheme}://. Write postgresql://" in output
     assert "s3same" not in "\n".join([ended.out, ended.err, test.out, test.err, *files])
     assert 0 == org.billed
 

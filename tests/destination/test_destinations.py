@@ -54,16 +54,16 @@ def test_duckdb_and_postgres_hold_the_same_rows(
     credentials: SessionCredentials,
 ) -> None:
     """Every value of every record table is equal, after a first run and after one with changes."""
-    here = make_synced(request, tmp_path, credentials, "duckdb", "here")
-    there = make_synced(request, tmp_path, credentials, "postgres", "there")
+    in_duckdb = make_synced(request, tmp_path, credentials, "duckdb", "here")
+    in_postgres = make_synced(request, tmp_path, credentials, "postgres", "there")
     for _ in range(2):
-        here.ok()
-        there.ok()
+        in_duckdb.ok()
+        in_postgres.ok()
         changed(org)
     for table in TABLES:
-        assert here.rows(table) == there.rows(table)
+        assert in_duckdb.rows(table) == in_postgres.rows(table)
 
-    assert 13 == len(here.rows("sf_contacts"))
+    assert 13 == len(in_duckdb.rows("sf_contacts"))
 
 
 @pytest.mark.each_value
@@ -135,10 +135,10 @@ def test_a_lake_that_would_hold_records_twice_is_refused(
     org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
 ) -> None:
     """Where it can't merge, dlt appends and calls it done; here not even a call is made."""
-    said = refused(lake(tmp_path, credentials))
+    error = refused(lake(tmp_path, credentials))
 
-    assert "the destination filesystem can't merge by upsert" in said
-    assert 'write_disposition="replace"' in said
+    assert "the destination filesystem can't merge by upsert" in error
+    assert 'write_disposition="replace"' in error
     assert 0 == len(org.requests)
 
 
@@ -146,9 +146,9 @@ def test_a_destination_that_can_not_be_asked_is_refused(
     org: DemoOrg, tmp_path: Path, credentials: SessionCredentials
 ) -> None:
     """Without SQL nothing held can be read back, and every run would start from nothing."""
-    said = refused(into(dlt.destinations.dummy(), tmp_path, credentials, "dummy"), as_it_is)
+    error = refused(into(dlt.destinations.dummy(), tmp_path, credentials, "dummy"), as_it_is)
 
-    assert "the destination dummy can't be asked in SQL what it holds" in said
+    assert "the destination dummy can't be asked in SQL what it holds" in error
     assert 0 == len(org.requests)
 
 
@@ -160,7 +160,7 @@ def test_a_database_without_upsert_is_refused_and_works_with_delete_insert(
     """SQLite by way of SQLAlchemy, as MySQL and others: what the refusal says makes it work."""
     where = f"sqlite:///{(tmp_path / 'held.db').as_posix()}"
     held = into(dlt.destinations.sqlalchemy(where), tmp_path, credentials, "by_sqlalchemy")
-    said = refused(held)
+    error = refused(held)
     asked = len(org.requests)
     instead = everywhere(write_disposition=DELETE_INSERT)
     run(held, instead)
@@ -170,7 +170,7 @@ def test_a_database_without_upsert_is_refused_and_works_with_delete_insert(
     contacts = dict(held.sql("SELECT id, last_name FROM sf_contacts"))
     relations = [row[0] for row in held.sql("SELECT id FROM sf_taskwhorelations")]
 
-    assert ("can't merge by upsert" in said, "delete-insert" in said, asked) == (True, True, 0)
+    assert ("can't merge by upsert" in error, "delete-insert" in error, asked) == (True, True, 0)
     assert org.active_ids() == sorted(contacts)
     assert ("Edited", "Fresh") == (contacts[edited], contacts[fresh])
     assert sorted(org.rows("TaskWhoRelation")) == sorted(relations)
@@ -216,11 +216,11 @@ def test_what_happens_in_an_org_reaches_each_destination(
             " pipelines/README.md says with which version pip brings it"
         )
     files = dlt.destinations.filesystem((tmp_path / "lake").as_uri())
-    made = {
+    destinations = {
         "duckdb": dlt.destinations.duckdb(str(tmp_path / "held.duckdb")),
         "sqlite": dlt.destinations.sqlalchemy(f"sqlite:///{(tmp_path / 'held.db').as_posix()}"),
     }
-    held = into(made.get(kind, files), tmp_path, credentials)
+    held = into(destinations.get(kind, files), tmp_path, credentials)
 
     def synced() -> Any:
         ledger = Ledger()
@@ -298,8 +298,8 @@ TYPES = {
 
 def warehouse(name: str, schema: dlt.Schema) -> Any:
     """Return a client of an account that does not exist."""
-    made = WAREHOUSES[name]()
-    return made.client(schema, made.spec()._bind_dataset_name("crm"))
+    destination = WAREHOUSES[name]()
+    return destination.client(schema, destination.spec()._bind_dataset_name("crm"))
 
 
 @pytest.mark.parametrize("name", WAREHOUSES)
@@ -311,11 +311,11 @@ def test_a_warehouse_is_given_tables_and_merges_by_key(synced: Synced, name: str
     keys = {"sf_active_contacts": "CONTACT_ID", "sf_sync_runs": "RUN_ID"}
     for table in schema.data_table_names():
         columns = schema.get_table_columns(table)
-        (made,) = client._get_table_update_sql(table, list(columns.values()), generate_alter=False)
+        (ddl,) = client._get_table_update_sql(table, list(columns.values()), generate_alter=False)
         merged = SqlMergeFollowupJob.generate_sql(
             [client.prepare_load_table(table)], client.sql_client
         )
-        created = parse_one(made, read=name)
+        created = parse_one(ddl, read=name)
         merge = parse_one(merged[0], read=name)
         assert {name.upper() for name in columns} == {
             column.name.upper() for column in created.find_all(exp.ColumnDef)

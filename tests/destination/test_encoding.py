@@ -52,9 +52,9 @@ def test_a_database_that_does_not_hold_every_character(
     test = script("--test")
 
     assert (2, 0) == (ended.code, billed), ended.out
-    for said in (ended.out, test.out):
-        assert f"the database's encoding is {encoding}" in said
-        assert "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0" in said
+    for output in (ended.out, test.out):
+        assert f"the database's encoding is {encoding}" in output
+        assert "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0" in output
     assert 1 == test.code
     assert "FAIL destination" in test.out
 
@@ -81,9 +81,9 @@ def test_a_session_that_says_its_text_is_not_utf8(
     mended = script()
 
     assert (2, 0) == (ended.code, billed), ended.out
-    for said in (ended.out, test.out):
-        assert "client_encoding is LATIN1" in said
-        assert "client_encoding=utf8" in said
+    for output in (ended.out, test.out):
+        assert "client_encoding is LATIN1" in output
+        assert "client_encoding=utf8" in output
     assert "FAIL destination" in test.out
     assert 0 == mended.code, mended.out
     assert NAME in names(postgres)
@@ -94,9 +94,9 @@ def test_dlts_own_run_is_refused_as_ours(
 ) -> None:
     """Without the lock of ours around it nothing garbled is loaded, either."""
     url = f"{postgres}&client_encoding=latin1"
-    said = refused(at(url, tmp_path_factory.mktemp("plain"), credentials))
+    error = refused(at(url, tmp_path_factory.mktemp("plain"), credentials))
 
-    assert "client_encoding is LATIN1" in said
+    assert "client_encoding is LATIN1" in error
     assert [] == tell(postgres, "SELECT 1 FROM pg_tables WHERE tablename = 'sf_contacts'")
 
 
@@ -114,7 +114,7 @@ def test_a_database_without_an_encoding_passes_bytes_through(
 
     assert 2 == unsaid.code
     assert "client_encoding is SQL_ASCII" in unsaid.out
-    assert [0, 0, 0] == [one.code for one in ended], ended[-1].out
+    assert [0, 0, 0] == [run.code for run in ended], ended[-1].out
     assert NAME in names(url)
 
 

@@ -49,6 +49,16 @@ SAMPLES = [
     (Refused("could not read block 7 in file", "58030"), "Make room in the database"),
     (Refused("connection does not exist", "08003"), "Is the server up"),
     (Refused("could not read block: XX", "XX001"), "Run again"),
+    (
+        Refused('column "_dlt_load_id" of relation "t" contains null values', "23502"),
+        "Give add_dlt_load_id and add_dlt_id back",
+    ),
+    (
+        Refused('duplicate key value violates unique constraint "sf_contacts_id_key"', "23505"),
+        "Row security keeps rows from the loading user",
+    ),
+    (Refused('… constraint "sf_active_leads_lead_id_key"', "23505"), "BYPASSRLS"),
+    (Refused('… constraint "sf_contacts_account_id_key"', "23505"), "Drop or relax the constraint"),
     (Refused("no updates today", "P0001"), "A trigger or a function of this database says so"),
     (
         Exception(

@@ -109,7 +109,7 @@ def test_ways_to_write_that_keep_tables_true(
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "beginning"),
     [
         (of_contacts(write_disposition="append"), "contact: write_disposition 'append'"),
         (
@@ -149,12 +149,12 @@ def test_ways_to_write_that_keep_tables_true(
     ],
 )
 def test_hints_that_would_make_tables_untrue_are_refused(
-    org: DemoOrg, synced: Synced, change: Change, said: str
+    org: DemoOrg, synced: Synced, change: Change, beginning: str
 ) -> None:
     """Before the first call, in one paragraph that names the resource, the hint and what to do."""
     message = refused(synced, change)
 
-    assert message.startswith(said)
+    assert message.startswith(beginning)
     assert "Leave" in message or "Give" in message or "Choose" in message
     assert 0 == len(org.requests)
 
@@ -211,9 +211,9 @@ def test_a_dataset_for_each_source_is_refused(
         "two", destination=synced.pipeline.destination, dataset_name="salesforce"
     )
     pipeline.run([{"id": 1}], table_name="mine")
-    said = refused(Synced(pipeline, synced.credentials))
+    error = refused(Synced(pipeline, synced.credentials))
 
-    assert "use_single_dataset = false gives a pipeline's second source" in said
+    assert "use_single_dataset = false gives a pipeline's second source" in error
     assert 0 == len(org.requests)
 
 
@@ -242,13 +242,13 @@ def test_a_type_that_its_column_does_not_have_is_refused(
     contact = org.active_ids()[0]
     org.edit("Contact", contact, Rank__c=7)
     hinted = refused(held, of_contacts(columns={"rank__c": double}))
-    made = (tmp_path / "export" / "salesforce_targeted.schema.yaml").read_text()
-    schema = yaml.safe_load(made)
+    text = (tmp_path / "export" / "salesforce_targeted.schema.yaml").read_text()
+    schema = yaml.safe_load(text)
     schema["tables"]["sf_contacts"]["columns"]["rank__c"] |= double
     file = tmp_path / "import" / "salesforce_targeted.schema.yaml"
     file.write_text(yaml.safe_dump(schema))
     imported = refused(held)
-    file.write_text(made)
+    file.write_text(text)
     run(held)
 
     assert "sf_active_contacts: column relation_count is double by a hint" in own

@@ -38,15 +38,15 @@ def test_what_is_held_is_not_loaded_again(org: DemoOrg, other: Synced) -> None:
     org.edit("Contact", contact, Rank__c=7)
     org.change_field_type("Contact", "Rank__c", "double", lambda rank: rank + 0.25)
     facts = other.ok()
-    again = other.ok()
+    repeat = other.ok()
     row = other.rows("sf_contacts")[contact]
 
-    assert (0, 0) == (facts["contacts"]["new"], again["contacts"]["new"])
+    assert (0, 0) == (facts["contacts"]["new"], repeat["contacts"]["new"])
     assert row["rank__c"] is None  # and not a rounded 7
     assert ("Rank__c", "7.25") == next(
-        (one["field"], one["payload"])
-        for one in other.rows("sf_rejected_records", "record_id").values()
-        if one["record_id"] == contact
+        (r["field"], r["payload"])
+        for r in other.rows("sf_rejected_records", "record_id").values()
+        if r["record_id"] == contact
     )
 
 

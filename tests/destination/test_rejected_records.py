@@ -21,10 +21,10 @@ def test_a_rejected_value_is_listed_until_it_comes_right(org: DemoOrg, synced: S
     facts = synced.ok()
     listed = synced.sql("SELECT object, record_id, field, payload FROM sf_rejected_records")
     org.set_silently("Contact", contact, Birthdate="1970-01-02")
-    again = synced.ok(Scope(retry_rejected=True))
+    repeat = synced.ok(Scope(retry_rejected=True))
 
     assert [("Contact", contact, "Birthdate", '"no date"')] == [tuple(row) for row in listed]
-    assert (len(org.active_ids()), 1) == (facts["contacts"]["held"], again["contacts"]["asked"])
+    assert (len(org.active_ids()), 1) == (facts["contacts"]["held"], repeat["contacts"]["asked"])
     assert [(0,)] == synced.sql("SELECT count(*) FROM sf_rejected_records")
     assert "1970-01-02" == str(synced.rows("sf_contacts")[contact]["birthdate"])
 

@@ -70,7 +70,7 @@ def test_what_is_taken_for_too_wide_is_what_the_server_refuses(postgres: str, se
 @pytest.mark.parametrize("synced", ["postgres"], indirect=True)
 def test_one_contact_too_wide_is_rejected_and_the_others_load(org: DemoOrg, synced: Synced) -> None:
     """It stands in sf_rejected_records with what to do; with fewer fields it loads."""
-    wide, *others = org.active_ids()
+    wide, *rest = org.active_ids()
     rng = random.Random(7)
     names = [f"Wide_{n}__c" for n in range(700)]
     for name in names:
@@ -84,8 +84,8 @@ def test_one_contact_too_wide_is_rejected_and_the_others_load(org: DemoOrg, sync
     compared = verify(Run(client, Settings(), Scope(), Ledger(), synced.pipeline))
     narrow = synced.ok(fields=["LastName", "Email"])
 
-    assert set(others) == held
-    assert (1, len(others)) == tuple(facts["contacts"][n] for n in ("rejected", "retrieved"))
+    assert set(rest) == held
+    assert (1, len(rest)) == tuple(facts["contacts"][n] for n in ("rejected", "retrieved"))
     assert [wide] == [record for record, _ in listed]
     assert "done" == compared["status"], compared["drift"]
     assert "the setting `fields`" in listed[0][1]

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from salesforce_targeted import Ledger, salesforce_targeted
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from tests.support.oracles.recovery import CONTACTS, at, failed_with, tell
+from tests.support.plain_pipeline import of_contacts
 
 pytestmark = pytest.mark.postgres
 LATITUDE = 37.123456789012345
@@ -68,11 +70,80 @@ def test_a_column_that_was_altered_and_rounds_is_told(
         f"ALTER TABLE {CONTACTS} ALTER visits__c TYPE integer, ALTER created_date TYPE date",
     )
     org.edit("Contact", org.active_ids()[0], Visits__c=2.5)
-    told = synced.ok()["warnings"]
+    warnings = synced.ok()["warnings"]
 
-    assert 2 == len(told)
-    assert "sf_contacts: column visits__c was altered and is bigint now" in " ".join(told)
-    assert "sf_contacts: column created_date was altered and is date now" in " ".join(told)
+    assert 2 == len(warnings)
+    assert "sf_contacts: column visits__c was altered and is bigint now" in " ".join(warnings)
+    assert "sf_contacts: column created_date was altered and is date now" in " ".join(warnings)
+
+
+def test_a_column_that_was_altered_and_changes_what_comes_is_told(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Without a zone a moment is held in the session's local time; character(n) pads; 18 fit."""
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    tell(
+        postgres,
+        f"ALTER DATABASE {urlsplit(postgres).path[1:]} SET timezone = 'Asia/Tokyo'",
+        f"ALTER TABLE {CONTACTS} ALTER created_date TYPE timestamp, ALTER title TYPE char(200),"
+        " ALTER visits__c TYPE real, ALTER id TYPE char(18), ALTER score__c TYPE numeric(30, 1),"
+        " ALTER mailing_latitude TYPE numeric",
+    )
+    org.edit("Contact", org.active_ids()[0], LastName="Edited")
+    text = " ".join(synced.ok()["warnings"])
+
+    assert "created_date was altered and is timestamp without time zone now: it holds the" in text
+    assert "title was altered and is character now: it pads what comes" in text
+    assert "visits__c was altered and is real now: the database rounds" in text
+    assert "score__c was altered and is numeric now: the database rounds" in text
+    assert "column id " not in text
+    assert "mailing_latitude" not in text
+
+
+def test_a_moment_without_a_zone_by_a_hint_is_held_in_utc(
+    org: DemoOrg, postgres: str, tmp_path: Path, credentials: SessionCredentials
+) -> None:
+    """Such a column takes the moments as they come: nothing is to be told."""
+    synced, edited = at(postgres, tmp_path, credentials), org.active_ids()[0]
+    tell(postgres, f"ALTER DATABASE {urlsplit(postgres).path[1:]} SET timezone = 'Asia/Tokyo'")
+    hint = of_contacts(columns={"system_modstamp": {"data_type": "timestamp", "timezone": False}})
+    for last_name in ("First", "Second"):
+        org.edit("Contact", edited, LastName=last_name)
+        ledger = Ledger()
+        source = salesforce_targeted(credentials, ledger=ledger)
+        hint(source)
+        synced.pipeline.run(source)
+        assert [] == ledger.warnings
+    held = tell(postgres, f"SELECT system_modstamp FROM {CONTACTS} WHERE id = '{edited}'")
+    stamp = datetime.fromisoformat(org.rows("Contact", ids=[edited])[edited]["SystemModstamp"])
+
+    assert [(stamp.replace(tzinfo=None),)] == held
+
+
+@pytest.mark.brief(1)
+@pytest.mark.parametrize(
+    ("table", "column"),
+    [("sf_contacts", "id"), ("sf_active_contacts", "contact_id"), ("sf_taskwhorelations", "id")],
+)
+def test_ids_that_a_column_pads_are_refused(
+    org: DemoOrg,
+    postgres: str,
+    tmp_path: Path,
+    credentials: SessionCredentials,
+    table: str,
+    column: str,
+) -> None:
+    """No id is equal to its padded self; which table holds such is said, and the remedy helps."""
+    synced = at(postgres, tmp_path, credentials)
+    synced.ok()
+    org.edit("Contact", org.active_ids()[0], LastName="Edited")
+    tell(postgres, f"ALTER TABLE salesforce.{table} ALTER {column} TYPE char(20)")
+    failed = synced.run()
+    tell(postgres, f"ALTER TABLE salesforce.{table} ALTER {column} TYPE varchar")
+    synced.ok()
+
+    failed_with(failed, f"{table} pads ids with blanks", "TYPE varchar")
 
 
 @pytest.mark.deep

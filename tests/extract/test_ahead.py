@@ -53,14 +53,32 @@ def test_a_repeat_is_one_wave_and_what_is_new_a_second_one(org: DemoOrg, synced:
     busy = billed(org, synced)
     org.add_field("Contact", "Added__c", values=dict.fromkeys(org.active_ids()[10:], "x"))
     widened = billed(org, synced)
-    again = billed(org, synced)
+    repeat = billed(org, synced)
 
     assert first <= (6, 6), first
     assert quiet <= (3, 1), quiet
     assert busy <= (6, 5), busy
     assert widened <= (5, 3), widened
-    assert again <= (3, 1), again
+    assert repeat <= (3, 1), repeat
     assert [(len(org.active_ids()[10:]),)] == synced.sql("SELECT count(added__c) FROM sf_contacts")
+
+
+def test_the_calls_of_a_wave_are_about_as_long_as_one_another(org: DemoOrg, synced: Synced) -> None:
+    """Each row takes the org time: a call of many beside one of few would be waited for alone."""
+    sizes: list[int] = []
+
+    class Counting(Latency):
+        def seconds(self, kind: str, rows: int = 0, *, columns: int = 5) -> float:
+            sizes.append(rows)
+            return 0.0
+
+    synced.run()
+    org.latency = Counting()
+    synced.run()
+
+    _opening, *records = sorted(sizes)
+    assert len(records) == 2, sizes
+    assert records[1] - records[0] < 100, sizes
 
 
 @pytest.mark.deep
@@ -106,7 +124,7 @@ def test_archived_tasks_cost_nothing_beyond_the_budget(org: DemoOrg, synced: Syn
     org.reset_calls()
     synced.ok(refresh_call_budget=0)
     asked = [unquote(target) for _, target in org.requests if "queryAll" in target]
-    named = [id_ for id_ in archived if any(id_ in one for one in asked)]
+    named = [id_ for id_ in archived if any(id_ in target for target in asked)]
 
     assert len(archived) > 9
     # And one whose stamp is within the lag of the newest.

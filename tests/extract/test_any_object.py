@@ -33,8 +33,8 @@ EACH = pytest.mark.parametrize("recipe", RECIPES.values(), ids=list(RECIPES))
 def org() -> Iterator[DemoOrg]:
     """Provide some of everything; nothing unknown or writing may be asked."""
     org = DemoOrg.varied()
-    some = sorted(org.rows("Opportunity"))[:3] + sorted(org.rows("Visit__c"))[:4]
-    for id_ in (*some, some[0]):
+    named = sorted(org.rows("Opportunity"))[:3] + sorted(org.rows("Visit__c"))[:4]
+    for id_ in (*named, named[0]):
         org.log_task([], WhatId=id_)
     yield org
 
@@ -58,8 +58,8 @@ def test_a_record_is_held_whole_while_somebody_names_it(
     rows = held.rows(recipe.table)
     name = held.pipeline.default_schema.naming.normalize_path
     expected = cells(org, recipe.given["object"], named)
-    again = held.go(recipe)
-    loaded = again["contacts"]["new"] + again["contacts"]["updated"]
+    repeat = held.go(recipe)
+    loaded = repeat["contacts"]["new"] + repeat["contacts"]["updated"]
 
     assert len(named) > 2
     assert named == sorted(rows) == held.active(recipe)
@@ -67,7 +67,7 @@ def test_a_record_is_held_whole_while_somebody_names_it(
         id_: {field: rows[id_][name(field)] for field in row} for id_, row in expected.items()
     }
     assert first["calls"]["total"] <= 5
-    assert (0, len(named)) == (loaded, again["contacts"]["unchanged"])
+    assert (0, len(named)) == (loaded, repeat["contacts"]["unchanged"])
     assert {life["relation_count"] for life in held.lives(recipe).values()} >= {1}
 
 
@@ -209,16 +209,16 @@ def test_every_api_brings_the_same_rows(org: DemoOrg, held: Targeted, api: str) 
 @pytest.mark.deep
 def test_a_lead_that_cant_be_read_costs_itself_alone(org: DemoOrg, held: Targeted) -> None:
     """And is there as soon as it can be."""
-    bad, *others = LEADS.named(org)
+    bad, *rest = LEADS.named(org)
     org.poisons.add("Lead", bad)
     held.go(LEADS)
     first, listed = held.rows("sf_leads"), held.sql("SELECT record_id FROM sf_rejected_records")
     org.poisons.clear()
     held.go(LEADS)
 
-    assert others == sorted(first)
+    assert rest == sorted(first)
     assert [(bad,)] == [tuple(row) for row in listed]
-    assert [bad, *others] == sorted(held.rows("sf_leads"))
+    assert [bad, *rest] == sorted(held.rows("sf_leads"))
     assert [] == held.sql("SELECT record_id FROM sf_rejected_records")
 
 
@@ -233,11 +233,11 @@ def test_two_sources_of_one_object_keep_their_rejections_apart(
     listed = "SELECT object, record_id FROM sf_rejected_records ORDER BY 1"
     synced.run()
     held.go(RECIPES["contacts_of_events"])
-    both = held.sql(listed)
+    rejected = held.sql(listed)
     org.poisons.clear()
     synced.run()
 
-    assert [("Contact", bad), ("Contact in sf_event_contacts", bad)] == [*map(tuple, both)]
+    assert [("Contact", bad), ("Contact in sf_event_contacts", bad)] == [*map(tuple, rejected)]
     assert [("Contact in sf_event_contacts", bad)] == [*map(tuple, held.sql(listed))]
 
     held.go(RECIPES["contacts_of_events"])
@@ -265,7 +265,7 @@ def test_drift_is_found(org: DemoOrg, held: Targeted, server: DemoServer) -> Non
     drifted = looked()["drift"]
 
     assert ("done", len(LEADS.named(org))) == (clean["status"], clean["compared"]["sf_leads"])
-    assert {"sf_leads", "sf_active_leads"} == {one["table"] for one in drifted["examples"]}
+    assert {"sf_leads", "sf_active_leads"} == {example["table"] for example in drifted["examples"]}
 
 
 @pytest.mark.deep
@@ -300,7 +300,7 @@ def test_the_environment_signs_in(
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"discovered_by": "Opportunity"}, "Write Opportunity.<field>"),
         ({"discovered_by": "Opportunity.Account Id"}, "can't be a name of Salesforce"),
@@ -311,16 +311,16 @@ def test_the_environment_signs_in(
         ({"discovered_by": "Task.WhoId", "api": "soap"}, "not a way to retrieve"),
     ],
 )
-def test_what_cant_be_meant_is_told_at_once(given: dict[str, Any], said: str) -> None:
+def test_what_cant_be_meant_is_told_at_once(given: dict[str, Any], message: str) -> None:
     """Before anybody signs in."""
     with pytest.raises(ConfigurationError) as caught:
         targeted(**{"object": "Lead", **given})
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"discovered_by": "Nothing__c.Lead__c"}, "Nothing__c"),
         ({"discovered_by": "Task.Nobody__c"}, "Nobody__c"),
@@ -331,7 +331,7 @@ def test_what_cant_be_meant_is_told_at_once(given: dict[str, Any], said: str) ->
     ],
 )
 def test_what_the_org_does_not_have(
-    org: DemoOrg, held: Targeted, given: dict[str, Any], said: str
+    org: DemoOrg, held: Targeted, given: dict[str, Any], message: str
 ) -> None:
     """The error names it; nothing is loaded."""
     ledger = Ledger()
@@ -339,7 +339,7 @@ def test_what_the_org_does_not_have(
     outcome = sync(held.pipeline, source, ledger)
 
     assert isinstance(outcome.error, SalesforceError)
-    assert said in outcome.facts["error"]
+    assert message in outcome.facts["error"]
     assert {} == held.rows("sf_leads")
 
 

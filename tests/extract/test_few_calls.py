@@ -222,12 +222,12 @@ def test_a_record_that_can_not_be_read_does_not_hold_up_the_others(
     """A search that the calls end before its end has read most; the next run asks for the rest."""
     for _ in range(40):
         org.log_task([org.add_contact(LastName="One more")])
-    bad, *others = sorted(org.active_ids())
+    bad, *rest = sorted(org.active_ids())
     org.poisons.add("Contact", bad)
     for _ in range(4):
         synced.run(calls_per_run=7, api="collections")
 
-    assert others == sorted(synced.rows("sf_contacts"))
+    assert rest == sorted(synced.rows("sf_contacts"))
     assert [bad] == list(
         synced.rows("sf_active_contacts", "contact_id", "gone_reason = 'rejected'")
     )

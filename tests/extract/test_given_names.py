@@ -31,7 +31,7 @@ def org() -> Iterator[DemoOrg]:
 
 @pytest.mark.brief(4)
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         (
             {"object": "Account", "discovered_by": "Opportunity.OwnerId"},
@@ -53,14 +53,14 @@ def org() -> Iterator[DemoOrg]:
     ],
 )  # fmt: skip
 def test_what_the_org_describes_otherwise(
-    org: DemoOrg, synced: Synced, given: dict[str, Any], said: str
+    org: DemoOrg, synced: Synced, given: dict[str, Any], message: str
 ) -> None:
     """One sentence and the nearest that works; only the first call was made, nothing is loaded."""
     ledger = Ledger()
     outcome = sync(synced.pipeline, targeted(synced.credentials, **given, ledger=ledger), ledger)
 
     assert isinstance(outcome.error, ConfigurationError)
-    assert said in outcome.facts["error"]
+    assert message in outcome.facts["error"]
     assert 1 == outcome.facts["calls"]["total"]
     assert [] == synced.pipeline.schema_names
 
@@ -103,7 +103,7 @@ def test_text_may_hold_ids(org: DemoOrg, synced: Synced) -> None:
 
 @pytest.mark.brief(2)
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"where": "IsClosed = false"}, 'Write where={"IsClosed": False}'),
         ({"where": ["IsClosed"]}, "where = ['IsClosed'] does not give each field its value"),
@@ -111,13 +111,13 @@ def test_text_may_hold_ids(org: DemoOrg, synced: Synced) -> None:
     ],
 )
 def test_what_is_of_another_type(
-    credentials: SessionCredentials, given: dict[str, Any], said: str
+    credentials: SessionCredentials, given: dict[str, Any], message: str
 ) -> None:
     """Refused where it is written."""
     with pytest.raises(ConfigurationError, match="Write") as caught:
         targeted(credentials, **ACCOUNTS, **given)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_scope_of_another_type(credentials: SessionCredentials) -> None:

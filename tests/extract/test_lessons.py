@@ -45,8 +45,8 @@ def test_a_field_that_no_record_can_be_read_with_is_searched_for_once(
     """Each run tries it again in a call of its own; mended, it is there with the next one."""
     healthy = calls_of(org, synced), calls_of(org, synced)
     poison(org, *BAD)
-    searched, again, later = (calls_of(org, synced) for _ in range(3))
-    found = listed(synced)
+    searched, repeat, later = (calls_of(org, synced) for _ in range(3))
+    rejected = listed(synced)
     poison(org, BAD[0])
     calls_of(org, synced)
     left = listed(synced)
@@ -55,9 +55,9 @@ def test_a_field_that_no_record_can_be_read_with_is_searched_for_once(
     poison(org)
     calls_of(org, synced)
 
-    assert again == later <= healthy[1] + len(BAD)
-    assert searched > again + 10
-    assert (BAD, BAD[:1], []) == (found, left, listed(synced))
+    assert repeat == later <= healthy[1] + len(BAD)
+    assert searched > repeat + 10
+    assert (BAD, BAD[:1], []) == (rejected, left, listed(synced))
     shown = org.rows("Task", all_rows=True, ids=tasks)
     assert tasks == {id_: row["Description"] for id_, row in shown.items()}
     born = {id_: str(row["birthdate"]) for id_, row in synced.rows("sf_contacts").items()}
@@ -88,7 +88,7 @@ def test_it_is_searched_for_again_after_a_day_or_when_all_is_read(
 ) -> None:
     """By then it may be a field of one record alone, which is no reason to leave it out of all."""
     poison(org, BAD[0])
-    searched, again = calls_of(org, synced), calls_of(org, synced)
+    searched, repeat = calls_of(org, synced), calls_of(org, synced)
     whole = calls_of(org, synced, Scope(full=True))
     org.advance(DAY + 60)
     org.poisons.clear()
@@ -96,7 +96,7 @@ def test_it_is_searched_for_again_after_a_day_or_when_all_is_read(
         org.poisons.add("Contact", id_, "Birthdate")
     after_a_day = calls_of(org, synced)
 
-    assert min(searched, whole, after_a_day) > again + 5
+    assert min(searched, whole, after_a_day) > repeat + 5
     assert [] == listed(synced)
 
 
@@ -107,18 +107,18 @@ def test_how_many_fields_the_org_takes_at_a_time_is_kept_for_a_day(
     """Each run says so; --full tries all of them together again."""
     org.widen("Contact", 150)
     org.traits.most_fields = 60
-    searched, again = calls_of(org, synced), calls_of(org, synced)
-    said = [text for text in synced.ledger.warnings if "joined by id" in text]
+    searched, repeat = calls_of(org, synced), calls_of(org, synced)
+    warnings = [text for text in synced.ledger.warnings if "joined by id" in text]
     whole = calls_of(org, synced, Scope(full=True))
     org.advance(DAY + 60)
     org.traits.most_fields = None
     calls_of(org, synced)
     healthy = calls_of(org, synced)
 
-    assert again < whole <= searched
-    assert 1 == len(said)
-    assert "an earlier run" in said[0]
-    assert healthy < again
+    assert repeat < whole <= searched
+    assert 1 == len(warnings)
+    assert "an earlier run" in warnings[0]
+    assert healthy < repeat
     assert not [text for text in synced.ledger.warnings if "joined by id" in text]
 
 
@@ -227,8 +227,8 @@ def test_how_many_records_one_response_takes_is_kept_for_a_day(
     org.edit("Contact", edited, LastName="Edited")
     org.delete("Contact", gone)
     org.traits.most_cells = 700
-    searched, again = calls_of(org, synced), calls_of(org, synced)
-    said = [text for text in synced.ledger.warnings if "records are read at a time" in text]
+    searched, repeat = calls_of(org, synced), calls_of(org, synced)
+    warnings = [text for text in synced.ledger.warnings if "records are read at a time" in text]
     names = {id_: row["last_name"] for id_, row in synced.rows("sf_contacts").items()}
     org.advance(DAY + 60)
     org.traits.most_cells = None
@@ -239,6 +239,6 @@ def test_how_many_records_one_response_takes_is_kept_for_a_day(
         id_: row["LastName"] for id_, row in org.rows("Contact", all_rows=True, ids=names).items()
     }
     assert [] == list(synced.sql("SELECT * FROM sf_rejected_records"))
-    assert ["Contact", "Task"] == sorted(text.split(":")[0] for text in said)
-    assert calls_of(org, synced) < again < searched
+    assert ["Contact", "Task"] == sorted(text.split(":")[0] for text in warnings)
+    assert calls_of(org, synced) < repeat < searched
     assert not [text for text in synced.ledger.warnings if "read at a time" in text]

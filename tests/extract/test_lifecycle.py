@@ -25,11 +25,11 @@ LEFT = replace(ACTIVE, is_active=False, relation_count=0, left_at=BEFORE, left_r
 def seen(counts: dict[str, int] | None = None, **what: Any) -> Observation:
     """Return what a default run saw; *what* is the rest of it."""
     counts = {ADA: 2} if counts is None else counts
-    found: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "complete": True, "gone": {}, "rejected": frozenset(), "asked": frozenset({*counts, ADA}),
         "left_reasons": {}, "now": NOW, "before": BEFORE,
     }  # fmt: skip
-    return Observation(counts=counts, **(found | what))
+    return Observation(counts=counts, **(defaults | what))
 
 
 def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
@@ -40,9 +40,9 @@ def gone(reason: str, into: str | None = None) -> dict[str, Gone]:
 def after(before: RecordLifecycle | None, what: Observation) -> RecordLifecycle | None:
     """Ada's life after the run; None if nothing is written."""
     known = {} if before is None else {ADA: before}
-    found = [one for one in lifecycle.changed([ADA], known, what) if one.record_id == ADA]
-    assert len(found) <= 1
-    return found[0] if found else None
+    lives = [life for life in lifecycle.changed([ADA], known, what) if life.record_id == ADA]
+    assert len(lives) <= 1
+    return lives[0] if lives else None
 
 
 # --- seen for the first time
@@ -57,30 +57,30 @@ def test_an_active_contact_is_born() -> None:
 
 def test_a_contact_that_was_never_held_is_born_gone() -> None:
     """Discovered and deleted: the relation's contact has a row that says why it is not held."""
-    found = lifecycle.changed([ADA], {}, seen({ADA: 1}, gone=gone(DELETED)))
+    lives = lifecycle.changed([ADA], {}, seen({ADA: 1}, gone=gone(DELETED)))
 
     assert [(ADA, True, 1, DELETED)] == [
-        (one.record_id, one.is_active, one.relation_count, one.gone_reason) for one in found
+        (life.record_id, life.is_active, life.relation_count, life.gone_reason) for life in lives
     ]
 
 
 def test_a_held_contact_without_relations_is_born_inactive() -> None:
     """The table of lives was emptied, or the contact was held for another reason: it never left."""
-    found = after(None, seen({}))
+    life = after(None, seen({}))
 
-    assert found is not None
-    assert (False, 0, None) == (found.is_active, found.relation_count, found.left_at)
+    assert life is not None
+    assert (False, 0, None) == (life.is_active, life.relation_count, life.left_at)
 
 
 def test_everyone_has_a_life_in_the_order_of_ids() -> None:
     """Held, counted or gone: each once; one that is known and did not change has no new row."""
-    found = lifecycle.changed(
+    lives = lifecycle.changed(
         [ADA, BOB, "003C", EVE],
         {EVE: replace(LEFT, record_id=EVE)},
         seen({ADA: 1}, gone={"003C": Gone("003C", HIDDEN)}),
     )
 
-    assert [ADA, BOB, "003C"] == [one.record_id for one in found]
+    assert [ADA, BOB, "003C"] == [life.record_id for life in lives]
 
 
 # --- quiet
@@ -109,18 +109,18 @@ def test_a_quiet_run_writes_nothing(before: RecordLifecycle, what: Observation) 
 
 def test_a_contact_leaves() -> None:
     """Its last relation is gone: left now, seen active last by the run before, and why."""
-    found = after(ACTIVE, seen({}, left_reasons={ADA: "task_archived"}))
+    life = after(ACTIVE, seen({}, left_reasons={ADA: "task_archived"}))
 
     assert replace(ACTIVE, is_active=False, relation_count=0, left_at=NOW,
-                   left_reason="task_archived", last_seen_at=BEFORE) == found  # fmt: skip
+                   left_reason="task_archived", last_seen_at=BEFORE) == life  # fmt: skip
 
 
 def test_a_contact_leaves_without_a_reason() -> None:
     """Nobody saw the relation go: the reason stays empty."""
-    found = after(ACTIVE, seen({}))
+    life = after(ACTIVE, seen({}))
 
-    assert found is not None
-    assert (NOW, None) == (found.left_at, found.left_reason)
+    assert life is not None
+    assert (NOW, None) == (life.left_at, life.left_reason)
 
 
 @pytest.mark.parametrize(
@@ -131,18 +131,18 @@ def test_when_a_contact_that_leaves_was_last_seen(
     last: datetime, before: datetime | None, expected: datetime
 ) -> None:
     """By the last run that looked at everything, or by a later one that looked at less."""
-    found = after(replace(ACTIVE, last_seen_at=last), seen({}, before=before))
+    life = after(replace(ACTIVE, last_seen_at=last), seen({}, before=before))
 
-    assert found is not None
-    assert expected == found.last_seen_at
+    assert life is not None
+    assert expected == life.last_seen_at
 
 
 def test_the_reason_of_a_contact_that_left_is_found_later() -> None:
     """A run that looked at contacts alone saw it leave; the one that looks at relations knows why."""
     before = replace(LEFT, left_reason=None)
-    found = after(before, seen({}, left_reasons={ADA: "relation_removed"}))
+    life = after(before, seen({}, left_reasons={ADA: "relation_removed"}))
 
-    assert replace(LEFT, left_reason="relation_removed") == found
+    assert replace(LEFT, left_reason="relation_removed") == life
 
 
 def test_an_active_contact_has_no_reason_to_have_left() -> None:
@@ -158,17 +158,17 @@ def test_nobody_leaves_a_run_that_did_not_look_at_everything() -> None:
 
 def test_a_contact_comes_back() -> None:
     """Active again, with nothing of its leaving left; it was first seen when it was."""
-    found = after(LEFT, seen({ADA: 1}))
+    life = after(LEFT, seen({ADA: 1}))
 
-    assert replace(ACTIVE, relation_count=1, last_seen_at=NOW) == found
+    assert replace(ACTIVE, relation_count=1, last_seen_at=NOW) == life
 
 
 def test_a_contact_comes_back_with_as_many_relations_as_none() -> None:
     """Coming back is a change whatever the count says."""
-    found = after(replace(LEFT, relation_count=2), seen({ADA: 2}))
+    life = after(replace(LEFT, relation_count=2), seen({ADA: 2}))
 
-    assert found is not None
-    assert found.is_active
+    assert life is not None
+    assert life.is_active
 
 
 def test_another_relation() -> None:
@@ -191,10 +191,10 @@ def test_a_contact_is_gone(before: RecordLifecycle, reason: str, into: str | Non
 
 def test_a_deleted_contact_loses_its_relations() -> None:
     """Gone and left in one run."""
-    found = after(ACTIVE, seen({}, gone=gone(DELETED), left_reasons={ADA: "relation_removed"}))
+    life = after(ACTIVE, seen({}, gone=gone(DELETED), left_reasons={ADA: "relation_removed"}))
 
     assert replace(ACTIVE, gone_reason=DELETED, is_active=False, relation_count=0, left_at=NOW,
-                   left_reason="relation_removed", last_seen_at=BEFORE) == found  # fmt: skip
+                   left_reason="relation_removed", last_seen_at=BEFORE) == life  # fmt: skip
 
 
 @pytest.mark.parametrize(("known", "into"), [(DELETED, None), (MERGED, BOB)])
@@ -213,9 +213,9 @@ def test_a_purged_contact_stays_what_it_was_known_as(known: str, into: str | Non
 def test_a_purged_contact_follows_its_winner(winner: Gone, expected: str) -> None:
     """Nothing shows the loser any more; its winner still tells where both went."""
     before = replace(LEFT, gone_reason=MERGED, merged_into=BOB)
-    found = after(before, seen({}, gone={**gone(HIDDEN), BOB: winner})) or before
+    life = after(before, seen({}, gone={**gone(HIDDEN), BOB: winner})) or before
 
-    assert (MERGED, expected) == (found.gone_reason, found.merged_into)
+    assert (MERGED, expected) == (life.gone_reason, life.merged_into)
 
 
 def test_a_contact_purged_unseen_is_hidden() -> None:
@@ -261,10 +261,10 @@ def test_a_contact_is_rejected() -> None:
 
 def test_gone_says_more_than_rejected() -> None:
     """A deleted contact whose last row could not be read is deleted."""
-    found = after(ACTIVE, seen(gone=gone(DELETED), rejected=frozenset({ADA})))
+    life = after(ACTIVE, seen(gone=gone(DELETED), rejected=frozenset({ADA})))
 
-    assert found is not None
-    assert DELETED == found.gone_reason
+    assert life is not None
+    assert DELETED == life.gone_reason
 
 
 # --- the rules of every transition
@@ -296,27 +296,27 @@ def test_every_transition_keeps_the_rules(
 
     A run that looks at less begins no life of a contact that it did not see.
     """
-    found = after(before, what) or before
-    if found is None:
+    life = after(before, what) or before
+    if life is None:
         assert (False, False) == (what.complete, ADA in what.counts)
         return
     if ADA in what.counts:
-        assert (True, what.counts[ADA]) == (found.is_active, found.relation_count)
-    if found.is_active:
-        assert (None, None) == (found.left_at, found.left_reason)
+        assert (True, what.counts[ADA]) == (life.is_active, life.relation_count)
+    if life.is_active:
+        assert (None, None) == (life.left_at, life.left_reason)
     elif before is not None:
-        assert (False, 0) == (found.left_at is None, found.relation_count)
+        assert (False, 0) == (life.left_at is None, life.relation_count)
 
-    assert (MERGED == found.gone_reason) == (found.merged_into is not None)
-    assert (NOW if before is None else BORN) == found.first_seen_at
-    assert found.first_seen_at <= found.last_seen_at <= NOW
-    assert after(found, what) is None
+    assert (MERGED == life.gone_reason) == (life.merged_into is not None)
+    assert (NOW if before is None else BORN) == life.first_seen_at
+    assert life.first_seen_at <= life.last_seen_at <= NOW
+    assert after(life, what) is None
 
 
 def test_lives_as_arrow() -> None:
     """One schema; the order of the columns is that of the fields, which Life(*row) leans on."""
     table = lifecycle.to_table([ACTIVE, LEFT], "lead_id")
-    rows = [list(asdict(one).values()) for one in (ACTIVE, LEFT)]
+    rows = [list(asdict(life).values()) for life in (ACTIVE, LEFT)]
 
     assert lifecycle.schema("lead_id") == table.schema == lifecycle.to_table([], "lead_id").schema
     assert rows == [list(row.values()) for row in table.to_pylist()]

@@ -129,7 +129,7 @@ def test_a_run_stops_when_nobody_is_active_any_more(story: Story) -> None:
     """Nothing is marked, whichever resources run; --allow-shrink goes on and marks all."""
     hidden = story.org.tables["TaskWhoRelation"].hidden
     hidden.update(story.org.tables["TaskWhoRelation"].changed)
-    said = story.stops()
+    error = story.stops()
     for scope, only in ((FULL, ()), (FULL, ANYTHING[:1]), (Scope(), ANYTHING[1:2])):
         story.stops(scope, only)
     story.run(Scope(allow_shrink=True))
@@ -137,7 +137,7 @@ def test_a_run_stops_when_nobody_is_active_any_more(story: Story) -> None:
     hidden.clear()
     facts = story.run()
 
-    assert "--allow-shrink" in said
+    assert "--allow-shrink" in error
     assert {False} == {life["is_active"] for life in left}
     assert (0, 12) == (facts["contacts"]["new"], facts["statistics"]["active"])
 
@@ -300,10 +300,10 @@ def test_a_field_of_relations_that_is_shown_again_is_true(org: DemoOrg, synced: 
     synced.ok(COUNTED)
     org.show_field("TaskWhoRelation", "AccountId")
     synced.ok(COUNTED)
-    again = synced.ok(COUNTED)
+    repeat = synced.ok(COUNTED)
 
     assert synced.rows("sf_taskwhorelations")[relation]["account_id"] is None
-    assert again["relations"]["read"] < len(org.rows("TaskWhoRelation"))
+    assert repeat["relations"]["read"] < len(org.rows("TaskWhoRelation"))
 
 
 @pytest.mark.deep
@@ -344,11 +344,11 @@ def test_a_cursor_that_is_ahead_of_the_clock_is_none(org: DemoOrg, synced: Synce
     org.edit("Contact", contact, Title="Now")
     org.edit("TaskWhoRelation", relation, AccountId=None)
     facts = synced.ok(COUNTED, refresh_call_budget=0)
-    again = synced.ok(COUNTED, refresh_call_budget=0)
+    repeat = synced.ok(COUNTED, refresh_call_budget=0)
 
     assert "Now" == synced.rows("sf_contacts")[contact]["title"]
     assert synced.rows("sf_taskwhorelations")[relation]["account_id"] is None
-    assert (1, 0) == (facts["relations"]["updated"], again["relations"]["updated"])
+    assert (1, 0) == (facts["relations"]["updated"], repeat["relations"]["updated"])
 
 
 @pytest.mark.deep

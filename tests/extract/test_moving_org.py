@@ -70,9 +70,9 @@ def test_a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed(
     org.delete_task(row["TaskId"])
     org.moves.before_call("query", lambda: org.undelete_task(row["TaskId"]))
     synced.ok()
-    found = synced.sql(f"SELECT removed_at FROM sf_taskwhorelations WHERE id = '{relation}'")
+    rows = synced.sql(f"SELECT removed_at FROM sf_taskwhorelations WHERE id = '{relation}'")
 
-    assert [(None,)] == [*map(tuple, found)]
+    assert [(None,)] == [*map(tuple, rows)]
 
 
 def test_what_is_edited_while_a_run_reads_arrives_with_the_next_one(
@@ -145,12 +145,12 @@ def test_a_junction_that_is_hidden_for_one_run_stops_it_before_anything_is_writt
     stopped = synced.run()
     after = synced.rows("sf_taskwhorelations")
     org.shared_activities = True
-    again = synced.ok()
+    repeat = synced.ok()
 
     assert isinstance(stopped.error, ChangedOrgError)
     assert "no longer shows TaskWhoRelation" in stopped.facts["error"]
     assert before == after
-    assert 0 == again["relations"]["removed"]
+    assert 0 == repeat["relations"]["removed"]
 
 
 @pytest.mark.deep

@@ -44,12 +44,12 @@ class Org:
     def __call__(self, heard: Heard) -> Bytes:
         if heard.path.endswith("/composite"):
             parts = json.loads(heard.body)["compositeRequest"]
-            found = [(part["referenceId"], *self._status(part["body"]["ids"])) for part in parts]
+            bodies = [(part["referenceId"], *self._status(part["body"]["ids"])) for part in parts]
             return answer(
                 body={
                     "compositeResponse": [
                         {"referenceId": reference, "httpStatusCode": status, "body": body}
-                        for reference, status, body in found
+                        for reference, status, body in bodies
                     ]
                 }
             )
@@ -58,18 +58,18 @@ class Org:
         return answer(body={"totalSize": 0, "done": True, "records": []})
 
     def _status(self, ids: list[str]) -> tuple[int, Any]:
-        found: Any = [entry(id_) for id_ in ids]
+        entries: Any = [entry(id_) for id_ in ids]
         if self.left:
             self.left -= 1
-            found = self.spoil(found)
-        return (200, found) if isinstance(found, list) else found
+            entries = self.spoil(entries)
+        return (200, entries) if isinstance(entries, list) else entries
 
 
 @pytest.fixture
 def scripted() -> Iterator[Scripted]:
     """Provide a server on loopback that sends what a test tells it to."""
-    with scripted_server() as made:
-        yield made
+    with scripted_server() as server:
+        yield server
 
 
 @pytest.fixture
@@ -86,12 +86,12 @@ def retrieved(client: SalesforceClient, way: Api, ids: list[str]) -> list[Retrie
 
 
 TRIED_AGAIN: dict[str, Callable[[Entries], Any]] = {
-    "short": lambda found: found[:-1],
-    "long": lambda found: [*found, None],
-    "a row twice": lambda found: [found[0], found[0], *found[2:]],
-    "a stranger": lambda found: [entry(to_18("003D00000999999")), *found[1:]],
-    "no Id": lambda found: [{"attributes": {}, "LastName": "x"}, *found[1:]],
-    "no value at all": lambda found: [{"attributes": {}}, *found[1:]],
+    "short": lambda rows: rows[:-1],
+    "long": lambda rows: [*rows, None],
+    "a row twice": lambda rows: [rows[0], rows[0], *rows[2:]],
+    "a stranger": lambda rows: [entry(to_18("003D00000999999")), *rows[1:]],
+    "no Id": lambda rows: [{"attributes": {}, "LastName": "x"}, *rows[1:]],
+    "no value at all": lambda rows: [{"attributes": {}}, *rows[1:]],
     "busy": lambda _: (500, [{"errorCode": "UNKNOWN_EXCEPTION", "message": "unexpected"}]),
     "down": lambda _: (503, [{"errorCode": "SERVER_UNAVAILABLE", "message": "later"}]),
 }
@@ -130,7 +130,7 @@ def test_another_order_loses_nothing(
     scripted: Scripted, asking: SalesforceClient, way: Api
 ) -> None:
     """Salesforce keeps the order of the ids; that is implied, not promised."""
-    scripted.otherwise = Org(lambda found: [*found[:-1][::-1], None], times=1_000)
+    scripted.otherwise = Org(lambda rows: [*rows[:-1][::-1], None], times=1_000)
     answers = retrieved(asking, way, IDS)
 
     assert {IDS[n] for n in (0, 1, 3, 4)} == set(ids_of(answers))
@@ -145,7 +145,7 @@ def test_an_answer_written_another_way(
     scripted: Scripted, asking: SalesforceClient, way: Api, indent: int | None, absent: int | None
 ) -> None:
     """With spaces and line breaks between the entries, and a null wherever: JSON is JSON."""
-    org = Org(lambda found: [None if n == absent else one for n, one in enumerate(found)], 1_000)
+    org = Org(lambda rows: [None if n == absent else row for n, row in enumerate(rows)], 1_000)
 
     def spaced(heard: Heard) -> Bytes:
         body = org(heard).data.partition(b"\r\n\r\n")[2]
@@ -220,7 +220,7 @@ def test_a_value_of_a_row_that_a_job_answers_twice_is_rejected_once(
     answers = retrieved(asking, Api.BULK, IDS[:4])
 
     assert [(IDS[0], "Born", '"x"')] == [
-        (one.record_id, one.field, one.payload) for each in answers for one in each.batch.rejected
+        (r.record_id, r.field, r.payload) for part in answers for r in part.batch.rejected
     ]
 
 
@@ -233,6 +233,6 @@ def test_values_that_lost_a_character_are_told_of(org: DemoOrg, synced: Synced) 
 
     assert "ab" == synced.rows("sf_contacts")[first]["title"]
     assert 2 <= facts["nuls_removed"]
-    said = f"of {facts['nuls_removed']} values: PostgreSQL can't hold them"
-    assert said in text(facts)
-    assert said in document(facts)
+    warning = f"of {facts['nuls_removed']} values: PostgreSQL can't hold them"
+    assert warning in text(facts)
+    assert warning in document(facts)

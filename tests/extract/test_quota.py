@@ -22,10 +22,10 @@ TABLES = ("sf_taskwhorelations", "sf_contacts", "sf_activities", "sf_users")
 
 def held(synced: Synced) -> dict[str, dict[str, Any]]:
     """Every table's rows but for what dlt and a run's time put into them."""
-    found: dict[str, dict[str, Any]] = {}
+    tables: dict[str, dict[str, Any]] = {}
     for table in (*TABLES, "sf_active_contacts"):
         key = "contact_id" if table == "sf_active_contacts" else "id"
-        found[table] = {
+        tables[table] = {
             id_: {
                 name: value
                 for name, value in row.items()
@@ -33,7 +33,7 @@ def held(synced: Synced) -> dict[str, dict[str, Any]]:
             }
             for id_, row in synced.rows(table, key=key).items()
         }
-    return found
+    return tables
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def test_bulk_that_was_refused_is_not_tried_again_for_a_day(org: DemoOrg, synced
         facts = synced.run(scope, calls_per_run=12).facts
         return org.calls["bulk_create"], " ".join(facts["warnings"])
 
-    contacts, said = tried()
+    contacts, warnings = tried()
     tasks, _ = tried()
     neither, said_no_more = tried()
     full, _ = tried(replace(single, full=True))
@@ -173,7 +173,7 @@ def test_bulk_that_was_refused_is_not_tried_again_for_a_day(org: DemoOrg, synced
     synced.ok()
 
     assert (1, 1, 0, 1, 1) == (contacts, tasks, neither, full, next_day)
-    assert "for a day (--full tries Bulk again)" in said
+    assert "for a day (--full tries Bulk again)" in warnings
     assert "for a day" not in said_no_more
     assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
 

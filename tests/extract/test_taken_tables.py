@@ -71,11 +71,11 @@ def test_a_table_is_of_one_source(
 ) -> None:
     """Its records would take turns at leaving: which one it is, and what to give the other."""
     asked = len(org.requests)
-    said = refused(held, targeted(held.credentials, **given, scope=scope))
+    error = refused(held, targeted(held.credentials, **given, scope=scope))
 
-    assert "sf_leads holds Lead by TaskWhoRelation.RelationId, and this source is " in said
-    assert f"{given['object']} by {given['discovered_by']}" in said
-    assert "table=" in said
+    assert "sf_leads holds Lead by TaskWhoRelation.RelationId, and this source is " in error
+    assert f"{given['object']} by {given['discovered_by']}" in error
+    assert "table=" in error
     assert asked == len(org.requests)
 
 
@@ -85,12 +85,12 @@ def test_two_sources_of_one_table_in_one_run(
     org: DemoOrg, synced: Synced, given: dict[str, Any]
 ) -> None:
     """Neither is loaded."""
-    said = refused(
+    error = refused(
         synced,
         [targeted(synced.credentials, **LEADS.given), targeted(synced.credentials, **given)],
     )
 
-    assert "sf_leads holds Lead by TaskWhoRelation.RelationId" in said
+    assert "sf_leads holds Lead by TaskWhoRelation.RelationId" in error
     assert {} == synced.rows("sf_leads")
 
 
@@ -99,7 +99,7 @@ def test_two_sources_of_one_table_in_one_run(
 def test_two_sources_alike_in_one_run(synced: Synced, where: dict[str, Any]) -> None:
     """They differ in what counts, or in nothing: a load of both would hold rows twice."""
     given = {"object": "Account", "discovered_by": "Opportunity.AccountId"}
-    said = refused(
+    error = refused(
         synced,
         [
             targeted(synced.credentials, **given, where={"IsClosed": False}),
@@ -107,7 +107,7 @@ def test_two_sources_alike_in_one_run(synced: Synced, where: dict[str, Any]) -> 
         ],
     )
 
-    assert "two sources of one run load account" in said
+    assert "two sources of one run load account" in error
     assert {} == synced.rows("sf_accounts")
 
 
@@ -128,10 +128,10 @@ def test_what_counts_from_now_on_is_said(synced: Synced) -> None:
     open_ones, closed = RECIPES["accounts"], {**RECIPES["accounts"].given, "where": {"IsWon": True}}
     held.go(open_ones)
     facts = held.go(replace(open_ones, given=closed), Scope(allow_shrink=True))
-    again = held.go(replace(open_ones, given=closed))
+    repeat = held.go(replace(open_ones, given=closed))
 
     assert "where was IsClosed = false and is IsWon = true" in facts["warnings"][0]
-    assert [] == again["warnings"]
+    assert [] == repeat["warnings"]
 
 
 @pytest.mark.brief(1)
@@ -141,11 +141,11 @@ def test_a_dataset_of_before_tells_as_much_as_it_knows(
 ) -> None:
     """What it was loaded from names another object; its own source goes on as before."""
     forget_origin(held)
-    said = refused(held, targeted(held.credentials, **given))
-    again = held.go(LEADS)
+    error = refused(held, targeted(held.credentials, **given))
+    repeat = held.go(LEADS)
 
-    assert "sf_leads holds what came of TaskWhoRelation" in said
-    assert (0, 0) == (again["contacts"]["new"], again["contacts"]["updated"])
+    assert "sf_leads holds what came of TaskWhoRelation" in error
+    assert (0, 0) == (repeat["contacts"]["new"], repeat["contacts"]["updated"])
 
 
 @pytest.mark.deep
@@ -183,14 +183,14 @@ def test_the_key_keeps_its_name(org: DemoOrg, synced: Synced, by_sync: bool) -> 
     source = salesforce_targeted(synced.credentials, id_column="salesforce_id", ledger=ledger)
     if by_sync:
         outcome = sync(synced.pipeline, source, ledger, id_column="salesforce_id")
-        said, kind = str(outcome.facts["error"]), type(outcome.error)
+        error, kind = str(outcome.facts["error"]), type(outcome.error)
     else:
-        said, kind = refused(synced, source), ConfigurationError
+        error, kind = refused(synced, source), ConfigurationError
     refusal_calls = len(org.requests) - asked
     source = salesforce_targeted(synced.credentials, id_column="salesforce_id")
     synced.pipeline.run(source, refresh="drop_sources")
 
-    assert "id_column was 'id' when this dataset was made" in said
+    assert "id_column was 'id' when this dataset was made" in error
     assert (ConfigurationError, 0) == (kind, refusal_calls)
     assert [] == [warning for warning in ledger.warnings if "fields" in warning]
     assert org.active_ids() == sorted(synced.rows("sf_contacts", "salesforce_id"))

@@ -52,7 +52,7 @@ def columns_of(synced: Synced, table: str) -> dict[str, str]:
 
 def differences(org: DemoOrg, synced: Synced) -> list[Any]:
     """Every cell of every held row that isn't the org's; cells that have no column are among them."""
-    found = []
+    cells = []
     for table, object_name in TABLES.items():
         where = columns_of(synced, table)
         held = synced.rows(table)
@@ -64,8 +64,8 @@ def differences(org: DemoOrg, synced: Synced) -> list[Any]:
                     wanted = as_held(kind, shown[id_][name])
                     got = row[where[name]] if name in where else "no column"
                     if not is_same(wanted, got):
-                        found.append((object_name, id_, name, wanted, got))
-    return found
+                        cells.append((object_name, id_, name, wanted, got))
+    return cells
 
 
 def assert_true(org: DemoOrg, synced: Synced) -> None:
@@ -232,8 +232,8 @@ def test_values_of_any_kind(org: DemoOrg, synced: Synced, api: str) -> None:
 
     assert_true(org, synced)
     assert ([], True) == (facts["rejected"], facts["nuls_removed"] > 0)
-    again = synced.ok(api=api)
-    assert (0, 0) == (again["contacts"]["new"], again["contacts"]["updated"])
+    repeat = synced.ok(api=api)
+    assert (0, 0) == (repeat["contacts"]["new"], repeat["contacts"]["updated"])
     assert ("done", []) == (look(synced)["status"], look(synced)["drift"]["examples"])
 
 
@@ -243,10 +243,10 @@ def test_values_of_any_kind(org: DemoOrg, synced: Synced, api: str) -> None:
 )
 def test_lone_surrogates(org: DemoOrg, synced: Synced, api: str) -> None:
     """Half an emoji costs one character (U+FFFD), not the record, nor those that came with it."""
-    one, other = org.active_ids()[:2]
-    org.edit("Contact", one, Notes__c="a\ud800b", LastName="\udc00")
-    org.edit("Contact", other, Notes__c="whole 😈")
-    org.log_task([one], Subject="\udfff\ud800")
+    first, second = org.active_ids()[:2]
+    org.edit("Contact", first, Notes__c="a\ud800b", LastName="\udc00")
+    org.edit("Contact", second, Notes__c="whole 😈")
+    org.log_task([first], Subject="\udfff\ud800")
     synced.ok(api=api)
 
     assert_true(org, synced)
@@ -291,7 +291,7 @@ def test_a_type_never_heard_of(org: DemoOrg, synced: Synced) -> None:
     wanted = ["x", "12", "1.5", "true", '{"a":[null],"b":1}', '[1,"x"]']
 
     assert wanted == [held[id_] for id_ in ids[: len(wanted)]]
-    assert [] == [one for one in differences(org, synced) if one[2] != "Shape__c"]
+    assert [] == [cell for cell in differences(org, synced) if cell[2] != "Shape__c"]
     assert any(
         "Contact.Shape__c" in warning and "'hologram'" in warning for warning in facts["warnings"]
     )
@@ -309,7 +309,7 @@ def test_values_that_are_none_of_their_type(org: DemoOrg, synced: Synced) -> Non
     for (name, value), id_ in zip(bad.items(), ids, strict=False):
         org.edit("Contact", id_, **{name: value})
     facts = synced.ok()
-    rejected = {(one["record_id"], one["field"]) for one in facts["rejected"]}
+    rejected = {(r["record_id"], r["field"]) for r in facts["rejected"]}
 
     assert set(zip(ids, bad, strict=False)) == rejected
     assert set(ids) == set(synced.rows("sf_contacts"))

@@ -37,8 +37,8 @@ EXAMPLES = int(os.environ.get("INVARIANTS_EXAMPLES", "0"))
 STEPS = int(os.environ.get("INVARIANTS_STEPS", "8"))
 # What one call takes, so small that the tiny org is a large one: it is read by stamps and counted.
 SMALL = replace(DOCUMENTED, rows_per_query_page=4, groups_per_query=4, ids_per_collection=5)
-# What the script adds to --only, so that the books are kept.
-BOOKS = ("contact_life", "rejected_record", "sync_run")
+# What the script adds to --only, so that lives, rejections and runs are noted.
+LOGS = ("contact_life", "rejected_record", "sync_run")
 PARTS = st.lists(
     st.sampled_from(["task_who_relation", "contact", "task", "user"]), min_size=1, max_size=3
 ).map(lambda names: tuple(sorted(set(names))))
@@ -125,9 +125,9 @@ class Histories(Happenings):
     def limit_run(self, limit: int) -> None:
         self._run(f"a run with --limit {limit}", self.scope(limit=limit), self.story.run_part)
 
-    @rule(names=PARTS, books=st.booleans())
-    def part_run(self, names: tuple[str, ...], books: bool) -> None:
-        resources = (*names, *BOOKS) if books else names
+    @rule(names=PARTS, logs=st.booleans())
+    def part_run(self, names: tuple[str, ...], logs: bool) -> None:
+        resources = (*names, *LOGS) if logs else names
         sentence = f"a run of {', '.join(resources)} only"
         self._run(sentence, self.scope(), self.story.run_part, only=resources)
 
@@ -143,11 +143,11 @@ class Histories(Happenings):
         shutil.rmtree(self.home / "pipelines")
         self.synced.pipeline = self._pipeline()
 
-    @rule(table=st.sampled_from(sorted(KEYS)), some=st.booleans())
-    def held_rows_lost(self, table: str, some: bool) -> None:
+    @rule(table=st.sampled_from(sorted(KEYS)), thirds=st.booleans())
+    def held_rows_lost(self, table: str, thirds: bool) -> None:
         if not (held := sorted(HeldTables.read(self.synced.pipeline).tables[table])):
             return
-        ids = held[::3] if some else held
+        ids = held[::3] if thirds else held
         note(f"somebody deletes {len(ids)} of {len(held)} rows of {table} from the destination")
         listed = ", ".join(f"'{id_}'" for id_ in ids)
         self.synced.sql(f"DELETE FROM {table} WHERE {KEYS[table]} IN ({listed})")

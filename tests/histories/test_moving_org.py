@@ -116,14 +116,14 @@ def test_the_oracle_sees_what_is_forged(tmp_path: Path) -> None:
             if values is not None:
                 rows[ids[which]] = genuine | values
             forged = replace(held, tables=held.tables | {table: rows})
-            found = MovingOracle(story.org, pipeline, now, now, held, after=forged).broken()
+            broken = MovingOracle(story.org, pipeline, now, now, held, after=forged).broken()
 
-            assert any(sentence in one for one in found), (table, values, found)
+            assert any(sentence in line for line in broken), (table, values, broken)
 
         story.synced.sql("INSERT INTO sf_users SELECT * FROM sf_users LIMIT 1")
-        found = MovingOracle(story.org, pipeline, now, now, held).broken()
+        broken = MovingOracle(story.org, pipeline, now, now, held).broken()
 
-        assert any("stands 2 times" in one for one in found)
+        assert any("stands 2 times" in line for line in broken)
 
 
 @pytest.mark.brief(1)

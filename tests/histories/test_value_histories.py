@@ -191,17 +191,17 @@ def test_two_fields_of_one_column_name_never_swap(story: Story) -> None:
     story.run()
     story.org.add_field("Contact", "Foo_Bar__c", "string", {contact: "second"})
     entries = story.org.tables["Contact"].entries
-    found = []
+    held = []
     for _ in range(2):
         entries["FooBar__c"] = entries.pop("FooBar__c")  # now it is the last one
         story.synced.ok()
         row = story.contact(contact)
-        found.append({name: row[name] for name in row if name.startswith("foo_bar__c")})
+        held.append({name: row[name] for name in row if name.startswith("foo_bar__c")})
     story.org.hide_field("Contact", "FooBar__c")
     story.synced.ok()
     hidden = story.contact(contact)
 
-    assert found[0] == found[1]
-    assert "first" == found[0]["foo_bar__c"]
-    assert ["first", "second"] == sorted(found[0].values())
-    assert found[0] == {name: hidden[name] for name in found[0]}
+    assert held[0] == held[1]
+    assert "first" == held[0]["foo_bar__c"]
+    assert ["first", "second"] == sorted(held[0].values())
+    assert held[0] == {name: hidden[name] for name in held[0]}

@@ -91,7 +91,7 @@ LINES = [
         "tests/destination",
     ),
     BrokenLine(
-        "10 moving org: cursors", "extract/id_selection.py",
+        "10 moving org: cursors", "extract/passes.py",
         "text = min(newest, limit).astimezone(UTC)", "text = newest.astimezone(UTC)",
         MOVING + "what_is_edited_while_a_run_reads_arrives_with_the_next_one",
     ),
@@ -101,7 +101,7 @@ LINES = [
         MOVING + "a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed",
     ),
     BrokenLine(
-        "11 small allowances arrive", "extract/id_selection.py",
+        "11 small allowances arrive", "extract/passes.py",
         "    return ids if position is None else", "    return ids if True else",
         MOVING + "a_pass_of_few_calls_goes_on_where_the_last_one_ended",
     ),

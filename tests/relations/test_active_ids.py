@@ -37,11 +37,11 @@ def test_ten_thousand_active_contacts_are_discovered() -> None:
         client = SalesforceClient(
             SessionCredentials(instance_url=server.url, access_token=server.token)
         )
-        found = [who for who, _ in counts_in(active_ids(client, SHARED_ACTIVITIES, "003"))]
+        whos = [who for who, _ in counts_in(active_ids(client, SHARED_ACTIVITIES, "003"))]
         client.close()
 
-    assert 10_000 == len(found)
-    assert org.active_ids() == found
+    assert 10_000 == len(whos)
+    assert org.active_ids() == whos
     assert 6 == org.billed  # 5 full batches, and the rest with the leads in it
     assert [] == org.unexpected
 
@@ -63,9 +63,9 @@ def test_leads_are_discovered_as_well(org: DemoOrg, client: SalesforceClient) ->
     leads = {
         row["RelationId"] for row in shown(org, SHARED_ACTIVITIES).values() if row["Type"] == "Lead"
     }
-    found = counts_in(active_ids(groups_of(client, 4), SHARED_ACTIVITIES, "00Q"))
+    counts = counts_in(active_ids(groups_of(client, 4), SHARED_ACTIVITIES, "00Q"))
 
-    assert leads == {who for who, _ in found}
+    assert leads == {who for who, _ in counts}
     assert leads
 
 
@@ -87,9 +87,9 @@ def test_discovery_of_what_was_modified_since(org: DemoOrg, client: SalesforceCl
         row["RelationId"] for row in rows.values()
         if str(row["SystemModstamp"]) >= since and (row["RelationId"] or "").startswith("003")
     )  # fmt: skip
-    found = active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", since=moment(since))
+    counts = active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", since=moment(since))
 
-    assert sorted(expected.items()) == counts_in(found)
+    assert sorted(expected.items()) == counts_in(counts)
     assert 0 < len(expected) < 12
 
 
@@ -130,9 +130,9 @@ def test_calls_of_discovery(org: DemoOrg, client: SalesforceClient) -> None:
 )
 def test_the_last_batch(rows: list[str], expected: bool) -> None:
     """A short batch is the end, and so is one that reaches beyond the wanted object."""
-    found = [{"RelationId": id_, "relations": 1} for id_ in rows]
+    groups = [{"RelationId": id_, "relations": 1} for id_ in rows]
 
-    assert expected is is_last(found, SHARED_ACTIVITIES, "003", 2)
+    assert expected is is_last(groups, SHARED_ACTIVITIES, "003", 2)
 
 
 # --- in ranges, side by side
@@ -149,9 +149,9 @@ def test_discovery_in_ranges_finds_the_same(
     expected = Counter(row["RelationId"] for row in shown(org, junction).values())
     cuts = org.active_ids()
     cuts = [cuts[n] for n in at if n < len(cuts)]
-    found = active_ids(groups_of(client, per_call), junction, "003", cuts=cuts)
+    counts = active_ids(groups_of(client, per_call), junction, "003", cuts=cuts)
 
-    assert sorted((who, expected[who]) for who in org.active_ids()) == sorted(counts_in(found))
+    assert sorted((who, expected[who]) for who in org.active_ids()) == sorted(counts_in(counts))
 
 
 @pytest.mark.parametrize("at", [[2], [4, 6], [5, 11]])
@@ -161,20 +161,20 @@ def test_discovery_in_ranges_beyond_a_batch_that_is_known(
     """The cuts part what the first batch leaves."""
     active = org.active_ids()
     first = client.records(queries.groups_statement(SHARED_ACTIVITIES, 2))
-    found = active_ids(
+    counts = active_ids(
         groups_of(client, 2), SHARED_ACTIVITIES, "003", first=first, cuts=[active[n] for n in at]
     )
 
-    assert active == sorted(who for who, _ in counts_in(found))
+    assert active == sorted(who for who, _ in counts_in(counts))
 
 
 def test_a_cut_that_is_nobodys_id_any_more(org: DemoOrg, client: SalesforceClient) -> None:
     """Cuts are of an earlier run: whoever they were, the ids around them are found."""
     active = org.active_ids()
     cuts = [org.contacts.numbering.id_of(n) for n in (5_000, 9_000)]
-    found = active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts)
+    counts = active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts)
 
-    assert active == sorted(who for who, _ in counts_in(found))
+    assert active == sorted(who for who, _ in counts_in(counts))
 
 
 def test_calls_of_discovery_in_ranges(org: DemoOrg, client: SalesforceClient) -> None:

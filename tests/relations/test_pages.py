@@ -43,13 +43,11 @@ def test_relations_since_a_second(
     since = stamps(rows)[len(rows) // 2]
     expected = {id_ for id_, row in rows.items() if str(row["SystemModstamp"]) >= since}
     of = columns_in(org, junction)
-    found = [
-        r["Id"] for r in rows_in(relation_pages.read(client, junction, of, since=moment(since)))
-    ]
+    ids = [r["Id"] for r in rows_in(relation_pages.read(client, junction, of, since=moment(since)))]
 
-    assert expected == set(found)
-    assert len(expected) == len(found)
-    assert {id_ for id_, row in rows.items() if row["SystemModstamp"] == since} <= set(found)
+    assert expected == set(ids)
+    assert len(expected) == len(ids)
+    assert {id_ for id_, row in rows.items() if row["SystemModstamp"] == since} <= set(ids)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3, 29, 30, 31])
@@ -76,10 +74,10 @@ def test_relations_by_their_ids(
     ids = list(rows)[:number]
     asked = [*ids, *([_removed(org)] if ids else [])]
     pages = relation_pages.read_by_ids(client, junction, columns_in(org, junction), asked)
-    found = rows_in(pages)
+    relations = rows_in(pages)
 
-    assert {id_: rows[id_] for id_ in ids} == {row["Id"]: row for row in found}
-    assert len(ids) == len(found)
+    assert {id_: rows[id_] for id_ in ids} == {row["Id"]: row for row in relations}
+    assert len(ids) == len(relations)
 
 
 def _removed(org: DemoOrg) -> str:
@@ -99,11 +97,11 @@ def test_more_ids_than_one_statement_takes(org: DemoOrg, client: SalesforceClien
     unknown = [numbering.id_of(n) for n in range(1_000, 2_600)]
     mixed = [id_ for pair in zip(unknown, chain(rows, unknown), strict=False) for id_ in pair]
     of, asked = columns_in(org), list(dict.fromkeys(mixed))
-    found = rows_in(relation_pages.read_by_ids(client, SHARED_ACTIVITIES, of, asked))
+    relations = rows_in(relation_pages.read_by_ids(client, SHARED_ACTIVITIES, of, asked))
     per_call = soql.ids_that_fit([*of.fields, "RelationId"], "TaskWhoRelation")
 
-    assert set(rows) == {row["Id"] for row in found}
-    assert len(rows) == len(found)
+    assert set(rows) == {row["Id"] for row in relations}
+    assert len(rows) == len(relations)
     assert 3 <= org.billed == ceil(len(asked) / per_call)
 
 
@@ -130,18 +128,18 @@ def test_the_ids_of_relations(org: DemoOrg, client: SalesforceClient, junction: 
     since = stamps(rows)[len(rows) // 2]
     who, of = org.active_ids()[:5], columns_in(org, junction)
 
-    def found(**which: object) -> list[str]:
+    def ids_of(**which: object) -> list[str]:
         pages = list(relation_pages.targets(client, junction, of, **which))  # type: ignore[arg-type]
         pairs = [(row["id"], row["RelationId"]) for page in pages for row in page.table.to_pylist()]
         assert {(id_, rows[id_]["RelationId"]) for id_, _ in pairs} == set(pairs)
         return sorted(id_ for id_, _ in pairs)
 
-    assert sorted(rows) == found()
-    assert sorted(i for i, row in rows.items() if str(row["SystemModstamp"]) >= since) == found(
+    assert sorted(rows) == ids_of()
+    assert sorted(i for i, row in rows.items() if str(row["SystemModstamp"]) >= since) == ids_of(
         since=moment(since)
     )
-    assert sorted(i for i, row in rows.items() if row["RelationId"] in who) == found(who=who)
-    assert [] == found(who=[])
+    assert sorted(i for i, row in rows.items() if row["RelationId"] in who) == ids_of(who=who)
+    assert [] == ids_of(who=[])
 
 
 def test_relations_of_more_contacts_than_one_statement_takes(
@@ -154,9 +152,9 @@ def test_relations_of_more_contacts_than_one_statement_takes(
         i for i, row in shown(org, SHARED_ACTIVITIES).items() if row["RelationId"] in active
     )
     who = [*active[:6], *strangers, *active[6:]]
-    found = relation_pages.targets(client, SHARED_ACTIVITIES, columns_in(org), who=who)
+    named = relation_pages.targets(client, SHARED_ACTIVITIES, columns_in(org), who=who)
 
-    assert expected == sorted(id_ for page in found for id_ in page.table.column("id").to_pylist())
+    assert expected == sorted(id_ for page in named for id_ in page.table.column("id").to_pylist())
     assert 3 <= org.billed
 
 
@@ -167,9 +165,9 @@ def test_no_relation_is_lost_to_a_transport_fault(
     """A page that fails, or a result that falls apart, costs calls and never rows."""
     org.page_rows = 7
     org.faults.add(Fault("query_more", action, nth=2))
-    found = rows_in(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
+    relations = rows_in(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
 
-    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in found)
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in relations)
 
 
 def test_a_result_that_falls_apart_every_time_is_an_error(
@@ -195,7 +193,7 @@ def test_a_value_that_no_column_holds_is_rejected_once(
 
     assert 1 == fault.done
     assert [(first, "Odd__c", '"tomorrow"')] == [
-        (one.record_id, one.field, one.payload) for batch in batches for one in batch.rejected
+        (r.record_id, r.field, r.payload) for batch in batches for r in batch.rejected
     ]
 
 
@@ -204,15 +202,15 @@ def test_a_value_that_no_column_holds_is_rejected_once(
 
 def test_a_describe_made_of_tasks(org: DemoOrg, client: SalesforceClient) -> None:
     """The same columns of the same types, so that a table survives the switch."""
-    made = queries.describe_of_task_relations(client.describe("Task"))
+    describe = queries.describe_of_task_relations(client.describe("Task"))
     real = columns(client.describe("TaskWhoRelation"), normalize=normalize)
-    found = columns(made, normalize=normalize)
+    copy = columns(describe, normalize=normalize)
 
     assert {column.stored: column.type for column in real.items} == {
-        column.stored: column.type for column in found.items
+        column.stored: column.type for column in copy.items
     }
-    assert "TaskWhoRelation" == found.object_name
-    assert () == found.warnings
+    assert "TaskWhoRelation" == copy.object_name
+    assert () == copy.warnings
 
 
 def test_a_task_without_anybody_is_no_relation(org: DemoOrg, client: SalesforceClient) -> None:

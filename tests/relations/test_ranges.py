@@ -29,12 +29,12 @@ def test_ranges_part_all_ids(
     org: DemoOrg, client: SalesforceClient, junction: Junction, page_rows: int, pieces: int
 ) -> None:
     """One call where it gains something; they follow one another, open at both ends."""
-    found = pages.ranges(pages_of(client, page_rows), junction, 30)
+    spans = pages.ranges(pages_of(client, page_rows), junction, 30)
 
-    assert pieces == len(found)
-    assert (None, None) == (found[0][0], found[-1][1])
-    assert [high for _, high in found[:-1]] == [low for low, _ in found[1:]]
-    assert sorted(low for low, _ in found[1:] if low) == [low for low, _ in found[1:]]
+    assert pieces == len(spans)
+    assert (None, None) == (spans[0][0], spans[-1][1])
+    assert [high for _, high in spans[:-1]] == [low for low, _ in spans[1:]]
+    assert sorted(low for low, _ in spans[1:] if low) == [low for low, _ in spans[1:]]
     assert int(pieces > 1) == org.billed
 
 
@@ -67,16 +67,16 @@ def test_ranges_together_hold_every_relation_once(
     org.shared_activities = junction is SHARED_ACTIVITIES
     org.page_rows = page_rows
     rows = shown(org, junction)
-    some = pages.ranges(pages_of(client, page_rows), junction, 30)
+    spans = pages.ranges(pages_of(client, page_rows), junction, 30)
     of = columns_in(org, junction)
-    found = rows_in(pages.read_ranges(client, junction, of, some))
+    relations = rows_in(pages.read_ranges(client, junction, of, spans))
 
-    assert sorted(rows) == sorted(row["Id"] for row in found)
+    assert sorted(rows) == sorted(row["Id"] for row in relations)
     assert [] == [
-        (one, row["Id"])
-        for one in some
-        for row in rows_in(pages.read_ranges(client, junction, of, [one]))
-        if not (one[0] or "") <= row["Id"] < (one[1] or "z")
+        (span, row["Id"])
+        for span in spans
+        for row in rows_in(pages.read_ranges(client, junction, of, [span]))
+        if not (span[0] or "") <= row["Id"] < (span[1] or "z")
     ]
 
 
@@ -84,17 +84,17 @@ def test_the_ids_that_exist_may_be_the_bounds(org: DemoOrg, client: SalesforceCl
     """The first id of a range belongs to it and to no other."""
     ids = sorted(shown(org, SHARED_ACTIVITIES))
     bounds = [None, ids[0], ids[1], ids[7], ids[-1], None]
-    some = list(pairwise(bounds))
+    spans = list(pairwise(bounds))
     of = columns_in(org)
     numbers = {
         row["Id"]: number
-        for number, one in enumerate(some)
-        for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, [one]))
+        for number, span in enumerate(spans)
+        for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, [span]))
     }
 
     assert ids == sorted(numbers)
     assert ids == sorted(
-        row["Id"] for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, some))
+        row["Id"] for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, spans))
     )
     assert [1, 2, 3, 4] == [numbers[ids[n]] for n in (0, 1, 7, -1)]
 
@@ -103,13 +103,13 @@ def test_ranges_keep_to_what_was_modified_since(org: DemoOrg, client: Salesforce
     """A range is one more condition, not another one."""
     rows = shown(org, SHARED_ACTIVITIES)
     since, middle = stamps(rows)[len(rows) // 2], sorted(rows)[len(rows) // 2]
-    found = pages.read_ranges(
+    batches = pages.read_ranges(
         client, SHARED_ACTIVITIES, columns_in(org), [(None, middle), (middle, None)],
         since=moment(since),
     )  # fmt: skip
 
     assert sorted(id_ for id_, row in rows.items() if str(row["SystemModstamp"]) >= since) == (
-        sorted(row["Id"] for row in rows_in(found))
+        sorted(row["Id"] for row in rows_in(batches))
     )
 
 
@@ -119,11 +119,11 @@ def test_no_range_loses_a_relation_to_a_transport_fault(
 ) -> None:
     """A range that falls apart is read again by itself; the others don't notice."""
     org.page_rows = 2
-    some = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
+    spans = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
     fault = org.faults.add(Fault("query_more", action, nth=3))
-    found = pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), some)
+    batches = pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), spans)
 
-    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(found))
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(batches))
     assert 1 == fault.done
 
 
@@ -132,12 +132,12 @@ def test_a_range_that_falls_apart_every_time_is_read_in_the_order_of_its_ids(
 ) -> None:
     """No locator ever holds: a query of its own for each page needs none."""
     small = pages_of(client, 2)
-    some = pages.ranges(small, SHARED_ACTIVITIES, 30)
+    spans = pages.ranges(small, SHARED_ACTIVITIES, 30)
     org.page_rows = 2
     org.faults.add(Fault("query_more", "bad_locator_400", nth=4, times=1_000))
-    found = pages.read_ranges(small, SHARED_ACTIVITIES, columns_in(org), some)
+    batches = pages.read_ranges(small, SHARED_ACTIVITIES, columns_in(org), spans)
 
-    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(found))
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(batches))
 
 
 def test_a_query_whose_first_pages_fail_every_time_is_an_error(

@@ -117,15 +117,15 @@ def test_queries_that_take_too_long_together_are_sent_alone(
     ]
     first = client.composite(requests)
     calls = org.billed
-    again = client.composite(requests)
+    repeat = client.composite(requests)
     client.close()
 
-    for responses in (first, again):
+    for responses in (first, repeat):
         describe, *counts, other = responses
-        assert [30, 30, 30] == [readers.page(one).total for one in counts]  # type: ignore[arg-type]
+        assert [30, 30, 30] == [readers.page(part).total for part in counts]  # type: ignore[arg-type]
         assert ["Contact", "Task"] == [
-            readers.described(one)["name"]
-            for one in (describe, other)  # type: ignore[index]
+            readers.described(part)["name"]
+            for part in (describe, other)  # type: ignore[index]
         ]
     assert (1 + 3 + 1, 3 + 1) == (calls, org.billed - calls)
     assert 1 == len(warnings)
@@ -150,7 +150,7 @@ def test_runs_go_on_though_the_org_groups_no_more(org: DemoOrg, synced: Synced) 
     org.edit("Contact", org.active_ids()[0], LastName="Fresh")
     org.traits.aggregates_left = 0
     facts = synced.ok(small)
-    again = synced.ok(small)
+    repeat = synced.ok(small)
     lives = {
         row[0]: row[1]
         for row in synced.sql("SELECT contact_id, relation_count FROM sf_active_contacts"
@@ -165,7 +165,7 @@ def test_runs_go_on_though_the_org_groups_no_more(org: DemoOrg, synced: Synced) 
         for row in synced.sql("SELECT id FROM sf_taskwhorelations WHERE removed_at IS NOT NULL")
     }
     assert [text for text in facts["warnings"] if "QUERY_TIMEOUT" in text]
-    assert "done" == again["status"]
+    assert "done" == repeat["status"]
 
 
 def test_the_first_call_counts_rows_where_the_org_counts_none(
@@ -201,7 +201,7 @@ def test_relations_whose_stamps_take_too_long_are_read_whole(org: DemoOrg, synce
         sorted(synced.rows("sf_taskwhorelations")),
     ]
     assert org.active_ids() == sorted(synced.rows("sf_contacts"))
-    told = [[text for text in one["warnings"] if "could not be asked for" in text] for one in seen]
-    assert [1, 0, 0] == [len(texts) for texts in told]
-    calls = [one["calls"]["total"] for one in seen]
+    notes = [[text for text in run["warnings"] if "could not be asked for" in text] for run in seen]
+    assert [1, 0, 0] == [len(texts) for texts in notes]
+    calls = [run["calls"]["total"] for run in seen]
     assert calls[1] == calls[2] < calls[0]

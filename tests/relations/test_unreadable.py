@@ -38,7 +38,7 @@ def test_all_others_are_read(
     org.page_rows = 7
     org.poisons.add(junction.object_name, bad)
     batches = list(pages.read(client, junction, columns_in(org, junction)))
-    rejected = [one for batch in batches for one in batch.rejected]
+    rejected = [r for batch in batches for r in batch.rejected]
 
     assert sorted(set(rows) - {bad}) == sorted(row["Id"] for row in rows_in(batches))
     assert {("TaskWhoRelation", bad, "")} == {(r.object, r.record_id, r.field) for r in rejected}
@@ -50,12 +50,12 @@ def test_a_field_of_one_relation_that_cant_be_read(org: DemoOrg, client: Salesfo
     bad = sorted(rows)[9]
     org.poisons.add("TaskWhoRelation", bad, "Type")
     batches = list(pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
-    rejected = [one for batch in batches for one in batch.rejected]
-    found = {row["Id"]: row for row in rows_in(batches)}
+    rejected = [r for batch in batches for r in batch.rejected]
+    relations = {row["Id"]: row for row in rows_in(batches)}
 
-    assert rows == found | {bad: rows[bad]}
-    assert rows[bad] | {"Type": None} == found[bad]
-    assert {(bad, "Type")} == {(one.record_id, one.field) for one in rejected}
+    assert rows == relations | {bad: rows[bad]}
+    assert rows[bad] | {"Type": None} == relations[bad]
+    assert {(bad, "Type")} == {(r.record_id, r.field) for r in rejected}
 
 
 def test_it_is_found_in_few_calls(org: DemoOrg, client: SalesforceClient) -> None:
@@ -154,9 +154,7 @@ def test_a_field_that_goes_away_while_relations_are_read(
     batches = list(pages.read(client, SHARED_ACTIVITIES, of))
 
     assert sorted(rows) == sorted(row["Id"] for row in rows_in(batches))
-    assert {("*", "Type")} == {
-        (one.record_id, one.field) for batch in batches for one in batch.rejected
-    }
+    assert {("*", "Type")} == {(r.record_id, r.field) for batch in batches for r in batch.rejected}
 
 
 def test_a_trial_of_a_few_relations_says_what_went_wrong(

@@ -32,55 +32,55 @@ FAINT = """
 const light = c => { c /= 255; return c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4; };
 const rgb = text => text.match(/[\\d.]+/g).map(Number);
 const luminance = ([r, g, b]) => .2126 * light(r) + .7152 * light(g) + .0722 * light(b);
-const behind = one => {
-  for (let at = one; at; at = at.parentElement) {
+const behind = tag => {
+  for (let at = tag; at; at = at.parentElement) {
     const colour = rgb(getComputedStyle(at).backgroundColor);
     if (colour.length === 3 || colour[3] === 1) return colour;
   }
   return null;
 };
-document.querySelectorAll('details').forEach(one => { one.open = true; });
-const found = [];
+document.querySelectorAll('details').forEach(tag => { tag.open = true; });
+const faint = [];
 let seen = 0;
-for (const one of document.body.querySelectorAll('*')) {
-  const own = [...one.childNodes].some(node => node.nodeType === 3 && node.data.trim());
-  if (!own || !one.checkVisibility()) continue;
-  const style = getComputedStyle(one);
-  const back = behind(one);
+for (const tag of document.body.querySelectorAll('*')) {
+  const own = [...tag.childNodes].some(node => node.nodeType === 3 && node.data.trim());
+  if (!own || !tag.checkVisibility()) continue;
+  const style = getComputedStyle(tag);
+  const back = behind(tag);
   const [a, b] = [luminance(rgb(style.color)),
                   luminance(back)];
   const contrast = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
   seen += 1;
-  if (contrast < 4.5) found.push(`${one.localName} ${one.textContent.slice(0, 40)} ${contrast}`);
+  if (contrast < 4.5) faint.push(`${tag.localName} ${tag.textContent.slice(0, 40)} ${contrast}`);
 }
-return [seen, found];
+return [seen, faint];
 """
 # The size on the screen of the smallest text of each plot that is shown.
 PLOT_TEXT = """
-return [...document.querySelectorAll('figure')].filter(one => one.checkVisibility()).map(one =>
-  Math.min(...[...one.querySelectorAll('figcaption, small, b')].map(
+return [...document.querySelectorAll('figure')].filter(tag => tag.checkVisibility()).map(tag =>
+  Math.min(...[...tag.querySelectorAll('figcaption, small, b')].map(
     text => parseFloat(getComputedStyle(text).fontSize))));
 """
 # Texts of a plot that lie on one another.
 OVERLAPPING = """
-const found = [];
-for (const plot of [...document.querySelectorAll('figure')].filter(one => one.checkVisibility())) {
+const pairs = [];
+for (const plot of [...document.querySelectorAll('figure')].filter(tag => tag.checkVisibility())) {
   const texts = [...plot.querySelectorAll('figcaption, small, b')].filter(
-    one => one.checkVisibility()).map(one => [one, one.getBoundingClientRect()]);
-  texts.forEach(([one, a], at) => texts.slice(at + 1).forEach(([other, b]) => {
+    tag => tag.checkVisibility()).map(tag => [tag, tag.getBoundingClientRect()]);
+  texts.forEach(([tag, a], at) => texts.slice(at + 1).forEach(([other, b]) => {
     const wide = Math.min(a.right, b.right) - Math.max(a.left, b.left);
     const high = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-    if (wide > 1 && high > 3) found.push(`${one.textContent} | ${other.textContent}`);
+    if (wide > 1 && high > 3) pairs.push(`${tag.textContent} | ${other.textContent}`);
   }));
 }
-return found;
+return pairs;
 """
 # Each bar and column with its length in pixels and the share of the whole that it stands for.
 LENGTHS = """
-return [...document.querySelectorAll('.bar i, .plot i')].map(one => {
-  const whole = one.closest('.bar, .plot').getBoundingClientRect();
-  const own = one.getBoundingClientRect();
-  const shape = one.style;
+return [...document.querySelectorAll('.bar i, .plot i')].map(tag => {
+  const whole = tag.closest('.bar, .plot').getBoundingClientRect();
+  const own = tag.getBoundingClientRect();
+  const shape = tag.style;
   return shape.width ? [own.width / whole.width, parseFloat(shape.width) / 100]
                      : [own.height / (whole.height - 2), parseFloat(shape.height) / 100];
 });
@@ -200,16 +200,16 @@ def test_a_page_is_told_to_those_who_do_not_see_it(browser: Browser, real: Path)
     """A language, one first heading, names of plots and tables, headers of rows and columns."""
     browser.show(real, SCREENS[0])
     plots = browser.ask(
-        "return [...document.querySelectorAll('figure, .bar')].map(one => one.ariaLabel)"
+        "return [...document.querySelectorAll('figure, .bar')].map(mark => mark.ariaLabel)"
     )
-    headers = browser.ask("return [...document.querySelectorAll('th')].map(one => one.scope)")
+    headers = browser.ask("return [...document.querySelectorAll('th')].map(th => th.scope)")
 
     assert ["en", 1] == browser.ask(
         "return [document.documentElement.lang, document.querySelectorAll('h1').length]"
     )
     assert "active: 817" in plots
     assert "Seconds of the last runs: done 2." in plots
-    assert [] == [told for told in plots if not told]
+    assert [] == [label for label in plots if not label]
     assert {"row", "col"} == set(headers)
     assert 0 == browser.ask("return document.querySelectorAll('table:not(:has(caption))').length")
     assert [] == browser.ask(
@@ -259,4 +259,4 @@ def test_what_slipped_through_would_be_refused(
 
     assert "ran" != title
     assert [] == asked
-    assert 3 <= len([said for said in complaints if "Content Security Policy" in said])
+    assert 3 <= len([line for line in complaints if "Content Security Policy" in line])

@@ -43,14 +43,14 @@ def test_the_tables_are_read(org: DemoOrg, synced: Synced) -> None:
             org.remove_relation(id_)
     org.delete_contact(deleted)
     facts = synced.ok()
-    found = dataset_of(synced, facts)
+    dataset = dataset_of(synced, facts)
     contacts = synced.rows("sf_contacts")
     relations = synced.rows("sf_taskwhorelations", where="removed_at IS NULL")
-    of = {one.table: one for one in found.tables}
+    of = {table.table: table for table in dataset.tables}
     values = [[row[name] for row in contacts.values()] for name in next(iter(contacts.values()))]
 
-    assert {"active": 10, "left": 1, "deleted": 1} == found.stages
-    assert len(relations) == sum(n for _, n in found.weeks or ()) + found.before
+    assert {"active": 10, "left": 1, "deleted": 1} == dataset.stages
+    assert len(relations) == sum(n for _, n in dataset.weeks or ()) + dataset.before
     assert {"sf_contacts", "sf_taskwhorelations", "sf_activities", "sf_users"} == set(of)
     assert max(row["system_modstamp"] for row in contacts.values()) == of["sf_contacts"].newest
     assert len(contacts) == of["sf_contacts"].rows
@@ -60,12 +60,12 @@ def test_the_tables_are_read(org: DemoOrg, synced: Synced) -> None:
     )
     assert sum(all(v is None for v in column) for column in values) == len(of["sf_contacts"].empty)
     assert len(values) - 1 == of["sf_contacts"].described
-    assert ["incremental", "incremental"] == [run.mode for run in found.runs or ()]
-    assert [12, 12] == [run.contacts_held for run in found.runs or ()]
+    assert ["incremental", "incremental"] == [run.mode for run in dataset.runs or ()]
+    assert [12, 12] == [run.contacts_held for run in dataset.runs or ()]
     assert [facts["started_at"], first["started_at"]] == [
-        run.started_at for run in found.runs or ()
+        run.started_at for run in dataset.runs or ()
     ]
-    assert (None, 0, []) == (found.verified, found.rejected, found.failures)
+    assert (None, 0, []) == (dataset.verified, dataset.rejected, dataset.failures)
 
 
 @pytest.mark.deep
@@ -74,7 +74,7 @@ def test_a_hidden_field_is_hidden_in_its_table_alone(org: DemoOrg, synced: Synce
     before = dataset_of(synced, synced.ok())
     org.hide_field("Contact", "Phone")
     after = dataset_of(synced, synced.ok())
-    was, is_ = ({of.table: of for of in found.tables} for found in (before, after))
+    was, is_ = ({of.table: of for of in dataset.tables} for dataset in (before, after))
 
     assert [()] * 4 == [of.hidden for of in was.values()]
     assert ("Phone",) == is_["sf_contacts"].hidden
@@ -90,14 +90,14 @@ def test_the_last_verification(org: DemoOrg, synced: Synced, client: Any) -> Non
     changed = org.active_ids()[0]
     synced.sql(f"UPDATE sf_contacts SET last_name = 'x' WHERE id = '{changed}'")
     verified(synced.pipeline, Run(client, Settings(), Scope(), Ledger(), synced.pipeline))
-    found = dataset_of(synced, run_facts)
-    text = shown(run_facts, found)
+    dataset = dataset_of(synced, run_facts)
+    text = shown(run_facts, dataset)
 
     assert "targeted_contacts.py --verify compares what is held with the org" in unknown
-    assert found.verified is not None
-    assert run_facts["started_at"] < found.verified.at
-    assert 1 == found.verified.drift["altered"]
-    at = f"{found.verified.at:%Y-%m-%d %H:%M:%S}"
+    assert dataset.verified is not None
+    assert run_facts["started_at"] < dataset.verified.at
+    assert 1 == dataset.verified.drift["altered"]
+    at = f"{dataset.verified.at:%Y-%m-%d %H:%M:%S}"
     assert f"rows compared with the org at {at} UTC: 1 differ" in text
     assert "altered 1" in text
     assert changed not in text
@@ -109,17 +109,17 @@ def test_a_question_that_fails_costs_its_own_part(synced: Synced) -> None:
     synced.sql("ALTER TABLE sf_users DROP COLUMN username")
     synced.sql("DROP TABLE sf_active_contacts")
     synced.sql("UPDATE sf_sync_runs SET mode = 'verify', report = 'no JSON'")
-    found = dataset_of(synced, run_facts)
-    text = shown(run_facts, found)
+    dataset = dataset_of(synced, run_facts)
+    text = shown(run_facts, dataset)
 
     assert {"sf_contacts", "sf_taskwhorelations", "sf_activities"} == {
-        of.table for of in found.tables
+        of.table for of in dataset.tables
     }
     assert ["sf_users: The destination (duckdb) refused", "Drift: Expecting value"] == [
-        said[: said.index(":", 20)] for said in found.failures
+        failure[: failure.index(":", 20)] for failure in dataset.failures
     ]
     assert "Left out of this page sf_users:" in text
-    assert {} == found.stages
+    assert {} == dataset.stages
 
 
 def test_a_database_that_is_away_is_tried_once(tmp_path: Path) -> None:
@@ -144,10 +144,10 @@ def test_nothing_is_held_yet(tmp_path: Path) -> None:
         "new", destination=nowhere, dataset_name="d", pipelines_dir=str(tmp_path)
     )
     with HeldTables.of(pipeline) as held:
-        found = read_dataset(held, facts())
-    text = shown(facts(), found)
+        dataset = read_dataset(held, facts())
+    text = shown(facts(), dataset)
 
-    assert [] == found.failures
+    assert [] == dataset.failures
     assert "No table is held yet." in text
     assert "No run is recorded yet." in text
 
@@ -163,8 +163,8 @@ def test_the_newest_runs_are_read(synced: Synced, client: Any) -> None:
         " FROM generate_series(1, 30) AS passes (i)"
     )
     synced.sql("INSERT INTO sf_sync_runs (run_id) VALUES ('without a moment')")
-    found = dataset_of(synced, run_facts)
+    dataset = dataset_of(synced, run_facts)
 
-    assert [f"pass {i}" for i in range(30, 10, -1)] == [run.run_id for run in found.runs or ()]
-    assert found.verified is not None
-    assert [] == found.failures
+    assert [f"pass {i}" for i in range(30, 10, -1)] == [run.run_id for run in dataset.runs or ()]
+    assert dataset.verified is not None
+    assert [] == dataset.failures

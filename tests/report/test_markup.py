@@ -56,15 +56,15 @@ def test_code_in_a_sentence() -> None:
 
 def test_a_table_has_its_headers() -> None:
     """The first column names the row; numbers have separators, and what is not known is a dash."""
-    made = rendered(
+    html = rendered(
         '{% call table("Counts", ["What", "How many"]) %}{{ row(["<b>", n]) }}'
         '{{ row(["c", none]) }}{% endcall %}', n=1_234,
     )  # fmt: skip
 
-    assert '<th scope="col">What</th><th scope="col">How many</th>' in made
-    assert '<th scope="row">&lt;b&gt;</th><td>1,234</td>' in made
-    assert "<caption>Counts</caption>" in made
-    assert 'aria-label="not known"' in made
+    assert '<th scope="col">What</th><th scope="col">How many</th>' in html
+    assert '<th scope="row">&lt;b&gt;</th><td>1,234</td>' in html
+    assert "<caption>Counts</caption>" in html
+    assert 'aria-label="not known"' in html
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_bars_can_be_told_from_their_ground(scheme: int) -> None:
     assert [] == [name for name in drawn if contrast(colours[name], colours["card"]) < 3]
 
 
-def contrast(one: str, other: str) -> float:
+def contrast(mark: str, ground: str) -> float:
     """WCAG's contrast ratio of two colours."""
 
     def luminance(colour: str) -> float:
@@ -126,5 +126,5 @@ def contrast(one: str, other: str) -> float:
         linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    dark, light = sorted((luminance(one), luminance(other)))
+    dark, light = sorted((luminance(mark), luminance(ground)))
     return (light + 0.05) / (dark + 0.05)

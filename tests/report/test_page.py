@@ -18,9 +18,9 @@ def test_the_headline_comes_first() -> None:
     """Contacts, relations and calls, before any detail."""
     ledger = Ledger(started_at=STARTED, org_remaining=14_993)
     ledger.calls.update(query=3, collections=1)
-    found = facts(ledger)
-    found["contacts"]["held"], found["relations"]["held"] = 1_818, 2_385
-    text = shown(found, DatasetFacts(stages={"active": 1_800, "left": 18}))
+    report = facts(ledger)
+    report["contacts"]["held"], report["relations"]["held"] = 1_818, 2_385
+    text = shown(report, DatasetFacts(stages={"active": 1_800, "left": 18}))
     head = text[: text.index("Relations per week")]
 
     assert text.startswith("Targeted contact sync done 2026-11-20 12:00:00 UTC, incremental, 2.0 s")

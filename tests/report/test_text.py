@@ -26,32 +26,32 @@ SECRET = "Ada Lovelace"
 
 def ledger() -> Ledger:
     """Return a run in which something of everything happened."""
-    found = Ledger(started_at=STARTED, api_version="64.0", org_remaining=14_994)
-    found.cursor = datetime(2026, 11, 20, 11, 59, 59, tzinfo=UTC)
-    found.relations = RelationTally(read=2_392, new=2_000, updated=300, unchanged=92, removed=7)
-    found.tallies["Contact"] = Tally(
+    run = Ledger(started_at=STARTED, api_version="64.0", org_remaining=14_994)
+    run.cursor = datetime(2026, 11, 20, 11, 59, 59, tzinfo=UTC)
+    run.relations = RelationTally(read=2_392, new=2_000, updated=300, unchanged=92, removed=7)
+    run.tallies["Contact"] = Tally(
         discovered=817, asked=1_820, retrieved=1_817, new=800, updated=17, unchanged=1_000,
         gone=2, rejected=1,
     )  # fmt: skip
-    found.plans["Contact"] = cheapest("Contact", ["Id"], 1_820)
-    found.calls.update(query=3, collections=1, describe=2)
-    found.contacts_gone = {"003a": DELETED, "003b": HIDDEN}
-    found.reject(Rejected("Contact", "003c", "Birthdate", "ValueError: not a date", f'"{SECRET}"'))
-    found.reject(Rejected("Contact", "003d", "", "UnavailableError: gone away", f'"{SECRET}"'))
-    found.explain_tasks(["00Ta"], {"00Tb": Gone("00Tb", DELETED), "00Tc": Gone("00Tc", HIDDEN)})
-    found.warn("Contact: a field is gone")
-    found.step("Contact: 1,820 of 1,820")
-    return found
+    run.plans["Contact"] = cheapest("Contact", ["Id"], 1_820)
+    run.calls.update(query=3, collections=1, describe=2)
+    run.contacts_gone = {"003a": DELETED, "003b": HIDDEN}
+    run.reject(Rejected("Contact", "003c", "Birthdate", "ValueError: not a date", f'"{SECRET}"'))
+    run.reject(Rejected("Contact", "003d", "", "UnavailableError: gone away", f'"{SECRET}"'))
+    run.explain_tasks(["00Ta"], {"00Tb": Gone("00Tb", DELETED), "00Tc": Gone("00Tc", HIDDEN)})
+    run.warn("Contact: a field is gone")
+    run.step("Contact: 1,820 of 1,820")
+    return run
 
 
 def facts(of: Ledger | None = None, status: str = "done", **more: Any) -> dict[str, Any]:
     """Return the report as a finished run has it."""
     of = of or ledger()
-    found = {**of.facts(status), "seconds": 1.94}
-    found["relations"]["held"], found["contacts"]["held"] = 2_385, 1_818
-    found["closure"] |= {"relations_explained_pct": 99.96, "relations_unexplained": 1}
-    found["statistics"] = {"total": 1_818, "with_email": 640}
-    return {**found, **more}
+    report = {**of.facts(status), "seconds": 1.94}
+    report["relations"]["held"], report["contacts"]["held"] = 2_385, 1_818
+    report["closure"] |= {"relations_explained_pct": 99.96, "relations_unexplained": 1}
+    report["statistics"] = {"total": 1_818, "with_email": 640}
+    return {**report, **more}
 
 
 # --- the ledger
@@ -83,20 +83,20 @@ def test_a_tally_as_a_sentence() -> None:
 
 def test_a_tally_begins_at_its_first_mention() -> None:
     """Two mentions, one tally."""
-    found = Ledger()
-    found.tally("Task").asked += 2
-    found.tally("Task").asked += 1
+    run = Ledger()
+    run.tally("Task").asked += 2
+    run.tally("Task").asked += 1
 
-    assert 3 == found.tallies["Task"].asked
+    assert 3 == run.tallies["Task"].asked
 
 
 def test_a_warning_is_said_once() -> None:
     """However many batches notice the same."""
-    found = Ledger()
-    found.warn("twice")
-    found.warn("twice")
+    run = Ledger()
+    run.warn("twice")
+    run.warn("twice")
 
-    assert ["twice"] == found.warnings
+    assert ["twice"] == run.warnings
 
 
 @pytest.mark.parametrize(
@@ -117,58 +117,58 @@ def test_a_warning_is_said_once() -> None:
 )
 def test_what_came(object_name: str, record_id: str, field: str, expected: bool) -> None:
     """Asked for, and not rejected: an old rejection has come right, whatever else was rejected."""
-    found = Ledger(answered={"Contact": IdSet(), "User": IdSet()})
-    found.answered["Contact"].update(["003a", "003b", "003d", "*"])
-    found.answered["User"].update(["003b"])
-    found.reject(Rejected("Contact", "003b", "Birthdate", "", ""))
-    found.reject(Rejected("Contact", "003d", "", "", ""))
-    found.reject(Rejected("Contact", "*", "Fax", "", ""))
+    run = Ledger(answered={"Contact": IdSet(), "User": IdSet()})
+    run.answered["Contact"].update(["003a", "003b", "003d", "*"])
+    run.answered["User"].update(["003b"])
+    run.reject(Rejected("Contact", "003b", "Birthdate", "", ""))
+    run.reject(Rejected("Contact", "003d", "", "", ""))
+    run.reject(Rejected("Contact", "*", "Fax", "", ""))
 
-    assert expected == found.came(object_name, record_id, field)
+    assert expected == run.came(object_name, record_id, field)
 
 
 def test_why_a_normal_query_does_not_return_tasks() -> None:
     """Archived, deleted or hidden, in the order of their ids; nothing gets lost on the way."""
-    found = Ledger()
+    run = Ledger()
     gone = {"b": Gone("b", DELETED), "a": Gone("a", DELETED), "c": Gone("c", HIDDEN)}
-    found.explain_tasks(["z"], gone)
+    run.explain_tasks(["z"], gone)
 
-    assert {"archived": ["z"], DELETED: ["a", "b"], HIDDEN: ["c"]} == found.tasks_missing
-    assert {"archived": 1, DELETED: 2, HIDDEN: 1} == found.closure()["tasks_missing"]
+    assert {"archived": ["z"], DELETED: ["a", "b"], HIDDEN: ["c"]} == run.tasks_missing
+    assert {"archived": 1, DELETED: 2, HIDDEN: 1} == run.closure()["tasks_missing"]
 
 
 def test_the_facts_of_a_run() -> None:
     """What ``--json`` prints: the words of design.md, section 8."""
-    found = ledger().facts("done")
+    report = ledger().facts("done")
 
-    assert ("done", "incremental") == (found["status"], found["mode"])
-    assert "20261120T120000.123456Z" == found["run_id"]
+    assert ("done", "incremental") == (report["status"], report["mode"])
+    assert "20261120T120000.123456Z" == report["run_id"]
     assert {
         "total": 6, "by_kind": {"collections": 1, "describe": 2, "query": 3},
         "org_remaining": 14_994,
-    } == found["calls"]  # fmt: skip
-    assert "collections" == found["plan"]["api"]
-    assert (2_392, 7) == (found["relations"]["read"], found["relations"]["removed"])
-    assert (1_820, 1_817) == (found["contacts"]["asked"], found["contacts"]["retrieved"])
-    assert {DELETED: 1, HIDDEN: 1} == found["closure"]["contacts_missing"]
-    assert ["003c", "003d"] == [one["record_id"] for one in found["rejected"]]
+    } == report["calls"]  # fmt: skip
+    assert "collections" == report["plan"]["api"]
+    assert (2_392, 7) == (report["relations"]["read"], report["relations"]["removed"])
+    assert (1_820, 1_817) == (report["contacts"]["asked"], report["contacts"]["retrieved"])
+    assert {DELETED: 1, HIDDEN: 1} == report["closure"]["contacts_missing"]
+    assert ["003c", "003d"] == [r["record_id"] for r in report["rejected"]]
 
 
 def test_a_run_without_a_plan() -> None:
     """Nothing was asked for: no Api was chosen."""
-    found = Ledger().facts("done")
+    report = Ledger().facts("done")
 
-    assert {"api": None, "price": {}} == found["plan"]
-    assert 0 <= found["seconds"] < 60
+    assert {"api": None, "price": {}} == report["plan"]
+    assert 0 <= report["seconds"] < 60
 
 
 def test_nothing_is_claimed_that_was_not_checked() -> None:
     """Before the destination was asked, nobody knows what it holds or that all is explained."""
-    found = Ledger().facts("failed")
+    report = Ledger().facts("failed")
 
-    assert (None, None) == (found["relations"]["held"], found["contacts"]["held"])
-    assert found["closure"]["relations_explained_pct"] is None
-    assert "100" not in text.text(found)
+    assert (None, None) == (report["relations"]["held"], report["contacts"]["held"])
+    assert report["closure"]["relations_explained_pct"] is None
+    assert "100" not in text.text(report)
 
 
 # --- as text
@@ -313,12 +313,12 @@ def test_many_ids_are_cut_with_their_number() -> None:
 
 def test_raw_values_never_reach_a_report() -> None:
     """Payloads are personal data: they stand in sf_rejected_records only."""
-    found = facts()
+    report = facts()
 
     assert SECRET in ledger().rejected[0].payload
     assert not any(
         SECRET in shown
-        for shown in (text.text(found), markdown.document(found), sync_runs.as_json(found))
+        for shown in (text.text(report), markdown.document(report), sync_runs.as_json(report))
     )
 
 
@@ -349,21 +349,21 @@ def test_a_report_is_for_the_user_alone(tmp_path: Path) -> None:
 
 def test_the_row_of_a_run() -> None:
     """``sf_sync_runs`` has the report's own numbers."""
-    found = sync_runs.row(facts())
+    row = sync_runs.row(facts())
 
-    assert sync_runs.SCHEMA.names == list(found)
+    assert sync_runs.SCHEMA.names == list(row)
     assert ("20261120T120000.123456Z", STARTED, "done") == (
-        found["run_id"], found["started_at"], found["status"],
+        row["run_id"], row["started_at"], row["status"],
     )  # fmt: skip
     assert (2_392, 2_000, 300, 7, 2_385) == tuple(
-        found[f"relations_{name}"] for name in ("read", "new", "updated", "removed", "held")
+        row[f"relations_{name}"] for name in ("read", "new", "updated", "removed", "held")
     )
     assert (817, 1_820, 1_817, 2, 1, 1_818) == tuple(
-        found[f"contacts_{name}"]
+        row[f"contacts_{name}"]
         for name in ("discovered", "asked", "retrieved", "gone", "rejected", "held")
     )
     assert (6, 99.96, 1, None) == tuple(
-        found[name]
+        row[name]
         for name in (
             "calls_total",
             "relations_explained_pct",
@@ -371,8 +371,8 @@ def test_the_row_of_a_run() -> None:
             "error",
         )
     )
-    assert "64.0" == found["api_version"]
-    assert 2_392 == json.loads(found["report"])["relations"]["read"]
+    assert "64.0" == row["api_version"]
+    assert 2_392 == json.loads(row["report"])["relations"]["read"]
 
 
 def test_the_row_as_arrow() -> None:

@@ -205,12 +205,12 @@ def test_what_was_read_before_the_calls_end_is_kept(
     while len(left) > 5:
         org = Ending(shown, {(bad, field)})
         org.allowed = allowed
-        found = org.whole(left)
-        read |= found.records.keys()
-        rejected |= found.rejected.keys()
-        assert (found.stopped is None) == (not found.unread)
-        assert found.unread or allowed > 1
-        left, runs = sorted(found.unread), runs + 1
+        outcome = org.whole(left)
+        read |= outcome.records.keys()
+        rejected |= outcome.rejected.keys()
+        assert (outcome.stopped is None) == (not outcome.unread)
+        assert outcome.unread or allowed > 1
+        left, runs = sorted(outcome.unread), runs + 1
 
     assert shown - read <= {*left, bad}
     assert {id_ for id_, _ in rejected} <= {bad}

@@ -43,10 +43,10 @@ def test_a_job_that_never_ends_is_left_to_rest(
 
     def read() -> list[str]:
         asked, other = pa.array(ids, pa.string()), None if forced else plan_without_bulk
-        found = retrieval.retrieve(
+        batches = retrieval.retrieve(
             patience.client, plan, asked, of, other, tell=patience.news.append
         )
-        return sorted(ids_of(list(found)))
+        return sorted(ids_of(list(batches)))
 
     if forced:
         with pytest.raises(BulkJobError, match="still InProgress after 300 s"):
@@ -69,8 +69,8 @@ def test_a_job_that_ends_soon_is_not_talked_about(
     patience, of, ids = Patience(credentials), columns_in(org), org.active_ids()
     plan = cheapest("Contact", of.fields, len(ids), force=Api.BULK)
     asked = pa.array(ids, pa.string())
-    found = list(retrieval.retrieve(patience.client, plan, asked, of, tell=patience.news.append))
+    batches = list(retrieval.retrieve(patience.client, plan, asked, of, tell=patience.news.append))
     patience.client.close()
 
-    assert sorted(ids) == sorted(ids_of(found))
+    assert sorted(ids) == sorted(ids_of(batches))
     assert [] == patience.news

@@ -58,10 +58,10 @@ def test_what_does_not_come_is_explained(
     """Deleted, merged (into the last of a chain), hidden or purged; and every id exactly once."""
     states = in_every_state(org)
     answers = retrieve(credentials, limits, way, list(states), columns_in(org))
-    found = gone_of(answers)
+    reasons = gone_of(answers)
 
-    assert {id_: gone for id_, gone in states.items() if gone} == found
-    assert sorted(states) == sorted([*ids_of(answers), *found])
+    assert {id_: gone for id_, gone in states.items() if gone} == reasons
+    assert sorted(states) == sorted([*ids_of(answers), *reasons])
 
 
 @EVERY_WAY
@@ -71,7 +71,7 @@ def test_the_last_rows_of_the_gone(
     """Deleted and merged contacts come as the org still shows them; hidden and purged ones can't."""
     states = in_every_state(org)
     answers = retrieve(credentials, TINY, way, list(states), columns_in(org))
-    (last,) = [one.last_rows for one in answers if one.last_rows is not None]
+    (last,) = [part.last_rows for part in answers if part.last_rows is not None]
     shown = org.rows("Contact", all_rows=True, ids=[id_ for id_, gone in states.items() if gone])
 
     assert sorted(shown) == sorted(last.table.column("id").to_pylist())
@@ -93,7 +93,7 @@ def test_an_archived_task_is_there(
         credentials, TINY, way, [archived, deleted, plain, hidden], columns_in(org, "Task")
     )
 
-    assert [archived] == [id_ for one in answers for id_ in one.archived]
+    assert [archived] == [id_ for part in answers for id_ in part.archived]
     assert {archived, plain} == set(ids_of(answers))
     assert {deleted: Gone(deleted, DELETED), hidden: Gone(hidden, HIDDEN)} == gone_of(answers)
 
@@ -120,10 +120,10 @@ def test_an_archived_row_is_the_row_it_was(org: DemoOrg, credentials: SessionCre
     after = rows_of(retrieve(credentials, DOCUMENTED, Api.COLLECTIONS, [task], of))
     assert before is not None
     assert after is not None
-    (one,), (other,) = before.to_pylist(), after.to_pylist()
+    (old,), (new,) = before.to_pylist(), after.to_pylist()
 
     assert {"IsArchived", "SystemModstamp", "LastModifiedDate", "row_hash"} >= {
-        name for name in one if one[name] != other[name]
+        name for name in old if old[name] != new[name]
     }
 
 
@@ -145,25 +145,25 @@ def test_ids_that_differ_by_case_are_two(
     pairs: dict[str, list[str]] = {}
     for id_ in org.rows("Contact"):
         pairs.setdefault(id_[:15].lower(), []).append(id_)
-    one, other = next(pair for pair in pairs.values() if len(pair) == 2)
-    org.delete_contact(one)
-    answers = retrieve(credentials, TINY, way, [one, other], columns_in(org))
+    first, second = next(pair for pair in pairs.values() if len(pair) == 2)
+    org.delete_contact(first)
+    answers = retrieve(credentials, TINY, way, [first, second], columns_in(org))
 
-    assert [other] == ids_of(answers)
-    assert {one: Gone(one, DELETED)} == gone_of(answers)
+    assert [second] == ids_of(answers)
+    assert {first: Gone(first, DELETED)} == gone_of(answers)
 
 
 def test_merges_that_go_round_in_a_circle_end(
     org: DemoOrg, credentials: SessionCredentials
 ) -> None:
     """An org that contradicts itself gets an answer, not an endless walk."""
-    one, two, three = org.active_ids()[:3]
-    org.merge(two, [one])
-    org.merge(three, [two])
-    org.set_silently("Contact", three, IsDeleted=True, MasterRecordId=one)
-    answers = retrieve(credentials, TINY, Api.COLLECTIONS, [one, two, three], columns_in(org))
+    first, second, third = org.active_ids()[:3]
+    org.merge(second, [first])
+    org.merge(third, [second])
+    org.set_silently("Contact", third, IsDeleted=True, MasterRecordId=first)
+    answers = retrieve(credentials, TINY, Api.COLLECTIONS, [first, second, third], columns_in(org))
 
-    assert {one: MERGED, two: MERGED, three: MERGED} == {
+    assert {first: MERGED, second: MERGED, third: MERGED} == {
         id_: g.reason for id_, g in gone_of(answers).items()
     }
 

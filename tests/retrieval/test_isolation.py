@@ -40,23 +40,23 @@ def listed(synced: Synced) -> list[tuple[Any, ...]]:
 @BOTH
 def test_a_record_that_cant_be_read_costs_itself_alone(org: DemoOrg, synced: Synced) -> None:
     """Its row is kept as it was, the life table and the list say why; cured, it is true again."""
-    bad, *others = org.active_ids()
+    bad, *rest = org.active_ids()
     synced.begin()
     org.edit("Contact", bad, LastName="Newer")
-    org.edit("Contact", others[0], LastName="Fresh")
+    org.edit("Contact", rest[0], LastName="Fresh")
     org.poisons.add("Contact", bad)
     facts = synced.ok()
-    found, names = listed(synced), synced.rows("sf_contacts")
+    rejected, names = listed(synced), synced.rows("sf_contacts")
     reasons = synced.sql(f"SELECT gone_reason FROM sf_active_contacts WHERE contact_id = '{bad}'")
     org.poisons.clear()
     synced.ok(Scope(retry_rejected=True))
     after = synced.rows("sf_contacts")
     synced.ok()
 
-    assert (1, len(others)) == (facts["contacts"]["rejected"], facts["contacts"]["retrieved"])
-    assert [("Contact", bad, "*")] == found
+    assert (1, len(rest)) == (facts["contacts"]["rejected"], facts["contacts"]["retrieved"])
+    assert [("Contact", bad, "*")] == rejected
     assert [text for text in facts["warnings"] if "sf_rejected_records lists them" in text]
-    assert ("Fresh", "Newer") == (names[others[0]]["last_name"], after[bad]["last_name"])
+    assert ("Fresh", "Newer") == (names[rest[0]]["last_name"], after[bad]["last_name"])
     assert "Newer" != names[bad]["last_name"]
     assert [("rejected",)] == [tuple(row) for row in reasons]
     assert [] == listed(synced)
@@ -82,11 +82,11 @@ def test_a_field_that_cant_be_read_of_one_record_is_null_in_its_row(
     org.edit(object_name, bad, Description="a text")
     org.poisons.add(object_name, bad, "Description")
     synced.ok()
-    found, row = listed(synced), synced.rows(table)[bad]
+    rejected, row = listed(synced), synced.rows(table)[bad]
     org.poisons.clear()
     synced.ok()
 
-    assert [(object_name, bad, "Description")] == found
+    assert [(object_name, bad, "Description")] == rejected
     assert (None, org.rows(object_name)[bad]["CreatedById"]) == (
         row["description"], row["created_by_id"],
     )  # fmt: skip
@@ -112,14 +112,14 @@ def test_a_field_that_cant_be_read_of_any_record_is_rejected_once(
     """All rows load without it; when it can be read again, all of them get it."""
     org.poisons.add("Contact", None, "Birthdate")
     facts = synced.ok()
-    found, rows = listed(synced), synced.rows("sf_contacts")
-    again = synced.ok()
+    rejected, rows = listed(synced), synced.rows("sf_contacts")
+    redo = synced.ok()
     org.poisons.clear()
     synced.ok(Scope(retry_rejected=True))
     shown = org.rows("Contact", ids=org.active_ids())
 
-    assert [("Contact", "*", "Birthdate")] == found
-    assert len(org.active_ids()) == facts["contacts"]["retrieved"] == again["contacts"]["retrieved"]
+    assert [("Contact", "*", "Birthdate")] == rejected
+    assert len(org.active_ids()) == facts["contacts"]["retrieved"] == redo["contacts"]["retrieved"]
     assert {None} == {row["birthdate"] for row in rows.values()}
     assert {id_: row["Birthdate"] for id_, row in shown.items()} == {
         id_: row["birthdate"] and str(row["birthdate"])
@@ -184,14 +184,14 @@ def test_where_only_changes_are_read_what_was_rejected_is_tried_in_every_run(
     org.edit("Contact", bad, LastName="Newer")
     org.poisons.add("Contact", bad, field)
     synced.ok(refresh_call_budget=0)
-    found = listed(synced)
+    rejected = listed(synced)
     org.advance(86_400)
     org.edit("Contact", other, LastName="Newest")  # the cursor goes past the first edit
     synced.ok(refresh_call_budget=0)
     org.poisons.clear()
     synced.ok(refresh_call_budget=0)
 
-    assert [("Contact", bad, field)] == found
+    assert [("Contact", bad, field)] == rejected
     assert "Newer" == synced.rows("sf_contacts")[bad]["last_name"]
     assert [] == listed(synced)
 
@@ -254,15 +254,15 @@ def test_whatever_bulk_refuses_rest_is_asked_for(many: Many, fault: str) -> None
     many.org.faults.add(Fault("bulk_create", fault, times=9))
     asked: list[int] = []
 
-    def otherwise(_api: Api, left: int, _error: Any) -> Any:
+    def replan(_api: Api, left: int, _error: Any) -> Any:
         asked.append(left)
         return cheapest("Contact", many.of.fields, left, force=Api.COLLECTIONS)
 
-    found, _ = many.retrieved(Api.BULK, otherwise)
+    parts, _ = many.retrieved(Api.BULK, replan)
     many.org.faults.clear()
 
     assert [len(many.ids)] == asked
-    assert len(many.ids) == sum(len(one.batch) for one in found)
+    assert len(many.ids) == sum(len(part.batch) for part in parts)
 
 
 class Many:
@@ -277,23 +277,23 @@ class Many:
         )
         self.ids = sorted(org.active_ids())
 
-    def retrieved(self, api: Api, otherwise: Any = None) -> tuple[list[Retrieved], int]:
+    def retrieved(self, api: Api, replan: Any = None) -> tuple[list[Retrieved], int]:
         """Retrieve all of them; the batches, and the calls beyond those planned."""
         count, limits = len(self.ids), self.client.limits
         plan = cheapest("Contact", self.of.fields, count, count, limits=limits, force=api)
         self.org.reset_calls()
         ids = pa.array(self.ids, pa.string())
-        found = list(retrieve(self.client, plan, ids, self.of, otherwise))
-        return found, self.org.billed - plan.calls
+        parts = list(retrieve(self.client, plan, ids, self.of, replan))
+        return parts, self.org.billed - plan.calls
 
 
 @pytest.fixture(scope="module")
 def two_thousand() -> Iterator[Many]:
     org = DemoOrg(contacts=2_500, active=2_000, relations=4_000, seed=7)
     with serve(org) as server:
-        made = Many(org, server)
-        yield made
-        made.client.close()
+        reader = Many(org, server)
+        yield reader
+        reader.client.close()
 
 
 @pytest.fixture
@@ -318,9 +318,9 @@ def test_the_others_come_for_a_handful_of_calls(
     bad = [many.ids[place] for place in places]
     for id_ in bad:
         many.org.poisons.add("Contact", id_, field, **poison)
-    found, extra = many.retrieved(api)
-    came = [id_ for one in found for id_ in one.batch.table.column(many.of.key.name).to_pylist()]
-    rejected = [(r.record_id, r.field or "*") for one in found for r in one.batch.rejected]
+    parts, extra = many.retrieved(api)
+    came = [id_ for part in parts for id_ in part.batch.table.column(many.of.key.name).to_pylist()]
+    rejected = [(r.record_id, r.field or "*") for part in parts for r in part.batch.rejected]
 
     assert sorted((id_, field) for id_ in bad) == sorted(rejected)
     assert sorted(set(many.ids) - set(bad if field == "*" else [])) == sorted(came)
@@ -333,11 +333,11 @@ def test_a_field_that_no_record_can_be_read_with_is_looked_for_once(many: Many, 
     """What one call learned, the others need not: at most one more each, where searching takes 7."""
     many.org.poisons.add("Contact", None, "Birthdate", status=400, code="INVALID_FIELD")
     many.client.limits = replace(many.client.limits, ids_per_collection=100)
-    found, extra = many.retrieved(api)
+    parts, extra = many.retrieved(api)
 
-    assert 2_000 == sum(len(one.batch) for one in found)
+    assert 2_000 == sum(len(part.batch) for part in parts)
     assert {("*", "Birthdate")} == {
-        (r.record_id, r.field) for one in found for r in one.batch.rejected
+        (r.record_id, r.field) for part in parts for r in part.batch.rejected
     }
     assert extra <= 2_000 / 100 + many.client.max_in_flight + log2(len(many.of.fields)) + 1
 
@@ -348,11 +348,11 @@ def test_a_field_of_one_record_is_not_taken_from_all_where_others_are_bad_too(ma
     many.org.poisons.add("Contact", many.ids[0], "Birthdate")
     for place in places:
         many.org.poisons.add("Contact", many.ids[place])
-    found, _ = many.retrieved(Api.COLLECTIONS)
-    rejected = {(r.record_id, r.field) for one in found for r in one.batch.rejected}
+    parts, _ = many.retrieved(Api.COLLECTIONS)
+    rejected = {(r.record_id, r.field) for part in parts for r in part.batch.rejected}
 
     assert {(many.ids[0], "Birthdate"), *((many.ids[place], "") for place in places)} == rejected
-    assert 2_000 - len(places) == sum(len(one.batch) for one in found)
+    assert 2_000 - len(places) == sum(len(part.batch) for part in parts)
 
 
 def test_where_composite_is_refused_the_parts_are_asked_one_by_one(many: Many) -> None:
@@ -360,11 +360,11 @@ def test_where_composite_is_refused_the_parts_are_asked_one_by_one(many: Many) -
     bad = many.ids[77]
     many.org.poisons.add("Contact", bad)
     many.org.faults.add(Fault("composite", "not_found_404", times=99))
-    found, _ = many.retrieved(Api.COLLECTIONS)
+    parts, _ = many.retrieved(Api.COLLECTIONS)
     many.org.faults.clear()
 
-    assert 1_999 == sum(len(one.batch) for one in found)
-    assert [(bad, "")] == [(r.record_id, r.field) for one in found for r in one.batch.rejected]
+    assert 1_999 == sum(len(part.batch) for part in parts)
+    assert [(bad, "")] == [(r.record_id, r.field) for part in parts for r in part.batch.rejected]
 
 
 @pytest.mark.parametrize("api", BY_ID)
@@ -381,15 +381,15 @@ def test_what_no_record_can_be_blamed_for_is_raised(many: Many, api: Api) -> Non
 
 def test_what_a_failed_job_left_is_read_by_the_plan_for_that(many: Many) -> None:
     """All but the record that failed it."""
-    bad, said = many.ids[3], list[str]()
+    bad, errors = many.ids[3], list[str]()
     many.org.poisons.add("Contact", bad)
 
-    def otherwise(_api: Api, left: int, error: Exception) -> Any:
-        said.append(f"{left}: {error}")
+    def replan(_api: Api, left: int, error: Exception) -> Any:
+        errors.append(f"{left}: {error}")
         return cheapest("Contact", many.of.fields, left, exclude=[Api.BULK])
 
-    found, _ = many.retrieved(Api.BULK, otherwise)
+    parts, _ = many.retrieved(Api.BULK, replan)
 
-    assert 1_999 == sum(len(one.batch) for one in found)
-    assert [(bad, "")] == [(r.record_id, r.field) for one in found for r in one.batch.rejected]
-    assert said[0].startswith("2000: Bulk job 750")
+    assert 1_999 == sum(len(part.batch) for part in parts)
+    assert [(bad, "")] == [(r.record_id, r.field) for part in parts for r in part.batch.rejected]
+    assert errors[0].startswith("2000: Bulk job 750")

@@ -39,15 +39,15 @@ MANY = 100_000  # collections: 50 calls; composite: 10; Bulk by ids: 66
 )
 def test_bulk_reads_by_ids_or_all(ids: int, in_org: int, by_ids: bool) -> None:
     """Lists of ids, or the whole object where that is known to be quicker; the other one is told."""
-    found = tiny(ids, in_org)
+    plan = tiny(ids, in_org)
 
-    assert by_ids == found.bulk_by_ids
-    assert (ids if by_ids else in_org) == found.price[Api.BULK].rows
+    assert by_ids == plan.bulk_by_ids
+    assert (ids if by_ids else in_org) == plan.price[Api.BULK].rows
     if in_org:
-        assert found.other_bulk is not None
-        assert (in_org if by_ids else ids) == found.other_bulk.rows
+        assert plan.other_bulk is not None
+        assert (in_org if by_ids else ids) == plan.other_bulk.rows
     else:
-        assert found.other_bulk is None
+        assert plan.other_bulk is None
 
 
 def test_a_scan_is_priced_by_the_rows_of_the_org() -> None:
@@ -115,10 +115,10 @@ def test_of_ways_that_are_equally_quick_the_one_with_fewest_calls(
 ) -> None:
     """Two collections side by side, or one composite: a second is worth no call."""
     latency = Latency(per_call, per_row, bulk_job=1_000, calls_in_flight=2)
-    found = tiny(6, latency=latency)
+    plan = tiny(6, latency=latency)
 
-    assert (2, 1) == (found.price[Api.COLLECTIONS].calls, found.price[Api.COMPOSITE].calls)
-    assert expected is found.api
+    assert (2, 1) == (plan.price[Api.COLLECTIONS].calls, plan.price[Api.COMPOSITE].calls)
+    assert expected is plan.api
 
 
 @pytest.mark.parametrize(
@@ -141,25 +141,25 @@ def test_of_ways_that_are_equally_quick_the_one_with_fewest_calls(
 )
 def test_a_budget_is_kept_to(ids: int, in_org: int, budget: int | None, expected: Api) -> None:
     """Scarce calls are spent on the ways that take few of them, however long those last."""
-    found = cheapest("Contact", WIDE, ids, in_org, budget=budget)
+    plan = cheapest("Contact", WIDE, ids, in_org, budget=budget)
 
-    assert expected is found.api
-    assert not found.forced
-    if any(budget is None or one.calls <= budget for one in found.price.values()):
-        assert budget is None or found.calls <= budget
+    assert expected is plan.api
+    assert not plan.forced
+    if any(budget is None or cost.calls <= budget for cost in plan.price.values()):
+        assert budget is None or plan.calls <= budget
     else:
-        assert min(one.calls for one in found.price.values()) == found.calls
+        assert min(cost.calls for cost in plan.price.values()) == plan.calls
 
 
 @pytest.mark.parametrize("budget", [None, 0, 3])
 @pytest.mark.parametrize("force", Api)
 def test_a_forced_api_is_taken(force: Api, budget: int | None) -> None:
     """Whatever it costs; the prices of the others are told all the same."""
-    found = tiny(7, force=force, budget=budget)
+    plan = tiny(7, force=force, budget=budget)
 
-    assert (force, True) == (found.api, found.forced)
-    assert found.price[force].calls == found.calls
-    assert set(Api) == set(found.price)
+    assert (force, True) == (plan.api, plan.forced)
+    assert plan.price[force].calls == plan.calls
+    assert set(Api) == set(plan.price)
 
 
 @pytest.mark.parametrize(
@@ -209,10 +209,10 @@ def test_rest_is_as_quick_as_it_was_found(
 ) -> None:
     """By the time of all calls so far and one of the model's; Bulk stays as it is."""
     latency = Latency(per_call=0.1, per_wide_row=0.001, bulk_job=7, per_bulk_row=0.5)
-    found = latency.measured(timings)
+    model = latency.measured(timings)
 
-    assert pytest.approx((0.1 * per_call, 0.001 * per_row)) == (found.per_call, found.per_wide_row)
-    assert (7, 0.5, 8) == (found.bulk_job, found.per_bulk_row, found.calls_in_flight)
+    assert pytest.approx((0.1 * per_call, 0.001 * per_row)) == (model.per_call, model.per_wide_row)
+    assert (7, 0.5, 8) == (model.bulk_job, model.per_bulk_row, model.calls_in_flight)
 
 
 def test_an_org_that_is_slow_to_respond_is_sent_few_calls() -> None:
@@ -263,10 +263,10 @@ def test_a_plan_as_plain_values() -> None:
 )
 def test_both_ways_of_bulk_are_told(ids: int, by_ids: bool, other: str) -> None:
     """The one that would be taken, and the other under a name that says which it is."""
-    found = tiny(ids, 1_000)
-    price = found.facts()["price"]
+    plan = tiny(ids, 1_000)
+    price = plan.facts()["price"]
 
-    assert by_ids is found.bulk_by_ids
+    assert by_ids is plan.bulk_by_ids
     assert {"collections", "composite", "query", "bulk", other} == set(price)
     assert {ids, 1_000} == {price["bulk"]["rows"], price[other]["rows"]}
     assert (ids if by_ids else 1_000) == price["bulk"]["rows"]

@@ -56,8 +56,8 @@ def test_the_price_in_calls(
 
     assert {
         Api.COLLECTIONS: collections, Api.COMPOSITE: composite, Api.QUERY: query, Api.BULK: bulk
-    } == {api: one.calls for api, one in price.items()}  # fmt: skip
-    assert {ids} == {one.rows for one in price.values()}
+    } == {api: cost.calls for api, cost in price.items()}  # fmt: skip
+    assert {ids} == {cost.rows for cost in price.values()}
 
 
 @pytest.mark.parametrize(
@@ -102,8 +102,8 @@ def test_the_price_in_calls_as_documented(
 )
 def test_the_calls_of_a_scan(rows: int, calls: int) -> None:
     """A job, one question, the pages; more than one are named by calls of their own, five a call."""
-    found = cheapest("Contact", FIELDS, 1, rows)
-    scan = found.other_bulk if found.bulk_by_ids else found.price[Api.BULK]
+    plan = cheapest("Contact", FIELDS, 1, rows)
+    scan = plan.other_bulk if plan.bulk_by_ids else plan.price[Api.BULK]
 
     assert scan is not None
     assert (calls, rows) == (scan.calls, scan.rows)
@@ -121,10 +121,10 @@ def test_the_price_of_the_seed() -> None:
     price = cheapest("Contact", WIDE, 817).price
     chars = sum(map(len, WIDE)) + 105 * 12
 
-    found = price[Api.COLLECTIONS]
+    cost = price[Api.COLLECTIONS]
 
-    assert (1, 817, 817 * chars) == (found.calls, found.rows, found.bytes)
-    assert 0.15 + 817 * 0.0006 < found.seconds < 0.7
+    assert (1, 817, 817 * chars) == (cost.calls, cost.rows, cost.bytes)
+    assert 0.15 + 817 * 0.0006 < cost.seconds < 0.7
     assert 1 == price[Api.COLLECTIONS].calls == price[Api.COMPOSITE].calls < price[Api.QUERY].calls
 
 

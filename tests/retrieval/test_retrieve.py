@@ -52,17 +52,15 @@ def test_every_way_fetches_the_same_rows(
     first = rows_of(answers[Api.COLLECTIONS])
 
     for way in WAYS:
-        found = rows_of(answers[way])
-        if first is None or found is None:
-            assert (None, None, 0) == (first, found, count)
+        rows = rows_of(answers[way])
+        if first is None or rows is None:
+            assert (None, None, 0) == (first, rows, count)
             continue
-        assert of.schema == found.schema
-        assert first.equals(found), way
-        assert sorted(ids) == found.column("id").to_pylist()
+        assert of.schema == rows.schema
+        assert first.equals(rows), way
+        assert sorted(ids) == rows.column("id").to_pylist()
         assert {} == gone_of(answers[way])
-    assert [] == [
-        one for found in answers.values() for each in found for one in each.batch.rejected
-    ]
+    assert [] == [r for parts in answers.values() for part in parts for r in part.batch.rejected]
 
 
 @EVERY_WAY
@@ -73,7 +71,7 @@ def test_nuls_are_counted(org: DemoOrg, credentials: SessionCredentials, way: Ap
     ]
     answers = retrieve(credentials, DOCUMENTED, way, hostile_first(org)[:2], columns_in(org))
 
-    assert 0 < len(values) == sum(one.batch.nuls_removed for one in answers)
+    assert 0 < len(values) == sum(part.batch.nuls_removed for part in answers)
 
 
 @EVERY_WAY
@@ -106,11 +104,11 @@ def test_other_objects(
 ) -> None:
     """Tasks and users come as contacts do."""
     of, ids = columns_in(org, object_name), list(org.rows(object_name))[:5]
-    found = rows_of(retrieve(credentials, TINY, way, ids, of))
+    rows = rows_of(retrieve(credentials, TINY, way, ids, of))
     expected = rows_of(retrieve(credentials, DOCUMENTED, Api.COLLECTIONS, ids, of))
 
     assert expected is not None
-    assert expected.equals(found)
+    assert expected.equals(rows)
 
 
 # --- order and conservation
@@ -132,7 +130,7 @@ def test_rows_come_batch_by_batch_in_the_order_of_ids(
 
     assert 1 == slow.done
     assert [set(ids[n : n + size]) for n in range(0, len(ids), size)] == [
-        set(one.batch.table.column("id").to_pylist()) for one in answers
+        set(part.batch.table.column("id").to_pylist()) for part in answers
     ]
 
 
@@ -187,9 +185,9 @@ def test_foreseen_calls_are_the_calls_made(
     org: DemoOrg, credentials: SessionCredentials, number: int, way: Api | str
 ) -> None:
     """What the plan predicts is what the org bills, at each boundary: of batches, jobs and pages."""
-    foreseen, made = calls_for(credentials, org, SMALL, way, number)
+    foreseen, calls = calls_for(credentials, org, SMALL, way, number)
 
-    assert foreseen == made
+    assert foreseen == calls
 
 
 @EVERY_WAY
@@ -198,9 +196,9 @@ def test_foreseen_calls_where_a_statement_takes_one_id(
     org: DemoOrg, credentials: SessionCredentials, number: int, way: Api | str
 ) -> None:
     """Fields that fill a statement by themselves make many small questions, and they are foreseen."""
-    foreseen, made = calls_for(credentials, org, SMALL, way, number, columns_in(org))
+    foreseen, calls = calls_for(credentials, org, SMALL, way, number, columns_in(org))
 
-    assert foreseen == made
+    assert foreseen == calls
 
 
 @pytest.fixture(scope="module")
@@ -231,9 +229,9 @@ def test_foreseen_calls_of_thousands_are_the_calls_made(
 ) -> None:
     """The same with the documented limits, and with as many result pages as take several calls."""
     org, credentials = large
-    foreseen, made = calls_for(credentials, org, limits, way, number)
+    foreseen, calls = calls_for(credentials, org, limits, way, number)
 
-    assert foreseen == made
+    assert foreseen == calls
 
 
 def calls_for(
@@ -299,7 +297,7 @@ def test_a_rejected_value_costs_itself_alone(
         "Contact", "Odd__c", "date", {asked: "tomorrow", other: "never", neighbour: "2024-02-29"}
     )
     answers = retrieve(credentials, TINY, way, [asked, neighbour], columns_in(org))
-    rejected = [one for each in answers for one in each.batch.rejected]
+    rejected = [rejection for part in answers for rejection in part.batch.rejected]
 
     assert {asked, neighbour} == set(ids_of(answers))
     assert [(asked, "Odd__c", '"tomorrow"')] == [

@@ -49,8 +49,8 @@ PLACES = pytest.mark.parametrize("places", [at_the_ends, everywhere, all_but_one
 
 def unread(answers: Sequence[Any]) -> set[tuple[str, str]]:
     """Return the record and the field of all that was rejected, last rows included."""
-    batches = [one.batch for one in answers] + [one.last_rows for one in answers if one.last_rows]
-    return {(one.record_id, one.field) for batch in batches for one in batch.rejected}
+    batches = [a.batch for a in answers] + [a.last_rows for a in answers if a.last_rows]
+    return {(r.record_id, r.field) for batch in batches for r in batch.rejected}
 
 
 @pytest.mark.brief(8)
@@ -78,8 +78,8 @@ def test_a_field_of_every_record_and_records_that_are_gone(
     rows = rows_of(answers)
 
     assert sorted(set(ids) - set(gone)) == sorted(ids_of(answers))
-    assert dict.fromkeys(gone, reason) == {id_: one.reason for id_, one in gone_of(answers).items()}
-    assert {one.field for a in answers for one in a.batch.rejected} <= set(fields)
+    assert dict.fromkeys(gone, reason) == {id_: g.reason for id_, g in gone_of(answers).items()}
+    assert {r.field for part in answers for r in part.batch.rejected} <= set(fields)
     for row in rows.to_pylist() if rows else []:
         assert (None, None) == (row["Birthdate"], row["Title"] if "Title" in fields else None)
         assert shown[row["id"]]["CreatedById"] == row["CreatedById"]
@@ -93,19 +93,19 @@ def test_one_record_that_cant_be_read_among_those_that_are_gone(
     org: DemoOrg, credentials: SessionCredentials, way: Api | str, limits: Limits, field: str
 ) -> None:
     """Only what can't be read is rejected; its neighbours are gone, each for its own reason."""
-    deleted, bad, hidden, archived, *others = org.active_ids()
+    deleted, bad, hidden, archived, *rest = org.active_ids()
     org.delete_contact(deleted)
     org.hide_contact(hidden)
-    org.merge(others[0], [archived])
+    org.merge(rest[0], [archived])
     org.poisons.add("Contact", bad, field)
-    ids = [deleted, bad, hidden, archived, *others]
+    ids = [deleted, bad, hidden, archived, *rest]
     answers = retrieve(credentials, limits, way, ids, columns_in(org), fallback=True)
-    come = set(others) | ({bad} if field != "*" else set())
+    come = set(rest) | ({bad} if field != "*" else set())
 
     assert sorted(come) == sorted(ids_of(answers))
     assert {(bad, field.strip("*"))} == unread(answers)
     assert {deleted: DELETED, hidden: HIDDEN, archived: MERGED} == {
-        id_: one.reason for id_, one in gone_of(answers).items()
+        id_: record.reason for id_, record in gone_of(answers).items()
     }
 
 
@@ -116,21 +116,21 @@ def test_a_deleted_record_that_cant_be_read(
     org: DemoOrg, credentials: SessionCredentials, way: Api | str, field: str
 ) -> None:
     """Where its key can be read it is deleted, and its last row has all but the field."""
-    bad, other, third, *others = org.active_ids()
+    bad, other, third, *rest = org.active_ids()
     for id_ in (bad, other, third):
         org.delete_contact(id_)
     org.poisons.add("Contact", bad, field)
-    ids = [bad, other, third, *others]
+    ids = [bad, other, third, *rest]
     answers = retrieve(credentials, DOCUMENTED, way, ids, columns_in(org), fallback=True)
-    (last,) = [one.last_rows for one in answers if one.last_rows is not None]
+    (last,) = [part.last_rows for part in answers if part.last_rows is not None]
     deleted = {other, third} | ({bad} if field != "*" else set())
 
     assert dict.fromkeys(deleted, DELETED) == {
-        id_: one.reason for id_, one in gone_of(answers).items()
+        id_: record.reason for id_, record in gone_of(answers).items()
     }
     assert {(bad, field.strip("*"))} == unread(answers)
     assert deleted == set(last.table.column("id").to_pylist())
-    assert sorted(others) == sorted(ids_of(answers))
+    assert sorted(rest) == sorted(ids_of(answers))
 
 
 @pytest.mark.brief(5)
@@ -151,8 +151,8 @@ def test_archived_tasks_and_a_field_of_every_task(
 
     assert sorted(set(ids) - {ids[2]}) == sorted(ids_of(answers))
     assert {None} == {row["Description"] for row in rows.to_pylist()}
-    assert {ids[0], ids[-1]} == {id_ for one in answers for id_ in one.archived}
-    assert {ids[2]: DELETED} == {id_: one.reason for id_, one in gone_of(answers).items()}
+    assert {ids[0], ids[-1]} == {id_ for part in answers for id_ in part.archived}
+    assert {ids[2]: DELETED} == {id_: g.reason for id_, g in gone_of(answers).items()}
     assert {"Description"} == {field for _, field in unread(answers)}
 
 
@@ -162,10 +162,10 @@ def test_a_run_loads_the_others_and_heals_by_itself(org: DemoOrg, synced: Synced
     org.relations_outlive_contacts = True
     synced.ok()
     before = synced.rows("sf_contacts")
-    first, *others, last = org.active_ids()
+    first, *rest, last = org.active_ids()
     for id_ in (first, last):
         org.delete_contact(id_)
-    org.edit("Contact", others[0], LastName="Fresh")
+    org.edit("Contact", rest[0], LastName="Fresh")
     org.poisons.add("Contact", None, "Birthdate")
     facts = synced.ok()
     during = synced.rows("sf_contacts")
@@ -177,10 +177,10 @@ def test_a_run_loads_the_others_and_heals_by_itself(org: DemoOrg, synced: Synced
     synced.ok()
 
     assert (DELETED, DELETED) == (reasons[first], reasons[last])
-    assert {None} == {reasons[id_] for id_ in others}
+    assert {None} == {reasons[id_] for id_ in rest}
     assert [(EVERY_RECORD, "Birthdate")] == [tuple(row) for row in listed]
-    assert (len(others), 2) == (facts["contacts"]["retrieved"], facts["contacts"]["gone"])
-    assert "Fresh" == during[others[0]]["last_name"]
+    assert (len(rest), 2) == (facts["contacts"]["retrieved"], facts["contacts"]["gone"])
+    assert "Fresh" == during[rest[0]]["last_name"]
     assert {id_: row["birthdate"] for id_, row in before.items()} == {
         id_: row["birthdate"] for id_, row in during.items()
     }

@@ -47,15 +47,15 @@ def test_fields_that_are_refused_together_are_joined_by_id(
     org.traits.most_fields = most
     answers = retrieve(credentials, DOCUMENTED, way, ids, of, fallback=True)
     rows, plain = rows_of(answers), rows_of(expected)
-    (last,) = [one.last_rows.table for one in answers if one.last_rows]
-    (last_plain,) = [one.last_rows.table for one in expected if one.last_rows]
+    (last,) = [part.last_rows.table for part in answers if part.last_rows]
+    (last_plain,) = [part.last_rows.table for part in expected if part.last_rows]
 
     assert plain == rows
     assert last_plain.sort_by("id") == last.sort_by("id")
     assert {ids[0]: DELETED, ids[-1]: DELETED} == {
-        id_: one.reason for id_, one in gone_of(answers).items()
+        id_: g.reason for id_, g in gone_of(answers).items()
     }
-    assert [] == [rejected for one in answers for rejected in one.batch.rejected]
+    assert [] == [rejected for part in answers for rejected in part.batch.rejected]
 
 
 def test_an_archived_task_of_many_fields(org: DemoOrg, credentials: SessionCredentials) -> None:
@@ -68,7 +68,7 @@ def test_an_archived_task_of_many_fields(org: DemoOrg, credentials: SessionCrede
     answers = retrieve(credentials, DOCUMENTED, Api.COLLECTIONS, ids, of)
 
     assert sorted(ids) == sorted(ids_of(answers))
-    assert [ids[0]] == [id_ for one in answers for id_ in one.archived]
+    assert [ids[0]] == [id_ for part in answers for id_ in part.archived]
 
 
 def test_a_bad_field_and_too_many_fields(org: DemoOrg, credentials: SessionCredentials) -> None:
@@ -82,7 +82,7 @@ def test_a_bad_field_and_too_many_fields(org: DemoOrg, credentials: SessionCrede
 
     assert sorted(ids) == sorted(ids_of(answers))
     assert {("*", "Birthdate"), (ids[3], "Title")} == {
-        (one.record_id, one.field) for a in answers for one in a.batch.rejected
+        (r.record_id, r.field) for part in answers for r in part.batch.rejected
     }
 
 
@@ -151,10 +151,10 @@ def test_a_record_that_changes_between_two_portions_is_read_again(
         org.moves.before_call("part", lambda: org.edit("Contact", moved, **names), nth=2)
     answers = read(client, ids, of, lessons)
     org.moves.stop()
-    rows = {row["id"]: row for one in answers for row in one.batch.table.to_pylist()}
+    rows = {row["id"]: row for part in answers for row in part.batch.table.to_pylist()}
 
     if change == "delete":
-        assert {moved: DELETED} == {id_: one.reason for id_, one in gone_of(answers).items()}
+        assert {moved: DELETED} == {id_: g.reason for id_, g in gone_of(answers).items()}
         assert set(ids) - {moved} == set(rows)
     else:
         assert ("Fresh", "Newer") == (rows[moved]["FirstName"], rows[moved]["LastName"])
@@ -174,7 +174,7 @@ def test_sixty_gone_records_of_many_fields_are_one_more_call(
     answers = retrieve(credentials, DOCUMENTED, Api.COLLECTIONS, gone, columns_in(org))
 
     assert 2 == org.billed
-    assert dict.fromkeys(gone, DELETED) == {i: one.reason for i, one in gone_of(answers).items()}
+    assert dict.fromkeys(gone, DELETED) == {i: g.reason for i, g in gone_of(answers).items()}
 
 
 def test_sixty_gone_records_where_composite_is_refused(
@@ -188,7 +188,7 @@ def test_sixty_gone_records_where_composite_is_refused(
     org.faults.add(Fault("composite", "not_enabled_403", times=10_000))
     answers = retrieve(credentials, DOCUMENTED, Api.COLLECTIONS, gone, columns_in(org))
 
-    assert dict.fromkeys(gone, DELETED) == {i: one.reason for i, one in gone_of(answers).items()}
+    assert dict.fromkeys(gone, DELETED) == {i: g.reason for i, g in gone_of(answers).items()}
 
 
 @BOTH
@@ -197,20 +197,20 @@ def test_a_run_says_once_that_fields_are_read_in_portions(org: DemoOrg, synced: 
     org.relations_outlive_contacts = True
     org.widen("Contact", 150)
     org.traits.most_fields = 60
-    gone, *others = org.active_ids()
+    gone, *rest = org.active_ids()
     first = synced.ok()
     org.delete_contact(gone)
-    org.edit("Contact", others[0], LastName="Fresh")
-    again = synced.ok()
+    org.edit("Contact", rest[0], LastName="Fresh")
+    repeat = synced.ok()
     rows = synced.rows("sf_contacts")
 
     assert [1, 1] == [
         sum("read at a time and joined by id" in text for text in facts["warnings"])
-        for facts in (first, again)
+        for facts in (first, repeat)
     ]
-    assert (len(others) + 1, len(others)) == (
-        first["contacts"]["retrieved"], again["contacts"]["retrieved"],
+    assert (len(rest) + 1, len(rest)) == (
+        first["contacts"]["retrieved"], repeat["contacts"]["retrieved"],
     )  # fmt: skip
-    assert "Fresh" == rows[others[0]]["last_name"]
-    assert {(1, 0), (0, 0)} >= {(one["contacts"]["gone"], one["contacts"]["rejected"])
-                                for one in (first, again)}  # fmt: skip
+    assert "Fresh" == rows[rest[0]]["last_name"]
+    assert {(1, 0), (0, 0)} >= {(facts["contacts"]["gone"], facts["contacts"]["rejected"])
+                                for facts in (first, repeat)}  # fmt: skip

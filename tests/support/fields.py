@@ -53,8 +53,8 @@ def as_json(rows: list[dict[str, Any]], columns: Columns) -> Batch:
     body = json.dumps([{"attributes": {"type": "Contact"}, **row} for row in rows])
     for number in {v for row in rows for v in row.values() if isinstance(v, Number)}:
         body = body.replace(float.__repr__(number), str(number))
-    found = readers.collection(Response(200, {}, body.encode()), len(rows))
-    return from_records([record for record in found if record is not None], columns)
+    records = readers.collection(Response(200, {}, body.encode()), len(rows))
+    return from_records([record for record in records if record is not None], columns)
 
 
 def as_csv(rows: list[dict[str, Any]], columns: Columns, among: pa.Array | None = None) -> Batch:
@@ -77,18 +77,18 @@ def values(
     """Return the values as a column of that type holds them, the same from JSON and CSV; and the rejected."""
     columns = columns_of({"f": {"data_type": stored}} if stored else None, F=kind)
     rows = [{"Id": f"{n:018}", "F": value} for n, value in enumerate(given_values)]
-    one, other = as_json(rows, columns), as_csv(rows, columns)
-    assert_same(one, other)
-    return one.table.column("F").to_pylist(), one.rejected
+    first, second = as_json(rows, columns), as_csv(rows, columns)
+    assert_same(first, second)
+    return first.table.column("F").to_pylist(), first.rejected
 
 
-def assert_same(one: Batch, other: Batch) -> None:
+def assert_same(first: Batch, second: Batch) -> None:
     """Assert the same rows, hashes and rejections; only raw payloads may be spelled apart."""
-    assert one.table.schema == other.table.schema
-    assert one.table.equals(other.table), (one.table.to_pylist(), other.table.to_pylist())
-    assert one.nuls_removed == other.nuls_removed
-    assert [(r.record_id, r.field, r.error.split(":")[1]) for r in one.rejected] == [
-        (r.record_id, r.field, r.error.split(":")[1]) for r in other.rejected
+    assert first.table.schema == second.table.schema
+    assert first.table.equals(second.table), (first.table.to_pylist(), second.table.to_pylist())
+    assert first.nuls_removed == second.nuls_removed
+    assert [(r.record_id, r.field, r.error.split(":")[1]) for r in first.rejected] == [
+        (r.record_id, r.field, r.error.split(":")[1]) for r in second.rejected
     ]
 
 

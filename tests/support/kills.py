@@ -148,11 +148,11 @@ class Outcome:
 
     def line(self) -> str:
         """Return a row of the matrix."""
-        found = "same" if self.survived else "DIFFERS"
+        verdict = "same" if self.survived else "DIFFERS"
         left = f"{len(self.orphans)} Bulk job left in the org" if self.orphans else ""
         return (
             f"{f'{self.instant}: {self.what}':<90.90} {'killed' if self.killed else 'went on':<8}"
-            f"{found:<8} {self.calls[0]:>3} +{self.calls[1]:>3}"
+            f"{verdict:<8} {self.calls[0]:>3} +{self.calls[1]:>3}"
             f"  {self.leftover}{left}{' '.join(self.differences + self.litter)}{self.error}"
         )
 
@@ -292,15 +292,15 @@ class Field:
                 "SELECT table_name FROM information_schema.tables WHERE table_schema = 'salesforce'"
             )
             names = [row[0] for row in cursor.fetchall()]
-            found: Tables = {}
+            tables: Tables = {}
             for name in names:
                 if name.startswith("_dlt") or name == "sf_sync_runs":
                     continue
                 cursor.execute(f"SELECT * FROM salesforce.{name}")
                 columns = [column[0] for column in cursor.description]
                 rows = [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
-                found[name] = sorted(map(_plain, rows), key=lambda row: str(sorted(row.items())))
-            return found
+                tables[name] = sorted(map(_plain, rows), key=lambda row: str(sorted(row.items())))
+            return tables
 
     def _litter(self) -> tuple[str, ...]:
         files = (self.folder / "dlt").rglob("*")

@@ -139,10 +139,10 @@ class MovingStory:
         broken = whole(compared, outcome.facts)
         if "refresh_call_budget" in self.options:
             # Beyond the budget a run counts what it read; every row is true all the same.
-            broken = [one for one in broken if not one.startswith("the report says")]
+            broken = [line for line in broken if not line.startswith("the report says")]
         # A relation that a merge moved while a run read left nothing that its reason follows from.
         merged = "left for relation_removed, not for set()"
-        return [one for one in broken if not one.endswith(merged)] + self._unknown()
+        return [line for line in broken if not line.endswith(merged)] + self._unknown()
 
     def text(self, broken: list[str], heading: str) -> str:
         """Return a failure's text: what broke, then what happened."""
@@ -150,4 +150,4 @@ class MovingStory:
         return f"{heading}:\n" + "\n".join(broken[:20]) + f"\n--- what happened\n{happened}"
 
     def _unknown(self) -> list[str]:
-        return [f"the org did not expect {one}" for one in self.org.unexpected]
+        return [f"the org did not expect {request}" for request in self.org.unexpected]

@@ -85,9 +85,9 @@ class Happenings(RuleBasedStateMachine):
 
     # ------------------------------------------------------------ activity
 
-    @rule(pick=PICK, others=st.lists(PICK, max_size=2), late=LATE)
-    def task_logged(self, pick: int, others: list[int], late: int) -> None:
-        who = [self.who(one) for one in (pick, *others)]
+    @rule(pick=PICK, picks=st.lists(PICK, max_size=2), late=LATE)
+    def task_logged(self, pick: int, picks: list[int], late: int) -> None:
+        who = [self.who(p) for p in (pick, *picks)]
         self.do(f"a task is logged on {', '.join(who)}", lambda: self.org.log_task(who), late)
 
     @rule(pick=PICK, lead=st.booleans(), late=LATE)
@@ -199,7 +199,7 @@ class Happenings(RuleBasedStateMachine):
     @rule(winner=PICK, losers=st.lists(PICK, min_size=1, max_size=2), late=LATE)
     def contacts_merged(self, winner: int, losers: list[int], late: int) -> None:
         kept = self.who(winner)
-        lost = sorted({self.who(one) for one in losers} - {kept})
+        lost = sorted({self.who(loser) for loser in losers} - {kept})
         if lost:
             self.do(
                 f"{', '.join(lost)} are merged into {kept}",

@@ -22,9 +22,9 @@ def facts(ledger: Ledger | None = None, status: str = "done", **more: Any) -> di
     return {**(ledger or Ledger(started_at=STARTED)).facts(status), "seconds": 2.0, **more}
 
 
-def shown(facts: dict[str, Any], found: DatasetFacts | None = None) -> str:
+def shown(facts: dict[str, Any], dataset: DatasetFacts | None = None) -> str:
     """Return the text of a page, without its markup; one space between words."""
-    body = page(facts, found or DatasetFacts()).partition("<body>")[2]
+    body = page(facts, dataset or DatasetFacts()).partition("<body>")[2]
     return " ".join(unescape(re.sub("<[^>]+>", " ", body)).split())
 
 

@@ -35,5 +35,5 @@ def collections(client, object_name, ids, fields):
 
 def describes(client, names):
     """Describe several objects in one call; an error where one was refused."""
-    found = client.composite([endpoints.describe(client.version, name) for name in names])
-    return {name: readers.described(of) for name, of in zip(names, found, strict=True)}
+    parts = client.composite([endpoints.describe(client.version, name) for name in names])
+    return {name: readers.described(of) for name, of in zip(names, parts, strict=True)}

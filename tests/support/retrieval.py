@@ -70,20 +70,20 @@ def retrieve(
 
 def rows_of(answers: Sequence[Retrieved]) -> pa.Table | None:
     """All rows of the answers in the order of their ids; None where there are none."""
-    tables = [one.batch.table for one in answers if one.batch.table.num_rows]
+    tables = [part.batch.table for part in answers if part.batch.table.num_rows]
     return pa.concat_tables(tables).combine_chunks().sort_by("id") if tables else None
 
 
 def ids_of(answers: Sequence[Retrieved]) -> list[str]:
     """Return the ids of all rows, in the order in which they came."""
-    return [id_ for one in answers for id_ in one.batch.table.column("id").to_pylist()]
+    return [id_ for part in answers for id_ in part.batch.table.column("id").to_pylist()]
 
 
 def gone_of(answers: Sequence[Retrieved]) -> dict[str, Gone]:
     """Why the others did not come."""
-    found = [gone for one in answers for gone in one.gone]
-    assert len(found) == len({gone.id for gone in found})
-    return {gone.id: gone for gone in found}
+    records = [gone for part in answers for gone in part.gone]
+    assert len(records) == len({gone.id for gone in records})
+    return {gone.id: gone for gone in records}
 
 
 def hostile_first(org: DemoOrg) -> list[str]:

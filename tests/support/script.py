@@ -46,8 +46,8 @@ class Ended:
     def facts(self) -> dict[str, Any]:
         """What ``--json`` printed: one object on one line, nothing else."""
         assert 1 == len(self.out.splitlines()), self.out + self.err
-        found: dict[str, Any] = json.loads(self.out)
-        return found
+        facts: dict[str, Any] = json.loads(self.out)
+        return facts
 
 
 Script = Callable[..., Ended]
@@ -63,9 +63,9 @@ def in_process(capsys: pytest.CaptureFixture[str]) -> Script:
                 code = main(argv)
             except SystemExit as stopped:  # argparse ends this way
                 code = int(stopped.code or 0)
-        found = capsys.readouterr()
-        assert "Traceback" not in found.err, found.err
-        return Ended(code, found.out, found.err)
+        printed = capsys.readouterr()
+        assert "Traceback" not in printed.err, printed.err
+        return Ended(code, printed.out, printed.err)
 
     return run
 
@@ -84,7 +84,7 @@ def command(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> 
     """Any process in a folder, with dlt's own folder inside it."""
     ours = ("SALESFORCE_", "SOURCES__", "DESTINATION__", "DESTINATION_")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    found = subprocess.run(
+    process = subprocess.run(
         argv,
         cwd=cwd,
         env={
@@ -99,8 +99,8 @@ def command(*argv: str, cwd: Path, environ: Mapping[str, str] | None = None) -> 
         timeout=120,
         check=False,
     )
-    assert "Traceback" not in found.stderr, found.stderr
-    return Ended(found.returncode, found.stdout, found.stderr)
+    assert "Traceback" not in process.stderr, process.stderr
+    return Ended(process.returncode, process.stdout, process.stderr)
 
 
 def session_of(server: DemoServer, host: str = "127.0.0.1") -> dict[str, str]:
@@ -117,18 +117,18 @@ def rows(folder: Path, table: str, dataset: str = "salesforce") -> list[dict[str
         return []
     with duckdb.connect(str(folder / DUCKDB_FILE)) as held:
         try:
-            found = held.execute(f'SELECT * FROM "{dataset}"."{table}" ORDER BY 1')
+            cursor = held.execute(f'SELECT * FROM "{dataset}"."{table}" ORDER BY 1')
         except duckdb.CatalogException:
             return []
-        names = [column[0] for column in found.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+        names = [column[0] for column in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def ids(folder: Path, table: str, dataset: str = "salesforce") -> set[str]:
     """Return the Salesforce ids in such a table; none of them is there twice."""
-    found = [row["id"] for row in rows(folder, table, dataset)]
-    assert len(found) == len(set(found))
-    return set(found)
+    ids = [row["id"] for row in rows(folder, table, dataset)]
+    assert len(ids) == len(set(ids))
+    return set(ids)
 
 
 @contextmanager
@@ -162,13 +162,13 @@ def _files_read_anew() -> Iterator[None]:
 @contextmanager
 def _logging_as_it_was() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in ("salesforce_targeted", "dlt")]
-    before = [(one, list(one.handlers), one.level, one.propagate) for one in loggers]
+    before = [(logger, list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
     try:
         yield
     finally:
-        for one, handlers, level, propagate in before:
-            for handler in set(one.handlers) - set(handlers):
+        for logger, handlers, level, propagate in before:
+            for handler in set(logger.handlers) - set(handlers):
                 handler.close()
-            one.handlers[:] = handlers
-            one.setLevel(level)
-            one.propagate = propagate
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
+            logger.propagate = propagate

@@ -70,23 +70,23 @@ class Scripted:
                     method, path, headers, stream.read(int(headers.get("content-length", 0)))
                 )
                 self.heard.append(heard)
-                found = self.script.popleft() if self.script else self.otherwise
-                found = found(heard) if callable(found) else found
+                reply = self.script.popleft() if self.script else self.otherwise
+                reply = reply(heard) if callable(reply) else reply
                 try:
-                    self._say(connection, found)
+                    self._say(connection, reply)
                 except OSError:
                     return
-                if found.then != "keep":
+                if reply.then != "keep":
                     return
 
-    def _say(self, connection: socket.socket, found: Bytes) -> None:
-        if found.drip_seconds:
-            for n in range(len(found.data)):
-                connection.sendall(found.data[n : n + 1])
-                threading.Event().wait(found.drip_seconds)
+    def _say(self, connection: socket.socket, reply: Bytes) -> None:
+        if reply.drip_seconds:
+            for n in range(len(reply.data)):
+                connection.sendall(reply.data[n : n + 1])
+                threading.Event().wait(reply.drip_seconds)
         else:
-            connection.sendall(found.data)
-        if found.then == "reset":
+            connection.sendall(reply.data)
+        if reply.then == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
@@ -113,10 +113,10 @@ def listening(talk: Callable[[socket.socket], None]) -> Iterator[str]:
 @contextmanager
 def scripted_server() -> Iterator[Scripted]:
     """Provide a server on loopback that sends what a test tells it to."""
-    made = Scripted()
-    with listening(made.talk) as host:
-        made.url = f"http://{host}"
-        yield made
+    server = Scripted()
+    with listening(server.talk) as host:
+        server.url = f"http://{host}"
+        yield server
 
 
 @dataclass

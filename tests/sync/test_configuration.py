@@ -71,10 +71,10 @@ def test_settings_may_stand_under_the_pipelines_name(
     script = in_process(capsys)
     ended = [script("--json") for _ in range(2)]
 
-    assert [0, 0] == [one.code for one in ended], ended
-    assert [12, 12] == [one.facts["statistics"]["named"] for one in ended]
-    for one in ended:
-        assert ["statistic 'more' was left out:"] == [w[:30] for w in one.facts["warnings"]]
+    assert [0, 0] == [run.code for run in ended], ended
+    assert [12, 12] == [run.facts["statistics"]["named"] for run in ended]
+    for run in ended:
+        assert ["statistic 'more' was left out:"] == [w[:30] for w in run.facts["warnings"]]
     assert 12 == ended[1].facts["contacts"]["unchanged"]
     assert set(org.active_ids()) == {row["salesforce_id"] for row in rows(tmp_path, "sf_contacts")}
 
@@ -82,7 +82,7 @@ def test_settings_may_stand_under_the_pipelines_name(
 @pytest.mark.brief(7)
 @pytest.mark.parametrize("name", ["secrets.toml", "config.toml"])
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("[sources]\n".encode("utf-16-le"), "it is not UTF-8"),
         (b"[sources]\n[sources]\n", "Cannot declare ('sources',) twice (at line 2"),
@@ -103,7 +103,7 @@ def test_settings_may_stand_under_the_pipelines_name(
     ],
 )
 def test_a_file_that_dlt_cannot_read_is_named(
-    script: Script, tmp_path: Path, name: str, text: bytes, said: str
+    script: Script, tmp_path: Path, name: str, text: bytes, message: str
 ) -> None:
     """The file, the line and the reason, exit 2; nothing of what stands in it."""
     file = written(tmp_path, name, text)
@@ -111,12 +111,12 @@ def test_a_file_that_dlt_cannot_read_is_named(
 
     assert 2 == ended.code
     assert f".dlt/{file.name} can't be read: it " in ended.err
-    assert said in ended.err
+    assert message in ended.err
     assert "sesame" not in ended.err
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "said"),
+    ("file", "text", "message"),
     [
         ("secrets.toml", "[sources.salesforce.credentials]\n", "[sources.salesforce.credentials]"),
         (
@@ -133,7 +133,7 @@ def test_a_file_that_dlt_cannot_read_is_named(
     ],
 )
 def test_credentials_in_another_place_are_said_to_be_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, text: str, said: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], file: str, text: str, message: str
 ) -> None:
     """Never "none are configured" where they are; and where they belong."""
     written(
@@ -142,7 +142,7 @@ def test_credentials_in_another_place_are_said_to_be_there(
     ended = in_process(capsys)("--sign-in")
 
     assert 2 == ended.code
-    assert said in ended.err
+    assert message in ended.err
     assert "belong" in ended.err
     assert "sesame" not in ended.err
 
@@ -187,7 +187,7 @@ def test_what_other_tools_call_a_setting_is_told(
 @pytest.mark.brief(5)
 @pytest.mark.parametrize("command", ["--plan", "--sign-in", ""])
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("FIELDS", "FirstName,Email", 'Write it as ["FirstName", "Email"]'),
         ("DAILY_CALL_RESERVE", "10%", "Write a number such as 0.1"),
@@ -201,20 +201,20 @@ def test_what_other_tools_call_a_setting_is_told(
 )
 def test_a_setting_that_can_not_be_meant_is_wrong_configuration(
     org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch, command: str, name: str,
-    value: str, said: str,
+    value: str, message: str,
 ) -> None:  # fmt: skip
     """Exit 2 before the first call, whatever is to be done; how to write it stands in the remedy."""
     monkeypatch.setenv(f"SOURCES__SALESFORCE_TARGETED__{name}", value)
     ended = script(*filter(None, [command]))
 
     assert 2 == ended.code
-    assert said in ended.err
+    assert message in ended.err
     assert 0 == org.billed
 
 
 @pytest.mark.brief(3)
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("fields = [1]", 'fields = [1] is no list of names. Write it as ["FirstName", "Email"]'),
         ('fields = [["a"]]', 'Write it as ["FirstName", "Email"]'),
@@ -229,7 +229,7 @@ def test_a_setting_that_can_not_be_meant_is_wrong_configuration(
 )
 def test_a_setting_of_another_kind_or_name(
     org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str,
-    said: str,
+    message: str,
 ) -> None:  # fmt: skip
     """What was found and how to write it, exit 2, before the first call."""
     if text.startswith("SOURCES"):
@@ -239,7 +239,7 @@ def test_a_setting_of_another_kind_or_name(
     ended = script()
 
     assert 2 == ended.code, ended.out
-    assert said in ended.err
+    assert message in ended.err
     assert 0 == org.billed
 
 
@@ -306,7 +306,7 @@ def test_a_version_left_empty_is_the_default(value: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("57.0", "57.0 is too old to read through. Set 58.0 or newer"),
         ("v30", "30.0 is too old"),
@@ -316,9 +316,9 @@ def test_a_version_left_empty_is_the_default(value: str | None) -> None:
         (True, "True is no version"),
     ],
 )
-def test_a_version_that_can_not_be_meant_is_refused(value: str | float, said: str) -> None:
+def test_a_version_that_can_not_be_meant_is_refused(value: str | float, message: str) -> None:
     """Before a request is sent; the remedy says what to write."""
-    with pytest.raises(ConfigurationError, match=re.escape(said)):
+    with pytest.raises(ConfigurationError, match=re.escape(message)):
         Settings.parse(api_version=value)
 
 

@@ -63,8 +63,8 @@ def test_credentials_of_everything_are_nobodys(
     monkeypatch.setenv("CREDENTIALS", URL)
     ended = [script(), script("--sf-org", "uat")]
 
-    assert [2, 2] == [one.code for one in ended]
-    assert all("CREDENTIALS" in one.err and "sesame" not in one.err for one in ended)
+    assert [2, 2] == [run.code for run in ended]
+    assert all("CREDENTIALS" in run.err and "sesame" not in run.err for run in ended)
     assert "PostgreSQL belongs into DESTINATION__POSTGRES__CREDENTIALS" in ended[0].err
     assert not (tmp_path / DUCKDB_FILE).exists()
 
@@ -97,8 +97,8 @@ def test_the_file_can_be_chosen(
     ended = script("--destination", "duckdb")
 
     assert 0 == ended.code
-    said = f"destination  duckdb: {tmp_path / DUCKDB_FILE}, dataset salesforce"
-    assert said in ended.out
+    line = f"destination  duckdb: {tmp_path / DUCKDB_FILE}, dataset salesforce"
+    assert line in ended.out
 
 
 @pytest.mark.brief(1)

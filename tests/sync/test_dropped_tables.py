@@ -24,8 +24,8 @@ SMALL = Scope(
 
 def filled(synced: Synced, table: str, column: str) -> tuple[int, int]:
     """Rows, and how many of them have the column filled."""
-    ((rows, some),) = synced.sql(f"SELECT count(*), count({column}) FROM {table}")
-    return rows, some
+    ((rows, with_value),) = synced.sql(f"SELECT count(*), count({column}) FROM {table}")
+    return rows, with_value
 
 
 @pytest.mark.brief(1)
@@ -143,8 +143,8 @@ def test_each_source_of_a_pipeline_is_looked_after(org: DemoOrg, synced: Synced)
 
     assert 100.0 == facts["closure"]["relations_explained_pct"]
     for table in ("sf_contacts", "sf_leads"):
-        rows, some = filled(synced, table, "last_name")
-        assert rows == some > 0
+        rows, named = filled(synced, table, "last_name")
+        assert rows == named > 0
 
 
 @pytest.mark.deep

@@ -71,16 +71,16 @@ def assert_whole(org: DemoOrg, synced: Synced) -> None:
 @pytest.mark.deep
 def test_a_sync_that_a_misfortune_befalls_is_complete_or_says_why() -> None:
     """A whole sync each, judged row by row; after one that stopped, the next run completes."""
-    verdicts = [one for some in played(IN_CI) for one in some]
-    wrong = [one for one in verdicts if one.broken or not one.struck]
-    passed = {str(one.trial): one.word for one in verdicts if not one.trial.stays}
+    verdicts = [v for batch in played(IN_CI) for v in batch]
+    wrong = [v for v in verdicts if v.broken or not v.struck]
+    passed = {str(v.trial): v.word for v in verdicts if not v.trial.stays}
     mended = {
-        str(one.trial) for one in verdicts
-        if one.code == 0 and not one.rejected and not one.trial.stays
+        str(v.trial) for v in verdicts
+        if v.code == 0 and not v.rejected and not v.trial.stays
     }  # fmt: skip
 
     assert sum(len(trials) for _, _, trials in IN_CI) == len(verdicts)
-    assert [] == [(str(one.trial), one.word, one.broken) for one in wrong]
+    assert [] == [(str(v.trial), v.word, v.broken) for v in wrong]
     assert mended == {name for name in passed if name.split(" ")[0] in MENDED}
 
 

@@ -38,8 +38,8 @@ def test_a_run_killed_at_a_call_or_a_step_is_made_good_by_the_next(duckdb_field:
     """Calls, extract, normalize, load: the same tables as without a kill, and no call wasted."""
     outcomes = [duckdb_field.outcome(instant) for instant in IN_CI]
 
-    assert [] == [one.line() for one in outcomes if not one.survived]
-    assert [] == [str(one.instant) for one in outcomes if not one.killed]
+    assert [] == [outcome.line() for outcome in outcomes if not outcome.survived]
+    assert [] == [str(outcome.instant) for outcome in outcomes if not outcome.killed]
 
 
 @pytest.mark.deep
@@ -73,8 +73,8 @@ def test_a_run_killed_in_mid_statement_is_made_good_by_the_next(
     outcomes = [field.outcome(STATEMENTS[at]) for at in (2, 4)]
     field.close()
 
-    assert [] == [one.line() for one in outcomes if not one.survived]
-    assert [] == [str(one.instant) for one in outcomes if not one.killed]
+    assert [] == [outcome.line() for outcome in outcomes if not outcome.survived]
+    assert [] == [str(outcome.instant) for outcome in outcomes if not outcome.killed]
 
 
 @pytest.mark.deep

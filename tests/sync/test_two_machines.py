@@ -17,13 +17,13 @@ from tests.conftest import BOTH, Synced
 
 def other_machine(synced: Synced, tmp_path: Path, credentials: SessionCredentials) -> Synced:
     """Return a pipeline on the same dataset, with a working folder of its own."""
-    made = dlt.pipeline(
+    pipeline = dlt.pipeline(
         "synced",
         destination=synced.pipeline.destination,
         dataset_name="salesforce",
         pipelines_dir=str(tmp_path / "elsewhere"),
     )
-    return Synced(made, credentials)
+    return Synced(pipeline, credentials)
 
 
 @pytest.mark.deep

@@ -89,13 +89,13 @@ def at_work(org: DemoOrg, cwd: Path, environ: Mapping[str, str]) -> Iterator[sub
 
 def refused(second: Ended, *words: str) -> None:
     """Assert that a run stopped before it did anything, with exit 3 and these words."""
-    said = second.facts["error"]
+    text = second.facts["error"]
 
     assert (3, "partial", 0) == (
         second.code, second.facts["status"], second.facts["calls"]["total"],
     )  # fmt: skip
-    assert [] == [word for word in ("another run is at work on", *words) if word not in said], said
-    assert 1 == len(said.splitlines())
+    assert [] == [word for word in ("another run is at work on", *words) if word not in text], text
+    assert 1 == len(text.splitlines())
 
 
 def test_a_second_run_on_the_same_machine_stops(
@@ -140,12 +140,12 @@ def test_two_machines_do_not_load_into_one_dataset_at_once(
     synced: Synced,
 ) -> None:
     """The second exits 3; the first completes; a third, on the second machine, finds all true."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    two.mkdir()
-    with at_work(org, one, environment(server, one, postgres)) as first:
-        second = process("--json", cwd=two, environ=environment(server, two, postgres))
+    east, west = tmp_path / "east", tmp_path / "west"
+    west.mkdir()
+    with at_work(org, east, environment(server, east, postgres)) as first:
+        second = process("--json", cwd=west, environ=environment(server, west, postgres))
     code = ended(first).code
-    third = process("--json", cwd=two, environ=environment(server, two, postgres))
+    third = process("--json", cwd=west, environ=environment(server, west, postgres))
     observer = make_synced(request, tmp_path, synced.credentials, "postgres", PIPELINE_NAME)
 
     refused(second, "the dataset salesforce since", "pg_terminate_backend(")
@@ -164,9 +164,9 @@ def test_a_run_waits_while_another_makes_the_working_folder(
         second = started(tmp_path, environment(server, tmp_path))
         with pytest.raises(subprocess.TimeoutExpired):
             second.wait(4)
-        made = folder.exists()
+        exists = folder.exists()
 
-    assert not made
+    assert not exists
     assert 0 == ended(second).code
     assert set(org.active_ids()) == ids(tmp_path, "sf_contacts")
 
@@ -182,7 +182,7 @@ def test_runs_that_start_together_corrupt_nothing(
     synced: Synced,
 ) -> None:
     """Three at once, two of them on one machine, all on a new dataset: each is done or refused."""
-    machines = [tmp_path / "one", tmp_path / "one", tmp_path / "two"]
+    machines = [tmp_path / "one", tmp_path / "east", tmp_path / "west"]
     runs = [started(machine, environment(server, machine, postgres)) for machine in machines]
     endings = [ended(run) for run in runs]
     observer = make_synced(request, tmp_path, synced.credentials, "postgres", PIPELINE_NAME)
@@ -203,17 +203,17 @@ def test_a_package_left_on_one_machine_does_no_harm_after_a_run_on_another(
     synced: Synced,
 ) -> None:
     """Killed in mid-merge on one; the other loads newer rows through the same staging dataset."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    on_one, on_two = (environment(server, machine, postgres) for machine in (one, two))
-    two.mkdir()
-    assert 0 == ended(started(one, on_one)).code
+    east, west = tmp_path / "east", tmp_path / "west"
+    on_east, on_west = (environment(server, machine, postgres) for machine in (east, west))
+    west.mkdir()
+    assert 0 == ended(started(east, on_east)).code
     edited, fresh = org.active_ids()[0], org.add_contact(LastName="Fresh")
     org.log_task([fresh])
     org.edit("Contact", edited, LastName="Old")
     with closing(psycopg2.connect(postgres)) as console, console.cursor() as cursor:
         # Reading goes on; the merge of contacts, with its rows staged, waits.
         cursor.execute("LOCK TABLE salesforce.sf_contacts IN SHARE MODE")
-        killed = started(one, on_one)
+        killed = started(east, on_east)
         waiting: list[Any] = []
         while not waiting:
             assert killed.poll() is None, killed.communicate()
@@ -227,8 +227,8 @@ def test_a_package_left_on_one_machine_does_no_harm_after_a_run_on_another(
     org.edit("Contact", edited, LastName="New")
     org.edit("Contact", fresh, LastName="Fresher")
     codes = [
-        process(cwd=two, environ=on_two).code,
-        process(cwd=one, environ=on_one).code,
+        process(cwd=west, environ=on_west).code,
+        process(cwd=east, environ=on_east).code,
     ]
     observer = make_synced(request, tmp_path, synced.credentials, "postgres", PIPELINE_NAME)
     held = observer.rows("sf_contacts")
@@ -259,7 +259,7 @@ def test_datasets_do_not_lock_each_other(
     request: pytest.FixtureRequest, tmp_path: Path, synced: Synced, postgres: str
 ) -> None:
     """A lock is for one dataset of one database, and has gone when the run has."""
-    crm, other, again = (
+    crm, other, rival = (
         make_synced(request, tmp_path, synced.credentials, "postgres", name).pipeline
         for name in ("crm", "other", "again")
     )
@@ -268,8 +268,8 @@ def test_datasets_do_not_lock_each_other(
         with run_lock.alone(other):
             pass
         with pytest.raises(run_lock.AnotherRunError, match="the dataset salesforce since"):
-            run_lock.alone(again).__enter__()
-    with run_lock.alone(again):
+            run_lock.alone(rival).__enter__()
+    with run_lock.alone(rival):
         pass
 
 
@@ -283,14 +283,14 @@ def test_an_idle_lock_is_not_taken_away(
         name = admin.info.dbname
         for setting in ("idle_in_transaction_session_timeout", "transaction_timeout"):
             admin.cursor().execute(f"ALTER DATABASE {name} SET {setting} = 100")
-    one, two = (
+    holder, rival = (
         make_synced(request, tmp_path, synced.credentials, "postgres", name).pipeline
         for name in ("one", "two")
     )
-    with run_lock.alone(one):
+    with run_lock.alone(holder):
         time.sleep(0.5)
         with pytest.raises(run_lock.AnotherRunError):
-            run_lock.alone(two).__enter__()
+            run_lock.alone(rival).__enter__()
 
 
 @pytest.mark.deep

@@ -83,7 +83,7 @@ def test_a_change_in_the_org_is_stale(synced: Synced, org: DemoOrg) -> None:
     contact = org.active_ids()[0]
     org.edit("Contact", contact, LastName="Moved on")
     facts = look(synced)
-    example = next(one for one in facts["drift"]["examples"] if one["id"] == contact)
+    example = next(example for example in facts["drift"]["examples"] if example["id"] == contact)
 
     assert ("stale", 1) == (example["cause"], causes(facts)["stale"])
     assert "LastName" in example["columns"]
@@ -105,7 +105,7 @@ def test_a_wrong_reason_is_stale(synced: Synced, org: DemoOrg) -> None:
 
     assert ({}, {"stale": 1}) == (clean, causes(wrong))
     assert [(gone, "sf_active_contacts")] == [
-        (one["id"], one["table"]) for one in wrong["drift"]["examples"]
+        (example["id"], example["table"]) for example in wrong["drift"]["examples"]
     ]
     assert "deleted" == synced.rows("sf_active_contacts", "contact_id")[gone]["gone_reason"]
 
@@ -129,10 +129,10 @@ def test_repair_loads_what_drifted(synced: Synced, org: DemoOrg) -> None:
     synced.sql(DAMAGES["altered"].format(id=altered))
     synced.sql(DAMAGES["missing"].format(id=missing))
     synced.sql(DAMAGES["stale"].format(id=altered))
-    found = look(synced)
+    drift = look(synced)
     facts = repair(
         synced.pipeline,
-        found,
+        drift,
         synced.credentials,
         Settings(),
         lambda ledger: Run(
@@ -156,17 +156,17 @@ def test_the_command_finds_drift_and_mends_it_and_notes_both(
         held.execute(f"UPDATE salesforce.sf_contacts SET last_name = 'x' WHERE id = '{altered}'")
     stale = org.active_ids()[1]
     org.edit("Contact", stale, LastName="Newer")
-    found, repaired = script("--verify"), script("--verify", "--repair", "--json")
-    noted = [one for one in rows(tmp_path, "sf_sync_runs") if one["mode"] == "verify"]
+    check, repaired = script("--verify"), script("--verify", "--repair", "--json")
+    noted = [row for row in rows(tmp_path, "sf_sync_runs") if row["mode"] == "verify"]
 
-    assert (0, 4, 0) == (clean.code, found.code, repaired.code)
+    assert (0, 4, 0) == (clean.code, check.code, repaired.code)
     assert "no drift" in clean.out
-    assert "drift found; --verify --repair loads again exactly what drifted" in found.out
+    assert "drift found; --verify --repair loads again exactly what drifted" in check.out
     assert (1, 0) == (repaired.facts["repaired"]["altered"], repaired.facts["drift"]["altered"])
     assert (1, 0) == (repaired.facts["repaired"]["stale"], repaired.facts["drift"]["stale"])
-    assert ["done", "drift", "drift", "done"] == [one["status"] for one in noted]
-    assert altered in found.out
-    assert not [one for one in noted if altered in one["report"]]
+    assert ["done", "drift", "drift", "done"] == [row["status"] for row in noted]
+    assert altered in check.out
+    assert not [row for row in noted if altered in row["report"]]
     assert org.rows("Contact")[altered]["LastName"] in {
-        one["last_name"] for one in rows(tmp_path, "sf_contacts") if one["id"] == altered
+        row["last_name"] for row in rows(tmp_path, "sf_contacts") if row["id"] == altered
     }

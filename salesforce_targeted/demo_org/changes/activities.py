@@ -50,8 +50,8 @@ class ActivityChanges(RowChanges):
             "AccountId": account_of(self, whos[0]) if whos else None,
         }  # fmt: skip
         id_ = self._new(self.tables[kind.name], {**named, **values}, stamp)
-        for one in whos:
-            self._relate(kind, id_, one, stamp)
+        for who_id in whos:
+            self._relate(kind, id_, who_id, stamp)
         return id_
 
     def _people(self, who_id: str) -> Table:
@@ -90,8 +90,8 @@ class ActivityChanges(RowChanges):
 
     def _rewho(self, kind: Activity, activity_id: str) -> None:
         table, relations = self.tables[kind.name], self.tables[kind.relations]
-        found = self._relations_where(kind, kind.reference, activity_id)
-        named = [who for o in found if (who := relations.changed[o]["RelationId"])]
+        ordinals = self._relations_where(kind, kind.reference, activity_id)
+        named = [who for o in ordinals if (who := relations.changed[o]["RelationId"])]
         ordinal, row = self._row(table, activity_id)
         first = row["WhoId"] if row["WhoId"] in named else (named[0] if named else None)
         self._touch(table, ordinal, self._stamp(), WhoId=first, WhoCount=len(named))

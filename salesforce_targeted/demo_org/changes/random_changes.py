@@ -44,12 +44,12 @@ def _some(
 def _deleted(org: OrgChanges, rng: random.Random, name: str) -> str | None:
     """Return the id of a record in the recycle bin that was not merged."""
     table = org.tables[name]
-    found = [
+    ordinals = [
         ordinal
         for ordinal, row in table.changed.items()
         if row.get("IsDeleted") and not row.get("MasterRecordId") and ordinal not in table.hidden
     ]
-    return table.numbering.id_of(rng.choice(found)) if found else None
+    return table.numbering.id_of(rng.choice(ordinals)) if ordinals else None
 
 
 def _person(org: OrgChanges, rng: random.Random) -> str | None:
@@ -128,13 +128,13 @@ def _on_record(name: str, what: str) -> Change:
 
     def change(org: OrgChanges, rng: random.Random) -> str | None:
         undo = what == "undelete"
-        found = _deleted(org, rng, name) if undo else _some(org, rng, name)
+        record_id = _deleted(org, rng, name) if undo else _some(org, rng, name)
         if name == "Contact" and not undo:
-            found = _person(org, rng)
-        if found is None:
+            record_id = _person(org, rng)
+        if record_id is None:
             return None
-        getattr(org, what)(name, found)
-        return f"{name} {found}: {what}"
+        getattr(org, what)(name, record_id)
+        return f"{name} {record_id}: {what}"
 
     return change
 

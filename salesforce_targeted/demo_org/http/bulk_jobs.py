@@ -155,16 +155,16 @@ def _create(org: OrgState, request: Request, version: str) -> Reply:
     _allowed(org, query)
     result: QueryResult = run(org, query, all_rows=operation == "queryAll")
     assert result.selection is not None
-    found = result.selection
-    selection = Selection(found.table.frozen(), found.paths, found.ordinals)
+    match = result.selection
+    selection = Selection(match.table.frozen(), match.paths, match.ordinals)
     seconds = org.bulk_seconds
     if org.latency is not None:
-        seconds += org.latency.job_seconds(len(found.ordinals))
+        seconds += org.latency.job_seconds(len(match.ordinals))
     org.jobs_made += 1
     job = Job(_JOBS.id_of(org.jobs_made), operation, version, org.now_text, selection,
               [str(name) for name in query.select], delimiter, line_end, seconds)  # fmt: skip
     try:
-        org.poisons.check(found.table.name, (path.names[0] for path in found.paths), found.ordinals)
+        org.poisons.check(match.table.name, (path.names[0] for path in match.paths), match.ordinals)
     except Refused as refused:
         job.forced, job.message = "Failed", f"{refused.code}: {refused.message}"
     org.jobs[job.id] = job

@@ -46,7 +46,7 @@ def calls_in(request: Request) -> int:
 
 def _run(org: OrgState, part: dict[str, Any], resource: Resource, body_name: str) -> Reply:
     url = str(part["url"])
-    found = _INNER.match(url)
+    outer = _INNER.match(url)
     content = part.get(body_name)
     inner = Request(
         str(part.get("method", "GET")).upper(), url,
@@ -56,15 +56,15 @@ def _run(org: OrgState, part: dict[str, Any], resource: Resource, body_name: str
     org.begin_call("part")
     try:
         path = _INNER.match(inner.path)
-        if found is None or path is None:
+        if outer is None or path is None:
             raise not_found()
         return resource(org, inner, f"{path[1]}.0", path[2].rstrip("/"))
     except Refused as error:
         return refusal(error)
 
 
-def _value(made: Reply) -> Any:
-    return orjson.Fragment(made.body) if isinstance(made.body, bytes) and made.body else None
+def _value(part: Reply) -> Any:
+    return orjson.Fragment(part.body) if isinstance(part.body, bytes) and part.body else None
 
 
 def composite(org: OrgState, request: Request, resource: Resource) -> Reply:
@@ -78,11 +78,11 @@ def composite(org: OrgState, request: Request, resource: Resource) -> Reply:
         raise Refused(400, "JSON_PARSER_ERROR", "each subrequest needs a referenceId")
     if len({part["referenceId"] for part in parts}) < len(parts):
         raise Refused(400, "INVALID_INPUT", "referenceId provided in the request is not unique")
-    made = [_run(org, part, resource, "body") for part in parts]
-    halted = bool(body.get("allOrNone")) and any(one.status >= 400 for one in made)
+    replies = [_run(org, part, resource, "body") for part in parts]
+    halted = bool(body.get("allOrNone")) and any(r.status >= 400 for r in replies)
     responses = []
-    for part, one in zip(parts, made, strict=True):
-        value, status = _value(one), one.status
+    for part, response in zip(parts, replies, strict=True):
+        value, status = _value(response), response.status
         if halted and status < 400:
             status = 400
             value = [{"errorCode": "PROCESSING_HALTED",
@@ -90,8 +90,8 @@ def composite(org: OrgState, request: Request, resource: Resource) -> Reply:
                                  "same transaction failed."}]  # fmt: skip
         responses.append({"body": value, "httpHeaders": {}, "httpStatusCode": status,
                           "referenceId": part["referenceId"]})  # fmt: skip
-    rows, columns = sum(one.rows for one in made), max((one.columns for one in made), default=0)
-    seconds = sum(one.seconds for one in made)
+    rows, columns = sum(r.rows for r in replies), max((r.columns for r in replies), default=0)
+    seconds = sum(r.seconds for r in replies)
     return reply({"compositeResponse": responses}, rows=rows, columns=columns, seconds=seconds)
 
 
@@ -106,8 +106,8 @@ def batch(org: OrgState, request: Request, resource: Resource) -> Reply:
                        "Batch processing halted per request"}]  # fmt: skip
             results.append({"statusCode": 412, "result": halted})
             continue
-        made = _run(org, part, resource, "richInput")
-        failed, rows = failed or made.status >= 400, rows + made.rows
-        seconds += made.seconds
-        results.append({"statusCode": made.status, "result": _value(made)})
+        response = _run(org, part, resource, "richInput")
+        failed, rows = failed or response.status >= 400, rows + response.rows
+        seconds += response.seconds
+        results.append({"statusCode": response.status, "result": _value(response)})
     return reply({"hasErrors": failed, "results": results}, rows=rows, seconds=seconds)

@@ -112,48 +112,48 @@ def instead(fault: Fault) -> Reply | None:
     error = _REFUSALS.get(fault.action)
     if error is None:
         return None
-    made = refusal(error)
+    response = refusal(error)
     if error.status == 429:
-        made.headers["Retry-After"] = "1"
-    return made
+        response.headers["Retry-After"] = "1"
+    return response
 
 
-def altered(made: Reply, fault: Fault) -> Reply:
+def altered(response: Reply, fault: Fault) -> Reply:
     """Return the org's response as this fault leaves it."""
     if fault.action == "drop_rows":
-        return _one_row_short(made)
+        return _one_row_short(response)
     if fault.action in _PARTS:
         place = -1 if fault.argument is None else int(fault.argument)
-        return _one_part_refused(made, _REFUSALS[_PARTS[fault.action]], place)
-    return made
+        return _one_part_refused(response, _REFUSALS[_PARTS[fault.action]], place)
+    return response
 
 
-def _one_part_refused(made: Reply, error: Refused, place: int) -> Reply:
-    value: Any = orjson.loads(made.body) if isinstance(made.body, bytes) else None
+def _one_part_refused(response: Reply, error: Refused, place: int) -> Reply:
+    value: Any = orjson.loads(response.body) if isinstance(response.body, bytes) else None
     parts = value.get("compositeResponse", value.get("results")) if isinstance(value, dict) else []
     words = [{"message": error.message, "errorCode": error.code}]
     if parts:
         part = parts[place]
         status, body = ("statusCode", "result") if "result" in part else ("httpStatusCode", "body")
         part[status], part[body] = error.status, words
-    made.body = dumps(value)
-    return made
+    response.body = dumps(value)
+    return response
 
 
-def _one_row_short(made: Reply) -> Reply:
+def _one_row_short(response: Reply) -> Reply:
     """Remove the last row of a response; its headers and totals still count the row."""
-    body = made.body if isinstance(made.body, bytes) else b"".join(made.body)
-    if made.content_type == "text/csv":
-        made.body = _csv_short(body)
-        return made
+    body = response.body if isinstance(response.body, bytes) else b"".join(response.body)
+    if response.content_type == "text/csv":
+        response.body = _csv_short(body)
+        return response
     value: Any = orjson.loads(body)
     parts = value.get("compositeResponse") if isinstance(value, dict) else None
     bodies = [value] if parts is None else [part["body"] for part in reversed(parts)]
-    found = (one.get("records") if isinstance(one, dict) else one for one in bodies)
-    records = next((rows for rows in found if isinstance(rows, list) and rows), [])
+    lists = (body.get("records") if isinstance(body, dict) else body for body in bodies)
+    records = next((rows for rows in lists if isinstance(rows, list) and rows), [])
     del records[-1:]
-    made.body = dumps(value)
-    return made
+    response.body = dumps(value)
+    return response
 
 
 def _csv_short(body: bytes) -> bytes:

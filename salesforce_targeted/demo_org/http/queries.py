@@ -47,7 +47,7 @@ class Cursor:
     selection: Selection
     version: str
     all_rows: bool
-    made: datetime
+    created_at: datetime
     token: str = ""  # the session that made it
     shift: int = 0  # rows that each page repeats (or, negative, leaves out), see ``Moves``
 
@@ -65,13 +65,13 @@ def query(org: OrgState, request: Request, version: str, *, all_rows: bool) -> R
         re.search(rf"\bFROM {name} WHERE .*SystemModstamp", text) for name in org.traits.slow_stamps
     ):
         raise timed_out()
-    found = run(org, statement, all_rows=all_rows)
-    if found.selection is None:
-        records = found.groups or []
-        body = {"totalSize": found.total, "done": True, "records": records}
+    result = run(org, statement, all_rows=all_rows)
+    if result.selection is None:
+        records = result.groups or []
+        body = {"totalSize": result.total, "done": True, "records": records}
         return reply(body, rows=len(records), seconds=org.traits.aggregate_seconds)
-    _few_fields(org, found.selection.paths)
-    cursor = Cursor(found.selection, version, all_rows, org.now, request.token)
+    _few_fields(org, result.selection.paths)
+    cursor = Cursor(result.selection, version, all_rows, org.now, request.token)
     return _page(org, request, cursor, None, 0)
 
 
@@ -91,19 +91,19 @@ def _few_fields(org: OrgState, paths: Sequence[Path]) -> None:
 
 def query_more(org: OrgState, request: Request, locator: str) -> Reply:
     """``GET query/<locator>``: the page that starts at the locator's offset."""
-    found = re.fullmatch(r"([0-9A-Za-z]{18})-(\d+)", locator)
-    cursor: Cursor | None = org.cursors.get(found[1]) if found else None
-    if found is None or cursor is None:
+    parts = re.fullmatch(r"([0-9A-Za-z]{18})-(\d+)", locator)
+    cursor: Cursor | None = org.cursors.get(parts[1]) if parts else None
+    if parts is None or cursor is None:
         raise Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator")
     if org.traits.locators_of_session and cursor.token != request.token:
         raise Refused(401, "INVALID_SESSION_ID", "Session expired or invalid")
-    if org.now - cursor.made > CURSOR_LIFE:
+    if org.now - cursor.created_at > CURSOR_LIFE:
         raise Refused(400, "INVALID_QUERY_LOCATOR", "invalid query locator: QUERY_LOCATOR_EXPIRED")
-    offset = int(found[2])
+    offset = int(parts[2])
     if offset >= len(cursor.selection.ordinals):
         message = "invalid query locator: LOCATOR_LOCATION_EXCEEDS_SIZE"
         raise Refused(400, "INVALID_QUERY_LOCATOR", message)
-    return _page(org, request, cursor, found[1], offset)
+    return _page(org, request, cursor, parts[1], offset)
 
 
 def _page(
@@ -176,11 +176,11 @@ def collections(org: OrgState, request: Request, version: str, name: str) -> Rep
         paths.append(resolve(org, table, "Id"))
     paths = list({path.names: path for path in paths}.values())
     _few_fields(org, paths)
-    found = [_retrievable(org, table, str(id_)) for id_ in ids]
-    wanted = [ordinal for ordinal in found if ordinal is not None]
+    ordinals = [_retrievable(org, table, str(id_)) for id_ in ids]
+    wanted = [ordinal for ordinal in ordinals if ordinal is not None]
     records = iter(_records(org, table, paths, version, wanted))
-    body = b",".join(b"null" if ordinal is None else next(records) for ordinal in found)
-    return Reply(200, b"[" + body + b"]", JSON, rows=len(found), columns=len(paths))
+    body = b",".join(b"null" if ordinal is None else next(records) for ordinal in ordinals)
+    return Reply(200, b"[" + body + b"]", JSON, rows=len(ordinals), columns=len(paths))
 
 
 def _body_lists(request: Request) -> tuple[Any, Any]:

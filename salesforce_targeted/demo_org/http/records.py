@@ -73,34 +73,34 @@ class JsonWriter:
 
     def record(self, row: Row) -> bytes:
         """One record."""
-        made: Row = {"attributes": attributes(self.table, row, self.version)}
+        record: Row = {"attributes": attributes(self.table, row, self.version)}
         if self.flat:
             for path in self.paths:
                 value = path.read(row)
                 if isinstance(value, (float, dict)):
                     value = _json_ready(value)
-                made[path.names[0]] = value
-            return dumps(made)
+                record[path.names[0]] = value
+            return dumps(record)
         for path in self.paths:
             if len(path.names) == 1:
-                made[path.names[0]] = _json_ready(path.read(row))
+                record[path.names[0]] = _json_ready(path.read(row))
             else:
-                self._nest(made, row, path)
-        return dumps(made)
+                self._nest(record, row, path)
+        return dumps(record)
 
-    def _nest(self, made: Row, row: Row, path: Path) -> None:
+    def _nest(self, record: Row, row: Row, path: Path) -> None:
         relationship, name = path.names
-        if relationship not in made:
+        if relationship not in record:
             reference = next(
                 n for n, e in self.table.entries.items() if e["relationshipName"] == relationship
             )
-            found = self.org.parent(row.get(reference))
-            parent = {"attributes": attributes(*found, self.version)} if found else None
+            target = self.org.parent(row.get(reference))
+            parent = {"attributes": attributes(*target, self.version)} if target else None
             if parent and len(self.table.entries[reference]["referenceTo"]) > 1:
                 parent["attributes"]["type"] = "Name"  # polymorphic, as recorded
-            made[relationship] = parent
-        if made[relationship] is not None:
-            made[relationship][name] = _json_ready(path.read(row))
+            record[relationship] = parent
+        if record[relationship] is not None:
+            record[relationship][name] = _json_ready(path.read(row))
 
 
 def csv_value(value: Any, kind: str) -> str:

@@ -51,8 +51,8 @@ def kind_of(request: Request) -> str:
         return "userinfo" if path.endswith("/userinfo") else "token"
     if path.startswith("/services/Soap/"):
         return "soap"
-    found = _DATA.match(path)
-    return kind_of_path(found[2] or "") if found else "other"
+    data = _DATA.match(path)
+    return kind_of_path(data[2] or "") if data else "other"
 
 
 def kind_of_path(path: str) -> str:
@@ -69,10 +69,10 @@ def respond(org: OrgState, request: Request) -> Reply:
         org.arrived.append((request.method, request.target))
         kind = kind_of(request)
         org.begin_call(kind)
-        made = _edge(request) or _org_response(org, request, kind)
+        response = _edge(request) or _org_response(org, request, kind)
         # Source: RFC 9110, "Date".
-        made.headers["Date"] = format_datetime(org.now, usegmt=True)
-        return made
+        response.headers["Date"] = format_datetime(org.now, usegmt=True)
+        return response
 
 
 def _edge(request: Request) -> Reply | None:
@@ -87,27 +87,27 @@ def _edge(request: Request) -> Reply | None:
 
 def _org_response(org: OrgState, request: Request, kind: str) -> Reply:
     fault = org.faults.next_for(kind, request.path, billed=kind not in NOT_BILLED)
-    made = _struck(org, request, kind, fault) if fault else None
-    made = made or _response(org, request, kind)
-    if made.rows * made.columns > (org.traits.most_cells or math.inf):
-        made = instead(Fault(kind, "gateway_timeout_504")) or made
+    response = _struck(org, request, kind, fault) if fault else None
+    response = response or _response(org, request, kind)
+    if response.rows * response.columns > (org.traits.most_cells or math.inf):
+        response = instead(Fault(kind, "gateway_timeout_504")) or response
     if fault is not None:
-        made = altered(made, fault)
-        made.fault = fault
-    made.kind = kind
-    if kind not in NOT_BILLED and not made.content_type.startswith("text/html"):
-        made.headers["Sforce-Limit-Info"] = f"api-usage={org.daily_used}/{org.daily_limit}"
-    return made
+        response = altered(response, fault)
+        response.fault = fault
+    response.kind = kind
+    if kind not in NOT_BILLED and not response.content_type.startswith("text/html"):
+        response.headers["Sforce-Limit-Info"] = f"api-usage={org.daily_used}/{org.daily_limit}"
+    return response
 
 
 def _response(org: OrgState, request: Request, kind: str) -> Reply:
     try:
         return _outside(org, request, kind) or _inside(org, request, kind)
     except Refused as error:
-        made = refusal(error)
+        response = refusal(error)
         if error.status == 401:
-            made.headers["WWW-Authenticate"] = "Token"
-        return made
+            response.headers["WWW-Authenticate"] = "Token"
+        return response
 
 
 def _struck(org: OrgState, request: Request, kind: str, fault: Fault) -> Reply | None:
@@ -121,10 +121,10 @@ def _struck(org: OrgState, request: Request, kind: str, fault: Fault) -> Reply |
         return None
     if fault.action == "expire_session":
         org.expire_sessions()
-    made = instead(fault)
-    if made is not None:
+    response = instead(fault)
+    if response is not None:
         org.bill(kind)
-    return made
+    return response
 
 
 def _outside(org: OrgState, request: Request, kind: str) -> Reply | None:
@@ -139,10 +139,10 @@ def _outside(org: OrgState, request: Request, kind: str) -> Reply | None:
 
 
 def _inside(org: OrgState, request: Request, kind: str) -> Reply:
-    found = _DATA.match(request.path)
+    data = _DATA.match(request.path)
     if kind != "userinfo":
-        _note_write(org, request, found[2] if found else None)
-    if kind != "userinfo" and found is None:
+        _note_write(org, request, data[2] if data else None)
+    if kind != "userinfo" and data is None:
         org.unexpected.append(f"{request.method} {request.path}")
         raise not_found()
     sign_in.check_session(org, request)
@@ -152,16 +152,16 @@ def _inside(org: OrgState, request: Request, kind: str) -> Reply:
         raise Refused(
             403, "API_DISABLED_FOR_ORG", "The REST API is not enabled for this Organization."
         )
-    assert found is not None
+    assert data is not None
     if not org.bill(kind, composite.calls_in(request) if kind == "composite_batch" else 1):
         raise Refused(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
-    number = int(found[1])
+    number = int(data[1])
     if describes.FIRST_EVER <= number < describes.FIRST_VERSION:
         raise Refused(410, "GONE", "The requested API version has been retired")
     if not describes.FIRST_VERSION <= number <= org.traits.newest_version:
         raise not_found()
     with _fields_of_version(org, number):
-        return resource(org, request, f"{number}.0", (found[2] or "").rstrip("/"))
+        return resource(org, request, f"{number}.0", (data[2] or "").rstrip("/"))
 
 
 @contextmanager

@@ -122,11 +122,11 @@ def _refresh(org: OrgState, request: Request, form: dict[str, str]) -> dict[str,
         raise _Denied("invalid_grant", "expired access/refresh token")
     if not org.rotate_refresh_tokens:
         return {}
-    made = f"{held.split('~')[0]}~{len(org.refreshes) + 1}"
-    org.refreshes.append(made)
+    renewed = f"{held.split('~')[0]}~{len(org.refreshes) + 1}"
+    org.refreshes.append(renewed)
     org.refresh_tokens.remove(held)
-    org.refresh_tokens.add(made)
-    return {"refresh_token": made}
+    org.refresh_tokens.add(renewed)
+    return {"refresh_token": renewed}
 
 
 def _jwt(org: OrgState, request: Request, form: dict[str, str]) -> dict[str, str]:
@@ -218,8 +218,8 @@ def _fault(code: str, text: str) -> Reply:
 
 def soap(org: OrgState, request: Request) -> Reply:
     """``POST /services/Soap/u/NN.0``: login, and nothing else."""
-    found = re.match(r"/services/Soap/[uc]/(\d+)(?:\.0)?(?:/|\Z)", request.path)
-    if found is None or not FIRST_SOAP <= int(found[1]) <= LAST_SOAP:
+    path = re.match(r"/services/Soap/[uc]/(\d+)(?:\.0)?(?:/|\Z)", request.path)
+    if path is None or not FIRST_SOAP <= int(path[1]) <= LAST_SOAP:
         return _fault("UNSUPPORTED_API_VERSION", "login() is not available in this API version")
     try:
         root = ET.fromstring(request.body)  # noqa: S314 - the client is ours
@@ -240,7 +240,7 @@ def soap(org: OrgState, request: Request) -> Reply:
     if expired:
         org.sessions_with_expired_password.add(session)
     body = _LOGIN.format(
-        origin=f"http://{request.headers.get('host', '127.0.0.1')}", version=found[1] + ".0",
+        origin=f"http://{request.headers.get('host', '127.0.0.1')}", version=path[1] + ".0",
         org=org.org_id, session=session, name=escape(name), expired=str(expired).lower(),
         user=org.tables["User"].numbering.id_of(0),
     )  # fmt: skip

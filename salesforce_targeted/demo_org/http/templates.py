@@ -64,21 +64,21 @@ def _filled(
                 yield write(row)
             continue
         number = ordinal % VARIANTS
-        made = templates[number]
-        if made is None:
+        template = templates[number]
+        if template is None:
             text = write({**_holed(), **table.crowd.variant(number)})
-            made = templates[number] = _template(text)
-        yield made[0] % made[1](table.crowd.own(ordinal))
+            template = templates[number] = _template(text)
+        yield template[0] % template[1](table.crowd.own(ordinal))
 
 
 def _prepared(table: Table, key: tuple[Any, ...]) -> list[Template | None]:
     held = table.prepared
-    found = held.get((table.version, *key))
-    if found is None:
+    templates = held.get((table.version, *key))
+    if templates is None:
         while len(held) >= MAX_SELECTIONS:
             held.pop(next(iter(held)))
-        found = held[(table.version, *key)] = [None] * VARIANTS
-    return found
+        templates = held[(table.version, *key)] = [None] * VARIANTS
+    return templates
 
 
 def json_records(writer: JsonWriter, ordinals: Iterable[int]) -> Iterator[bytes]:

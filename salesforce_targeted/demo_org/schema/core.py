@@ -44,12 +44,12 @@ def address(kind: str) -> list[Entry]:
 
 def contact() -> list[Entry]:
     """Return 105 fields and three compound ones: two addresses and Clinic_Location__c."""
-    made = [field("Id", "id", nillable=False), system("IsDeleted", "boolean"),
+    entries = [field("Id", "id", nillable=False), system("IsDeleted", "boolean"),
             system("MasterRecordId", "reference", refers="Contact"),
             field("AccountId", "reference", refers="Account"), *person_name()]  # fmt: skip
-    made += [*address("Other"), *address("Mailing")]
-    made += fields("Phone Fax MobilePhone HomePhone OtherPhone AssistantPhone", "phone")
-    made += [
+    entries += [*address("Other"), *address("Mailing")]
+    entries += fields("Phone Fax MobilePhone HomePhone OtherPhone AssistantPhone", "phone")
+    entries += [
         field("ReportsToId", "reference", refers="Contact"),
         field("Email", "email", idLookup=True),
         *fields("Title:128 Department:80 AssistantName:40", "string"),
@@ -75,7 +75,7 @@ def contact() -> list[Entry]:
         field("Pronouns", "picklist", picklist=("He/Him", "She/Her", "They/Them")),
         system("ContactSource", "picklist", picklist=("Web", "Import")),
     ]  # fmt: skip
-    return made + _contact_custom()
+    return entries + _contact_custom()
 
 
 def _contact_custom() -> list[Entry]:

@@ -163,11 +163,11 @@ def field(
 
 def fields(names: str, kind: str, length: int | None = None, **attributes: Any) -> list[Entry]:
     """Several like entries; *names* are space-separated, each may carry ``:length``."""
-    made = []
+    entries = []
     for item in names.split():
         name, _, size = item.partition(":")
-        made.append(field(name, kind, int(size) if size else length, **attributes))
-    return made
+        entries.append(field(name, kind, int(size) if size else length, **attributes))
+    return entries
 
 
 def system(name: str, kind: str, **attributes: Any) -> Entry:
@@ -177,11 +177,11 @@ def system(name: str, kind: str, **attributes: Any) -> Entry:
 
 def audit(*, deletable: bool = True) -> list[Entry]:
     """Return the audit fields that close nearly every object's describe."""
-    made = [
+    entries = [
         system("CreatedDate", "datetime", nillable=False, defaultedOnCreate=True),
         system("CreatedById", "reference", refers="User", nillable=False),
         system("LastModifiedDate", "datetime", nillable=False, defaultedOnCreate=True),
         system("LastModifiedById", "reference", refers="User", nillable=False),
         system("SystemModstamp", "datetime", nillable=False, defaultedOnCreate=True),
     ]
-    return [system("IsDeleted", "boolean"), *made] if deletable else made
+    return [system("IsDeleted", "boolean"), *entries] if deletable else entries

@@ -47,7 +47,7 @@ def blank(entries: dict[str, Entry]) -> Row:
 
 def users(table: Table, count: int) -> list[str]:
     """Make users; return their ids."""
-    made = []
+    ids = []
     for number in range(count):
         id_ = table.numbering.id_of(number)
         first, last = people.FIRST_NAMES[number % 20], people.LAST_NAMES[number % 20]
@@ -61,20 +61,20 @@ def users(table: Table, count: int) -> list[str]:
             "LocaleSidKey": "en_US", "LanguageLocaleKey": "en_US", "EmailEncodingKey": "UTF-8",
             "UserType": "Standard", "CommunityNickname": f"user{number}",
         })  # fmt: skip
-        made.append(id_)
-    return made
+        ids.append(id_)
+    return ids
 
 
 def accounts(table: Table, count: int, owners: list[str], rng: random.Random) -> dict[str, Any]:
     """Make accounts; return the tier of each by id."""
     tiers = {}
     for number in range(count):
-        made = {e["name"]: people.invented(e, rng) for e in table.entries.values()
+        values = {e["name"]: people.invented(e, rng) for e in table.entries.values()
                 if e["type"] not in ("address", "location", "reference")}  # fmt: skip
         tier = rng.choice(core.TIERS)
         row = audit(people.FIRST_CREATED + number * 60, owners[number % len(owners)])
         table.add(number, {
-            **made, **row, "MasterRecordId": None, "ParentId": None, "Tier__c": tier,
+            **values, **row, "MasterRecordId": None, "ParentId": None, "Tier__c": tier,
             "Name": f"{rng.choice(people.LAST_NAMES)} Clinic {number}",
             "OwnerId": owners[number % len(owners)],
         })  # fmt: skip
@@ -86,14 +86,14 @@ def leads(
     table: Table, count: int, owners: list[str], rng: random.Random, seed: int
 ) -> list[str]:  # fmt: skip
     """Make leads; return their ids. None is converted, unless a test converts it."""
-    made = people.plausible(table.entries.values(), f"{seed}/leads", count)
+    rows = people.plausible(table.entries.values(), f"{seed}/leads", count)
     fresh = {"IsConverted": False, "ConvertedDate": None, "JigsawContactId": None}
     for number in range(count):
         first, last = rng.choice(people.FIRST_NAMES), rng.choice(people.LAST_NAMES)
         row = audit(people.FIRST_CREATED + number * 3600, owners[number % len(owners)])
         id_ = table.numbering.id_of(number)
         table.add(number, {
-            **made[number % len(made)], **fresh, **row, "FirstName": first, "LastName": last,
+            **rows[number % len(rows)], **fresh, **row, "FirstName": first, "LastName": last,
             "Name": f"{first} {last}", "Company": f"{last} & Co", "Status": "Open",
             "OwnerId": owners[number % len(owners)], "Email": f"lead{number}@example.net",
             "PhotoUrl": f"/services/images/photo/{id_}",
@@ -117,18 +117,18 @@ def active_ordinals(contacts: int, active: int, rng: random.Random) -> list[int]
 
 def groups(whos: list[str], rng: random.Random) -> list[list[str]]:
     """Split relation targets into tasks: most with one, some with up to seven, none twice."""
-    made: list[list[str]] = []
+    tasks: list[list[str]] = []
     at = 0
     while at < len(whos):
         size = rng.choice((2, 3, 3, 5, 7)) if rng.random() < 0.03 else 1
-        made.append(list(dict.fromkeys(whos[at : at + size])))
+        tasks.append(list(dict.fromkeys(whos[at : at + size])))
         # A contact stands once in a task: what the group repeats gets a task of its own.
         spare = list(whos[at : at + size])
-        for who in made[-1]:
+        for who in tasks[-1]:
             spare.remove(who)
-        made += [[who] for who in spare]
+        tasks += [[who] for who in spare]
         at += size
-    return made
+    return tasks
 
 
 def task_row(org: OrgState, number: int, whos: list[str], owner: str, rng: random.Random) -> Row:

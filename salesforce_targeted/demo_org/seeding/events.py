@@ -65,7 +65,7 @@ def events(org: OrgState, count: int, lead_ids: list[str], owners: list[str]) ->
     rng = random.Random(f"{org.seed}/events")
     table, relations = org.tables["Event"], org.tables["EventWhoRelation"]
     about = [org.tables[name] for name in ("Account", "Opportunity") if len(org.tables[name])]
-    made = people.plausible(table.entries.values(), f"{org.seed}/event rows", count)
+    rows = people.plausible(table.entries.values(), f"{org.seed}/event rows", count)
     plain = dict.fromkeys(("IsArchived", "IsChild", "IsGroupEvent", "IsRecurrence",
                            "IsRecurrence2", "IsAllDayEvent"), False)  # fmt: skip
     for number, whos in enumerate(_groups(org, count, lead_ids, rng)):
@@ -74,7 +74,7 @@ def events(org: OrgState, count: int, lead_ids: list[str], owners: list[str]) ->
         when = audit(min(start, NOON_OF_THE_END) - 3600 - rng.randrange(86_400), owner)
         what = about[number % len(about)] if about and number % 3 == 0 else None
         row = {
-            **made[number % len(made)], **plain, **when, "OwnerId": owner, "EventSubtype": "Event",
+            **rows[number % len(rows)], **plain, **when, "OwnerId": owner, "EventSubtype": "Event",
             "WhoId": whos[0] if whos else None, "WhoCount": len(whos),
             "WhatId": what.numbering.id_of(rng.randrange(len(what))) if what else None,
             "WhatCount": int(what is not None), "StartDateTime": bare(start) + "+0000",

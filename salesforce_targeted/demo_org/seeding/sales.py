@@ -24,13 +24,13 @@ def opportunities(org: OrgState, count: int, owners: list[str]) -> None:
     """Make so many: the first and third of each five are open, each thirteenth has no account."""
     rng = random.Random(f"{org.seed}/opportunities")
     table, accounts = org.tables["Opportunity"], org.tables["Account"]
-    made = people.plausible(table.entries.values(), f"{org.seed}/opportunity rows", count)
+    rows = people.plausible(table.entries.values(), f"{org.seed}/opportunity rows", count)
     for number in range(count):
         owner, is_open = owners[number % len(owners)], number % 5 in (0, 2)
         account = 0 if number == 0 else rng.randrange(len(accounts))
         age, contact = rng.randrange(20, 400), rng.randrange(org.crowd.count)
         row = {
-            **made[number % len(made)], **audit(NOON_OF_THE_END - age * 86_400 + number, owner),
+            **rows[number % len(rows)], **audit(NOON_OF_THE_END - age * 86_400 + number, owner),
             "OwnerId": owner,
             "Name": f"{rng.choice(people.LAST_NAMES)} \u2013 Ausstattung {number}",
             "AccountId": None if number % 13 == 12 else accounts.numbering.id_of(account),
@@ -46,14 +46,14 @@ def visits(org: OrgState, count: int, owners: list[str]) -> None:
     """Make so many: of each seven, the sixth names no contact, the seventh no account either."""
     rng = random.Random(f"{org.seed}/visits")
     table, accounts = org.tables["Visit__c"], org.tables["Account"]
-    made = people.plausible(table.entries.values(), f"{org.seed}/visit rows", count)
+    rows = people.plausible(table.entries.values(), f"{org.seed}/visit rows", count)
     for number in range(count):
         owner, age = owners[number % len(owners)], rng.randrange(1, 300)
         id_ = org.contacts.numbering.id_of(rng.randrange(org.crowd.count))
         contact = org.hostile_id if number == 0 else id_
         other = accounts.numbering.id_of(rng.randrange(len(accounts)))
         row = {
-            **made[number % len(made)], **audit(NOON_OF_THE_END - age * 86_400 + number, owner),
+            **rows[number % len(rows)], **audit(NOON_OF_THE_END - age * 86_400 + number, owner),
             "OwnerId": owner, "Name": f"V-{number:05}",
             "Status__c": VISIT_STATUSES[number % len(VISIT_STATUSES)],
             "Contact__c": None if number % 7 in (5, 6) else contact,

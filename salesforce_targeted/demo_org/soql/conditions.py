@@ -88,7 +88,7 @@ def _resolve_parent(
     org: OrgState, table: Table, reference: str, entry: Entry, name: str
 ) -> Path:  # fmt: skip
     relationship = entry["relationshipName"]
-    targets = [found for target in entry["referenceTo"] if (found := org.object(target))]
+    targets = [parent for target in entry["referenceTo"] if (parent := org.object(target))]
     if not targets:
         raise no_such_field(f"{relationship}.{name}", table.name)
     entries = targets[0].visible_entries()
@@ -97,8 +97,8 @@ def _resolve_parent(
     if name.lower() == "type" and len(entry["referenceTo"]) > 1:
 
         def read_type(row: Row) -> Any:
-            found = org.parent(row.get(reference))
-            return found[0].name if found else None
+            parent = org.parent(row.get(reference))
+            return parent[0].name if parent else None
 
         return Path((relationship, "Type"), table.entries[reference], read_type, reference)
     canonical = _canonical(entries, name)
@@ -106,8 +106,8 @@ def _resolve_parent(
         raise no_such_field(name, targets[0].name)
 
     def read(row: Row) -> Any:
-        found = org.parent(row.get(reference))
-        return org.value(found[0], found[1], canonical) if found else None
+        parent = org.parent(row.get(reference))
+        return org.value(parent[0], parent[1], canonical) if parent else None
 
     return Path((relationship, canonical), entries[canonical], read, reference)
 
@@ -123,11 +123,11 @@ def comparable(path: Path, literal: Literal, now: datetime) -> Any:
             raise _wrong_type(name, "reference", quoted=True)
         if literal.value == "":
             return None
-        found = normal(literal.value)
-        if found is None:
+        id_ = normal(literal.value)
+        if id_ is None:
             message = f"invalid ID field: {literal.value}"
             raise Refused(400, "INVALID_QUERY_FILTER_OPERATOR", message)
-        return found
+        return id_
     if kind in ("date", "datetime"):
         return _moment(kind, name, literal, now)
     if kind == "boolean":

@@ -78,12 +78,12 @@ def run(org: OrgState, query: Query, *, all_rows: bool) -> QueryResult:
     backwards = bool(by_id and order and query.order_by[0].descending)
     if backwards and query.limit is not None:
         among = reversed(list(table.ordinals() if among is None else among))
-    found = org.visible(table, all_rows=all_rows, ordinals=among, keep=keep)
+    matched = org.visible(table, all_rows=all_rows, ordinals=among, keep=keep)
     if by_id and (not backwards or query.limit is not None):
         stop = None if query.limit is None else query.offset + query.limit
-        ordinals: Sequence[int] = array("q", islice(found, query.offset, stop))
+        ordinals: Sequence[int] = array("q", islice(matched, query.offset, stop))
     else:
-        ordered = _ordered(table, list(found), order, query)
+        ordered = _ordered(table, list(matched), order, query)
         stop = None if query.limit is None else query.offset + query.limit
         ordinals = array("q", ordered[query.offset : stop])
     return QueryResult(len(ordinals), selection=Selection(table, paths, ordinals))
@@ -155,18 +155,18 @@ def _ordered(table: Table, ordinals: list[int], order: list[Path], query: Query)
 def _aggregate(
     org: OrgState, table: Table, query: Query, keep: Keep | None, *, all_rows: bool
 ) -> QueryResult:  # fmt: skip
-    found = org.visible(
+    matched = org.visible(
         table, all_rows=all_rows, ordinals=candidates(org, table, query.where), keep=keep
     )
     if org.traits.most_aggregate_rows is not None:
-        rows = list(islice(found, org.traits.most_aggregate_rows + 1))
+        rows = list(islice(matched, org.traits.most_aggregate_rows + 1))
         if len(rows) > org.traits.most_aggregate_rows:
             raise timed_out()
-        found = iter(rows)
+        matched = iter(rows)
     if query.counts_all and not query.group_by:
         if query.order_by:
             raise malformed("Order by not allowed with COUNT()")
-        total = sum(1 for _ in found) if keep or table.hidden else _size(org, table, all_rows)
+        total = sum(1 for _ in matched) if keep or table.hidden else _size(org, table, all_rows)
         return QueryResult(total if query.limit is None else min(total, query.limit))
     if query.limit is not None and not query.group_by:
         raise malformed("Non-grouped query that uses overall aggregate functions cannot also use "
@@ -179,8 +179,8 @@ def _aggregate(
     if keyset(table, query):
         enough = query.offset + (query.limit or 0)
         map_in_order = from_key(table, query)
-        found = org.visible(table, all_rows=all_rows, ordinals=map_in_order, keep=keep)
-    for ordinal in found:
+        matched = org.visible(table, all_rows=all_rows, ordinals=map_in_order, keep=keep)
+    for ordinal in matched:
         whole = table.row(ordinal) or {}
         row = {name: whole.get(name) for name in needed}  # the rest would fill the memory
         key = tuple(path.read(row) for path in grouped)
@@ -199,12 +199,12 @@ def _aggregate(
         raise Refused(
             400, "EXCEEDED_ID_LIMIT", "Aggregate query does not support queryMore(), use LIMIT to "
             "restrict the results to a single batch")  # fmt: skip
-    made = [
+    records = [
         {"attributes": {"type": "AggregateResult"}}
         | {name: value(key, rows) for name, value in columns.items()}
         for key, rows in groups
     ]
-    return QueryResult(len(made), groups=made)
+    return QueryResult(len(records), groups=records)
 
 
 def _mentioned(query: Query) -> set[str]:

@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 
 def candidates(org: OrgState, table: Table, condition: Condition | None) -> Iterable[int] | None:
     """Ordinals, ascending, among which all matching rows are; None: any row can match."""
-    found = _narrowed(org, table, condition)
-    if isinstance(found, range):
-        stop = found.stop
-        return (ordinal for ordinal in table.ordinals(found.start) if ordinal < stop)
-    return found
+    ordinals = _narrowed(org, table, condition)
+    if isinstance(ordinals, range):
+        stop = ordinals.stop
+        return (ordinal for ordinal in table.ordinals(ordinals.start) if ordinal < stop)
+    return ordinals
 
 
 def _narrowed(org: OrgState, table: Table, condition: Condition | None) -> Iterable[int] | None:
     """Narrow as above; one side of an id is a range of numbers, some of which have no row."""
     if isinstance(condition, parser.Junction) and condition.operator == "AND":
-        found = [_narrowed(org, table, part) for part in condition.parts]
-        lists = [f for f in found if isinstance(f, list)]
+        narrowed = [_narrowed(org, table, part) for part in condition.parts]
+        lists = [f for f in narrowed if isinstance(f, list)]
         if lists:
             return min(lists, key=len)
-        if sides := [f for f in found if isinstance(f, range)]:
+        if sides := [f for f in narrowed if isinstance(f, range)]:
             return range(max(r.start for r in sides), min(r.stop for r in sides))
-        return next((f for f in found if f is not None), None)
+        return next((f for f in narrowed if f is not None), None)
     if isinstance(condition, parser.Membership):
         by_id = condition.operator == "IN" and condition.path.lower() == "id"
         if by_id:
@@ -60,8 +60,8 @@ def _narrowed(org: OrgState, table: Table, condition: Condition | None) -> Itera
 
 
 def _ordinals(org: OrgState, table: Table, ids: list[str]) -> list[int]:
-    found = {org.find(table, id_) for id_ in ids}
-    return sorted(ordinal for ordinal in found if ordinal is not None)
+    ordinals = {org.find(table, id_) for id_ in ids}
+    return sorted(ordinal for ordinal in ordinals if ordinal is not None)
 
 
 def _beyond(table: Table, operator: str, id_: str) -> range | None:

@@ -82,8 +82,8 @@ RULES: dict[str, tuple[tuple[frozenset[str], Callable[[Row], Row]], ...]] = {
 def computed(object: str, entries: dict[str, Entry], row: Row, written: Iterable[str]) -> Row:
     """Return what follows from the fields written; *row* holds the new values already."""
     given = set(written)
-    made: Row = {}
+    values: Row = {}
     for sources, rule in RULES.get(object, ()):
-        if sources & (given | made.keys()) and sources <= entries.keys():
-            made.update({k: v for k, v in rule({**row, **made}).items() if k not in given})
-    return {name: value for name, value in made.items() if name in entries}
+        if sources & (given | values.keys()) and sources <= entries.keys():
+            values.update({k: v for k, v in rule({**row, **values}).items() if k not in given})
+    return {name: value for name, value in values.items() if name in entries}

@@ -68,14 +68,14 @@ class History:
     def versions(self, object: str, ids: Iterable[str] | None = None) -> dict[str, list[Version]]:
         """Return the versions of each row, oldest first; see :class:`Version`."""
         wanted = None if ids is None else list(ids)
-        made: dict[str, list[Version]] = {}
+        versions: dict[str, list[Version]] = {}
         for since, org in self._moments:
             live = org.rows(object, ids=wanted)
             every = org.rows(object, all_rows=True, ids=wanted) | live
-            for id_ in every.keys() | made.keys():
+            for id_ in every.keys() | versions.keys():
                 shown_by = QUERY if id_ in live else QUERY_ALL if id_ in every else NOTHING
-                self._add(made.setdefault(id_, []), since, shown_by, every.get(id_))
-        return made
+                self._add(versions.setdefault(id_, []), since, shown_by, every.get(id_))
+        return versions
 
     @staticmethod
     def _add(known: list[Version], since: datetime, shown_by: str, row: Row | None) -> None:

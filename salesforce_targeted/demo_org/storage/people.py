@@ -126,23 +126,23 @@ class Crowd:
 
     def variant(self, number: int) -> Row:
         """Return all values but the own ones; an own name stands here only where it is null."""
-        made = self._variants[number]
-        if made is None:
+        row = self._variants[number]
+        if row is None:
             rng = random.Random(f"{self.seed}/{number}")
-            made = {e["name"]: invented(e, rng) for e in self._entries}
-            made["IsDeleted"] = made["IsEmailBounced"] = False
-            made["MasterRecordId"] = None
-            made["FirstName"] = rng.choice(FIRST_NAMES)
-            made["Preferred_Rep__c"] = rng.choice([None, *self._users])
-            visits = made["Visits__c"]
-            made["Visits_Doubled__c"] = None if visits is None else visits * 2
-            made["Is_Valuable__c"] = (made["Score__c"] or 0) > 50
+            row = {e["name"]: invented(e, rng) for e in self._entries}
+            row["IsDeleted"] = row["IsEmailBounced"] = False
+            row["MasterRecordId"] = None
+            row["FirstName"] = rng.choice(FIRST_NAMES)
+            row["Preferred_Rep__c"] = rng.choice([None, *self._users])
+            visits = row["Visits__c"]
+            row["Visits_Doubled__c"] = None if visits is None else visits * 2
+            row["Is_Valuable__c"] = (row["Score__c"] or 0) > 50
             for name in OWN:
-                del made[name]
+                del row[name]
                 if rng.random() < MAYBE_NULL.get(name, 0):
-                    made[name] = None
-            self._variants[number] = made
-        return made
+                    row[name] = None
+            self._variants[number] = row
+        return row
 
     def created(self, ordinal: int) -> int:
         """Return the seconds since 1970 at which contact *ordinal* was created."""

@@ -276,14 +276,14 @@ class OrgState:
             names = list(table.visible_entries())
             wanted: Iterable[int] | None = None
             if ids is not None:
-                found = {self.find(table, id_) for id_ in ids}
-                wanted = sorted(ordinal for ordinal in found if ordinal is not None)
-            made = {}
+                ordinals = {self.find(table, id_) for id_ in ids}
+                wanted = sorted(ordinal for ordinal in ordinals if ordinal is not None)
+            rows = {}
             for ordinal in self.visible(table, all_rows=all_rows, ordinals=wanted):
                 row = table.row(ordinal)
                 assert row is not None
-                made[row["Id"]] = {name: self.value(table, row, name) for name in names}
-            return made
+                rows[row["Id"]] = {name: self.value(table, row, name) for name in names}
+            return rows
 
     def fields(self, object: str) -> list[Entry]:
         """Return the describe entries that our user sees; none if the object is not there."""
@@ -307,11 +307,11 @@ class OrgState:
         """
         with self.lock:
             table, prefix = self.tables[by], self.tables[object].numbering.prefix
-            found = set()
+            ids = set()
             for ordinal in self.visible(table, all_rows=False, keep=keep):
                 row = table.row(ordinal)
-                found.add(row.get(field) if row else None)
-            return sorted(id_ for id_ in found if id_ and id_.startswith(prefix))
+                ids.add(row.get(field) if row else None)
+            return sorted(id_ for id_ in ids if id_ and id_.startswith(prefix))
 
 
 def new_tables() -> list[Table]:

@@ -23,14 +23,14 @@ from salesforce_targeted.destination.errors import (
     is_destination_error,
     original_error,
 )
-from salesforce_targeted.destination.held_tables import (
+from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.destination.table_names import (
     OBJECTS,
     REJECTED_RECORDS,
     RELATIONS,
     SYNC_RUNS,
-    HeldTables,
 )
-from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.ledger import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
@@ -120,7 +120,7 @@ class DatasetFacts:
     @property
     def newest(self) -> datetime | None:
         """Return the newest change that any table holds."""
-        return max((of.newest for of in self.tables if of.newest), default=None)
+        return max((table.newest for table in self.tables if table.newest), default=None)
 
 
 def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
@@ -196,22 +196,22 @@ def _stages(held: HeldTables) -> dict[str, int]:
 
 def _days(held: HeldTables) -> dict[date, int]:
     """Count live relations by day of creation, as the database's session counts days."""
-    made = held.name("CreatedDate")
-    if made not in held.column_hints(RELATIONS):
+    column = held.name("CreatedDate")
+    if column not in held.column_hints(RELATIONS):
         return {}
     # SQLite, which has no dates, makes a number of CAST(… AS DATE).
     dialect = held.pipeline.destination.capabilities().sqlglot_dialect
-    day = exp.TsOrDsToDate(this=exp.var(held.sql(made))).sql(dialect)
+    day = exp.TsOrDsToDate(this=exp.var(held.sql(column))).sql(dialect)
     counted = held.rows(
         RELATIONS, [day, "COUNT(*)"], f"{held.live.sql} AND {day} IS NOT NULL", group_by=day
     )
-    return {_date(made_on): int(count) for made_on, count in counted}
+    return {_date(value): int(count) for value, count in counted}
 
 
 def _fields(held: HeldTables, table: str) -> dict[str, str]:
     """Return the columns that are fields of Salesforce, with the fields' names."""
     hints = held.column_hints(table)
-    return {name: str(of[FIELD_HINT]) for name, of in hints.items() if FIELD_HINT in of}
+    return {name: str(hint[FIELD_HINT]) for name, hint in hints.items() if FIELD_HINT in hint}
 
 
 def _table(
@@ -240,7 +240,7 @@ def _table(
 
 
 def _runs(held: HeldTables) -> list[PastRun]:
-    began, columns = held.name("started_at"), [held.name(one.name) for one in fields(PastRun)]
+    began, columns = held.name("started_at"), [held.name(column.name) for column in fields(PastRun)]
     known = f"{held.sql(began)} IS NOT NULL"
     rows = held.rows(SYNC_RUNS, columns, known, newest=(began, RUNS_SHOWN))
     return [PastRun(row[0], _utc(row[1]), *row[2:]) for row in rows]

@@ -14,17 +14,17 @@ DLT = "SOURCES__SALESFORCE_TARGETED__CREDENTIALS__"
 
 
 @dlt.source(name="salesforce_targeted")
-def source(told: list, credentials: SalesforceCredentials = dlt.secrets.value):
+def source(sink: list, credentials: SalesforceCredentials = dlt.secrets.value):
     """Tell what dlt resolved."""
-    told.append(credentials)
+    sink.append(credentials)
     return dlt.resource([1], name="x")
 
 
 def resolved(**credentials):
     """Let dlt resolve the credentials of a source."""
-    told: list = []
-    source(told, **credentials)
-    return told[0]
+    sink: list = []
+    source(sink, **credentials)
+    return sink[0]
 
 
 @pytest.fixture
@@ -42,10 +42,10 @@ def settings(monkeypatch, tmp_path):
 def test_one_way_in_dlt(settings):
     """A way that is complete in dlt's configuration is taken."""
     settings(**{DLT + "CLIENT_ID": "i", DLT + "CLIENT_SECRET": "s", DLT + "DOMAIN": "acme"})
-    found = resolved()
+    way = resolved()
 
-    assert ways.ClientCredentials is type(found)
-    assert "acme" == found.domain
+    assert ways.ClientCredentials is type(way)
+    assert "acme" == way.domain
 
 
 def test_dlt_wins_over_the_environment(settings):
@@ -53,10 +53,10 @@ def test_dlt_wins_over_the_environment(settings):
     settings(**{DLT + "CLIENT_ID": "i", DLT + "CLIENT_SECRET": "s", DLT + "DOMAIN": "acme"},
              SALESFORCE_INSTANCE_URL="https://a", SALESFORCE_ACCESS_TOKEN="t",
              SALESFORCE_LOGIN_URL="https://elsewhere.example", SALESFORCE_CLIENT_SECRET="other")  # fmt: skip
-    found = resolved()
+    way = resolved()
 
-    assert ways.ClientCredentials is type(found)
-    assert ("s", "acme", None) == (found.client_secret, found.domain, found.login_url)
+    assert ways.ClientCredentials is type(way)
+    assert ("s", "acme", None) == (way.client_secret, way.domain, way.login_url)
 
 
 def test_the_environment_fills_a_gap(settings):
@@ -66,10 +66,10 @@ def test_the_environment_fills_a_gap(settings):
         SALESFORCE_SECURITY_TOKEN="t",
         SALESFORCE_DOMAIN="test",
     )
-    found = resolved()
+    way = resolved()
 
-    assert ways.SoapCredentials is type(found)
-    assert ("t", "test") == (found.security_token, found.domain)
+    assert ways.SoapCredentials is type(way)
+    assert ("t", "test") == (way.security_token, way.domain)
 
 
 def test_the_environment_alone(settings):
@@ -80,20 +80,20 @@ def test_the_environment_alone(settings):
         SALESFORCE_CLIENT_ID="i",
         SALESFORCE_CLIENT_SECRET="s",
     )
-    found = resolved()
+    way = resolved()
 
     assert (resolution.AnyCredentials, "PasswordCredentials") == (
-        type(found),
-        found.chosen,
+        type(way),
+        way.chosen,
     )
 
 
 def test_half_and_half(settings):
     """One half in dlt, the other in the environment."""
     settings(**{DLT + "CLIENT_ID": "i"}, SALESFORCE_CLIENT_SECRET="s", SALESFORCE_DOMAIN="acme")
-    found = resolved()
+    way = resolved()
 
-    assert ("ClientCredentials", "i", "s") == (found.chosen, found.client_id, found.client_secret)
+    assert ("ClientCredentials", "i", "s") == (way.chosen, way.client_id, way.client_secret)
 
 
 def test_a_key_in_a_file(settings, tmp_path):
@@ -106,9 +106,9 @@ def test_a_key_in_a_file(settings, tmp_path):
             DLT + "PRIVATE_KEY_FILE": str(tmp_path / "key.pem"),
         }
     )
-    found = resolved()
+    way = resolved()
 
-    assert (ways.JwtCredentials, "PEM") == (type(found), found.private_key)
+    assert (ways.JwtCredentials, "PEM") == (type(way), way.private_key)
 
 
 @pytest.mark.parametrize("lone", [{}, {"SALESFORCE_CLIENT_SECRET": "s"}, {DLT + "USERNAME": "u"}])

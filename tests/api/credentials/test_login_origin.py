@@ -65,8 +65,8 @@ def test_where_not_to_sign_in(url, domain):
 def test_any_text_is_an_origin_or_refused(text):
     """No URL makes it fail otherwise, and what passes is https or loopback without path and user."""
     try:
-        found = origin("https://" + text, "X")
+        url = origin("https://" + text, "X")
     except errors.ConfigurationError:
         return
-    assert found.startswith("https://")
-    assert not set("/@?#\\ \t\r\n") & set(found.removeprefix("https://"))
+    assert url.startswith("https://")
+    assert not set("/@?#\\ \t\r\n") & set(url.removeprefix("https://"))

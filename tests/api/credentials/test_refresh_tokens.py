@@ -38,9 +38,9 @@ def test_a_rotated_refresh_token_survives_a_crash(endpoint, server, granted, tmp
         granted(refresh_token="rotated-2"),
         granted(refresh_token="rotated-3"),
     )
-    told = []
+    tokens = []
     spec = refreshing(server, tmp_path)
-    spec.store_refresh_token = told.append
+    spec.store_refresh_token = tokens.append
     spec.sign_in(endpoint)
     spec.sign_in(endpoint)
     refreshing(server, tmp_path).sign_in(endpoint)
@@ -49,7 +49,7 @@ def test_a_rotated_refresh_token_survives_a_crash(endpoint, server, granted, tmp
     assert ["ref-resh-4", "rotated-1", "rotated-2"] == [
         form(h)["refresh_token"] for h in server.heard
     ]
-    assert ["rotated-1", "rotated-2"] == told
+    assert ["rotated-1", "rotated-2"] == tokens
     assert 0o600 == file.stat().st_mode & 0o777
     assert "ref-resh-4" not in file.read_text()
     assert ["token.json", "token.json.lock"] == sorted(p.name for p in file.parent.iterdir())
@@ -94,12 +94,12 @@ def test_the_default_file_is_one_per_app_and_org(tmp_path, monkeypatch):
     spec = credentials(
         {n: EVERYTHING[n] for n in ("SALESFORCE_CLIENT_ID", "SALESFORCE_REFRESH_TOKEN")}
     )
-    one, other = spec._default_file("https://a"), spec._default_file("https://b")
+    first, second = spec._default_file("https://a"), spec._default_file("https://b")
 
-    assert one.parent == other.parent
-    assert "salesforce_targeted" == one.parent.name
-    assert one != other
-    assert "3MVG9" not in one.name
+    assert first.parent == second.parent
+    assert "salesforce_targeted" == first.parent.name
+    assert first != second
+    assert "3MVG9" not in first.name
 
 
 def test_what_is_lost_is_said_before_it_is(endpoint, server, granted, tmp_path, caplog):
@@ -107,14 +107,14 @@ def test_what_is_lost_is_said_before_it_is(endpoint, server, granted, tmp_path, 
     (tmp_path / "deep").write_text("a file where a folder should be")
 
     def refuse(_):
-        told.append(caplog.text)
+        texts.append(caplog.text)
         return granted()
 
-    told: list[str] = []
+    texts: list[str] = []
     server.otherwise = refuse
     refreshing(server, tmp_path).sign_in(endpoint)
 
-    assert "should Salesforce rotate it" in told[0]
+    assert "should Salesforce rotate it" in texts[0]
     assert "ref-resh-4" not in caplog.text
 
 

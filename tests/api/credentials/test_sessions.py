@@ -75,9 +75,9 @@ def test_many_threads_sign_in_once(client, server, answer, said, tokens):
 
     server.otherwise = first_expired
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda _: client.org_limits(), range(8)))
+        limits = list(pool.map(lambda _: client.org_limits(), range(8)))
 
-    assert [OK] * 8 == found
+    assert [OK] * 8 == limits
     assert 2 == tokens.asked
 
 

@@ -67,7 +67,7 @@ def test_client_credentials_need_a_my_domain(domain, endpoint):
 )
 def test_jwt(how, endpoint, server, granted, key, tmp_path):
     """A signed claim: the app, the user, the audience, three minutes."""
-    made, pem = key
+    private, pem = key
     server.say(granted())
     path = tmp_path / "key.pem"
     path.write_text(pem)
@@ -80,7 +80,7 @@ def test_jwt(how, endpoint, server, granted, key, tmp_path):
                 "file": {"SALESFORCE_PRIVATE_KEY_FILE": str(path)}}[how]  # fmt: skip
     credentials(environ(server, "CLIENT_ID", "USERNAME", **given_as)).sign_in(endpoint)
     sent = form(server.heard[0])
-    claims = jwt.decode(sent["assertion"], made.public_key(), ["RS256"], audience=server.url)
+    claims = jwt.decode(sent["assertion"], private.public_key(), ["RS256"], audience=server.url)
 
     assert "urn:ietf:params:oauth:grant-type:jwt-bearer" == sent["grant_type"]
     assert ("3MVG9-app", "u@acme.example", server.url) == (
@@ -256,14 +256,14 @@ def test_soap(endpoint, server, said, caplog):
     """User, password and token in XML, escaped; the host is the one of serverUrl, '-api' and all."""
     server.say(said("soap_login"))
     odd = environ(server, "USERNAME", SALESFORCE_PASSWORD="a<&>b", SALESFORCE_SECURITY_TOKEN="t<k")
-    found = credentials(odd).sign_in(endpoint)
+    session = credentials(odd).sign_in(endpoint)
 
     assert (
         Session(
             "https://acme-api.my.salesforce.com",
             "00Dx0000000BV7z!AR8AQAxo9UfVkh8AlV0Gomt9Czx9LjHnSSpwBMm",
         )
-        == found
+        == session
     )
     assert ("POST", "/services/Soap/u/64.0") == (server.heard[0].method, server.heard[0].path)
     assert b"<n1:password>a&lt;&amp;&gt;bt&lt;k</n1:password>" in server.heard[0].body
@@ -310,9 +310,9 @@ def test_the_start_stays_light():
         f"import sys, salesforce_targeted.api.bulk_job; print(sorted({heavy} & set(sys.modules)))"
     )
     more = f"import sys, salesforce_targeted.api.credentials.resolution; print(sorted(({heavy} - {{'dlt'}}) & set(sys.modules)))"
-    found = [_printed(c) for c in (code, more)]
+    modules = [_printed(c) for c in (code, more)]
 
-    assert ["[]\n", "[]\n"] == found
+    assert ["[]\n", "[]\n"] == modules
 
 
 def test_an_import_of_the_source_loads_what_it_needs():

@@ -66,8 +66,8 @@ def test_a_token_that_can_not_be_sent(token, server, answer, pauses):
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
 def test_an_address_that_has_moved(status, endpoint, server, answer):
     """A renamed My Domain redirects: the secret is not sent after it, and the remedy says why."""
-    there = {"Location": "https://renamed.my.salesforce.com/services/oauth2/token"}
-    server.say(answer(status, "", there))
+    headers = {"Location": "https://renamed.my.salesforce.com/services/oauth2/token"}
+    server.say(answer(status, "", headers))
 
     with pytest.raises(errors.ConfigurationError, match="The address has moved"):
         credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
@@ -313,5 +313,5 @@ def test_a_refused_sign_in_is_not_repeated_by_every_thread(endpoint, server, ans
     with ThreadPoolExecutor(8) as pool:
         tried = [pool.submit(client.org_limits) for _ in range(8)]
 
-    assert {errors.AuthenticationError} == {type(one.exception()) for one in tried}
+    assert {errors.AuthenticationError} == {type(call.exception()) for call in tried}
     assert 1 == len(server.heard)

@@ -57,8 +57,8 @@ def test_no_answer_brings_the_password_into_an_error(way, body, status, server, 
     caplog.set_level(logging.DEBUG)
     text = BODIES[body] if isinstance(BODIES[body], str) else json.dumps(BODIES[body])
     if way == "soap":
-        code, said = (SECRET, "no") if "ode" in body else ("INVALID_LOGIN", SECRET)
-        text = f"<x><exceptionCode>{code}</exceptionCode><exceptionMessage>{said}</exceptionMessage>{text}</x>"
+        code, words = (SECRET, "no") if "ode" in body else ("INVALID_LOGIN", SECRET)
+        text = f"<x><exceptionCode>{code}</exceptionCode><exceptionMessage>{words}</exceptionMessage>{text}</x>"
     server.otherwise = lambda _: answer(status, text, {"Content-Type": "text/html"})
     app = (
         {"SALESFORCE_CLIENT_ID": "app", "SALESFORCE_CLIENT_SECRET": SECRET}

@@ -28,17 +28,17 @@ ANYTHING = st.text(max_size=20) | NASTY
 
 
 @given(NASTY, NASTY)
-def test_a_text_is_one_literal(one, two):
+def test_a_text_is_one_literal(text, other):
     """A stranger's parser finds the same texts in the same places, and nothing else."""
     statement = soql.select(
-        ["Id"], "Contact", soql.and_(soql.eq("LastName", one), soql.is_in("Email", [two, one]))
+        ["Id"], "Contact", soql.and_(soql.eq("LastName", text), soql.is_in("Email", [other, text]))
     )
-    found = reader.parse(statement)
+    query = reader.parse(statement)
 
-    first, second = found.where.parts
-    assert (["Id"], "Contact", None) == (found.select, found.entity, found.limit)
-    assert ("LastName", "=", one) == (first.subject, first.operator, first.literal.value)
-    assert ("Email", [two, one]) == (second.path, [literal.value for literal in second.literals])
+    first, second = query.where.parts
+    assert (["Id"], "Contact", None) == (query.select, query.entity, query.limit)
+    assert ("LastName", "=", text) == (first.subject, first.operator, first.literal.value)
+    assert ("Email", [other, text]) == (second.path, [literal.value for literal in second.literals])
     assert models.refusal(endpoints.query("64.0", statement)) is None
     assert models.refusal(endpoints.bulk_create("64.0", statement)) is None
 
@@ -78,9 +78,9 @@ def test_an_instant_beyond_the_calendar_is_refused(moment):
 @given(ANYTHING)
 def test_an_id_is_an_id_or_refused(text):
     """What an org or a user calls an id is 15 or 18 letters and digits, or nothing is sent."""
-    for made in (lambda: soql.id_in([ID, text]), lambda: soql.id_in([text], "RelationId")):
+    for build in (lambda: soql.id_in([ID, text]), lambda: soql.id_in([text], "RelationId")):
         try:
-            written = made()
+            written = build()
         except ValueError:
             continue
         assert to_18(text) in written
@@ -120,25 +120,25 @@ def test_what_discovery_is_told_stays_a_literal(who):
     except ValueError:  # a lone surrogate, which nobody can send
         assert not who.isascii()
         return
-    found = reader.parse(statement)
+    query = reader.parse(statement)
 
     assert ("RelationId", ">", who) == (
-        found.where.subject,
-        found.where.operator,
-        found.where.literal.value,
+        query.where.subject,
+        query.where.operator,
+        query.where.literal.value,
     )
-    assert (["RelationId"], 2000) == (list(found.group_by), found.limit)
+    assert (["RelationId"], 2000) == (list(query.group_by), query.limit)
 
 
 @given(ANYTHING, ANYTHING)
-def test_a_condition_of_text_is_refused(one, two):
+def test_a_condition_of_text_is_refused(text, other):
     """Text never stands for a condition, a plain one or one joined to ours."""
     ours = soql.eq("Id", ID)
     for place in (
-        lambda: soql.select(["Id"], "Contact", one),
-        lambda: soql.and_(ours, one),
-        lambda: soql.and_(one, two),
-        lambda: soql.select(["Id"], "Contact", f"{ours} OR {one}"),
+        lambda: soql.select(["Id"], "Contact", text),
+        lambda: soql.and_(ours, text),
+        lambda: soql.and_(text, other),
+        lambda: soql.select(["Id"], "Contact", f"{ours} OR {text}"),
     ):
         with pytest.raises(TypeError):
             place()

@@ -44,22 +44,22 @@ class Bystander:
 @pytest.fixture
 def bystander():
     """Provide the second host; the test fails if anybody connects to it."""
-    made = Bystander()
-    yield made
-    count = made.connections()
-    made.listener.close()
+    host = Bystander()
+    yield host
+    count = host.connections()
+    host.listener.close()
 
     assert 0 == count
 
 
 def test_a_bystander_notices_who_connects():
     """The control: a request that does follow a redirect is seen."""
-    made = Bystander()
+    host = Bystander()
     with pytest.raises(requests.RequestException):
-        requests.get(made.url, timeout=0.2)
+        requests.get(host.url, timeout=0.2)
 
-    assert 1 == made.connections()
-    made.listener.close()
+    assert 1 == host.connections()
+    host.listener.close()
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
@@ -183,8 +183,8 @@ def test_whatever_passes_stays_at_the_org(path):
     """What the endpoint lets through is, as requests prepares it, the same path at the same host."""
     if models.refusal(Request("GET", path)) is not None:
         return
-    made = requests.Request("GET", "https://acme.my.salesforce.com" + path).prepare().url
-    parts = urlsplit(made)
+    url = requests.Request("GET", "https://acme.my.salesforce.com" + path).prepare().url
+    parts = urlsplit(url)
 
     assert ("https", "acme.my.salesforce.com") == (parts.scheme, parts.netloc)
     assert path.partition("?")[0] == parts.path

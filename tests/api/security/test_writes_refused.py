@@ -149,7 +149,7 @@ class Recorder(HTTPAdapter):
 
 def recordings(file: Path) -> dict[str, list[Sent]]:
     """Return what each writing method sent to the demo org, which refused it; *file* is one to upload."""
-    demo, found = DemoOrg.tiny(), {}
+    demo, calls = DemoOrg.tiny(), {}
     with serve(demo) as server, requests.Session() as session:
         session.trust_env = False
         recorder = Recorder(server.url)
@@ -162,9 +162,9 @@ def recordings(file: Path) -> dict[str, list[Sent]]:
             before = len(recorder.sent)
             with contextlib.suppress(Exception):  # each is refused, in one of their many ways
                 call(org, str(file))
-            found[name] = recorder.sent[before:]
-        assert [(one.method, one.target) for one in recorder.sent] == demo.requests
-    return found
+            calls[name] = recorder.sent[before:]
+        assert [(sent.method, sent.target) for sent in recorder.sent] == demo.requests
+    return calls
 
 
 @contextlib.contextmanager
@@ -204,8 +204,8 @@ def recorded(tmp_path_factory) -> dict[str, list[Sent]]:
 @pytest.fixture
 def door():
     """See ``watched_door``."""
-    with watched_door() as found:
-        yield found
+    with watched_door() as door:
+        yield door
 
 
 def disguises(sent: Sent) -> Iterator[Request]:

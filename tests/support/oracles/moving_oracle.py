@@ -101,15 +101,15 @@ class MovingOracle:
 
     def always(self, name: str, id_: str, *, by: str = "query") -> bool:
         """Return whether an API showed the row during the whole run; queryAll shows more."""
-        found = self.during(name, id_)
+        views = self.during(name, id_)
         enough = {"query"} if by == "query" else {"query", "queryAll"}
         return bool(
-            found and found[0].since <= self.start and {one.shown_by for one in found} <= enough
+            views and views[0].since <= self.start and {v.shown_by for v in views} <= enough
         )
 
     def never(self, name: str, id_: str) -> bool:
         """Return whether ``query`` did not show the row at any time of the run."""
-        return all(one.shown_by != "query" for one in self.during(name, id_))
+        return all(v.shown_by != "query" for v in self.during(name, id_))
 
     # ---------------------------------------------------------------- rows
     def _rows(self) -> Iterator[str]:
@@ -134,29 +134,29 @@ class MovingOracle:
                     )
 
     def _allowed(self, name: str, id_: str) -> list[Version]:
-        versions = [one for one in self.versions[name].get(id_, []) if one.since <= self.end]
+        versions = [v for v in self.versions[name].get(id_, []) if v.since <= self.end]
         during = self.during(name, id_)
-        out_of_sight = not during or any(one.row is None for one in during)
+        out_of_sight = not during or any(v.row is None for v in during)
         # What nothing shows keeps its last values, of whatever time those were; relations are
         # out of sight with their task.
         if out_of_sight or self.reach is Reach.PART:
             return versions
         if self.reach is Reach.STAMPED and during[0].row:
             stamp = during[0].row["SystemModstamp"]
-            same = [one for one in versions if one.row and one.row["SystemModstamp"] == stamp]
+            same = [v for v in versions if v.row and v.row["SystemModstamp"] == stamp]
             return [*during, *same]
         return during
 
     def _difference(self, name: str, row: Row, version: Row) -> tuple[int, str] | None:
         """In how many columns a held row differs from a version, and in which first."""
-        found = []
+        differences = []
         for field, value in version.items():
             kind, column = self.kinds[name].get(field, "address"), self.normalize(field)
             if kind in NOT_COLUMNS or column not in row:
                 continue
             if not same_value(as_held(kind, value), row[column]):
-                found.append(f"{column} is {row[column]!r} and not {as_held(kind, value)!r}")
-        return (len(found), "; ".join(found[:3])) if found else None
+                differences.append(f"{column} is {row[column]!r} and not {as_held(kind, value)!r}")
+        return (len(differences), "; ".join(differences[:3])) if differences else None
 
     # ---------------------------------------------------------------- removed
     def _removed(self) -> Iterator[str]:
@@ -202,7 +202,7 @@ class MovingOracle:
         for id_, row in self.after[RELATIONS].items():
             if row["removed_at"] is not None:
                 continue
-            seen = min((one.since for one in self.during("TaskWhoRelation", id_)), default=None)
+            seen = min((v.since for v in self.during("TaskWhoRelation", id_)), default=None)
             if seen is None:
                 continue  # never shown: of that another sentence speaks
             task = row["task_id"]
@@ -219,12 +219,12 @@ class MovingOracle:
         yield from self._users()
 
     def _shown_since(self, name: str, id_: str | None, since: datetime) -> bool:
-        found = self.during(name, id_, since)
+        versions = self.during(name, id_, since)
         # A row that was hidden at first has its first version only when it is shown.
         return (
-            bool(found)
-            and found[0].since <= max(self.start, since)
-            and all(one.row is not None and not one.row.get("IsDeleted") for one in found)
+            bool(versions)
+            and versions[0].since <= max(self.start, since)
+            and all(v.row is not None and not v.row.get("IsDeleted") for v in versions)
         )
 
     def _users(self) -> Iterator[str]:
@@ -246,7 +246,7 @@ class MovingOracle:
         most: dict[str, int] = defaultdict(int)
         for id_ in self.versions["TaskWhoRelation"]:
             during = self.during("TaskWhoRelation", id_)
-            whos = {one.row["RelationId"] for one in during if one.row}
+            whos = {v.row["RelationId"] for v in during if v.row}
             for who in whos - {None}:
                 most[who] += 1
                 least[who] += len(whos) == 1 and self.always("TaskWhoRelation", id_)
@@ -282,18 +282,18 @@ class MovingOracle:
 
     def _gone(self, id_: str) -> set[str | None]:
         """Why a contact may be gone, by all that it was during the run; None: it was there."""
-        found: set[str | None] = set()
+        reasons: set[str | None] = set()
         during = self.during("Contact", id_)
         if not during or during[0].since > self.start:
-            found.add("hidden")
+            reasons.add("hidden")
         for version in during:
             if version.shown_by == "query":
-                found.add(None)
+                reasons.add(None)
             elif version.row is None:
-                found.add("hidden")
+                reasons.add("hidden")
             else:
-                found.add("merged" if version.row["MasterRecordId"] else "deleted")
-        return found
+                reasons.add("merged" if version.row["MasterRecordId"] else "deleted")
+        return reasons
 
     # ---------------------------------------------------------------- what is missing
     def _missing(self) -> Iterator[str]:

@@ -137,11 +137,11 @@ class HeldTables:
                 try:
                     with client.execute_query(f"SELECT * FROM {name}") as cursor:
                         names = [column[0] for column in cursor.description]
-                        found = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+                        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
                 except DestinationUndefinedEntity:
                     continue
-                tables[table] = {row[key]: row for row in found}
-                counts = Counter(row[key] for row in found)
+                tables[table] = {row[key]: row for row in rows}
+                counts = Counter(row[key] for row in rows)
                 doubled += [f"{table} {id_} stands {n} times" for id_, n in counts.items() if n > 1]
         return cls(tables, types, tuple(doubled))
 

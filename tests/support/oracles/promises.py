@@ -26,9 +26,9 @@ from tests.support.oracles.oracle import (
 def must_stop(before: HeldTables, shown: Shown) -> bool:
     """Whether the org shows so few active contacts that a run may not go on."""
     active = sum(1 for row in before.tables["sf_active_contacts"].values() if row["is_active"])
-    found = len(shown.active)
-    few = found < active * SHRINK_SHARE and active - found > SHRINK_CONTACTS
-    return bool(active) and (found == 0 or few)
+    count = len(shown.active)
+    few = count < active * SHRINK_SHARE and active - count > SHRINK_CONTACTS
+    return bool(active) and (count == 0 or few)
 
 
 def counts_hide(before: HeldTables, shown: Shown) -> bool:
@@ -91,8 +91,8 @@ def part(it: Comparison) -> list[str]:
         if before == row:
             continue
         held = sum(
-            1 for one in it.after["sf_taskwhorelations"].values()
-            if one["relation_id"] == id_ and one["removed_at"] is None
+            1 for row in it.after["sf_taskwhorelations"].values()
+            if row["relation_id"] == id_ and row["removed_at"] is None
         )  # fmt: skip
         true = row["is_active"] == (id_ in it.shown.active) and (
             row["relation_count"] in {held, it.shown.active[id_]}
@@ -136,11 +136,11 @@ def _contacts(it: Comparison) -> Iterator[str]:
 def _tasks(it: Comparison) -> Iterator[str]:
     before, after = it.before["sf_activities"], it.after["sf_activities"]
     named = {row["task_id"] for row in it.after["sf_taskwhorelations"].values()}
-    there = {
+    existing = {
         id_ for id_ in named
         if not (it.shown.all["Task"].get(id_) or {"IsDeleted": True})["IsDeleted"]
     }  # fmt: skip
-    yield from _ids("sf_activities", set(after), before.keys() | there)
+    yield from _ids("sf_activities", set(after), before.keys() | existing)
     for id_ in after:
         yield from it.row("sf_activities", id_, it.shown.last("sf_activities", id_))
 
@@ -227,14 +227,14 @@ def _reasons(it: Comparison, contact_id: str) -> set[str]:
 def _reasons_before(it: Comparison, contact_id: str) -> set[str]:
     """Why relations of a contact were found removed by a run that kept no books about it."""
     held = it.before["sf_taskwhorelations"].values()
-    found = {
+    reasons = {
         row["removed_reason"]
         for row in held
         if row["relation_id"] == contact_id and row["removed_at"] is not None
     }
     # Those of one that was merged away were moved to the winner, and no row says whose they were.
     merged = it.shown.why_gone(contact_id) == "merged"
-    return found or ({"relation_removed"} if merged else found)
+    return reasons or ({"relation_removed"} if merged else reasons)
 
 
 def _counts(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
@@ -265,16 +265,16 @@ def _counts(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:
         ),
         "held": sum(1 for row in rows.values() if row["removed_at"] is None),
     }  # fmt: skip
-    said = {name: facts["relations"][name] for name in relations}
-    if relations != said:
-        yield f"the report says of relations {said}, not {relations}"
+    reported = {name: facts["relations"][name] for name in relations}
+    if relations != reported:
+        yield f"the report says of relations {reported}, not {relations}"
     closure = facts["closure"]
     if (100.0, 0) != (closure["relations_explained_pct"], closure["relations_unexplained"]):
         yield f"the closure is {closure}"
     yield from _missing_tasks(it, closure["task_ids"])
 
 
-def _missing_tasks(it: Comparison, said: dict[str, list[str]]) -> Iterator[str]:
+def _missing_tasks(it: Comparison, reported: dict[str, list[str]]) -> Iterator[str]:
     named = {row["task_id"] for row in it.after["sf_taskwhorelations"].values()}
     wanted: dict[str, set[str]] = {"archived": set(), "deleted": set(), "hidden": set()}
     for id_ in named | it.before["sf_activities"].keys():
@@ -283,8 +283,8 @@ def _missing_tasks(it: Comparison, said: dict[str, list[str]]) -> Iterator[str]:
             wanted["hidden"].add(id_)
         elif row and (row["IsDeleted"] or row["IsArchived"]):
             wanted["deleted" if row["IsDeleted"] else "archived"].add(id_)
-    if wanted != {reason: set(ids) for reason, ids in said.items()}:
-        yield f"the report says of tasks missing {said}, not {wanted}"
+    if wanted != {reason: set(ids) for reason, ids in reported.items()}:
+        yield f"the report says of tasks missing {reported}, not {wanted}"
 
 
 def _warnings(it: Comparison, facts: dict[str, Any]) -> Iterator[str]:

@@ -49,22 +49,22 @@ def at(url: str, folder: Path, credentials: Any) -> Synced:
 
 def failed_with(outcome: Outcome, *words: str) -> None:
     """Assert that the run failed, and that its one paragraph has these words and no traceback."""
-    said = str(outcome.facts["error"])
+    message = str(outcome.facts["error"])
 
-    assert "failed" == outcome.facts["status"], said
-    assert 1 == len(said.splitlines()), said
-    assert [] == [word for word in words if word not in said], said
-    assert "Traceback" not in said, said
+    assert "failed" == outcome.facts["status"], message
+    assert 1 == len(message.splitlines()), message
+    assert [] == [word for word in words if word not in message], message
+    assert "Traceback" not in message, message
 
 
 def mended(org: DemoOrg, synced: Synced) -> dict[str, Any]:
     """Run once more, successfully; every cell is then the org's. Return the report."""
     before = HeldTables.read(synced.pipeline)
     facts = synced.ok()
-    found = whole(Comparison(synced.pipeline, org, before), facts)
+    differences = whole(Comparison(synced.pipeline, org, before), facts)
 
     # Rows of a leftover package were counted by the run that made it.
-    wrong = [broken for broken in found if not broken.startswith("the report says")]
+    wrong = [broken for broken in differences if not broken.startswith("the report says")]
     assert [] == wrong, wrong
     assert not synced.pipeline.has_pending_data
     return facts

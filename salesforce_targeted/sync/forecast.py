@@ -13,13 +13,18 @@ from math import ceil
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.arrow.id_set import minus, union
-from salesforce_targeted.destination.held_tables import RELATIONS, TASKS, USERS
-from salesforce_targeted.extract.ahead import Ahead, batch_sizes, held_ahead, is_shared, shared
+from salesforce_targeted.destination.table_names import RELATIONS, TASKS, USERS
+from salesforce_targeted.extract.ahead import Ahead, Wanted, held_ahead, is_shared, shared
 from salesforce_targeted.extract.discovery import discover
-from salesforce_targeted.extract.id_selection import Selection, calls_of, select_ids
+from salesforce_targeted.extract.findings import Selection
+from salesforce_targeted.extract.id_selection import (
+    calls_of,
+    select_ids,
+    tasks_of_held,
+    users_of_held,
+)
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.references import tasks_of_held, users_of_held
 from salesforce_targeted.extract.removed_relations import comparison_calls, comparison_is_due
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
@@ -100,11 +105,11 @@ def forecast(run: Run) -> Forecast:
             ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
         )
     shown = [table for table in (record, TASKS, USERS) if table in tables]
-    rows = [n for one in shown for n in batch_sizes(run, new[one], tables[one].fields)]
+    wanted = {table: Wanted(new[table], tables[table].fields) for table in shown}
     asked_apart = first_run or set(shown) <= set(ahead.held)
-    if asked_apart and is_shared(run, rows):
+    if asked_apart and is_shared(run, wanted):
         steps |= {run.object_of(table).lower(): 0 for table in shown}
-        steps[run.object_of(record).lower()] = len(shared(run, rows))
+        steps[run.object_of(record).lower()] = len(shared(run, wanted))
     for table in shown:
         steps[run.object_of(table).lower()] += retry_calls(run, run.object_of(table))
     steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])
@@ -131,7 +136,7 @@ def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahea
     calls = pieces * ceil(max(1, expected) / pieces / run.held_relations.per_page)
     if pieces > 1:
         return calls + 1  # the first and the last id
-    foreseen = run.org.junction.object_name in " ".join(one.path for one in ahead.along)
+    foreseen = run.org.junction.object_name in " ".join(request.path for request in ahead.along)
     return calls - int(foreseen)
 
 

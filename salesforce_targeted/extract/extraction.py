@@ -1,0 +1,208 @@
+"""Hand the resources of one extraction their tables as the stages come to them.
+
+The stages are one generator; whichever resource dlt polls takes it a step further, and a table that
+is another resource's waits for that one. A resource that yields None says "not yet" and is polled
+again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from threading import Lock
+from typing import Any
+
+import dlt
+import pyarrow as pa
+from dlt.common.libs import is_arrow_object, is_pandas_frame, is_polars_frame
+from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
+from dlt.sources import incremental
+
+from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SalesforceCredentials
+from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.extract.known_org import check_source
+from salesforce_targeted.extract.run import Run
+from salesforce_targeted.extract.stages import REJECTED, SYNC_RUN, ids_resource, stages
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.settings import Scope, Settings, scope_of
+from salesforce_targeted.target import CONTACT, Target
+
+# Short calls are not limited in number; of those that take 20 seconds, 25 may run (5 in a
+# Developer Edition). The client sends fewer as soon as responses are slow.
+CALLS_IN_FLIGHT = 8
+# In the source's state: which of its resources the load under way has.
+_LOADING = "loading"
+
+
+class Extractions:
+    """Give the resources of one extraction the same run, and those of the next one a new run."""
+
+    def __init__(
+        self,
+        credentials: SalesforceCredentials,
+        settings: Settings,
+        scope: Scope | None,
+        ledger: Ledger | None,
+        target: Target = CONTACT,
+    ) -> None:
+        self.target = target
+        self._credentials = credentials
+        self._settings = settings
+        self._scope = scope_of(scope)
+        self._ledger = ledger
+        self._current: Extraction | None = None
+        # With ``parallelize()`` dlt starts resources in threads.
+        self._lock = Lock()
+
+    def of(self, resource: str) -> Extraction:
+        """Return the extraction of a resource; one that begins again belongs to a new one."""
+        with self._lock:
+            extraction = self._extraction(resource)
+            extraction.begun.add(resource)
+        return extraction
+
+    def _extraction(self, resource: str) -> Extraction:
+        if self._current is None or resource in self._current.begun:
+            _check_pipeline()
+            client = SalesforceClient(
+                self._credentials,
+                limits=self._scope.limits,
+                max_in_flight=CALLS_IN_FLIGHT,
+                api_version=self._settings.api_version,
+            )
+            client.meter.calls_allowed = self._settings.calls_per_run
+            ledger = Ledger(is_read=False) if self._ledger is None else self._ledger
+            run = Run(client, self._settings, self._scope, ledger, target=self.target)
+            wanted = frozenset(dlt.current.source().resources.selected)
+            _check_loaded(self.target, resource, wanted)
+            check_source(self.target, run.state)  # it names the other one
+            _check_load(run.state, wanted - {REJECTED, SYNC_RUN})
+            self._current = Extraction(run, wanted)
+        return self._current
+
+    def items(self, resource: str) -> Iterator[Any]:
+        """Yield the tables of a resource."""
+        yield from self.of(resource).items(resource)
+
+    def check_types(self, table: str, rows: Any) -> Any:
+        """Check rows as they are loaded, whatever a user's ``add_map`` made of them."""
+        if is_pandas_frame(rows):
+            rows = pa.Table.from_pandas(rows, preserve_index=False)
+        elif is_polars_frame(rows):
+            rows = rows.lazy().collect().to_arrow()
+        if self._current is not None and is_arrow_object(rows):
+            self._current.run.column_types.check(table, rows.schema)
+        return rows
+
+
+def _check_pipeline() -> None:
+    """Refuse to be iterated by hand.
+
+    Raises:
+        ConfigurationError: no load is under way.
+    """
+    try:
+        dlt.current.load_package_state()
+    except CurrentLoadPackageStateNotAvailable:
+        raise ConfigurationError(
+            "this source runs in a pipeline: what its dataset holds says which rows are to load",
+            remedy="Write pipeline.run(source), and read the tables with pipeline.dataset().",
+        ) from None
+
+
+def _check_loaded(target: Target, polled: str, wanted: Collection[str]) -> None:
+    """Refuse a resource that is polled and not loaded under its name: nothing would come of it.
+
+    Raises:
+        ConfigurationError: it was given another name, or only feeds a transformer.
+    """
+    name = target.resource if polled == ids_resource(target) else polled
+    if name not in wanted:
+        raise ConfigurationError(
+            f"{name} is not loaded by this name, but {', '.join(sorted(wanted))}: what is held of"
+            " it would not be known",
+            remedy="Leave with_name() out, and add a transformer of your own for it:"
+            f' source.resources["mine"] = source.{name} | mine.',
+        )
+
+
+def _check_load(state: dict[str, Any], resources: Collection[str]) -> None:
+    """Refuse a second source that loads the same tables in one load, which holds no row twice.
+
+    Raises:
+        ConfigurationError: a source of this load has been extracted that fills one of them.
+    """
+    load_id = dlt.current.load_package_state()["load_id"]
+    before = state.get(_LOADING, {})
+    earlier = before.get("resources", []) if before.get("load_id") == load_id else []
+    if twice := sorted({*resources} & {*earlier}):
+        raise ConfigurationError(
+            f"two sources of one run load {', '.join(twice)}: each row would be held twice",
+            remedy="Run them one after the other, or give one a table of its own.",
+        )
+    state[_LOADING] = {"load_id": load_id, "resources": sorted({*earlier, *resources})}
+
+
+class Extraction:
+    """Hand the resources of one extraction what the stages yield for them.
+
+    Args:
+        run: Shared by all of them.
+        wanted: The resources that are loaded.
+    """
+
+    def __init__(self, run: Run, wanted: Collection[str]) -> None:
+        self.run = run
+        self.begun: set[str] = set()
+        self.modified: incremental[datetime] | None = None
+        self._stages = stages(run, wanted, lambda: self.modified)
+        self._ended: set[str] = set()
+        self._waiting: dict[str, deque[Any]] = defaultdict(deque)
+        self._polled = ""
+        self._finished = False
+        # With ``parallelize()`` dlt polls from threads.
+        self._lock = Lock()
+
+    def items(self, resource: str) -> Iterator[Any]:
+        """Yield what the stages yield for a resource, None where that is not known yet."""
+        try:
+            while True:
+                with self._lock:
+                    if not self._waiting[resource] and not self._finished:
+                        self._step(resource)
+                    queue = self._waiting[resource]
+                    if not queue and self._finished:
+                        return
+                    item = queue.popleft() if queue else None
+                yield item
+        finally:
+            self._ended.add(resource)
+            self._waiting.pop(resource, None)
+            if self._ended >= self.begun:
+                self.run.close()
+
+    def _step(self, resource: str) -> None:
+        """Take the stages one step further, unless another resource has yet to take its table.
+
+        One that is never polled while this one is (dlt's ``fifo``) is not waited for.
+        """
+        pending = any(items for name, items in self._waiting.items() if name not in self._ended)
+        is_repeat, self._polled = self._polled == resource, resource
+        if pending and not is_repeat:
+            return
+        try:
+            owner, item = next(self._stages)
+        except StopIteration:
+            self._finished = True
+            return
+        except BaseException:
+            # The error keeps this run alive for as long as it is looked at. What was sent ahead
+            # ends with it: no call after this one.
+            self._finished = True
+            self.run.client.meter.calls_allowed = 0
+            self.run.close()
+            raise
+        if item is not None and owner not in self._ended:
+            self._waiting[owner].append(item)

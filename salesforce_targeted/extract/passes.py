@@ -1,0 +1,167 @@
+"""Keep, with the load, how far each table of records was read: cursor, position, what is open.
+
+A pass that its calls cut short goes on where it was; the source's state, which dlt loads with the
+rows, says where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from salesforce_targeted.arrow.id_set import id_array, minus, span
+from salesforce_targeted.extract.findings import RecordFindings, Selection
+from salesforce_targeted.extract.run import Run
+
+# In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
+# of a pass whose calls ended before it did, when it began, where it goes on, whether it is a whole
+# one, and the fields that no record could be read with, with why.
+REFRESHED = "refresh"
+_CURSOR, _PASSED = "cursor", "passed_at"
+_BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
+_UNREAD = "pass_unread_fields"
+_GONE, _UNTOLD = "gone", "untold"
+# State is loaded with each run: no more ids of a kind than these are kept there.
+_MOST_IDS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class LastPass:
+    """Hold how a table was read last.
+
+    Attributes:
+        cursor: Up to when all that was modified has been read; None for a table never read.
+        ended_at: When it was last read whole, as ISO 8601; empty for never.
+        is_due: Whether all of it is to be read, whatever that costs.
+    """
+
+    cursor: datetime | None
+    ended_at: str
+    is_due: bool
+
+
+def note_end(run: Run, table: str, selection: Selection, newest: datetime | None) -> None:
+    """Keep, with the load, how far a table has been read by a run that came to its end.
+
+    The cursor never moves backwards, but for one that is ahead of the org's clock, and never past
+    that clock when the reading began.
+    """
+    state = _state(run, table)
+    # A pass that took several runs began with the first of them: what was edited since, before the
+    # position that it went on from, has not been read.
+    began = state.get(_BEGAN)
+    limit = datetime.fromisoformat(began) if began else selection.began_at
+    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
+        state.pop(name, None)
+    if selection.whole:
+        state[_PASSED] = run.opened_at.isoformat()
+    if newest is not None:
+        text = min(newest, limit).astimezone(UTC).isoformat()
+        known = state.get(_CURSOR) or text
+        ahead = run.is_ahead(datetime.fromisoformat(known))
+        state[_CURSOR] = text if ahead else max(known, text)
+
+
+def note_position(run: Run, table: str, part: int, last_id: str) -> None:
+    """Keep, with the load, up to which id a pass came whose calls ended before it did.
+
+    Args:
+        part: Of ``Selection.later``.
+    """
+    _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
+
+
+def unread_fields(run: Run, table: str) -> dict[str, str]:
+    """Return the fields that a part of the pass was read without, and why; the caller adds more."""
+    fields: dict[str, str] = _state(run, table).setdefault(_UNREAD, {})
+    return fields
+
+
+def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> None:
+    """Keep some of the ids that the org does not return; ``queryAll`` is asked for them at once.
+
+    Args:
+        whole: Whether these are all there are.
+    """
+    if table == run.target.table:  # whose life table knows
+        return
+    state = _state(run, table)
+    _keep(state, _GONE, {*gone, *(() if whole else state.get(_GONE, ()))})
+
+
+def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) -> None:
+    """Keep which records are gone while this load has no table that says so, and the rejected ones.
+
+    The next run asks for them, whatever else it is over: nothing else would, in a run that has the
+    tables, or once the table of rejected records was emptied.
+
+    Args:
+        tells: Whether this load has the tables.
+    """
+    object_name, state = run.object_of(table), _state(run, table)
+    selection, untold = findings.selection, untold_before(run, table)
+    if tells:
+        whole = selection is not None and selection.whole and not findings.is_deferred
+        untold = set() if whole else {*minus(id_array(untold), findings.answered.ids).to_pylist()}
+    else:
+        untold.update(findings.gone)
+    untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
+    _keep(state, _UNTOLD, untold)
+
+
+def _keep(state: dict[str, Any], name: str, ids: Collection[str]) -> None:
+    """Keep some ids in a table's state, or none."""
+    if ids:
+        state[name] = sorted(ids)[:_MOST_IDS]
+    else:
+        state.pop(name, None)
+
+
+def last_pass(run: Run, table: str) -> LastPass:
+    """Return how a table was read last."""
+    state = _state(run, table)
+    cursor = datetime.fromisoformat(state[_CURSOR]) if state.get(_CURSOR) else None
+    ended_at = str(state.get(_PASSED) or "")
+    waits_to_be_gone_on_with = bool(state.get(_WHOLE)) and _POSITION in state
+    is_due = waits_to_be_gone_on_with or cursor is None or run.is_ahead(cursor)
+    return LastPass(cursor, ended_at, is_due or not ended_at or run.is_due(ended_at))
+
+
+def gone_before(run: Run, table: str) -> pa.Array:
+    """Return the ids that :func:`note_gone` kept."""
+    return id_array(_state(run, table).get(_GONE, ()))
+
+
+def untold_before(run: Run, table: str) -> set[str]:
+    """Return the ids that :func:`note_untold` kept."""
+    return {*_state(run, table).get(_UNTOLD, ())}
+
+
+def go_on(run: Run, table: str, *, whole: bool) -> None:
+    """Go on with the pass that was cut short, or begin one: a position is of its own kind alone."""
+    state = _state(run, table)
+    if state.get(_WHOLE) is not whole:
+        for name in (_BEGAN, _POSITION, _UNREAD):
+            state.pop(name, None)
+    state[_WHOLE] = whole
+    state.setdefault(_BEGAN, run.opened_at.isoformat())
+
+
+def rest(run: Run, table: str, part: int, ids: pa.Array) -> pa.Array:
+    """Return those ids that a pass which was cut short has yet to read.
+
+    Args:
+        part: Of ``Selection.later``.
+    """
+    position = _state(run, table).get(_POSITION, {}).get(str(part))
+    return ids if position is None else ids[span(ids, "", position)[1] :]
+
+
+def _state(run: Run, table: str) -> dict[str, Any]:
+    refresh: dict[str, Any] = run.state.setdefault(REFRESHED, {})
+    of_table: dict[str, Any] = refresh.setdefault(table, {})
+    return of_table
