@@ -31,6 +31,7 @@ def struck(org, rest, action, **more):
         ("http_429", 429, "TOO_MANY_REQUESTS"),
         ("empty_200", 200, ""),
         ("garbage_200", 200, '{"totalSize"'),
+        ("no_entries_200", 200, "[]"),
         ("expire_session", 401, "INVALID_SESSION_ID"),
         ("invalid_auth_header", 401, "INVALID_JWT_FORMAT"),
         ("concurrent_403", 403, "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
@@ -242,6 +243,7 @@ def test_after_any_misfortune_the_org_answers_again(org, rest, action):
         "query_more": rest.query("SELECT Id FROM Contact").json()["nextRecordsUrl"],
         "bulk_results": f"jobs/query/{job['id']}/results", "composite": "composite",
         "bulk_create": "jobs/query", "token": "/services/oauth2/token",
+        "collections": "composite/sobjects/Contact",
     }  # fmt: skip
     fault = org.faults.add(Fault(kind, action, argument=0.05))
     with contextlib.suppress(requests.RequestException):  # the point of some of them
