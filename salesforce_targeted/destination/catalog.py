@@ -90,10 +90,10 @@ def _update(
     read = stored_catalog.read_postgres if postgres else stored_catalog.read_duckdb
     catalog = read(client)
     changes = list(_changes(client, schema, catalog, target, indexed=indexed and postgres))
-    allowed = [one for one in changes if _may(catalog, one)]
-    comments = "; ".join(one.sql for one in allowed if one.kind == COMMENT)
-    others = [one.sql for one in allowed if one.kind != COMMENT]
-    for sql in [*others, *([comments] if comments else [])]:
+    allowed = [change for change in changes if _may(catalog, change)]
+    comments = "; ".join(change.sql for change in allowed if change.kind == COMMENT)
+    statements = [change.sql for change in allowed if change.kind != COMMENT]
+    for sql in [*statements, *([comments] if comments else [])]:
         with client.begin_transaction():
             if postgres:
                 client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
@@ -118,8 +118,8 @@ def _may(catalog: StoredCatalog, change: Change) -> bool:
 
 
 def _missing_rights(catalog: StoredCatalog, changes: Iterable[Change]) -> str:
-    refused = [one for one in changes if not _may(catalog, one)]
-    if tables := dict.fromkeys(one.table for one in refused if one.table not in catalog.owned):
+    refused = [change for change in changes if not _may(catalog, change)]
+    if tables := dict.fromkeys(c.table for c in refused if c.table not in catalog.owned):
         return f"{_UNDONE}: {catalog.role} does not own {', '.join(tables)}"
     return f"{_UNDONE}: {catalog.role} may not CREATE in the schema" if refused else ""
 

@@ -50,8 +50,8 @@ def client_of(pipeline: dlt.Pipeline, schema_name: str | None = None) -> JobClie
     # Without a name the schema only says how names are spelt, as the first client's does.
     same = schema_name is None and name in {None, first.schema.name}
     schema = first.schema if same else pipeline.schemas[name or ""]
-    made: JobClientBase = pipeline.destination.client(schema, first.config)
-    return made
+    client: JobClientBase = pipeline.destination.client(schema, first.config)
+    return client
 
 
 def sql_client_of(pipeline: dlt.Pipeline) -> Any:
@@ -60,6 +60,6 @@ def sql_client_of(pipeline: dlt.Pipeline) -> Any:
     Raises:
         SqlClientNotAvailable: the destination takes no SQL.
     """
-    found = getattr(client_of(pipeline), "sql_client", None)
+    client = getattr(client_of(pipeline), "sql_client", None)
     # To read files dlt makes views of all tables first.
-    return pipeline.sql_client() if found is None or isinstance(found, WithSchemas) else found
+    return pipeline.sql_client() if client is None or isinstance(client, WithSchemas) else client

@@ -68,7 +68,7 @@ class ColumnTypes:
         asked, hints = self._options.types.get(stored, {}), self._held.column_hints(table)
         # A quiet run, whose own row is all that it loads, asks for nothing.
         quiet = table == SYNC_RUNS
-        there, holding = ({}, {}) if quiet else self._in_place.get(stored, ({}, {}))
+        staged, holding = ({}, {}) if quiet else self._in_place.get(stored, ({}, {}))
         for field in schema:
             name = self._held.name(field.name)
             kind = get_column_type_from_py_arrow(field.type).get("data_type")
@@ -79,7 +79,7 @@ class ColumnTypes:
             )
             for other, where in (
                 (asked.get(name), "by a hint"),
-                (there.get(name), "in the database"),
+                (staged.get(name), "in the database"),
                 (before, "as it was loaded"),
             ):
                 if other in STORED_TYPES and other != kind:
@@ -117,7 +117,7 @@ class ColumnTypes:
             return {}
         client: Any = client_of(pipeline)
         with client:
-            found = dict(client.get_storage_tables(tables))
+            stored = dict(client.get_storage_tables(tables))
             with client.with_staging_dataset():
                 staged = dict(client.get_storage_tables(tables))
             exact: dict[str, dict[str, str]] = defaultdict(dict)
@@ -133,8 +133,8 @@ class ColumnTypes:
                 ):
                     exact[table][column] = kind
         return {
-            name: (_types(staged[name] or found[name]), _types(found[name]) | exact[name])
-            for name in found
+            name: (_types(staged[name] or stored[name]), _types(stored[name]) | exact[name])
+            for name in stored
         }
 
 
@@ -151,15 +151,15 @@ def columns_of_others(held: HeldTables, table: str, columns: Collection[str]) ->
     """
     if not columns or not held.column_hints(table):
         return set()
-    stored, found = held.stored_table(table), set[str]()
+    stored, names = held.stored_table(table), set[str]()
     client: Any = client_of(held.pipeline)
     with client:
         if hasattr(client, "get_storage_table"):
-            found = {*columns} & {*client.get_storage_table(stored)[1]}
-        if found:
+            names = {*columns} & {*client.get_storage_table(stored)[1]}
+        if names:
             versions = held.rows(held.schema.version_table_name, ["version_hash"])
             for (version,) in versions:
                 schema = json.loads(client.get_stored_schema_by_hash(version).schema)
-                made = schema["tables"].get(stored, {}).get("columns", {})
-                found -= {name for name, hints in made.items() if "data_type" in hints}
-    return found
+                our_columns = schema["tables"].get(stored, {}).get("columns", {})
+                names -= {name for name, hints in our_columns.items() if "data_type" in hints}
+    return names

@@ -85,9 +85,9 @@ def _with_unread_values(held: HeldTables, table: str, columns: Columns, batch: B
     A value that came and could not be converted is another matter: it stays null.
     """
     unread: dict[str, set[str]] = {}
-    for one in batch.rejected:
-        if one.field and not one.payload:
-            unread.setdefault(one.field, set()).add(one.record_id)
+    for rejected in batch.rejected:
+        if rejected.field and not rejected.payload:
+            unread.setdefault(rejected.field, set()).add(rejected.record_id)
     if not unread or not batch.table.num_rows:
         return batch.table
     ids = batch.table.column(columns.key.name).to_pylist()

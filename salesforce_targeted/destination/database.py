@@ -157,7 +157,7 @@ def _check_dataset(
     """
     name, staging = sql_client.dataset_name, sql_client.staging_dataset_name
     # Case does not count in DuckDB.
-    stored = {one.casefold().encode()[:longest] for one in (name, staging)}
+    stored = {dataset.casefold().encode()[:longest] for dataset in (name, staging)}
     if len(stored) == 1:
         raise ConfigurationError(
             f"the dataset {name} and its staging dataset {staging}, which each load empties, would"

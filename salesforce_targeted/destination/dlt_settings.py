@@ -24,13 +24,13 @@ _CLASS = re.compile(r"<class '(\w+)'>")
 def as_our_error(error: BaseException) -> Exception:
     """Return what to raise for an error: ours where a setting or a hint of dlt's is wrong."""
     if isinstance(error, TableIdentifiersFrozen):
-        made, now = error.from_naming.name(), error.to_naming.name()
+        stored, now = error.from_naming.name(), error.to_naming.name()
         return ConfigurationError(
-            f"the naming convention is {now} now, and the tables were made with {made}",
-            remedy=f'Set naming = "{made}" under [schema], or load into another --dataset with'
+            f"the naming convention is {now} now, and the tables were made with {stored}",
+            remedy=f'Set naming = "{stored}" under [schema], or load into another --dataset with'
             " another --pipelines-dir.",
         )
     if isinstance(error, ConfigurationException | NormalizersException | TerminalValueError):
-        said = str(error).strip().partition("\n")[0]
-        return ConfigurationError(_CLASS.sub(r"\1", said), remedy=_CORRECT)
+        first_line = str(error).strip().partition("\n")[0]
+        return ConfigurationError(_CLASS.sub(r"\1", first_line), remedy=_CORRECT)
     return error if isinstance(error, Exception) else RuntimeError(str(error))

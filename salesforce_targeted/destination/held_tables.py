@@ -127,7 +127,7 @@ class HeldTables:
                 condition with values can't go with it.
         """
         parts = self._fetched(table, columns, where, group_by, newest)
-        return [row for some in parts for row in some]
+        return [row for part in parts for row in part]
 
     def _fetched(
         self,
@@ -165,8 +165,8 @@ class HeldTables:
     ) -> Iterator[list[tuple[Any, ...]]]:
         try:
             with self.sql_client().execute_query(statement, *values) as cursor:
-                while some := cursor.fetchmany(_ROWS_AT_ONCE):
-                    yield as_stored(some, kinds)
+                while rows := cursor.fetchmany(_ROWS_AT_ONCE):
+                    yield as_stored(rows, kinds)
         except DestinationUndefinedEntity:
             return
 
@@ -197,8 +197,8 @@ class HeldTables:
                 [typed_ids(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
                 schema=schema,
             )
-            for some in self._fetched(table, columns, where, group_by)
-            for values in [list(zip(*some, strict=True))]
+            for rows in self._fetched(table, columns, where, group_by)
+            for values in [list(zip(*rows, strict=True))]
         ]
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
@@ -227,8 +227,8 @@ class HeldTables:
             if column in self.column_hints(table) and self.stored_table(table) not in self._emptied
         ]
         statement = " UNION ".join(selects)
-        rows = self._results(statement, (), [None]) if selects else ()
-        return distinct(pa.array([row[0] for some in rows for row in some], pa.string()))
+        parts = self._results(statement, (), [None]) if selects else ()
+        return distinct(pa.array([row[0] for part in parts for row in part], pa.string()))
 
     def count(self, table: str, where: str | Where = "") -> int:
         """Count the rows of a table."""
@@ -242,8 +242,8 @@ class HeldTables:
         self, table: str, key: str, ids: Iterable[str], columns: Sequence[str]
     ) -> Iterator[tuple[Any, ...]]:
         """Yield rows of some ids; the key is the first value of each."""
-        for some in self._in_batches(key, ids):
-            yield from self.rows(table, [key, *columns], some)
+        for condition in self._in_batches(key, ids):
+            yield from self.rows(table, [key, *columns], condition)
 
     def table_of(
         self, table: str, columns: Columns, ids: Sequence[str], exclude: Collection[str] = ()
@@ -274,15 +274,15 @@ class HeldTables:
         client = self.sql_client()
         self._counts.clear()
         self._ids.clear()
-        for some in self._in_batches(key, ids):
+        for condition in self._in_batches(key, ids):
             client.execute_sql(
-                f"UPDATE {self.table_sql(table)} SET {self.sql(ROW_HASH)} = NULL WHERE {some}"  # noqa: S608
+                f"UPDATE {self.table_sql(table)} SET {self.sql(ROW_HASH)} = NULL WHERE {condition}"  # noqa: S608
             )
 
     def _in_batches(self, key: str, ids: Iterable[str]) -> Iterator[str]:
         """Yield conditions for some ids at a time; what is no id could be SQL."""
-        for some in in_batches([id_ for id_ in ids if _ID.match(id_)], _IDS_PER_STATEMENT):
-            quoted = ",".join(f"'{id_}'" for id_ in some)
+        for batch in in_batches([id_ for id_ in ids if _ID.match(id_)], _IDS_PER_STATEMENT):
+            quoted = ",".join(f"'{id_}'" for id_ in batch)
             yield f"{self.sql(key)} IN ({quoted})"
 
     def __enter__(self) -> Self:

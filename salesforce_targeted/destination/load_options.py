@@ -107,18 +107,18 @@ def load_options(
         )
     naming = source.schema.naming
     dropped, truncated = (
-        {naming.normalize_table_identifier(one["name"]) for one in package_state.get(tables) or ()}
-        for tables in ("dropped_tables", "truncated_tables")
+        {naming.normalize_table_identifier(table["name"]) for table in package_state.get(key) or ()}
+        for key in ("dropped_tables", "truncated_tables")
     )
     emptied = dropped | truncated
     closed: set[str] = set()
     types: dict[str, dict[str, str]] = {}
     narrow: dict[str, set[str]] = {}
-    made = _made(target, id_column)
+    tables = _tables_by_resource(target, id_column)
     for resource in source.resources.selected.values():
-        if resource.name not in made:
+        if resource.name not in tables:
             continue  # of another source, added to ours
-        table, key = made[resource.name]
+        table, key = tables[resource.name]
         hints = _hints(resource)
         stored = naming.normalize_table_identifier(table)
         _check_names(resource, hints, table, key)
@@ -158,7 +158,7 @@ def _check_dependants(
         catalog.release(pipeline)
 
 
-def _made(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+def _tables_by_resource(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Map a resource to its table and key, as the source made them."""
     return {
         "task_who_relation": (RELATIONS, (id_column,)),
@@ -183,12 +183,12 @@ def _hints(resource: DltResource) -> TTableSchema:
 
 
 def _check_names(
-    resource: DltResource, hints: TTableSchema, made: str, key: tuple[str, ...]
+    resource: DltResource, hints: TTableSchema, table: str, key: tuple[str, ...]
 ) -> None:
-    if hints["name"] != made:
+    if hints["name"] != table:
         raise ConfigurationError(
             f"{resource.name}: its table can't be called {hints['name']}: what is held is read"
-            f" back from {made}",
+            f" back from {table}",
             remedy="Leave table_name as it is; a view, or a dataset of its own, gives it a name.",
         )
     asked = {name for name, column in hints["columns"].items() if column.get("primary_key")}
@@ -199,7 +199,7 @@ def _check_names(
             remedy="Leave primary_key as it is.",
         )
     deleting = [name for name, column in hints["columns"].items() if column.get("hard_delete")]
-    if deleting and made != REJECTED_RECORDS:
+    if deleting and table != REJECTED_RECORDS:
         raise ConfigurationError(
             f"{resource.name}: by a hard_delete hint on {', '.join(sorted(deleting))} rows that"
             " are held would be deleted by their own change",

@@ -40,8 +40,8 @@ def adopt(pipeline: dlt.Pipeline, schema: Schema, table: str) -> dict[str, Any]:
         stored = client.get_stored_schema(schema.name) or _schema_with(client, schema, table)
         if stored is None:
             return {}
-        for made in Schema.from_stored_schema(json.loads(stored.schema)).data_tables():
-            schema.update_table(made)
+        for table_schema in Schema.from_stored_schema(json.loads(stored.schema)).data_tables():
+            schema.update_table(table_schema)
         states = []
         with suppress(DestinationUndefinedEntity):
             kept = client.sql_client.make_qualified_table_name(schema.state_table_name)
@@ -50,10 +50,10 @@ def adopt(pipeline: dlt.Pipeline, schema: Schema, table: str) -> dict[str, Any]:
             )
             states = [client.get_stored_state(name) for (name,) in names]
     of_source: list[dict[str, Any]] = [
-        decompress_state(one.state).get("sources", {}).get(stored.schema_name, {})
-        for one in sorted(filter(None, states), key=lambda one: str(one.created_at))
+        decompress_state(info.state).get("sources", {}).get(stored.schema_name, {})
+        for info in sorted(filter(None, states), key=lambda info: str(info.created_at))
     ]
-    return next((one for one in reversed(of_source) if one), {})
+    return next((state for state in reversed(of_source) if state), {})
 
 
 def _schema_with(client: Any, schema: Schema, table: str) -> StorageSchemaInfo | None:
@@ -63,5 +63,5 @@ def _schema_with(client: Any, schema: Schema, table: str) -> StorageSchemaInfo |
     rows: Any = ()
     with suppress(DestinationUndefinedEntity):  # a dataset that others made
         rows = client.sql_client.execute_sql(f"SELECT DISTINCT schema_name FROM {versions}")  # noqa: S608
-    found = (client.get_stored_schema(schema_name) for (schema_name,) in rows)
-    return next((one for one in found if name in json.loads(one.schema)["tables"]), None)
+    schemas = (client.get_stored_schema(schema_name) for (schema_name,) in rows)
+    return next((info for info in schemas if name in json.loads(info.schema)["tables"]), None)

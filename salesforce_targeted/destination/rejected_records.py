@@ -50,8 +50,8 @@ def rejected_ids(held: HeldTables, kept_as: str) -> tuple[pa.Array, bool]:
         The ids, and whether a field can't be read of any record.
     """
     where = f"{held.sql(held.name('object'))} = '{kept_as}'"
-    found = held.id_array(REJECTED_RECORDS, held.name("record_id"), where)
-    return minus(found, pa.array([EVERY_RECORD])), has(found, EVERY_RECORD)
+    ids = held.id_array(REJECTED_RECORDS, held.name("record_id"), where)
+    return minus(ids, pa.array([EVERY_RECORD])), has(ids, EVERY_RECORD)
 
 
 def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
@@ -62,15 +62,15 @@ def to_table(held: HeldTables, ledger: Ledger) -> pa.Table:
     kept_as = {target.object_name: target.rejected_as}
     object_of = {name: of for of, name in kept_as.items()}
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
-    for one in ledger.rejected:
+    for entry in ledger.rejected:
         key = (
-            kept_as.get(one.object, one.object), one.record_id, one.field or WHOLE_RECORD
+            kept_as.get(entry.object, entry.object), entry.record_id, entry.field or WHOLE_RECORD
         )  # fmt: skip
         first: datetime = known[key][5] if key in known else now
         rows[key] = {
             **dict(zip(_KEY, key, strict=True)),
-            "error": one.error,
-            "payload": one.payload or None,
+            "error": entry.error,
+            "payload": entry.payload or None,
             "first_seen_at": first,
             "last_seen_at": now,
         }
