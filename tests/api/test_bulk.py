@@ -89,7 +89,7 @@ def test_a_job_that_fails_at_once(client, server, answer):
 
 def test_a_stuck_job_ends_at_the_deadline(client, server, answer, pauses):
     """InProgress for ever is left in time, and asked for ever less often."""
-    server.otherwise = lambda _: answer(body={**JOB, "state": "InProgress"})
+    server.fallback = lambda _: answer(body={**JOB, "state": "InProgress"})
 
     with pytest.raises(errors.BulkJobError, match="still InProgress after 300 s"):
         list(bulk_pages(client, SELECT))
@@ -104,7 +104,7 @@ def test_a_job_gets_the_time_that_its_size_explains(
     expected, deadline, client, server, answer, pauses
 ):
     """Ten times as long as expected, and at least some minutes; the caller sees it go on."""
-    server.otherwise = lambda _: answer(body={**JOB, "state": "InProgress"})
+    server.fallback = lambda _: answer(body={**JOB, "state": "InProgress"})
     seen = []
 
     def tell(news):
@@ -160,7 +160,7 @@ def test_a_page_that_lacks_records_is_asked_for_again(client, server, answer):
 def test_a_page_that_stays_short(page, client, server, answer):
     """Cut, short or a web page, five times: an error, never a success."""
     server.say(answer(body=JOB), answer(body=DONE))
-    server.otherwise = lambda _: answer(200, *page)
+    server.fallback = lambda _: answer(200, *page)
 
     with pytest.raises(errors.TruncatedResponseError):
         list(bulk_pages(client, SELECT))
@@ -171,7 +171,7 @@ def test_a_page_that_stays_short(page, client, server, answer):
 def test_pages_that_lack_records_together(client, server, answer):
     """Each page is whole, but the job processed more: asked for again, then an error."""
     server.say(answer(body=JOB), answer(body={**DONE, "numberRecordsProcessed": 7}))
-    server.otherwise = lambda _: answer(body=ONE, headers=CSV)
+    server.fallback = lambda _: answer(body=ONE, headers=CSV)
 
     with pytest.raises(
         errors.TruncatedResponseError, match="processed 7 records and its results hold 1"
@@ -182,7 +182,7 @@ def test_pages_that_lack_records_together(client, server, answer):
 def test_the_same_locator_twice(client, server, answer):
     """Pages that go round would never end."""
     server.say(answer(body=JOB), answer(body=DONE))
-    server.otherwise = lambda _: answer(body=ONE, headers={**CSV, "Sforce-Locator": "MTAw"})
+    server.fallback = lambda _: answer(body=ONE, headers={**CSV, "Sforce-Locator": "MTAw"})
 
     with pytest.raises(errors.BulkJobError, match="twice"):
         list(bulk_pages(client, SELECT))

@@ -44,7 +44,7 @@ def test_describes_in_batches(tokens, server, answer):
             {"referenceId": p["referenceId"], "httpStatusCode": 200, "body": {"name": "A", "fields": [{"name": "Id"}]}} for p in asked]}
             if asked else {"name": "A", "fields": [{"name": "Id"}]})  # fmt: skip
 
-    server.otherwise = parts
+    server.fallback = parts
     client = SalesforceClient(tokens, limits=TINY)
 
     assert list("ABCD") == list(describes(client, list("ABCD")))
@@ -57,7 +57,7 @@ def test_describes_in_batches(tokens, server, answer):
 ], ids=str)  # fmt: skip
 def test_a_describe_without_fields(client, server, answer, odd):
     """A describe that is none isn't used."""
-    server.otherwise = lambda _: answer(body={"name": "Contact", **odd})
+    server.fallback = lambda _: answer(body={"name": "Contact", **odd})
 
     with pytest.raises(errors.TruncatedResponseError):
         client.describe("Contact")
@@ -75,7 +75,7 @@ def test_collections_keep_the_order_of_the_ids(client, server, answer):
 
 def test_collections_with_strangers(client, server, answer):
     """Records that weren't asked for spoil the answer."""
-    server.otherwise = lambda _: answer(body=[{"Id": OTHER}])
+    server.fallback = lambda _: answer(body=[{"Id": OTHER}])
 
     with pytest.raises(errors.TruncatedResponseError, match="weren't asked for"):
         collections(client, "Contact", [ID], ["Id"])
@@ -135,7 +135,7 @@ def test_collections_five_to_a_call(tokens, server, answer):
         ]  # fmt: skip
         return answer(body={"compositeResponse": results})
 
-    server.otherwise = parts
+    server.fallback = parts
     client = SalesforceClient(tokens)
     requests_made = [client.collection_request("Contact", [i], ["A"]) for i in (ID, OTHER, ID)]
     first, missing, last = client.composite(requests_made)
@@ -158,7 +158,7 @@ def test_what_this_user_may_not_see_is_not_known(code, client, server, answer):
     """A user with least privilege may read records, and not the org's allocations and sizes."""
     refused = [{"errorCode": code, "message": "insufficient access rights"}]
     usage = {"Sforce-Limit-Info": "api-usage=18/15000"}
-    server.otherwise = lambda _: answer(403, refused, usage)
+    server.fallback = lambda _: answer(403, refused, usage)
 
     assert client.visible_limits() is None
     assert {} == client.record_counts(["Contact"])
@@ -167,7 +167,7 @@ def test_what_this_user_may_not_see_is_not_known(code, client, server, answer):
 
 def test_a_closed_api_is_not_a_hidden_resource(client, server, said):
     """Without API Enabled nothing works: said, not passed over."""
-    server.otherwise = lambda _: said("api_disabled")
+    server.fallback = lambda _: said("api_disabled")
 
     for read in (client.visible_limits, lambda: client.record_counts(["Contact"])):
         with pytest.raises(errors.PermissionDeniedError, match="API Enabled"):

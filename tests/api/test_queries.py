@@ -22,7 +22,7 @@ def test_all_pages_are_read(client, server, said):
 def test_pages_that_hold_less_than_promised(client, server, answer):
     """Rows that were promised and didn't come are never a success."""
     first = rows(ID, totalSize=3, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    server.otherwise = lambda h: answer(
+    server.fallback = lambda h: answer(
         body=rows(OTHER) | {"totalSize": 3} if "01g" in h.path else first
     )
 
@@ -97,7 +97,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
     """Nothing of it was handed out: the same page is asked for, not the whole query."""
     more = "/services/data/v64.0/query/01g-1"
     first = answer(body=rows(ID, totalSize=2, done=False, nextRecordsUrl=more))
-    server.otherwise = lambda h: answer(body=rows(OTHER, totalSize=2)) if "01g" in h.path else first
+    server.fallback = lambda h: answer(body=rows(OTHER, totalSize=2)) if "01g" in h.path else first
     failed = []
 
     def read(records):
@@ -113,7 +113,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
 
 def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
     """What a reader loses is missed, as if Salesforce had not sent it."""
-    server.otherwise = lambda _: answer(body=rows(ID, OTHER))
+    server.fallback = lambda _: answer(body=rows(ID, OTHER))
 
     with pytest.raises(errors.TruncatedResponseError, match="promised 2 rows and gave 1"):
         list(client.iter_pages(SELECT, lambda records: records.parsed()[:1]))
@@ -161,7 +161,7 @@ def test_a_reading_that_falls_apart_is_begun_again_once(client):
 def test_pages_that_go_round(client, server, answer):
     """A next page that was already read would never end."""
     page = rows(ID, totalSize=9, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    server.otherwise = lambda _: answer(body=page)
+    server.fallback = lambda _: answer(body=page)
 
     with pytest.raises(errors.TruncatedResponseError, match="circle"):
         client.records(SELECT)

@@ -31,7 +31,7 @@ def test_an_expired_session_is_renewed_once(case, client, server, said, answer, 
 
 def test_a_session_that_stays_invalid(client, server, said, tokens):
     """A second 401 with a fresh token is final."""
-    server.otherwise = lambda _: said("expired_session")
+    server.fallback = lambda _: said("expired_session")
 
     with pytest.raises(errors.AuthenticationError):
         client.org_limits()
@@ -42,7 +42,7 @@ def test_a_session_that_stays_invalid(client, server, said, tokens):
 def test_a_given_session_that_expired(client, server, said, tokens):
     """A token that can't be renewed isn't sent a second time; the remedy says where it comes from."""
     tokens.tokens = ["same"]
-    server.otherwise = lambda _: said("expired_session")
+    server.fallback = lambda _: said("expired_session")
 
     with pytest.raises(errors.AuthenticationError, match="SALESFORCE_ACCESS_TOKEN"):
         client.org_limits()
@@ -73,7 +73,7 @@ def test_many_threads_sign_in_once(client, server, answer, said, tokens):
             return said("expired_session")
         return answer(body=OK)
 
-    server.otherwise = first_expired
+    server.fallback = first_expired
     with ThreadPoolExecutor(8) as pool:
         limits = list(pool.map(lambda _: client.org_limits(), range(8)))
 
