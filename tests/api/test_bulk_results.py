@@ -176,10 +176,10 @@ def test_addresses_that_go_round(client, server, answer):
         list(bulk_job.results_as(client, complete(6), first_id, at_once=3))
 
 
-def test_a_page_of_several_that_is_gone(client, server, answer, said):
+def test_a_page_of_several_that_is_gone(client, server, answer, reply):
     """The job was deleted meanwhile: it is to be run again."""
     org = Pages(answer, 4)
-    server.fallback = lambda h: said("not_found") if "results?locator=p2" in h.path else org(h)
+    server.fallback = lambda h: reply("not_found") if "results?locator=p2" in h.path else org(h)
 
     with pytest.raises(errors.BulkJobError, match="are gone"):
         list(bulk_job.results_as(client, complete(8), first_id, at_once=2))

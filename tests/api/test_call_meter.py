@@ -223,9 +223,9 @@ def test_a_place_less_is_kept_to(server, tokens, answer):
 
 
 @pytest.mark.parametrize("refusal", ["daily_limit", "api_disabled", "not_found"])
-def test_other_refusals_leave_the_places_alone(refusal, server, tokens, said):
+def test_other_refusals_leave_the_places_alone(refusal, server, tokens, reply):
     """Only too many at once is mended by fewer at once."""
-    server.say(said(refusal))
+    server.say(reply(refusal))
     client = SalesforceClient(tokens, max_in_flight=4)
     with pytest.raises(errors.SalesforceError):
         client.org_limits()

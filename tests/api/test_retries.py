@@ -82,9 +82,9 @@ def test_a_lasting_misfortune_ends(misfortune, client, server, answer, raw, paus
 
 @pytest.mark.parametrize("case", ["invalid_field", "malformed_query", "not_found", "query_timeout", "daily_limit",
                                   "api_disabled", "locator_expired", "uri_too_long", "aggregate_too_many"])  # fmt: skip
-def test_a_refusal_is_not_tried_again(case, client, server, said, pauses):
+def test_a_refusal_is_not_tried_again(case, client, server, reply, pauses):
     """What Salesforce refuses it would refuse again."""
-    server.say(said(case))
+    server.say(reply(case))
 
     with pytest.raises(errors.SalesforceError):
         client.org_limits()

@@ -138,9 +138,9 @@ def test_an_unknown_reason_still_names_a_culprit(grant):
         ("NEW_CODE", errors.AuthenticationError, "Check the user"),
     ],
 )
-def test_soap_faults(code, kind, culprit, endpoint, server, said):
+def test_soap_faults(code, kind, culprit, endpoint, server, reply):
     """A fault is a 500 with a reason in it: sent again only if that may help; with its culprit."""
-    fault = said("soap_fault")
+    fault = reply("soap_fault")
     fault.data = fault.data.replace(b"INVALID_LOGIN", code.encode()).replace(
         fault.data[fault.data.index(b"Content-Length: ") : fault.data.index(b"\r\n\r\n")],
         b"Content-Length: %d"

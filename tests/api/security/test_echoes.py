@@ -105,15 +105,15 @@ def test_an_echoed_token_is_blanked(client, server, answer):
     assert "token-0" not in f"{caught.value}{caught.value!r}{caught.value.args}"
 
 
-def test_no_log_line_tells_a_secret_or_a_value(client, server, said, answer, caplog, tokens):
+def test_no_log_line_tells_a_secret_or_a_value(client, server, reply, answer, caplog, tokens):
     """At the most talkative level: no token, no literal, no value."""
     caplog.set_level(logging.DEBUG)
     tokens.tokens = ["sesame-1", "sesame-2"]
     server.say(
-        said("expired_session"),
+        reply("expired_session"),
         answer(503),
         answer(body=rows(ID, totalSize=1)),
-        said("invalid_field"),
+        reply("invalid_field"),
     )
     statement = soql.select(["Id"], "Contact", soql.eq("LastName", "Schmidt"))
     client.records(statement)
