@@ -86,7 +86,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         return
     if suspects:
         yield from _mark(run, (yield from _compare(run, who=suspects)))
-        _correct_counts(run, suspects)
+        run.active = _corrected(run, shown, suspects)
     if run.org.settled_before is not None and not findings.in_parts:
         # What was stamped since has just been read, by this run.
         where = run.held_relations.counting & run.held_relations.stamped(
@@ -108,16 +108,12 @@ def _compare_unlike_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     yield from _mark(run, pa.concat_tables(gone))
 
 
-def _correct_counts(run: Run, who: Sequence[str]) -> None:
+def _corrected(run: Run, shown: IdCounts, who: Sequence[str]) -> IdCounts:
     """Count the relations of some contacts as they have just been compared."""
-    if run.active is None:
-        return
     numbers = [run.held_relations.counts[id_] + run.relations.changes[id_] for id_ in who]
-    rest = run.active.table()
-    rest = rest.filter(pc.invert(pc.is_in(rest.column("id"), value_set=pa.array(who))))
     compared = pa.table({"id": pa.array(who, pa.string()), "count": pa.array(numbers, pa.int64())})
-    compared = compared.filter(pc.greater(compared.column("count"), 0))
-    run.active = IdCounts(pa.concat_tables([rest, compared]))
+    rest = _without(shown.table(), compared.column("id"))
+    return IdCounts(pa.concat_tables([rest, compared.filter(pc.field("count") > 0)]))
 
 
 def _compare(
@@ -135,10 +131,9 @@ def _compare(
         within: Only relations whose ids are in this range.
     """
     columns, findings = run.columns(RELATIONS), run.relations
-    floor = run.settings.since if run.org.filters_by_stamp else None
     parts = [pa.table({"id": pa.array([], pa.string()), "who": pa.array([], pa.string())})]
     for page in pages.targets(
-        run.client, run.org.junction, columns, since=floor, who=who, within=within
+        run.client, run.org.junction, columns, since=run.floor, who=who, within=within
     ):
         ids, targets = (page.table.column(name) for name in (columns.key.name, "RelationId"))
         parts.append(pa.table({"id": ids, "who": targets}))
@@ -156,22 +151,22 @@ def _compare(
     unknown = pc.invert(pc.is_in(pairs.column("id"), value_set=live.column("id")))
     differ = union(pairs.column("id").filter(pc.or_(pc.not_equal(shown_who, held_who), unknown)))
     yield from read_by_ids(run, union(minus(differ, findings.read_ids.ids), findings.unread.ids))
-    known = union(shown.column("id"), findings.read_ids.ids, findings.unread.ids)
-    return live.filter(pc.invert(pc.is_in(live.column("id"), value_set=known)))
+    return _without(live, union(shown.column("id"), findings.read_ids.ids, findings.unread.ids))
+
+
+def _without(rows: pa.Table, ids: pa.Array | pa.ChunkedArray) -> pa.Table:
+    return rows.filter(pc.invert(pc.is_in(rows.column("id"), value_set=ids)))
 
 
 def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
     """Yield the held rows of relations that the org no longer shows, marked with the reason."""
-    marked = run.relations.removed_ids.ids
-    vanished = vanished.filter(pc.invert(pc.is_in(vanished.column("id"), value_set=marked)))
+    vanished = _without(vanished, run.relations.removed_ids.ids)
     if not vanished.num_rows:
         return
     still_there = _shown_by_id(run, union(vanished.column("id")).to_pylist())
     if len(still_there):
         yield from read_by_ids(run, still_there)
-        vanished = vanished.filter(
-            pc.invert(pc.is_in(vanished.column("id"), value_set=still_there))
-        )
+        vanished = _without(vanished, still_there)
     columns, findings = run.columns(RELATIONS), run.relations
     reasons = why_removed(run, union(vanished.column("task")).to_pylist())
     by_reason: dict[str, list[str]] = {}
@@ -285,17 +280,13 @@ def comparison_is_due(run: Run) -> bool:
     """
     if not (run.scope.complete and run.scope.discovers) or READING in run.state:
         return False
-    held, before = (
-        run.held.count(RELATIONS, run.held_relations.counting),
-        run.state.get(COMPARED_AT),
-    )
-    since = counted_since(run)
+    before, since = run.state.get(COMPARED_AT), counted_since(run)
     fewer = since < run.state.get(COMPARED_SINCE, since)
     fields = run.columns(RELATIONS).fields
     more = not {*fields} <= {*run.state.get(READ_FIELDS, fields)}
     ahead = run.is_ahead(run.held_relations.cursor)
     due = before is None or fewer or more or ahead or run.is_due(before)
-    return due and _can_compare(run, held)
+    return due and _can_compare(run, run.held.count(RELATIONS, run.held_relations.counting))
 
 
 def _note_compared(run: Run) -> None:

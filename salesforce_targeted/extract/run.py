@@ -24,7 +24,6 @@ from salesforce_targeted.destination.load_options import LoadOptions, load_optio
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.destination.other_pipelines import adopt
 from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
-from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.held_relations import HeldRelations
 from salesforce_targeted.extract.known_org import (
@@ -171,10 +170,9 @@ class Run:
             if self._pipeline is None:
                 self.changes_dataset = check_dataset(self.held, self.state, self.target)
             cursor = self.held_relations.cursor
-            counted = (
-                cursor is not None and not self.scope.full and not self.held_relations.fit_a_page
+            counted = cursor is not None and not (
+                self.scope.full or self.held_relations.fit_a_page or SLOW_STAMPS in self.state
             )
-            counted = counted and SLOW_STAMPS not in self.state
             org = open_org(
                 self.client,
                 self.target,
@@ -241,8 +239,12 @@ class Run:
         """Count the relations that the org shows."""
         if self.org.relation_count is not None:
             return self.org.relation_count
-        floor = self.settings.since if self.org.filters_by_stamp else None
-        return queries.count(self.client, self.org.junction, floor)
+        return queries.count(self.client, self.org.junction, self.floor)
+
+    @property
+    def floor(self) -> datetime | None:
+        """Return the moment before which relations don't count, where the org can filter by it."""
+        return self.settings.since if self.org.filters_by_stamp else None
 
     @property
     def holds_relations(self) -> bool:
@@ -320,11 +322,6 @@ class Run:
             return True
         self.state[PUT_OFF] = True
         return False
-
-    def log_records(self, table: str, rows: pa.Table) -> None:
-        """Append loaded records to the record log, if one was asked for."""
-        if self.scope.record_log is not None:
-            record_log.append(self.scope.record_log, table, rows)
 
     def facts(self, status: Status) -> RunFacts:
         """Return the run's facts so far."""

@@ -27,6 +27,7 @@ from salesforce_targeted.destination import rejected_records, sync_runs
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
+from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.findings import RecordFindings, Selection
@@ -135,7 +136,8 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
     if newest is not None and run.scope.since is None:
         # Not past the moment at which the reading began: what is edited meanwhile is read again.
         newest = min(newest, run.opened_at)
-        if run.scope.complete and not run.relations.in_parts and _is_long(run):
+        is_long = run.ledger.relations.read > run.held_relations.per_page
+        if run.scope.complete and not run.relations.in_parts and is_long:
             newest = run.opened_at  # what was imported at once is not read by every run to come
         last = None if run.is_ahead(run.held_relations.cursor) else run.held_relations.cursor
         run.ledger.cursor = max(last or newest, newest)
@@ -156,7 +158,7 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
 
 def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
     """Return the moment from which relations are read; None for all of them."""
-    floor = run.settings.since if run.org.filters_by_stamp else None
+    floor = run.floor
     # A reading that takes several runs is gone on with by whichever may.
     begun = run.state.get(READING, {}) if run.scope.complete else {}
     if run.org.filters_by_stamp and begun.get("since"):
@@ -177,10 +179,6 @@ def _may_read_whole(run: Run, since: datetime | None) -> bool:
     """Return whether a reading that failed before its first row may begin again without a stamp."""
     floor, nothing_came = run.settings.since, not len(run.relations.read_ids.ids)
     return since is not None and floor is None and run.scope.complete and nothing_came
-
-
-def _is_long(run: Run) -> bool:
-    return run.ledger.relations.read > run.held_relations.per_page
 
 
 def _selection(run: Run) -> Iterator[Selection]:
@@ -287,16 +285,16 @@ def _rejected(run: Run) -> Iterator[pa.Table]:
     # The first run makes the table, so that asking it is never an error.
     if rows.num_rows or not run.held.column_hints(REJECTED_RECORDS):
         # Without rows parquet can't be loaded into PostgreSQL, whatever format the user asks for.
-        into_postgres = is_postgres(run.held.pipeline)
-        hints: Any = dlt.mark.make_hints(file_format="csv" if into_postgres else "parquet")
-        yield dlt.mark.with_hints(rows, hints)
+        kind: Any = "csv" if is_postgres(run.held.pipeline) else "parquet"
+        yield dlt.mark.with_hints(rows, dlt.mark.make_hints(file_format=kind))
 
 
 def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Item]:
     """Yield a stage's tables, each id once, with Salesforce's labels as hints of the first one."""
     first = True
     for batch in once_in_a_load(_until_calls_end(run, rows), lambda: run.columns(table).key.name):
-        run.log_records(table, batch)
+        if run.scope.record_log is not None:
+            record_log.append(run.scope.record_log, table, batch)
         hints: Any = {
             column.name: {"description": column.description, FIELD_HINT: column.field}
             for column in run.columns(table).items

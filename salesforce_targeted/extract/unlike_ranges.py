@@ -53,29 +53,25 @@ def unlike_ranges(run: Run, most: int) -> list[Range]:
             unlike.append((low, high))
             continue
         cuts = [start + (end - start) * n // parts for n in range(1, parts)]
-        bounds = [low, *(ids[cut].as_py() for cut in cuts), high]
-        places = [start, *cuts, end]
-        counts = _counts(run, list(pairwise(bounds)), before)
-        for number, count in enumerate(counts):
-            held_there = places[number + 1] - places[number]
-            if count != held_there:
-                within = (bounds[number], bounds[number + 1])
-                waiting.append((within, places[number], places[number + 1]))
+        within = list(pairwise([low, *(ids[cut].as_py() for cut in cuts), high]))
+        counts, held_in = _counts(run, within, before), pairwise([start, *cuts, end])
+        for bounds, count, (first, last) in zip(within, counts, held_in, strict=True):
+            if count != last - first:
+                waiting.append((bounds, first, last))
     return unlike
 
 
 def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
     """Count the settled relations that the org shows in some ranges of ids."""
-    junction, client = run.org.junction, run.client
-    floor = run.settings.since if run.org.filters_by_stamp else None
+    client = run.client
     statements = [
-        queries.count_statement(junction, floor, before=before, within=span) for span in ranges
+        queries.count_statement(run.org.junction, run.floor, before=before, within=span)
+        for span in ranges
     ]
     responses = client.composite([endpoints.query(client.version, query) for query in statements])
-    counts = []
-    for statement, response in zip(statements, responses, strict=True):
-        if isinstance(response, SalesforceError):
-            counts.append(client.count(statement))  # alone, or of rows
-        else:
-            counts.append(readers.page(response).total)
-    return counts
+    return [
+        client.count(statement)  # alone, or of rows
+        if isinstance(response, SalesforceError)
+        else readers.page(response).total
+        for statement, response in zip(statements, responses, strict=True)
+    ]
