@@ -123,29 +123,29 @@ def findings(every: int, tell: Callable[[str], None]) -> Findings:
     """Break each line and run its test; a row for each."""
     table = Table("A line of each invariant broken", ("file", "what failed first"), "invariant")
     broken = []
-    for number, one in enumerate(LINES[::every], start=1):
-        tell(f"{number} of {len(LINES[::every])}: {one.invariant}")
-        failed = _fails(one)
-        table.put(one.invariant, "file", one.path)
-        table.put(one.invariant, "what failed first", failed or "nothing")
+    for number, case in enumerate(LINES[::every], start=1):
+        tell(f"{number} of {len(LINES[::every])}: {case.invariant}")
+        failed = _fails(case)
+        table.put(case.invariant, "file", case.path)
+        table.put(case.invariant, "what failed first", failed or "nothing")
         if not failed:
-            broken.append(f"{one.invariant}: {one.test} passes without {one.line.strip()!r}")
+            broken.append(f"{case.invariant}: {case.test} passes without {case.line.strip()!r}")
     totals = f"{len(LINES[::every])} lines broken, {len(broken)} of them unnoticed"
     return Findings("broken_lines", [table], "the test that failed first", totals, broken)
 
 
-def _fails(one: BrokenLine) -> str:
+def _fails(case: BrokenLine) -> str:
     """Return the first test that fails with the line broken; empty if none does."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         shutil.copytree(
             ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
         )
-        source = copy / "salesforce_targeted" / one.path
-        source.write_text(source.read_text("utf-8").replace(one.line, one.instead, 1), "utf-8")
+        source = copy / "salesforce_targeted" / case.path
+        source.write_text(source.read_text("utf-8").replace(case.line, case.instead, 1), "utf-8")
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "-m", "deep or not deep", "--tb=no",
-             "-p", "no:randomly", "-p", "no:cacheprovider", *one.test.split()],
+             "-p", "no:randomly", "-p", "no:cacheprovider", *case.test.split()],
             cwd=copy, capture_output=True, text=True, check=False,
             env={**os.environ, "PYTHONPATH": str(copy)},
         )  # fmt: skip
