@@ -91,13 +91,13 @@ def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     asked_again = among(rejected, union(ids))
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):
-        note_read(run.relations, batch, columns)
+        _note_read(run.relations, batch, columns)
         yield from _to_load(run, columns, batch, rejected)
     # What the org no longer shows is nothing that could not be read.
     run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(asked_again)
 
 
-def note_read(findings: RelationFindings, batch: Batch, columns: Columns) -> None:
+def _note_read(findings: RelationFindings, batch: Batch, columns: Columns) -> None:
     """Keep which relations a batch showed."""
     findings.read_ids.add(batch.table.column(columns.key.name))
     findings.unread.update(record.record_id for record in batch.rejected if not record.field)
@@ -125,7 +125,7 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
     for batch in _with_size_noted(run, read):
         # An org that sorts ids in an order of its own shows one in two ranges.
         new = batch if len(ranges) == 1 else _unread_before(batch, findings.read_ids, columns)
-        note_read(findings, new, columns)
+        _note_read(findings, new, columns)
         yield new
 
 
@@ -178,7 +178,7 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
     for batch in _with_size_noted(run, read):
         # The last one that was read comes again.
         new = _unread_before(batch, findings.read_ids, columns)
-        note_read(findings, new, columns)
+        _note_read(findings, new, columns)
         yield new
         if keep and (run.client.meter.left or 0) <= keep:
             findings.is_deferred = True
@@ -281,5 +281,4 @@ def _note_names(run: Run, columns: Columns, rows: pa.Table) -> None:
     findings.users.update(named_users(rows, columns))
     if columns.named("SystemModstamp"):
         newest = pc.max(rows.column("SystemModstamp")).as_py()
-        if newest is not None:
-            findings.newest = max(findings.newest or newest, newest)
+        findings.newest = max(filter(None, (findings.newest, newest)), default=None)
