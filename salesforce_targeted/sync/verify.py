@@ -180,8 +180,7 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
     """
     columns = run.columns(RELATIONS)
     counts, seen, tasks, users = Counting(), IdSet(), IdSet(), set[str]()
-    floor = run.settings.since if run.org.filters_by_stamp else None
-    for batch in pages.read(run.client, run.org.junction, columns, since=floor):
+    for batch in pages.read(run.client, run.org.junction, columns, since=run.floor):
         rows = completed(run.held, RELATIONS, columns, batch)
         seen.update(record.record_id for record in batch.rejected if not record.field)
         _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
@@ -205,7 +204,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
     ids = union(held, named)
     if not len(ids):
         return users
-    plan = plan_of(run, run.object_of(table), columns, len(ids))
+    plan = plan_of(run, table, len(ids))
     reasons = dict[str, str]()
     if table == target.table:
         stored = [target.life_key, "gone_reason"]
