@@ -9,6 +9,7 @@ Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -91,10 +92,6 @@ class VisibleOrg:
         """
         if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
             return queries.describe_of_task_relations(self.describe("Task"))
-        return self.describe_as_shown(object_name)
-
-    def describe_as_shown(self, object_name: str) -> dict[str, Any]:
-        """Return what the org itself says of an object, as :meth:`describe` does."""
         describe = self.describes[object_name]
         if isinstance(describe, SalesforceError):
             raise describe
@@ -211,9 +208,6 @@ def _counted(client: SalesforceClient, statement: str, refused: SalesforceError)
 
 
 def _page(response: Response | SalesforceError) -> Page[list[Record]] | None:
-    if isinstance(response, SalesforceError):
-        return None
-    try:
-        return readers.page(response)
-    except SalesforceError:
-        return None
+    with suppress(SalesforceError):
+        return None if isinstance(response, SalesforceError) else readers.page(response)
+    return None
