@@ -116,15 +116,10 @@ def forecast(run: Run) -> Forecast:
 
 def _since(run: Run) -> datetime | None:
     """Return where the next run starts to read relations: the stored cursor less the lag."""
-    last = run.held_relations.cursor
-    if (
-        last is None
-        or run.fits_one_page
-        or run.held_relations.wait_to_be_read
-        or comparison_is_due(run)
-    ):
+    held = run.held_relations
+    if held.cursor is None or run.fits_one_page or held.wait_to_be_read or comparison_is_due(run):
         return run.settings.since
-    return last - LAG
+    return held.cursor - LAG
 
 
 def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahead) -> int:
@@ -140,11 +135,8 @@ def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahea
 
 def _merge_calls(run: Run, chosen: Selection) -> int:
     """Count the calls for winners of merges that no read of ours shows."""
-    held = run.held
-    winners = held.id_array(run.target.life_table, held.name("merged_into"))
+    winners = run.held.id_array(run.target.life_table, run.held.name("merged_into"))
     unknown = minus(winners, union(chosen.new, chosen.known, chosen.left_out))
-    if not len(unknown):
-        return 0
     fields = ["Id", "MasterRecordId"]
     per_call = soql.ids_that_fit(fields, run.target.object_name, run.client.limits)
     return ceil(len(unknown) / per_call)
