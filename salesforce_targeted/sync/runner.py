@@ -15,11 +15,7 @@ from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
-from salesforce_targeted.api.errors import (
-    ConfigurationError,
-    QuotaExceededError,
-    SalesforceError,
-)
+from salesforce_targeted.api.errors import ConfigurationError, QuotaExceededError, SalesforceError
 from salesforce_targeted.destination import catalog, sync_runs
 from salesforce_targeted.destination.clients import resolved_once
 from salesforce_targeted.destination.database import is_files
