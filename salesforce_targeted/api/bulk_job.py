@@ -62,7 +62,7 @@ def job_of(
     deadline = max(_SHORTEST_DEADLINE_SECONDS, _DEADLINE_FACTOR * expected_seconds)
     job = client.send(endpoints.bulk_create(client.version, soql), bulk_readers.job)
     pause, waited, asked = max(_FIRST_POLL_SECONDS, expected_seconds), 0.0, False
-    told = 0.0
+    last_news = 0.0
     # The response to the creation doesn't say how many rows there are, whatever its state.
     while job.state in _NOT_YET or (job.state == _COMPLETE and not asked):
         if job.state in _NOT_YET:
@@ -72,8 +72,8 @@ def job_of(
                     remedy="Jobs can be stuck: read through sObject Collections, or allow more"
                     " time.",
                 )
-            if waited - told >= _SECONDS_BETWEEN_NEWS:
-                told = waited
+            if waited - last_news >= _SECONDS_BETWEEN_NEWS:
+                last_news = waited
                 tell(f"Bulk job {job.id} is {job.state} after {waited:.0f} s")
             client.sleep(pause)
             waited += pause

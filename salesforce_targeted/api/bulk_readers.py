@@ -80,7 +80,7 @@ def csv_page(response: Response, read: Callable[[bytes], tuple[int, T]]) -> CsvP
     if body.count(b'"') % 2:  # a quote inside a value is doubled
         raise TruncatedResponseError("a Bulk result ends inside a record", status=response.status)
     # Without records the header line is all there is, in some orgs not even that.
-    rows, found = read(body) if body.find(b"\n", 0, -1) > 0 else (0, None)
+    rows, records = read(body) if body.find(b"\n", 0, -1) > 0 else (0, None)
     announced = response.header("Sforce-NumberOfRecords").strip()
     if announced.isdecimal() and int(announced[:18]) != rows:
         raise TruncatedResponseError(
@@ -89,4 +89,4 @@ def csv_page(response: Response, read: Callable[[bytes], tuple[int, T]]) -> CsvP
     locator = response.header("Sforce-Locator").strip()
     # The end is the literal text "null"; a missing or empty header is no "more" either.
     following = None if locator in ("", "null") else locator
-    return CsvPage(rows, found if rows else None, following)
+    return CsvPage(rows, records if rows else None, following)

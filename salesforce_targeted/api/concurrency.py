@@ -41,7 +41,7 @@ def map_in_order(send: Callable[[Q], T], requests: Iterable[Q], at_once: int) ->
     waiting: deque[Future[T]] = deque()
     with _threads(at_once) as pool:
         for request in requests:
-            if any(one.done() and one.exception() for one in waiting):
+            if any(future.done() and future.exception() for future in waiting):
                 break  # it comes out below, after the results before it
             waiting.append(pool.submit(send, request))
             if len(waiting) >= at_once:
@@ -66,7 +66,7 @@ def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator
                 read_on(waiting.popleft())
             arrived, _ = wait(reading, return_when=FIRST_COMPLETED)
             # All of them first: an error among them is raised before anything further is begun.
-            for item, source in [(one.result(), reading.pop(one)) for one in arrived]:
+            for item, source in [(future.result(), reading.pop(future)) for future in arrived]:
                 if item is not None:
                     read_on(source)
                     yield item
@@ -135,7 +135,7 @@ class SentAhead:
             return None
 
     def _keep(self, requests: Sequence[Request], arriving: Future[Responses]) -> None:
-        self._kept.update({_key(one): (arriving, n) for n, one in enumerate(requests)})
+        self._kept.update({_key(request): (arriving, n) for n, request in enumerate(requests)})
 
 
 def _key(request: Request) -> _Key:

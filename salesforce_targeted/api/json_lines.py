@@ -32,8 +32,8 @@ def raw_page(response: Response) -> Page[JsonRows]:
                 head = readers.page(envelope)
                 rows = JsonRows(lines, lambda: readers.page(response).records)
                 return Page(rows, head.next, head.total)
-    found = readers.page(response)
-    return Page(JsonRows(None, lambda: found.records), found.next, found.total)
+    page = readers.page(response)
+    return Page(JsonRows(None, lambda: page.records), page.next, page.total)
 
 
 def raw_collection(response: Response, asked: int) -> JsonRows:

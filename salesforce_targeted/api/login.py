@@ -152,7 +152,7 @@ def login_origin(login_url: str | None, domain: str | None) -> str:
     name = _api_host((domain or "login").strip().lower())
     if name.endswith(_SITES) and _DOMAIN.match(name):
         return f"https://{name}"
-    cloud = next((one for one in CLOUDS if name.endswith(f".{one}")), CLOUDS[0])
+    cloud = next((suffix for suffix in CLOUDS if name.endswith(f".{suffix}")), CLOUDS[0])
     name = name.removesuffix(f".{cloud}")
     if not _DOMAIN.match(name) or name.endswith(_TOP_LEVEL):
         raise ConfigurationError(

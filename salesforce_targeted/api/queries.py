@@ -59,14 +59,14 @@ def composite(
     Returns:
         A response for each request, or why it was refused or failed.
     """
-    found = {n: sent for n, one in enumerate(requests) if (sent := session.ahead.take(one))}
-    left = [one for n, one in enumerate(requests) if n not in found]
+    ahead = {n: sent for n, request in enumerate(requests) if (sent := session.ahead.take(request))}
+    left = [request for n, request in enumerate(requests) if n not in ahead]
     size = session.limits.composite_subrequests
     came = chain.from_iterable(
         _bundle(session, left[start : start + size], attempts_at_500)
         for start in range(0, len(left), size)
     )
-    return [found[n] if n in found else next(came) for n in range(len(requests))]
+    return [ahead[n] if n in ahead else next(came) for n in range(len(requests))]
 
 
 def send_ahead(session: AuthorizedSession, groups: Sequence[Sequence[Request]]) -> None:
@@ -99,7 +99,7 @@ def _bundle(
     session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:
     """Send some in one call; where the org refuses that, or takes too long, in several."""
-    slow = [n for n, one in enumerate(requests) if one.kind in _SLOW_KINDS]
+    slow = [n for n, request in enumerate(requests) if request.kind in _SLOW_KINDS]
     several_slow = len(slow) > 1
     # A single one, too: several that are compared must all go the same way.
     if session.composes and (session.together or not several_slow):
@@ -129,38 +129,38 @@ def _bundle(
         return _one_by_one(session, requests, attempts_at_500)
     # The slow ones alone, and all others together.
     alone = iter(_one_by_one(session, [requests[n] for n in slow], attempts_at_500))
-    quick = [one for one in requests if one.kind not in _SLOW_KINDS]
-    others = iter(_bundle(session, quick, attempts_at_500) if quick else [])
-    return [next(alone if one.kind in _SLOW_KINDS else others) for one in requests]
+    quick = [request for request in requests if request.kind not in _SLOW_KINDS]
+    bundle = iter(_bundle(session, quick, attempts_at_500) if quick else [])
+    return [next(alone if request.kind in _SLOW_KINDS else bundle) for request in requests]
 
 
 def _one_by_one(
     session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
 ) -> list[Response | SalesforceError]:
-    found: list[Response | SalesforceError] = []
+    responses: list[Response | SalesforceError] = []
     for request in requests:
         try:
-            found.append(
+            responses.append(
                 session.send_now(request, readers.as_it_is, attempts_at_500=attempts_at_500)
             )
         except SalesforceError as error:
             if not (isinstance(error, _REFUSED) or is_of_records(error)):
                 raise
-            found.append(error)
-    return found
+            responses.append(error)
+    return responses
 
 
 def _parts(response: Response, requests: Sequence[Request]) -> list[Response | SalesforceError]:
     parts = readers.composite_results(response, len(requests))
-    found: list[Response | SalesforceError] = []
+    responses: list[Response | SalesforceError] = []
     for part, request in zip(parts, requests, strict=True):
-        one = readers.part(*part)
-        if one.is_success:
-            found.append(one)
+        part_response = readers.part(*part)
+        if part_response.is_success:
+            responses.append(part_response)
             continue
-        refused = error_responses.refusal(one, request.kind)
+        refused = error_responses.refusal(part_response, request.kind)
         error = refused.error(request.call)
-        if refused.retried and one.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+        if refused.retried and part_response.status != HTTPStatus.INTERNAL_SERVER_ERROR:
             # It may pass: the whole is asked for again, as the part would be if it had come alone.
             raise TruncatedResponseError(
                 error.message,
@@ -169,8 +169,8 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
                 error_code=error.error_code,
                 status=error.status,
             )
-        found.append(error)
-    return found
+        responses.append(error)
+    return responses
 
 
 def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[Response], T]) -> T:
@@ -192,7 +192,7 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
             call=request.call,
         )
     try:
-        found = session.send(endpoints.composite(session.version, [request]), read_part)
+        result = session.send(endpoints.composite(session.version, [request]), read_part)
     except (PermissionDeniedError, NotFoundError) as refused:
         session.composes = False
         raise TooLargeError(
@@ -201,9 +201,9 @@ def send_in_body(session: AuthorizedSession, request: Request, read: Callable[[R
             error_code=refused.error_code,
             status=refused.status,
         ) from refused
-    if isinstance(found, SalesforceError):
-        raise found
-    return found
+    if isinstance(result, SalesforceError):
+        raise result
+    return result
 
 
 def iter_pages(

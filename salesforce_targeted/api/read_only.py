@@ -90,10 +90,10 @@ def _bad_post(path: str, body: bytes | None) -> str | None:
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     # Of two equal keys each reader picks its own: we might check one and Salesforce obey the other.
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
         raise ValueError("a key occurs twice")
-    return found
+    return entries
 
 
 def _bad_headers(headers: Mapping[str, str]) -> str | None:
@@ -109,8 +109,8 @@ def _bad_headers(headers: Mapping[str, str]) -> str | None:
 def _bad_content_type(headers: Mapping[str, str]) -> str | None:
     # As a form, a body that we read as JSON may hold "_HttpMethod=DELETE", which Salesforce obeys.
     # REST API Developer Guide, "Using HTTP Methods" (overriding them).
-    found = [value for key, value in headers.items() if key.lower() == "content-type"]
-    return None if found == ["application/json"] else "a POST that isn't declared to be JSON"
+    types = [value for key, value in headers.items() if key.lower() == "content-type"]
+    return None if types == ["application/json"] else "a POST that isn't declared to be JSON"
 
 
 def _bad_path(path: str) -> str | None:

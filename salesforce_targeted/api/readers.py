@@ -70,8 +70,8 @@ def as_utf8(body: bytes) -> bytes:
 
 def html_title(body: bytes) -> str:
     """Say what to add to an error about a web page: its title; "" for any other body."""
-    found = _HTML_TITLE.search(body[:4096])
-    return f" but a page titled {found[2].decode('utf-8', 'replace')!r}" if found else ""
+    title = _HTML_TITLE.search(body[:4096])
+    return f" but a page titled {title[2].decode('utf-8', 'replace')!r}" if title else ""
 
 
 def json_object(response: Response) -> dict[str, Any]:
@@ -163,11 +163,11 @@ def collection_in_order(response: Response, asked: list[str]) -> list[Record | N
 
     Salesforce keeps that order; it is implied, not promised, so it is checked.
     """
-    found = collection(response, len(asked))
-    if all(row is None or row.get("Id") == id_ for row, id_ in zip(found, asked, strict=True)):
-        return found
-    by_id = {row["Id"]: row for row in found if row is not None and isinstance(row.get("Id"), str)}
-    if not by_id.keys() <= set(asked) or len(by_id) < len(found) - found.count(None):
+    rows = collection(response, len(asked))
+    if all(row is None or row.get("Id") == id_ for row, id_ in zip(rows, asked, strict=True)):
+        return rows
+    by_id = {row["Id"]: row for row in rows if row is not None and isinstance(row.get("Id"), str)}
+    if not by_id.keys() <= set(asked) or len(by_id) < len(rows) - rows.count(None):
         raise TruncatedResponseError("a Collections response with records that weren't asked for")
     return [by_id.get(id_) for id_ in asked]
 
@@ -180,16 +180,16 @@ def composite_results(response: Response, asked: int | None = None) -> list[tupl
     entries = json_object(response).get("compositeResponse")
     if not isinstance(entries, list):
         raise TruncatedResponseError("a composite response without its parts")
-    found: dict[int, tuple[int, Any]] = {}
+    parts: dict[int, tuple[int, Any]] = {}
     for entry in entries:
         match entry:
             case {"httpStatusCode": int(status), "referenceId": str(name)} if _PART.fullmatch(name):
-                found[int(name[1:])] = (status, entry.get("body"))
+                parts[int(name[1:])] = (status, entry.get("body"))
             case _:
                 raise TruncatedResponseError("a composite response with a part that can't be read")
-    if sorted(found) != list(range(len(entries))) or asked not in (None, len(entries)):
+    if sorted(parts) != list(range(len(entries))) or asked not in (None, len(entries)):
         raise TruncatedResponseError("a composite response without some of its parts")
-    return [found[n] for n in range(len(entries))]
+    return [parts[n] for n in range(len(entries))]
 
 
 class UnauthorizedPartError(Exception):
@@ -221,16 +221,16 @@ def part(status: int, body: Any) -> Response:
 
 def description(response: Response) -> Record:
     """Read a describe: a list of named fields, with ``Id`` among them."""
-    found = json_object(response)
-    entries = found.get("fields")
+    describe = json_object(response)
+    entries = describe.get("fields")
     named = (
-        isinstance(found.get("name"), str)
+        isinstance(describe.get("name"), str)
         and isinstance(entries, list)
         and all(isinstance(entry, dict) and isinstance(entry.get("name"), str) for entry in entries)
     )
-    if not named or "Id" not in {entry["name"] for entry in found["fields"]}:
+    if not named or "Id" not in {entry["name"] for entry in describe["fields"]}:
         raise TruncatedResponseError("a describe without the names of its fields, or without Id")
-    return found
+    return describe
 
 
 def described(response: Response | SalesforceError) -> Record | SalesforceError:
@@ -255,15 +255,15 @@ def record_counts(response: Response) -> dict[str, int]:
 
 def versions(response: Response) -> list[str]:
     """Read the API versions that the org serves, as "64.0", oldest first."""
-    entries, found = parsed(response), list[str]()
+    entries, numbers = parsed(response), list[str]()
     for entry in entries if isinstance(entries, list) else []:
         match entry:
             case {"version": str(version)} if _VERSION.fullmatch(version):
-                found.append(version)
-    return sorted(found, key=float)
+                numbers.append(version)
+    return sorted(numbers, key=float)
 
 
 def usage(response: Response) -> tuple[int, int] | None:
     """Read (calls used, calls allowed) of 24 hours. Source: "Limit Info Header"."""
-    found = _USAGE.search(response.header("Sforce-Limit-Info"))
-    return (int(found[1]), int(found[2])) if found else None
+    calls = _USAGE.search(response.header("Sforce-Limit-Info"))
+    return (int(calls[1]), int(calls[2])) if calls else None

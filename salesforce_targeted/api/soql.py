@@ -245,13 +245,13 @@ def ids_that_fit(
 
     Source: "Status Codes and Error Responses" (414), "SOQL and SOSL Limits".
     """
-    one = "0" * 18
-    frame = select(fields, object_name, is_in(field, [one]))
-    per_id = len(quote_plus(f"'{one}'")) + _SEPARATOR_BYTES
+    id_ = "0" * 18
+    frame = select(fields, object_name, is_in(field, [id_]))
+    per_id = len(quote_plus(f"'{id_}'")) + _SEPARATOR_BYTES
     # 100 bytes for the path before the statement; more than this travels in a composite body.
     room = limits.uri_bytes - limits.header_bytes - 100
     in_uri = (room - len(quote_plus(frame))) // per_id + 1
-    in_soql = (limits.soql_chars - len(frame)) // (len(one) + 3) + 1
+    in_soql = (limits.soql_chars - len(frame)) // (len(id_) + 3) + 1
     if in_uri < limits.ids_per_query // _NARROW_ADDRESS:
         return max(1, min(in_soql, limits.rows_per_query_page))
     return max(1, min(in_uri, in_soql, limits.ids_per_query))

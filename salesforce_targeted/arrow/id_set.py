@@ -69,6 +69,11 @@ def distinct(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
     return ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
 
 
+def of_records(ids: pa.Array) -> pa.Array:
+    """Return those that are ids of Salesforce's; others are of rows that somebody else wrote."""
+    return ids.filter(pc.match_substring_regex(ids, "^[0-9A-Za-z]{15}([0-5A-Z]{3})?$"))
+
+
 def _in_order(ids: pa.Array) -> bool:
     if ids.null_count:
         return False

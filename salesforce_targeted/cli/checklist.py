@@ -62,17 +62,17 @@ class ChecklistFacts(TypedDict):
 
 def run(run: Run, credentials: Any, pipeline: dlt.Pipeline, screen: Screen) -> int:
     """Make every check, show each as it is known, then the verdict; return the exit code."""
-    made: list[Check] = []
+    checks: list[Check] = []
     checklist = OrgChecklist(run, credentials)
     for name, look in _looks(checklist, pipeline):
         with screen.busy(name):
-            made.append(_checked(name, look))
+            checks.append(_checked(name, look))
         if not screen.json:
-            screen.show(_line(made[-1], screen.out))
+            screen.show(_line(checks[-1], screen.out))
     facts: ChecklistFacts = {
-        "status": "done" if all(check["ok"] for check in made) else "failed",
+        "status": "done" if all(check["ok"] for check in checks) else "failed",
         "mode": "test",
-        "checks": made,
+        "checks": checks,
         "permissions": permission_facts(checklist.granted),
         "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
@@ -91,16 +91,16 @@ def _line(check: Check, on: Console) -> Table:
     """Draw a check as a line, and below it the remedy where there is one."""
     kind = "fail" if not check["ok"] else "note" if check["note"] else "ok"
     sign, style = mark(kind, on)
-    made = Table.grid(padding=(0, 1), pad_edge=False)
-    made.add_column(no_wrap=True)
-    made.add_column(no_wrap=True, width=_NAME_WIDTH)
-    made.add_column(no_wrap=True, justify="right", width=7)
-    made.add_column(overflow="fold")
+    grid = Table.grid(padding=(0, 1), pad_edge=False)
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, width=_NAME_WIDTH)
+    grid.add_column(no_wrap=True, justify="right", width=7)
+    grid.add_column(overflow="fold")
     seconds = Text(f"{check['seconds']:.2f} s", "dim")
-    made.add_row(Text(sign, style), check["name"], seconds, Text(check["detail"]))
+    grid.add_row(Text(sign, style), check["name"], seconds, Text(check["detail"]))
     if check["remedy"] and kind != "ok":
-        made.add_row("", "", "", Text.assemble(("-> ", style), check["remedy"]))
-    return made
+        grid.add_row("", "", "", Text.assemble(("-> ", style), check["remedy"]))
+    return grid
 
 
 def _verdict(facts: ChecklistFacts) -> Group:
@@ -114,8 +114,8 @@ def _verdict(facts: ChecklistFacts) -> Group:
         words = "all in place" + (f", {noted} to note" if noted else "")
         last = Text.assemble((words, "green"), calls)
     rows = [
-        (one["name"], "yes" if one["needed"] else "", _GRANTED[one["granted"]], one["without"])
-        for one in facts["permissions"]
+        (fact["name"], "yes" if fact["needed"] else "", _GRANTED[fact["granted"]], fact["without"])
+        for fact in facts["permissions"]
     ]
     permissions = table(("permission", "needed", "granted", "without it"), rows, texts=4)
     return Group(Text(""), paragraphs(permissions, notes(facts["warnings"]), last))
@@ -126,9 +126,9 @@ def _checked(name: str, look: Look) -> Check:
     begun = time.monotonic()
     ok = note = False
     try:
-        found = look()
-        ok, note = True, isinstance(found, Finding)
-        detail, remedy = found if isinstance(found, Finding) else (found, "")
+        finding = look()
+        ok, note = True, isinstance(finding, Finding)
+        detail, remedy = finding if isinstance(finding, Finding) else (finding, "")
     except Exception as raised:  # noqa: BLE001  # whatever a database's driver raises
         inner = original_error(raised)
         detail, remedy = f"{type(inner).__name__}: {first_line(inner)}", _FIX_DESTINATION

@@ -97,10 +97,10 @@ def _writable(pipeline: dlt.Pipeline) -> str | Finding:
     with pipeline.sql_client() as client, suppress(_UndoneError), client.begin_transaction():
         if is_postgres(pipeline):
             client.execute_sql("SET LOCAL lock_timeout = '5s'")
-        made = [_try_schema(client, staging) for staging in (False, True)]
+        datasets = [_try_schema(client, staging) for staging in (False, True)]
         hidden = _with_row_security(client) if is_postgres(pipeline) else []
         raise _UndoneError
-    tried = f"yes: tried in {' and '.join(made)}, and undone"
+    tried = f"yes: tried in {' and '.join(datasets)}, and undone"
     if hidden:
         on = f"policies of row security are on {', '.join(hidden)}"
         return Finding(f"{tried}; {on}", ROW_SECURITY)

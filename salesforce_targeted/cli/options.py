@@ -86,7 +86,7 @@ class _Parser(argparse.ArgumentParser):
 
 def parser(prog: str) -> argparse.ArgumentParser:
     """Return the parser of a program of that name."""
-    made = _Parser(
+    options = _Parser(
         prog=prog,
         usage=USAGE,
         description=DESCRIPTION,
@@ -96,11 +96,11 @@ def parser(prog: str) -> argparse.ArgumentParser:
         ),
         allow_abbrev=False,  # "--re" would mean another thing with the next option
     )
-    _look(made)
-    _what(made)
-    _where(made)
-    _output(made)
-    return made
+    _look(options)
+    _what(options)
+    _where(options)
+    _output(options)
+    return options
 
 
 # Commands that load nothing; command_line.py has the function of each.
@@ -117,16 +117,16 @@ def _flag(group: argparse._ArgumentGroup, name: str, text: str) -> None:
     group.add_argument(name, action="store_true", help=text)
 
 
-def _look(made: argparse.ArgumentParser) -> None:
-    group = made.add_argument_group("inspect only, nothing is loaded")
+def _look(options: argparse.ArgumentParser) -> None:
+    group = options.add_argument_group("inspect only, nothing is loaded")
     look = group.add_mutually_exclusive_group()
     for mode, text in LOOKS.items():
         look.add_argument(f"--{mode}", dest="look", action="store_const", const=mode, help=text)
     _flag(group, "--repair", "with --verify: load again exactly what drifted")
 
 
-def _what(made: argparse.ArgumentParser) -> None:
-    what = made.add_argument_group("what to sync (default: what changed since the last run)")
+def _what(options: argparse.ArgumentParser) -> None:
+    what = options.add_argument_group("what to sync (default: what changed since the last run)")
     span = what.add_mutually_exclusive_group()
     add = what.add_argument
     _flag(span, "--full", "read everything again and compare all ids")
@@ -147,8 +147,8 @@ def _what(made: argparse.ArgumentParser) -> None:
     _flag(what, "--allow-shrink", text)
 
 
-def _where(made: argparse.ArgumentParser) -> None:
-    how = made.add_argument_group("how, from where, where to")
+def _where(options: argparse.ArgumentParser) -> None:
+    how = options.add_argument_group("how, from where, where to")
     org = how.add_mutually_exclusive_group()
     add = how.add_argument
     _flag(org, "--demo", "use a built-in org of 600,000 contacts; writes the page, too")
@@ -169,8 +169,8 @@ def _where(made: argparse.ArgumentParser) -> None:
     add("--report-dir", metavar="DIR", type=_folder, default=folder, help=text)
 
 
-def _output(made: argparse.ArgumentParser) -> None:
-    out = made.add_argument_group("output")
+def _output(options: argparse.ArgumentParser) -> None:
+    out = options.add_argument_group("output")
     _flag(out, "--json", "one JSON object on stdout; all else on stderr")
     _flag(out, "--report-html", "the report also as a page")
     _flag(out, "--log-records", "the loaded records as JSON lines (personal data, mode 0600)")

@@ -76,9 +76,9 @@ def _check_combinations(args: argparse.Namespace) -> None:
             f"--{args.look} loads nothing, so {_option(idle[0])} has no effect",
             remedy="Leave one of them out.",
         )
-    if args.every and (others := [*filter(None, [args.look]), *_given_of(args, _OF_ONE_RUN)]):
+    if args.every and (clashes := [*filter(None, [args.look]), *_given_of(args, _OF_ONE_RUN)]):
         raise ConfigurationError(
-            f"--every repeats the default run, which takes no {_option(others[0])}",
+            f"--every repeats the default run, which takes no {_option(clashes[0])}",
             remedy="Leave one of them out.",
         )
 
@@ -107,5 +107,5 @@ def only(names: str | None) -> list[str]:
 
 def given(args: argparse.Namespace) -> dict[str, Any]:
     """Return the source parameters that the command line sets; configuration has the others."""
-    found = {"api": args.api, "api_version": args.api_version, "calls_per_run": args.max_calls}
-    return {name: value for name, value in found.items() if value is not None}
+    parameters = {"api": args.api, "api_version": args.api_version, "calls_per_run": args.max_calls}
+    return {name: value for name, value in parameters.items() if value is not None}

@@ -45,10 +45,10 @@ def verify(
     if not repairs or facts["status"] == "done":
         return facts
 
-    def again(ledger: Ledger) -> Run:
+    def new_run(ledger: Ledger) -> Run:
         return Run(run.client, run.settings, run.scope, ledger, pipeline)
 
-    return repair.repair(pipeline, facts, credentials, run.settings, again, **given)
+    return repair.repair(pipeline, facts, credentials, run.settings, new_run, **given)
 
 
 def summary(facts: VerifyFacts) -> Group:
@@ -62,8 +62,8 @@ def summary(facts: VerifyFacts) -> Group:
         for cause in CAUSES
     ]
     examples = [
-        (one["cause"], one["table"], one["id"], ", ".join(one["columns"]))
-        for one in drift["examples"]
+        (example["cause"], example["table"], example["id"], ", ".join(example["columns"]))
+        for example in drift["examples"]
     ]
     verdict = "no drift" if clean else "drift found"
     advice = "" if clean else "; --verify --repair loads again exactly what drifted"

@@ -20,7 +20,7 @@ from dlt.common.schema import Schema
 from dlt.destinations.sql_client import SqlClientBase
 
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
-from salesforce_targeted.arrow.id_set import distinct, in_batches
+from salesforce_targeted.arrow.id_set import distinct, id_array, in_batches, of_records
 from salesforce_targeted.destination.clients import client_of, sql_client_of
 from salesforce_targeted.destination.database import check_server, is_postgres
 from salesforce_targeted.destination.stored_values import as_stored, typed, typed_ids
@@ -203,12 +203,12 @@ class HeldTables:
         return pa.concat_tables(parts) if parts else schema.empty_table()
 
     def id_array(self, table: str, column: str, where: str | Where = "") -> pa.Array:
-        """Return the distinct non-null values of a column, as an array of ``id_set``."""
+        """Return the distinct ids of records in a column, as an array of ``id_set``."""
         asked = (table, column, Where.of(where))
         if asked in self._ids:
             return self._ids[asked]
         read = self.texts(table, {"id": f"DISTINCT {self.sql(column)}"}, where)
-        ids = distinct(read.column("id"))
+        ids = of_records(distinct(read.column("id")))
         if len(ids) <= _IDS_KEPT:
             self._ids[asked] = ids
         return ids
@@ -228,7 +228,7 @@ class HeldTables:
         ]
         statement = " UNION ".join(selects)
         parts = self._results(statement, (), [None]) if selects else ()
-        return distinct(pa.array([row[0] for part in parts for row in part], pa.string()))
+        return of_records(id_array(row[0] for part in parts for row in part))
 
     def count(self, table: str, where: str | Where = "") -> int:
         """Count the rows of a table."""

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import TIMESTAMP
-from salesforce_targeted.arrow.id_set import has, minus
+from salesforce_targeted.arrow.id_set import has, minus, union
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS
 from salesforce_targeted.ledger import Ledger
@@ -50,7 +50,7 @@ def rejected_ids(held: HeldTables, kept_as: str) -> tuple[pa.Array, bool]:
         The ids, and whether a field can't be read of any record.
     """
     where = f"{held.sql(held.name('object'))} = '{kept_as}'"
-    ids = held.id_array(REJECTED_RECORDS, held.name("record_id"), where)
+    ids = union(held.texts(REJECTED_RECORDS, {"id": held.name("record_id")}, where)["id"])
     return minus(ids, pa.array([EVERY_RECORD])), has(ids, EVERY_RECORD)
 
 

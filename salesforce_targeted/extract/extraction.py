@@ -15,7 +15,7 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
-from dlt.common.libs import is_arrow_object, is_pandas_frame
+from dlt.common.libs import is_arrow_object, is_pandas_frame, is_polars_frame
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.sources import incremental
 
@@ -87,9 +87,12 @@ class Extractions:
 
     def check_types(self, table: str, rows: Any) -> Any:
         """Check rows as they are loaded, whatever a user's ``add_map`` made of them."""
-        if self._current is not None and (is_arrow_object(rows) or is_pandas_frame(rows)):
-            schema = rows.schema if is_arrow_object(rows) else pa.Schema.from_pandas(rows)
-            self._current.run.column_types.check(table, schema)
+        if is_pandas_frame(rows):
+            rows = pa.Table.from_pandas(rows, preserve_index=False)
+        elif is_polars_frame(rows):
+            rows = rows.lazy().collect().to_arrow()
+        if self._current is not None and is_arrow_object(rows):
+            self._current.run.column_types.check(table, rows.schema)
         return rows
 
 

@@ -11,12 +11,13 @@ import pyarrow.compute as pc
 from salesforce_targeted.api.errors import ENDS_EARLY, SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, among, minus, union
+from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract import lessons
+from salesforce_targeted.extract.discovery import SHRINK_CONTACTS, SHRINK_SHARE
 from salesforce_targeted.extract.findings import RecordFindings, Selection
 from salesforce_targeted.extract.id_selection import calls_of, named_users
 from salesforce_targeted.extract.passes import note_end, note_gone, note_position, unread_fields
@@ -24,7 +25,7 @@ from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Tally
 from salesforce_targeted.retrieval import rebatch
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest
-from salesforce_targeted.retrieval.results import Retrieved
+from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
 from salesforce_targeted.retrieval.retrieve import retrieve
 from salesforce_targeted.settings import Api
 
@@ -119,8 +120,21 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     return calls + _CALLS_AFTERWARDS <= left
 
 
+def _warn_of_hidden(run: Run, table: str, selection: Selection, findings: RecordFindings) -> None:
+    """Warn where the org hides many records at once that it showed before."""
+    hidden = id_array(id_ for id_, gone in findings.gone.items() if gone.reason == HIDDEN)
+    newly = len(among(hidden, selection.known))
+    if newly > max(SHRINK_CONTACTS, len(selection.known) * SHRINK_SHARE):
+        run.ledger.warn(
+            f"{newly:,} of {len(selection.known):,} {run.object_of(table)}s that were shown before"
+            " are hidden from our user: their last rows are kept. Check its permission sets and"
+            " sharing; they are read again as soon as they are shown"
+        )
+
+
 def _note_whole(run: Run, table: str, selection: Selection, findings: RecordFindings) -> None:
     """Note that a stage came to its end."""
+    _warn_of_hidden(run, table, selection, findings)
     findings.is_deferred = False
     if selection.whole:
         # One that a part of the pass was read without has not healed, though the last part has it.

@@ -47,13 +47,13 @@ def lost_rows(held: HeldTables, target: Target, loaded: Collection[str]) -> Iter
                 for operator, columns in (("=", key), ("IS NOT DISTINCT FROM", version))
                 for column in columns
             )
-            (found,) = client.execute_sql(
+            (row,) = client.execute_sql(
                 f"SELECT COUNT(*), MIN({held.sql(key[0])}) FROM {staged} AS came"  # noqa: S608
                 f" WHERE NOT EXISTS (SELECT 1 FROM {name} AS held WHERE {matches})"
             )
-            if found[0]:
+            if row[0]:
                 yield (
-                    f"{table}: {found[0]:,} rows that were loaded are not held as they came, e.g."
-                    f" {found[1]}: a trigger of the database keeps them out (let it return NEW), or"
+                    f"{table}: {row[0]:,} rows that were loaded are not held as they came, e.g."
+                    f" {row[1]}: a trigger of the database keeps them out (let it return NEW), or"
                     " row security hides them"
                 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pytest
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -34,6 +35,11 @@ def in_pandas(rows: pa.Table) -> Any:
     return rows.to_pandas().assign(Rank__c=1.5)
 
 
+def in_polars(rows: pa.Table) -> Any:
+    """Give a whole number a fraction, in a frame of the library that dlt takes besides."""
+    return pl.DataFrame(rows).with_columns(Rank__c=1.5)
+
+
 @pytest.mark.brief(2)
 @ON_POSTGRES
 @pytest.mark.parametrize(
@@ -55,8 +61,12 @@ def in_pandas(rows: pa.Table) -> Any:
             lambda source: source.contact.add_map(in_pandas),
             "sf_contacts: column rank__c is bigint in the database, and its values come as double",
         ),
+        (
+            lambda source: source.contact.add_map(in_polars),
+            "sf_contacts: column rank__c is bigint in the database, and its values come as double",
+        ),
     ],
-    ids=["number", "text", "life", "pandas"],
+    ids=["number", "text", "life", "pandas", "polars"],
 )
 def test_a_type_that_add_map_changes_is_refused(
     org: DemoOrg, synced: Synced, change: Callable[[Any], Any], beginning: str

@@ -201,3 +201,17 @@ def test_a_window_with_an_end_is_refused_before_the_first_call(
     with pytest.raises(Exception, match="a window with an end"):
         synced.pipeline.run(source)
     assert 0 == org.billed
+
+
+def test_most_contacts_hidden_at_once_are_warned_of(org: DemoOrg, synced: Synced) -> None:
+    """A permission may have been lost: their relations are still shown, so nothing shrinks."""
+    org.log_task([org.add_contact(LastName=f"Added {number}") for number in range(20)])
+    synced.ok()
+    for contact in org.active_ids()[:25]:
+        org.hide_contact(contact)
+    hidden, again = synced.ok(), synced.ok()
+    kept = synced.sql("SELECT count(*) FROM sf_contacts")
+
+    assert [text for text in hidden["warnings"] if "25 of 32 Contacts" in text]
+    assert not [text for text in again["warnings"] if "hidden from our user" in text]
+    assert [(32,)] == [tuple(row) for row in kept]

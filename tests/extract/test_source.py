@@ -82,3 +82,14 @@ def test_a_schedulers_interval_is_no_window(
         synced.ok()
 
     assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+
+
+def test_rows_of_ones_own_are_left_alone(org: DemoOrg, synced: Synced) -> None:
+    """A row whose id is none of Salesforce's, or a cell that somebody overwrote, ends no run."""
+    synced.begin()
+    synced.sql("INSERT INTO sf_contacts (id, last_name) VALUES ('local-1', 'Mine')")
+    synced.sql("UPDATE sf_activities SET owner_id = '005-nobody'")
+    facts = synced.ok()
+
+    assert "Mine" == synced.rows("sf_contacts")["local-1"]["last_name"]
+    assert len(org.active_ids()) == facts["contacts"]["asked"]
