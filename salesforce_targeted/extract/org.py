@@ -172,20 +172,19 @@ def open_org(
     if not isinstance(shown, SalesforceError):
         check_names(shown, junction, target)  # before what it was refused for is sent again
     org = VisibleOrg(target, describes, client.org_clock.first or client.org_clock.now(), warn)
-    if not discovery:
+    if not discovery or expected is not junction or isinstance(shown, SalesforceError):
         return org
     groups, count = map(_page, responses[len(names) : len(names) + 2])
-    whole = groups is not None and groups.next is None and len(groups.records) == groups.total
-    if expected is junction and not isinstance(shown, SalesforceError):
-        org.first_groups = groups.records if groups is not None and whole else None
-        total = count.total if count is not None else None
-        refused = responses[len(names) + 1]
-        if isinstance(refused, SalesforceError) and is_of_records(refused):
-            total = _counted(client, statements[1], refused)
-        if settled_before is None:
-            org.relation_count = total
-        else:
-            org.settled_count, org.settled_before = total, settled_before
+    if groups is not None and groups.next is None and len(groups.records) == groups.total:
+        org.first_groups = groups.records
+    total = count.total if count is not None else None
+    refused = responses[len(names) + 1]
+    if isinstance(refused, SalesforceError) and is_of_records(refused):
+        total = _counted(client, statements[1], refused)
+    if settled_before is None:
+        org.relation_count = total
+    else:
+        org.settled_count, org.settled_before = total, settled_before
     return org
 
 
