@@ -47,12 +47,7 @@ logger = logging.getLogger("salesforce_targeted")
 
 @dataclass(slots=True)
 class Outcome:
-    """Hold how a run ended.
-
-    Attributes:
-        facts: The report.
-        error: What stopped it, if anything did.
-    """
+    """Hold how a run ended: its report, and what stopped it, if anything did."""
 
     facts: RunFacts
     error: Exception | None = None
@@ -191,11 +186,7 @@ def _check_complete(load_info: LoadInfo) -> None:
 
 
 def explained(error: Exception, destination: str) -> str:
-    """Say in one paragraph what happened and what to do about it.
-
-    Args:
-        destination: What the destination is called.
-    """
+    """Say in one paragraph what happened and what to do about it."""
     if isinstance(error, SalesforceError):
         return str(error)
     if paragraph := describe_disk_failure(error):
