@@ -60,12 +60,7 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Hold what is asked for of one table.
-
-    Attributes:
-        ids: How many records.
-        fields: How many fields of each.
-    """
+    """Hold how many records are asked for of one table, and how many fields of each."""
 
     ids: int
     fields: int

@@ -59,28 +59,27 @@ class Extractions:
     def of(self, resource: str) -> Extraction:
         """Return the extraction of a resource; one that begins again belongs to a new one."""
         with self._lock:
-            extraction = self._extraction(resource)
-            extraction.begun.add(resource)
-        return extraction
+            if self._current is None or resource in self._current.begun:
+                self._current = self._begun_by(resource)
+            self._current.begun.add(resource)
+            return self._current
 
-    def _extraction(self, resource: str) -> Extraction:
-        if self._current is None or resource in self._current.begun:
-            _check_pipeline()
-            client = SalesforceClient(
-                self._credentials,
-                limits=self._scope.limits,
-                max_in_flight=CALLS_IN_FLIGHT,
-                api_version=self._settings.api_version,
-            )
-            client.meter.calls_allowed = self._settings.calls_per_run
-            ledger = Ledger(is_read=False) if self._ledger is None else self._ledger
-            run = Run(client, self._settings, self._scope, ledger, target=self.target)
-            wanted = frozenset(dlt.current.source().resources.selected)
-            _check_loaded(self.target, resource, wanted)
-            check_source(self.target, run.state)  # it names the other one
-            _check_load(run.state, wanted - {REJECTED, SYNC_RUN})
-            self._current = Extraction(run, wanted)
-        return self._current
+    def _begun_by(self, resource: str) -> Extraction:
+        _check_pipeline()
+        client = SalesforceClient(
+            self._credentials,
+            limits=self._scope.limits,
+            max_in_flight=CALLS_IN_FLIGHT,
+            api_version=self._settings.api_version,
+        )
+        client.meter.calls_allowed = self._settings.calls_per_run
+        ledger = Ledger(is_read=False) if self._ledger is None else self._ledger
+        run = Run(client, self._settings, self._scope, ledger, target=self.target)
+        wanted = frozenset(dlt.current.source().resources.selected)
+        _check_loaded(self.target, resource, wanted)
+        check_source(self.target, run.state)  # it names the other one
+        _check_load(run.state, wanted - {REJECTED, SYNC_RUN})
+        return Extraction(run, wanted)
 
     def items(self, resource: str) -> Iterator[Any]:
         """Yield the tables of a resource."""

@@ -32,13 +32,7 @@ from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS
 from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.findings import Selection
-from salesforce_targeted.extract.passes import (
-    go_on,
-    gone_before,
-    last_pass,
-    rest,
-    untold_before,
-)
+from salesforce_targeted.extract.passes import go_on, gone_before, last_pass, rest, untold_before
 from salesforce_targeted.extract.run import LAG, Run
 
 # Fields that name a user who must be held with the row.

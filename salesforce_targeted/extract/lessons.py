@@ -69,11 +69,8 @@ def note(run: Run, object_name: str) -> None:
 
 def limits(run: Run, object_name: str) -> Limits:
     """Return the limits that calls for an object's records keep, as far as this is known."""
-    documented = run.client.limits
-    kept = run.state.get(_LESSONS, {}).get(object_name, {})
-    at_once = kept.get(_IDS_AT_ONCE) if _is_ahead(run, kept.get(_UNTIL)) else None
-    if object_name in run.lessons:
-        at_once = run.lessons[object_name].ids_at_once
+    documented, lessons = run.client.limits, run.lessons.get(object_name)
+    at_once = lessons.ids_at_once if lessons else _kept(run, object_name).get(_IDS_AT_ONCE)
     if at_once is None:
         return documented
     # A query of as many would take as long.
@@ -89,8 +86,7 @@ def limits(run: Run, object_name: str) -> Limits:
 
 def retry_calls(run: Run, object_name: str) -> int:
     """Count the calls in which :func:`recall` tries fields again."""
-    kept = run.state.get(_LESSONS, {}).get(object_name, {})
-    return int(bool(kept.get(_UNREADABLE)) and _is_ahead(run, kept[_UNTIL]))
+    return 1 if _kept(run, object_name).get(_UNREADABLE) else 0
 
 
 def readable_before(run: Run, object_name: str, fields: list[str]) -> list[str]:
@@ -137,20 +133,19 @@ def has_slow_stamps(run: Run) -> bool:
 
 
 def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:
-    lessons = Lessons(warn=run.ledger.warn)
     name = columns.object_name
-    kept: dict[str, Any] = run.state.get(_LESSONS, {}).get(name, {})
-    if not _is_ahead(run, kept.get(_UNTIL)):
+    kept = _kept(run, name)
+    if not kept:
         run.state.get(_LESSONS, {}).pop(name, None)
-        return lessons
-    unreadable = {
-        field: SalesforceError(why)
-        for field, why in kept[_UNREADABLE].items()
-        if field in columns.fields
-    }
-    lessons.unreadable, lessons.portion = unreadable, kept[_PORTION]
-    lessons.ids_at_once = kept.get(_IDS_AT_ONCE)
-    lessons.from_earlier_run = True
+        return Lessons(warn=run.ledger.warn)
+    why_not = kept[_UNREADABLE].items()
+    lessons = Lessons(
+        {field: SalesforceError(why) for field, why in why_not if field in columns.fields},
+        kept[_PORTION],
+        kept.get(_IDS_AT_ONCE),
+        from_earlier_run=True,
+        warn=run.ledger.warn,
+    )
     if lessons.portion is not None:
         run.ledger.warn(
             f"{name}: {lessons.portion:,} fields are read at a time and joined by id, for an"
@@ -162,6 +157,12 @@ def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:
             " more of them too many for one call (--full tries more again)"
         )
     return lessons
+
+
+def _kept(run: Run, object_name: str) -> dict[str, Any]:
+    """Return what earlier runs learnt of an object, as long as that counts."""
+    kept: dict[str, Any] = run.state.get(_LESSONS, {}).get(object_name, {})
+    return kept if _is_ahead(run, kept.get(_UNTIL)) else {}
 
 
 def _is_ahead(run: Run, moment: str | None) -> bool:

@@ -105,7 +105,8 @@ def changed(
         before = known.get(record_id)
         if before is None and not seen.complete and record_id not in seen.counts:
             continue  # held by a run that kept no lives: a run over less can't say if it is active
-        after = _lived(_whole(before, seen) if before else _born(record_id, seen), seen)
+        begun = RecordLifecycle(record_id, False, 0, None, None, seen.now, seen.now)  # noqa: FBT003
+        after = _lived(_whole(before, seen) if before else begun, seen)
         if after != before:
             lives.append(after)
     return lives
@@ -119,18 +120,6 @@ def to_table(lives: Iterable[RecordLifecycle], key: str) -> pa.Table:
         for field, column in zip(fields(RecordLifecycle), columns, strict=True)
     ]
     return pa.Table.from_arrays(arrays, schema=columns)
-
-
-def _born(record_id: str, seen: Observation) -> RecordLifecycle:
-    return RecordLifecycle(
-        record_id,
-        is_active=record_id in seen.counts,
-        relation_count=seen.counts.get(record_id, 0),
-        gone_reason=None,
-        merged_into=None,
-        first_seen_at=seen.now,
-        last_seen_at=seen.now,
-    )
 
 
 def _whole(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:

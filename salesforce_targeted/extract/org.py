@@ -9,6 +9,7 @@ Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -91,10 +92,6 @@ class VisibleOrg:
         """
         if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
             return queries.describe_of_task_relations(self.describe("Task"))
-        return self.describe_as_shown(object_name)
-
-    def describe_as_shown(self, object_name: str) -> dict[str, Any]:
-        """Return what the org itself says of an object, as :meth:`describe` does."""
         describe = self.describes[object_name]
         if isinstance(describe, SalesforceError):
             raise describe
@@ -175,20 +172,19 @@ def open_org(
     if not isinstance(shown, SalesforceError):
         check_names(shown, junction, target)  # before what it was refused for is sent again
     org = VisibleOrg(target, describes, client.org_clock.first or client.org_clock.now(), warn)
-    if not discovery:
+    if not discovery or expected is not junction or isinstance(shown, SalesforceError):
         return org
     groups, count = map(_page, responses[len(names) : len(names) + 2])
-    whole = groups is not None and groups.next is None and len(groups.records) == groups.total
-    if expected is junction and not isinstance(shown, SalesforceError):
-        org.first_groups = groups.records if groups is not None and whole else None
-        total = count.total if count is not None else None
-        refused = responses[len(names) + 1]
-        if isinstance(refused, SalesforceError) and is_of_records(refused):
-            total = _counted(client, statements[1], refused)
-        if settled_before is None:
-            org.relation_count = total
-        else:
-            org.settled_count, org.settled_before = total, settled_before
+    if groups is not None and groups.next is None and len(groups.records) == groups.total:
+        org.first_groups = groups.records
+    total = count.total if count is not None else None
+    refused = responses[len(names) + 1]
+    if isinstance(refused, SalesforceError) and is_of_records(refused):
+        total = _counted(client, statements[1], refused)
+    if settled_before is None:
+        org.relation_count = total
+    else:
+        org.settled_count, org.settled_before = total, settled_before
     return org
 
 
@@ -211,9 +207,6 @@ def _counted(client: SalesforceClient, statement: str, refused: SalesforceError)
 
 
 def _page(response: Response | SalesforceError) -> Page[list[Record]] | None:
-    if isinstance(response, SalesforceError):
-        return None
-    try:
-        return readers.page(response)
-    except SalesforceError:
-        return None
+    with suppress(SalesforceError):
+        return None if isinstance(response, SalesforceError) else readers.page(response)
+    return None

@@ -93,7 +93,7 @@ def _in_pieces(
     """
     if not len(ids):
         return
-    plan = plan_of(run, run.object_of(table), run.columns(table), len(ids))
+    plan = plan_of(run, table, len(ids))
     per_call = ceil(len(ids) / (calls_of(run, 0, len(ids)) if part else plan.calls))
     if not part and plan.api is Api.COLLECTIONS:  # as what was asked for ahead
         per_call = lessons.limits(run, run.object_of(table)).ids_per_collection
@@ -113,9 +113,8 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     left = run.client.meter.left
     if left is None or not len(selection):
         return True
-    plain, left_out = len(selection.new) + len(selection.known), len(selection.left_out)
-    calls = plan_of(run, run.object_of(table), run.columns(table), plain).calls
-    calls += calls_of(run, 0, left_out)
+    calls = plan_of(run, table, len(selection.new) + len(selection.known)).calls
+    calls += calls_of(run, 0, len(selection.left_out))
     if table == run.target.table and run.holds_relations:
         calls += ceil(len(run.relations.tasks) / run.client.limits.ids_per_collection)
     return calls + _CALLS_AFTERWARDS <= left
@@ -151,24 +150,21 @@ def _note_whole(run: Run, table: str, selection: Selection, findings: RecordFind
 def _fetched(
     run: Run, table: str, plain: list[pa.Array], left_out: pa.Array, findings: RecordFindings
 ) -> Iterator[pa.Table]:
-    object_name, columns = run.object_of(table), run.columns(table)
-    tally = run.ledger.tally(object_name)
     if not sum(map(len, plain)) + len(left_out):
         return
     try:
-        retrieved = _retrieved(run, object_name, columns, plain, left_out, findings)
-        rows = _changed_rows(run, table, columns, retrieved, findings)
-        yield from rebatch.tables(rows)
+        retrieved = _retrieved(run, table, plain, left_out, findings)
+        yield from rebatch.tables(_changed_rows(run, table, retrieved, findings))
     finally:
-        tally.leave_rest()
+        run.ledger.tally(run.object_of(table)).leave_rest()
 
 
-def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
-    """Plan how so many records of an object are fetched, as quick as this run has met the org."""
-    meter = run.client.meter
+def plan_of(run: Run, table: str, ids: int) -> Plan:
+    """Plan how so many records of a table are fetched, as quick as this run has met the org."""
+    meter, object_name = run.client.meter, run.object_of(table)
     return cheapest(
         object_name,
-        columns.fields,
+        run.columns(table).fields,
         ids,
         run.in_org(object_name, ids),
         limits=lessons.limits(run, object_name),
@@ -180,14 +176,10 @@ def plan_of(run: Run, object_name: str, columns: Columns, ids: int) -> Plan:
 
 
 def _retrieved(
-    run: Run,
-    object_name: str,
-    columns: Columns,
-    plain: list[pa.Array],
-    left_out: pa.Array,
-    findings: RecordFindings,
+    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array, findings: RecordFindings
 ) -> Iterator[Retrieved]:
-    plan = plan_of(run, object_name, columns, sum(map(len, plain)))
+    object_name, columns = run.object_of(table), run.columns(table)
+    plan = plan_of(run, table, sum(map(len, plain)))
     run.ledger.plans[object_name] = plan
 
     def plan_without_it(api: Api, left: int, error: SalesforceError) -> Plan:
@@ -200,7 +192,7 @@ def _retrieved(
                 f"{error} The {left:,} records that it left were read by another API, as they will"
                 f" be for a day (--full tries {api.value.capitalize()} again)"
             )
-        return plan_of(run, object_name, columns, left)
+        return plan_of(run, table, left)
 
     fallback = None if plan.forced else plan_without_it
     retrieved = retrieve(
@@ -226,13 +218,9 @@ def _last_answered(ids: pa.Array, answered: IdSet) -> str | None:
 
 
 def _changed_rows(
-    run: Run,
-    table: str,
-    columns: Columns,
-    retrieved: Iterator[Retrieved],
-    findings: RecordFindings,
+    run: Run, table: str, retrieved: Iterator[Retrieved], findings: RecordFindings
 ) -> Iterator[pa.Table]:
-    object_name = run.object_of(table)
+    object_name, columns = run.object_of(table), run.columns(table)
     tally = run.ledger.tally(object_name)
     # Whether these alone came is asked later: a million others need no room.
     rejected = set(rejected_ids(run.held, run.rejected_as(table))[0].to_pylist())
@@ -257,13 +245,11 @@ def _changed_rows(
         tally.unchanged += comparison.unchanged
         tally.gone += len(part.gone)
         tables = [comparison.changed, _last_rows(run, table, columns, part)]
-        if must_carry and not any(rows.num_rows for rows in tables):
+        if must_carry and not any(map(len, tables)):
             tables.append(comparison.rows.slice(0, 1))
-        must_carry = must_carry and not any(rows.num_rows for rows in tables)
+        must_carry = must_carry and not any(map(len, tables))
         run.ledger.step(f"{object_name}: {tally.retrieved + tally.gone:,} of {tally.asked:,}")
-        for rows in tables:
-            if rows.num_rows:
-                yield rows
+        yield from filter(len, tables)
 
 
 def _note(
@@ -281,10 +267,9 @@ def _note(
         run.ledger.nuls_removed += batch.nuls_removed
         findings.users.update(named_users(batch.table, columns))
         stamp = columns.named("SystemModstamp")
-        if stamp is not None and batch.table.num_rows:
+        if stamp is not None:
             newest = pc.max(batch.table.column(stamp.name)).as_py()
-            if newest is not None:
-                findings.newest = max(findings.newest or newest, newest)
+            findings.newest = max(filter(None, (findings.newest, newest)), default=None)
     findings.gone.update({gone.id: gone for gone in part.gone})
     findings.archived.extend(part.archived)
 

@@ -91,13 +91,13 @@ def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:
     asked_again = among(rejected, union(ids))
     read = pages.read_by_ids(run.client, run.org.junction, columns, ids.to_pylist())
     for batch in rebatch.pages(read):
-        note_read(run.relations, batch, columns)
+        _note_read(run.relations, batch, columns)
         yield from _to_load(run, columns, batch, rejected)
     # What the org no longer shows is nothing that could not be read.
     run.ledger.answered.setdefault("TaskWhoRelation", IdSet()).add(asked_again)
 
 
-def note_read(findings: RelationFindings, batch: Batch, columns: Columns) -> None:
+def _note_read(findings: RelationFindings, batch: Batch, columns: Columns) -> None:
     """Keep which relations a batch showed."""
     findings.read_ids.add(batch.table.column(columns.key.name))
     findings.unread.update(record.record_id for record in batch.rejected if not record.field)
@@ -122,11 +122,8 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
     read = pages.read_ranges(
         run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit
     )
-    for batch in _with_size_noted(run, read):
-        # An org that sorts ids in an order of its own shows one in two ranges.
-        new = batch if len(ranges) == 1 else _unread_before(batch, findings.read_ids, columns)
-        note_read(findings, new, columns)
-        yield new
+    # An org that sorts ids in an order of its own shows one in two ranges.
+    yield from _noted(run, columns, read, may_repeat=len(ranges) > 1)
 
 
 def counted_since(run: Run) -> str:
@@ -175,29 +172,31 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
     read = pages.read(
         run.client, run.org.junction, columns, since=since, within=within, in_order=True
     )
-    for batch in _with_size_noted(run, read):
-        # The last one that was read comes again.
-        new = _unread_before(batch, findings.read_ids, columns)
-        note_read(findings, new, columns)
-        yield new
+    # The last one that was read comes again.
+    for batch in _noted(run, columns, read, may_repeat=True):
+        yield batch
         if keep and (run.client.meter.left or 0) <= keep:
             findings.is_deferred = True
             return
 
 
-def _with_size_noted(run: Run, read: Iterator[Batch]) -> Iterator[Batch]:
-    """Yield pages; how many relations those hold which others follow is kept for the next run."""
+def _noted(
+    run: Run, columns: Columns, read: Iterator[Batch], *, may_repeat: bool
+) -> Iterator[Batch]:
+    """Yield pages, each row once, and keep which relations they show.
+
+    How many relations those hold which others follow is kept for the next run.
+    """
     most = 0
-    for batch in read:
+    for page in read:
         if most:
             run.state[PER_PAGE] = most
-        most = max(most, batch.table.num_rows + len(batch.rejected))
-        yield batch
-
-
-def _unread_before(batch: Batch, read: IdSet, columns: Columns) -> Batch:
-    key = batch.table.column(columns.key.name)
-    return batch.of_rows(pc.invert(pc.is_in(key, value_set=read.ids)), columns)
+        most, new = max(most, page.table.num_rows + len(page.rejected)), page
+        if may_repeat:
+            known = pc.is_in(page.table.column(columns.key.name), run.relations.read_ids.ids)
+            new = page.of_rows(pc.invert(known), columns)
+        _note_read(run.relations, new, columns)
+        yield new
 
 
 def _to_load(run: Run, columns: Columns, batch: Batch, rejected: pa.Array) -> Iterator[pa.Table]:
@@ -281,5 +280,4 @@ def _note_names(run: Run, columns: Columns, rows: pa.Table) -> None:
     findings.users.update(named_users(rows, columns))
     if columns.named("SystemModstamp"):
         newest = pc.max(rows.column("SystemModstamp")).as_py()
-        if newest is not None:
-            findings.newest = max(findings.newest or newest, newest)
+        findings.newest = max(filter(None, (findings.newest, newest)), default=None)

@@ -20,12 +20,7 @@ from salesforce_targeted.destination.table_names import REJECTED_RECORDS, SYNC_R
 from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.findings import Selection
-from salesforce_targeted.extract.stages import (
-    REJECTED,
-    RELATION,
-    SYNC_RUN,
-    ids_resource,
-)
+from salesforce_targeted.extract.stages import REJECTED, RELATION, SYNC_RUN, ids_resource
 
 
 class TypeCheck(MapItem):

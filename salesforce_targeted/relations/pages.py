@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, pairwise
 
 import pyarrow.compute as pc
 
@@ -161,11 +161,8 @@ class RelationReader:
     ) -> soql.Soql:
         """Write the query for a part of them (all), of those whose ids come after one."""
         ids, fields = part or Part((), self.lessons.readable(self.fields))
-        condition = soql.and_(
-            self.condition,
-            soql.id_in(ids) if ids else None,
-            soql.bound("Id", ">", after),
-        )
+        named = soql.id_in(ids) if ids else None
+        condition = soql.and_(self.condition, named, soql.bound("Id", ">", after))
         return rows_statement(
             self.junction, fields, condition, group_by=group_by, order_by=order, limit=limit
         )
@@ -276,9 +273,8 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
         if isinstance(response, SalesforceError):
             return [(None, None)]
         ends += [row["Id"] for row in readers.page(response).records]
-    bounds: list[str | None] = [None]
-    bounds += sf_ids.evenly_between(ends[0], ends[-1], pieces) if len(ends) > 1 else []
-    return list(zip(bounds, [*bounds[1:], None], strict=True))
+    bounds = sf_ids.evenly_between(ends[0], ends[-1], pieces) if len(ends) > 1 else []
+    return list(pairwise([None, *bounds, None]))
 
 
 def pieces_of(expected: int, limits: Limits) -> int:

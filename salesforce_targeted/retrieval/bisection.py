@@ -26,7 +26,7 @@ Codes and Error Responses"; estuary PR 2519 (QUERY_TOO_COMPLICATED above some nu
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -177,7 +177,11 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
     absent: set[str] = set()
     waiting, calls, responded = [parts], 0, False
     while waiting:
-        unsettled = [part for part in waiting.pop() if not _is_settled(part, rejected, absent)]
+        unsettled = [
+            part
+            for part in waiting.pop()  # but for one that is not there, or whose key can't be read
+            if len(part.ids) > 1 or not (part.ids[0] in absent or (part.ids[0], "") in rejected)
+        ]
         calls += 1
         try:
             responses = read(unsettled)
@@ -202,13 +206,6 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
         if not responded and patience is not None and (calls == patience or not waiting):
             return None
     return _whole_rows(Readable(records, rejected), absent)
-
-
-def _is_settled(
-    part: Part, rejected: Mapping[tuple[str, str], SalesforceError], absent: Collection[str]
-) -> bool:
-    """Return whether a part need not be read: its record is not there, or its key can't be read."""
-    return len(part.ids) == 1 and (part.ids[0] in absent or (part.ids[0], "") in rejected)
 
 
 def _whole_rows(rows: Readable, without: Collection[str]) -> Readable:

@@ -40,9 +40,6 @@ def by_bulk(
 ) -> Iterator[Fetched]:
     """Run one job after the other; the rows of a whole object are chosen here.
 
-    Args:
-        tell: Told in a sentence, every so often, that a job is not complete yet.
-
     Raises:
         BulkJobError: Salesforce failed a job, or did not end it in time. What came before stands.
     """

@@ -11,7 +11,7 @@ Guide, "Limits", "Get Results" and "Get Parallel Results".
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import ceil, inf
 from typing import Any
 
@@ -37,8 +37,8 @@ class Price:
 
     calls: int
     rows: int
+    bytes: int
     seconds: float
-    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +116,7 @@ class Plan:
             "api": self.api.value,
             "forced": self.forced,
             "price": {
-                name: {
-                    "calls": price.calls,
-                    "rows": price.rows,
-                    "bytes": price.bytes,
-                    "seconds": round(price.seconds, 3),
-                }
+                name: {**asdict(price), "seconds": round(price.seconds, 3)}
                 for name, price in prices.items()
             },
         }
@@ -157,7 +152,8 @@ def cheapest(
     """
     latency = latency or Latency()
     size, per_query = limits.ids_per_collection, soql.ids_that_fit(fields, object_name, limits)
-    by_ids = _bulk(ids, ids_per_bulk_job(fields, limits), fields, limits, latency)
+    per_job = ids_per_bulk_job(fields, limits)
+    by_ids = _bulk(ids, per_job, fields, limits, latency)
     scanned = max(in_org, ids)
     scan = _bulk(scanned, max(scanned, 1), fields, limits, latency) if in_org else None
     bulk_by_ids = scan is None or by_ids.seconds <= scan.seconds
@@ -168,14 +164,12 @@ def cheapest(
         Api.BULK: by_ids if scan is None or bulk_by_ids else scan,
     }
     left = {api: cost for api, cost in price.items() if api not in exclude}
-    best = _quickest(left or price, budget)
-    rows_per_job = min(ids, ids_per_bulk_job(fields, limits)) if bulk_by_ids else scanned
     return Plan(
-        force or best,
+        force or _quickest(left or price, budget),
         price,
         bulk_by_ids,
         forced=force is not None,
-        job_seconds=_job_seconds(rows_per_job, latency),
+        job_seconds=_job_seconds(min(ids, per_job) if bulk_by_ids else scanned, latency),
         other_bulk=scan if bulk_by_ids else by_ids,
     )
 
@@ -201,7 +195,7 @@ def _rest(
     seconds = rounds * latency.per_call + ids * latency.per_wide_row / at_once
     seconds += ids * (_READ_JSON + (_UNPACK if parts_per_call > 1 else 0))
     chars = sum(_JSON_CHARS_PER_VALUE + len(name) for name in fields)
-    return Price(calls, ids, seconds, ids * chars)
+    return Price(calls, ids, ids * chars, seconds)
 
 
 def _bulk(
@@ -211,20 +205,14 @@ def _bulk(
     calls, seconds = 0, 0.0
     full, rest = divmod(rows, rows_per_job)
     for jobs, of_job in ((full, rows_per_job), (1 if rest else 0, rest)):
-        pages = ceil(of_job / limits.bulk_rows_per_page)
-        calls += jobs * calls_of_job(of_job, limits)
+        pages = max(1, ceil(of_job / limits.bulk_rows_per_page))
+        # More than one are read side by side, and five at a time are named by a call of its own.
+        named = ceil(pages / limits.bulk_result_pages) if pages > 1 else 0
+        calls += jobs * (2 + named + pages)
         arrival = of_job * latency.per_bulk_row / max(1, min(pages, latency.calls_in_flight))
         here = of_job * _SCAN_CSV
         seconds += jobs * (_job_seconds(of_job, latency) + 2 * latency.per_call + arrival + here)
-    return Price(calls, rows, seconds, rows * len(fields) * _CSV_CHARS_PER_VALUE)
-
-
-def calls_of_job(rows: int, limits: Limits = DOCUMENTED) -> int:
-    """Count the calls of a Bulk job: made, asked about once, and read by pages."""
-    pages = max(1, ceil(rows / limits.bulk_rows_per_page))
-    # More than one are read side by side, and five at a time are named by a call of its own.
-    named = ceil(pages / limits.bulk_result_pages) if pages > 1 else 0
-    return 2 + named + pages
+    return Price(calls, rows, rows * len(fields) * _CSV_CHARS_PER_VALUE, seconds)
 
 
 def _job_seconds(rows: int, latency: Latency) -> float:

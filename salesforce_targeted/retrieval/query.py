@@ -24,13 +24,7 @@ from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records, from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
-from salesforce_targeted.retrieval.parts import (
-    Lessons,
-    Part,
-    Read,
-    Readable,
-    note_unreadable,
-)
+from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, note_unreadable
 from salesforce_targeted.retrieval.results import Fetched
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader, parts_reader
 

@@ -78,7 +78,9 @@ class CollectionsReader:
         lessons, at_once = self.lessons, self.lessons.ids_at_once
         unreadable, portion = lessons.unreadable, lessons.portion
         if at_once is not None and len(ids) > at_once:
-            return _joined([self.read(call_ids, attempts) for call_ids in in_batches(ids, at_once)])
+            parts = [self.read(call_ids, attempts) for call_ids in in_batches(ids, at_once)]
+            absent = [id_ for _, missed in parts for id_ in missed]
+            return together([batch for batch, _ in parts]), absent
         fields = [name for name in self.columns.fields if name not in unreadable]
         asked = list(ids)
         try:
@@ -168,12 +170,6 @@ class CollectionsReader:
 
     def _request(self, part: Part) -> Request:
         return self.client.collection_request(self.columns.object_name, *part)
-
-
-def _joined(fetched: Sequence[Fetched]) -> Fetched:
-    """Join what several calls brought."""
-    absent = [id_ for _, ids in fetched for id_ in ids]
-    return together([batch for batch, _ in fetched]), absent
 
 
 def read_rows(response: Response, asked: list[str], columns: Columns) -> Fetched:

@@ -11,12 +11,7 @@ from difflib import get_close_matches
 from typing import Any, Optional, get_type_hints
 
 import dlt
-from dlt.common.configuration import (
-    configspec,
-    inject_section,
-    resolve_configuration,
-    with_config,
-)
+from dlt.common.configuration import configspec, inject_section, resolve_configuration, with_config
 from dlt.common.configuration.exceptions import (
     ConfigurationException,
     ConfigValueCannotBeCoercedException,

@@ -70,8 +70,8 @@ def forecast(run: Run) -> Forecast:
     first_run = not run.held.column_hints(RELATIONS)
     active = discover(run)
     since = _since(run)
-    floor = since if run.org.filters_by_stamp else None
-    relations = queries.count(run.client, run.org.junction, floor)
+    filtered = since if run.org.filters_by_stamp else None
+    relations = queries.count(run.client, run.org.junction, filtered)
     selections = {
         table: select_ids(run, table, named)
         for table, named in (
@@ -93,40 +93,33 @@ def forecast(run: Run) -> Forecast:
         if since == run.settings.since or run.fits_one_page
         else len(active) // run.client.limits.groups_per_query,
     }
+    step_of = {table: run.object_of(table).lower() for table in selections}
     tables = {}
     for table, chosen in selections.items():
         plain = new[table] if table in ahead.held else new[table] + len(chosen.known)
-        columns, name = run.columns(table), run.object_of(table)
-        steps[name.lower()] = plan_of(run, name, columns, plain).calls if plain else 0
+        step = step_of[table]
+        steps[step] = plan_of(run, table, plain).calls if plain else 0
         if table not in ahead.held:
-            steps[name.lower()] += calls_of(run, 0, len(chosen.left_out))
+            steps[step] += calls_of(run, 0, len(chosen.left_out))
         ids = new[table] + len(chosen.known) + len(chosen.left_out)
-        tables[table] = ForecastOfTable(
-            ids, chosen.whole, len(columns.items), plan_of(run, name, columns, ids)
-        )
-    shown = [table for table in (record, TASKS, USERS) if table in tables]
-    wanted = {table: Wanted(new[table], tables[table].fields) for table in shown}
-    asked_apart = first_run or set(shown) <= set(ahead.held)
-    if asked_apart and is_shared(run, wanted):
-        steps |= {run.object_of(table).lower(): 0 for table in shown}
-        steps[run.object_of(record).lower()] = len(shared(run, wanted))
-    for table in shown:
-        steps[run.object_of(table).lower()] += retry_calls(run, run.object_of(table))
-    steps[run.object_of(record).lower()] += _merge_calls(run, selections[record])
+        fields = len(run.columns(table).items)
+        tables[table] = ForecastOfTable(ids, chosen.whole, fields, plan_of(run, table, ids))
+    wanted = {table: Wanted(new[table], of_table.fields) for table, of_table in tables.items()}
+    if (first_run or tables.keys() <= ahead.held.keys()) and is_shared(run, wanted):
+        steps |= dict.fromkeys(step_of.values(), 0)
+        steps[step_of[record]] = len(shared(run, wanted))
+    for table, step in step_of.items():
+        steps[step] += retry_calls(run, run.object_of(table))
+    steps[step_of[record]] += _merge_calls(run, selections[record])
     return Forecast(since, relations, len(active), steps, tables)
 
 
 def _since(run: Run) -> datetime | None:
     """Return where the next run starts to read relations: the stored cursor less the lag."""
-    last = run.held_relations.cursor
-    if (
-        last is None
-        or run.fits_one_page
-        or run.held_relations.wait_to_be_read
-        or comparison_is_due(run)
-    ):
+    held = run.held_relations
+    if held.cursor is None or run.fits_one_page or held.wait_to_be_read or comparison_is_due(run):
         return run.settings.since
-    return last - LAG
+    return held.cursor - LAG
 
 
 def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahead) -> int:
@@ -142,11 +135,8 @@ def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahea
 
 def _merge_calls(run: Run, chosen: Selection) -> int:
     """Count the calls for winners of merges that no read of ours shows."""
-    held = run.held
-    winners = held.id_array(run.target.life_table, held.name("merged_into"))
+    winners = run.held.id_array(run.target.life_table, run.held.name("merged_into"))
     unknown = minus(winners, union(chosen.new, chosen.known, chosen.left_out))
-    if not len(unknown):
-        return 0
     fields = ["Id", "MasterRecordId"]
     per_call = soql.ids_that_fit(fields, run.target.object_name, run.client.limits)
     return ceil(len(unknown) / per_call)
@@ -155,8 +145,7 @@ def _merge_calls(run: Run, chosen: Selection) -> int:
 def _named_tasks(run: Run) -> int:
     junction = run.org.junction
     distinct = soql.aggregate("COUNT_DISTINCT", junction.task, "tasks")
-    floor = run.settings.since if run.org.filters_by_stamp else None
-    where = queries.where(junction, floor)
+    where = queries.where(junction, run.floor)
     try:
         rows = run.client.records(soql.select([distinct], junction.object_name, where))
     except SalesforceError as error:

@@ -14,7 +14,7 @@ from dlt.destinations.exceptions import DatabaseException
 from sqlglot import exp, parse_one
 from sqlglot.errors import SqlglotError
 
-from salesforce_targeted.arrow.id_set import union
+from salesforce_targeted.arrow.id_set import id_array, union
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import CONTACTS, REJECTED_RECORDS, RELATIONS, TASKS
 from salesforce_targeted.ledger import Ledger, RunFacts
@@ -69,8 +69,7 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     if "Task" in ledger.tallies:
         rejected = (REJECTED_RECORDS, held.name("record_id"), f"{held.name('object')} = 'Task'")
         orphans = _orphans(held, RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
-        reasons = pa.array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
-        reasons = reasons.cast(pa.string())
+        reasons = id_array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
         parts.append(orphans.column("id").filter(without))
     if ledger.target is CONTACT and CONTACT.object_name in ledger.tallies:

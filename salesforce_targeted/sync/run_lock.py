@@ -68,8 +68,7 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
             stack.enter_context(_file_lock(lock, f"the database {file}"))
             # Open for as long as the run lasts: dlt opens and closes it eight times, which is a
             # fifth of a repeat's CPU, and a program that opened it in between would end the run.
-            opened = sql_client_of(pipeline)
-            stack.enter_context(opened)
+            stack.enter_context(sql_client_of(pipeline))
         dsn = loads_into.dsn
         yield stack.enter_context(_advisory_lock(pipeline, dsn)) if dsn else None
 

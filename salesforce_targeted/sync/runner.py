@@ -15,11 +15,7 @@ from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
-from salesforce_targeted.api.errors import (
-    ConfigurationError,
-    QuotaExceededError,
-    SalesforceError,
-)
+from salesforce_targeted.api.errors import ConfigurationError, QuotaExceededError, SalesforceError
 from salesforce_targeted.destination import catalog, sync_runs
 from salesforce_targeted.destination.clients import resolved_once
 from salesforce_targeted.destination.database import is_files
@@ -51,12 +47,7 @@ logger = logging.getLogger("salesforce_targeted")
 
 @dataclass(slots=True)
 class Outcome:
-    """Hold how a run ended.
-
-    Attributes:
-        facts: The report.
-        error: What stopped it, if anything did.
-    """
+    """Hold how a run ended: its report, and what stopped it, if anything did."""
 
     facts: RunFacts
     error: Exception | None = None
@@ -195,11 +186,7 @@ def _check_complete(load_info: LoadInfo) -> None:
 
 
 def explained(error: Exception, destination: str) -> str:
-    """Say in one paragraph what happened and what to do about it.
-
-    Args:
-        destination: What the destination is called.
-    """
+    """Say in one paragraph what happened and what to do about it."""
     if isinstance(error, SalesforceError):
         return str(error)
     if paragraph := describe_disk_failure(error):

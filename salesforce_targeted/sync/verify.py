@@ -102,13 +102,10 @@ class Drift:
             cause: sum(len(ids) for (_, name), ids in self.ids.items() if name == cause)
             for cause in CAUSES
         }
-        examples: list[DriftExample] = [
-            {
-                "table": table,
-                "cause": cause,
-                "id": id_,
-                "columns": self.fields.get((table, id_), []),
-            }
+        examples = [
+            DriftExample(
+                table=table, cause=cause, id=id_, columns=self.fields.get((table, id_), [])
+            )
             for (table, cause), ids in sorted(self.ids.items())
             for id_ in ids[:_EXAMPLES]
         ]
@@ -180,8 +177,7 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
     """
     columns = run.columns(RELATIONS)
     counts, seen, tasks, users = Counting(), IdSet(), IdSet(), set[str]()
-    floor = run.settings.since if run.org.filters_by_stamp else None
-    for batch in pages.read(run.client, run.org.junction, columns, since=floor):
+    for batch in pages.read(run.client, run.org.junction, columns, since=run.floor):
         rows = completed(run.held, RELATIONS, columns, batch)
         seen.update(record.record_id for record in batch.rejected if not record.field)
         _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
@@ -205,7 +201,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
     ids = union(held, named)
     if not len(ids):
         return users
-    plan = plan_of(run, run.object_of(table), columns, len(ids))
+    plan = plan_of(run, table, len(ids))
     reasons = dict[str, str]()
     if table == target.table:
         stored = [target.life_key, "gone_reason"]
@@ -284,16 +280,9 @@ def _hashes(rows: pa.Table, key: str, names: Sequence[str]) -> dict[str, str]:
 def _lives(run: Run, drift: Drift, shown: IdCounts) -> None:
     """Compare what is said about records with the relations that the org shows."""
     table, key = run.target.life_table, run.target.life_key
-    known = {
-        row[0]: (row[1], row[2])
-        for row in run.held.rows(table, [key, "is_active", "relation_count"])
-    }
-    counts = shown.between("", "~")
+    rows = run.held.rows(table, [key, "is_active", "relation_count"])
+    known, counts = {row[0]: row[1:] for row in rows}, shown.between("", "~")
     drift.compared[table] += len(known)
     drift.note(table, MISSING, sorted(counts.keys() - known.keys()))
-    stale = (
-        who
-        for who, (is_active, count) in known.items()
-        if is_active != (who in counts) or count != counts.get(who, 0)
-    )
+    stale = [who for who, row in known.items() if row != (who in counts, counts.get(who, 0))]
     drift.note(table, STALE, sorted(stale))
