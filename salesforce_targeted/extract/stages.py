@@ -86,7 +86,8 @@ def stages(
     # Known once dlt polls the relations: a range that is not read is refused before any call.
     while RELATION in wanted and modified() is None:
         yield RELATION, None
-    run.open(ask_for_held(run, [table for name, table in tables_of(run).items() if name in wanted]))
+    tables = {name: table for name, (table, _) in _findings(run).items()} | {RELATION: RELATIONS}
+    run.open(ask_for_held(run, [table for name, table in tables.items() if name in wanted]))
     if run.changes_dataset:
         for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)
@@ -103,11 +104,6 @@ def stages(
                 _note_untold(run, wanted)
 
 
-def tables_of(run: Run) -> dict[str, str]:
-    """Return the tables of Salesforce's records by the resources that load them."""
-    return {run.target.resource: run.target.table, TASK: TASKS, USER: USERS, RELATION: RELATIONS}
-
-
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
     """Yield relation rows to load: read since the cursor, then those removed or late."""
     if run.scope.retry_rejected:
@@ -119,7 +115,9 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
     try:
         yield from read_relations(run, since)
     except SalesforceError as error:
-        if not _may_read_whole(run, since) or not is_of_records(error):
+        # Without a stamp it may begin again, if it failed before its first row.
+        may_read_whole = since is not None and run.settings.since is None and run.scope.complete
+        if not may_read_whole or len(run.relations.read_ids) or not is_of_records(error):
             raise
         run.ledger.warn(
             f"{error.what} The relations that were modified could not be asked for, so all of them"
@@ -173,12 +171,6 @@ def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
         return floor
     since = run.scope.since or (modified.start_value if modified is not None else None)
     return since if floor is None or (since and since > floor) else floor
-
-
-def _may_read_whole(run: Run, since: datetime | None) -> bool:
-    """Return whether a reading that failed before its first row may begin again without a stamp."""
-    floor, nothing_came = run.settings.since, not len(run.relations.read_ids.ids)
-    return since is not None and floor is None and run.scope.complete and nothing_came
 
 
 def _selection(run: Run) -> Iterator[Selection]:

@@ -29,11 +29,6 @@ def has(key: str) -> bool:
     return any(variable.startswith((below, ours)) for variable in os.environ) or any(raw(key))
 
 
-def text_of(key: str) -> str:
-    """Return what a key is set to, as text; "" where it is blank."""
-    return next((text for _, value in raw(key) if (text := str(value or "").strip())), "")
-
-
 def raw(key: str) -> Iterator[tuple[str, Any]]:
     """Yield what each place says of a key, and its name there; dlt makes no other type of it."""
     *sections, name = key.split(".")

@@ -32,7 +32,7 @@ from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
-from salesforce_targeted.sync.config_values import check_files, has, text_of
+from salesforce_targeted.sync.config_values import check_files, has, raw
 from salesforce_targeted.sync.setting_types import (
     CREDENTIALS,
     SECTION,
@@ -80,7 +80,8 @@ def _missing_settings() -> str:
     held = [
         setting
         for setting, variable in ENVIRONMENT.items()
-        if os.environ.get(variable, "").strip() or text_of(f"{CREDENTIALS}.{setting}")
+        if os.environ.get(variable, "").strip()
+        or any(str(value or "").strip() for _, value in raw(f"{CREDENTIALS}.{setting}"))
     ]
     if not held:
         return ""

@@ -68,7 +68,7 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
     parts: list[pa.Array] = []
     if "Task" in ledger.tallies:
         rejected = (REJECTED_RECORDS, held.name("record_id"), f"{held.name('object')} = 'Task'")
-        orphans = _orphans(held, RELATIONS, key, task, held.live.sql, [(TASKS, key, ""), rejected])
+        orphans = _orphans(held, key, task, held.live.sql, [(TASKS, key, ""), rejected])
         reasons = id_array([id_ for ids in ledger.tasks_missing.values() for id_ in ids])
         without = pc.invert(pc.is_in(orphans.column("value"), value_set=reasons))
         parts.append(orphans.column("id").filter(without))
@@ -76,25 +76,20 @@ def _unexplained(held: HeldTables, ledger: Ledger, id_column: str) -> list[str]:
         of_contacts = f"{held.live.sql} AND {held.sql(who)} LIKE '003%'"
         gone = (ledger.target.life_table, ledger.target.life_key, held.gone.sql)
         parents = [(CONTACTS, key, ""), gone]
-        parts.append(_orphans(held, RELATIONS, key, who, of_contacts, parents).column("id"))
+        parts.append(_orphans(held, key, who, of_contacts, parents).column("id"))
     return union(*parts).to_pylist()  # type: ignore[no-any-return]
 
 
 def _orphans(
-    held: HeldTables,
-    table: str,
-    key: str,
-    column: str,
-    where: str,
-    parents: Sequence[tuple[str, str, str]],
+    held: HeldTables, key: str, column: str, where: str, parents: Sequence[tuple[str, str, str]]
 ) -> pa.Table:
-    """Return rows whose value in a column is the key of no parent: columns ``id``, ``value``.
+    """Return relations whose value in a column is no parent's key: columns ``id``, ``value``.
 
     Args:
         parents: Tables to look in, each with its key and a condition; one that does not exist
             yet has no rows.
     """
-    sought = f"{held.table_sql(table)}.{held.sql(column)}"
+    sought = f"{held.table_sql(RELATIONS)}.{held.sql(column)}"
     conditions = [where, f"{held.sql(column)} IS NOT NULL"]
     for parent, parent_key, condition in parents:
         if parent_key in held.column_hints(parent):
@@ -103,7 +98,7 @@ def _orphans(
                 f" WHERE parent.{held.sql(parent_key)} = {sought}"
                 + (f" AND {condition})" if condition else ")")
             )
-    return held.texts(table, {"id": key, "value": column}, " AND ".join(conditions))
+    return held.texts(RELATIONS, {"id": key, "value": column}, " AND ".join(conditions))
 
 
 def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> dict[str, int]:

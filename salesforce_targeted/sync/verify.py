@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.batch import add_row_hash
-from salesforce_targeted.arrow.columns import ROW_HASH, Columns
+from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.destination.clients import client_of
@@ -180,7 +180,7 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
     for batch in pages.read(run.client, run.org.junction, columns, since=run.floor):
         rows = completed(run.held, RELATIONS, columns, batch)
         seen.update(record.record_id for record in batch.rejected if not record.field)
-        _compare(run, drift, RELATIONS, columns, rows, live="removed_at")
+        _compare(run, drift, RELATIONS, rows)
         seen.add(rows.column(columns.key.name))
         who = rows.column("RelationId")
         counts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
@@ -212,7 +212,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         if stores_in_pages:
             batch = reject_wide_rows(batch, columns, run.object_of(table))
         rows = completed(run.held, table, columns, batch)
-        _compare(run, drift, table, columns, rows)
+        _compare(run, drift, table, rows)
         users.update(named_users(batch.table, columns))
         if table == target.table:
             came = batch.table.column(columns.key.name).to_pylist()
@@ -225,27 +225,21 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         if part.last_rows is not None:
             last = completed(run.held, table, columns, part.last_rows)
             known = among(union(last.column(columns.key.name)), held)
-            _compare(run, drift, table, columns, last, only=known)
+            _compare(run, drift, table, last, only=known)
     return users
 
 
 def _compare(
-    run: Run,
-    drift: Drift,
-    table: str,
-    columns: Columns,
-    rows: pa.Table,
-    *,
-    live: str = "",
-    only: pa.Array | None = None,
+    run: Run, drift: Drift, table: str, rows: pa.Table, *, only: pa.Array | None = None
 ) -> None:
     """Compare the org's rows with the held ones, by content.
 
     Args:
-        live: The column that is filled in rows held as removed, if the table has one.
         only: The ids that are compared; None for all.
     """
-    wrong, key = set(drift.ids.get((table, TYPE), ())), columns.key
+    columns, wrong = run.columns(table), set(drift.ids.get((table, TYPE), ()))
+    key = columns.key
+    removal = ["removed_at"] if table == RELATIONS else []
     names = [c.name for c in columns.items if c.stored not in wrong]
     if only is not None:
         rows = _of_ids(rows, key.name, only)
@@ -254,7 +248,7 @@ def _compare(
         wanted = _hashes(part, key.name, names)
         held = run.held.table_of(table, columns, [*wanted], exclude=wrong)
         actual = _hashes(held, key.name, names)
-        removed = run.held.by_ids(table, key.stored, wanted, [live]) if live else ()
+        removed = run.held.by_ids(table, key.stored, wanted, removal) if removal else ()
         dead = {row[0] for row in removed if row[1] is not None}
         drift.compared[table] += len(part)
         drift.note(table, MISSING, [id_ for id_ in wanted if id_ not in actual or id_ in dead])
