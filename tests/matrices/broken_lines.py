@@ -91,7 +91,7 @@ LINES = [
         "tests/destination",
     ),
     BrokenLine(
-        "10 moving org: cursors", "extract/passes.py",
+        "10 moving org: cursors", "extract/refresh_state.py",
         "text = min(newest, limit).astimezone(UTC)", "text = newest.astimezone(UTC)",
         MOVING + "what_is_edited_while_a_run_reads_arrives_with_the_next_one",
     ),
@@ -101,18 +101,18 @@ LINES = [
         MOVING + "a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed",
     ),
     BrokenLine(
-        "11 small allowances arrive", "extract/passes.py",
+        "11 small allowances arrive", "extract/refresh_state.py",
         "    return ids if position is None else", "    return ids if True else",
         MOVING + "a_pass_of_few_calls_goes_on_where_the_last_one_ended",
     ),
     BrokenLine(
-        "12 once in a load", "arrow/once.py",
+        "12 once in a load", "arrow/deduplication.py",
         "        rows = batch if pc.all(new, min_count=0).as_py() else batch.filter(new)\n",
         "        rows = batch\n",
-        "tests/arrow/test_once.py",
+        "tests/arrow/test_deduplication.py",
     ),
     BrokenLine(
-        "13 a dataset remembers its org", "extract/known_org.py",
+        "13 a dataset remembers its org", "extract/org_changes.py",
         "    if hidden:\n", "    if False:\n",
         MOVING + "a_junction_that_is_hidden_for_one_run_stops_it_before_anything_is_written",
     ),
