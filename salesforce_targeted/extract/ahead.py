@@ -71,11 +71,7 @@ Part = tuple[str, slice]
 
 
 def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
-    """Send what asks for the held records of some tables; return queries for the first call.
-
-    Args:
-        tables: Those that the run loads.
-    """
+    """Send what asks for held records of the loaded tables; return queries for the first call."""
     ahead = held_ahead(run, tables)
     run.asked.update(ahead.held)
     run.client.send_ahead(ahead.calls)
@@ -115,11 +111,7 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
 
 
 def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
-    """Send what asks for records that are named and not held, of several tables together.
-
-    Args:
-        named: Table to ids.
-    """
+    """Send what asks for records that are named and not held, of several tables together."""
     new, fields = dict[str, pa.Array](), dict[str, list[str]]()
     for table, ids in named.items():
         columns = run.columns(table)

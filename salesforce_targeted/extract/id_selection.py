@@ -112,11 +112,7 @@ def calls_of(run: Run, plain: int, left_out: int) -> int:
 
 
 def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
-    """Choose which ids of a table to ask for.
-
-    Args:
-        named: Ids that must be held after the run, an array of ``id_set``.
-    """
+    """Choose which ids of a table to ask for, so that those named are held after the run."""
     object_name, key = run.object_of(table), run.columns(table).key.stored
     last = last_pass(run, table)
     rejected, rejects_a_field = rejected_ids(run.held, run.rejected_as(table))

@@ -67,11 +67,7 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
 
 
 def note_position(run: Run, table: str, part: int, last_id: str) -> None:
-    """Keep, with the load, up to which id a pass came whose calls ended before it did.
-
-    Args:
-        part: Of ``Selection.later``.
-    """
+    """Keep, with the load, up to which id of ``Selection.later[part]`` a pass came that was cut."""
     _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
 
 
@@ -151,11 +147,7 @@ def go_on(run: Run, table: str, *, whole: bool) -> None:
 
 
 def rest(run: Run, table: str, part: int, ids: pa.Array) -> pa.Array:
-    """Return those ids that a pass which was cut short has yet to read.
-
-    Args:
-        part: Of ``Selection.later``.
-    """
+    """Return the ids, of ``Selection.later[part]``, that a pass which was cut has yet to read."""
     position = _state(run, table).get(_POSITION, {}).get(str(part))
     return ids if position is None else ids[span(ids, "", position)[1] :]
 

@@ -40,9 +40,6 @@ def refresh(
 
     Where the calls that are left don't suffice for all, only what is not held is fetched;
     ``findings.is_deferred`` then says so, and :func:`refresh_held` follows.
-
-    Args:
-        findings: The stage's findings; written as responses come.
     """
     tally = run.ledger.tally(run.object_of(table))
     if not _suffices(run, table, selection):

@@ -42,12 +42,9 @@ COMPARED_SINCE, READ_FIELDS = "relations_compared_since", "relations_read_fields
 
 
 def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
-    """Read the relations modified since a moment and yield the rows to load.
+    """Read the relations modified since a moment (None: all) and yield the rows to load.
 
     What was read is in ``run.relations`` afterwards.
-
-    Args:
-        since: None for all of them.
     """
     columns, findings = run.columns(RELATIONS), run.relations
     rejected, _ = rejected_ids(run.held, "TaskWhoRelation")

@@ -119,16 +119,12 @@ def _corrected(run: Run, shown: IdCounts, who: Sequence[str]) -> IdCounts:
 def _compare(
     run: Run, *, who: Sequence[str] | None = None, within: Range = (None, None)
 ) -> Generator[pa.Table, None, pa.Table]:
-    """Compare relations by id, and the record they point at, both ways.
+    """Compare relations, all or of some contacts or ids, by id and what they point at, both ways.
 
     Yields rows to load: what became visible late or came back.
 
     Returns:
         Those held that were not shown: columns ``id``, ``task``, ``who``.
-
-    Args:
-        who: Only relations of these contacts.
-        within: Only relations whose ids are in this range.
     """
     columns, findings = run.columns(RELATIONS), run.relations
     parts = [pa.table({"id": pa.array([], pa.string()), "who": pa.array([], pa.string())})]
