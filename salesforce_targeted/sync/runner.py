@@ -89,11 +89,7 @@ def sync(
 
 
 def verified(pipeline: dlt.Pipeline, run: Run) -> VerifyFacts:
-    """Compare what is held with the org, and keep how that ended in ``sf_sync_runs``.
-
-    Returns:
-        As :func:`salesforce_targeted.verify.verify`.
-    """
+    """Compare what is held with the org, and keep how that ended in ``sf_sync_runs``."""
     begun = datetime.now(UTC)
     facts = verify.verify(run)
     run.close()
