@@ -198,13 +198,10 @@ def _relation_query(run: Run) -> list[Request]:
     if run.held_relations.wait_to_be_read or SLOW_STAMPS in run.state:
         return []
     junction = expected_junction(run.target, run.state)
-    since = floor
-    if scope.since is not None:
-        since = scope.since
-    elif cursor is not None and not scope.full and not run.held_relations.fit_a_page:
+    since = scope.since
+    if since is None and cursor and not scope.full and not run.held_relations.fit_a_page:
         since = cursor - LAG
-    if floor is not None and (since is None or since < floor):
-        since = floor
+    since = max(filter(None, (since, floor)), default=None)
     held = run.held.count(RELATIONS)
     if since == floor and pages.pieces_of(held, run.client.limits) > 1:
         return []  # read in ranges
