@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from salesforce_targeted.arrow.id_set import id_array, minus, span
-from salesforce_targeted.extract.findings import RecordFindings, Selection
+from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.run import Run
 
 # In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
@@ -76,7 +76,7 @@ def unread_fields(run: Run, table: str) -> dict[str, str]:
     return _state(run, table).setdefault(_UNREAD, {})  # type: ignore[no-any-return]
 
 
-def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> None:
+def note_gone(run: Run, table: str, *, whole: bool) -> None:
     """Keep some of the ids that the org does not return; ``queryAll`` is asked for them at once.
 
     Args:
@@ -85,10 +85,11 @@ def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> No
     if table == run.target.table:  # whose life table knows
         return
     state = _state(run, table)
-    _keep(state, _GONE, {*gone, *(() if whole else state.get(_GONE, ()))})
+    before = () if whole else state.get(_GONE, ())
+    _keep(state, _GONE, {*run.findings(table).gone, *before})
 
 
-def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) -> None:
+def note_untold(run: Run, table: str, *, tells: bool) -> None:
     """Keep which records are gone while this load has no table that says so, and the rejected ones.
 
     The next run asks for them, whatever else it is over: nothing else would, in a run that has the
@@ -97,7 +98,7 @@ def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) 
     Args:
         tells: Whether this load has the tables.
     """
-    object_name, state = run.object_of(table), _state(run, table)
+    object_name, state, findings = run.object_of(table), _state(run, table), run.findings(table)
     selection, untold = findings.selection, untold_before(run, table)
     if tells:
         whole = selection is not None and selection.whole and not findings.is_deferred
