@@ -19,7 +19,7 @@ from salesforce_targeted.destination.table_names import (
     TASKS,
     USERS,
 )
-from salesforce_targeted.extract.extraction import Extractions
+from salesforce_targeted.extract.resource_feed import Extractions
 from salesforce_targeted.extract.resources import (
     completed,
     run_resources,

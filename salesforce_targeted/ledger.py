@@ -286,6 +286,8 @@ class Ledger:
             return ""
         left = [f"{tally.left:,} of {name}" for name, tally in self.tallies.items() if tally.left]
         what = f"; left are {', '.join(left)}, and what comes after them" if left else ""
+        if not self.relations.read and not any(tally.retrieved for tally in self.tallies.values()):
+            return f"Nothing had come{what}. The next run tries again."
         return f"What came before is loaded{what}. The next run goes on from there."
 
     def facts(self, status: Status) -> RunFacts:

@@ -13,7 +13,7 @@ from dlt.sources import DltResource
 
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS, USERS
-from salesforce_targeted.extract.extraction import Extractions
+from salesforce_targeted.extract.resource_feed import Extractions
 from salesforce_targeted.extract.resources import (
     completed,
     run_resources,

@@ -25,7 +25,7 @@ from salesforce_targeted.destination.errors import ROW_SECURITY
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.org_identity import Org, held_org
 from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, SCHEMA_NAME, SYNC_RUNS
-from salesforce_targeted.extract.known_org import OtherOrgError
+from salesforce_targeted.extract.org_changes import OtherOrgError
 from salesforce_targeted.sync import configuration
 
 # A first load of 100,000 contacts is about so many bytes in dlt's folder.

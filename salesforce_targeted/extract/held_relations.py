@@ -11,8 +11,8 @@ from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.destination.sql_condition import Where
 from salesforce_targeted.destination.table_names import RELATIONS
-from salesforce_targeted.destination.where import Where
 from salesforce_targeted.extract.org import VisibleOrg
 
 # In the source's state: how many relations the pages of the last long reading held.

@@ -25,7 +25,7 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.api.models import Page, Record, Request, Response
-from salesforce_targeted.extract.given_names import check_names
+from salesforce_targeted.extract.name_checks import check_names
 from salesforce_targeted.relations import queries
 from salesforce_targeted.target import CONTACT, TASK_WHO_ID, Junction, Target
 

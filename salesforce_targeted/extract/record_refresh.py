@@ -20,7 +20,12 @@ from salesforce_targeted.extract import lessons
 from salesforce_targeted.extract.discovery import SHRINK_CONTACTS, SHRINK_SHARE
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.id_selection import calls_of, named_users
-from salesforce_targeted.extract.passes import note_end, note_gone, note_position, unread_fields
+from salesforce_targeted.extract.refresh_state import (
+    note_end,
+    note_gone,
+    note_position,
+    unread_fields,
+)
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval import rebatch
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest

@@ -31,8 +31,9 @@ from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_re
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.destination.comparison import with_hidden_columns
+from salesforce_targeted.destination.sql_condition import Where
 from salesforce_targeted.destination.table_names import RELATIONS
-from salesforce_targeted.destination.where import Where
+from salesforce_targeted.extract.differing_ranges import differing_ranges
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.extract.relation_refresh import (
@@ -45,7 +46,6 @@ from salesforce_targeted.extract.relation_refresh import (
     read_by_ids,
 )
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.extract.unlike_ranges import unlike_ranges
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
@@ -93,12 +93,12 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, findings.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
-    yield from _compare_unlike_ranges(run, most)
+    yield from _compare_differing_ranges(run, most)
 
 
-def _compare_unlike_ranges(run: Run, most: int) -> Iterator[pa.Table]:
+def _compare_differing_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     gone = [_live(run, _key(run), ())]
-    for within in unlike_ranges(run, ceil(most / run.held_relations.per_page)):
+    for within in differing_ranges(run, ceil(most / run.held_relations.per_page)):
         if within != (None, None) or _can_compare(run, most):
             vanished = yield from _compare(run, within=within)
             gone.append(vanished)

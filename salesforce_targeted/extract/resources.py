@@ -18,8 +18,8 @@ from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination import rejected_records, sync_runs, table_comments
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, SYNC_RUNS
 from salesforce_targeted.extract import lifecycle
-from salesforce_targeted.extract.extraction import Extractions
 from salesforce_targeted.extract.findings import Selection
+from salesforce_targeted.extract.resource_feed import Extractions
 from salesforce_targeted.extract.stages import REJECTED, RELATION, SYNC_RUN, ids_resource
 
 

@@ -26,7 +26,8 @@ from salesforce_targeted.destination.other_pipelines import adopt
 from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.held_relations import HeldRelations
-from salesforce_targeted.extract.known_org import (
+from salesforce_targeted.extract.org import VisibleOrg, open_org
+from salesforce_targeted.extract.org_changes import (
     HELD_IN,
     check_changes,
     check_dataset,
@@ -37,7 +38,6 @@ from salesforce_targeted.extract.known_org import (
     note_org,
     note_others,
 )
-from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.ledger import Ledger, RunFacts, Status
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.parts import Lessons

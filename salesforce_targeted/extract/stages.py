@@ -21,14 +21,13 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.arrow.columns import FIELD_HINT
+from salesforce_targeted.arrow.deduplication import once_in_a_load
 from salesforce_targeted.arrow.id_set import among, id_array, minus, union
-from salesforce_targeted.arrow.once import once_in_a_load
 from salesforce_targeted.destination import rejected_records, sync_runs
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract import record_log
-from salesforce_targeted.extract.ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.id_selection import (
@@ -39,8 +38,8 @@ from salesforce_targeted.extract.id_selection import (
 )
 from salesforce_targeted.extract.lessons import has_slow_stamps, note_slow_stamps
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
-from salesforce_targeted.extract.passes import REFRESHED, last_pass, note_untold
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
+from salesforce_targeted.extract.refresh_state import REFRESHED, last_pass, note_untold
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     READING,
@@ -49,6 +48,7 @@ from salesforce_targeted.extract.relation_refresh import (
     read_relations,
 )
 from salesforce_targeted.extract.removed_relations import comparison_is_due, mark_removed
+from salesforce_targeted.extract.requests_ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.target import Target
 

@@ -19,6 +19,7 @@ from salesforce_targeted.api.errors import (
     BulkJobError,
     QueryError,
     SalesforceError,
+    TruncatedResponseError,
     is_of_records,
     is_refused,
 )
@@ -109,7 +110,9 @@ def _fetched(
         # What refuses one way may serve another: a gateway that lets no POST through, a right that
         # is Bulk's alone. Bulk refuses, too, what REST is asked for in portions.
         of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
-        refused = is_refused(error) or isinstance(error, QueryError)
+        # An org or a proxy that writes Collections responses of its own may write queries' rightly.
+        contradicts = isinstance(error, TruncatedResponseError) and error.status is None
+        refused = is_refused(error) or isinstance(error, QueryError) or contradicts
         refused = refused or (plan.api is Api.BULK and of_bulk)
         if replan is None or not refused:
             raise

@@ -14,7 +14,6 @@ from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import SalesforceError, is_of_records
 from salesforce_targeted.arrow.id_set import minus, union
 from salesforce_targeted.destination.table_names import RELATIONS, TASKS, USERS
-from salesforce_targeted.extract.ahead import Ahead, Wanted, held_ahead, is_shared, shared
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.id_selection import (
@@ -26,6 +25,7 @@ from salesforce_targeted.extract.id_selection import (
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
 from salesforce_targeted.extract.removed_relations import comparison_calls, comparison_is_due
+from salesforce_targeted.extract.requests_ahead import Ahead, Wanted, held_ahead, is_shared, shared
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.planner import Plan

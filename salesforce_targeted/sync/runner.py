@@ -28,7 +28,7 @@ from salesforce_targeted.destination.errors import (
 )
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import SYNC_RUNS
-from salesforce_targeted.extract.known_org import OtherOrgError
+from salesforce_targeted.extract.org_changes import OtherOrgError
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger, RunFacts
 from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify

@@ -108,7 +108,7 @@ def load_sample(case: str) -> Response:
 
 
 @pytest.fixture
-def said(sample) -> Callable[[str], Bytes]:
+def reply(sample) -> Callable[[str], Bytes]:
     """Provide samples as responses of the scripted server."""
 
     def say(case: str) -> Bytes:

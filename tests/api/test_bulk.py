@@ -20,11 +20,11 @@ CSV = {"Content-Type": "text/csv"}
 ONE = b'"Id"\n"005R0000000UyrWIAS"\n'
 
 
-def test_a_job_from_beginning_to_end(client, server, said, answer, pauses):
+def test_a_job_from_beginning_to_end(client, server, reply, answer, pauses):
     """Created, asked for until complete, read page by page; each step is a call."""
     server.say(
-        said("bulk_created"), answer(body=JOB), answer(body={**JOB, "state": "InProgress"}),
-        said("bulk_complete"), said("bulk_results"), said("bulk_results_last"),
+        reply("bulk_created"), answer(body=JOB), answer(body={**JOB, "state": "InProgress"}),
+        reply("bulk_complete"), reply("bulk_results"), reply("bulk_results_last"),
     )  # fmt: skip
     client.limits = replace(client.limits, bulk_rows_per_page=2)
     pages = list(bulk_pages(client, SELECT))
@@ -89,7 +89,7 @@ def test_a_job_that_fails_at_once(client, server, answer):
 
 def test_a_stuck_job_ends_at_the_deadline(client, server, answer, pauses):
     """InProgress for ever is left in time, and asked for ever less often."""
-    server.otherwise = lambda _: answer(body={**JOB, "state": "InProgress"})
+    server.fallback = lambda _: answer(body={**JOB, "state": "InProgress"})
 
     with pytest.raises(errors.BulkJobError, match="still InProgress after 300 s"):
         list(bulk_pages(client, SELECT))
@@ -104,7 +104,7 @@ def test_a_job_gets_the_time_that_its_size_explains(
     expected, deadline, client, server, answer, pauses
 ):
     """Ten times as long as expected, and at least some minutes; the caller sees it go on."""
-    server.otherwise = lambda _: answer(body={**JOB, "state": "InProgress"})
+    server.fallback = lambda _: answer(body={**JOB, "state": "InProgress"})
     seen = []
 
     def tell(news):
@@ -118,9 +118,9 @@ def test_a_job_gets_the_time_that_its_size_explains(
     assert all(later - earlier >= 20 for earlier, later in itertools.pairwise([0, *seen]))
 
 
-def test_results_that_are_gone(client, server, answer, said):
+def test_results_that_are_gone(client, server, answer, reply):
     """404 on the results: the job is to be run again."""
-    server.say(answer(body=JOB), answer(body=DONE), said("not_found"))
+    server.say(answer(body=JOB), answer(body=DONE), reply("not_found"))
 
     with pytest.raises(errors.BulkJobError, match="are gone"):
         list(bulk_pages(client, SELECT))
@@ -160,7 +160,7 @@ def test_a_page_that_lacks_records_is_asked_for_again(client, server, answer):
 def test_a_page_that_stays_short(page, client, server, answer):
     """Cut, short or a web page, five times: an error, never a success."""
     server.say(answer(body=JOB), answer(body=DONE))
-    server.otherwise = lambda _: answer(200, *page)
+    server.fallback = lambda _: answer(200, *page)
 
     with pytest.raises(errors.TruncatedResponseError):
         list(bulk_pages(client, SELECT))
@@ -171,7 +171,7 @@ def test_a_page_that_stays_short(page, client, server, answer):
 def test_pages_that_lack_records_together(client, server, answer):
     """Each page is whole, but the job processed more: asked for again, then an error."""
     server.say(answer(body=JOB), answer(body={**DONE, "numberRecordsProcessed": 7}))
-    server.otherwise = lambda _: answer(body=ONE, headers=CSV)
+    server.fallback = lambda _: answer(body=ONE, headers=CSV)
 
     with pytest.raises(
         errors.TruncatedResponseError, match="processed 7 records and its results hold 1"
@@ -182,7 +182,7 @@ def test_pages_that_lack_records_together(client, server, answer):
 def test_the_same_locator_twice(client, server, answer):
     """Pages that go round would never end."""
     server.say(answer(body=JOB), answer(body=DONE))
-    server.otherwise = lambda _: answer(body=ONE, headers={**CSV, "Sforce-Locator": "MTAw"})
+    server.fallback = lambda _: answer(body=ONE, headers={**CSV, "Sforce-Locator": "MTAw"})
 
     with pytest.raises(errors.BulkJobError, match="twice"):
         list(bulk_pages(client, SELECT))
@@ -200,9 +200,9 @@ def test_an_empty_answer_is_not_the_end(client, server, answer):
     assert [1] == [len(page) for page in bulk_pages(client, SELECT)]
 
 
-def test_an_object_that_bulk_lacks(client, server, said):
+def test_an_object_that_bulk_lacks(client, server, reply):
     """TaskWhoRelation is refused at creation, by a class of its own."""
-    server.say(said("bulk_unsupported"))
+    server.say(reply("bulk_unsupported"))
 
     with pytest.raises(errors.UnsupportedObjectError, match="another API"):
         list(bulk_pages(client, SELECT))

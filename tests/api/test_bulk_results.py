@@ -68,7 +68,7 @@ def first_id(body):
 @pytest.mark.parametrize(("pages", "named"), [(2, 1), (5, 1), (6, 2), (11, 3)])
 def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answer):
     """By the addresses that Salesforce names; in their order, whichever arrives first."""
-    server.otherwise = org = Pages(answer, pages)
+    server.fallback = org = Pages(answer, pages)
     org.slow = (0, 3)
     results = bulk_job.results_as(client, complete(2 * pages), first_id, at_once=at_once)
 
@@ -80,7 +80,7 @@ def test_pages_are_read_side_by_side(pages, named, at_once, client, server, answ
 
 def test_pages_are_drawn_as_they_are_used(client, server, answer):
     """No more of them in memory than may be at once, however slow the reader is."""
-    server.otherwise = Pages(answer, 20)
+    server.fallback = Pages(answer, 20)
     results = bulk_job.results_as(client, complete(40), first_id, at_once=3)
     for used in range(1, 6):
         next(results)
@@ -100,7 +100,7 @@ def test_pages_are_drawn_as_they_are_used(client, server, answer):
 )
 def test_pages_one_after_the_other(rows, at_once, client, server, answer):
     """Where there is but one, or nobody asked for several: each names the next one."""
-    server.otherwise = Pages(answer, (rows or 4) // 2)
+    server.fallback = Pages(answer, (rows or 4) // 2)
     results = bulk_job.results_as(client, complete(rows), first_id, at_once=at_once)
 
     assert [f"{n}-1" for n in range((rows or 4) // 2)] == list(results)
@@ -112,7 +112,7 @@ def test_an_org_without_addresses_is_read_one_page_after_the_other(refusal, clie
     """That the resource is not there costs a call, and no row."""
     org = Pages(answer, 3)
     no = answer(refusal, [{"errorCode": "NOT_FOUND", "message": "no such resource"}])
-    server.otherwise = lambda heard: no if "/resultPages" in heard.path else org(heard)
+    server.fallback = lambda heard: no if "/resultPages" in heard.path else org(heard)
     results = bulk_job.results_as(client, complete(6), first_id, at_once=3)
 
     assert ["0-1", "1-1", "2-1"] == list(results)
@@ -131,7 +131,7 @@ def test_addresses_that_cannot_be_understood(after, client, server, answer):
         asked.append(heard.path)
         return odd if len(asked) > after else org(heard)
 
-    server.otherwise = addresses
+    server.fallback = addresses
     results = list(bulk_job.results_as(client, complete(14), first_id, at_once=3))
 
     assert [f"{n}-1" for n in range(7)] == results
@@ -144,7 +144,7 @@ def test_an_address_for_nothing(client, server, answer):
     page = {"resultUrl": f"{BASE}/results?locator=p0&maxRecords=2"}
     named = answer(body={"resultPages": [page], "done": False,
                          "nextRecordsUrl": f"{BASE}/resultPages?locator=p1&maxRecords=2"})  # fmt: skip
-    server.otherwise = lambda heard: (
+    server.fallback = lambda heard: (
         org(heard) if "/resultPages" not in heard.path else odd if "p1" in heard.path else named
     )
 
@@ -157,7 +157,7 @@ def test_an_address_for_nothing(client, server, answer):
 @pytest.mark.parametrize("rows", [5, 7, 60])
 def test_pages_together_are_counted(rows, at_once, client, server, answer):
     """Each page is whole, and together they are not what the job has processed: never a success."""
-    server.otherwise = Pages(answer, 3)
+    server.fallback = Pages(answer, 3)
     job = complete(rows)
 
     with pytest.raises(errors.TruncatedResponseError, match=f"processed {rows} records"):
@@ -170,16 +170,16 @@ def test_addresses_that_go_round(client, server, answer):
     page = {"resultUrl": f"{BASE}/results?locator=p0&maxRecords=2"}
     round_ = answer(body={"resultPages": [page], "done": False,
                           "nextRecordsUrl": f"{BASE}/resultPages?locator=p5&maxRecords=2"})  # fmt: skip
-    server.otherwise = lambda heard: round_ if "/resultPages" in heard.path else org(heard)
+    server.fallback = lambda heard: round_ if "/resultPages" in heard.path else org(heard)
 
     with pytest.raises(errors.BulkJobError, match="twice"):
         list(bulk_job.results_as(client, complete(6), first_id, at_once=3))
 
 
-def test_a_page_of_several_that_is_gone(client, server, answer, said):
+def test_a_page_of_several_that_is_gone(client, server, answer, reply):
     """The job was deleted meanwhile: it is to be run again."""
     org = Pages(answer, 4)
-    server.otherwise = lambda h: said("not_found") if "results?locator=p2" in h.path else org(h)
+    server.fallback = lambda h: reply("not_found") if "results?locator=p2" in h.path else org(h)
 
     with pytest.raises(errors.BulkJobError, match="are gone"):
         list(bulk_job.results_as(client, complete(8), first_id, at_once=2))
@@ -188,7 +188,7 @@ def test_a_page_of_several_that_is_gone(client, server, answer, said):
 @pytest.mark.parametrize("at_once", [1, 2])
 def test_a_page_that_its_reader_cannot_read_is_asked_for_again(at_once, client, server, answer):
     """A CSV that is cut inside its last value counts whole: only the reader sees it."""
-    server.otherwise = Pages(answer, 3)
+    server.fallback = Pages(answer, 3)
     seen = []
 
     def read(body):
@@ -213,7 +213,7 @@ def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server,
             return answer(body=b'"Id"\n"1-1"\n', headers={**CSV, "Sforce-NumberOfRecords": "2"})
         return org(heard)
 
-    server.otherwise = first_short
+    server.fallback = first_short
     results = bulk_job.results_as(client, complete(6), rows_of, at_once=2)
 
     assert [2, 2, 2] == [len(rows) for rows in results]
@@ -223,7 +223,7 @@ def test_pages_without_rows_are_left_out(client, server, answer):
     """A page may be empty: it is nobody's last one, and no row is missed."""
     org = Pages(answer, 4)
     nothing = answer(body=b'"Id"\n', headers=CSV)
-    server.otherwise = lambda h: nothing if "results?locator=p2" in h.path else org(h)
+    server.fallback = lambda h: nothing if "results?locator=p2" in h.path else org(h)
     results = bulk_job.results_as(client, complete(6), first_id, at_once=3)
 
     assert ["0-1", "1-1", "3-1"] == list(results)
@@ -232,7 +232,7 @@ def test_pages_without_rows_are_left_out(client, server, answer):
 def test_pages_are_as_large_as_the_limits_say(client, server, answer):
     """So many rows are held in memory."""
     client.limits = replace(client.limits, bulk_rows_per_page=7)
-    server.otherwise = Pages(answer, 4)
+    server.fallback = Pages(answer, 4)
     list(bulk_job.results_as(client, complete(8), first_id, at_once=2))
 
     assert f"{BASE}/resultPages?maxRecords=7" == server.heard[0].path

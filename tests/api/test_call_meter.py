@@ -35,7 +35,7 @@ def test_calls_are_counted_by_kind(client, server, answer):
 def test_a_call_counts_from_when_it_is_sent(client, server, answer):
     """Whoever fails meanwhile tells of it, too; one that reached nobody is none."""
     seen = []
-    server.otherwise = lambda _: seen.append(client.meter.calls.total()) or answer(body=OK)
+    server.fallback = lambda _: seen.append(client.meter.calls.total()) or answer(body=OK)
     client.org_limits()
     nowhere = SessionCredentials(instance_url="http://127.0.0.1:1", access_token="00D!x")
     lost = SalesforceClient(nowhere, attempts=1)
@@ -58,7 +58,7 @@ def test_usage_is_what_the_org_last_said(client, server, answer):
 def test_the_reserve_is_not_touched(client, server, answer):
     """With 100 calls reserved, the call that would leave 99 isn't sent."""
     used = iter(range(898, 990))
-    server.otherwise = lambda _: answer(
+    server.fallback = lambda _: answer(
         body=OK, headers={"Sforce-Limit-Info": f"api-usage={next(used)}/1000"}
     )
     client.meter.reserve_calls = 100
@@ -83,7 +83,7 @@ def test_threads_together_keep_the_reserve(server, tokens, answer):
         time.sleep(0.01)
         return answer(body=OK, headers={"Sforce-Limit-Info": f"api-usage={mine}/1000"})
 
-    server.otherwise = count
+    server.fallback = count
     client = SalesforceClient(tokens, max_in_flight=4)
     client.meter.reserve_calls = 5
 
@@ -131,7 +131,7 @@ def test_no_more_in_flight_than_allowed(server, tokens, answer):
             time.sleep(0.02)
         return answer(body=OK)
 
-    server.otherwise = slow
+    server.fallback = slow
     client = SalesforceClient(tokens, max_in_flight=2)
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(lambda _: client.org_limits(), range(10)))
@@ -210,7 +210,7 @@ def test_a_place_less_is_kept_to(server, tokens, answer):
             time.sleep(0.02)
         return answer(body={})
 
-    server.otherwise = org
+    server.fallback = org
     client = SalesforceClient(tokens, max_in_flight=4, sleep=lambda _: None)
     client.org_limits()
     after_one = client.meter.concurrency
@@ -223,9 +223,9 @@ def test_a_place_less_is_kept_to(server, tokens, answer):
 
 
 @pytest.mark.parametrize("refusal", ["daily_limit", "api_disabled", "not_found"])
-def test_other_refusals_leave_the_places_alone(refusal, server, tokens, said):
+def test_other_refusals_leave_the_places_alone(refusal, server, tokens, reply):
     """Only too many at once is mended by fewer at once."""
-    server.say(said(refusal))
+    server.say(reply(refusal))
     client = SalesforceClient(tokens, max_in_flight=4)
     with pytest.raises(errors.SalesforceError):
         client.org_limits()

@@ -11,9 +11,9 @@ from salesforce_targeted.api.limits import TINY
 from tests.support.responses import ID, OTHER, collections, describes
 
 
-def test_several_describes_are_one_call(client, server, said):
+def test_several_describes_are_one_call(client, server, reply):
     """An object that isn't there is an error in its place, not of the call."""
-    server.say(said("composite_mixed"))
+    server.say(reply("composite_mixed"))
     objects = describes(client, ["Contact", "Nope"])
 
     assert {"name": "Contact", "fields": [{"name": "Id", "type": "id"}]} == objects["Contact"]
@@ -21,12 +21,12 @@ def test_several_describes_are_one_call(client, server, said):
     assert {"composite": 1} == dict(client.meter.calls)
 
 
-def test_describes_without_composite(client, server, answer, said):
+def test_describes_without_composite(client, server, answer, reply):
     """Where composite is refused the objects are described one by one."""
     server.say(
-        said("api_disabled"),
+        reply("api_disabled"),
         answer(body={"name": "A", "fields": [{"name": "Id"}]}),
-        said("not_found"),
+        reply("not_found"),
     )
     objects = describes(client, ["A", "B"])
 
@@ -44,7 +44,7 @@ def test_describes_in_batches(tokens, server, answer):
             {"referenceId": p["referenceId"], "httpStatusCode": 200, "body": {"name": "A", "fields": [{"name": "Id"}]}} for p in asked]}
             if asked else {"name": "A", "fields": [{"name": "Id"}]})  # fmt: skip
 
-    server.otherwise = parts
+    server.fallback = parts
     client = SalesforceClient(tokens, limits=TINY)
 
     assert list("ABCD") == list(describes(client, list("ABCD")))
@@ -57,7 +57,7 @@ def test_describes_in_batches(tokens, server, answer):
 ], ids=str)  # fmt: skip
 def test_a_describe_without_fields(client, server, answer, odd):
     """A describe that is none isn't used."""
-    server.otherwise = lambda _: answer(body={"name": "Contact", **odd})
+    server.fallback = lambda _: answer(body={"name": "Contact", **odd})
 
     with pytest.raises(errors.TruncatedResponseError):
         client.describe("Contact")
@@ -75,7 +75,7 @@ def test_collections_keep_the_order_of_the_ids(client, server, answer):
 
 def test_collections_with_strangers(client, server, answer):
     """Records that weren't asked for spoil the answer."""
-    server.otherwise = lambda _: answer(body=[{"Id": OTHER}])
+    server.fallback = lambda _: answer(body=[{"Id": OTHER}])
 
     with pytest.raises(errors.TruncatedResponseError, match="weren't asked for"):
         collections(client, "Contact", [ID], ["Id"])
@@ -135,7 +135,7 @@ def test_collections_five_to_a_call(tokens, server, answer):
         ]  # fmt: skip
         return answer(body={"compositeResponse": results})
 
-    server.otherwise = parts
+    server.fallback = parts
     client = SalesforceClient(tokens)
     requests_made = [client.collection_request("Contact", [i], ["A"]) for i in (ID, OTHER, ID)]
     first, missing, last = client.composite(requests_made)
@@ -158,16 +158,16 @@ def test_what_this_user_may_not_see_is_not_known(code, client, server, answer):
     """A user with least privilege may read records, and not the org's allocations and sizes."""
     refused = [{"errorCode": code, "message": "insufficient access rights"}]
     usage = {"Sforce-Limit-Info": "api-usage=18/15000"}
-    server.otherwise = lambda _: answer(403, refused, usage)
+    server.fallback = lambda _: answer(403, refused, usage)
 
     assert client.visible_limits() is None
     assert {} == client.record_counts(["Contact"])
     assert 14_982 == client.meter.remaining
 
 
-def test_a_closed_api_is_not_a_hidden_resource(client, server, said):
+def test_a_closed_api_is_not_a_hidden_resource(client, server, reply):
     """Without API Enabled nothing works: said, not passed over."""
-    server.otherwise = lambda _: said("api_disabled")
+    server.fallback = lambda _: reply("api_disabled")
 
     for read in (client.visible_limits, lambda: client.record_counts(["Contact"])):
         with pytest.raises(errors.PermissionDeniedError, match="API Enabled"):
@@ -195,9 +195,9 @@ def test_an_org_that_does_not_serve_the_version(status, tokens, server, answer):
     assert 1 == client.meter.calls.total()
 
 
-def test_a_hidden_object_of_an_org_that_serves_the_version(client, server, answer, said):
+def test_a_hidden_object_of_an_org_that_serves_the_version(client, server, answer, reply):
     """One look at the start; what is not found is then not found."""
-    server.say(said("not_found"), versions(answer, "64.0"), said("not_found"))
+    server.say(reply("not_found"), versions(answer, "64.0"), reply("not_found"))
 
     for _ in range(2):
         with pytest.raises(errors.NotFoundError):
@@ -205,9 +205,9 @@ def test_a_hidden_object_of_an_org_that_serves_the_version(client, server, answe
     assert 3 == len(server.heard)
 
 
-def test_no_look_once_something_was_served(client, server, answer, said):
+def test_no_look_once_something_was_served(client, server, answer, reply):
     """What the org has served once it serves."""
-    server.say(answer(body={"name": "A", "fields": [{"name": "Id"}]}), said("not_found"))
+    server.say(answer(body={"name": "A", "fields": [{"name": "Id"}]}), reply("not_found"))
     client.describe("A")
 
     with pytest.raises(errors.NotFoundError):

@@ -177,7 +177,7 @@ ASKED = {
 def test_a_client_answers_or_raises_our_errors(name, server, answers):
     """Raw bytes in place of HTTP answers, several in a row, to everything that a client can ask."""
     server.heard.clear()
-    server.otherwise = lambda _: Bytes(
+    server.fallback = lambda _: Bytes(
         answers[min(len(server.heard), len(answers)) - 1], then="close"
     )
     client = SalesforceClient(
@@ -196,7 +196,7 @@ def test_a_client_answers_or_raises_our_errors(name, server, answers):
 @example(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n[{}]")
 def test_a_sign_in_ends_or_raises_our_errors(way, server, raw):
     """The same at the other endpoint."""
-    server.otherwise = lambda _: Bytes(raw, then="close")
+    server.fallback = lambda _: Bytes(raw, then="close")
     transport = Transport(connections=1, connect_seconds=2, read_seconds=2, total_seconds=4)
     endpoint = LoginEndpoint(transport, sleep=lambda _: None, attempts=2)
     with contextlib.suppress(SalesforceError):

@@ -49,7 +49,7 @@ def test_a_refusal_of_the_api(row, client, server, answer):
         else [{"errorCode": row.code, "message": f"About {row.words or 'it'} xyz."}] if row.code
         else b""
     )  # fmt: skip
-    server.otherwise = lambda _: answer(status, body)
+    server.fallback = lambda _: answer(status, body)
     room = client.meter.concurrency
     request = JOB[row.kind] if row.where is Where.BULK else endpoints.limits("64.0")
 
@@ -74,7 +74,7 @@ def test_a_refusal_of_the_token_endpoint(row, endpoint, server, answer):
     """With Salesforce's code and words; a page where none belongs is sent again."""
     status = status_of(row, 503 if row.retried else 400)
     refusal = {"error": code_of(row), "error_description": f"About {row.words or 'it'} xyz."}
-    server.otherwise = lambda _: answer(status, refusal if row.code else b"")
+    server.fallback = lambda _: answer(status, refusal if row.code else b"")
 
     with pytest.raises(errors.SalesforceError) as caught:
         endpoint.token(server.url, {"grant_type": row.kind}, [])
@@ -100,7 +100,7 @@ def test_a_refusal_of_the_soap_login(row, endpoint, server, answer):
             "<passwordExpired>true</passwordExpired><sessionId>00Dx!a</sessionId><serverUrl>https://a.example/s</serverUrl>",
         )
     xml = f"<soapenv:Envelope xmlns:soapenv='s' xmlns:sf='f'>{fault}</soapenv:Envelope>"
-    server.otherwise = lambda _: answer(
+    server.fallback = lambda _: answer(
         status, xml if row.code else b"", {"Content-Type": "text/xml"}
     )
 
@@ -178,7 +178,7 @@ def test_a_maintenance_page_at_the_token_endpoint_passes(endpoint, server, answe
 
 def test_what_is_not_of_the_table_is_not_repeated(endpoint, server, answer):
     """A code that is no word may be an echo of what was sent."""
-    server.otherwise = lambda _: answer(400, {"error": "<b>se cret</b>", "error_description": "x"})
+    server.fallback = lambda _: answer(400, {"error": "<b>se cret</b>", "error_description": "x"})
 
     with pytest.raises(errors.AuthenticationError) as caught:
         endpoint.token(server.url, {"grant_type": "password"}, [])
@@ -200,7 +200,7 @@ def test_a_part_that_is_not_available_says_why(status, code, client, server, ans
     """The whole is sent again; at last Salesforce's own words, and nothing of a proxy."""
     refused = [{"errorCode": code, "message": "The org is being moved"}]
     part = {"referenceId": "r0", "httpStatusCode": status, "body": refused}
-    server.otherwise = lambda _: answer(body={"compositeResponse": [part]})
+    server.fallback = lambda _: answer(body={"compositeResponse": [part]})
 
     with pytest.raises(errors.UnavailableError) as caught:
         client.composite([endpoints.describe("64.0", "Contact")])

@@ -11,9 +11,9 @@ from salesforce_targeted.api.limits import TINY
 from tests.support.responses import ID, OTHER, SELECT, rows
 
 
-def test_all_pages_are_read(client, server, said):
+def test_all_pages_are_read(client, server, reply):
     """The locator is followed to the end and the sum is checked."""
-    server.say(said("query_page_first"), said("query_page_last"))
+    server.say(reply("query_page_first"), reply("query_page_last"))
 
     assert ["Gonzalez", "O'Brien", "Dürr 😀"] == [row["LastName"] for row in client.records(SELECT)]
     assert {"query": 1, "query_more": 1} == dict(client.meter.calls)
@@ -22,7 +22,7 @@ def test_all_pages_are_read(client, server, said):
 def test_pages_that_hold_less_than_promised(client, server, answer):
     """Rows that were promised and didn't come are never a success."""
     first = rows(ID, totalSize=3, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    server.otherwise = lambda h: answer(
+    server.fallback = lambda h: answer(
         body=rows(OTHER) | {"totalSize": 3} if "01g" in h.path else first
     )
 
@@ -30,18 +30,18 @@ def test_pages_that_hold_less_than_promised(client, server, answer):
         client.records(SELECT)
 
 
-def test_a_query_whose_pages_fell_apart_is_read_again(client, server, answer, said):
+def test_a_query_whose_pages_fell_apart_is_read_again(client, server, answer, reply):
     """An expired locator in mid-read: records() begins anew and returns each row once."""
     first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    server.say(answer(body=first), said("locator_expired"), answer(body=rows(ID, OTHER)))
+    server.say(answer(body=first), reply("locator_expired"), answer(body=rows(ID, OTHER)))
 
     assert [{"Id": ID}, {"Id": OTHER}] == client.records(SELECT)
 
 
-def test_pages_tell_of_an_expired_locator(client, server, answer, said):
+def test_pages_tell_of_an_expired_locator(client, server, answer, reply):
     """pages() has handed rows out already and can't begin anew: the caller is told."""
     first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    server.say(answer(body=first), said("locator_expired"))
+    server.say(answer(body=first), reply("locator_expired"))
     pages = client.pages(SELECT)
 
     assert [{"Id": ID}] == next(pages)
@@ -49,10 +49,10 @@ def test_pages_tell_of_an_expired_locator(client, server, answer, said):
         next(pages)
 
 
-def test_a_locator_dies_with_its_session(client, server, answer, said, tokens):
+def test_a_locator_dies_with_its_session(client, server, answer, reply, tokens):
     """A new session gets 401 for the old one's locator: the query is run again, and no user is wrong."""
     first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    expired = said("expired_session")
+    expired = reply("expired_session")
     server.say(answer(body=first), expired, expired, answer(body=rows(ID, OTHER)))
 
     assert [{"Id": ID}, {"Id": OTHER}] == client.records(SELECT)
@@ -97,7 +97,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
     """Nothing of it was handed out: the same page is asked for, not the whole query."""
     more = "/services/data/v64.0/query/01g-1"
     first = answer(body=rows(ID, totalSize=2, done=False, nextRecordsUrl=more))
-    server.otherwise = lambda h: answer(body=rows(OTHER, totalSize=2)) if "01g" in h.path else first
+    server.fallback = lambda h: answer(body=rows(OTHER, totalSize=2)) if "01g" in h.path else first
     failed = []
 
     def read(records):
@@ -113,7 +113,7 @@ def test_a_page_that_its_reader_cannot_read_is_asked_for_again(which, client, se
 
 def test_a_reader_that_makes_fewer_rows_is_not_believed(client, server, answer):
     """What a reader loses is missed, as if Salesforce had not sent it."""
-    server.otherwise = lambda _: answer(body=rows(ID, OTHER))
+    server.fallback = lambda _: answer(body=rows(ID, OTHER))
 
     with pytest.raises(errors.TruncatedResponseError, match="promised 2 rows and gave 1"):
         list(client.iter_pages(SELECT, lambda records: records.parsed()[:1]))
@@ -161,7 +161,7 @@ def test_a_reading_that_falls_apart_is_begun_again_once(client):
 def test_pages_that_go_round(client, server, answer):
     """A next page that was already read would never end."""
     page = rows(ID, totalSize=9, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
-    server.otherwise = lambda _: answer(body=page)
+    server.fallback = lambda _: answer(body=page)
 
     with pytest.raises(errors.TruncatedResponseError, match="circle"):
         client.records(SELECT)
@@ -174,9 +174,9 @@ def test_a_short_single_page_is_asked_for_again(client, server, answer):
     assert 2 == len(client.records(SELECT))
 
 
-def test_count(client, server, said):
+def test_count(client, server, reply):
     """One call, one number; anything but SELECT COUNT() is no count."""
-    server.say(said("query_count"))
+    server.say(reply("query_count"))
 
     assert 2392 == client.count(soql.select([soql.aggregate("COUNT")], "TaskWhoRelation"))
     with pytest.raises(errors.ConfigurationError):

@@ -17,7 +17,7 @@ def test_a_cut_gzip_that_reads_well_is_noticed(client, server, answer, raw):
     packed = answer(body="x,y\n" * 9000, packed=True, headers={"Content-Type": "text/csv"}).data
     head, _, body = packed.partition(b"\r\n\r\n")
     head = re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % (len(body) - 12), head)
-    server.otherwise = lambda _: raw(head + b"\r\n\r\n" + body[:-12])
+    server.fallback = lambda _: raw(head + b"\r\n\r\n" + body[:-12])
 
     with pytest.raises(errors.UnavailableError, match="packed response was cut"):
         client.send(endpoints.bulk_results("64.0", "750R0000000zlh9IAA", None, 9000))
@@ -69,7 +69,7 @@ def test_a_misfortune_is_tried_again(misfortune, client, server, answer, raw, pa
 @pytest.mark.parametrize("misfortune", CUT)
 def test_a_lasting_misfortune_ends(misfortune, client, server, answer, raw, pauses):
     """After five attempts it is UnavailableError, with ever longer pauses between them."""
-    server.otherwise = lambda _: CUT[misfortune](answer, raw)
+    server.fallback = lambda _: CUT[misfortune](answer, raw)
 
     with pytest.raises(errors.UnavailableError) as caught:
         client.org_limits()
@@ -82,9 +82,9 @@ def test_a_lasting_misfortune_ends(misfortune, client, server, answer, raw, paus
 
 @pytest.mark.parametrize("case", ["invalid_field", "malformed_query", "not_found", "query_timeout", "daily_limit",
                                   "api_disabled", "locator_expired", "uri_too_long", "aggregate_too_many"])  # fmt: skip
-def test_a_refusal_is_not_tried_again(case, client, server, said, pauses):
+def test_a_refusal_is_not_tried_again(case, client, server, reply, pauses):
     """What Salesforce refuses it would refuse again."""
-    server.say(said(case))
+    server.say(reply(case))
 
     with pytest.raises(errors.SalesforceError):
         client.org_limits()
@@ -140,7 +140,7 @@ def test_a_hang_ends(tokens, server, answer, pauses):
         return answer(body=OK)
 
     client = SalesforceClient(tokens, timeout_seconds=0.2, attempts=2, sleep=pauses.append)
-    server.otherwise = hang
+    server.fallback = hang
 
     with pytest.raises(errors.UnavailableError, match="in time"):
         client.org_limits()
@@ -183,7 +183,7 @@ def test_what_comes_whole_and_makes_no_sense_is_tried_again_once(
     contradiction, client, server, answer
 ):
     """An org that writes its pages so writes all so: five attempts at each query took a minute."""
-    server.otherwise = lambda _: answer(body=CONTRADICTIONS[contradiction])
+    server.fallback = lambda _: answer(body=CONTRADICTIONS[contradiction])
 
     with pytest.raises(errors.TruncatedResponseError):
         list(client.pages("SELECT Id FROM Contact"))

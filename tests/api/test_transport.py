@@ -37,7 +37,7 @@ def test_netrc_never_replaces_the_token(tmp_path, monkeypatch):
 
 def test_cookies_are_not_kept(client, server, answer):
     """What a server sets isn't sent back: the header alone says who we are."""
-    server.otherwise = lambda _: answer(body=OK, headers={"Set-Cookie": "sid=abc; Path=/"})
+    server.fallback = lambda _: answer(body=OK, headers={"Set-Cookie": "sid=abc; Path=/"})
     client.org_limits()
     client.org_limits()
 

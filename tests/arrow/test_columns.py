@@ -88,7 +88,7 @@ def test_an_unknown_type_lands_as_text() -> None:
         entry("TaskWhoIds", "JunctionIdList", soapType="tns:ID"),
         entry("Old__c", "string", deprecatedAndHidden=True),
     ],
-    ids=lambda one: one["name"],
+    ids=lambda field: field["name"],
 )
 def test_what_is_no_column(left_out: dict[str, Any]) -> None:
     """Compounds, files, junction lists and fields of uninstalled packages are never asked for."""

@@ -424,7 +424,7 @@ def test_a_field_that_no_record_has_was_left_out(space: str) -> None:
     def left_out(body: bytes) -> list[tuple[str, str]]:
         body = body.replace(b"},{", b"}," + space.encode() + b"{")
         rows = json_lines.raw_collection(Response(200, {}, body), 2)
-        return [(one.record_id, one.field) for one in from_response(rows, of).rejected]
+        return [(r.record_id, r.field) for r in from_response(rows, of).rejected]
 
     assert [("*", "C")] == left_out(shown)
     assert [] == left_out(without_nulls)

@@ -56,8 +56,8 @@ def run(bench: Workbench) -> None:
             session = SessionCredentials(instance_url=server.url, access_token=server.token)
             for name, happens, scope in _stages(org):
                 happens()
-                found = _counted(org, pipeline, session, scope)
-                rows.append((f"{active:,} of {relations:,}: {name}", *found))
+                figures = _counted(org, pipeline, session, scope)
+                rows.append((f"{active:,} of {relations:,}: {name}", *figures))
             pipeline.deactivate()
     bench.show(
         "calls by what happened since the last run (active contacts of relations)",

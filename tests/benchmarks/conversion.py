@@ -73,8 +73,8 @@ def _of_json(answers: list[bytes], columns: Columns) -> Mapping[str, Callable[[]
 
     def each(what: Callable[[T], object], over: Sequence[T]) -> Callable[[], None]:
         def all_of_them() -> None:
-            for one in over:
-                what(one)  # and let go, as a sync does: a million dicts kept slow every collector
+            for part in over:
+                what(part)  # and let go, as a sync does: a million dicts kept slow every collector
 
         return all_of_them
 
@@ -133,8 +133,8 @@ def _show(
     bench: Workbench, title: str, ways: Mapping[str, Callable[[], object]], rows: int, size: int
 ) -> None:
     timed = interleaved(bench.rounds(5), {name: _timer(what) for name, what in ways.items()})
-    wall = {name: median([one[0] for one in found]) for name, found in timed.items()}
-    cpu = {name: median([one[1] for one in found]) for name, found in timed.items()}
+    wall = {name: median([run[0] for run in runs]) for name, runs in timed.items()}
+    cpu = {name: median([run[1] for run in runs]) for name, runs in timed.items()}
     ours = next(iter(cpu.values()))
     bench.show(
         f"{title}: {rows:,} contacts, {size / 1e6:.0f} MB",

@@ -60,18 +60,18 @@ def start_up(bench: Workbench) -> None:
         "import salesforce_targeted.source": [python, "-c", "import salesforce_targeted.source"],
         "targeted_contacts.py --help": [python, str(SCRIPT), "--help"],
     }
-    found = interleaved(
+    runs = interleaved(
         bench.rounds(5),
         {name: _started(argv) for name, argv in contenders.items()},
     )
-    least = median([one.cpu_seconds for one in found["import dlt"]])
+    least = median([r.cpu_seconds for r in runs["import dlt"]])
     bench.show(
         "start-up",
         ("process", "s", "CPU s", "÷ import dlt", "RSS MB"),
         [
             (name, median([r.seconds for r in ran]), median([r.cpu_seconds for r in ran]),
              median([r.cpu_seconds for r in ran]) / least, median([r.rss_mb for r in ran]))
-            for name, ran in found.items()
+            for name, ran in runs.items()
         ],
     )  # fmt: skip
 
@@ -87,9 +87,9 @@ def of_size(bench: Workbench, org: ServedOrg, room: Path, rounds: int) -> list[l
         ready_made.dump(database, files)
     ours = {latency: _ours(bench, org, latency) for latency in LATENCIES}
     contenders: dict[str, Callable[[], object]] = {**ours, "bare": _bare(bench, files)}
-    found = interleaved(rounds, contenders)
-    bare: list[tuple[Ran, Ran]] = found["bare"]  # type: ignore[assignment]
-    return [_row(org, latency, found[latency], bare) for latency in LATENCIES]  # type: ignore[arg-type]
+    runs = interleaved(rounds, contenders)
+    bare: list[tuple[Ran, Ran]] = runs["bare"]  # type: ignore[assignment]
+    return [_row(org, latency, runs[latency], bare) for latency in LATENCIES]  # type: ignore[arg-type]
 
 
 def bare(files: Path, database: str, folder: Path, *options: str) -> Ran:
@@ -128,16 +128,16 @@ def _twice(bench: Workbench, what: Callable[[str, Path], T]) -> tuple[T, T]:
 def _row(
     org: ServedOrg, latency: str, ours: list[tuple[Synced, Synced]], bare: list[tuple[Ran, Ran]]
 ) -> list[object]:
-    first, again = (median([pair[at].ran.seconds for pair in ours]) for at in (0, 1))
+    first, repeat = (median([pair[at].ran.seconds for pair in ours]) for at in (0, 1))
     bare_first, bare_again = (median([pair[at].seconds for pair in bare]) for at in (0, 1))
     cpu = median([pair[0].ran.cpu_seconds for pair in ours])
     cpu_again = median([pair[1].ran.cpu_seconds for pair in ours])
     bare_cpu = median([pair[0].cpu_seconds for pair in bare])
-    one, two = ours[0]
+    first_run, second_run = ours[0]
     return [
-        f"{org.active:,} of {org.contacts:,}, {latency}", first, again, bare_first, bare_again,
-        first / bare_first, again / bare_again, cpu, cpu_again, cpu / bare_cpu,
-        one.counted.cpu_seconds, one.rows, one.rows / first,
-        one.counted.calls, one.counted.waits, two.counted.calls, two.counted.waits,
+        f"{org.active:,} of {org.contacts:,}, {latency}", first, repeat, bare_first, bare_again,
+        first / bare_first, repeat / bare_again, cpu, cpu_again, cpu / bare_cpu,
+        first_run.counted.cpu_seconds, first_run.rows, first_run.rows / first,
+        first_run.counted.calls, first_run.counted.waits, second_run.counted.calls, second_run.counted.waits,
         max(pair[0].ran.rss_mb for pair in ours), max(pair[1].ran.rss_mb for pair in ours),
     ]  # fmt: skip

@@ -52,8 +52,8 @@ def python_of(say: Callable[[str], None], name: str, requirements: Sequence[str]
             check=True, capture_output=True, text=True, timeout=INSTALL_SECONDS,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError) as error:
-        said = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
-        say(f"{name} is left out, its environment can't be made: {said[-1] if said else ''}")
+        lines = (getattr(error, "stderr", "") or str(error)).strip().splitlines()
+        say(f"{name} is left out, its environment can't be made: {lines[-1] if lines else ''}")
         return None
     done.write_text(wanted)
     # Else the database's first commit would wait until all of this has reached the disk.

@@ -59,11 +59,11 @@ def _slope(points: Sequence[Point], at: int) -> float:
 
 def _point(bench: Workbench, contacts: int, active: int, at: int) -> Point:
     with bench.org(contacts, active) as org:
-        found = interleaved(bench.rounds(3), {"first": _first(bench, org)})["first"]
+        runs = interleaved(bench.rounds(3), {"first": _first(bench, org)})["first"]
     seconds, cpu = (
-        median([getattr(one.ran, name) for one in found]) for name in ("seconds", "cpu_seconds")
+        median([getattr(run.ran, name) for run in runs]) for name in ("seconds", "cpu_seconds")
     )
-    return at, seconds, found[0].counted.calls, cpu
+    return at, seconds, runs[0].counted.calls, cpu
 
 
 def _first(bench: Workbench, org: ServedOrg) -> Callable[[], Synced]:

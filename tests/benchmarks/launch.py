@@ -13,9 +13,9 @@ import sys
 import time
 
 facts, out, err, *argv = sys.argv[1:]
-with open(out, "wb") as printed, open(err, "wb") as said:
+with open(out, "wb") as printed, open(err, "wb") as errors:
     begun = time.perf_counter()
-    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=printed, stderr=said)
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=printed, stderr=errors)
     # wait4, not wait: the use of this one process and not of all children.
     _, status, used = os.wait4(process.pid, 0)
     seconds = time.perf_counter() - begun

@@ -74,15 +74,15 @@ def _against_the_floor(
             return _floor(org, database, spec, latency), _floor(org, database, spec, latency)
 
     contenders: dict[str, Callable[[], Any]] = {"ours": ours, "floor": floor}
-    found = interleaved(rounds, contenders)
-    first, again = (median([pair[at].ran.seconds for pair in found["ours"]]) for at in (0, 1))
-    least, least_again = (median([pair[at].seconds for pair in found["floor"]]) for at in (0, 1))
-    cpu = median([pair[0].ran.cpu_seconds for pair in found["ours"]])
-    least_cpu = median([pair[0].cpu_seconds for pair in found["floor"]])
-    steps = json.loads(found["floor"][0][0].out)
+    runs = interleaved(rounds, contenders)
+    first, repeat = (median([pair[at].ran.seconds for pair in runs["ours"]]) for at in (0, 1))
+    least, least_again = (median([pair[at].seconds for pair in runs["floor"]]) for at in (0, 1))
+    cpu = median([pair[0].ran.cpu_seconds for pair in runs["ours"]])
+    least_cpu = median([pair[0].cpu_seconds for pair in runs["floor"]])
+    steps = json.loads(runs["floor"][0][0].out)
     return [[
-        f"{org.active:,} of {org.contacts:,}, {latency}", found["ours"][0][0].rows,
-        first, again, least, least_again, first / least, again / least_again, cpu / least_cpu,
+        f"{org.active:,} of {org.contacts:,}, {latency}", runs["ours"][0][0].rows,
+        first, repeat, least, least_again, first / least, repeat / least_again, cpu / least_cpu,
         *(steps[name] for name in ("fetch", "csv", "copy", "insert")),
     ]]  # fmt: skip
 
@@ -120,8 +120,8 @@ def _spec(org: ServedOrg, held: str) -> list[dict[str, Any]]:
 def _make_tables(held: str, database: str) -> None:
     """Make the floor's empty tables, with the columns and unique keys that a sync made."""
     source, target = psycopg2.connect(held), psycopg2.connect(database)
-    with target, target.cursor() as made, source.cursor() as known:
-        made.execute("CREATE SCHEMA floor")
+    with target, target.cursor() as cursor, source.cursor() as known:
+        cursor.execute("CREATE SCHEMA floor")
         for table in (RELATIONS[0], *BY_ID):
             known.execute(
                 "SELECT string_agg(format('%%I %%s', attname,"
@@ -129,7 +129,7 @@ def _make_tables(held: str, database: str) -> None:
                 " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
                 (f"salesforce.{table}",),
             )
-            made.execute(f"CREATE TABLE floor.{table} ({known.fetchone()[0]}, UNIQUE (id))")
+            cursor.execute(f"CREATE TABLE floor.{table} ({known.fetchone()[0]}, UNIQUE (id))")
     source.close()
     target.close()
 
@@ -142,11 +142,11 @@ def _by_format(
     rows = sum(ready_made.dump(held, files).values())
 
     def twice(load: Callable[[str, Path], Ran]) -> Callable[[], tuple[Ran, Ran]]:
-        def both() -> tuple[Ran, Ran]:
+        def pair() -> tuple[Ran, Ran]:
             with bench.database() as database, bench.room() as folder:
                 return load(database, folder), load(database, folder)
 
-        return both
+        return pair
 
     ways: Mapping[str, Callable[[str, Path], Ran]] = {
         "no dlt: COPY, ON CONFLICT": lambda db, folder: _raw(db, files, folder, "copy"),
@@ -155,15 +155,15 @@ def _by_format(
         "dlt, CSV": lambda db, folder: bare(files, db, folder, "csv"),
         "dlt, CSV packed (dlt's default)": lambda db, f: bare(files, db, f, "csv", "compressed"),
     }
-    found = interleaved(rounds, {name: twice(load) for name, load in ways.items()})
-    first = {name: median([pair[0].seconds for pair in runs]) for name, runs in found.items()}
+    by_way = interleaved(rounds, {name: twice(load) for name, load in ways.items()})
+    first = {name: median([pair[0].seconds for pair in runs]) for name, runs in by_way.items()}
     return [
         [
             f"{org.active:,} of {org.contacts:,}, {name}", first[name],
             median([pair[1].seconds for pair in runs]), rows / first[name],
             first[name] / min(first.values()), max(ran.rss_mb for pair in runs for ran in pair),
         ]
-        for name, runs in found.items()
+        for name, runs in by_way.items()
     ]  # fmt: skip
 
 

@@ -83,16 +83,16 @@ def _of_size(
                 contenders |= make(org, room, python)
             except RuntimeError as error:
                 bench.say(f"{name} is left out: {error}")
-    found = interleaved(rounds, contenders)
-    seconds = {name: median([one.ran.seconds for one in runs]) for name, runs in found.items()}
+    by_name = interleaved(rounds, contenders)
+    seconds = {name: median([r.ran.seconds for r in runs]) for name, runs in by_name.items()}
     ours = next(iter(seconds.values()))
     rows: list[list[object]] = []
-    for name, runs in found.items():
-        one = runs[0]
+    for name, runs in by_name.items():
+        run = runs[0]
         rows.append([
-            f"{org.active:,} of {org.contacts:,}, {name}", seconds[name], one.contacts,
-            one.contacts / seconds[name], min(org.active, one.contacts) / seconds[name],
-            one.counted.calls, median([r.ran.cpu_seconds for r in runs]), max(r.ran.rss_mb for r in runs), seconds[name] / ours,
+            f"{org.active:,} of {org.contacts:,}, {name}", seconds[name], run.contacts,
+            run.contacts / seconds[name], min(org.active, run.contacts) / seconds[name],
+            run.counted.calls, median([r.ran.cpu_seconds for r in runs]), max(r.ran.rss_mb for r in runs), seconds[name] / ours,
         ])  # fmt: skip
     return rows
 
@@ -131,7 +131,7 @@ def _simple(bench: Workbench, org: ServedOrg, python: Path, ids: Path | None = N
 
 def _airbyte(org: ServedOrg, room: Path, python: Path) -> dict[str, Contender]:
     """Return the contenders: the connector as it is by default, and set to use Bulk."""
-    made: dict[str, Contender] = {}
+    contenders: dict[str, Contender] = {}
     start = [str(python), str(PROGRAMS / "start_airbyte.py"), org.url, org.token]
     for name, bulk in (("airbyte, REST → a file", False), ("airbyte, Bulk → a file", True)):
         config, catalogue = room / f"airbyte-{bulk}.json", room / f"airbyte-catalogue-{bulk}.json"
@@ -143,14 +143,14 @@ def _airbyte(org: ServedOrg, room: Path, python: Path) -> dict[str, Contender]:
         }))  # fmt: skip
         ran = run_process([*start, "discover", "--config", str(config)], cwd=room, library=False)
         messages = [json.loads(line) for line in ran.out.splitlines() if line.startswith(b"{")]
-        found = next(m["catalog"]["streams"] for m in messages if m["type"] == "CATALOG")
-        stream = next(one for one in found if one["name"] == "Contact")
+        streams = next(m["catalog"]["streams"] for m in messages if m["type"] == "CATALOG")
+        stream = next(s for s in streams if s["name"] == "Contact")
         catalogue.write_text(json.dumps({"streams": [{
             "stream": stream, "sync_mode": "full_refresh", "destination_sync_mode": "overwrite",
         }]}))  # fmt: skip
         argv = [*start, "read", "--config", str(config), "--catalog", str(catalogue)]
-        made[name] = _messages(org, argv, room, b'"type":"RECORD"')
-    return made
+        contenders[name] = _messages(org, argv, room, b'"type":"RECORD"')
+    return contenders
 
 
 def _singer(org: ServedOrg, room: Path, python: Path) -> dict[str, Contender]:
@@ -168,8 +168,8 @@ def _singer(org: ServedOrg, room: Path, python: Path) -> dict[str, Contender]:
         str(config),
     ]
     ran = run_process([*start, "--discover"], cwd=room, library=False)
-    found: dict[str, Any] = json.loads(ran.out)
-    stream = next(one for one in found["streams"] if one["stream"] == "Contact")
+    catalog: dict[str, Any] = json.loads(ran.out)
+    stream = next(s for s in catalog["streams"] if s["stream"] == "Contact")
     for entry in stream["metadata"]:
         if not entry["breadcrumb"]:
             entry["metadata"]["selected"] = True

@@ -26,7 +26,7 @@ def dump(database: str, folder: Path, dataset: str = "salesforce") -> dict[str, 
     """
     import adbc_driver_postgresql.dbapi as adbc
 
-    found = {}
+    counts = {}
     with adbc.connect(database) as connection, connection.cursor() as cursor:
         for table in KEYS:
             cursor.execute(f"SELECT to_regclass('{dataset}.{table}')::text")
@@ -35,9 +35,9 @@ def dump(database: str, folder: Path, dataset: str = "salesforce") -> dict[str, 
             cursor.execute(f"SELECT * FROM {dataset}.{table}")
             rows = _plain(cursor.fetch_arrow_table())
             pq.write_table(rows, folder / f"{table}.parquet", row_group_size=ROWS_PER_GROUP)
-            found[table] = rows.num_rows
-    (folder / "keys.json").write_text(json.dumps({table: KEYS[table] for table in found}))
-    return found
+            counts[table] = rows.num_rows
+    (folder / "keys.json").write_text(json.dumps({table: KEYS[table] for table in counts}))
+    return counts
 
 
 def _plain(rows: pa.Table) -> pa.Table:

@@ -58,18 +58,18 @@ def run(bench: Workbench) -> None:
 
 
 def _by_api(org: ServedOrg, ids: list[str], latency: str, rounds: int) -> list[list[object]]:
-    found = interleaved(rounds, {api.value: _fetch(org, ids, latency, api) for api in Api})
-    seconds = {name: median([one.seconds for one in runs]) for name, runs in found.items()}
+    by_api = interleaved(rounds, {api.value: _fetch(org, ids, latency, api) for api in Api})
+    seconds = {name: median([r.seconds for r in runs]) for name, runs in by_api.items()}
     rows: list[list[object]] = []
-    for name, runs in found.items():
-        one = runs[0]
-        mark = " *" if one.choice.value == name else ""
-        price = one.plan.price[Api(name)]
+    for name, runs in by_api.items():
+        run = runs[0]
+        mark = " *" if run.choice.value == name else ""
+        price = run.plan.price[Api(name)]
         rows.append([
             f"{len(ids):,} of {org.contacts:,}, {latency}, {name}{mark}", seconds[name],
-            price.seconds, one.rows / seconds[name], seconds[name] / min(seconds.values()),
-            one.counted.calls, price.calls, median([r.cpu_seconds for r in runs]),
-            one.counted.cpu_seconds,
+            price.seconds, run.rows / seconds[name], seconds[name] / min(seconds.values()),
+            run.counted.calls, price.calls, median([r.cpu_seconds for r in runs]),
+            run.counted.cpu_seconds,
         ])  # fmt: skip
     return rows
 

@@ -63,8 +63,8 @@ class ServedOrg:
 
     def ids(self) -> list[str]:
         """Return the active contacts."""
-        found: list[str] = self._told("ids")["ids"]
-        return found
+        ids: list[str] = self._told("ids")["ids"]
+        return ids
 
     def __enter__(self) -> Self:
         return self
@@ -84,8 +84,8 @@ class ServedOrg:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError("the demo org's process has ended")
-        found: dict[str, Any] = json.loads(line)
-        return found
+        reply: dict[str, Any] = json.loads(line)
+        return reply
 
 
 def main(contacts: int, active: int) -> None:

@@ -44,12 +44,12 @@ def environment(more: Mapping[str, str] | None = None, *, library: bool = True) 
         library: Whether this tree comes first on the path; a peer lives in an environment of its
             own.
     """
-    found = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
-    found.pop("PYTHONPATH", None)
-    found.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles a package at each start
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    environ.pop("PYTHONPATH", None)
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles a package at each start
     if library:
-        found["PYTHONPATH"] = str(ROOT)
-    return {**found, "RUNTIME__DLTHUB_TELEMETRY": "false", **(more or {})}
+        environ["PYTHONPATH"] = str(ROOT)
+    return {**environ, "RUNTIME__DLTHUB_TELEMETRY": "false", **(more or {})}
 
 
 def run(
@@ -74,21 +74,21 @@ def run(
         )
         used = json.loads(facts.read_text())
         if used.pop("code"):
-            said = (err.read_bytes() + out.read_bytes()).decode(errors="replace").strip()
-            raise RuntimeError(f"{' '.join(map(str, argv[1:4]))} failed: {said[-1500:]}")
+            output = (err.read_bytes() + out.read_bytes()).decode(errors="replace").strip()
+            raise RuntimeError(f"{' '.join(map(str, argv[1:4]))} failed: {output[-1500:]}")
         return Ran(**used, out=out.read_bytes())
 
 
 def interleaved(rounds: int, contenders: Mapping[str, Callable[[], T]]) -> dict[str, list[T]]:
     """Let the contenders take turns; every other round in the opposite order."""
-    found: dict[str, list[T]] = {name: [] for name in contenders}
+    runs: dict[str, list[T]] = {name: [] for name in contenders}
     for number in range(rounds):
         names = list(contenders)
         for name in names if number % 2 == 0 else reversed(names):
             # Minutes of silence look like a hang; tables go to stdout alone.
             print(f"  {number + 1}/{rounds} {name.strip()}", file=sys.stderr)
-            found[name].append(contenders[name]())
-    return found
+            runs[name].append(contenders[name]())
+    return runs
 
 
 def seconds_of(what: Callable[[], object]) -> tuple[float, float]:

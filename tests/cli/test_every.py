@@ -17,7 +17,7 @@ from salesforce_targeted.cli.interrupts import Ending
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
-from salesforce_targeted.extract.known_org import OtherOrgError
+from salesforce_targeted.extract.org_changes import OtherOrgError
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.sync.runner import Outcome
 from tests.cli.test_interrupts import started, wait_until

@@ -22,7 +22,7 @@ def proxy(
     """Provide a proxy that hands on what the served org says; the script asks it."""
     with scripted_server() as proxy:
         monkeypatch.setenv("SALESFORCE_INSTANCE_URL", proxy.url)
-        proxy.otherwise = lambda heard: handed_on(server, heard)
+        proxy.fallback = lambda heard: handed_on(server, heard)
         yield proxy
 
 
@@ -39,7 +39,7 @@ def handed_on(server: DemoServer, heard: Heard) -> Bytes:
 
 def hide(proxy: Scripted, server: DemoServer, path: str, response: Bytes) -> None:
     """Let the proxy say something else at a path."""
-    proxy.otherwise = lambda heard: (
+    proxy.fallback = lambda heard: (
         response if re.search(path, heard.path) else handed_on(server, heard)
     )
 

@@ -60,16 +60,16 @@ def test_every_value_is_quoted_and_null_is_empty(org, rest):
 def test_results_are_paged_by_locator(org, rest):
     """A header on every page; the literal text null ends it."""
     created = job(rest, "SELECT Id FROM Contact").json()
-    found, locator, pages = [], "", 0
+    ids, locator, pages = [], "", 0
     while locator != "null":
         path = f"jobs/query/{created['id']}/results"
         page = rest.get(path, maxRecords="15", locator=locator)
         header, *rows = lines(page)
-        found += [row[0] for row in rows]
+        ids += [row[0] for row in rows]
         locator, pages = page.headers["Sforce-Locator"], pages + 1
         assert ["Id"] == header
 
-    assert list(org.rows("Contact")) == found
+    assert list(org.rows("Contact")) == ids
     assert 3 == pages
     assert {"bulk_create": 1, "bulk_results": 3} == dict(org.calls)
 

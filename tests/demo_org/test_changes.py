@@ -39,8 +39,8 @@ def test_a_logged_task_makes_a_contact_active(org, rest):
     assert idle in org.active_ids()
     assert org.rows("Task")[task_id]["SystemModstamp"] == row["SystemModstamp"] == org.now_text
     assert row["SystemModstamp"].endswith(".000+0000")
-    found = rest.ids(f"SELECT Id FROM TaskWhoRelation WHERE TaskId = '{task_id}'")
-    assert [relation] == found
+    relations = rest.ids(f"SELECT Id FROM TaskWhoRelation WHERE TaskId = '{task_id}'")
+    assert [relation] == relations
 
 
 def test_an_edit_moves_stamps_and_a_silent_one_does_not(org, plain):
@@ -222,11 +222,11 @@ def test_a_system_job_moves_every_stamp_to_one_second(org, rest):
     """And nothing else; contacts that nobody touched too."""
     before = org.rows("Contact")
     stamp = org.bump_stamps("Contact")
-    some = org.active_ids()[:2]
-    again = org.bump_stamps("Contact", some)
+    ids = org.active_ids()[:2]
+    later = org.bump_stamps("Contact", ids)
     after = org.rows("Contact")
 
-    assert {stamp, again} == {row["SystemModstamp"] for row in after.values()}
+    assert {stamp, later} == {row["SystemModstamp"] for row in after.values()}
     literal = stamp.replace("+0000", "Z")
     assert 40 == len(rest.ids(f"SELECT Id FROM Contact WHERE SystemModstamp >= {literal}"))
     assert 2 == len(rest.ids(f"SELECT Id FROM Contact WHERE SystemModstamp > {literal}"))
@@ -255,17 +255,17 @@ def test_a_mistake_in_a_test_is_not_swallowed(org):
 @pytest.mark.parametrize("object_name", ["TaskWhoRelation", "Contact", "Task"])
 def test_ids_are_never_used_twice(org, object_name):
     """Not even the id of the newest row, removed for good."""
-    made = {
+    make = {
         "TaskWhoRelation": lambda: org.relate(next(iter(org.rows("Task"))), None),
         "Contact": org.add_contact,
         "Task": org.log_task,
     }[object_name]
     remove = {"TaskWhoRelation": org.remove_relation, "Contact": org.purge_contact,
               "Task": org.purge_task}[object_name]  # fmt: skip
-    first = made()
+    first = make()
     remove(first)
 
-    assert first < made()
+    assert first < make()
 
 
 def test_a_bug_of_the_demo_org_is_told(org, rest):

@@ -135,8 +135,8 @@ def _jsforce() -> str | None:
         return None
     roots = [Path(os.environ["JSFORCE_HOME"])] if "JSFORCE_HOME" in os.environ else []
     if not roots and (npm := shutil.which("npm")):
-        found = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False)
-        roots.append(Path(found.stdout.strip()))
+        process = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False)
+        roots.append(Path(process.stdout.strip()))
     for root in roots:
         for place in (root / "jsforce", root / "node_modules" / "jsforce", root):
             if (place / "package.json").is_file() and place.name == "jsforce":
@@ -157,9 +157,9 @@ def test_jsforce_reads(org, server, tmp_path):
                           capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
 
     assert 0 == done.returncode, done.stderr
-    told = json.loads(done.stdout)
-    assert 108 == told["fields"]
-    assert list(org.rows("TaskWhoRelation")) == told["relations"]
+    facts = json.loads(done.stdout)
+    assert 108 == facts["fields"]
+    assert list(org.rows("TaskWhoRelation")) == facts["relations"]
     expected = {id_: row["Description"] or "" for id_, row in org.rows("Contact").items()}
-    assert expected == told["contacts"]
-    assert "INVALID_FIELD" == told["refused"]
+    assert expected == facts["contacts"]
+    assert "INVALID_FIELD" == facts["refused"]

@@ -31,6 +31,7 @@ def struck(org, rest, action, **more):
         ("http_429", 429, "TOO_MANY_REQUESTS"),
         ("empty_200", 200, ""),
         ("garbage_200", 200, '{"totalSize"'),
+        ("no_entries_200", 200, "[]"),
         ("expire_session", 401, "INVALID_SESSION_ID"),
         ("invalid_auth_header", 401, "INVALID_JWT_FORMAT"),
         ("concurrent_403", 403, "ConcurrentRequests (Concurrent API Requests) Limit exceeded."),
@@ -113,15 +114,15 @@ def test_one_row_of_a_composite_is_dropped_from_the_last_part_that_has_any(org, 
         "method": "POST", "url": "/services/data/v64.0/composite/sobjects/Contact",
         "body": {"ids": list(org.rows("Contact")), "fields": ["Id"]},
     }  # fmt: skip
-    found = []
+    sizes = []
     for parts in ([query], [query, retrieve]):
         org.faults.add(Fault("composite", "drop_rows"))
         named = [{**part, "referenceId": f"r{at}"} for at, part in enumerate(parts)]
         answer = rest.post("composite", {"compositeRequest": named}).json()["compositeResponse"]
         bodies = [part["body"] for part in answer]
-        found.append([len(b["records"] if isinstance(b, dict) else b) for b in bodies])
+        sizes.append([len(b["records"] if isinstance(b, dict) else b) for b in bodies])
 
-    assert [[39], [40, 39]] == found
+    assert [[39], [40, 39]] == sizes
 
 
 @pytest.mark.parametrize(
@@ -135,11 +136,11 @@ def test_one_part_of_a_composite_is_refused(org, rest, path, parts, answers, sta
     """The last one; the call itself and the other parts are answered."""
     org.faults.add(Fault(path.replace("/", "_"), "part_timeout_400"))
     part = {"method": "GET", "url": "/services/data/v64.0/limits"}
-    found = rest.post(path, {parts: [{**part, "referenceId": name} for name in "ab"]})
-    refused = found.json()[answers][-1]
+    response = rest.post(path, {parts: [{**part, "referenceId": name} for name in "ab"]})
+    refused = response.json()[answers][-1]
 
-    assert 200 == found.status_code
-    assert [200, 400] == [one[status] for one in found.json()[answers]]
+    assert 200 == response.status_code
+    assert [200, 400] == [part[status] for part in response.json()[answers]]
     assert "QUERY_TIMEOUT" == refused.get("body", refused.get("result"))[0]["errorCode"]
 
 
@@ -242,6 +243,7 @@ def test_after_any_misfortune_the_org_answers_again(org, rest, action):
         "query_more": rest.query("SELECT Id FROM Contact").json()["nextRecordsUrl"],
         "bulk_results": f"jobs/query/{job['id']}/results", "composite": "composite",
         "bulk_create": "jobs/query", "token": "/services/oauth2/token",
+        "collections": "composite/sobjects/Contact",
     }  # fmt: skip
     fault = org.faults.add(Fault(kind, action, argument=0.05))
     with contextlib.suppress(requests.RequestException):  # the point of some of them

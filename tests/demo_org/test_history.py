@@ -13,7 +13,7 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from .conftest import Rest
 
 
-def some(org, rng, name):
+def pick(org, rng, name):
     """Return a record of an object, in whatever state, or None if there is none left."""
     table = org.tables[name]
     ordinals = list(table.ordinals())
@@ -22,17 +22,17 @@ def some(org, rng, name):
 
 def happen(org, rng, step):
     """One thing that happens to an org."""
-    contact, task = some(org, rng, "Contact"), some(org, rng, "Task")
-    relation, field = some(org, rng, "TaskWhoRelation"), f"Extra_{step}__c"
+    contact, task = pick(org, rng, "Contact"), pick(org, rng, "Task")
+    relation, field = pick(org, rng, "TaskWhoRelation"), f"Extra_{step}__c"
     silent = {"Visits_Doubled__c": rng.random()}
     changes = [
         lambda: org.add_contact(LastName=f"Nr {step}"),
         lambda: org.log_task(who=[contact]),
-        lambda: org.relate(task, rng.choice([None, some(org, rng, "Lead")])),
+        lambda: org.relate(task, rng.choice([None, pick(org, rng, "Lead")])),
         lambda: org.edit("Contact", contact, FirstName=f"Step {step}", Score__c=rng.random() * 100),
         lambda: org.edit("Task", task, Subject=f"Step {step}"),
         lambda: org.set_silently("Contact", contact, **silent),
-        lambda: org.edit("Account", some(org, rng, "Account"), Tier__c=rng.choice(["A", "B"])),
+        lambda: org.edit("Account", pick(org, rng, "Account"), Tier__c=rng.choice(["A", "B"])),
         lambda: org.add_field("Contact", field, "double", {contact: 1.25}),
         lambda: org.drop_field("Contact", rng.choice(["Title", "NPI__c", "Fax"])),
         lambda: org.hide_field("Contact", "Department"),
@@ -48,7 +48,7 @@ def happen(org, rng, step):
         lambda: org.delete_contact(contact),
         lambda: org.undelete_contact(contact),
         lambda: org.purge_contact(contact),
-        lambda: org.merge(contact, {some(org, rng, "Contact")} - {contact}),
+        lambda: org.merge(contact, {pick(org, rng, "Contact")} - {contact}),
         lambda: org.hide_contact(contact),
         lambda: org.show_contact(contact),
         lambda: org.bump_stamps(rng.choice(["Contact", "TaskWhoRelation"])),
@@ -74,13 +74,13 @@ def test_query_bulk_and_collections_agree_with_the_oracle(seed):
                 expected = org.rows(name, all_rows=path == "queryAll")
                 fields = [e["name"] for e in org.fields(name)]
                 page = rest.query(f"SELECT {','.join(fields)} FROM {name}", path).json()
-                found = page["records"]
+                records = page["records"]
                 while not page["done"]:
                     page = rest.get(page["nextRecordsUrl"]).json()
-                    found += page["records"]
-                for record in found:
+                    records += page["records"]
+                for record in records:
                     del record["attributes"]
-                assert list(expected.values()) == found
+                assert list(expected.values()) == records
                 assert page["totalSize"] == rest.query(
                     f"SELECT COUNT() FROM {name}", path).json()["totalSize"]  # fmt: skip
         ids = list(org.rows("Contact", all_rows=True))

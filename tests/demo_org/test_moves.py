@@ -75,9 +75,9 @@ def test_a_change_between_the_parts_of_a_composite(org, rest):
     org.moves.before_call("part", lambda: org.add_contact(LastName="Between"), nth=2)
     part = {"method": "GET", "url": "/services/data/v64.0/query?q=SELECT+COUNT()+FROM+Contact"}
     parts = [{**part, "referenceId": name} for name in "ab"]
-    found = rest.post("composite", {"compositeRequest": parts}).json()["compositeResponse"]
+    responses = rest.post("composite", {"compositeRequest": parts}).json()["compositeResponse"]
 
-    assert [40, 41] == [one["body"]["totalSize"] for one in found]
+    assert [40, 41] == [part["body"]["totalSize"] for part in responses]
 
 
 def test_overlapping_pages_still_add_up(org, rest):
@@ -85,13 +85,13 @@ def test_overlapping_pages_still_add_up(org, rest):
     org.page_rows = 15
     org.moves.shift_pages("Contact", 3)
     pages, total = all_pages(rest, ALL)
-    again, _ = all_pages(rest, ALL)
+    repeat, _ = all_pages(rest, ALL)
     seen = [id_ for page in pages for id_ in page]
 
     assert [15, 15, 10] == [len(page) for page in pages]
     assert [pages[0][-3:], pages[1][-3:]] == [pages[1][:3], pages[2][:3]]
     assert (total, 34) == (len(seen), len(set(seen)))
-    assert sorted(org.rows("Contact")) == sorted(id_ for page in again for id_ in page)
+    assert sorted(org.rows("Contact")) == sorted(id_ for page in repeat for id_ in page)
 
 
 def test_pages_with_gaps_are_short_at_the_end(org, rest):
@@ -109,16 +109,16 @@ def test_pages_with_gaps_are_short_at_the_end(org, rest):
 
 def test_random_moves_follow_from_their_seed(rest, org):
     """The same calls and the same seed make the same org; another seed another one."""
-    found = []
+    histories = []
     for seed in (1, 1, 2):
         other = DemoOrg.tiny()
         other.moves.at_random(seed, share=1.0)
         for number in range(20):
             other.begin_call("query" if number % 2 else "collections")
-        found.append((other.rows("Contact"), other.rows("TaskWhoRelation"), other.moves.log))
+        histories.append((other.rows("Contact"), other.rows("TaskWhoRelation"), other.moves.log))
 
-    assert found[0] == found[1] != found[2]
-    assert found[0][2]
+    assert histories[0] == histories[1] != histories[2]
+    assert histories[0][2]
 
 
 def test_the_clock_moves_with_calls_and_stops(org, rest):
@@ -175,13 +175,13 @@ def test_the_org_knows_every_version_that_a_call_could_see(org, rest):
         org.moves.before_call(number, lambda step=step: (org.advance(60), step()))
     for _ in steps:
         rest.get("limits")
-    found = org.versions("Contact")[id_]
+    versions = org.versions("Contact")[id_]
 
-    assert ["query", "query", "queryAll", "nothing", "queryAll"] == [v.shown_by for v in found]
-    assert ["one", "one", None, "one"] == [v.row and v.row["Title"] for v in found[1:]]
-    assert begun == found[0].since
-    assert [v.since for v in found[1:]] == [v.until for v in found[:-1]]
-    assert (org.now, None) == (found[-1].since, found[-1].until)
+    assert ["query", "query", "queryAll", "nothing", "queryAll"] == [v.shown_by for v in versions]
+    assert ["one", "one", None, "one"] == [v.row and v.row["Title"] for v in versions[1:]]
+    assert begun == versions[0].since
+    assert [v.since for v in versions[1:]] == [v.until for v in versions[:-1]]
+    assert (org.now, None) == (versions[-1].since, versions[-1].until)
     assert [1] * 39 == [len(v) for other, v in org.versions("Contact").items() if other != id_]
 
 
@@ -193,10 +193,10 @@ def test_versions_follow_permissions_and_fields(org, rest):
     org.moves.before_call(3, org.hidden_objects.clear)
     for _ in range(3):
         rest.get("limits")
-    found = org.versions("Contact", [id_])[id_]
+    versions = org.versions("Contact", [id_])[id_]
 
-    assert [True, False, None, False] == [v.row and "Title" in v.row for v in found]
-    assert ["query", "query", "nothing", "query"] == [v.shown_by for v in found]
+    assert [True, False, None, False] == [v.row and "Title" in v.row for v in versions]
+    assert ["query", "query", "nothing", "query"] == [v.shown_by for v in versions]
 
 
 def test_a_state_that_no_call_saw_is_no_version(org, rest):

@@ -40,11 +40,11 @@ def test_a_record_is_made_edited_deleted_restored_hidden_and_purged(org, rest, n
     """Each object alike: what the APIs show at every step, and which stamps move."""
     label = {"Opportunity": "Name", "Account": "Name", "Visit__c": "Notes__c"}.get(name, "LastName")
     id_ = org.create(name)
-    made = row_of(org, name, id_)
+    created = row_of(org, name, id_)
     org.edit(name, id_, **{label: "Renamed"})
     edited = row_of(org, name, id_)
     body = {"ids": [id_], "fields": ["Id"]}
-    assert made["SystemModstamp"] < edited["SystemModstamp"]
+    assert created["SystemModstamp"] < edited["SystemModstamp"]
     assert "Renamed" == edited[label]
 
     org.delete(name, id_)
@@ -84,18 +84,18 @@ def test_what_has_no_recycle_bin_is_not_deleted(org):
 # ------------------------------------------------------------------ events and relations
 def test_an_event_is_logged_with_people_and_one_is_taken_off(org, rest):
     """Relations of the event's second; the next of them becomes its WhoId."""
-    one, two = list(org.rows("Contact"))[20:22]
-    id_ = org.log_event(who=[one, two], Subject="Überraschung")
+    host, guest = list(org.rows("Contact"))[20:22]
+    id_ = org.log_event(who=[host, guest], Subject="Überraschung")
     rows = {i: r for i, r in org.rows("EventWhoRelation").items() if r["EventId"] == id_}
 
-    assert {one, two} == {row["RelationId"] for row in rows.values()}
+    assert {host, guest} == {row["RelationId"] for row in rows.values()}
     assert {org.rows("Event")[id_]["SystemModstamp"]} == {
         row["SystemModstamp"] for row in rows.values()
     }
-    assert (one, 2) == tuple(org.rows("Event")[id_][n] for n in ("WhoId", "WhoCount"))
+    assert (host, 2) == tuple(org.rows("Event")[id_][n] for n in ("WhoId", "WhoCount"))
     assert list(rows) == rest.ids(f"SELECT Id FROM EventWhoRelation WHERE EventId = '{id_}'")
-    org.remove_relation(next(i for i, row in rows.items() if row["RelationId"] == one))
-    assert (two, 1) == tuple(org.rows("Event")[id_][n] for n in ("WhoId", "WhoCount"))
+    org.remove_relation(next(i for i, row in rows.items() if row["RelationId"] == host))
+    assert (guest, 1) == tuple(org.rows("Event")[id_][n] for n in ("WhoId", "WhoCount"))
     third = org.relate(id_, org.hostile_ids["Lead"])
     assert "Lead" == org.rows("EventWhoRelation")[third]["Type"]
     assert third.startswith("0RE")
@@ -330,10 +330,10 @@ def test_apis_and_oracle_agree_after_a_random_history(seed):
             for path in ("query", "queryAll"):
                 expected = org.rows(name, all_rows=path == "queryAll")
                 names = ",".join(e["name"] for e in org.fields(name))
-                found = rest.query(f"SELECT {names} FROM {name}", path).json()["records"]
-                for record in found:
+                records = rest.query(f"SELECT {names} FROM {name}", path).json()["records"]
+                for record in records:
                     del record["attributes"]
-                assert list(expected.values()) == found
+                assert list(expected.values()) == records
                 count = rest.query(f"SELECT COUNT() FROM {name}", path).json()["totalSize"]
                 assert len(expected) == count
         assert [] == org.unexpected

@@ -41,7 +41,7 @@ def plain_names(org, name):
 
 def groups(rest, by, field, where="", limit=2000):
     """Discovery as a client does it, page by page: id to how many name it."""
-    found, last = {}, ""
+    counts, last = {}, ""
     while True:
         parts = [part for part in (where, f"{field} > '{last}'" if last else "") if part]
         clause = f"WHERE {' AND '.join(f'({part})' for part in parts)}" if parts else ""
@@ -49,9 +49,9 @@ def groups(rest, by, field, where="", limit=2000):
             f"SELECT {field}, COUNT(Id) relations FROM {by} {clause} "
             f"GROUP BY {field} ORDER BY {field} LIMIT {limit}"
         ).json()["records"]
-        found |= {row[field]: row["relations"] for row in page}
+        counts |= {row[field]: row["relations"] for row in page}
         if len(page) < limit:
-            return found
+            return counts
         last = page[-1][field] or "000000000000000"
 
 
@@ -61,7 +61,7 @@ def test_a_varied_org_has_some_of_everything(org):
     rows = {name: list(org.rows(name).values()) for name in (*OBJECTS, *RELATIONS)}
     visits, met = rows["Visit__c"], [row["Type"] for row in rows["EventWhoRelation"]]
 
-    assert [12, 10, 20, 15, 14, 30, 25] == [len(found) for found in rows.values()]
+    assert [12, 10, 20, 15, 14, 30, 25] == [len(table) for table in rows.values()]
     assert [20, 4, 1] == [met.count(kind) for kind in ("Contact", "Lead", None)]
     still_open = [row for row in rows["Opportunity"] if not row["IsClosed"]]
     assert [6, 1] == [len(still_open), sum(row["AccountId"] is None for row in still_open)]
@@ -101,11 +101,11 @@ def test_nobody_who_asks_for_none_gets_any():
 
 def test_one_seed_is_one_org():
     """And another seed another one; the other objects leave contacts and tasks as they were."""
-    first, again, other = (DemoOrg.varied(seed) for seed in (7, 7, 8))
+    first, same, other = (DemoOrg.varied(seed) for seed in (7, 7, 8))
     bare = DemoOrg(40, 12, 30, 7, leads=12, lead_relations=3, accounts=10, users=4)
 
     for name in (*OBJECTS, "EventWhoRelation"):
-        assert first.rows(name) == again.rows(name) != other.rows(name)
+        assert first.rows(name) == same.rows(name) != other.rows(name)
     for name in ("Contact", "Task", "TaskWhoRelation", "User"):
         assert bare.rows(name) == first.rows(name)
 
@@ -135,15 +135,15 @@ def test_describe_tells_what_an_object_is(rest, name, label, plural, prefix, cus
     """Standard or custom, which ids it has, whether its records are merged."""
     described = rest.get(f"sobjects/{name}/describe").json()
 
-    told = ("label", "labelPlural", "keyPrefix", "custom", "mergeable")
-    assert [label, plural, prefix, custom, mergeable] == [described[key] for key in told]
+    keys = ("label", "labelPlural", "keyPrefix", "custom", "mergeable")
+    assert [label, plural, prefix, custom, mergeable] == [described[key] for key in keys]
     names = {entry["name"] for entry in described["fields"]}
     assert mergeable is ("MasterRecordId" in names)
     assert {"Id", "IsDeleted", "SystemModstamp"} <= names
 
 
 @pytest.mark.parametrize(
-    ("name", "standard", "custom", "some"),
+    ("name", "standard", "custom", "sample"),
     [
         ("Lead", 25, 2, {"IsConverted", "ConvertedContactId", "Address", "Company", "Status"}),
         ("Account", 20, 1, {"Name", "ParentId", "BillingAddress", "OwnerId", "AnnualRevenue"}),
@@ -153,13 +153,13 @@ def test_describe_tells_what_an_object_is(rest, name, label, plural, prefix, cus
         ("Visit__c", 10, 8, {"Contact__c", "Account__c", "Status__c", "Name", "OwnerId"}),
     ],
 )  # fmt: skip
-def test_objects_have_the_fields_of_real_ones(rest, name, standard, custom, some):
+def test_objects_have_the_fields_of_real_ones(rest, name, standard, custom, sample):
     """Enough of them, custom ones too."""
     fields = rest.get(f"sobjects/{name}/describe").json()["fields"]
 
     assert standard <= sum(not entry["custom"] for entry in fields)
     assert custom <= sum(entry["custom"] for entry in fields)
-    assert some <= {entry["name"] for entry in fields}
+    assert sample <= {entry["name"] for entry in fields}
 
 
 @pytest.mark.parametrize("name", OBJECTS)
@@ -215,13 +215,13 @@ def test_ids_are_discovered_by_whatever_names_them(
     """Every id with how often it is named, in pages of any size."""
     named = [row[field] for row in org.rows(by).values() if keep(row)]
     prefix = org.tables[name].numbering.prefix
-    found = groups(rest, by, field, where, limit)
-    mine = {id_: count for id_, count in found.items() if id_ and id_.startswith(prefix)}
+    counts = groups(rest, by, field, where, limit)
+    mine = {id_: count for id_, count in counts.items() if id_ and id_.startswith(prefix)}
 
     assert mine
     assert {id_: named.count(id_) for id_ in mine} == mine
     assert org.named_ids(by, field, name, keep) == sorted(mine)
-    assert (None in found) is (None in named and "!= null" not in where)
+    assert (None in counts) is (None in named and "!= null" not in where)
 
 
 def test_groups_are_chosen_by_having(org, rest):

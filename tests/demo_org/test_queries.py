@@ -195,7 +195,7 @@ def test_batch_size_is_kept_between_200_and_2000(server):
 
 def test_group_by_with_a_keyset_returns_every_contact(org, rest):
     """WHERE RelationId > last GROUP BY … ORDER BY … LIMIT n, in binary id order."""
-    found, last = [], "000000000000000"
+    ids, last = [], "000000000000000"
     while True:
         records = rest.query(
             f"SELECT RelationId FROM TaskWhoRelation WHERE RelationId > '{last}' "
@@ -203,11 +203,11 @@ def test_group_by_with_a_keyset_returns_every_contact(org, rest):
         ).json()["records"]
         if not records:
             break
-        found += [record["RelationId"] for record in records]
-        last = found[-1]
+        ids += [record["RelationId"] for record in records]
+        last = ids[-1]
 
-    assert org.active_ids() == [id_ for id_ in found if id_.startswith("003")]
-    assert 3 == sum(id_.startswith("00Q") for id_ in found)
+    assert org.active_ids() == [id_ for id_ in ids if id_.startswith("003")]
+    assert 3 == sum(id_.startswith("00Q") for id_ in ids)
 
 
 def test_more_than_2000_groups_are_refused_not_cut():
@@ -241,13 +241,13 @@ def test_counts(org, rest):
 
 def test_query_all_shows_deleted_and_archived(org, rest):
     """Plain query hides both; TaskWhoRelation knows no difference."""
-    some = rest.ids("SELECT Id FROM Task")
+    live = rest.ids("SELECT Id FROM Task")
     every = rest.ids("SELECT Id FROM Task", "queryAll")
     relations = [rest.ids("SELECT Id FROM TaskWhoRelation", path) for path in ("query", "queryAll")]
 
-    assert set(org.rows("Task")) == set(some)
+    assert set(org.rows("Task")) == set(live)
     assert set(org.rows("Task", all_rows=True)) == set(every)
-    assert len(some) < len(every)
+    assert len(live) < len(every)
     assert relations[0] == relations[1]
 
 
@@ -291,14 +291,14 @@ def test_groups_are_filtered_ordered_and_named(org, rest):
     for row in rows:
         counts[row["RelationId"]] = counts.get(row["RelationId"], 0) + 1
     several = sorted((n for n in counts.values() if n > 1), reverse=True)
-    found = rest.query(
+    groups = rest.query(
         "SELECT RelationId, COUNT(Id) n, MAX(SystemModstamp) FROM TaskWhoRelation "
         "GROUP BY RelationId HAVING COUNT(Id) > 1 ORDER BY COUNT(Id) DESC"
     ).json()["records"]
 
-    assert several == [record["n"] for record in found]
-    newest = max(r["SystemModstamp"] for r in rows if r["RelationId"] == found[0]["RelationId"])
-    assert newest == found[0]["expr0"]
+    assert several == [record["n"] for record in groups]
+    newest = max(r["SystemModstamp"] for r in rows if r["RelationId"] == groups[0]["RelationId"])
+    assert newest == groups[0]["expr0"]
 
 
 def test_mixed_orders_and_ids_descending(org, rest):

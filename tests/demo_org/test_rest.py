@@ -8,14 +8,14 @@ import pytest
 # ------------------------------------------------------------------ sObject Collections
 def test_collections_answer_in_the_order_of_the_ids(org, rest):
     """Unknown, deleted and hidden ids are null; a repeated id is answered twice."""
-    deleted, hidden, *others = org.active_ids()
+    deleted, hidden, *shown = org.active_ids()
     org.delete_contact(deleted)
     org.hide_contact(hidden)
-    ids = [others[3], deleted, others[0], "003000000000000AAA", hidden, "no id", others[3][:15]]
+    ids = [shown[3], deleted, shown[0], "003000000000000AAA", hidden, "no id", shown[3][:15]]
     records = rest.post("composite/sobjects/Contact", {"ids": ids, "fields": ["Name"]}).json()
-    found = [record and record["Id"] for record in records]
+    record_ids = [record and record["Id"] for record in records]
 
-    assert [others[3], None, others[0], None, None, None, others[3]] == found
+    assert [shown[3], None, shown[0], None, None, None, shown[3]] == record_ids
     assert ["attributes", "Name", "Id"] == list(records[0])
     assert {"collections": 1} == dict(org.calls)
 

@@ -107,10 +107,10 @@ def test_a_rotated_refresh_token_is_good_once(org, server):
     org.rotate_refresh_tokens = True
     form = {"grant_type": "refresh_token", **CLIENT}
     first = token(server, refresh_token="demo-refresh-token", **form).json()
-    again = token(server, refresh_token="demo-refresh-token", **form)
+    repeat = token(server, refresh_token="demo-refresh-token", **form)
     second = token(server, refresh_token=first["refresh_token"], **form)
 
-    assert 400 == again.status_code
+    assert 400 == repeat.status_code
     assert 200 == second.status_code
     assert first["refresh_token"] != second.json()["refresh_token"]
 

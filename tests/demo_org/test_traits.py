@@ -176,16 +176,16 @@ def test_result_pages_in_lower_case(org, rest):
     """As the guide's example prints the next address; it is followed as it is named."""
     org.traits.lower_case_pages = True
     job = rest.post("jobs/query", BULK).json()["id"]
-    found, body = [], rest.get(f"jobs/query/{job}/resultPages?maxRecords=3").json()
+    pages, body = [], rest.get(f"jobs/query/{job}/resultPages?maxRecords=3").json()
     assert f"/jobs/query/{job}/resultpages?locator=" in body["nextRecordsUrl"]
     while True:
-        found += body["resultPages"]
+        pages += body["resultPages"]
         if body["done"]:
             break
         body = rest.get(body["nextRecordsUrl"]).json()
     org.traits.lower_case_pages = False
 
-    assert 14 == len(found)
+    assert 14 == len(pages)
     assert 404 == rest.get(f"jobs/query/{job}/resultpages").status_code
 
 
@@ -207,7 +207,7 @@ def test_tokens_can_be_jwts_without_an_org(org, rest):
 def test_an_org_that_serves_older_versions_only(org, rest):
     """The list ends there; a newer version is a path that does not exist."""
     org.traits.newest_version = 62
-    listed = [one["version"] for one in rest.get("/services/data").json()]
+    listed = [version["version"] for version in rest.get("/services/data").json()]
     statuses = []
     for version in ("62.0", "63.0"):
         rest.version = version
@@ -220,16 +220,16 @@ def test_an_org_that_serves_older_versions_only(org, rest):
 def test_a_field_that_only_a_newer_version_shows(org, rest):
     """In describe and in queries; the versions do not disturb one another."""
     org.traits.fields_since["Contact", "Title"] = 66
-    found = {}
+    by_version = {}
     for version in ("64.0", "66.0", "64.0"):
         rest.version = version
         fields = rest.get("sobjects/Contact/describe").json()["fields"]
-        found[version] = (
+        by_version[version] = (
             "Title" in {entry["name"] for entry in fields},
             rest.query("SELECT Title FROM Contact").status_code,
         )
 
-    assert {"64.0": (False, 400), "66.0": (True, 200)} == found
+    assert {"64.0": (False, 400), "66.0": (True, 200)} == by_version
     assert "Title" in {entry["name"] for entry in org.fields("Contact")}
 
 

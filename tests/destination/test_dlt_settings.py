@@ -25,11 +25,11 @@ from salesforce_targeted.destination.errors import original_error
 )
 def test_a_wrong_setting_or_hint(error: Exception, what: str) -> None:
     """Its first line, without the name of a class, and where to correct it."""
-    found = original_error(error)
+    converted = original_error(error)
 
-    assert isinstance(found, ConfigurationError)
-    assert what == found.what
-    assert "Correct that setting or hint" in found.remedy
+    assert isinstance(converted, ConfigurationError)
+    assert what == converted.what
+    assert "Correct that setting or hint" in converted.remedy
 
 
 def test_another_error_stays_what_it_is() -> None:

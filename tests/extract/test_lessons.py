@@ -150,10 +150,13 @@ def test_what_refuses_collections_is_read_by_queries(
     assert [] == [text for text in second["warnings"] if "read by another API" in text]
 
 
-def test_what_accepts_no_collections_call_is_read_by_queries(org: DemoOrg, synced: Synced) -> None:
-    """An org or a gateway may say so with 400 or 405 as well: no record is to blame."""
-    for kind in ("composite", "collections"):
-        org.faults.add(Fault(kind, "malformed_query_400", times=999))
+@pytest.mark.parametrize("says", ["malformed_query_400", "no_entries_200"])
+def test_what_accepts_no_collections_call_is_read_by_queries(
+    org: DemoOrg, synced: Synced, says: str
+) -> None:
+    """An org or a gateway may say so with 400 or 405 as well, or by nonsense: no record is to blame."""
+    org.faults.add(Fault("composite", "malformed_query_400", times=999))
+    org.faults.add(Fault("collections", says, times=999))
     facts = synced.ok()
 
     assert org.active_ids() == sorted(synced.rows("sf_contacts"))

@@ -12,7 +12,7 @@ import pytest
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.extract.known_org import ChangedOrgError
+from salesforce_targeted.extract.org_changes import ChangedOrgError
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
 

@@ -103,7 +103,7 @@ def test_what_may_pass_is_asked_for_again(
     scripted: Scripted, asking: SalesforceClient, way: Api, spoil: str
 ) -> None:
     """Of an answer that contradicts itself or its question nothing is taken; the next one is whole."""
-    scripted.otherwise = Org(TRIED_AGAIN[spoil])
+    scripted.fallback = Org(TRIED_AGAIN[spoil])
     answers = retrieved(asking, way, IDS)
 
     assert IDS == ids_of(answers)
@@ -119,7 +119,7 @@ def test_what_stays_wrong_is_an_error(
     scripted: Scripted, asking: SalesforceClient, way: Api, spoil: str
 ) -> None:
     """Never rows of the wrong records, never ids called gone because an answer was short."""
-    scripted.otherwise = Org(TRIED_AGAIN[spoil], times=1_000)
+    scripted.fallback = Org(TRIED_AGAIN[spoil], times=1_000)
 
     with pytest.raises(TruncatedResponseError):
         retrieved(asking, way, IDS)
@@ -130,7 +130,7 @@ def test_another_order_loses_nothing(
     scripted: Scripted, asking: SalesforceClient, way: Api
 ) -> None:
     """Salesforce keeps the order of the ids; that is implied, not promised."""
-    scripted.otherwise = Org(lambda rows: [*rows[:-1][::-1], None], times=1_000)
+    scripted.fallback = Org(lambda rows: [*rows[:-1][::-1], None], times=1_000)
     answers = retrieved(asking, way, IDS)
 
     assert {IDS[n] for n in (0, 1, 3, 4)} == set(ids_of(answers))
@@ -151,7 +151,7 @@ def test_an_answer_written_another_way(
         body = org(heard).data.partition(b"\r\n\r\n")[2]
         return answer(body=json.dumps(json.loads(body), indent=indent))
 
-    scripted.otherwise = spaced
+    scripted.fallback = spaced
     answers = retrieved(asking, way, IDS)
 
     assert [id_ for n, id_ in enumerate(IDS) if n % 3 != absent] == ids_of(answers)
@@ -201,7 +201,7 @@ def test_a_row_that_a_job_answers_twice_comes_once(
     scripted: Scripted, asking: SalesforceClient, pages: list[list[str]]
 ) -> None:
     """A job that Salesforce retried may hold rows twice, in a page and in two; who is absent is told."""
-    scripted.otherwise = bulk_org(*[[line(id_) for id_ in page] for page in pages])
+    scripted.fallback = bulk_org(*[[line(id_) for id_ in page] for page in pages])
     answers = retrieved(asking, Api.BULK, IDS[:3])
 
     assert IDS[:2] == sorted(ids_of(answers))
@@ -214,7 +214,7 @@ def test_a_value_of_a_row_that_a_job_answers_twice_is_rejected_once(
 ) -> None:
     """One value is one rejection, as by the other ways."""
     ids = iter([*IDS[1:4], *IDS])
-    scripted.otherwise = bulk_org(
+    scripted.fallback = bulk_org(
         *[[line(IDS[0] if bad else next(ids), bad) for bad in page] for page in pages]
     )
     answers = retrieved(asking, Api.BULK, IDS[:4])

@@ -11,6 +11,7 @@ from salesforce_targeted.api.errors import QuotaExceededError, UnavailableError
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
+from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope
 from tests.conftest import Synced
 from tests.support.script import Script, in_process
@@ -287,3 +288,14 @@ def test_an_outage_in_mid_run_keeps_what_came(org: DemoOrg, synced: Synced) -> N
     assert "failed" == down.facts["status"]
     assert set(org.rows("TaskWhoRelation")) == before.keys()
     assert set(org.active_ids()) == synced.rows("sf_contacts").keys()
+
+
+def test_a_run_that_ends_before_its_first_row_says_so() -> None:
+    """That what came is loaded is said of something that came."""
+    ledger = Ledger()
+    ledger.stop(UnavailableError("down"))
+    nothing = ledger.left_over
+    ledger.tally("Contact").retrieved = 1
+
+    assert nothing.startswith("Nothing had come")
+    assert ledger.left_over.startswith("What came before is loaded")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.extract.known_org import ChangedOrgError
+from salesforce_targeted.extract.org_changes import ChangedOrgError
 from salesforce_targeted.settings import Scope
 from tests.conftest import BOTH, Synced
 from tests.support.oracles.oracle import OBJECTS, users_named_by

@@ -36,12 +36,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error("--every takes a whole number, 1 or more")
     broken = 0
     for name in PARTS if args.part == "all" else (args.part,):
-        found = _findings(name, args.every)
-        print(found.text(), flush=True)
-        broken += len(found.broken)
+        findings = _findings(name, args.every)
+        print(findings.text(), flush=True)
+        broken += len(findings.broken)
         if args.report is not None:
             args.report.mkdir(parents=True, exist_ok=True)
-            (args.report / f"{found.name}.md").write_text(found.markdown() + "\n", "utf-8")
+            (args.report / f"{findings.name}.md").write_text(findings.markdown() + "\n", "utf-8")
     return min(broken, 1)
 
 

@@ -91,7 +91,7 @@ LINES = [
         "tests/destination",
     ),
     BrokenLine(
-        "10 moving org: cursors", "extract/passes.py",
+        "10 moving org: cursors", "extract/refresh_state.py",
         "text = min(newest, limit).astimezone(UTC)", "text = newest.astimezone(UTC)",
         MOVING + "what_is_edited_while_a_run_reads_arrives_with_the_next_one",
     ),
@@ -101,18 +101,18 @@ LINES = [
         MOVING + "a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed",
     ),
     BrokenLine(
-        "11 small allowances arrive", "extract/passes.py",
+        "11 small allowances arrive", "extract/refresh_state.py",
         "    return ids if position is None else", "    return ids if True else",
         MOVING + "a_pass_of_few_calls_goes_on_where_the_last_one_ended",
     ),
     BrokenLine(
-        "12 once in a load", "arrow/once.py",
+        "12 once in a load", "arrow/deduplication.py",
         "        rows = batch if pc.all(new, min_count=0).as_py() else batch.filter(new)\n",
         "        rows = batch\n",
-        "tests/arrow/test_once.py",
+        "tests/arrow/test_deduplication.py",
     ),
     BrokenLine(
-        "13 a dataset remembers its org", "extract/known_org.py",
+        "13 a dataset remembers its org", "extract/org_changes.py",
         "    if hidden:\n", "    if False:\n",
         MOVING + "a_junction_that_is_hidden_for_one_run_stops_it_before_anything_is_written",
     ),
@@ -123,29 +123,29 @@ def findings(every: int, tell: Callable[[str], None]) -> Findings:
     """Break each line and run its test; a row for each."""
     table = Table("A line of each invariant broken", ("file", "what failed first"), "invariant")
     broken = []
-    for number, one in enumerate(LINES[::every], start=1):
-        tell(f"{number} of {len(LINES[::every])}: {one.invariant}")
-        failed = _fails(one)
-        table.put(one.invariant, "file", one.path)
-        table.put(one.invariant, "what failed first", failed or "nothing")
+    for number, case in enumerate(LINES[::every], start=1):
+        tell(f"{number} of {len(LINES[::every])}: {case.invariant}")
+        failed = _fails(case)
+        table.put(case.invariant, "file", case.path)
+        table.put(case.invariant, "what failed first", failed or "nothing")
         if not failed:
-            broken.append(f"{one.invariant}: {one.test} passes without {one.line.strip()!r}")
+            broken.append(f"{case.invariant}: {case.test} passes without {case.line.strip()!r}")
     totals = f"{len(LINES[::every])} lines broken, {len(broken)} of them unnoticed"
     return Findings("broken_lines", [table], "the test that failed first", totals, broken)
 
 
-def _fails(one: BrokenLine) -> str:
+def _fails(case: BrokenLine) -> str:
     """Return the first test that fails with the line broken; empty if none does."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / "checkout"
         shutil.copytree(
             ROOT, copy, ignore=shutil.ignore_patterns(".git", ".venv", "__pycache__", ".*_cache")
         )
-        source = copy / "salesforce_targeted" / one.path
-        source.write_text(source.read_text("utf-8").replace(one.line, one.instead, 1), "utf-8")
+        source = copy / "salesforce_targeted" / case.path
+        source.write_text(source.read_text("utf-8").replace(case.line, case.instead, 1), "utf-8")
         ran = subprocess.run(
             [sys.executable, "-m", "pytest", "-x", "-q", "-n", "2", "-m", "deep or not deep", "--tb=no",
-             "-p", "no:randomly", "-p", "no:cacheprovider", *one.test.split()],
+             "-p", "no:randomly", "-p", "no:cacheprovider", *case.test.split()],
             cwd=copy, capture_output=True, text=True, check=False,
             env={**os.environ, "PYTHONPATH": str(copy)},
         )  # fmt: skip

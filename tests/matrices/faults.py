@@ -43,10 +43,10 @@ def findings(every: int, tell: Callable[[str], None]) -> Findings:
     bundles = list(_bundles(every))
     wanted = sum(len(trials) for _, _, trials in bundles)
     verdicts: list[Verdict] = []
-    for some in played(bundles):
-        verdicts += some
-        for one in some:  # half an hour of work is not lost with whoever is interrupted
-            tell(f"faults: {one.trial}: {one.word} {' '.join(one.broken)}{one.error}")
+    for batch in played(bundles):
+        verdicts += batch
+        for v in batch:  # half an hour of work is not lost with whoever is interrupted
+            tell(f"faults: {v.trial}: {v.word} {' '.join(v.broken)}{v.error}")
         tell(f"faults: {len(verdicts)} of {wanted}")
     return _found(verdicts)
 
@@ -83,7 +83,7 @@ def _try_out(bundle: Bundle) -> list[Verdict]:
     from tests.matrices.misfortune import Ground
 
     title, later, trials = bundle
-    (kind,) = (one for one in KINDS if one.title == title)
+    (kind,) = (kind for kind in KINDS if kind.title == title)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["DLT_DATA_DIR"] = str(Path(folder, "dlt"))
@@ -101,13 +101,13 @@ def _found(verdicts: list[Verdict]) -> Findings:
     titles = [kind.title for kind in KINDS]
     tables = {key: Table(title, titles, "misfortune") for key, title in _TITLES.items()}
     order = list(ACTIONS)
-    for one in sorted(verdicts, key=lambda one: order.index(one.trial.action)):
-        trial = one.trial
-        tables[trial.later, trial.stays].put(trial.action, trial.kind.title, one.word)
-    broken = [f"{one.trial}: {sentence}" for one in verdicts for sentence in one.broken]
-    broken += [f"{one.trial}: no such call was made" for one in verdicts if not one.struck]
-    kinds = Counter(one.word.split(" ")[0] for one in verdicts)
+    for v in sorted(verdicts, key=lambda v: order.index(v.trial.action)):
+        trial = v.trial
+        tables[trial.later, trial.stays].put(trial.action, trial.kind.title, v.word)
+    broken = [f"{v.trial}: {sentence}" for v in verdicts for sentence in v.broken]
+    broken += [f"{v.trial}: no such call was made" for v in verdicts if not v.struck]
+    kinds = Counter(v.word.split(" ")[0] for v in verdicts)
     figures = ", ".join(f"{count} {word}" for word, count in kinds.most_common())
-    tried = {one.trial.action for one in verdicts}
+    tried = {v.trial.action for v in verdicts}
     totals = f"{len(verdicts)} faults tried, {len(tried)} misfortunes: {figures}"
     return Findings("faults", list(tables.values()), LEGEND, totals, broken)

@@ -116,8 +116,8 @@ def _played(
         instants = instants[number * every // len(SCENARIOS) :: every]
         if scenario.postgres and scenario.later:
             # Thinned out, each statement is met in one of the two fields that have them.
-            some = STATEMENTS if every == 1 else STATEMENTS[scenario.api == "Bulk" :: 2]
-            instants += [(str(one), one) for one in some]
+            statements = STATEMENTS if every == 1 else STATEMENTS[scenario.api == "Bulk" :: 2]
+            instants += [(str(statement), statement) for statement in statements]
         for row, instant in instants:
             try:
                 yield row, field.outcome(instant)
@@ -140,7 +140,7 @@ def _found(tried: list[tuple[Scenario, str, Outcome | str]]) -> Findings:
     for scenario, row, outcome in tried:
         cells[row, str(scenario)].append(outcome)
     table = Table(
-        "Kills: what the next run made good", [str(one) for one in SCENARIOS], "killed at"
+        "Kills: what the next run made good", [str(scenario) for scenario in SCENARIOS], "killed at"
     )
     for row in sorted({row for row, _ in cells}):
         for column in table.columns:
@@ -151,12 +151,12 @@ def _found(tried: list[tuple[Scenario, str, Outcome | str]]) -> Findings:
         for scenario, _, outcome in tried
         if isinstance(outcome, str) or not outcome.survived
     ]
-    found = [outcome for _, _, outcome in tried if isinstance(outcome, Outcome)]
-    killed = [outcome for outcome in found if outcome.killed]
-    extra = max((one.calls[1] - one.undisturbed for one in killed), default=0)
-    left = sum(len(one.orphans) for one in killed)
+    complete = [outcome for _, _, outcome in tried if isinstance(outcome, Outcome)]
+    killed = [outcome for outcome in complete if outcome.killed]
+    extra = max((o.calls[1] - o.undisturbed for o in killed), default=0)
+    left = sum(len(o.orphans) for o in killed)
     totals = (
-        f"{len(killed)} kills, {len(found) - len(killed)} instants not met, {len(broken)} kills not"
+        f"{len(killed)} kills, {len(complete) - len(killed)} instants not met, {len(broken)} kills not"
         " made good by the next run,"
         f" which cost at most {extra} calls more than an undisturbed one;"
         f" {left} Bulk jobs left to the org"
@@ -165,10 +165,10 @@ def _found(tried: list[tuple[Scenario, str, Outcome | str]]) -> Findings:
 
 
 def _word(outcomes: list[Outcome | str]) -> str:
-    found = [one for one in outcomes if isinstance(one, Outcome)]
-    good = sum(one.survived for one in found if one.killed)
-    killed = sum(one.killed for one in found)
-    if len(found) < len(outcomes) or any(not one.survived for one in found):
+    complete = [o for o in outcomes if isinstance(o, Outcome)]
+    good = sum(o.survived for o in complete if o.killed)
+    killed = sum(o.killed for o in complete)
+    if len(complete) < len(outcomes) or any(not o.survived for o in complete):
         return f"BROKEN {good} of {killed}"
     return f"{good} of {killed}" if killed else "not met"
 

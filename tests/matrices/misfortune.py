@@ -139,8 +139,8 @@ class Ground:
         if outcome.error is not None or rejected:
             broken += self._next()
         trial = Trial(action, self.kind, self.later, stays)
-        said = str(outcome.facts["error"] or "")
-        ended = (exit_code(outcome), extra, len(rejected), said)
+        message = str(outcome.facts["error"] or "")
+        ended = (exit_code(outcome), extra, len(rejected), message)
         return Verdict(trial, fault.done, *ended, tuple(broken))
 
     def _begin(self) -> None:
@@ -155,13 +155,13 @@ class Ground:
         app.client_id, app.client_secret = self.org.client_id, self.org.client_secret
         app.login_url = self._server.url
         destination = dlt.destinations.duckdb(str(self._folder / "held.duckdb"))
-        made = dlt.pipeline(
+        pipeline = dlt.pipeline(
             _NAME,
             destination=destination,
             dataset_name="salesforce",
             pipelines_dir=str(self._folder / "pipelines"),
         )
-        return Synced(made, app)
+        return Synced(pipeline, app)
 
     def _run(self, *, passes: bool, unbilled: int = 0) -> tuple[Outcome, list[str]]:
         """Run once; how it ended, and the promises that it broke."""
@@ -180,17 +180,17 @@ class Ground:
         comparison = Comparison(synced.pipeline, self.org, before)
         if outcome.error is not None:
             return outcome, broken + part(comparison)
-        found = whole(comparison, outcome.facts)
-        if named := {one["record_id"] for one in outcome.facts["rejected"]}:
-            lacking = [one for one in found if " lacks " in one and one.split()[-1] not in named]
+        sentences = whole(comparison, outcome.facts)
+        if named := {r["record_id"] for r in outcome.facts["rejected"]}:
+            lacking = [s for s in sentences if " lacks " in s and s.split()[-1] not in named]
             unnamed = named - synced.rows(REJECTED_RECORDS, "record_id").keys()
             silent = [f"{REJECTED_RECORDS} lacks {id_}" for id_ in unnamed]
-            found = [*part(comparison), *lacking, *silent]
+            sentences = [*part(comparison), *lacking, *silent]
             # A field that can't be read of any record is null in those that are new.
-            fields = [f".{one['field'].lower()}: " for one in outcome.facts["rejected"]
-                      if one["record_id"] == EVERY_RECORD]  # fmt: skip
-            found = [one for one in found if not any(field in one for field in fields)]
-        return outcome, broken + found
+            fields = [f".{r['field'].lower()}: " for r in outcome.facts["rejected"]
+                      if r["record_id"] == EVERY_RECORD]  # fmt: skip
+            sentences = [s for s in sentences if not any(field in s for field in fields)]
+        return outcome, broken + sentences
 
     def _next(self) -> list[str]:
         """Return what the next run leaves undone once the misfortune is over."""
@@ -219,12 +219,12 @@ def exit_code(outcome: Outcome) -> int:
 
 def without_remedy(outcome: Outcome) -> list[str]:
     """Return what is wrong with the message of a run that stopped; nothing, as a rule."""
-    said, error = outcome.facts["error"] or "", outcome.error
+    message, error = outcome.facts["error"] or "", outcome.error
     if not isinstance(error, SalesforceError):
-        return [f"stopped by {type(error).__name__}, which names no remedy: {said}"]
-    broken = [] if error.remedy and error.remedy in said else [f"names no remedy: {said}"]
-    if len(said.splitlines()) != 1:
-        broken.append(f"is no one paragraph: {said}")
+        return [f"stopped by {type(error).__name__}, which names no remedy: {message}"]
+    broken = [] if error.remedy and error.remedy in message else [f"names no remedy: {message}"]
+    if len(message.splitlines()) != 1:
+        broken.append(f"is no one paragraph: {message}")
     return broken
 
 

@@ -74,6 +74,6 @@ class Findings:
         )
 
     def _list_of_broken(self) -> list[str]:
-        return ["Broken promises:\n\n" + "\n".join(f"- {one}" for one in self.broken)][
+        return ["Broken promises:\n\n" + "\n".join(f"- {sentence}" for sentence in self.broken)][
             : len(self.broken)
         ]

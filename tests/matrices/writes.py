@@ -38,7 +38,7 @@ def findings(tell: Callable[[str], None]) -> Findings:
         row["methods"] += 1
         row["requests"] += len(sent)
         with watched_door() as (client, connections):
-            for request in (one for each in sent for one in disguises(each)):
+            for request in (disguise for each in sent for disguise in disguises(each)):
                 row["attempts"] += 1
                 try:
                     client.send(request)

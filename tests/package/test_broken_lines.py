@@ -12,8 +12,8 @@ from tests.matrices.broken_lines import LINES, BrokenLine
 LIBRARY = Path(salesforce_targeted.__file__).parent
 
 
-@pytest.mark.parametrize("one", LINES, ids=lambda one: one.invariant)
-def test_a_line_to_break_stands_once(one: BrokenLine) -> None:
+@pytest.mark.parametrize("case", LINES, ids=lambda case: case.invariant)
+def test_a_line_to_break_stands_once(case: BrokenLine) -> None:
     """``python -m tests.matrices broken_lines`` breaks it, and its test must then fail."""
-    assert 1 == (LIBRARY / one.path).read_text("utf-8").count(one.line)
-    assert one.line != one.instead
+    assert 1 == (LIBRARY / case.path).read_text("utf-8").count(case.line)
+    assert case.line != case.instead

@@ -94,8 +94,8 @@ def test_what_add_limit_counts_is_said(
     with caplog.at_level("WARNING", "salesforce_targeted"):
         synced.pipeline.run(salesforce_targeted(synced.credentials).add_limit(1))
 
-    said = [text for text in caplog.messages if text.startswith("task_who_relation: add_limit")]
-    assert ["Scope(limit=...) counts relations"] == [text.rpartition("; ")[2] for text in said]
+    messages = [text for text in caplog.messages if text.startswith("task_who_relation: add_limit")]
+    assert ["Scope(limit=...) counts relations"] == [text.rpartition("; ")[2] for text in messages]
     assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
 
 
@@ -160,7 +160,7 @@ def test_a_column_of_the_users_own_is_not_taken_for_a_hidden_field(
         org.edit("Contact", org.active_ids()[0], LastName="Edited")
     facts = synced.ok()
 
-    assert [] == [said for ledger in ledgers for said in ledger.warnings if "loaded_by" in said]
+    assert [] == [text for ledger in ledgers for text in ledger.warnings if "loaded_by" in text]
     assert ([], []) == (facts["warnings"], facts["hidden_fields"].get("Contact", []))
     assert {"me"} == {row["loaded_by"] for row in synced.rows("sf_contacts").values()}
 
@@ -172,11 +172,11 @@ def test_frozen_columns_stop_the_run_until_they_are_released(org: DemoOrg, synce
     fresh = org.add_contact(LastName="Fresh")
     org.log_task([fresh])
     org.add_field("Contact", "New__c", "double", {fresh: 1.5})
-    said = refused(synced, schema_contract={"columns": "freeze"})
+    error = refused(synced, schema_contract={"columns": "freeze"})
     before = synced.rows("sf_contacts")
     run(synced)
 
-    assert "`new__c`" in said
+    assert "`new__c`" in error
     assert fresh not in before
     assert 1.5 == synced.rows("sf_contacts")[fresh]["new__c"]
 
@@ -380,11 +380,11 @@ def test_tasks_that_no_relation_names_are_not_left_out_in_silence(
     synced: Synced, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Which tasks count the relations say; once those are held, the tasks alone can be loaded."""
-    said = []
+    warned = []
     for parts in (["task"], ["task_who_relation"], ["task"]):
         caplog.clear()
         synced.pipeline.run(salesforce_targeted(synced.credentials).with_resources(*parts))
-        said.append(any("held relations name, and none is held" in one for one in caplog.messages))
+        warned.append(any("held relations name, and none is held" in m for m in caplog.messages))
 
-    assert [True, False, False] == said
+    assert [True, False, False] == warned
     assert synced.rows("sf_activities")

@@ -25,7 +25,7 @@ Rows = list[tuple[Any, ...]]
 def queries() -> dict[int, str]:
     """Return the statements of useful_queries.sql by the number of their question."""
     text = (PIPELINES / "useful_queries.sql").read_text(encoding="utf-8")
-    starts = [(int(found[1]), found.start()) for found in QUESTION.finditer(text)]
+    starts = [(int(match[1]), match.start()) for match in QUESTION.finditer(text)]
     ends = [start for _, start in starts[1:]] + [len(text)]
     return {
         number: text[start:end].strip().rstrip(";")

@@ -41,7 +41,7 @@ Pipelines = Callable[..., dlt.Pipeline]
 def pipelines(tmp_path: Path) -> Pipelines:
     """Make pipelines of any name and dataset into one DuckDB file."""
 
-    def made(name: str, dataset: str) -> dlt.Pipeline:
+    def pipeline_of(name: str, dataset: str) -> dlt.Pipeline:
         return dlt.pipeline(
             name,
             destination=dlt.destinations.duckdb(str(tmp_path / "held.duckdb")),
@@ -49,7 +49,7 @@ def pipelines(tmp_path: Path) -> Pipelines:
             pipelines_dir=str(tmp_path / "pipelines"),
         )
 
-    return made
+    return pipeline_of
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def database(postgres: str) -> Iterator[Callable[[str], list[Any]]]:
 def held_ids(pipeline: dlt.Pipeline, table: str = "sf_contacts", key: str = "id") -> list[str]:
     """Return the keys in a pipeline's table, ascending."""
     with pipeline.sql_client() as client:
-        found = client.execute_sql(f"SELECT {key} FROM {client.make_qualified_table_name(table)}")
-    return sorted(row[0] for row in found or ())
+        rows = client.execute_sql(f"SELECT {key} FROM {client.make_qualified_table_name(table)}")
+    return sorted(row[0] for row in rows or ())
 
 
 @pytest.mark.brief(1)
@@ -118,11 +118,11 @@ def test_several_orgs_go_into_several_datasets(tmp_path: Path, pipelines: Pipeli
     with serve(orgs["north"]) as north, serve(orgs["south"]) as south:
         at = {"north": north.url, "south": south.url.replace("127.0.0.1", "localhost")}
         token = {"north": north.token, "south": south.token}
-        made = {name: pipelines(f"crm_{name}", name) for name in orgs}
+        by_org = {name: pipelines(f"crm_{name}", name) for name in orgs}
         for name in ("north", "south", "north", "south"):
             credentials = SessionCredentials(instance_url=at[name], access_token=token[name])
-            made[name].run(salesforce_targeted(credentials))
-    held = {name: held_ids(pipeline) for name, pipeline in made.items()}
+            by_org[name].run(salesforce_targeted(credentials))
+    held = {name: held_ids(pipeline) for name, pipeline in by_org.items()}
 
     assert {name: org.active_ids() for name, org in orgs.items()} == held
     assert (12, 20) == (len(held["north"]), len(held["south"]))
@@ -261,8 +261,8 @@ def test_the_schema_says_what_columns_mean_and_where_they_point(synced: Synced) 
     tables = synced.pipeline.default_schema.tables
     relations = tables["sf_taskwhorelations"]
     references = {
-        (one["columns"][0], one["referenced_table"], one["referenced_columns"][0])
-        for one in relations["references"]
+        (reference["columns"][0], reference["referenced_table"], reference["referenced_columns"][0])
+        for reference in relations["references"]
     }
 
     assert {("task_id", "sf_activities", "id"), ("relation_id", "sf_contacts", "id")} == references

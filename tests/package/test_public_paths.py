@@ -50,11 +50,11 @@ def test_the_package_offers_what_is_public() -> None:
 
 def test_the_client_is_defined_where_it_is_imported_from() -> None:
     """Tracebacks and documentation name ``api.client``; one request is all that ``send`` needs."""
-    _, request, *others = inspect.signature(SalesforceClient.send).parameters.values()
+    _, request, *rest = inspect.signature(SalesforceClient.send).parameters.values()
 
     assert "salesforce_targeted.api.client" == SalesforceClient.__module__
     assert "request" == request.name
-    assert [] == [each.name for each in others if each.default is inspect.Parameter.empty]
+    assert [] == [value.name for value in rest if value.default is inspect.Parameter.empty]
 
 
 @pytest.mark.parametrize("module", ["salesforce_targeted", "salesforce_targeted.demo_org"])

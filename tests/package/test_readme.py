@@ -92,9 +92,9 @@ def test_the_block_of_maps_runs(
     for name, value in session_of(server).items():
         monkeypatch.setenv(name, value)
     org.edit("Contact", org.active_ids()[0], Email=None)
-    found: dict[str, Any] = {}
-    exec(compile(block, PIPELINES, "exec"), found)
-    with found["pipeline"].sql_client() as client:
+    namespace: dict[str, Any] = {}
+    exec(compile(block, PIPELINES, "exec"), namespace)
+    with namespace["pipeline"].sql_client() as client:
         held = dict(client.execute_sql("SELECT id, last_name FROM sf_contacts"))
         (relations,) = client.execute_sql("SELECT COUNT(*) FROM sf_taskwhorelations")[0]
     shown = org.rows("Contact", ids=sorted(held))
@@ -199,10 +199,10 @@ def test_the_airflow_block_runs(
         stand_in = types.ModuleType(module)
         stand_in.__dict__.update(names)
         monkeypatch.setitem(sys.modules, module, stand_in)
-    found: dict[str, Any] = {}
+    namespace: dict[str, Any] = {}
     here = block.replace('destination="postgres"', 'destination="duckdb"')
-    exec(compile(here, PIPELINES, "exec"), found)
-    with found["pipeline"].sql_client() as client:
+    exec(compile(here, PIPELINES, "exec"), namespace)
+    with namespace["pipeline"].sql_client() as client:
         (count,) = client.execute_sql("SELECT COUNT(*) FROM sf_contacts")[0]
 
     assert len(org.active_ids()) == count
@@ -252,7 +252,7 @@ def test_knobs_are_the_same_everywhere() -> None:
     assert [] == [name for name in listed if f"`{name}`" not in text(README)]
     for source in (salesforce_targeted, targeted):
         parameters = inspect.signature(source).parameters
-        assert {one.name: one.default for one in fields(Settings)} == {
+        assert {field.name: field.default for field in fields(Settings)} == {
             name: parameters[name].default for name in listed
         }
     assert {"physicians", "with_npi"} == set(statistics)

@@ -19,9 +19,9 @@ def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Platfo
     """Two orgs are configured; nobody has credentials yet."""
     from tests.scale_out.dagster_runs import Platform  # needs Dagster, which is an extra
 
-    made = Platform(monkeypatch, tmp_path)
-    yield made
-    made.instance.dispose()
+    platform = Platform(monkeypatch, tmp_path)
+    yield platform
+    platform.instance.dispose()
 
 
 @pytest.fixture

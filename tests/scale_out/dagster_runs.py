@@ -92,8 +92,8 @@ class Platform:
     def verdicts(self, ran: Any) -> dict[str, tuple[bool, dict[str, Any]]]:
         """Check name to whether it passed, and its metadata."""
         return {
-            one.check_name: (one.passed, {k: v.value for k, v in one.metadata.items()})
-            for one in ran.get_asset_check_evaluations()
+            check.check_name: (check.passed, {k: v.value for k, v in check.metadata.items()})
+            for check in ran.get_asset_check_evaluations()
         }
 
     def held(self, dataset: str = "salesforce_emea") -> Any:
@@ -134,7 +134,7 @@ def instance_in(home: Path) -> dg.DagsterInstance:
     return dg.DagsterInstance.from_config(str(home))
 
 
-def said(instance: dg.DagsterInstance, run_id: str) -> str:
+def log_of(instance: dg.DagsterInstance, run_id: str) -> str:
     """All that Dagster keeps of a run: events, messages, errors, metadata."""
     return "\n".join(repr(entry) for entry in instance.all_logs(run_id))
 
@@ -165,15 +165,15 @@ def tables(connection: Any, dataset: str) -> Tables:
     cursor.execute(
         f"SELECT table_name FROM information_schema.tables WHERE table_schema = '{dataset}'"
     )
-    found: Tables = {}
+    tables: Tables = {}
     for (name,) in cursor.fetchall():
         if name.startswith("_dlt") or name == "sf_sync_runs":
             continue
         cursor.execute(f'SELECT * FROM "{dataset}"."{name}"')
         columns = [column[0] for column in cursor.description]
         rows = [_plain(dict(zip(columns, row, strict=True))) for row in cursor.fetchall()]
-        found[name] = sorted(rows, key=lambda row: str(sorted(row.items())))
-    return found
+        tables[name] = sorted(rows, key=lambda row: str(sorted(row.items())))
+    return tables
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from tests.scale_out.dagster_runs import (  # noqa: E402
     attempts,
     instance_in,
     launched,
-    said,
+    log_of,
     signed_in,
     tables,
 )
@@ -45,23 +45,23 @@ TABLES = {
 
 def test_definitions_load_without_credentials(platform: Platform, tmp_path: Path) -> None:
     """What there is can be looked at by anybody: no sign-in, no database, no folder of dlt's."""
-    found = platform.module
-    dg.Definitions.validate_loadable(found.defs)
-    names = {key.path[-1] for key in found.defs.resolve_all_asset_keys()}
+    module = platform.module
+    dg.Definitions.validate_loadable(module.defs)
+    names = {key.path[-1] for key in module.defs.resolve_all_asset_keys()}
 
     assert {*TABLES, "first_load"} == names
-    assert ["emea", "apac"] == found.BY_ORG.get_partition_keys()
-    assert {"daily", "weekly", "hourly"} == {one.name for one in found.defs.schedules}
+    assert ["emea", "apac"] == module.BY_ORG.get_partition_keys()
+    assert {"daily", "weekly", "hourly"} == {schedule.name for schedule in module.defs.schedules}
     assert [] == list(tmp_path.iterdir())
 
 
 def test_definitions_load_without_orgs(platform: Platform) -> None:
     """Whoever has configured nothing yet sees an empty platform, not an error."""
     platform.set("ORGS__NAMES", "[]")
-    found = platform.module
-    dg.Definitions.validate_loadable(found.defs)
+    module = platform.module
+    dg.Definitions.validate_loadable(module.defs)
 
-    assert [] == found.BY_ORG.get_partition_keys()
+    assert [] == module.BY_ORG.get_partition_keys()
 
 
 @pytest.mark.parametrize("name", ["EMEA", "e-mea", "e__mea", "e mea", "1", "_e", "", "é", "e\n"])
@@ -94,10 +94,10 @@ def test_side_by_side_and_one_is_killed(
         for name, server in servers.items():
             environ |= signed_in(name, server)
         running = [launched("sync", name, home, environ) for name in servers]
-        outputs = [one.communicate(timeout=400)[0] for one in running]
+        outputs = [child.communicate(timeout=400)[0] for child in running]
         runs = {run.tags["dagster/partition"]: run for run in instance.get_runs()}
         begun = {name: attempts(instance, run.run_id) for name, run in runs.items()}
-        emea = said(instance, runs["emea"].run_id)
+        emea = log_of(instance, runs["emea"].run_id)
         for name, server in servers.items():
             pretended[name].latency = None
             plain = {"DESTINATION__POSTGRES__CREDENTIALS": postgres, **session_of(server)}
@@ -110,7 +110,7 @@ def test_side_by_side_and_one_is_killed(
             got[name] = tables(connection, f"salesforce_{name}")
             wanted[name] = tables(connection, f"plain_{name}")
 
-    assert [0, 0] == [one.returncode for one in running], "\n".join(outputs)
+    assert [0, 0] == [child.returncode for child in running], "\n".join(outputs)
     assert not together.broken
     assert clock.killed
     assert "exited with code -9" in emea or "SIGKILL" in emea
@@ -142,7 +142,7 @@ def test_windows_and_then_a_sync_are_one_run(
         april = platform.run("first_load", "2026-04-01|emea")
         calls_of_april = org.billed
         october = platform.run("first_load", "2026-10-01|emea")
-        again = platform.run("sync")
+        last = platform.run("sync")
         synced = make_synced(
             request,
             tmp_path,
@@ -158,7 +158,7 @@ def test_windows_and_then_a_sync_are_one_run(
     }  # fmt: skip
 
     assert 10 < max(stamps.values())
-    assert [True] * 4 == [one.success for one in (june, april, october, again)]
+    assert [True] * 4 == [run.success for run in (june, april, october, last)]
     assert until_july <= {row["id"] for row in after_june["sf_taskwhorelations"]}
     assert len(after_june["sf_taskwhorelations"]) < len(org.rows("TaskWhoRelation"))
     assert 0 == calls_of_april
@@ -172,29 +172,29 @@ def test_checks_tell_a_true_dataset_from_an_altered_one(emea: Platform) -> None:
     right = emea.verdicts(emea.run("verify"))["true"]
     emea.sql("UPDATE salesforce_emea.sf_users SET alias = 'somebody'")
     wrong = emea.run("verify")
-    passed, told = emea.verdicts(wrong)["true"]
+    passed, facts = emea.verdicts(wrong)["true"]
     emea.set("ORGS__FRESH_HOURS", "0")
     old = emea.verdicts(emea.run("freshness"))["fresh"]
 
     assert not never[0]
     assert synced.success
     assert emea.verdicts(synced)["fresh"][0]
-    assert ["emea"] == [one.partition for one in wrong.get_asset_check_evaluations()]
+    assert ["emea"] == [check.partition for check in wrong.get_asset_check_evaluations()]
     assert right[0]
     assert wrong.success
     assert not passed
-    assert 4 == told["altered"]
-    assert "somebody" not in str(told)
+    assert 4 == facts["altered"]
+    assert "somebody" not in str(facts)
     assert not old[0]
 
 
 def test_a_part_of_the_tables(emea: Platform) -> None:
     """One asset chosen is that table, with its lives; the others are not materialised."""
     ran = emea.run("sf_taskwhorelations")
-    materialized = {one.asset_key.path[-1] for one in ran.get_asset_materialization_events()}
+    materialized = {event.asset_key.path[-1] for event in ran.get_asset_materialization_events()}
 
     assert ran.success
     assert {"sf_taskwhorelations"} == {
-        one.asset_key.path[-1] for one in ran.get_asset_materialization_events()
+        event.asset_key.path[-1] for event in ran.get_asset_materialization_events()
     }, materialized
     assert "sf_contacts" not in emea.held()

@@ -25,7 +25,7 @@ from tests.scale_out.dagster_runs import (
     DATABASE,
     Platform,
     attempts,
-    said,
+    log_of,
     waits,
 )
 from tests.support.script import session_of
@@ -93,7 +93,7 @@ def test_an_org_without_credentials_of_its_own(
 
     assert not ran.success
     assert 1 == attempts(platform.instance, ran.run_id)
-    assert "no credentials of its own" in said(platform.instance, ran.run_id)
+    assert "no credentials of its own" in log_of(platform.instance, ran.run_id)
     assert [] == org.requests
 
 
@@ -136,12 +136,12 @@ def test_what_a_machine_left_behind_is_not_loaded_over_newer_rows(
     org.advance(3_600)
     org.edit("Contact", other, LastName="Newest")  # so that the first is not modified lately
     emea.set("DLT_DATA_DIR", str(tmp_path / "elsewhere"))
-    there = emea.run("sync")
+    retry = emea.run("sync")
     emea.set("DLT_DATA_DIR", str(tmp_path / "here"))
     emea.set("SOURCES__SALESFORCE_TARGETED__REFRESH_CALL_BUDGET", "0")
     here = emea.run("sync")
 
-    assert there.success
+    assert retry.success
     assert here.success
     assert [("Newer",)] == emea.sql(
         f"SELECT last_name FROM salesforce_emea.sf_contacts WHERE id = '{who}'"
@@ -164,7 +164,7 @@ def test_nobodys_data_in_dagsters_log(
         connection.commit()
     org.edit("Contact", org.active_ids()[0], LastName="Unheard Of")
     refused = emea.run("sync")
-    kept = said(emea.instance, refused.run_id)
+    kept = log_of(emea.instance, refused.run_id)
 
     assert first.success
     assert not refused.success

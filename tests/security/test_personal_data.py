@@ -89,7 +89,7 @@ CASES = pytest.mark.parametrize(
         pytest.param("postgres", retyped, marks=POSTGRES),
     ],
     indirect=["database"],
-    ids=lambda one: getattr(one, "__name__", str(one)),
+    ids=lambda value: getattr(value, "__name__", str(value)),
 )
 
 
@@ -133,19 +133,19 @@ def test_nobodys_data_is_found_after_a_run(
     for name, value in sign_in("session", org, server).environ.items():
         monkeypatch.setenv(name, value)
     marked = mark(org)
-    code, said = run()
+    code, output = run()
     assert (0, set(), {}) == (
         code,
-        marked.within(said),
+        marked.within(output),
         found_outside_of_the_database(tmp_path, marked),
     )
     mishap(org, marked, database)
-    code, said = run(*["--report-html"] * (mishap is as_is))
-    found = found_outside_of_the_database(tmp_path, marked)
-    dlts = {path for path in found if "pipelines" in path.parts}
+    code, output = run(*["--report-html"] * (mishap is as_is))
+    files = found_outside_of_the_database(tmp_path, marked)
+    dlts = {path for path in files if "pipelines" in path.parts}
 
-    assert set() == marked.within(said)
-    assert [] == sorted(str(path.relative_to(tmp_path)) for path in set(found) - dlts)
+    assert set() == marked.within(output)
+    assert [] == sorted(str(path.relative_to(tmp_path)) for path in set(files) - dlts)
     assert [] == sorted(
         str(path.relative_to(tmp_path)) for path in dlts if not is_private(path, tmp_path)
     )
@@ -164,13 +164,13 @@ def test_records_are_written_for_their_owner_alone_if_asked_for(
     for name, value in sign_in("session", org, server).environ.items():
         monkeypatch.setenv(name, value)
     marked = mark(org)
-    code, said = run("--log-records")
-    found = found_outside_of_the_database(tmp_path, marked)
+    code, output = run("--log-records")
+    files = found_outside_of_the_database(tmp_path, marked)
 
-    assert (0, set()) == (code, marked.within(said))
-    assert [".jsonl"] == [path.suffix for path in found]
-    assert [0o600] == [path.stat().st_mode & 0o777 for path in found]
-    assert set(marked.cores) == set().union(*found.values())
+    assert (0, set()) == (code, marked.within(output))
+    assert [".jsonl"] == [path.suffix for path in files]
+    assert [0o600] == [path.stat().st_mode & 0o777 for path in files]
+    assert set(marked.cores) == set().union(*files.values())
 
 
 def is_private(path: Path, below: Path) -> bool:

@@ -66,15 +66,15 @@ class Marked:
 
     def within(self, text: str) -> set[str]:
         """Names of the values that a text holds, plainly, in base64, or half of them."""
-        found = set()
+        names = set()
         for name, core in self.cores.items():
             shapes = {core[:14], core[-14:], core.lower(), core[::-1]}
             for shift in range(3):
                 packed = base64.b64encode(b"x" * shift + core.encode()).decode().rstrip("=")
                 shapes.add(packed[4:-4])
             if any(shape in text for shape in shapes):
-                found.add(name)
-        return found
+                names.add(name)
+        return names
 
 
 def files_below(*folders: Path) -> Iterator[tuple[Path, str]]:
@@ -129,7 +129,7 @@ class Listener(logging.Handler):
 @pytest.fixture
 def listener() -> Iterator[Listener]:
     """Provide a handler on the root and on each logger that keeps its lines to itself, all at DEBUG."""
-    made = Listener()
+    handler = Listener()
     names = [
         "",
         "dlt",
@@ -141,17 +141,17 @@ def listener() -> Iterator[Listener]:
         "simple_salesforce",
     ]
     loggers = [logging.getLogger(name) for name in names]
-    before = [(one, one.level, list(one.handlers), one.propagate) for one in loggers]
-    for one in loggers:
-        one.setLevel(logging.DEBUG)
-        one.addHandler(made)
-    yield made
-    for one, level, handlers, propagate in before:
-        for added in set(one.handlers) - set(handlers) - {made}:
+    before = [(logger, logger.level, list(logger.handlers), logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.DEBUG)
+        logger.addHandler(handler)
+    yield handler
+    for logger, level, handlers, propagate in before:
+        for added in set(logger.handlers) - set(handlers) - {handler}:
             added.close()
-        one.handlers[:] = handlers
-        one.setLevel(level)
-        one.propagate = propagate
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate = propagate
 
 
 # --- six ways to sign in, each with secrets of its own -----------------------------------------------
@@ -207,10 +207,10 @@ def sign_in(way: str, org: DemoOrg, server: DemoServer) -> SignIn:
     if way == "jwt":
         pem, org.jwt_public_key = _key(marked)
         chosen["jwt"] = {"CLIENT_ID": org.client_id, "USERNAME": user, "PRIVATE_KEY": pem}
-    found = {f"SALESFORCE_{name}": value for name, value in chosen[way].items()}
+    environ = {f"SALESFORCE_{name}": value for name, value in chosen[way].items()}
     if way != "session":
-        found["SALESFORCE_LOGIN_URL"] = server.url
-    return SignIn(found, marked)
+        environ["SALESFORCE_LOGIN_URL"] = server.url
+    return SignIn(environ, marked)
 
 
 WAYS = ["session", "jwt", "refresh", "password", "soap", "app"]
@@ -280,11 +280,11 @@ def run(
         code = main(["--debug", *argv])
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        said = capfd.readouterr()
+        output = capfd.readouterr()
         # The script puts handlers of its own in the place of ours: its log is on stderr.
-        assert "salesforce_targeted" in listener.text + said.err
-        assert code or "signed in" in said.err
-        return code, f"{said.out}\n{said.err}\n{listener.text}"
+        assert "salesforce_targeted" in listener.text + output.err
+        assert code or "signed in" in output.err
+        return code, f"{output.out}\n{output.err}\n{listener.text}"
 
     # The script may make its files private in this way; a script's process would end now.
     before = os.umask(0o022)
@@ -295,7 +295,7 @@ def run(
 @pytest.mark.each_value
 @pytest.mark.brief(1)
 @pytest.mark.parametrize(
-    ("way", "ending", "code"), ENDINGS, ids=lambda one: getattr(one, "__name__", str(one))
+    ("way", "ending", "code"), ENDINGS, ids=lambda value: getattr(value, "__name__", str(value))
 )
 def test_no_secret_is_found_after_a_run(
     way: str, ending: Callable[[DemoOrg, SignIn], None], code: int | None, org: DemoOrg, server: DemoServer,
@@ -307,9 +307,9 @@ def test_no_secret_is_found_after_a_run(
     for name, value in given.environ.items():
         monkeypatch.setenv(name, value)
     # A page once is enough.
-    ended, said = run(*["--report-html"] * (ending is nothing and way == "session"))
+    ended, output = run(*["--report-html"] * (ending is nothing and way == "session"))
     kept = {
-        path: found for path, text in files_below(tmp_path) if (found := given.marked.within(text))
+        path: names for path, text in files_below(tmp_path) if (names := given.marked.within(text))
     }
     if way == "refresh":
         # A rotated refresh token is kept for the next process, for its owner alone.
@@ -319,8 +319,8 @@ def test_no_secret_is_found_after_a_run(
         assert stored is None or 0o600 == stored.stat().st_mode & 0o777
         kept.pop(stored, None)  # type: ignore[arg-type]
 
-    assert (code is None and ended != 0) or code == ended, said
-    assert set() == given.marked.within(said)
+    assert (code is None and ended != 0) or code == ended, output
+    assert set() == given.marked.within(output)
     assert {} == kept
     assert [] == [path for path in map(str, tmp_path.rglob("*")) if given.marked.within(path)]
 
@@ -336,9 +336,9 @@ def test_the_search_finds_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "cut").write_text(secret[: len(secret) // 2 + 4])
     with duckdb.connect(str(tmp_path / "held.duckdb")) as held:
         held.execute("CREATE TABLE t AS SELECT ? AS a FROM range(5000)", [secret])
-    found = [path.name for path, text in files_below(tmp_path) if marked.within(text)]
+    names = [path.name for path, text in files_below(tmp_path) if marked.within(text)]
 
-    assert ["cut", "encoded", "held.duckdb", "packed.gz", "pickled", "plain"] == found
+    assert ["cut", "encoded", "held.duckdb", "packed.gz", "pickled", "plain"] == names
 
 
 def test_nothing_that_can_be_printed_holds_a_secret(
@@ -372,10 +372,10 @@ def test_nothing_that_can_be_printed_holds_a_secret(
             *("".join(traceback.format_exception(error)) for error in errors),
             *(markdown.document(outcome.facts) for outcome in outcomes),
         ]  # fmt: skip
-        said = "\n".join(f"{one!r}\n{one!s}\n{one}" for one in shown)
+        text = "\n".join(f"{value!r}\n{value!s}\n{value}" for value in shown)
 
         assert [1, 2] == [len(errors) - 1, len(outcomes)]
-        assert set() == given.marked.within(said), way
+        assert set() == given.marked.within(text), way
 
 
 @pytest.mark.brief(1)
@@ -390,7 +390,7 @@ def test_dlts_own_commands_show_no_secret(
         monkeypatch.setenv(name, value)
     assert 0 == run()[0]
     asked = [("-v", "trace")] if way == "password" else [("trace",)]
-    said = [
+    runs = [
         command(
             sys.executable, "-m", "dlt", "pipeline", *words[:-1], "targeted_contacts", words[-1],
             cwd=tmp_path, environ=given.environ,
@@ -398,6 +398,6 @@ def test_dlts_own_commands_show_no_secret(
         for words in asked
     ]  # fmt: skip
 
-    assert [0] * len(asked) == [ended.code for ended in said]
-    assert "Run started at" in said[0].out
-    assert set() == given.marked.within("\n".join(ended.out + ended.err for ended in said))
+    assert [0] * len(asked) == [ended.code for ended in runs]
+    assert "Run started at" in runs[0].out
+    assert set() == given.marked.within("\n".join(ended.out + ended.err for ended in runs))

@@ -46,10 +46,10 @@ def answer(status=200, body=b"", headers=None, *, packed=False) -> Bytes:
 
 @dataclass
 class Scripted:
-    """Answers requests in the order of ``script``, then with ``otherwise``."""
+    """Answers requests in the order of ``script``, then with ``fallback``."""
 
     script: deque = field(default_factory=deque)
-    otherwise: Callable[[Heard], Bytes] = lambda _: answer(500, b"unscripted")
+    fallback: Callable[[Heard], Bytes] = lambda _: answer(500, b"unscripted")
     heard: list[Heard] = field(default_factory=list)
     url: str = ""
 
@@ -70,7 +70,7 @@ class Scripted:
                     method, path, headers, stream.read(int(headers.get("content-length", 0)))
                 )
                 self.heard.append(heard)
-                reply = self.script.popleft() if self.script else self.otherwise
+                reply = self.script.popleft() if self.script else self.fallback
                 reply = reply(heard) if callable(reply) else reply
                 try:
                     self._say(connection, reply)

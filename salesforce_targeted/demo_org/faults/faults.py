@@ -46,6 +46,7 @@ ACTIONS: dict[str, Action] = {
     "http_429": Action("429 with Retry-After: 1"),
     "empty_200": Action("200 without a body"),
     "garbage_200": Action("200 with half a JSON text"),
+    "no_entries_200": Action("200 with an empty list, whatever was asked for", ("collections",)),
     "expire_session": Action("every session ends: 401 INVALID_SESSION_ID"),
     "invalid_auth_header": Action("401 INVALID_AUTH_HEADER, INVALID_JWT_FORMAT"),
     "concurrent_403": Action("403 REQUEST_LIMIT_EXCEEDED, too many long calls at once"),

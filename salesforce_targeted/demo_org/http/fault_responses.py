@@ -100,6 +100,8 @@ def instead(fault: Fault) -> Reply | None:
         return Reply(503, b"Service Unavailable", "text/plain")
     if fault.action == "empty_200":
         return Reply(200, b"")
+    if fault.action == "no_entries_200":
+        return reply([])
     if fault.action == "garbage_200":
         return Reply(200, b'{"totalSize":3,"done":true,"records":[{"attributes":{"ty')
     if fault.action == "app_blocked_400":

@@ -22,7 +22,7 @@ def refreshing(server, tmp_path, **more):
 
 def test_a_refresh_token_that_stays(endpoint, server, granted, tmp_path):
     """Without rotation nothing is stored."""
-    server.otherwise = lambda _: granted()
+    server.fallback = lambda _: granted()
     spec = refreshing(server, tmp_path)
     spec.sign_in(endpoint)
     spec.sign_in(endpoint)
@@ -111,7 +111,7 @@ def test_what_is_lost_is_said_before_it_is(endpoint, server, granted, tmp_path, 
         return granted()
 
     texts: list[str] = []
-    server.otherwise = refuse
+    server.fallback = refuse
     refreshing(server, tmp_path).sign_in(endpoint)
 
     assert "should Salesforce rotate it" in texts[0]

@@ -61,7 +61,7 @@ def test_a_session_that_ended_is_renewed_once(sf, server, answer):
         sf.has(server.url, TOKEN + "fresh", redacts=False)
         return answer(401, expired)
 
-    server.otherwise = at_the_org
+    server.fallback = at_the_org
 
     assert {} == SalesforceClient(SfOrgCredentials(sf_org="uat")).org_limits()
     assert 2 == len(sf.calls)
@@ -71,7 +71,7 @@ def test_a_session_that_ended_is_renewed_once(sf, server, answer):
 def test_a_session_that_can_not_be_renewed(sf, server, answer):
     """Sf gives the same token again: how to log in anew, and no third attempt."""
     sf.has(server.url, TOKEN, redacts=False)
-    server.otherwise = lambda _: answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}])
+    server.fallback = lambda _: answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}])
 
     with pytest.raises(errors.AuthenticationError, match="sf org login web --alias uat") as caught:
         SalesforceClient(SfOrgCredentials(sf_org="uat")).org_limits()

@@ -17,9 +17,9 @@ def test_nothing_is_asked_before_it_is_needed(client, tokens):
 
 
 @pytest.mark.parametrize("case", ["expired_session", "invalid_auth_header"])
-def test_an_expired_session_is_renewed_once(case, client, server, said, answer, tokens):
+def test_an_expired_session_is_renewed_once(case, client, server, reply, answer, tokens):
     """401 in mid-run: sign in again, send again, without a pause."""
-    server.say(answer(body=OK), said(case), answer(body=OK))
+    server.say(answer(body=OK), reply(case), answer(body=OK))
     client.org_limits()
 
     assert OK == client.org_limits()
@@ -29,9 +29,9 @@ def test_an_expired_session_is_renewed_once(case, client, server, said, answer, 
     ]
 
 
-def test_a_session_that_stays_invalid(client, server, said, tokens):
+def test_a_session_that_stays_invalid(client, server, reply, tokens):
     """A second 401 with a fresh token is final."""
-    server.otherwise = lambda _: said("expired_session")
+    server.fallback = lambda _: reply("expired_session")
 
     with pytest.raises(errors.AuthenticationError):
         client.org_limits()
@@ -39,10 +39,10 @@ def test_a_session_that_stays_invalid(client, server, said, tokens):
     assert (2, 2) == (len(server.heard), tokens.asked)
 
 
-def test_a_given_session_that_expired(client, server, said, tokens):
+def test_a_given_session_that_expired(client, server, reply, tokens):
     """A token that can't be renewed isn't sent a second time; the remedy says where it comes from."""
     tokens.tokens = ["same"]
-    server.otherwise = lambda _: said("expired_session")
+    server.fallback = lambda _: reply("expired_session")
 
     with pytest.raises(errors.AuthenticationError, match="SALESFORCE_ACCESS_TOKEN"):
         client.org_limits()
@@ -60,7 +60,7 @@ def test_another_401_is_no_expiry(client, server, answer, tokens):
     assert (1, 1) == (len(server.heard), tokens.asked)
 
 
-def test_many_threads_sign_in_once(client, server, answer, said, tokens):
+def test_many_threads_sign_in_once(client, server, answer, reply, tokens):
     """Eight requests meet the expired session at once; one of them signs in for all."""
     four, arrived = threading.Event(), []
 
@@ -70,10 +70,10 @@ def test_many_threads_sign_in_once(client, server, answer, said, tokens):
             if len(arrived) == 4:
                 four.set()
             four.wait(5)
-            return said("expired_session")
+            return reply("expired_session")
         return answer(body=OK)
 
-    server.otherwise = first_expired
+    server.fallback = first_expired
     with ThreadPoolExecutor(8) as pool:
         limits = list(pool.map(lambda _: client.org_limits(), range(8)))
 

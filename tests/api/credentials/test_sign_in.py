@@ -252,9 +252,9 @@ def test_oauth_password(endpoint, server, granted):
     assert "pass-word-1tok-en-2" == form(server.heard[0])["password"]
 
 
-def test_soap(endpoint, server, said, caplog):
+def test_soap(endpoint, server, reply, caplog):
     """User, password and token in XML, escaped; the host is the one of serverUrl, '-api' and all."""
-    server.say(said("soap_login"))
+    server.say(reply("soap_login"))
     odd = environ(server, "USERNAME", SALESFORCE_PASSWORD="a<&>b", SALESFORCE_SECURITY_TOKEN="t<k")
     session = credentials(odd).sign_in(endpoint)
 

@@ -52,7 +52,7 @@ def test_a_host_that_is_not_salesforce(endpoint, server, answer):
 @pytest.mark.parametrize("token", ["00Dx!gr\u00e4nted", "00Dx!gran\nted", "00Dx! granted", " \n"])
 def test_a_token_that_can_not_be_sent(token, server, answer, pauses):
     """It is refused where it comes from, once: the network and Salesforce's status have no part in it."""
-    server.otherwise = lambda _: answer(body={"access_token": token, "instance_url": server.url})
+    server.fallback = lambda _: answer(body={"access_token": token, "instance_url": server.url})
     spec = credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET"))
     client = SalesforceClient(spec, sleep=pauses.append)
 
@@ -94,7 +94,7 @@ def test_a_400_that_passes(code, description, endpoint, server, answer, granted,
 )
 def test_an_outage_does_not_blame_the_settings(status, body, endpoint, server, answer):
     """What to do about it is to wait."""
-    server.otherwise = lambda _: answer(status, body)
+    server.fallback = lambda _: answer(status, body)
 
     with pytest.raises(errors.UnavailableError, match="Try again in some minutes") as caught:
         credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
@@ -138,15 +138,15 @@ def test_an_unknown_reason_still_names_a_culprit(grant):
         ("NEW_CODE", errors.AuthenticationError, "Check the user"),
     ],
 )
-def test_soap_faults(code, kind, culprit, endpoint, server, said):
+def test_soap_faults(code, kind, culprit, endpoint, server, reply):
     """A fault is a 500 with a reason in it: sent again only if that may help; with its culprit."""
-    fault = said("soap_fault")
+    fault = reply("soap_fault")
     fault.data = fault.data.replace(b"INVALID_LOGIN", code.encode()).replace(
         fault.data[fault.data.index(b"Content-Length: ") : fault.data.index(b"\r\n\r\n")],
         b"Content-Length: %d"
         % len(fault.data.partition(b"\r\n\r\n")[2].replace(b"INVALID_LOGIN", code.encode())),
     )
-    server.otherwise = lambda _: fault
+    server.fallback = lambda _: fault
     spec = credentials(environ(server, "USERNAME", "PASSWORD", "SECURITY_TOKEN"))
 
     with pytest.raises(kind) as caught:
@@ -169,7 +169,7 @@ def test_soap_faults(code, kind, culprit, endpoint, server, said):
 def test_a_soap_fault_that_is_written_otherwise(fault, endpoint, server, answer):
     """A wrong password is sent once, whatever its fault looks like: the third time locks the user out."""
     body = f"<soapenv:Envelope><soapenv:Fault>{fault}</soapenv:Fault></soapenv:Envelope>"
-    server.otherwise = lambda _: answer(500, body, {"Content-Type": "text/xml"})
+    server.fallback = lambda _: answer(500, body, {"Content-Type": "text/xml"})
 
     with pytest.raises(errors.AuthenticationError, match="INVALID_LOGIN: Locked out") as caught:
         credentials(environ(server, "USERNAME", "PASSWORD")).sign_in(endpoint)
@@ -210,7 +210,7 @@ def test_an_outage_is_tried_again(endpoint, server, answer, raw, granted, pauses
     """5xx pages and resets: three attempts in all."""
     server.say(answer(503, "<html>"), raw(b"", "reset"), granted())
     credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
-    server.otherwise = lambda _: answer(503)
+    server.fallback = lambda _: answer(503)
 
     with pytest.raises(errors.UnavailableError, match="got no usable response"):
         credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
@@ -253,7 +253,7 @@ def test_the_door_opens_to_sign_in_only(path, endpoint, server):
 
 def test_a_failure_never_falls_back(endpoint, server, answer):
     """With settings for five ways the first is tried, and only that."""
-    server.otherwise = lambda _: answer(400, {"error": "invalid_grant", "error_description": "x"})
+    server.fallback = lambda _: answer(400, {"error": "invalid_grant", "error_description": "x"})
     settings = {
         k: v
         for k, v in EVERYTHING.items()
@@ -288,7 +288,7 @@ def test_no_failure_shows_a_secret(names, echo, endpoint, server, answer, caplog
             f"<sf:exceptionCode>INVALID_LOGIN</sf:exceptionCode><sf:exceptionMessage>{' '.join(SECRETS.values())}</sf:exceptionMessage>",
         )
 
-    server.otherwise = parrot
+    server.fallback = parrot
     spec = credentials(
         environ(server, *names, SALESFORCE_REFRESH_TOKEN_FILE=str(tmp_path / "x"))
         if "REFRESH_TOKEN" in names
@@ -304,7 +304,7 @@ def test_no_failure_shows_a_secret(names, echo, endpoint, server, answer, caplog
 
 def test_a_refused_sign_in_is_not_repeated_by_every_thread(endpoint, server, answer):
     """Eight calls at once with a wrong secret are one sign-in: more would lock the user out."""
-    server.otherwise = lambda _: answer(
+    server.fallback = lambda _: answer(
         400, {"error": "invalid_grant", "error_description": "authentication failure"}
     )
     client = SalesforceClient(

@@ -35,7 +35,7 @@ def test_no_answer_brings_the_token_into_an_error(body, status, server, tokens, 
     caplog.set_level(logging.DEBUG)
     tokens.tokens = [SECRET]
     html = isinstance(BODIES[body], str)
-    server.otherwise = lambda _: answer(
+    server.fallback = lambda _: answer(
         status, BODIES[body], {"Content-Type": "text/html"} if html else None
     )
     client = SalesforceClient(tokens, sleep=lambda _: None, attempts=2)
@@ -59,7 +59,7 @@ def test_no_answer_brings_the_password_into_an_error(way, body, status, server, 
     if way == "soap":
         code, words = (SECRET, "no") if "ode" in body else ("INVALID_LOGIN", SECRET)
         text = f"<x><exceptionCode>{code}</exceptionCode><exceptionMessage>{words}</exceptionMessage>{text}</x>"
-    server.otherwise = lambda _: answer(status, text, {"Content-Type": "text/html"})
+    server.fallback = lambda _: answer(status, text, {"Content-Type": "text/html"})
     app = (
         {"SALESFORCE_CLIENT_ID": "app", "SALESFORCE_CLIENT_SECRET": SECRET}
         if way == "oauth"
@@ -88,7 +88,7 @@ def test_a_broken_header_brings_no_values_into_the_log(server, client, raw, capl
     caplog.set_level(logging.DEBUG)
     row = b'{"totalSize":1,"done":true,"records":[{"Email":"mary@example.org"}]}'
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nno colon here\r\n\r\n"
-    server.otherwise = lambda _: raw(head + row, then="close")
+    server.fallback = lambda _: raw(head + row, then="close")
     with contextlib.suppress(SalesforceError):
         client.records("SELECT Email FROM Contact WHERE LastName = 'Schmidt'")
 
@@ -105,15 +105,15 @@ def test_an_echoed_token_is_blanked(client, server, answer):
     assert "token-0" not in f"{caught.value}{caught.value!r}{caught.value.args}"
 
 
-def test_no_log_line_tells_a_secret_or_a_value(client, server, said, answer, caplog, tokens):
+def test_no_log_line_tells_a_secret_or_a_value(client, server, reply, answer, caplog, tokens):
     """At the most talkative level: no token, no literal, no value."""
     caplog.set_level(logging.DEBUG)
     tokens.tokens = ["sesame-1", "sesame-2"]
     server.say(
-        said("expired_session"),
+        reply("expired_session"),
         answer(503),
         answer(body=rows(ID, totalSize=1)),
-        said("invalid_field"),
+        reply("invalid_field"),
     )
     statement = soql.select(["Id"], "Contact", soql.eq("LastName", "Schmidt"))
     client.records(statement)

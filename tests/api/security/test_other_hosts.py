@@ -76,7 +76,7 @@ def test_a_bystander_notices_who_connects():
 def test_no_redirect_takes_the_token_along(status, request_, client, server, answer, bystander):
     """Of any kind, for any kind of request: one request, to the org alone."""
     where = {"Location": bystander.url + request_.path, "Refresh": f"0; url={bystander.url}"}
-    server.otherwise = lambda _: answer(status, headers=where)
+    server.fallback = lambda _: answer(status, headers=where)
     with pytest.raises(SalesforceError, match="redirect"):
         client.send(request_)
 
@@ -94,9 +94,7 @@ SIGN_INS = {
 @pytest.mark.parametrize("way", SIGN_INS)
 def test_no_redirect_takes_the_password_along(way, status, server, answer, bystander, pauses):
     """A sign-in that is sent elsewhere ends there."""
-    server.otherwise = lambda heard: answer(
-        status, headers={"Location": bystander.url + heard.path}
-    )
+    server.fallback = lambda heard: answer(status, headers={"Location": bystander.url + heard.path})
     spec = credentials({**SIGN_INS[way], "SALESFORCE_LOGIN_URL": server.url})
     with pytest.raises(SalesforceError):
         SalesforceClient(spec, sleep=pauses.append).org_limits()
@@ -124,7 +122,7 @@ def test_no_next_page_is_elsewhere(n, client, server, answer, bystander):
         "records": [{"Id": ID}],
         "nextRecordsUrl": addresses(bystander.host)[n],
     }
-    server.otherwise = lambda _: answer(body=page)
+    server.fallback = lambda _: answer(body=page)
     with pytest.raises(SalesforceError):
         client.records("SELECT Id FROM Contact")
 
@@ -143,7 +141,7 @@ def test_no_locator_or_job_leads_elsewhere(n, client, server, answer, bystander)
             return answer(200, b'"Id"\n"x"\n', csv)
         return answer(body=job)
 
-    server.otherwise = say
+    server.fallback = say
     with pytest.raises(SalesforceError):
         list(bulk_pages(client, "SELECT Id FROM Contact"))
     job["id"] = address

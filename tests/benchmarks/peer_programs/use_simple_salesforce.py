@@ -34,8 +34,8 @@ def records():
         return
     wanted = json.loads(Path(ids[0]).read_text())
     for start in range(0, len(wanted), 400):
-        some = ",".join(f"'{id_}'" for id_ in wanted[start : start + 400])
-        yield from salesforce.query_all_iter(f"{soql} WHERE Id IN ({some})")
+        id_list = ",".join(f"'{id_}'" for id_ in wanted[start : start + 400])
+        yield from salesforce.query_all_iter(f"{soql} WHERE Id IN ({id_list})")
 
 
 def values(record):

@@ -21,7 +21,7 @@ from salesforce_targeted.relations import queries
 from salesforce_targeted.relations.queries import Range
 
 
-def unlike_ranges(run: Run, most: int) -> list[Range]:
+def differing_ranges(run: Run, most: int) -> list[Range]:
     """Find ranges of ids where the org shows another number of settled relations than is held.
 
     Args:

@@ -22,7 +22,7 @@ from dlt.sources import incremental
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.extract.known_org import check_source
+from salesforce_targeted.extract.org_changes import check_source
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.extract.stages import REJECTED, SYNC_RUN, ids_resource, stages
 from salesforce_targeted.ledger import Ledger

@@ -23,8 +23,8 @@ from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
-from salesforce_targeted.extract.known_org import expected_junction
 from salesforce_targeted.extract.lessons import readable_before, refused_apis
+from salesforce_targeted.extract.org_changes import expected_junction
 from salesforce_targeted.extract.relation_refresh import READING
 from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, SLOW_STAMPS, Run
 from salesforce_targeted.relations import pages, queries

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from salesforce_targeted.arrow.once import once_in_a_load
+from salesforce_targeted.arrow.deduplication import once_in_a_load
 
 
 def table(*rows: tuple[str, int]) -> pa.Table:
