@@ -238,12 +238,8 @@ def _deferred(run: Run) -> Iterator[Item]:
     """
     if run.relations.is_deferred:
         yield from _of(RELATION, run, RELATIONS, _relations(run, None))
-    put_off = [
-        (last_pass(run, table).ended_at, resource, table)
-        for resource, table in _tables(run).items()
-        if run.findings(table).is_deferred
-    ]
-    for _, resource, table in sorted(put_off, key=lambda stage: stage[0]):
+    put_off = [stage for stage in _tables(run).items() if run.findings(stage[1]).is_deferred]
+    for resource, table in sorted(put_off, key=lambda stage: last_pass(run, stage[1]).ended_at):
         if (selection := run.findings(table).selection) is not None:
             yield from _of(resource, run, table, refresh_held(run, table, selection))
 
