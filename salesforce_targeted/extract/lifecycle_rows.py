@@ -35,10 +35,8 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
         id_array(seen.gone),
     )
     for batch in in_batches(Texts(ids), _LIVES_AT_ONCE):
-        known = {
-            row[0]: RecordLifecycle(*row)
-            for row in held.by_ids(target.life_table, key, batch, columns)
-        }
+        rows = held.by_ids(target.life_table, key, batch, columns)
+        known = {row[0]: RecordLifecycle(*row) for row in rows}
         first, last = span(run.records.answered.ids, batch[0], batch[-1])
         seen = replace(
             seen,
