@@ -203,7 +203,7 @@ def _tasks(run: Run) -> Iterator[pa.Table]:
         archived = {*run.tasks.archived}
         if run.scope.complete and not run.tasks.selection.whole:
             # They were not read again, and are what they were.
-            held = among(named, archived_before(run, TASKS, run.columns(TASKS).key.stored))
+            held = among(named, archived_before(run, TASKS))
             archived.update(minus(held, run.tasks.answered.ids).to_pylist())
         run.ledger.explain_tasks(sorted(archived), run.tasks.gone)
 
