@@ -85,29 +85,26 @@ def held_now(run: Run, table: str, key: str) -> tuple[pa.Array, pa.Array]:
 
 def left_out_before(run: Run, table: str) -> pa.Array:
     """Return the ids that a plain read left out when they were last asked for."""
-    gone = gone_before(run, table)
     if table == run.target.table:
         where = run.held.gone & Where(f"{run.held.sql('gone_reason')} <> 'rejected'")
         return run.held.id_array(run.target.life_table, run.target.life_key, where)
-    columns = run.held.column_hints(table)
-    flags = [run.held.name(field) for field in ("IsDeleted", "IsArchived")]
-    key = run.held.name(run.settings.id_column)
-    flagged = [_flagged(run, table, key, flag) for flag in flags if flag in columns]
-    return union(gone, *flagged)
+    flagged = (_flagged(run, table, field) for field in ("IsDeleted", "IsArchived"))
+    return union(gone_before(run, table), *flagged)
 
 
-def archived_before(run: Run, table: str, key: str) -> pa.Array:
+def archived_before(run: Run, table: str) -> pa.Array:
     """Return the held ids of archived records that were neither deleted nor hidden since."""
-    columns = run.held.column_hints(table)
-    archived, deleted = run.held.name("IsArchived"), run.held.name("IsDeleted")
-    if table == run.target.table or not {archived, deleted} <= columns.keys():
+    if table == run.target.table or run.held.name("IsDeleted") not in run.held.column_hints(table):
         return id_array(())
-    gone = union(_flagged(run, table, key, deleted), gone_before(run, table))
-    return minus(_flagged(run, table, key, archived), gone)
+    gone = union(_flagged(run, table, "IsDeleted"), gone_before(run, table))
+    return minus(_flagged(run, table, "IsArchived"), gone)
 
 
-def _flagged(run: Run, table: str, key: str, flag: str) -> pa.Array:
-    """Return the held ids of records whose flag is set."""
+def _flagged(run: Run, table: str, field: str) -> pa.Array:
+    """Return the held ids of records whose flag is set; none where it is no column."""
+    flag, key = run.held.name(field), run.held.name(run.settings.id_column)
+    if flag not in run.held.column_hints(table):
+        return id_array(())
     return run.held.id_array(table, key, Where(f"{run.held.sql(flag)} = %s", (True,)))
 
 
@@ -118,11 +115,7 @@ def calls_of(run: Run, plain: int, left_out: int) -> int:
 
 
 def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
-    """Choose which ids of a table to ask for.
-
-    Args:
-        named: Ids that must be held after the run, an array of ``id_set``.
-    """
+    """Choose which ids of a table to ask for, so that those named are held after the run."""
     object_name, key = run.object_of(table), run.columns(table).key.stored
     last = last_pass(run, table)
     rejected, rejects_a_field = rejected_ids(run.held, run.rejected_as(table))
@@ -159,7 +152,7 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     is_due = run.scope.full or rejects_a_field or last.is_due
     if within or is_due or last.cursor is None:
         return selection(everything, whole=True)
-    age = timedelta(run.settings.full_refresh_days)
+    due = datetime.fromisoformat(last.ended_at) + timedelta(run.settings.full_refresh_days)
     since = _held_until(run, table, last.cursor) - LAG
     modified = _modified(run, object_name, since, held)
     run.ledger.warn(
@@ -167,12 +160,11 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
         f" {run.settings.refresh_call_budget}; only new records and those modified since"
         f" {since:%Y-%m-%d %H:%M} were read. Formula fields and fields that are new or shown again"
         f" stay as they are in the others, and what was hidden from our user stays unnoticed,"
-        f" until the next whole pass, due"
-        f" {datetime.fromisoformat(last.ended_at) + age:%Y-%m-%d}"
+        f" until the next whole pass, due {due:%Y-%m-%d}"
     )
     # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
     # what is edited of them is among what was modified.
-    back = minus(among(named, left_out), archived_before(run, table, key))
+    back = minus(among(named, left_out), archived_before(run, table))
     hashed = ROW_HASH in run.held.column_hints(table)
     unhashed = run.held.id_array(table, key, run.held.unhashed) if hashed else rejected[:0]
     asked = union(minus(named, held), modified, back, rejected, unhashed)

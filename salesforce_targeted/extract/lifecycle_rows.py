@@ -35,10 +35,8 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
         id_array(seen.gone),
     )
     for batch in in_batches(Texts(ids), _LIVES_AT_ONCE):
-        known = {
-            row[0]: RecordLifecycle(*row)
-            for row in held.by_ids(target.life_table, key, batch, columns)
-        }
+        rows = held.by_ids(target.life_table, key, batch, columns)
+        known = {row[0]: RecordLifecycle(*row) for row in rows}
         first, last = span(run.records.answered.ids, batch[0], batch[-1])
         seen = replace(
             seen,
@@ -113,15 +111,11 @@ def _reasons_held(
 
 def _with_known_winners(run: Run, gone: Mapping[str, Gone]) -> dict[str, Gone]:
     """Name the last winner that a run has seen where a trail of merges ends at a purged record."""
-    ended = {id_: end for id_, end in gone.items() if end.trail_ends and end.merged_into}
-    asked = {*ended, *(end.merged_into for end in ended.values() if end.merged_into)}
-    known = dict(
-        run.held.by_ids(run.target.life_table, run.target.life_key, sorted(asked), ["merged_into"])
-    )
+    ends = {id_: end.merged_into for id_, end in gone.items() if end.trail_ends and end.merged_into}
+    target, asked = run.target, sorted({*ends, *ends.values()})
+    known = dict(run.held.by_ids(target.life_table, target.life_key, asked, ["merged_into"]))
     later = {
-        id_: replace(
-            end, merged_into=known.get(end.merged_into or "") or known.get(id_) or end.merged_into
-        )
-        for id_, end in ended.items()
+        id_: replace(gone[id_], merged_into=known.get(end) or known.get(id_) or end)
+        for id_, end in ends.items()
     }
     return {**gone, **later}

@@ -87,10 +87,8 @@ def _check_comparison(
     entries: Mapping[str, Mapping[str, Any]], of: str, name: str, value: soql.Value
 ) -> None:
     head, dot, rest = name.partition(".")
-    if dot:
-        names = {str(entry.get("relationshipName") or ""): entry for entry in entries.values()}
-    else:
-        names = {**entries}
+    by = "relationshipName" if dot else "name"
+    names = {str(entry.get(by) or ""): entry for entry in entries.values()}
     entry = next((entry for key, entry in names.items() if key.casefold() == head.casefold()), None)
     if entry is None:
         nearest = _nearest(head, names)

@@ -18,7 +18,7 @@ from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.extract import lessons
 from salesforce_targeted.extract.discovery import SHRINK_CONTACTS, SHRINK_SHARE
-from salesforce_targeted.extract.findings import RecordFindings, Selection
+from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.id_selection import calls_of, named_users
 from salesforce_targeted.extract.refresh_state import (
     note_end,
@@ -27,7 +27,6 @@ from salesforce_targeted.extract.refresh_state import (
     unread_fields,
 )
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.ledger import Tally
 from salesforce_targeted.retrieval import rebatch
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest
 from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
@@ -38,56 +37,47 @@ from salesforce_targeted.settings import Api
 _CALLS_AFTERWARDS = 3
 
 
-def refresh(
-    run: Run, table: str, selection: Selection, findings: RecordFindings
-) -> Iterator[pa.Table]:
+def refresh(run: Run, table: str, selection: Selection) -> Iterator[pa.Table]:
     """Fetch records and yield the rows to load.
 
     Where the calls that are left don't suffice for all, only what is not held is fetched;
     ``findings.is_deferred`` then says so, and :func:`refresh_held` follows.
-
-    Args:
-        findings: The stage's findings; written as responses come.
     """
     tally = run.ledger.tally(run.object_of(table))
     if not _suffices(run, table, selection):
         tally.asked += len(selection.new) + sum(map(len, selection.later))
         tally.leave_rest()  # until they are read, whatever ends the calls
-        findings.is_deferred = True
-        yield from _in_pieces(run, table, 0, selection.new, findings)
-        note_gone(run, table, findings.gone, whole=False)
+        run.findings(table).is_deferred = True
+        yield from _in_pieces(run, table, 0, selection.new)
+        note_gone(run, table, whole=False)
         return
     tally.asked += len(selection)
     # Apart, so that what was asked for ahead is asked for in the same words.
     ids = union(selection.known, selection.new)
     ahead = [among(asked, ids) for asked in run.asked.get(table, ())]
     plain = [*ahead, minus(ids, union(*ahead))]
-    yield from _fetched(run, table, plain, selection.left_out, findings)
-    _note_whole(run, table, selection, findings)
+    yield from _fetched(run, table, plain, selection.left_out)
+    _note_whole(run, table, selection)
 
 
-def refresh_held(
-    run: Run, table: str, selection: Selection, findings: RecordFindings
-) -> Iterator[pa.Table]:
+def refresh_held(run: Run, table: str, selection: Selection) -> Iterator[pa.Table]:
     """Fetch what is held, as far as the calls go, and yield the rows to load."""
     for part, ids in enumerate(selection.later):
         if not len(ids):
             continue
         try:
-            yield from _in_pieces(run, table, part, ids, findings)
+            yield from _in_pieces(run, table, part, ids)
         except ENDS_EARLY:
-            last = _last_answered(ids, findings.answered)
+            last = _last_answered(ids, run.findings(table).answered)
             if run.scope.complete and last is not None:
                 note_position(run, table, part, last)
             raise
         if run.scope.complete:
             note_position(run, table, part, ids[-1].as_py())
-    _note_whole(run, table, selection, findings)
+    _note_whole(run, table, selection)
 
 
-def _in_pieces(
-    run: Run, table: str, part: int, ids: pa.Array, findings: RecordFindings
-) -> Iterator[pa.Table]:
+def _in_pieces(run: Run, table: str, part: int, ids: pa.Array) -> Iterator[pa.Table]:
     """Fetch records as far as the calls go, and yield the rows to load.
 
     Each piece leaves as many calls as it takes itself for asking what became of those that a plain
@@ -109,7 +99,7 @@ def _in_pieces(
         size = per_call * max(1, (run.client.meter.left or 0) // 2)
         piece = ids[start : start + size]
         plain, left_out = (none, piece) if part else (piece, none)
-        yield from _fetched(run, table, [plain], left_out, findings)
+        yield from _fetched(run, table, [plain], left_out)
         start += size
 
 
@@ -125,9 +115,10 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     return calls + _CALLS_AFTERWARDS <= left
 
 
-def _warn_of_hidden(run: Run, table: str, selection: Selection, findings: RecordFindings) -> None:
+def _warn_of_hidden(run: Run, table: str, selection: Selection) -> None:
     """Warn where the org hides many records at once that it showed before."""
-    hidden = id_array(id_ for id_, gone in findings.gone.items() if gone.reason == HIDDEN)
+    gone = run.findings(table).gone.items()
+    hidden = id_array(id_ for id_, of_it in gone if of_it.reason == HIDDEN)
     newly = len(among(hidden, selection.known))
     if newly > max(SHRINK_CONTACTS, len(selection.known) * SHRINK_SHARE):
         run.ledger.warn(
@@ -137,9 +128,10 @@ def _warn_of_hidden(run: Run, table: str, selection: Selection, findings: Record
         )
 
 
-def _note_whole(run: Run, table: str, selection: Selection, findings: RecordFindings) -> None:
+def _note_whole(run: Run, table: str, selection: Selection) -> None:
     """Note that a stage came to its end."""
-    _warn_of_hidden(run, table, selection, findings)
+    findings = run.findings(table)
+    _warn_of_hidden(run, table, selection)
     findings.is_deferred = False
     if selection.whole:
         # One that a part of the pass was read without has not healed, though the last part has it.
@@ -148,18 +140,16 @@ def _note_whole(run: Run, table: str, selection: Selection, findings: RecordFind
         answered = run.ledger.answered.setdefault(run.object_of(table), IdSet())
         answered.update([EVERY_RECORD])
     if run.scope.complete:
-        note_gone(run, table, findings.gone, whole=selection.whole)
+        note_gone(run, table, whole=selection.whole)
         note_end(run, table, selection, findings.newest)
 
 
-def _fetched(
-    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array, findings: RecordFindings
-) -> Iterator[pa.Table]:
+def _fetched(run: Run, table: str, plain: list[pa.Array], left_out: pa.Array) -> Iterator[pa.Table]:
     if not sum(map(len, plain)) + len(left_out):
         return
     try:
-        retrieved = _retrieved(run, table, plain, left_out, findings)
-        yield from rebatch.tables(_changed_rows(run, table, retrieved, findings))
+        retrieved = _retrieved(run, table, plain, left_out)
+        yield from rebatch.tables(_changed_rows(run, table, retrieved))
     finally:
         run.ledger.tally(run.object_of(table)).leave_rest()
 
@@ -181,9 +171,10 @@ def plan_of(run: Run, table: str, ids: int) -> Plan:
 
 
 def _retrieved(
-    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array, findings: RecordFindings
+    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array
 ) -> Iterator[Retrieved]:
     object_name, columns = run.object_of(table), run.columns(table)
+    answered = run.findings(table).answered
     plan = plan_of(run, table, sum(map(len, plain)))
     run.ledger.plans[object_name] = plan
 
@@ -207,9 +198,9 @@ def _retrieved(
     )  # fmt: skip
     try:
         for part in retrieved:
-            findings.answered.add(part.batch.table.column(columns.key.name))
+            answered.add(part.batch.table.column(columns.key.name))
             rejected = {r.record_id for r in part.batch.rejected} - {EVERY_RECORD}
-            findings.answered.update([*rejected, *(gone.id for gone in part.gone)])
+            answered.update([*rejected, *(gone.id for gone in part.gone)])
             yield part
     finally:
         lessons.note(run, object_name)
@@ -222,9 +213,7 @@ def _last_answered(ids: pa.Array, answered: IdSet) -> str | None:
     return str(ids[first_open - 1].as_py()) if first_open else None
 
 
-def _changed_rows(
-    run: Run, table: str, retrieved: Iterator[Retrieved], findings: RecordFindings
-) -> Iterator[pa.Table]:
+def _changed_rows(run: Run, table: str, retrieved: Iterator[Retrieved]) -> Iterator[pa.Table]:
     object_name, columns = run.object_of(table), run.columns(table)
     tally = run.ledger.tally(object_name)
     # Whether these alone came is asked later: a million others need no room.
@@ -236,7 +225,7 @@ def _changed_rows(
     for part in rebatch.retrieved(retrieved):
         if stores_in_pages:
             part.batch = reject_wide_rows(part.batch, columns, object_name)
-        _note(run, part, columns, findings, tally)
+        _note(run, table, part)
         if run.scope.complete:
             unread = [r for r in part.batch.rejected if r.record_id == EVERY_RECORD]
             unread_fields(run, table).update({r.field: r.error for r in unread})
@@ -257,24 +246,23 @@ def _changed_rows(
         yield from filter(len, tables)
 
 
-def _note(
-    run: Run, part: Retrieved, columns: Columns, findings: RecordFindings, tally: Tally
-) -> None:
+def _note(run: Run, table: str, part: Retrieved) -> None:
     """Keep what is gone and rejected, and which users the rows name."""
+    columns, findings = run.columns(table), run.findings(table)
     for batch in (part.batch, part.last_rows):
         if batch is None:
             continue
         for rejected in batch.rejected:
             run.ledger.reject(rejected)
-            if not rejected.field and rejected.record_id not in findings.rejected:
+            if not rejected.field:
                 findings.rejected.add(rejected.record_id)
-                tally.rejected += 1
         run.ledger.nuls_removed += batch.nuls_removed
         findings.users.update(named_users(batch.table, columns))
         stamp = columns.named("SystemModstamp")
         if stamp is not None:
             newest = pc.max(batch.table.column(stamp.name)).as_py()
             findings.newest = max(filter(None, (findings.newest, newest)), default=None)
+    run.ledger.tally(run.object_of(table)).rejected = len(findings.rejected)
     findings.gone.update({gone.id: gone for gone in part.gone})
     findings.archived.extend(part.archived)
 

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from salesforce_targeted.arrow.id_set import id_array, minus, span
-from salesforce_targeted.extract.findings import RecordFindings, Selection
+from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.run import Run
 
 # In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
@@ -67,11 +67,7 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
 
 
 def note_position(run: Run, table: str, part: int, last_id: str) -> None:
-    """Keep, with the load, up to which id a pass came whose calls ended before it did.
-
-    Args:
-        part: Of ``Selection.later``.
-    """
+    """Keep, with the load, up to which id of ``Selection.later[part]`` a pass came that was cut."""
     _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
 
 
@@ -80,7 +76,7 @@ def unread_fields(run: Run, table: str) -> dict[str, str]:
     return _state(run, table).setdefault(_UNREAD, {})  # type: ignore[no-any-return]
 
 
-def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> None:
+def note_gone(run: Run, table: str, *, whole: bool) -> None:
     """Keep some of the ids that the org does not return; ``queryAll`` is asked for them at once.
 
     Args:
@@ -89,10 +85,11 @@ def note_gone(run: Run, table: str, gone: Collection[str], *, whole: bool) -> No
     if table == run.target.table:  # whose life table knows
         return
     state = _state(run, table)
-    _keep(state, _GONE, {*gone, *(() if whole else state.get(_GONE, ()))})
+    before = () if whole else state.get(_GONE, ())
+    _keep(state, _GONE, {*run.findings(table).gone, *before})
 
 
-def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) -> None:
+def note_untold(run: Run, table: str, *, tells: bool) -> None:
     """Keep which records are gone while this load has no table that says so, and the rejected ones.
 
     The next run asks for them, whatever else it is over: nothing else would, in a run that has the
@@ -101,7 +98,7 @@ def note_untold(run: Run, table: str, findings: RecordFindings, *, tells: bool) 
     Args:
         tells: Whether this load has the tables.
     """
-    object_name, state = run.object_of(table), _state(run, table)
+    object_name, state, findings = run.object_of(table), _state(run, table), run.findings(table)
     selection, untold = findings.selection, untold_before(run, table)
     if tells:
         whole = selection is not None and selection.whole and not findings.is_deferred
@@ -151,11 +148,7 @@ def go_on(run: Run, table: str, *, whole: bool) -> None:
 
 
 def rest(run: Run, table: str, part: int, ids: pa.Array) -> pa.Array:
-    """Return those ids that a pass which was cut short has yet to read.
-
-    Args:
-        part: Of ``Selection.later``.
-    """
+    """Return the ids, of ``Selection.later[part]``, that a pass which was cut has yet to read."""
     position = _state(run, table).get(_POSITION, {}).get(str(part))
     return ids if position is None else ids[span(ids, "", position)[1] :]
 

@@ -42,12 +42,9 @@ COMPARED_SINCE, READ_FIELDS = "relations_compared_since", "relations_read_fields
 
 
 def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
-    """Read the relations modified since a moment and yield the rows to load.
+    """Read the relations modified since a moment (None: all) and yield the rows to load.
 
     What was read is in ``run.relations`` afterwards.
-
-    Args:
-        since: None for all of them.
     """
     columns, findings = run.columns(RELATIONS), run.relations
     rejected, _ = rejected_ids(run.held, "TaskWhoRelation")
@@ -241,21 +238,22 @@ def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
         strict=True,
     ):  # fmt: skip
         before = held.get(id_)
-        live = before is not None and before[0] is None
+        live = before if before is not None and before[0] is None else None
         # Most are where they were, and a number for each of a million contacts takes room.
-        if before is None or not live or before[1] != now_who:
+        if live is None or live[1] != now_who:
             findings.changes[now_who] += 1
-            if before is not None and live:
-                findings.changes[before[1]] -= 1
-                if before[1]:  # a merge moved it, or the task's WhoId did
-                    findings.left_reasons[before[1]] = RELATION_REMOVED
+            if live is not None:
+                findings.changes[live[1]] -= 1
+                if live[1]:  # a merge moved it, or the task's WhoId did
+                    findings.left_reasons[live[1]] = RELATION_REMOVED
         if settled_before is not None and now_stamp is not None:
-            was_settled = live and before is not None and _is_before(before[2], settled_before)
+            # Null in a column that was dropped and made again; SQL counts it as we do.
+            was_settled = live is not None and live[2] is not None and live[2] < settled_before
             is_settled = now_stamp < settled_before
             findings.unsettled += int(was_settled) - int(is_settled)
             if is_settled:
                 findings.read_settled.update([id_])
-        unchanged = live and same
+        unchanged = live is not None and same
         differs.append(not unchanged)
         tally.new += before is None
         tally.unchanged += unchanged
@@ -263,15 +261,8 @@ def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
     return pa.array(differs, pa.bool_())
 
 
-def _is_before(stamp: datetime | None, moment: datetime) -> bool:
-    # Null in a column that was dropped and made again; SQL counts it as we do.
-    return stamp is not None and stamp < moment
-
-
 def _note_names(run: Run, columns: Columns, rows: pa.Table) -> None:
     findings, tally = run.relations, run.ledger.relations
-    if not rows.num_rows:
-        return
     who = rows.column("RelationId")
     findings.contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
     tally.leads += pc.sum(pc.starts_with(who, "00Q")).as_py() or 0

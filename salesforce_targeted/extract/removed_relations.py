@@ -58,27 +58,27 @@ _CALLS_TO_MARK = 2
 
 def mark_removed(run: Run) -> Iterator[pa.Table]:
     """Yield rows that became visible late or came back, and removed ones with the reason."""
-    findings, held = run.relations, run.held
+    findings, held, before = run.relations, run.held, run.held_relations
     shown = discover(run)  # stops the run before anything is marked, if most are gone
     if findings.whole:
-        live = held.id_array(RELATIONS, _key(run), run.held_relations.counting)
+        live = held.id_array(RELATIONS, _key(run), before.counting)
         for ids in in_batches(Texts(_unseen(run, live)), ROWS_PER_LOAD_BATCH):
             yield from _mark(run, _live(run, _key(run), ids))
         _note_compared(run)
         return
-    live_count = held.count(RELATIONS, run.held_relations.counting) + findings.changes.total()
+    live_count = held.count(RELATIONS, before.counting) + findings.changes.total()
     # Of a table that was emptied in the database the org shows many more.
     most = max(live_count, run.org.relation_count or 0)
-    if live_count <= run.held_relations.per_page and _can_compare(run, most):
+    if live_count <= before.per_page and _can_compare(run, most):
         yield from _mark(run, (yield from _compare(run)))
         _note_compared(run)
         return
-    unlike = {*run.held_relations.counts.unlike(shown), *(who for who in findings.changes if who)}
+    unlike = {*before.counts.unlike(shown), *filter(None, findings.changes)}
     suspects = sorted(
         who
         for who in unlike
         if who.startswith(run.org.key_prefix)
-        and shown[who] != run.held_relations.counts[who] + findings.changes[who]
+        and shown[who] != before.counts[who] + findings.changes[who]
     )
     if len(suspects) > _SUSPECTS:
         if _can_compare(run, most):
@@ -89,9 +89,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         run.active = _corrected(run, shown, suspects)
     if run.org.settled_before is not None and not findings.in_parts:
         # What was stamped since has just been read, by this run.
-        where = run.held_relations.counting & run.held_relations.stamped(
-            ">=", run.org.settled_before
-        )
+        where = before.counting & before.stamped(">=", run.org.settled_before)
         recent = _unseen(run, held.id_array(RELATIONS, _key(run), where))
         vanished = minus(recent, findings.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
@@ -119,16 +117,12 @@ def _corrected(run: Run, shown: IdCounts, who: Sequence[str]) -> IdCounts:
 def _compare(
     run: Run, *, who: Sequence[str] | None = None, within: Range = (None, None)
 ) -> Generator[pa.Table, None, pa.Table]:
-    """Compare relations by id, and the record they point at, both ways.
+    """Compare relations, all or of some contacts or ids, by id and what they point at, both ways.
 
     Yields rows to load: what became visible late or came back.
 
     Returns:
         Those held that were not shown: columns ``id``, ``task``, ``who``.
-
-    Args:
-        who: Only relations of these contacts.
-        within: Only relations whose ids are in this range.
     """
     columns, findings = run.columns(RELATIONS), run.relations
     parts = [pa.table({"id": pa.array([], pa.string()), "who": pa.array([], pa.string())})]
@@ -176,16 +170,13 @@ def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
         findings.changes[who] -= 1
         if who:
             findings.left_reasons[who] = reason
+    stamp, before = run.held.name("SystemModstamp"), run.org.settled_before
     for reason, ids in by_reason.items():
         run.ledger.relations.removed += len(ids)
         findings.removed_ids.update(ids)
-        if run.org.settled_before is not None:
-            settled = run.held.by_ids(
-                RELATIONS, columns.key.stored, ids, [run.held.name("SystemModstamp")]
-            )
-            findings.unsettled += sum(
-                row[1] is not None and row[1] < run.org.settled_before for row in settled
-            )
+        if before is not None:
+            stamps = run.held.by_ids(RELATIONS, columns.key.stored, ids, [stamp])
+            findings.unsettled += sum(at is not None and at < before for _, at in stamps)
         run.ledger.step(f"relations: {len(ids):,} no longer shown ({reason})")
         for batch in in_batches(ids, ROWS_PER_LOAD_BATCH):
             rows = run.held.table_of(RELATIONS, columns, batch)
@@ -242,18 +233,14 @@ def _unseen(run: Run, ids: pa.Array) -> pa.Array:
 
 def comparison_calls(run: Run) -> int:
     """Foresee the calls of the next run's comparison, as far as counts tell."""
-    held, org = run.held, run.org
-    live = held.count(RELATIONS, run.held_relations.counting)
+    held, org, before = run.held, run.org, run.held_relations
+    live = held.count(RELATIONS, before.counting)
     if run.fits_one_page:
         return _CALLS_TO_MARK if org.relation_count is not None and org.relation_count < live else 0
     if comparison_is_due(run) or org.settled_before is None or org.settled_count is None:
         return 0
-    settled = held.count(
-        RELATIONS, run.held_relations.counting & run.held_relations.stamped("<", org.settled_before)
-    )
-    suspects = sum(
-        who.startswith(org.key_prefix) for who in run.held_relations.counts.unlike(discover(run))
-    )
+    settled = held.count(RELATIONS, before.counting & before.stamped("<", org.settled_before))
+    suspects = sum(who.startswith(org.key_prefix) for who in before.counts.unlike(discover(run)))
     calls = ceil(suspects / pages.targets_per_call(org.junction))
     return calls + _CALLS_TO_MARK if settled > org.settled_count else 0
 

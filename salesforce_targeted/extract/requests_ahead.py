@@ -71,11 +71,7 @@ Part = tuple[str, slice]
 
 
 def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
-    """Send what asks for the held records of some tables; return queries for the first call.
-
-    Args:
-        tables: Those that the run loads.
-    """
+    """Send what asks for held records of the loaded tables; return queries for the first call."""
     ahead = held_ahead(run, tables)
     run.asked.update(ahead.held)
     run.client.send_ahead(ahead.calls)
@@ -115,11 +111,7 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
 
 
 def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
-    """Send what asks for records that are named and not held, of several tables together.
-
-    Args:
-        named: Table to ids.
-    """
+    """Send what asks for records that are named and not held, of several tables together."""
     new, fields = dict[str, pa.Array](), dict[str, list[str]]()
     for table, ids in named.items():
         columns = run.columns(table)
@@ -206,13 +198,10 @@ def _relation_query(run: Run) -> list[Request]:
     if run.held_relations.wait_to_be_read or SLOW_STAMPS in run.state:
         return []
     junction = expected_junction(run.target, run.state)
-    since = floor
-    if scope.since is not None:
-        since = scope.since
-    elif cursor is not None and not scope.full and not run.held_relations.fit_a_page:
+    since = scope.since
+    if since is None and cursor and not scope.full and not run.held_relations.fit_a_page:
         since = cursor - LAG
-    if floor is not None and (since is None or since < floor):
-        since = floor
+    since = max(filter(None, (since, floor)), default=None)
     held = run.held.count(RELATIONS)
     if since == floor and pages.pieces_of(held, run.client.limits) > 1:
         return []  # read in ranges

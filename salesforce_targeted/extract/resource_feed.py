@@ -145,12 +145,7 @@ def _check_load(state: dict[str, Any], resources: Collection[str]) -> None:
 
 
 class Extraction:
-    """Hand the resources of one extraction what the stages yield for them.
-
-    Args:
-        run: Shared by all of them.
-        wanted: The resources that are loaded.
-    """
+    """Hand the resources that one extraction loads what the stages yield for them."""
 
     def __init__(self, run: Run, wanted: Collection[str]) -> None:
         self.run = run

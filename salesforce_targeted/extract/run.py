@@ -259,6 +259,10 @@ class Run:
         """Return what the records of a table are called in ``sf_rejected_records``."""
         return self.target.rejected_as if table == self.target.table else OBJECTS[table]
 
+    def findings(self, table: str) -> RecordFindings:
+        """Return what the stage of a table's records found."""
+        return {TASKS: self.tasks, USERS: self.users}.get(table, self.records)
+
     def columns(self, table: str) -> Columns:
         """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:

@@ -29,7 +29,7 @@ from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.discovery import discover
-from salesforce_targeted.extract.findings import RecordFindings, Selection
+from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.id_selection import (
     archived_before,
     select_ids,
@@ -86,7 +86,7 @@ def stages(
     # Known once dlt polls the relations: a range that is not read is refused before any call.
     while RELATION in wanted and modified() is None:
         yield RELATION, None
-    tables = {name: table for name, (table, _) in _findings(run).items()} | {RELATION: RELATIONS}
+    tables = {**_tables(run), RELATION: RELATIONS}
     run.open(ask_for_held(run, [table for name, table in tables.items() if name in wanted]))
     if run.changes_dataset:
         for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
@@ -149,7 +149,7 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
         yield ids_resource(run.target), selection
         run.records.selection = selection
         ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
-        rows = refresh(run, run.target.table, selection, run.records)
+        rows = refresh(run, run.target.table, selection)
         yield from _of(run.target.resource, run, run.target.table, rows)
         run.ledger.contacts_gone = {id_: gone.reason for id_, gone in run.records.gone.items()}
 
@@ -199,11 +199,11 @@ def _tasks(run: Run) -> Iterator[pa.Table]:
         named = _named_tasks(run)
         run.relations.tasks.clear()  # a million of them take room
         run.tasks.selection = select_ids(run, TASKS, named)
-        yield from refresh(run, TASKS, run.tasks.selection, run.tasks)
+        yield from refresh(run, TASKS, run.tasks.selection)
         archived = {*run.tasks.archived}
         if run.scope.complete and not run.tasks.selection.whole:
             # They were not read again, and are what they were.
-            held = among(named, archived_before(run, TASKS, run.columns(TASKS).key.stored))
+            held = among(named, archived_before(run, TASKS))
             archived.update(minus(held, run.tasks.answered.ids).to_pylist())
         run.ledger.explain_tasks(sorted(archived), run.tasks.gone)
 
@@ -228,7 +228,7 @@ def _users(run: Run) -> Iterator[pa.Table]:
         users = run.relations.users | run.records.users | run.tasks.users
         named = union(id_array(users), users_of_held(run))
         run.users.selection = select_ids(run, USERS, named)
-        yield from refresh(run, USERS, run.users.selection, run.users)
+        yield from refresh(run, USERS, run.users.selection)
 
 
 def _deferred(run: Run) -> Iterator[Item]:
@@ -238,32 +238,24 @@ def _deferred(run: Run) -> Iterator[Item]:
     """
     if run.relations.is_deferred:
         yield from _of(RELATION, run, RELATIONS, _relations(run, None))
-    put_off = [
-        (last_pass(run, table).ended_at, resource, table, findings)
-        for resource, (table, findings) in _findings(run).items()
-        if findings.is_deferred
-    ]
-    for _, resource, table, findings in sorted(put_off, key=lambda stage: stage[0]):
-        if (selection := findings.selection) is not None:
-            yield from _of(resource, run, table, refresh_held(run, table, selection, findings))
+    put_off = [stage for stage in _tables(run).items() if run.findings(stage[1]).is_deferred]
+    for resource, table in sorted(put_off, key=lambda stage: last_pass(run, stage[1]).ended_at):
+        if (selection := run.findings(table).selection) is not None:
+            yield from _of(resource, run, table, refresh_held(run, table, selection))
 
 
 def _note_untold(run: Run, wanted: Collection[str]) -> None:
     """Keep what is gone or rejected and is said by no table that is loaded, for a later run."""
     life = f"{run.target.resource}_life"
-    for resource, (table, findings) in _findings(run).items():
+    for resource, table in _tables(run).items():
         if resource in wanted:
             tells = REJECTED in wanted and (table != run.target.table or life in wanted)
-            note_untold(run, table, findings, tells=tells)
+            note_untold(run, table, tells=tells)
 
 
-def _findings(run: Run) -> dict[str, tuple[str, RecordFindings]]:
-    """Return the table and the findings of each resource of records."""
-    return {
-        run.target.resource: (run.target.table, run.records),
-        TASK: (TASKS, run.tasks),
-        USER: (USERS, run.users),
-    }
+def _tables(run: Run) -> dict[str, str]:
+    """Return the table of each resource of records."""
+    return {run.target.resource: run.target.table, TASK: TASKS, USER: USERS}
 
 
 def _rejected(run: Run) -> Iterator[pa.Table]:

@@ -24,17 +24,13 @@ DOCUMENTED_FIELDS = (
     "Id", "IsDeleted", "RelationId", "TaskId", "AccountId", "Type", "CreatedDate", "CreatedById",
     "LastModifiedDate", "LastModifiedById", "SystemModstamp",
 )  # fmt: skip
-# What a relation has that is made of a task.
-_FIELDS_OF_TASK = (
-    "Id", "IsDeleted", "AccountId", "CreatedDate", "CreatedById", "LastModifiedDate",
-    "LastModifiedById", "SystemModstamp",
-)  # fmt: skip
 
 
 def describe_of_task_relations(task: Record) -> Record:
     """Make a describe of TaskWhoRelation of Task's, for orgs without Shared Activities."""
     entries = {entry["name"]: entry for entry in task["fields"]}
-    same = [entries[name] for name in _FIELDS_OF_TASK if name in entries]
+    # A task's own Type is another field.
+    same = [entries[name] for name in DOCUMENTED_FIELDS if name in entries and name != "Type"]
     renamed = [
         {**entries["WhoId"], "name": "RelationId", "label": "Relation ID"},
         {**entries["Id"], "name": "TaskId", "type": "reference", "label": "Task ID"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -29,8 +30,6 @@ def console(stream: TextIO) -> Console:
 
 def as_text(shown: RenderableType) -> str:
     """Render as for a stream that is no terminal, without spaces at the ends of lines."""
-    import io
-
     stream = io.StringIO()
     console(stream).print(shown)
     return "\n".join(line.rstrip() for line in stream.getvalue().rstrip("\n").split("\n"))

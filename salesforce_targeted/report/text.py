@@ -26,12 +26,7 @@ _ENDINGS = {
 
 
 def summary(facts: RunFacts, files: Sequence[Path] = (), place: str = "") -> Group:
-    """Show the report as a terminal does.
-
-    Args:
-        files: Where the whole report was written.
-        place: Where the data goes.
-    """
+    """Show the report as a terminal does, the files that hold all of it, where the data goes."""
     return paragraphs(
         _ending(facts),
         _moved(facts) if _asked_anything(facts) else None,

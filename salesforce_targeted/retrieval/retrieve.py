@@ -134,7 +134,7 @@ def follow_up(
         plainly_shown: Ids of the object that a plain read showed: such a one was never merged away.
     """
     shown = shown_by_query_all(client, ids, columns, lessons)
-    live, last, gone, archived = [], [], [], []
+    live, gone = list[str](), list[Gone]()
     for id_ in ids:
         record = shown.records.get(id_)
         if (id_, "") in shown.rejected:
@@ -143,14 +143,12 @@ def follow_up(
             gone.append(Gone(id_, HIDDEN))
         elif record.get("MasterRecordId"):
             gone.append(Gone(id_, MERGED, record["MasterRecordId"]))
-            last.append(id_)
         elif record.get("IsDeleted"):
             gone.append(Gone(id_, DELETED))
-            last.append(id_)
         else:
             live.append(id_)
-            if record.get("IsArchived"):
-                archived.append(id_)
+    archived = [id_ for id_ in live if shown.records[id_].get("IsArchived")]
+    last = [entry.id for entry in gone if entry.reason != HIDDEN]
     gone = last_winners(client, gone, shown.records, columns, plainly_shown or IdSet())
     last_rows = shown.batch(last, columns, lessons.unreadable) if last else None
     return Retrieved(shown.batch(live, columns, lessons.unreadable), last_rows, gone, archived)

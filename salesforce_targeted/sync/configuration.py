@@ -145,11 +145,7 @@ _SettingsSpec: Any = configspec(
 
 
 def settings(**given: Any) -> Settings:
-    """Resolve the source's settings as dlt resolves them for the source.
-
-    Args:
-        given: Settings that count before the configured ones.
-    """
+    """Resolve the source's settings as dlt does for the source; those given here count first."""
     check_names([*get_type_hints(Settings), "credentials", "statistics"])
     with _explained_types():
         values = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)

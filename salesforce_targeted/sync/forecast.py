@@ -72,13 +72,10 @@ def forecast(run: Run) -> Forecast:
     since = _since(run)
     filtered = since if run.org.filters_by_stamp else None
     relations = queries.count(run.client, run.org.junction, filtered)
+    named = {record: active.ids, TASKS: tasks_of_held(run), USERS: users_of_held(run)}
     selections = {
-        table: select_ids(run, table, named)
-        for table, named in (
-            (record, active.ids),
-            (TASKS, tasks_of_held(run)),
-            (USERS, users_of_held(run)),
-        )
+        table: select_ids(run, table, ids)
+        for table, ids in named.items()
         if table == record or run.org.shows(run.object_of(table))  # a run goes on without
     }
     new = {table: len(chosen.new) for table, chosen in selections.items()}

@@ -89,11 +89,7 @@ def sync(
 
 
 def verified(pipeline: dlt.Pipeline, run: Run) -> VerifyFacts:
-    """Compare what is held with the org, and keep how that ended in ``sf_sync_runs``.
-
-    Returns:
-        As :func:`salesforce_targeted.verify.verify`.
-    """
+    """Compare what is held with the org, and keep how that ended in ``sf_sync_runs``."""
     begun = datetime.now(UTC)
     facts = verify.verify(run)
     run.close()
@@ -129,10 +125,9 @@ def _sync_alone(
         if undone:
             ledger.warn(undone)
         with HeldTables.of(pipeline, ledger.target) as held:
-            packages = [package.jobs for package in load_info.load_packages]
-            loaded = {
-                job.job_file_info.table_name for jobs in packages for job in jobs["completed_jobs"]
-            }
+            packages = load_info.load_packages
+            jobs = [job for package in packages for job in package.jobs["completed_jobs"]]
+            loaded = {job.job_file_info.table_name for job in jobs}
             facts, failures = reconciliation.reconciled(held, ledger, id_column, statistics, loaded)
     except Exception as raised:  # every failure ends in a report
         logger.debug("the run failed", exc_info=True)

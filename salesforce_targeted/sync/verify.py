@@ -232,11 +232,7 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
 def _compare(
     run: Run, drift: Drift, table: str, rows: pa.Table, *, only: pa.Array | None = None
 ) -> None:
-    """Compare the org's rows with the held ones, by content.
-
-    Args:
-        only: The ids that are compared; None for all.
-    """
+    """Compare the org's rows, or only those of some ids, with the held ones, by content."""
     columns, wrong = run.columns(table), set(drift.ids.get((table, TYPE), ()))
     key = columns.key
     removal = ["removed_at"] if table == RELATIONS else []

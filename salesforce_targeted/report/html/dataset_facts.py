@@ -124,11 +124,7 @@ class DatasetFacts:
 
 
 def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
-    """Query the tables.
-
-    Args:
-        facts: The run's: they name the fields that the org no longer shows.
-    """
+    """Query the tables; the run's facts name the fields that the org no longer shows."""
     pipeline = held.pipeline
     place = str(pipeline.destination.destination_name)
     org = held_org(pipeline.state.get("sources", {}).get(held.schema.name, {}))
