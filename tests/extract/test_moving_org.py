@@ -209,7 +209,7 @@ def test_most_contacts_hidden_at_once_are_warned_of(org: DemoOrg, synced: Synced
     synced.ok()
     for contact in org.active_ids()[:25]:
         org.hide_contact(contact)
-    hidden, again = synced.ok(), synced.ok()
+    hidden, repeat = synced.ok(), synced.ok()
     kept = synced.sql("SELECT count(*) FROM sf_contacts")
 
     assert [text for text in hidden["warnings"] if "25 of 32 Contacts" in text]
