@@ -1,4 +1,4 @@
-"""The whole of api/ against an org that nobody here bends: same rows every way, calls as the org counts."""
+"""The whole of api/ against an org as it comes: same rows every way, calls as the org counts."""
 
 from dataclasses import replace
 

@@ -41,7 +41,7 @@ class Pages:
         return self.page(at)
 
     def page(self, at):
-        """Two rows; the page after it is named, for whoever reads one after the other."""
+        """Two rows; the page after it is named, for a reader of one after the other."""
         following = f"p{at + 1}" if at + 1 < self.pages else "null"
         body = b'"Id"\n"%d-1"\n"%d-2"\n' % (at, at)
         return self.answer(body=body, headers={**CSV, "Sforce-Locator": following})
@@ -95,11 +95,11 @@ def test_pages_are_drawn_as_they_are_used(client, server, answer):
     [
         (4, 1),  # one at a time was asked for
         (2, 3),  # a single page
-        (None, 3),  # nobody knows how many
+        (None, 3),  # not known how many
     ],
 )
 def test_pages_one_after_the_other(rows, at_once, client, server, answer):
-    """Where there is but one, or nobody asked for several: each names the next one."""
+    """Where there is but one, or several were not asked for: each names the next one."""
     server.fallback = Pages(answer, (rows or 4) // 2)
     results = bulk_job.results_as(client, complete(rows), first_id, at_once=at_once)
 
@@ -220,7 +220,7 @@ def test_a_page_of_several_that_lacks_records_is_asked_for_again(client, server,
 
 
 def test_pages_without_rows_are_left_out(client, server, answer):
-    """A page may be empty: it is nobody's last one, and no row is missed."""
+    """A page may be empty: it ends nothing, and no row is missed."""
     org = Pages(answer, 4)
     nothing = answer(body=b'"Id"\n', headers=CSV)
     server.fallback = lambda h: nothing if "results?locator=p2" in h.path else org(h)

@@ -33,7 +33,7 @@ def test_calls_are_counted_by_kind(client, server, answer):
 
 
 def test_a_call_counts_from_when_it_is_sent(client, server, answer):
-    """Whoever fails meanwhile tells of it, too; one that reached nobody is none."""
+    """A failure meanwhile tells of it, too; one that never arrived is none."""
     seen = []
     server.fallback = lambda _: seen.append(client.meter.calls.total()) or answer(body=OK)
     client.org_limits()

@@ -92,7 +92,7 @@ def test_no_more_pages_wait_than_calls_may_be_in_flight(at_once):
     pages = merge_as_completed([source(number) for number in range(6)], at_once)
     for _ in range(3):
         next(pages)
-    # Long enough for whoever may read on to have done so.
+    # Long enough for every reader to have read on.
     time.sleep(0.3)
     waiting = sum(counts) - 3
     pages.close()
@@ -140,7 +140,7 @@ def test_after_an_error_no_further_source_is_begun(at_once):
 
 
 def test_a_failed_source_stops_the_others():
-    """A long result is not read to its end for nobody."""
+    """A long result that is not wanted is not read to its end."""
     read: list[int] = []
 
     def long() -> Iterator[int]:
@@ -161,7 +161,7 @@ def test_a_failed_source_stops_the_others():
 
 
 def test_a_reader_that_leaves_ends_the_reading(in_flight_threads):
-    """No thread is left behind, though its queue is full and nobody empties it."""
+    """No thread is left behind, though its queue is full and is not emptied."""
     pages = merge_as_completed([numbered(n, 1_000) for n in range(4)], 2)
     next(pages)
     pages.close()

@@ -31,7 +31,7 @@ def test_pages_that_hold_less_than_promised(client, server, answer):
 
 
 def test_a_query_whose_pages_fell_apart_is_read_again(client, server, answer, reply):
-    """An expired locator in mid-read: records() begins anew and returns each row once."""
+    """An expired locator in mid-read: records() begins again and returns each row once."""
     first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
     server.say(answer(body=first), reply("locator_expired"), answer(body=rows(ID, OTHER)))
 
@@ -39,7 +39,7 @@ def test_a_query_whose_pages_fell_apart_is_read_again(client, server, answer, re
 
 
 def test_pages_tell_of_an_expired_locator(client, server, answer, reply):
-    """pages() has handed rows out already and can't begin anew: the caller is told."""
+    """pages() has handed rows out already and can't begin again: the caller is told."""
     first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
     server.say(answer(body=first), reply("locator_expired"))
     pages = client.pages(SELECT)
@@ -86,7 +86,7 @@ def compact(value):
 
 
 def test_a_single_page_that_is_short_is_asked_for_again_by_itself(client, server, answer):
-    """Whoever reads page by page can't begin anew: the only page is told short before it is used."""
+    """Who reads page by page can't begin again: the only page is told short before it is used."""
     server.say(answer(body=rows(ID, totalSize=2)), answer(body=rows(ID, OTHER)))
 
     assert [[{"Id": ID}, {"Id": OTHER}]] == list(client.pages(SELECT))

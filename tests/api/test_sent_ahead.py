@@ -80,7 +80,7 @@ def test_what_was_refused_ahead_is_sent_again(org: DemoOrg, client: SalesforceCl
 def test_an_org_that_takes_no_composite_is_asked_one_by_one(
     org: DemoOrg, client: SalesforceClient
 ) -> None:
-    """Nobody waits for what is on the way: neither the one that needs it, nor the one that sends."""
+    """What is on the way is not waited for: neither where it is needed, nor where it is sent."""
     org.faults.add(Fault("composite", "not_enabled_403", times=99))
     first, second = org.active_ids()[:3], org.active_ids()[3:5]
     statement = "SELECT Id FROM TaskWhoRelation"

@@ -1,4 +1,4 @@
-"""What goes over the wire beside the question: the token, and nothing of this machine's."""
+"""What goes over the wire with a request: the token, and nothing of this machine's."""
 
 import pytest
 import requests
@@ -54,7 +54,7 @@ def test_proxies_are_passed_by_on_loopback(client, server, answer, monkeypatch):
 
 
 def test_tls_is_verified(tokens, pauses, tls_url):
-    """A certificate that nobody trusts: nothing is sent, nothing tried again, by client and door."""
+    """A certificate that is not trusted: nothing is sent, nothing tried again, by client and door."""
     tokens.url = tls_url
     app = credentials.ClientCredentials(client_id="i", client_secret="s", login_url=tls_url)
 

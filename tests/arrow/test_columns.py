@@ -173,7 +173,7 @@ def test_a_name_that_is_no_field_is_refused_with_the_nearest() -> None:
 
 
 def test_a_field_of_the_allow_list_that_was_hidden_since_is_kept() -> None:
-    """It has a column: somebody took a permission away, which must not stop every run."""
+    """It has a column: a permission was taken away, which must not stop every run."""
     stored = stored_after(columns_of(Email="string", Phone="string"))
     shape = columns(
         describe(entry("Email")), normalize=normalize, only=["Email", "Phone"], stored=stored
@@ -194,7 +194,7 @@ def test_a_field_that_vanished_is_kept_with_a_warning() -> None:
 
 
 def test_a_field_that_is_new_is_said_to_be_added() -> None:
-    """The destination does not have it yet: somebody has to carry the column there."""
+    """The destination does not have it yet: the column has to be carried there."""
     stored = stored_after(columns_of(Email="string"))
 
     assert ("npi__c",) == columns_of(stored, Email="string", NPI__c="string").added
@@ -219,7 +219,7 @@ def test_a_suffixed_name_is_the_same_in_every_run() -> None:
 
 
 def test_fields_that_collide_never_swap_their_columns() -> None:
-    """Whatever order describe has, and whoever comes or goes: a field stays where it landed."""
+    """Whatever order describe has, and whichever comes or goes: a field stays where it landed."""
     names = ["FooBar__c", "Foo_Bar__c", "fooBar__c", "Email", "Phone"]
     stored: dict[str, dict[str, Any]] = {}
     places: dict[str, str] = {}
@@ -235,7 +235,7 @@ def test_fields_that_collide_never_swap_their_columns() -> None:
 
 @pytest.mark.parametrize("taken", ["RowHash", "Removed_At"])
 def test_a_field_never_takes_a_column_of_ours(taken: str) -> None:
-    """A field called like the hash, or like a column that we add, lands beside it."""
+    """A field called like the hash, or like a column that we add, lands next to it."""
     shape = columns(describe(entry(taken)), normalize=normalize, own=["removed_at"])
 
     assert normalize(taken) != column(shape, taken).stored
@@ -263,7 +263,7 @@ def test_a_stored_column_keeps_its_type(kind: str, held: str) -> None:
 
 @pytest.mark.parametrize("held", ["decimal", "json", "binary", "wei"])
 def test_a_stored_type_that_nothing_fits_is_left_alone(held: str) -> None:
-    """A column that somebody made of another type is kept as it is, instead of bytes of another."""
+    """A column that was made of another type is kept as it is, instead of bytes of another."""
     shape = columns_of({"f": {"data_type": held}}, F="double")
 
     assert ["Id"] == shape.fields

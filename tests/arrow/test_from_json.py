@@ -326,13 +326,13 @@ def test_an_array_as_lines(array: bytes, lines: bytes, nulls: int) -> None:
      b'[{"attributes":{}}]\n', b'[\n{"attributes":{}}]'],
 )  # fmt: skip
 def test_an_array_that_is_not_written_that_way(array: bytes) -> None:
-    """Left to whoever reads JSON of any kind."""
+    """Left to the reader of JSON of any kind."""
     assert json_lines.json_lines(array) is None
 
 
 @pytest.mark.parametrize("nulls", [0, 1, 2_000, 20_000])
 def test_many_nulls_at_the_end(nulls: int) -> None:
-    """Two thousand ids that nobody has are an answer like any other; more are read the slow way."""
+    """Two thousand ids of no record are a response like any other; more are read the slow way."""
     rows: list[dict[str, Any] | None] = [{"Text": "a"}, *[None] * nulls]
     body = written(rows, (",", ":"), plain=True, indent=None)
     lines = json_lines.raw_collection(Response(200, {}, body), len(rows))
@@ -342,7 +342,7 @@ def test_many_nulls_at_the_end(nulls: int) -> None:
 
 
 def test_nothing_but_nulls() -> None:
-    """An answer to ids that nobody has is no rows and no error."""
+    """A response to ids of no record is no rows and no error."""
     lines = json_lines.raw_collection(Response(200, {}, b"[null,null]"), 2)
 
     assert (0, ONE_OF_EACH.schema) == (

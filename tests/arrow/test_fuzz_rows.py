@@ -86,6 +86,6 @@ def test_true_records_survive_a_stranger(rows, data):
         **data.draw(st.dictionaries(st.sampled_from(ONE_OF_EACH.fields[1:]), VALUES)),
     }
     alone = from_records(true, ONE_OF_EACH).table
-    beside = from_records([*true, strange], ONE_OF_EACH).table
+    mixed = from_records([*true, strange], ONE_OF_EACH).table
 
-    assert alone.equals(beside.slice(0, len(true)).combine_chunks())
+    assert alone.equals(mixed.slice(0, len(true)).combine_chunks())

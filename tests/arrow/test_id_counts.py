@@ -55,7 +55,7 @@ def test_the_numbers_of_one_id_are_added_up(rows: list[tuple[str, int]]) -> None
 
 
 def test_nothing_at_all() -> None:
-    """No table, an empty one, and relations that point at nobody."""
+    """No table, an empty one, and relations that point at no contact."""
     for tally in (IdCounts(), IdCounts(table([])), IdCounts(table([(None, 3)]))):
         assert (0, 0, [], 0) == (len(tally), tally.total, list(tally), tally["003"])
         assert {} == tally.between("", "z")

@@ -76,7 +76,7 @@ def _as_salesforce(moment: datetime) -> str:
     ids=lambda value: ascii(value[:18]),
 )  # fmt: skip
 def test_text_arrives_as_it_is(value: str) -> None:
-    """Nothing that somebody can type is null, a number, or the end of a record."""
+    """Nothing that can be typed is null, a number, or the end of a record."""
     assert ([value, None, value], []) == values("textarea", [value, None, value])
 
 
@@ -169,7 +169,7 @@ def test_dates() -> None:
 
 
 def test_moments() -> None:
-    """An instant in UTC, in every spelling of its zone; one without zone is nobody's."""
+    """An instant in UTC, in every spelling of its zone; one without zone is none."""
     good = {
         "0001-01-01T00:00:00.000+0000": at("0001-01-01T00:00:00"),
         "1700-01-01T23:59:59.999Z": at("1700-01-01T23:59:59.999"),
@@ -257,7 +257,7 @@ def test_rows_chosen_of_a_page_are_those_rows(rows: list[dict[str, Any]], chosen
 
 
 def test_what_is_wrong_with_rows_that_were_not_chosen_is_not_told() -> None:
-    """Whoever did not ask for them is not troubled with them."""
+    """A reader that did not ask for them is not troubled with them."""
     columns = columns_of(F="date", G="string")
     rows = [{"Id": n, "F": "no day", "G": "a\0"} for n in "123"]
     batch = as_csv(rows, columns, id_array(["2"]))

@@ -1,4 +1,4 @@
-"""What somebody who needs nothing of what a sync is for would write: fetch, COPY, INSERT.
+"""What a script that needs nothing of what a sync is for does: fetch, COPY, INSERT.
 
 Run as a script: ``floor.py URL TOKEN DATABASE SPEC``. It is told every id beforehand, compares
 nothing, checks nothing and keeps no state. SPEC is JSON: a list of ``table``, ``key``, ``fields``

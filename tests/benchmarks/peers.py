@@ -1,6 +1,6 @@
 """(e) The same contacts by other tools that PyPI has, each in an environment of its own.
 
-Kind to them: airbyte and the tap stop at a file of JSON, which nobody has loaded yet; their
+Kind to them: airbyte and the tap stop at a file of JSON, which is not loaded yet; their
 catalogues were discovered before the clock started; singer's Bulk 1.0 and Meltano's tap are left
 out, for the demo org does not model the former and PyPI does not have the latter.
 """

@@ -103,7 +103,7 @@ def main(contacts: int, active: int) -> None:
             if order == "reset":
                 org.reset_calls()
                 org.jobs.clear()
-                # Made anew, so that every contender meets the same slow calls.
+                # Made again, so that every contender meets the same slow calls.
                 org.latency = Latency.realistic() if latency == "realistic" else None
                 begun = time.process_time()
             elif order == "calls":

@@ -46,7 +46,7 @@ def environment(more: Mapping[str, str] | None = None, *, library: bool = True) 
     """
     environ = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     environ.pop("PYTHONPATH", None)
-    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # nobody compiles a package at each start
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a package is not compiled at each start
     if library:
         environ["PYTHONPATH"] = str(ROOT)
     return {**environ, "RUNTIME__DLTHUB_TELEMETRY": "false", **(more or {})}

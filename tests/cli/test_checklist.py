@@ -190,7 +190,7 @@ def test_calls_that_are_kept_for_others_fail(org: DemoOrg, script: Script) -> No
 
 
 def test_a_new_duckdb_file_is_not_made(script: Script, tmp_path: Path) -> None:
-    """That it could be is found out beside it."""
+    """That it could be is found out next to it."""
     checks = checked(script)
 
     assert not list(tmp_path.glob("*.duckdb*"))

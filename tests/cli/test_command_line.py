@@ -277,7 +277,7 @@ def test_api_forces_one_way_of_retrieval(script: Script, api: str, kind: str) ->
 def test_a_set_that_shrinks_suddenly_stops_the_run(
     org: DemoOrg, script: Script, tmp_path: Path
 ) -> None:
-    """No relation is shown any more: nobody is marked as left until --allow-shrink says so."""
+    """No relation is shown any more: no contact is marked as left until --allow-shrink says so."""
     script()
     for relation in list(org.rows("TaskWhoRelation")):
         org.remove_relation(relation)

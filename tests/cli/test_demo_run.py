@@ -37,7 +37,7 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """``--demo --json`` run twice; somebody's own credentials are set all the while."""
+    """``--demo --json`` run twice; a user's own credentials are set all the while."""
     folder = tmp_path_factory.mktemp("demo")
     org = DemoOrg.tiny()
     with serve(org) as server:
@@ -80,7 +80,7 @@ def test_the_demo_run_again_changes_no_row(demo: Demo) -> None:
 
 
 def test_the_demo_needs_and_leaves_one_folder(demo: Demo) -> None:
-    """The data goes to targeted_contacts.duckdb in the current folder, reports beside it."""
+    """The data goes to targeted_contacts.duckdb in the current folder, reports next to it."""
     left = {path.name for path in demo.folder.iterdir()}
 
     assert {

@@ -79,7 +79,7 @@ def test_ctrl_c_ends_a_run_whose_org_does_not_respond(
 def test_what_was_done_so_far_is_reported_as_json(
     org: DemoOrg, server: DemoServer, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """Whoever reads stdout gets one object, as at any other end."""
+    """On stdout there is one object, as at any other end."""
     hanging = org.faults.add(Fault("composite", "hang", nth=2, times=99, argument=60))
     run = started(server, tmp_path, "--json")
     wait_until(lambda: hanging.seen > 1)
@@ -92,7 +92,7 @@ def test_what_was_done_so_far_is_reported_as_json(
 
 
 def test_a_second_ctrl_c_ends_at_once(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:
-    """Whoever presses it twice does not want to wait for a word."""
+    """Pressed twice, it ends the process without a word."""
     hanging = org.faults.add(Fault("composite", "hang", nth=2, times=99, argument=60))
     run = started(server, tmp_path)
     wait_until(lambda: hanging.seen > 1)

@@ -109,7 +109,7 @@ def test_a_dumb_terminal_gets_plain_lines(watched: Watched) -> None:
 
 
 def test_json_on_a_terminal_is_json(watched: Watched) -> None:
-    """Nothing is drawn beside it."""
+    """Nothing is drawn next to it."""
     shown = watched("--json", "--count")
 
     assert "\x1b" not in shown

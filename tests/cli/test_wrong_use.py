@@ -170,7 +170,7 @@ def test_there_is_nothing_to_verify_before_the_first_run(org: DemoOrg, script: S
 def test_a_database_that_does_not_answer_is_a_failure_said_plainly(
     org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch, argv: list[str]
 ) -> None:
-    """Nobody listens at the database's address: exit 1, the address, never the password."""
+    """No server listens at the database's address: exit 1, the address, never the password."""
     url = "postgresql://loader:sesame-99@127.0.0.1:9/analytics"
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", url)
     ended = script(*argv)
@@ -187,7 +187,7 @@ def test_a_database_that_does_not_answer_is_a_failure_said_plainly(
 def test_a_row_that_the_database_refuses_is_not_shown(
     org: DemoOrg, script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A constraint refuses a row: exit 1 names the constraint; nobody's data is in the output."""
+    """A constraint refuses a row: exit 1 names the constraint; no personal data is in the output."""
     monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
     script()
     with psycopg2.connect(postgres) as connection, connection.cursor() as cursor:
@@ -284,7 +284,7 @@ def test_a_token_never_travels_in_the_clear(
 def test_an_org_that_does_not_answer_is_a_failure_said_plainly(
     server: DemoServer, script: Script
 ) -> None:
-    """Nobody listens at the org's address: after its attempts the run ends with exit 1."""
+    """No server listens at the org's address: after its attempts the run ends with exit 1."""
     server.close()
     ended = script("--count")
 

@@ -219,7 +219,7 @@ def test_rows_that_commit_late_carry_old_stamps(org):
 
 
 def test_a_system_job_moves_every_stamp_to_one_second(org, rest):
-    """And nothing else; contacts that nobody touched too."""
+    """And nothing else; contacts that no change touched, too."""
     before = org.rows("Contact")
     stamp = org.bump_stamps("Contact")
     ids = org.active_ids()[:2]

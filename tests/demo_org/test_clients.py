@@ -1,4 +1,4 @@
-"""Clients that nobody here wrote take the demo org for Salesforce."""
+"""Other people's clients take the demo org for Salesforce."""
 
 from __future__ import annotations
 

@@ -94,7 +94,7 @@ def test_ids_sort_as_their_numbers_and_lead_back_to_them():
 
 @pytest.mark.parametrize("make", [DemoOrg, DemoOrg.tiny])
 def test_some_active_ids_differ_only_by_case(make):
-    """Whoever compares ids without regard to case meets two that collide."""
+    """Ids compared without regard to case: two collide."""
     lowered = [id_[:15].lower() for id_ in make().active_ids()]
 
     assert len(set(lowered)) < len(lowered)

@@ -14,7 +14,7 @@ import requests
 
 @contextmanager
 def killed_at_last(process: subprocess.Popen[str]) -> Iterator[None]:
-    """Whatever fails, nobody waits for the process for ever."""
+    """Whatever fails, the process ends."""
     try:
         yield
     finally:

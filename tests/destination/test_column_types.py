@@ -36,7 +36,7 @@ def in_pandas(rows: pa.Table) -> Any:
 
 
 def in_polars(rows: pa.Table) -> Any:
-    """Give a whole number a fraction, in a frame of the library that dlt takes besides."""
+    """Give a whole number a fraction, in a frame of a library that dlt takes, too."""
     return pl.DataFrame(rows).with_columns(Rank__c=1.5)
 
 

@@ -104,7 +104,7 @@ def test_a_full_disk(org: DemoOrg, synced: Synced, postgres: str) -> None:
 def test_what_the_database_refuses_names_the_remedy(
     org: DemoOrg, synced: Synced, postgres: str, spoil: list[str], heal: list[str], words: list[str]
 ) -> None:
-    """The run fails with the remedy, twice if nobody acts; after the remedy the next one mends."""
+    """The run fails with the remedy, twice if it is not followed; after the remedy the next one mends."""
     database = urlsplit(postgres).path[1:]
     synced.begin()
     something_happens(org)

@@ -64,7 +64,7 @@ def test_a_database_that_does_not_hold_every_character(
 def test_a_session_that_says_its_text_is_not_utf8(
     org: DemoOrg, script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Whoever set client_encoding: exit 2, before the first call; the remedy wins over it."""
+    """Wherever client_encoding is set: exit 2, before the first call; the remedy wins over it."""
     url = postgres
     if way == "URL":
         url += "&client_encoding=latin1"

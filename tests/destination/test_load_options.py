@@ -205,7 +205,7 @@ def test_formats_may_be_asked_for(org: DemoOrg, synced: Synced, file_format: str
 def test_a_dataset_for_each_source_is_refused(
     org: DemoOrg, synced: Synced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was held looked as if it were not, in every run: nobody ever left."""
+    """What was held looked as if it were not, in every run: no contact ever left."""
     monkeypatch.setenv("USE_SINGLE_DATASET", "false")
     pipeline = dlt.pipeline(
         "two", destination=synced.pipeline.destination, dataset_name="salesforce"

@@ -116,7 +116,7 @@ def test_a_contact_leaves() -> None:
 
 
 def test_a_contact_leaves_without_a_reason() -> None:
-    """Nobody saw the relation go: the reason stays empty."""
+    """No run saw the relation go: the reason stays empty."""
     life = after(ACTIVE, seen({}))
 
     assert life is not None
@@ -219,7 +219,7 @@ def test_a_purged_contact_follows_its_winner(winner: Gone, expected: str) -> Non
 
 
 def test_a_contact_purged_unseen_is_hidden() -> None:
-    """Nobody saw it deleted: a purged contact can't be told from a hidden one."""
+    """No run saw it deleted: a purged contact can't be told from a hidden one."""
     assert replace(ACTIVE, gone_reason=HIDDEN) == after(ACTIVE, seen(gone=gone(HIDDEN)))
 
 

@@ -209,9 +209,9 @@ def test_most_contacts_hidden_at_once_are_warned_of(org: DemoOrg, synced: Synced
     synced.ok()
     for contact in org.active_ids()[:25]:
         org.hide_contact(contact)
-    hidden, again = synced.ok(), synced.ok()
+    hidden, repeat = synced.ok(), synced.ok()
     kept = synced.sql("SELECT count(*) FROM sf_contacts")
 
     assert [text for text in hidden["warnings"] if "25 of 32 Contacts" in text]
-    assert not [text for text in again["warnings"] if "hidden from our user" in text]
+    assert not [text for text in repeat["warnings"] if "hidden from our user" in text]
     assert [(32,)] == [tuple(row) for row in kept]

@@ -140,7 +140,7 @@ def test_the_command_line_says_what_is_left(org: DemoOrg, script: Script, tmp_pa
 
 
 def test_a_pipeline_without_a_ledger_fails(org: DemoOrg, synced: Synced, credentials: Any) -> None:
-    """Nobody would read what was left: success with rows missing is no success."""
+    """No later run would read what was left: success with rows missing is no success."""
     from dlt.pipeline.exceptions import PipelineStepFailed
 
     from salesforce_targeted.source import salesforce_targeted
@@ -239,7 +239,7 @@ def test_a_trial_does_not_end_a_reading_that_takes_several_runs(
 
 @pytest.mark.deep
 def test_a_full_run_that_was_cut_short_is_gone_on_with(org: DemoOrg, synced: Synced) -> None:
-    """By the next ordinary run: what no stamp shows arrives, though nobody says --full again."""
+    """By the next ordinary run: what no stamp shows arrives without another --full."""
     few = {"refresh_call_budget": 0, "api": "collections"}
     scope = Scope(limits=replace(SMALL, ids_per_collection=1))
     synced.ok(scope)

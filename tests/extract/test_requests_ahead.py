@@ -64,7 +64,7 @@ def test_a_repeat_is_one_wave_and_what_is_new_a_second_one(org: DemoOrg, synced:
 
 
 def test_the_calls_of_a_wave_are_about_as_long_as_one_another(org: DemoOrg, synced: Synced) -> None:
-    """Each row takes the org time: a call of many beside one of few would be waited for alone."""
+    """Each row takes the org time: a call of many next to one of few would be waited for alone."""
     sizes: list[int] = []
 
     class Counting(Latency):

@@ -75,7 +75,7 @@ def test_the_table_of_rejected_records_is_there_from_the_start(synced: Synced) -
 def test_a_schedulers_interval_is_no_window(
     org: DemoOrg, synced: Synced, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would end where relations go on: a run reads from its cursor up to now, whoever starts it."""
+    """It would end where relations go on: a run reads from its cursor up to now, however it is started."""
     monkeypatch.setenv("DLT_INTERVAL_START", "2001-01-01T00:00:00Z")
     monkeypatch.setenv("DLT_INTERVAL_END", "2001-01-02T00:00:00Z")
     with Container().injectable_context(TimeIntervalContext(allow_external_schedulers=True)):
@@ -85,7 +85,7 @@ def test_a_schedulers_interval_is_no_window(
 
 
 def test_rows_of_ones_own_are_left_alone(org: DemoOrg, synced: Synced) -> None:
-    """A row whose id is none of Salesforce's, or a cell that somebody overwrote, ends no run."""
+    """A row whose id is none of Salesforce's, or a cell that was overwritten, ends no run."""
     synced.begin()
     synced.sql("INSERT INTO sf_contacts (id, last_name) VALUES ('local-1', 'Mine')")
     synced.sql("UPDATE sf_activities SET owner_id = '005-nobody'")

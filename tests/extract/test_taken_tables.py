@@ -176,7 +176,7 @@ def test_a_look_at_one_source_is_not_misled_by_another(
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("by_sync", [True, False])
 def test_the_key_keeps_its_name(org: DemoOrg, synced: Synced, by_sync: bool) -> None:
-    """Another id_column is refused with no call; a dataset that is made anew may have it."""
+    """Another id_column is refused with no call; a dataset that is made again may have it."""
     synced.begin()
     asked = len(org.requests)
     ledger = Ledger()

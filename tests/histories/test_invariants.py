@@ -148,7 +148,7 @@ class Histories(Happenings):
         if not (held := sorted(HeldTables.read(self.synced.pipeline).tables[table])):
             return
         ids = held[::3] if thirds else held
-        note(f"somebody deletes {len(ids)} of {len(held)} rows of {table} from the destination")
+        note(f"{len(ids)} of {len(held)} rows of {table} are deleted from the destination")
         listed = ", ".join(f"'{id_}'" for id_ in ids)
         self.synced.sql(f"DELETE FROM {table} WHERE {KEYS[table]} IN ({listed})")
 

@@ -138,7 +138,7 @@ def test_a_field_that_is_spelt_in_other_letters_is_the_same(story: Story) -> Non
 
 @BOTH
 def test_a_new_field_leaves_a_column_of_the_users_alone(org: DemoOrg, synced: Synced) -> None:
-    """It is called as a column that somebody has added to the table, and lands beside it."""
+    """It is called as a column that was added to the table by hand, and lands next to it."""
     synced.begin()
     contact = org.active_ids()[0]
     synced.sql("ALTER TABLE sf_contacts ADD COLUMN tag__c INTEGER")
@@ -148,10 +148,10 @@ def test_a_new_field_leaves_a_column_of_the_users_alone(org: DemoOrg, synced: Sy
     org.edit("Contact", contact, Tag__c=2.5)
     facts = synced.ok()
     row = synced.rows("sf_contacts")[contact]
-    (beside,) = [name for name in row if name.startswith("tag__c_")]
+    (column,) = [name for name in row if name.startswith("tag__c_")]
 
-    assert (7, 2.5) == (row["tag__c"], row[beside])
-    assert [warning for warning in facts["warnings"] if f"it lands in {beside}" in warning]
+    assert (7, 2.5) == (row["tag__c"], row[column])
+    assert [warning for warning in facts["warnings"] if f"it lands in {column}" in warning]
     assert not [warning for warning in facts["warnings"] if "leaves out" in warning]
 
 

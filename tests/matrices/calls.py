@@ -10,7 +10,7 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import ACTIONS, Fault
 from salesforce_targeted.settings import Scope
 
-# Signing in needs no session and is billed to nobody; its answer is too short to be compressed.
+# Signing in needs no session and is not billed; its answer is too short to be compressed.
 _LEFT_ALONE_BY = {"token": ("cut_gzip", "daily_403", "concurrent_403", "invalid_auth_header")}
 
 

@@ -1,7 +1,7 @@
 """A clock on which pauses cost nothing: for processes that only play misfortunes, never for pytest.
 
 A job that is stuck is waited for by the hour, and each call that fails is tried again after a pause.
-Whoever sleeps wakes at once and finds the time gone by.
+A sleep ends at once, and the time has gone by.
 """
 
 from __future__ import annotations

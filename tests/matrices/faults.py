@@ -45,7 +45,7 @@ def findings(every: int, tell: Callable[[str], None]) -> Findings:
     verdicts: list[Verdict] = []
     for batch in played(bundles):
         verdicts += batch
-        for v in batch:  # half an hour of work is not lost with whoever is interrupted
+        for v in batch:  # half an hour of work is not lost with an interrupt
             tell(f"faults: {v.trial}: {v.word} {' '.join(v.broken)}{v.error}")
         tell(f"faults: {len(verdicts)} of {wanted}")
     return _found(verdicts)

@@ -34,7 +34,7 @@ from tests.support.oracles.oracle import Comparison, HeldTables
 from tests.support.oracles.promises import part, whole
 
 FOR_EVER = 10_000
-# A call that fails is tried five times; whoever then falls back asks for each part on its own.
+# A call that fails is tried five times; a fallback then asks for each part on its own.
 MOST_EXTRA_CALLS = 25
 _NAME = "misfortune"
 _STUCK_SECONDS = 0.3

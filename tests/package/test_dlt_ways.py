@@ -270,7 +270,7 @@ def dlt_pipeline(folder: Path, *words: str) -> Ended:
 
 @pytest.mark.deep
 def test_dlts_commands_that_change_something_are_survived(tmp_path: Path) -> None:
-    """After load-package, sync and drop the next run goes on: nothing anew but what was dropped."""
+    """After load-package, sync and drop the next run goes on: nothing is loaded again but what was dropped."""
 
     def demo() -> dict[str, Any]:
         return process("--demo", "--json", cwd=tmp_path).facts
@@ -287,7 +287,7 @@ def test_dlts_commands_that_change_something_are_survived(tmp_path: Path) -> Non
     goes_on = demo()
     dropped = dlt_pipeline(tmp_path, "drop", "contact")
     gone = rows(tmp_path, "sf_contacts", "salesforce_demo")
-    anew = demo()
+    refill = demo()
 
     assert "The package was LOADED" in shown.out
     assert (0, 0, 0) == (restored.code, info.code, dropped.code)
@@ -298,7 +298,7 @@ def test_dlts_commands_that_change_something_are_survived(tmp_path: Path) -> Non
         goes_on["relations"]["new"],
     )
     assert [] == gone
-    assert (817, 0) == (anew["contacts"]["new"], anew["relations"]["new"])
+    assert (817, 0) == (refill["contacts"]["new"], refill["relations"]["new"])
     assert 817 == len(rows(tmp_path, "sf_contacts", "salesforce_demo"))
     assert 817 == len(rows(tmp_path, "sf_active_contacts", "salesforce_demo"))
 
@@ -336,7 +336,7 @@ def test_a_transformer_of_ones_own_beside_the_contacts(org: DemoOrg, synced: Syn
 def test_a_dataset_that_is_named_in_run_is_refused_once_it_can_be_told(
     org: DemoOrg, synced: Synced
 ) -> None:
-    """What the first run into it lacks no later one could load; read anew, all of it is there."""
+    """What the first run into it lacks no later one could load; read again, all of it is there."""
     synced.ok()
     run(synced, dataset_name="second")
     why = refused(synced, dataset_name="second")

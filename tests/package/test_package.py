@@ -56,7 +56,7 @@ def test_help_shows_every_public_name() -> None:
 
 
 def test_the_top_level_is_tidy() -> None:
-    """Beside the agreed entries only dot-entries stand at the top."""
+    """But for the agreed entries only dot-entries stand at the top."""
     listed = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout.split("\n")
@@ -169,7 +169,7 @@ def test_the_version_is_semantic_and_in_the_changelog() -> None:
 
 
 def test_every_dependency_has_a_reason() -> None:
-    """A comment above or beside each says what it is there for."""
+    """A comment above or after each says what it is there for."""
     lines = (ROOT / "pyproject.toml").read_text(encoding="utf-8").splitlines()
     listed = [
         (number, line.strip())

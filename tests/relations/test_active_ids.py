@@ -169,7 +169,7 @@ def test_discovery_in_ranges_beyond_a_batch_that_is_known(
 
 
 def test_a_cut_that_is_nobodys_id_any_more(org: DemoOrg, client: SalesforceClient) -> None:
-    """Cuts are of an earlier run: whoever they were, the ids around them are found."""
+    """Cuts are of an earlier run: whichever they were, the ids around them are found."""
     active = org.active_ids()
     cuts = [org.contacts.numbering.id_of(n) for n in (5_000, 9_000)]
     counts = active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts)

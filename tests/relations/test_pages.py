@@ -214,7 +214,7 @@ def test_a_describe_made_of_tasks(org: DemoOrg, client: SalesforceClient) -> Non
 
 
 def test_a_task_without_anybody_is_no_relation(org: DemoOrg, client: SalesforceClient) -> None:
-    """A null WhoId points at nobody: neither read nor counted nor discovered."""
+    """A null WhoId points at no record: neither read nor counted nor discovered."""
     org.shared_activities = False
     before = queries.count(client, TASK_WHO_ID)
     task = org.log_task()

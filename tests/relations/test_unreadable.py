@@ -1,4 +1,4 @@
-"""A relation whose page can't be read costs itself alone, and nobody is lost or marked for it."""
+"""A relation whose page can't be read costs itself alone, and no contact is lost or marked for it."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def test_the_tables_are_read(org: DemoOrg, synced: Synced) -> None:
     assert {"sf_contacts", "sf_taskwhorelations", "sf_activities", "sf_users"} == set(of)
     assert max(row["system_modstamp"] for row in contacts.values()) == of["sf_contacts"].newest
     assert len(contacts) == of["sf_contacts"].rows
-    # Beside the fields there is row_hash, which is always filled.
+    # The fields and row_hash, which is always filled.
     assert (
         sum(all(v is not None for v in column) for column in values) - 1 == of["sf_contacts"].always
     )
@@ -104,7 +104,7 @@ def test_the_last_verification(org: DemoOrg, synced: Synced, client: Any) -> Non
 
 
 def test_a_question_that_fails_costs_its_own_part(synced: Synced) -> None:
-    """A table that somebody changed is missing on the page, which says so; the others are there."""
+    """A table that was changed is missing on the page, which says so; the others are there."""
     run_facts = synced.ok()
     synced.sql("ALTER TABLE sf_users DROP COLUMN username")
     synced.sql("DROP TABLE sf_active_contacts")

@@ -1,4 +1,4 @@
-"""The page of ``--report-html``: headline first, nothing that was not checked, nobody's data."""
+"""The page of ``--report-html``: headline first, nothing that was not checked, no personal data."""
 
 from __future__ import annotations
 

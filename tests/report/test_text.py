@@ -106,7 +106,7 @@ def test_a_warning_is_said_once() -> None:
         ("Contact", "003b", "Birthdate", False),  # a rejection of its own
         ("Contact", "003b", "Title", True),  # another field of it was rejected
         ("Contact", "003b", "*", True),  # a field of it was rejected, and the others came
-        ("Contact", "003c", "Birthdate", False),  # nobody asked
+        ("Contact", "003c", "Birthdate", False),  # not asked for
         ("Contact", "003d", "Birthdate", False),  # nothing of it came
         ("Contact", "003a", "Fax", False),  # no record was read with it
         ("Contact", "*", "Title", True),
@@ -163,7 +163,7 @@ def test_a_run_without_a_plan() -> None:
 
 
 def test_nothing_is_claimed_that_was_not_checked() -> None:
-    """Before the destination was asked, nobody knows what it holds or that all is explained."""
+    """Before the destination was asked, it is not known what it holds or that all is explained."""
     report = Ledger().facts("failed")
 
     assert (None, None) == (report["relations"]["held"], report["contacts"]["held"])

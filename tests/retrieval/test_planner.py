@@ -33,7 +33,7 @@ MANY = 100_000  # collections: 50 calls; composite: 10; Bulk by ids: 66
     [
         (BULK_IDS, 1_000, True),  # one job either way: the one that moves fewer rows
         (BULK_IDS + 1, 1_000, False),  # two jobs against one
-        (BULK_IDS + 1, 0, True),  # nobody knows how long a scan takes: it is no option
+        (BULK_IDS + 1, 0, True),  # not known how long a scan takes: it is no option
         (10 * BULK_IDS, 0, True),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_query_wins_where_it_takes_more_ids() -> None:
 @pytest.mark.parametrize(
     ("per_call", "per_row", "expected"),
     [
-        (0, 0.25, Api.COMPOSITE),  # 0.75 s against 1.5 s: nobody waits for that
+        (0, 0.25, Api.COMPOSITE),  # 0.75 s against 1.5 s: not worth the wait
         (0, 0.33, Api.COMPOSITE),  # 0.99 s against 1.98 s
         (0, 0.34, Api.COLLECTIONS),  # 1.02 s against 2.04 s
         (90, 0.33, Api.COMPOSITE),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Platform]:
-    """Two orgs are configured; nobody has credentials yet."""
+    """Two orgs are configured; neither has credentials yet."""
     from tests.scale_out.dagster_runs import Platform  # needs Dagster, which is an extra
 
     platform = Platform(monkeypatch, tmp_path)

@@ -30,7 +30,7 @@ DATABASE = "held_by_dagster.duckdb"
 
 
 class Clock(Latency):
-    """An org's answers: they wait for the other org's, and one of them finds nobody any more.
+    """An org's answers: they wait for the other org's, and one of them finds the process gone.
 
     Args:
         together: Reached by every org's second request; broken where runs follow one another.
@@ -74,7 +74,7 @@ class Platform:
 
     @property
     def module(self) -> Any:
-        """The definitions, loaded anew: they read the configuration then."""
+        """The definitions, loaded again: they read the configuration then."""
         return importlib.reload(importlib.import_module("pipelines.dagster_definitions"))
 
     def run(self, what: str, partition: str = "emea") -> Any:

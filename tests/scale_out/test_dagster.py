@@ -56,7 +56,7 @@ def test_definitions_load_without_credentials(platform: Platform, tmp_path: Path
 
 
 def test_definitions_load_without_orgs(platform: Platform) -> None:
-    """Whoever has configured nothing yet sees an empty platform, not an error."""
+    """Where nothing is configured yet the platform is empty, and no error."""
     platform.set("ORGS__NAMES", "[]")
     module = platform.module
     dg.Definitions.validate_loadable(module.defs)
@@ -166,7 +166,7 @@ def test_windows_and_then_a_sync_are_one_run(
 
 
 def test_checks_tell_a_true_dataset_from_an_altered_one(emea: Platform) -> None:
-    """``fresh`` and ``true`` pass after a sync; a cell that somebody changed is found."""
+    """``fresh`` and ``true`` pass after a sync; a cell that was changed is found."""
     never = emea.verdicts(emea.run("freshness"))["fresh"]
     synced = emea.run("sync")
     right = emea.verdicts(emea.run("verify"))["true"]

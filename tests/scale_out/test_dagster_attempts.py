@@ -98,7 +98,7 @@ def test_an_org_without_credentials_of_its_own(
 
 
 def test_settings_of_one_org(emea: Platform) -> None:
-    """What stands in an org's section is for that org, whoever asks: the sync or the check."""
+    """What stands in an org's section is for that org, in the sync and in the check."""
     section = "TARGETED_CONTACTS_EMEA__SOURCES__SALESFORCE_TARGETED"
     emea.set(f"{section}__ID_COLUMN", "salesforce_id")
     emea.set(f"{section}__SINCE", datetime.now(UTC).isoformat())

@@ -1,4 +1,4 @@
-"""No secret and nobody's data where they don't belong: whole runs, then everything is searched."""
+"""No secret and no personal data where they don't belong: whole runs, then everything is searched."""
 
 from __future__ import annotations
 
@@ -242,7 +242,7 @@ def spent(org: DemoOrg, given: SignIn) -> None:
 
 
 def away(org: DemoOrg, given: SignIn) -> None:
-    """Nobody listens where the org should be."""
+    """No server listens where the org should be."""
     for name in ("SALESFORCE_LOGIN_URL", "SALESFORCE_INSTANCE_URL"):
         if name in given.environ:
             given.environ[name] = "http://127.0.0.1:9"

@@ -142,7 +142,7 @@ class Outcome:
     @property
     def survived(self) -> bool:
         """Whether the next run mended all, and asked for no more than a run does."""
-        # A relation that is seen anew may cost the call that compares it.
+        # A relation that is seen again may cost the call that compares it.
         whole = self.code == 0 and not self.differences
         return whole and not self.litter and self.calls[1] <= self.undisturbed + 2
 
@@ -181,7 +181,7 @@ class KillAt(Latency):
 
 
 class Field:
-    """One org and one destination, which begin anew for each kill.
+    """One org and one destination, which begin again for each kill.
 
     Args:
         folder: The working directory of every run; its path goes into what dlt remembers.
@@ -221,7 +221,7 @@ class Field:
         self.undisturbed = self.org.billed
 
     def outcome(self, instant: Instant) -> Outcome:
-        """Begin anew, kill a run at an instant, and let the next one mend it."""
+        """Begin again, kill a run at an instant, and let the next one mend it."""
         self._restore()
         self.org.reset_calls()
         jobs = set(self.org.jobs)

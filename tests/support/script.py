@@ -26,7 +26,7 @@ SCRIPT = ROOT / "pipelines" / "targeted_contacts.py"
 DUCKDB_FILE = "targeted_contacts.duckdb"
 # The id that a demo org takes where it plays another org than before.
 OTHER_ORG = "00D5g0000009ABCEA2"
-# Somebody the demo org knows, with a password that it does not.
+# A user the demo org knows, with a password that it does not.
 WRONG_USER = {
     "SALESFORCE_USERNAME": "integration@demo.example",
     "SALESFORCE_PASSWORD": "not-the-password",

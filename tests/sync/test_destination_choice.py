@@ -44,7 +44,7 @@ def configured(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> str:
 def test_a_database_that_nothing_chooses_stops_the_run(
     org: DemoOrg, script: Script, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    """Exit 2 says where it stands and where it belongs; nobody lands in a file."""
+    """Exit 2 says where it stands and where it belongs; nothing lands in a file."""
     where = configured(tmp_path, monkeypatch, text)
     ended = script()
 

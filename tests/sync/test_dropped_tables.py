@@ -1,4 +1,4 @@
-"""What somebody dropped is made again and filled, beyond one page and beyond the budget, too."""
+"""What was dropped is made again and filled, beyond one page and beyond the budget, too."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_dlts_own_tables_come_back(synced: Synced, table: str) -> None:
 
 
 def test_a_table_without_its_key_says_so(synced: Synced) -> None:
-    """Renamed by somebody: what to do, and nothing is loaded."""
+    """Renamed by hand: what to do, and nothing is loaded."""
     synced.begin()
     synced.sql("ALTER TABLE sf_users RENAME COLUMN id TO sfid")
     stopped = synced.run()

@@ -111,7 +111,7 @@ def test_a_wrong_reason_is_stale(synced: Synced, org: DemoOrg) -> None:
 
 
 def test_an_altered_column_is_named(synced: Synced) -> None:
-    """A column that somebody gave another type is drift that a repair can't mend."""
+    """A column that was given another type is drift that a repair can't mend."""
     synced.begin()
     synced.sql(
         "ALTER TABLE sf_contacts ALTER COLUMN department TYPE json USING to_json(department)"

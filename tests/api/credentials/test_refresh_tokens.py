@@ -56,7 +56,7 @@ def test_a_rotated_refresh_token_survives_a_crash(endpoint, server, granted, tmp
 
 
 def test_a_token_set_anew_wins_over_the_file(endpoint, server, granted, tmp_path):
-    """The file follows the old setting; a new setting begins anew."""
+    """The file follows the old setting; a new setting begins again."""
     server.say(granted(refresh_token="rotated-1"), granted())
     refreshing(server, tmp_path).sign_in(endpoint)
     refreshing(server, tmp_path, SALESFORCE_REFRESH_TOKEN="brand-new").sign_in(endpoint)
@@ -145,7 +145,7 @@ def test_a_file_that_others_could_read_is_closed_to_them(endpoint, server, grant
 
 
 def test_a_reader_never_sees_half_a_file(tmp_path):
-    """Written again and again while somebody reads it: always one token, whole."""
+    """Written again and again while it is read: always one token, whole."""
     file = TokenFile(tmp_path / "token.json")
     file.keep("first", "token-0")
     tokens = [f"token-{n}" * 2_000 for n in range(200)]

@@ -42,7 +42,7 @@ def test_a_parameter_that_is_no_way_to_sign_in_is_refused(monkeypatch, given):
 
 
 def test_the_clis_org_comes_before_all_others():
-    """Whoever names an org of the Salesforce CLI means it, whatever else is set."""
+    """An org of the Salesforce CLI that is named is meant, whatever else is set."""
     spec = credentials({**EVERYTHING, "SALESFORCE_SF_ORG": "uat"})
 
     assert ("SfOrgCredentials", "uat") == (type(spec).__name__, spec.sf_org)

@@ -36,7 +36,7 @@ def test_its_session_is_taken(sf, endpoint, server, redacts):
 
 @pytest.mark.parametrize("token", ["eyJhbGciOi.eyJpc3M.c2ln", TOKEN])
 def test_the_orgs_id_is_the_clis(sf, endpoint, server, token):
-    """A token in JWT format has it nowhere; sf shows it beside the token."""
+    """A token in JWT format has it nowhere; sf shows it next to the token."""
     sf.has(server.url, token, redacts=False, id="00D5g0000008XYZEA2")
 
     assert "00D5g0000008XYZ" == SfOrgCredentials(sf_org="uat").sign_in(endpoint).org_id
@@ -69,7 +69,7 @@ def test_a_session_that_ended_is_renewed_once(sf, server, answer):
 
 
 def test_a_session_that_can_not_be_renewed(sf, server, answer):
-    """Sf gives the same token again: how to log in anew, and no third attempt."""
+    """Sf gives the same token again: how to log in again, and no third attempt."""
     sf.has(server.url, TOKEN, redacts=False)
     server.fallback = lambda _: answer(401, [{"errorCode": "INVALID_SESSION_ID", "message": "x"}])
 
@@ -120,7 +120,7 @@ def test_what_it_refuses_is_said_with_a_remedy(sf, endpoint, caplog, out, kind, 
     ids=str,
 )
 def test_an_org_that_it_is_not_connected_to(sf, endpoint, server, shown):
-    """No session, or one that is known to have ended: log in anew."""
+    """No session, or one that is known to have ended: log in again."""
     sf.has(server.url, TOKEN, redacts=False, **shown)
     sf.say("org auth show-access-token", {"status": 0, "result": {"accessToken": REDACTED}})
 

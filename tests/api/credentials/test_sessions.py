@@ -92,7 +92,7 @@ def test_many_threads_sign_in_once(client, server, answer, reply, tokens):
     ],
 )
 def test_a_session_elsewhere_is_refused(url, tokens):
-    """Whoever made the session: no token travels without TLS but on this machine."""
+    """However the session was made: no token travels without TLS but on this machine."""
     tokens.url = url
 
     with pytest.raises(errors.ConfigurationError):

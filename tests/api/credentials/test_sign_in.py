@@ -234,7 +234,7 @@ def test_a_key_file_that_is_not_there(endpoint, server):
     [("USERNAME", "PRIVATE_KEY_FILE"), ("REFRESH_TOKEN", "REFRESH_TOKEN_FILE")],
 )
 def test_a_file_in_a_home_that_there_is_not(needs, setting, endpoint, server):
-    """A path that begins with the home of nobody names the setting; nothing is sent."""
+    """A path that begins with the home of no user names the setting; nothing is sent."""
     path = {f"SALESFORCE_{setting}": "~nobody-of-that-name/file"}
     spec = credentials(environ(server, "CLIENT_ID", needs, **path))
 

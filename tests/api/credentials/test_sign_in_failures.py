@@ -199,7 +199,7 @@ def test_a_token_answer_that_is_none(body, endpoint, server, answer):
 
 
 def test_an_instance_without_tls(endpoint, server, granted):
-    """The token isn't carried to a host without TLS, whoever names it."""
+    """The token isn't carried to a host without TLS, wherever it is named."""
     server.say(granted(instance_url="http://evil.example"))
 
     with pytest.raises(errors.ConfigurationError, match="https"):

@@ -1,4 +1,4 @@
-"""An answer that repeats what it was sent, or holds somebody's data, takes none of it into errors and logs."""
+"""An answer that repeats what it was sent, or holds personal data, takes none of it into errors and logs."""
 
 import contextlib
 import json

@@ -117,7 +117,7 @@ def test_what_discovery_is_told_stays_a_literal(who):
     """The last id of a batch goes into the next question: an org that answers SOQL asks about a text."""
     try:
         statement = queries.groups_statement(queries.SHARED_ACTIVITIES, 2000, who)
-    except ValueError:  # a lone surrogate, which nobody can send
+    except ValueError:  # a lone surrogate, which can't be sent
         assert not who.isascii()
         return
     query = reader.parse(statement)

@@ -23,7 +23,7 @@ REDIRECTS = [300, 301, 302, 303, 305, 307, 308]
 
 
 class Bystander:
-    """A host that listens and that nobody may talk to."""
+    """A host that listens and that must not be talked to."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))

@@ -32,7 +32,7 @@ def must_stop(before: HeldTables, shown: Shown) -> bool:
 
 
 def counts_hide(before: HeldTables, shown: Shown) -> bool:
-    """Whether relations of somebody vanished while others of theirs came back or came late.
+    """Whether relations of a contact vanished while others of theirs came back or came late.
 
     Only ids tell that from nothing at all: as many may be shown as were.
     """
