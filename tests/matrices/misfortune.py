@@ -24,7 +24,7 @@ from salesforce_targeted.cli.exit_codes import DONE, FAILED, PARTIAL, WRONG_USE
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS
-from salesforce_targeted.extract.resources import CALLS_IN_FLIGHT
+from salesforce_targeted.extract.resource_feed import CALLS_IN_FLIGHT
 from salesforce_targeted.sync.configuration import load_settings
 from salesforce_targeted.sync.runner import Outcome
 from tests.conftest import Synced
