@@ -24,7 +24,7 @@ def once_in_a_load(batches: Iterator[pa.Table], key: Callable[[], str]) -> Itera
     loaded = IdSet()
     for batch in batches:
         ids = batch.column(key())
-        new = first_of_each(ids, pc.invert(pc.is_in(ids, value_set=loaded.ids)))
+        new = first_of_each(ids, pc.invert(loaded.marks(ids)))
         loaded.add(ids)
         rows = batch if pc.all(new, min_count=0).as_py() else batch.filter(new)
         if rows.num_rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -140,14 +140,17 @@ class IdSet:
 
     def __init__(self) -> None:
         self._sorted = id_array(())
-        self._parts: list[pa.Array] = []
+        # Each with its least and its greatest id.
+        self._parts: list[tuple[pa.Array, str, str]] = []
         self._loose = 0
 
     def add(self, ids: pa.Array | pa.ChunkedArray) -> None:
         """Put in the ids of a column; nulls are none."""
         for chunk in _chunks(ids):
-            self._parts.append(chunk)
-            self._loose += len(chunk)
+            least, most = _ends(chunk)
+            if least is not None:
+                self._parts.append((chunk, least, most))
+                self._loose += len(chunk)
         # In proportion to the whole, so that growing costs no more than sorting once or twice.
         if self._loose > max(_LOOSE, len(self._sorted)):
             self._settle()
@@ -159,6 +162,21 @@ class IdSet:
     def update(self, ids: Iterable[str]) -> None:
         """Put in ids that are texts."""
         self.add(pa.array(list(ids), pa.string()))
+
+    def marks(self, ids: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+        """Mark those of some ids that are in the set.
+
+        What is looked through is what lies between the least and the greatest of them: most results
+        come in the order of ids, and a set of a million is not hashed for every page.
+        """
+        least, most = _ends(ids)
+        first, last = (0, 0) if least is None else span(self._sorted, least, most)
+        near = [
+            part
+            for part, low, high in self._parts
+            if least is not None and low <= most and least <= high
+        ]
+        return pc.is_in(ids, value_set=pa.concat_arrays([self._sorted[first:last], *near]))
 
     @property
     def ids(self) -> pa.Array:
@@ -177,8 +195,14 @@ class IdSet:
 
     def _settle(self) -> None:
         if self._parts:
-            self._sorted = union(self._sorted, *self._parts)
+            self._sorted = union(self._sorted, *(part for part, _, _ in self._parts))
             self._parts, self._loose = [], 0
+
+
+def _ends(ids: pa.Array | pa.ChunkedArray) -> tuple[Any, Any]:
+    """Return the least and the greatest of some ids; None where there is none."""
+    ends = pc.min_max(ids)
+    return ends["min"].as_py(), ends["max"].as_py()
 
 
 def _chunks(ids: pa.Array | pa.ChunkedArray) -> list[pa.Array]:

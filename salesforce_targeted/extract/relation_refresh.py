@@ -190,7 +190,7 @@ def _noted(
             run.state[PER_PAGE] = most
         most, new = max(most, page.table.num_rows + len(page.rejected)), page
         if may_repeat:
-            known = pc.is_in(page.table.column(columns.key.name), run.relations.read_ids.ids)
+            known = run.relations.read_ids.marks(page.table.column(columns.key.name))
             new = page.of_rows(pc.invert(known), columns)
         _note_read(run.relations, new, columns)
         yield new

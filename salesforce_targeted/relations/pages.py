@@ -121,7 +121,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
     for page in pages:
         rows += len(page)
         page_ids = page.table.column(columns.key.name)
-        new = first_of_each(page_ids, pc.invert(pc.is_in(page_ids, value_set=came.ids)))
+        new = first_of_each(page_ids, pc.invert(came.marks(page_ids)))
         reading.add(page_ids)
         came.add(page_ids)
         if page.rejected or pc.any(new, min_count=0).as_py():

@@ -175,3 +175,19 @@ def test_sets_that_are_merged_a_stretch_at_a_time() -> None:
     assert names == union_of(*arrays).to_pylist()
     assert sorted({*lists[2], *lists[3]}) == union_of(arrays[2], arrays[3]).to_pylist()
     assert names[100_000:] == union_of(arrays[3], arrays[1]).to_pylist()
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["as added", "sorted"])
+def test_marks_are_those_of_a_set(settled: bool) -> None:
+    """In whatever order parts came, with nulls, of ids before, within and after them."""
+    ids = IdSet()
+    for part in (["d", None, "b"], ["h", "f"], [], [None], ["c"]):
+        ids.add(pa.array(part, pa.string()))
+    if settled:
+        assert len(ids) == 5
+    asked = ["a", "b", "c", "e", "f", "h", "i"]
+
+    assert ids.marks(pa.array(asked)).to_pylist() == [id_ in set("bcdfh") for id_ in asked]
+    assert ids.marks(pa.array([], pa.string())).to_pylist() == []
+    assert ids.marks(pa.chunked_array([["c"], ["g"]])).to_pylist() == [True, False]
+    assert IdSet().marks(pa.array(["a"])).to_pylist() == [False]
