@@ -107,7 +107,10 @@ def test_a_server_that_is_away_or_dies_in_mid_load(
     assert "Is the server up and reachable" in ended.out
     failed_with(crashed, "Is the server up and reachable", "the next run finishes")
     assert left
-    assert "the leftover package is loaded" in facts["steps"]
+    # A job whose commit the crash cut off may be in: the key refuses it when dlt tries it again, the
+    # package is given up, and its rows are read again.
+    given_up = any("was given up; this run reads its rows again" in w for w in facts["warnings"])
+    assert given_up or "the leftover package is loaded" in facts["steps"]
 
 
 def _crash_at(moment: threading.Event, server: Server) -> None:
