@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array
@@ -23,10 +24,12 @@ def last_winners(
     records: dict[str, Record],
     columns: Columns,
     shown: IdSet,
+    lessons: Lessons,
 ) -> list[Gone]:
     """Follow chains of merges to the record that was never merged away itself.
 
     Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
+    Where the calls end first the chain is followed as far as it is known, and ``lessons`` say so.
     """
     winners = {loser.id: loser.merged_into for loser in gone if loser.merged_into}
     seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
@@ -35,7 +38,11 @@ def last_winners(
     while unknown and merges.fields[1:]:
         asked |= unknown
         # A winner that can't be read costs its own trail, not the run.
-        readable = shown_by_query_all(client, sorted(unknown), merges, Lessons())
+        try:
+            readable = shown_by_query_all(client, sorted(unknown), merges, Lessons())
+        except QuotaExceededError as spent:
+            lessons.stopped = spent
+            break
         seen |= readable.records.keys()
         winners |= {
             id_: record["MasterRecordId"]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
+from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
     BulkJobError,
@@ -82,8 +83,17 @@ def retrieve(
             if lessons.stopped is not None:  # what came before is loaded
                 raise lessons.stopped
     for missing in ([] if left_out is None else Texts(left_out), absent):
-        for batch_ids in in_batches(missing, FOLLOWED_UP):
+        for batch_ids in in_batches(missing, _followed_up_at_once(client, columns)):
             yield follow_up(client, batch_ids, columns, lessons, shown)
+            if lessons.stopped is not None:
+                raise lessons.stopped
+
+
+def _followed_up_at_once(client: SalesforceClient, columns: Columns) -> int:
+    """Count the ids to ask ``queryAll`` about at once: no more than the calls suffice for."""
+    per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
+    left = client.meter.left
+    return FOLLOWED_UP if left is None else min(FOLLOWED_UP, per_call * max(1, left // 2))
 
 
 def _fetched(
@@ -149,6 +159,6 @@ def follow_up(
             live.append(id_)
     archived = [id_ for id_ in live if shown.records[id_].get("IsArchived")]
     last = [entry.id for entry in gone if entry.reason != HIDDEN]
-    gone = last_winners(client, gone, shown.records, columns, plainly_shown or IdSet())
+    gone = last_winners(client, gone, shown.records, columns, plainly_shown or IdSet(), lessons)
     last_rows = shown.batch(last, columns, lessons.unreadable) if last else None
     return Retrieved(shown.batch(live, columns, lessons.unreadable), last_rows, gone, archived)
