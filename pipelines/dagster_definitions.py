@@ -40,8 +40,9 @@ from salesforce_targeted.destination.errors import original_error
 from salesforce_targeted.destination.table_names import CONTACTS
 from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.ledger import Ledger, RunFacts
+from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report import text
+from salesforce_targeted.run_facts import RunFacts
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync import configuration, run_lock
 from salesforce_targeted.sync.runner import Outcome, explained, sync

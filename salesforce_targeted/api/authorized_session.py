@@ -4,7 +4,7 @@ Rules:
 1. Nothing leaves but what the allow-list lets through (read_only.py), to the origin of the session
    only.
 2. A call is counted when the org may have seen it, whether or not a response came.
-3. What fails and may pass is sent again (error_responses.py), once with a new session where that
+3. What fails and may pass is sent again (refusals), once with a new session where that
    may help.
 4. Log lines carry method, path and status; never a token, a query or a value.
 """
@@ -16,22 +16,23 @@ from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, TypeVar, overload
 
-from salesforce_targeted.api import endpoints, error_responses, readers
+from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.concurrency import SentAhead
-from salesforce_targeted.api.error_responses import Refusal, TransportError, pause_after
 from salesforce_targeted.api.errors import (
     ConfigurationError,
     LocatorExpiredError,
     ReadOnlyError,
     SalesforceError,
-    SlowResponseError,
     TruncatedResponseError,
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits, version_of
 from salesforce_targeted.api.login import Credentials, LoginEndpoint, Session, SharedSession
 from salesforce_targeted.api.models import Request, Response, refusal
 from salesforce_targeted.api.org_clock import OrgClock
+from salesforce_targeted.api.refusals import error_responses
+from salesforce_targeted.api.refusals.error_responses import Refusal, TransportError
+from salesforce_targeted.api.refusals.retries import most_attempts, pause_after
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -39,8 +40,6 @@ _T = TypeVar("_T")
 # What a version that is too new gets (404), as well as an object that is not there; a retired one
 # gets 410. Source: "SOAP API End-of-Life Policy".
 _NO_RESOURCE = "requested resource does not exist"
-# What came whole and makes no sense is how this org, or the proxy before it, writes responses.
-_ATTEMPTS_AT_CONTRADICTION = 2
 
 
 class AuthorizedSession:
@@ -212,7 +211,9 @@ class AuthorizedSession:
                 error.call = error.call or request.call
                 failure, retry = error, True
             failures += 1
-            most = _most(failure, attempts or self._attempts, attempts_at_500, attempts_when_slow)
+            most = most_attempts(
+                failure, attempts or self._attempts, attempts_at_500, attempts_when_slow
+            )
             pause = pause_after(failures, response) if retry and failures < most else None
             if pause is None:
                 raise failure.without([session.access_token] if session else [])
@@ -270,17 +271,3 @@ class AuthorizedSession:
         self.org_clock.note(response, billed=metered.billed)
         _log.debug("%s: HTTP %d, %d bytes", request.call, response.status, len(response.body))
         return response
-
-
-def _most(
-    failure: SalesforceError, attempts: int, at_500: int | None, when_slow: int | None
-) -> int:
-    """Return how often a request that failed so is tried in all."""
-    if isinstance(failure, SlowResponseError):
-        # What a gateway says in a moment may pass in one, and is worth a second attempt.
-        return min(attempts, (when_slow or attempts) + (failure.status is not None))
-    if isinstance(failure, TruncatedResponseError) and failure.status is None:
-        return min(attempts, _ATTEMPTS_AT_CONTRADICTION)
-    if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return min(attempts, at_500 or attempts)
-    return attempts

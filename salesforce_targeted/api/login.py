@@ -18,12 +18,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlencode, urlsplit
 
-from salesforce_targeted.api.error_responses import (
-    Refusal,
-    TransportError,
-    pause_after,
-    token_refusal,
-)
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -34,6 +28,12 @@ from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.read_only import is_loopback
 from salesforce_targeted.api.readers import is_page, json_object
+from salesforce_targeted.api.refusals.error_responses import (
+    Refusal,
+    TransportError,
+    token_refusal,
+)
+from salesforce_targeted.api.refusals.retries import pause_after
 
 if TYPE_CHECKING:
     from salesforce_targeted.api.transport import Transport

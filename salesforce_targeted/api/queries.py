@@ -14,7 +14,7 @@ from http import HTTPStatus
 from itertools import chain
 from typing import TypeVar
 
-from salesforce_targeted.api import endpoints, error_responses, json_lines, readers
+from salesforce_targeted.api import endpoints, json_lines, readers
 from salesforce_targeted.api.authorized_session import AuthorizedSession
 from salesforce_targeted.api.errors import (
     NotFoundError,
@@ -27,6 +27,7 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.api.models import JsonRows, Page, Request, Response
+from salesforce_targeted.api.refusals import error_responses
 
 _log = logging.getLogger(__name__)
 # What is refused together may be served alone; and refused alone, it is an error like any other.

@@ -37,9 +37,9 @@ from requests.exceptions import (
 )
 from urllib3.exceptions import LocationParseError, NewConnectionError, ProxySchemeUnknown
 
-from salesforce_targeted.api.error_responses import TransportError
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.read_only import is_loopback
+from salesforce_targeted.api.refusals.error_responses import TransportError
 
 _READ_BYTES = 1 << 18
 

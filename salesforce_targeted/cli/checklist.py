@@ -27,8 +27,8 @@ from salesforce_targeted.destination.errors import (
     original_error,
 )
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
+from salesforce_targeted.run_facts import CallFacts, call_facts
 
 _NAME_WIDTH = 17
 _FIX_DESTINATION = "Check the destination's credentials, address and permissions."

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from salesforce_targeted.api import soql
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.ledger import CallFacts, call_facts
+from salesforce_targeted.run_facts import CallFacts, call_facts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

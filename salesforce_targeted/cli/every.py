@@ -31,7 +31,7 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.interrupts import Ending
 from salesforce_targeted.extract.org_changes import ChangedOrgError
-from salesforce_targeted.ledger import RunFacts
+from salesforce_targeted.run_facts import RunFacts
 from salesforce_targeted.sync.runner import Outcome
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.ledger import call_facts
+from salesforce_targeted.run_facts import call_facts
 from salesforce_targeted.sync.forecast import forecast
 
 if TYPE_CHECKING:

@@ -28,6 +28,8 @@ from salesforce_targeted.target import CONTACT, Target
 
 PREFIX = "salesforce_targeted_"
 NOT_ENFORCED_SINCE = 180_000
+# Each run asks how new what is held is, and counts what was stamped since a moment.
+STAMP = "SystemModstamp"
 _MAX_BYTES = 63
 
 
@@ -37,9 +39,10 @@ def index_statements(
     """Yield table and SQL of each index that is missing, or that was left unfinished."""
     qualified, quoted = client.make_qualified_table_name, client.escape_column_name
     fields = [
-        (target.table, "AccountId"), (target.table, "OwnerId"),
-        (RELATIONS, "RelationId"), (RELATIONS, "TaskId"),
+        (target.table, "AccountId"), (target.table, "OwnerId"), (target.table, STAMP),
+        (RELATIONS, "RelationId"), (RELATIONS, "TaskId"), (RELATIONS, STAMP),
         (TASKS, "WhoId"), (TASKS, "WhatId"), (TASKS, "AccountId"), (TASKS, "OwnerId"),
+        (TASKS, STAMP),
     ]  # fmt: skip
     wanted = [column for table, field in fields for column in _columns_of(schema, table, field)]
     for table, column in [*wanted, _own_column(schema, target.life_table, "is_active")]:

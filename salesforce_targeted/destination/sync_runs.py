@@ -17,7 +17,7 @@ import pyarrow as pa
 from salesforce_targeted.arrow.columns import TIMESTAMP
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import SYNC_RUNS
-from salesforce_targeted.ledger import RunFacts
+from salesforce_targeted.run_facts import RunFacts
 from salesforce_targeted.version import __version__
 
 # The column that a run is found by.

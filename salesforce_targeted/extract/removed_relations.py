@@ -33,18 +33,16 @@ from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, un
 from salesforce_targeted.destination.comparison import with_hidden_columns
 from salesforce_targeted.destination.sql_condition import Where
 from salesforce_targeted.destination.table_names import RELATIONS
-from salesforce_targeted.extract.differing_ranges import differing_ranges
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     COMPARED_SINCE,
-    READ_FIELDS,
-    READING,
     counted_since,
     finished,
     read_by_ids,
 )
+from salesforce_targeted.extract.relation_selection import can_compare, differing_ranges
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
@@ -52,8 +50,6 @@ from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
 
 # So many contacts with another count are compared one by one; beyond, all ids are.
 _SUSPECTS = 2_000
-# Relations that vanished are asked for by id, and then their tasks, why.
-_CALLS_TO_MARK = 2
 
 
 def mark_removed(run: Run) -> Iterator[pa.Table]:
@@ -69,7 +65,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     live_count = held.count(RELATIONS, before.counting) + findings.changes.total()
     # Of a table that was emptied in the database the org shows many more.
     most = max(live_count, run.org.relation_count or 0)
-    if live_count <= before.per_page and _can_compare(run, most):
+    if live_count <= before.per_page and can_compare(run, most):
         yield from _mark(run, (yield from _compare(run)))
         _note_compared(run)
         return
@@ -81,7 +77,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         and shown[who] != before.counts[who] + findings.changes[who]
     )
     if len(suspects) > _SUSPECTS:
-        if _can_compare(run, most):
+        if can_compare(run, most):
             yield from _mark(run, (yield from _compare(run)))
         return
     if suspects:
@@ -99,7 +95,7 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
 def _compare_differing_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     gone = [_live(run, _key(run), ())]
     for within in differing_ranges(run, ceil(most / run.held_relations.per_page)):
-        if within != (None, None) or _can_compare(run, most):
+        if within != (None, None) or can_compare(run, most):
             vanished = yield from _compare(run, within=within)
             gone.append(vanished)
     # All at once: what became of them takes calls of its own.
@@ -229,51 +225,6 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
 
 def _unseen(run: Run, ids: pa.Array) -> pa.Array:
     return minus(minus(ids, run.relations.read_ids.ids), run.relations.unread.ids)
-
-
-def comparison_calls(run: Run) -> int:
-    """Foresee the calls of the next run's comparison, as far as counts tell."""
-    held, org, before = run.held, run.org, run.held_relations
-    live = held.count(RELATIONS, before.counting)
-    if run.fits_one_page:
-        return _CALLS_TO_MARK if org.relation_count is not None and org.relation_count < live else 0
-    if comparison_is_due(run) or org.settled_before is None or org.settled_count is None:
-        return 0
-    settled = held.count(RELATIONS, before.counting & before.stamped("<", org.settled_before))
-    suspects = sum(who.startswith(org.key_prefix) for who in before.counts.unlike(discover(run)))
-    calls = ceil(suspects / pages.targets_per_call(org.junction))
-    return calls + _CALLS_TO_MARK if settled > org.settled_count else 0
-
-
-def _can_compare(run: Run, relations: int) -> bool:
-    """Return whether comparing all relations leaves half of the calls to the rest of the run."""
-    left = run.client.meter.left
-    number = ceil(relations / run.held_relations.per_page)
-    if left is None or number <= max(1, left // 2):
-        return True
-    run.ledger.warn(
-        f"To compare all relations is due and takes {number:,} calls of the {left:,} that are left:"
-        " it waits for a run that may spend more"
-    )
-    return False
-
-
-def comparison_is_due(run: Run) -> bool:
-    """Return whether all relations are to be read, for the last time is a whole pass ago.
-
-    Or those of then are not all that count now, for the setting ``since`` names an earlier day; or
-    a field is shown that was not; or the cursor tells nothing. It waits for a run that has calls
-    enough to do so.
-    """
-    if not (run.scope.complete and run.scope.discovers) or READING in run.state:
-        return False
-    before, since = run.state.get(COMPARED_AT), counted_since(run)
-    fewer = since < run.state.get(COMPARED_SINCE, since)
-    fields = run.columns(RELATIONS).fields
-    more = not {*fields} <= {*run.state.get(READ_FIELDS, fields)}
-    ahead = run.is_ahead(run.held_relations.cursor)
-    due = before is None or fewer or more or ahead or run.is_due(before)
-    return due and _can_compare(run, run.held.count(RELATIONS, run.held_relations.counting))
 
 
 def _note_compared(run: Run) -> None:

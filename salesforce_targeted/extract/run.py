@@ -38,9 +38,10 @@ from salesforce_targeted.extract.org_changes import (
     note_org,
     note_others,
 )
-from salesforce_targeted.ledger import Ledger, RunFacts, Status
+from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.parts import Lessons
+from salesforce_targeted.run_facts import RunFacts, Status
 from salesforce_targeted.settings import Scope, Settings
 from salesforce_targeted.target import CONTACT, Target
 

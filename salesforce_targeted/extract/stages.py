@@ -36,7 +36,7 @@ from salesforce_targeted.extract.id_selection import (
     tasks_of_held,
     users_of_held,
 )
-from salesforce_targeted.extract.lessons import has_slow_stamps, note_slow_stamps
+from salesforce_targeted.extract.lessons import note_slow_stamps
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
 from salesforce_targeted.extract.refresh_state import REFRESHED, last_pass, note_untold
@@ -47,7 +47,8 @@ from salesforce_targeted.extract.relation_refresh import (
     read_by_ids,
     read_relations,
 )
-from salesforce_targeted.extract.removed_relations import comparison_is_due, mark_removed
+from salesforce_targeted.extract.relation_selection import relations_since
+from salesforce_targeted.extract.removed_relations import mark_removed
 from salesforce_targeted.extract.requests_ahead import ask_for_held, ask_for_new
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.target import Target
@@ -111,7 +112,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         return
     if not run.relations.is_deferred:
         begin_again(run)
-    since = _since(run, modified)
+    since = relations_since(run, modified.start_value if modified is not None else None)
     try:
         yield from read_relations(run, since)
     except SalesforceError as error:
@@ -152,25 +153,6 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
         rows = refresh(run, run.target.table, selection)
         yield from _of(run.target.resource, run, run.target.table, rows)
         run.ledger.contacts_gone = {id_: gone.reason for id_, gone in run.records.gone.items()}
-
-
-def _since(run: Run, modified: incremental[datetime] | None) -> datetime | None:
-    """Return the moment from which relations are read; None for all of them."""
-    floor = run.floor
-    # A reading that takes several runs is gone on with by whichever may.
-    begun = run.state.get(READING, {}) if run.scope.complete else {}
-    if run.org.filters_by_stamp and begun.get("since"):
-        moment = datetime.fromisoformat(begun["since"])
-        return moment if floor is None else max(moment, floor)
-    # After a DROP in a console they all wait to be read, though there is a cursor.
-    refills = run.held_relations.wait_to_be_read or not run.held.count(RELATIONS)
-    whole = begun or (run.scope.complete and refills)
-    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or whole:
-        return floor
-    if comparison_is_due(run) or has_slow_stamps(run):
-        return floor
-    since = run.scope.since or (modified.start_value if modified is not None else None)
-    return since if floor is None or (since and since > floor) else floor
 
 
 def _selection(run: Run) -> Iterator[Selection]:

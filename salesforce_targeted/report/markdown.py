@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from salesforce_targeted.destination.sync_runs import as_json
-from salesforce_targeted.ledger import ClosureFacts, RunFacts
 from salesforce_targeted.report.private_file import write_private
 from salesforce_targeted.report.rich_text import calls_left
 from salesforce_targeted.report.text import conservation, nuls_removed, rejected_by_reason
+from salesforce_targeted.run_facts import ClosureFacts, RunFacts
 
 _IDS_SHOWN = 200
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     # Imported for its type alone: it loads Arrow, which cli.memory has to precede.
-    from salesforce_targeted.ledger import CallFacts
+    from salesforce_targeted.run_facts import CallFacts
 
 
 # Wider than any line: in a pipe rich would otherwise wrap at 80.

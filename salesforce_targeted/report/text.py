@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted.ledger import RecordFacts, RejectedFacts, RunFacts
 from salesforce_targeted.report.rich_text import api_calls, as_text, calls_left, paragraphs, table
+from salesforce_targeted.run_facts import RecordFacts, RejectedFacts, RunFacts
 
 if TYPE_CHECKING:
     from rich.console import Group

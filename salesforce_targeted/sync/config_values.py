@@ -13,8 +13,10 @@ import dlt
 from dlt.common.configuration.container import Container
 from dlt.common.configuration.providers.toml import TomlProviderReadException
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
+from dlt.common.exceptions import DltException
 
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination.errors import first_line
 
 
 def pipeline_name() -> str | None:
@@ -43,7 +45,8 @@ def check_files() -> None:
     """Let dlt read its files; name the one that it can't read, and why.
 
     Raises:
-        ConfigurationError: a file of dlt's configuration can't be read.
+        ConfigurationError: a file of dlt's configuration can't be read, or dlt can't begin with
+            what they say.
 
     Source: TOML 1.0, "Spec" (a document is UTF-8; nothing allows a byte order mark).
     """
@@ -56,6 +59,11 @@ def check_files() -> None:
                 raise ConfigurationError(f"{path} can't be read: {why}", remedy=remedy) from error
         raise ConfigurationError(
             f"{error.file_name} can't be read", remedy=f"Look at {' and '.join(error.full_paths)}."
+        ) from error
+    except (ValueError, DltException) as error:  # dlt begins its logging and telemetry with it
+        raise ConfigurationError(
+            f"dlt can't begin as configured: {first_line(error)}",
+            remedy="Correct [runtime] in .dlt/config.toml, or RUNTIME__… in the environment.",
         ) from error
 
 

@@ -24,7 +24,7 @@ from salesforce_targeted.extract.id_selection import (
 )
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.removed_relations import comparison_calls, comparison_is_due
+from salesforce_targeted.extract.relation_selection import comparison_calls, relations_since
 from salesforce_targeted.extract.requests_ahead import Ahead, Wanted, held_ahead, is_shared, shared
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
@@ -69,9 +69,9 @@ def forecast(run: Run) -> Forecast:
     ahead = held_ahead(run, [record, TASKS, USERS, RELATIONS])
     first_run = not run.held.column_hints(RELATIONS)
     active = discover(run)
-    since = _since(run)
-    filtered = since if run.org.filters_by_stamp else None
-    relations = queries.count(run.client, run.org.junction, filtered)
+    cursor = run.held_relations.cursor
+    since = relations_since(run, cursor - LAG if cursor else None)
+    relations = queries.count(run.client, run.org.junction, since)
     named = {record: active.ids, TASKS: tasks_of_held(run), USERS: users_of_held(run)}
     selections = {
         table: select_ids(run, table, ids)
@@ -109,14 +109,6 @@ def forecast(run: Run) -> Forecast:
         steps[step] += retry_calls(run, run.object_of(table))
     steps[step_of[record]] += _merge_calls(run, selections[record])
     return Forecast(since, relations, len(active), steps, tables)
-
-
-def _since(run: Run) -> datetime | None:
-    """Return where the next run starts to read relations: the stored cursor less the lag."""
-    held = run.held_relations
-    if held.cursor is None or run.fits_one_page or held.wait_to_be_read or comparison_is_due(run):
-        return run.settings.since
-    return held.cursor - LAG
 
 
 def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahead) -> int:

@@ -17,7 +17,8 @@ from sqlglot.errors import SqlglotError
 from salesforce_targeted.arrow.id_set import id_array, union
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import CONTACTS, REJECTED_RECORDS, RELATIONS, TASKS
-from salesforce_targeted.ledger import Ledger, RunFacts
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.run_facts import RunFacts
 from salesforce_targeted.sync.lost_rows import lost_rows
 from salesforce_targeted.target import CONTACT
 

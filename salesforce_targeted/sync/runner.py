@@ -30,7 +30,8 @@ from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.extract.org_changes import OtherOrgError
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.ledger import Ledger, RunFacts
+from salesforce_targeted.ledger import Ledger
+from salesforce_targeted.run_facts import RunFacts
 from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify
 from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockMonitor
 from salesforce_targeted.sync.pending_packages import (

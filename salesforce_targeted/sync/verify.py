@@ -29,10 +29,10 @@ from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.record_refresh import plan_of
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.ledger import CallFacts, call_facts
 from salesforce_targeted.relations import pages
 from salesforce_targeted.retrieval.results import HIDDEN
 from salesforce_targeted.retrieval.retrieve import retrieve
+from salesforce_targeted.run_facts import CallFacts, call_facts
 
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
 CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import error_responses, errors
+from salesforce_targeted.api import errors
 from salesforce_targeted.api.errors import QueryError, SalesforceError, scrub
 from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.refusals import error_responses
 from tests.support.responses import answered
 
 

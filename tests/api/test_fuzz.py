@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from salesforce_targeted.api import (
     bulk_readers,
     endpoints,
-    error_responses,
     errors,
     login,
     models,
@@ -22,6 +21,7 @@ from salesforce_targeted.api.credentials import soap
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.login import LoginEndpoint
 from salesforce_targeted.api.models import Page, Request, Response
+from salesforce_targeted.api.refusals import error_responses
 from salesforce_targeted.api.transport import Transport
 from tests.support.bulk_pages import bulk_pages, rows_of
 from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed

@@ -6,9 +6,10 @@ import inspect
 
 import pytest
 
-from salesforce_targeted.api import endpoints, errors, messages
+from salesforce_targeted.api import endpoints, errors
 from salesforce_targeted.api.credentials import oauth, soap
-from salesforce_targeted.api.messages import PAGE, TABLE, Where, message
+from salesforce_targeted.api.refusals import messages
+from salesforce_targeted.api.refusals.messages import PAGE, TABLE, Where, message
 
 JOB = {"bulk_create": endpoints.bulk_create("64.0", "SELECT Id FROM Contact"),
        "": endpoints.bulk_status("64.0", "750R0000000zlh9IAA")}  # fmt: skip

@@ -10,8 +10,9 @@ import pytest
 import requests
 import urllib3.exceptions
 
-from salesforce_targeted.api import errors, messages, transport
+from salesforce_targeted.api import errors, transport
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.refusals import messages
 from tests.support.responses import OK
 from tests.support.scripted_server import Tokens, listening
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import bulk_readers, error_responses, json_lines, models, readers
+from salesforce_targeted.api import bulk_readers, json_lines, models, readers
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.refusals import error_responses
 from tests.support.bulk_pages import rows_of
 from tests.support.responses import answered
 

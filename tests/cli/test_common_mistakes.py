@@ -167,6 +167,8 @@ def test_a_folder_that_may_not_be_written(server: DemoServer, script: Script) ->
         ("SCHEMA__NAMING", "direct", 'naming = "snake_case" under [schema]'),
         ("LOAD__WORKERS", "many", "`workers` cannot be coerced into type `int`. Correct that"),
         ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", "`buffer_max_items` cannot be coerced"),
+        ("RUNTIME__LOG_LEVEL", "LOUD", "Unknown level: 'LOUD'. Correct [runtime]"),
+        ("RESTORE_FROM_DESTINATION", "perhaps", "coerced into type `bool`. Correct that"),
     ],
 )
 def test_a_setting_of_dlts_is_wrong(

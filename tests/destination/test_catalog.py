@@ -29,6 +29,8 @@ INDEXED = {
     ("sf_active_contacts", "is_active"),
     ("sf_activities", "account_id"), ("sf_activities", "owner_id"),
     ("sf_activities", "what_id"), ("sf_activities", "who_id"),
+    ("sf_activities", "system_modstamp"), ("sf_contacts", "system_modstamp"),
+    ("sf_taskwhorelations", "system_modstamp"),
     ("sf_contacts", "account_id"), ("sf_contacts", "owner_id"),
     ("sf_taskwhorelations", "relation_id"), ("sf_taskwhorelations", "task_id"),
 }  # fmt: skip
@@ -205,7 +207,11 @@ def test_records_of_any_object_are_indexed(synced: Synced, postgres: str) -> Non
     held = Targeted(synced.pipeline, synced.credentials)
     held.go(RECIPES["leads"])
 
-    assert {("sf_leads", "owner_id"), ("sf_active_leads", "is_active")} == ours(postgres)
+    assert {
+        ("sf_leads", "owner_id"),
+        ("sf_leads", "system_modstamp"),
+        ("sf_active_leads", "is_active"),
+    } == ours(postgres)
     if expected_references(postgres):
         assert {("sf_active_leads", "sf_leads")} == references(postgres)
 
@@ -308,6 +314,7 @@ LOOKUPS = {
         "sf_activities_account_id",
     "SELECT * FROM sf_activities WHERE owner_id = '005000000000042'": "sf_activities_owner_id",
     "SELECT * FROM sf_active_contacts WHERE NOT is_active": "sf_active_contacts_is_active",
+    "SELECT MAX(system_modstamp) FROM sf_contacts": "sf_contacts_system_modstamp",
     # A contact's tasks, by way of both tables.
     "SELECT t.* FROM sf_taskwhorelations r JOIN sf_activities t ON t.id = r.task_id"
     " WHERE r.relation_id = '003000000000042'": "sf_taskwhorelations_relation_id",

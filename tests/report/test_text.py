@@ -14,11 +14,12 @@ import pytest
 from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.arrow.id_set import IdSet
 from salesforce_targeted.destination import sync_runs
-from salesforce_targeted.ledger import Ledger, RelationTally, Tally
+from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report import markdown, text
 from salesforce_targeted.report.rich_text import console
 from salesforce_targeted.retrieval.planner import cheapest
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
+from salesforce_targeted.run_facts import RelationTally, Tally
 
 STARTED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
 SECRET = "Ada Lovelace"

@@ -31,7 +31,7 @@ from salesforce_targeted.destination.table_names import (
     RELATIONS,
     SYNC_RUNS,
 )
-from salesforce_targeted.ledger import RunFacts
+from salesforce_targeted.run_facts import RunFacts
 
 logger = logging.getLogger("salesforce_targeted")
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.ledger import RunFacts
 from salesforce_targeted.report.html.dataset_facts import DatasetFacts, read_dataset
 from salesforce_targeted.report.html.markup import templates
 from salesforce_targeted.report.private_file import write_private
 from salesforce_targeted.report.text import conservation, rejected_by_reason
+from salesforce_targeted.run_facts import RunFacts
 
 _MONTHS_ON_A_PHONE = 5
 _WEEKS_FOR_A_LABEL = 3

@@ -7,8 +7,8 @@ import pytest
 
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.error_responses import soap_refusal, token_refusal
 from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.refusals.error_responses import soap_refusal, token_refusal
 from tests.support.sign_in import EVERYTHING, SECRETS, credentials, environ, form
 
 

@@ -1,32 +1,20 @@
-"""Tell what a failed attempt means: the error, whether sending again may help, after what pause.
+"""Read what a failed attempt says, and find its row in the table of messages.
 
-Rules:
-1. What a message means, and so whether it may pass, stands in its row of messages.py; after 400 and
-   404 nothing is sent again.
-2. A pause doubles each time, with jitter; a server that asks for a longer one gets it.
-
-Source: REST API Developer Guide, "Status Codes and Error Responses"; RFC 9110, 10.2.3.
+Source: REST API Developer Guide, "Status Codes and Error Responses".
 """
 
 import html
-import random
 import re
-import time
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from salesforce_targeted.api.errors import SalesforceError, code_word
-from salesforce_targeted.api.messages import PAGE, Message, Where, message, network
 from salesforce_targeted.api.models import Response
-from salesforce_targeted.api.org_clock import http_date
 from salesforce_targeted.api.readers import html_title, is_page, json_object, parsed
+from salesforce_targeted.api.refusals.messages import PAGE, Message, Where, message, network
 
 # Sending the same again gets the same response, whatever its code says.
 _FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
-_FIRST_PAUSE_SECONDS = 0.5
-_LONGEST_PAUSE_SECONDS = 60.0
-# A server that asks for more patience than this is down; the caller decides whether to wait.
-_LONGEST_RETRY_AFTER_SECONDS = 300.0
 
 
 class TransportError(Exception):
@@ -169,23 +157,3 @@ def _reason(text: str) -> str:
     """Cut the piece of the query out of Salesforce's words: it holds literals."""
     echo = re.search(r"ERROR at Row:-?\d+:Column:-?\d+\s*", text)
     return (text[echo.end() :] if echo else text) or "no reason given"
-
-
-def pause_after(failures: int, response: Response | None) -> float | None:
-    """Return the seconds to wait after so many failures; None if that is too long.
-
-    The server may ask for a pause in its last response, where one came.
-    """
-    backoff = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
-    # Jitter, so that several clients that failed together don't come back together.
-    pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311  # no secret depends on it
-    pause = max(pause, _retry_after(response) if response else 0.0)
-    return pause if pause <= _LONGEST_RETRY_AFTER_SECONDS else None
-
-
-def _retry_after(response: Response) -> float:
-    text = response.header("Retry-After").strip()
-    if text.isdecimal():
-        return float(text[:9])
-    moment = http_date(text)
-    return moment.timestamp() - time.time() if moment else 0.0

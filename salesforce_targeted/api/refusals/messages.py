@@ -210,7 +210,7 @@ TABLE: tuple[Message, ...] = (
             remedy="Nothing of Salesforce's API is there: set SALESFORCE_INSTANCE_URL, or SALESFORCE_DOMAIN"
             " or SALESFORCE_LOGIN_URL, to the org's present My Domain (Setup, My Domain)."),
     Message(_REST, NotFoundError, "REST", status="404"),
-    Message(_REST, QueryError, "REST", status="405|415",
+    Message(_REST, QueryError, "REST; RFC 9110, 15.6.2", status="405|415|501",
             remedy="Ask who runs the proxy or firewall on the way to allow POST and GET below /services/data."),
     Message(_REST, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
     Message(_REST, UnavailableError, "see _PASSING", status=_PASSING, retried=True),

@@ -1,0 +1,69 @@
+"""Say how often what failed is sent again, and after what pause.
+
+Rules:
+1. Whether it may pass at all stands in its row of messages.py; after 400 and 404 nothing is sent
+   again.
+2. A pause doubles each time, with jitter; a server that asks for a longer one gets it.
+3. What may fail because of what was asked for is tried less often: the caller has another way.
+
+Source: REST API Developer Guide, "Status Codes and Error Responses"; RFC 9110, 10.2.3.
+"""
+
+import random
+import time
+from http import HTTPStatus
+
+from salesforce_targeted.api.errors import (
+    SalesforceError,
+    SlowResponseError,
+    TruncatedResponseError,
+)
+from salesforce_targeted.api.models import Response
+from salesforce_targeted.api.org_clock import http_date
+
+_FIRST_PAUSE_SECONDS = 0.5
+_LONGEST_PAUSE_SECONDS = 60.0
+# A server that asks for more patience than this is down; the caller decides whether to wait.
+_LONGEST_RETRY_AFTER_SECONDS = 300.0
+# What came whole and makes no sense is how this org, or the proxy before it, writes responses.
+_ATTEMPTS_AT_CONTRADICTION = 2
+
+
+def most_attempts(
+    failure: SalesforceError, attempts: int, at_500: int | None, when_slow: int | None
+) -> int:
+    """Return how often a request that failed so is tried in all.
+
+    Args:
+        attempts: How often where nothing else is said.
+        at_500, when_slow: How often after 500, and where nothing came in time; see
+            ``AuthorizedSession.send``.
+    """
+    if isinstance(failure, SlowResponseError):
+        # What a gateway says in a moment may pass in one, and is worth a second attempt.
+        return min(attempts, (when_slow or attempts) + (failure.status is not None))
+    if isinstance(failure, TruncatedResponseError) and failure.status is None:
+        return min(attempts, _ATTEMPTS_AT_CONTRADICTION)
+    if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return min(attempts, at_500 or attempts)
+    return attempts
+
+
+def pause_after(failures: int, response: Response | None) -> float | None:
+    """Return the seconds to wait after so many failures; None if that is too long.
+
+    The server may ask for a pause in its last response, where one came.
+    """
+    backoff = min(_LONGEST_PAUSE_SECONDS, _FIRST_PAUSE_SECONDS * 2 ** (failures - 1))
+    # Jitter, so that several clients that failed together don't come back together.
+    pause = backoff * random.uniform(0.5, 1.0)  # noqa: S311  # no secret depends on it
+    pause = max(pause, _retry_after(response) if response else 0.0)
+    return pause if pause <= _LONGEST_RETRY_AFTER_SECONDS else None
+
+
+def _retry_after(response: Response) -> float:
+    text = response.header("Retry-After").strip()
+    if text.isdecimal():
+        return float(text[:9])
+    moment = http_date(text)
+    return moment.timestamp() - time.time() if moment else 0.0
