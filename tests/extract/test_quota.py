@@ -121,6 +121,28 @@ def test_the_orgs_own_refusal_ends_like_ours(org: DemoOrg, synced: Synced, skip:
     assert sorted(org.active_ids()) == sorted(synced.rows("sf_contacts"))
 
 
+@pytest.mark.deep
+def test_a_task_that_an_earlier_run_saw_deleted_needs_no_other_reason(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Not in the run that ends the reading, whether it asked for the task itself or not."""
+    tasks = org.tables["Task"]
+    for task in sorted({row["TaskId"] for row in org.rows("TaskWhoRelation").values()})[::2]:
+        at = tasks.numbering.ordinal_of(task)
+        assert at is not None
+        tasks.update(at, {"IsDeleted": True})
+        org.outliving.add(at)  # its relations are shown all the same
+    few: dict[str, Any] = {"api": "query", "calls_per_run": 8}
+    runs = 1
+    while (last := synced.run(Scope(limits=SMALL), **few)).error is not None and runs < 9:
+        runs += 1
+    free = synced.ok(Scope(limits=SMALL))
+
+    assert (1 < runs < 9, 0) == (True, last.facts["closure"]["relations_unexplained"])
+    assert [] == last.facts["warnings"]
+    assert free["closure"]["tasks_missing"] == last.facts["closure"]["tasks_missing"]
+
+
 def test_the_reserve_of_others_is_not_touched(org: DemoOrg, synced: Synced) -> None:
     """A tenth of the day is left to others, whatever is still to be read."""
     org.daily_limit = 40

@@ -71,8 +71,10 @@ def edited_behind_the_reader(play: Play) -> Iterator[str]:
 def few_calls_a_run(play: Play) -> Iterator[str]:
     """A2: a run may spend a third of the calls that the org takes, and runs again and again."""
     stage, runs = play(DemoOrg(1_500, 1_500, 1_505, lead_relations=3)), 1
-    while stage.run("--max-calls", "8", api="query", **_NARROW).code and runs < 5:
+    while (last := stage.run("--max-calls", "8", api="query", **_NARROW)).code and runs < 5:
         runs += 1
+    if last.code == DONE and last.message:
+        yield f"the last run warns: {last.message}"
     yield from (f"{text}, after {runs} runs of 8 calls" for text in stage.differences())
 
 
