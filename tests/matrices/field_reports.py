@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 
 from salesforce_targeted.demo_org import DemoOrg
-from tests.matrices.stage import FILE, Stage, StoppedError
+from tests.matrices import unlike_orgs
+from tests.matrices.stage import DONE, DRIFT, FILE, PARTIAL, WRONG_USE, Stage, StoppedError
 from tests.matrices.table import Findings, Table
 
 LEGEND = """\
 right  what is held is what the org shows, or the run says what is not, and what to do
 WRONG  see the list"""
-DONE, WRONG_USE, PARTIAL, DRIFT = 0, 2, 3, 4
 _NARROW = {"fields": '["LastName", "Title"]'}
 _PIPELINE = f"""
 import dlt
@@ -198,7 +198,7 @@ def a_window_of_dlt(play: Play) -> Iterator[str]:
     if rows := stage.count("sf_taskwhorelations"):
         yield f"{rows} rows for a window that holds none"
     if ended.code and stage.org.billed:
-        yield f"refused after {stage.org.billed} calls: {ended.err[-200:]}"
+        yield f"refused after {stage.org.billed} calls: {ended.message}"
 
 
 def two_sources_in_one_dataset(play: Play) -> Iterator[str]:
@@ -210,7 +210,7 @@ def two_sources_in_one_dataset(play: Play) -> Iterator[str]:
     both = stage.python("-c", _PIPELINE + _MET + "crm.run(salesforce_targeted())")
     org.set_silently("Contact", contact, Birthdate="1970-01-02")
     one = stage.python("-c", _PIPELINE + _MET)
-    yield from (f"exit {ended.code}: {ended.err[-200:]}" for ended in (both, one) if ended.code)
+    yield from (f"exit {ended.code}: {ended.message}" for ended in (both, one) if ended.code)
     empty = stage.count("sf_contacts", f"id = '{contact}' AND birthdate IS NULL")
     listed = stage.count("sf_rejected_records", f"record_id = '{contact}'")
     if (empty, listed) != (1, 1):
@@ -229,6 +229,7 @@ STORIES = {
     "A9": fields_that_are_not_read,
     "A10": a_window_of_dlt,
     "A11": two_sources_in_one_dataset,
+    **unlike_orgs.STORIES,
 }
 
 

@@ -21,6 +21,7 @@ import duckdb
 
 from salesforce_targeted.demo_org import DemoOrg, serve
 
+DONE, WRONG_USE, PARTIAL, DRIFT = 0, 2, 3, 4  # exit codes
 FILE = "targeted_contacts.duckdb"
 _NOT_OURS = ("SALESFORCE_", "SOURCES__", "DESTINATION_", "TARGETED_CONTACTS__")
 _MOST_SECONDS = 300
@@ -46,20 +47,37 @@ class Ended:
     @property
     def message(self) -> str:
         """Return why the run stopped, and what it warned of."""
+        if not self.facts:
+            return self.err.strip()[-300:]
         return " ".join([self.facts.get("error") or "", *self.facts.get("warnings", ())]).strip()
 
 
 class Stage:
-    """An org that is served, and the checkout that syncs it in a folder of its own."""
+    """An org that is served, and the checkout that syncs it in a folder of its own.
+
+    Attributes:
+        environ: What the environment of each run has besides: a session of the org.
+    """
 
     def __init__(self, library: Path, folder: Path, org: DemoOrg) -> None:
         self.org, self._server = org, serve(org)
+        self.url, self.token = self._server.url, self._server.token
+        self.environ = {
+            "SALESFORCE_INSTANCE_URL": self.url,
+            "SALESFORCE_ACCESS_TOKEN": self.token,
+        }
         self._library, self._folder = library, folder
         folder.mkdir()
 
     def close(self) -> None:
         """Serve no longer."""
         self._server.close()
+
+    def configure(self, name: str, text: str) -> None:
+        """Write a file of dlt's configuration."""
+        file = self._folder / ".dlt" / name
+        file.parent.mkdir()
+        file.write_text(text, "utf-8")
 
     def run(self, *argv: str, **settings: Any) -> Ended:
         """Run the command line once, with settings of the source."""
@@ -74,18 +92,17 @@ class Stage:
         """
         ended = self.run(*argv, **settings)
         if ended.code:
-            raise StoppedError(f"exit {ended.code}: {ended.message or ended.err[-200:]}")
+            raise StoppedError(f"exit {ended.code}: {ended.message}")
 
     def python(self, *argv: str, **settings: Any) -> Ended:
-        """Run a Python process that imports the checkout, with a session of the org."""
+        """Run a Python process that imports the checkout."""
         clean = {name: text for name, text in os.environ.items() if not name.startswith(_NOT_OURS)}
         given = {f"SOURCES__SALESFORCE_TARGETED__{k.upper()}": str(v) for k, v in settings.items()}
         ours = {
             "PYTHONPATH": str(self._library),
             "DLT_DATA_DIR": str(self._folder / "dlt"),
             "RUNTIME__DLTHUB_TELEMETRY": "false",
-            "SALESFORCE_INSTANCE_URL": self._server.url,
-            "SALESFORCE_ACCESS_TOKEN": self._server.token,
+            **self.environ,
         }
         ended = subprocess.run(
             [sys.executable, *argv], cwd=self._folder, env={**clean, **given, **ours},
