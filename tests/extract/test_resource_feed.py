@@ -10,6 +10,7 @@ import pytest
 from salesforce_targeted import salesforce_targeted
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.id_set import IdSet
+from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import Synced
 
 
@@ -30,3 +31,16 @@ def test_the_load_has_the_room_of_the_ids(synced: Synced, ids_kept: Callable[[],
     synced.pipeline.extract(source)
 
     assert ids_kept() <= {EVERY_RECORD}
+
+
+def test_relations_are_forgotten_once_they_are_compared(
+    org: DemoOrg, synced: Synced, ids_kept: Callable[[], set[str]]
+) -> None:
+    """There are more of them than of anything else, and no stage asks for them again."""
+    kept: list[set[str]] = []
+    source = salesforce_targeted(synced.credentials)
+    source.contact.add_map(lambda rows: kept.append(ids_kept()) or rows)
+    synced.pipeline.extract(source)
+
+    assert {*org.active_ids()} <= kept[0]
+    assert not {*org.rows("TaskWhoRelation")} & kept[0]
