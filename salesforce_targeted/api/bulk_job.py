@@ -20,7 +20,13 @@ from salesforce_targeted.api.models import CsvPage, Job, Request, Response
 
 from . import bulk_readers, endpoints
 from .client import SalesforceClient
-from .errors import BulkJobError, NotFoundError, QueryError, TruncatedResponseError
+from .errors import (
+    BulkJobError,
+    NotFoundError,
+    PermissionDeniedError,
+    QueryError,
+    TruncatedResponseError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -174,7 +180,7 @@ def _addresses(client: SalesforceClient, job: Job, size: int) -> tuple[list[Requ
         visited.add(request.path)
         try:
             named = client.send(request, bulk_readers.result_pages)
-        except (NotFoundError, QueryError):
+        except (NotFoundError, PermissionDeniedError, QueryError):
             named = None
         if named is None:
             _log.info("the org does not name all result pages: the rest is read one by one")

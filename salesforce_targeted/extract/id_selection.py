@@ -17,7 +17,7 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api import soql
+from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     SalesforceError,
@@ -25,6 +25,7 @@ from salesforce_targeted.api.errors import (
     is_of_records,
     is_refused,
 )
+from salesforce_targeted.api.models import JsonRows
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
@@ -89,14 +90,14 @@ def left_out_before(run: Run, table: str) -> pa.Array:
         where = run.held.gone & Where(f"{run.held.sql('gone_reason')} <> 'rejected'")
         return run.held.id_array(run.target.life_table, run.target.life_key, where)
     flagged = (_flagged(run, table, field) for field in ("IsDeleted", "IsArchived"))
-    return union(gone_before(run, table), *flagged)
+    return union(id_array(gone_before(run, table)), *flagged)
 
 
 def archived_before(run: Run, table: str) -> pa.Array:
     """Return the held ids of archived records that were neither deleted nor hidden since."""
     if table == run.target.table or run.held.name("IsDeleted") not in run.held.column_hints(table):
         return id_array(())
-    gone = union(_flagged(run, table, "IsDeleted"), gone_before(run, table))
+    gone = union(_flagged(run, table, "IsDeleted"), id_array(gone_before(run, table)))
     return minus(_flagged(run, table, "IsArchived"), gone)
 
 
@@ -146,15 +147,16 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     everything = union(held, named, rejected)
     if run.scope.since is not None:
         modified = _modified(run, object_name, run.scope.since, everything)
-        return selection(union(named, modified), whole=False)
+        return selection(everything if modified is None else union(named, modified), whole=False)
     calls = calls_of(run, len(minus(everything, left_out)), len(among(everything, left_out)))
     within = calls <= run.settings.refresh_call_budget
-    is_due = run.scope.full or rejects_a_field or last.is_due
-    if within or is_due or last.cursor is None:
+    is_due = within or run.scope.full or rejects_a_field or last.is_due
+    cursor = None if is_due else last.cursor
+    since = cursor and _held_until(run, table, cursor) - LAG
+    modified = since and _modified(run, object_name, since, held)
+    if since is None or modified is None:
         return selection(everything, whole=True)
     due = datetime.fromisoformat(last.ended_at) + timedelta(run.settings.full_refresh_days)
-    since = _held_until(run, table, last.cursor) - LAG
-    modified = _modified(run, object_name, since, held)
     run.ledger.warn(
         f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
         f" {run.settings.refresh_call_budget}; only new records and those modified since"
@@ -185,29 +187,35 @@ def _held_until(run: Run, table: str, cursor: datetime) -> datetime:
     return min(cursor, newest if newest.tzinfo else newest.replace(tzinfo=UTC))
 
 
-def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.Array:
-    """Return those ids whose records were modified since; all, where that takes fewer calls.
+def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.Array | None:
+    """Return those ids whose records were modified since; None where asking is not worth its calls.
 
-    A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them.
+    A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them,
+    nor most of the calls that are left: the list has no position, each run would begin it again.
     """
+    client = run.client
     statement = soql.select(["Id"], object_name, soql.bound("SystemModstamp", ">=", since))
-    enough = ceil(len(ids) / run.client.limits.ids_per_collection)
+    request = endpoints.query(client.version, statement, all_rows=True)
+    enough = ceil(len(ids) / client.limits.ids_per_collection)
 
-    def read() -> pa.Array:
+    def read() -> pa.Array | None:
+        page, response = client.send(request, lambda response: (readers.page(response), response))
+        further = ceil(page.total / max(1, len(page.records))) - 1
+        left = client.meter.left
+        if further > enough or (left is not None and further > left // 2):
+            return None
         modified, rows = IdSet(), 0
-        for number, page in enumerate(run.client.pages(statement, all_rows=True), start=1):
-            modified.update(record["Id"] for record in page)
-            rows += len(page)
-            if number > enough:
-                return ids
+        for records in client.pages_after(request, response, JsonRows.records):
+            modified.update(record["Id"] for record in records)
+            rows += len(records)
         if len(modified.ids) < rows:
             raise TruncatedResponseError("rows moved between pages while they were read")
         return among(ids, modified.ids)
 
     try:
-        return run.client.read_twice(read)
+        return client.read_twice(read)
     except SalesforceError as error:
         if not (is_of_records(error) or is_refused(error) or isinstance(error, _FELL_APART)):
             raise
         run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
-        return ids
+        return None

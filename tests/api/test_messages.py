@@ -134,7 +134,7 @@ def test_only_our_own_soql_is_reported():
     }
 
     assert {"MALFORMED_QUERY", "MALFORMED_ID", "INVALID_QUERY_FILTER_OPERATOR", "NUMBER_OUTSIDE_VALID_RANGE",
-            "JSON_PARSER_ERROR", "METHOD_NOT_ALLOWED"} == reported  # fmt: skip
+            "JSON_PARSER_ERROR"} == reported  # fmt: skip
     assert {"ReadOnlyError"} == {
         name for name, kind in inspect.getmembers(errors, inspect.isclass)
         if issubclass(kind, errors.SalesforceError) and "report" in kind.default_remedy

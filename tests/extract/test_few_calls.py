@@ -249,3 +249,22 @@ def test_small_pages_do_not_keep_the_runs_busy_with_relations(org: DemoOrg, sync
 
     assert {"Edited"} == {row["last_name"] for row in synced.rows("sf_contacts").values()}
     assert "done" in statuses
+
+
+@pytest.mark.deep
+def test_a_list_of_what_was_modified_that_a_run_can_not_read_is_not_begun_by_each(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Beyond the budget, most were modified: all are read in turns, and new ones do not wait."""
+    scope = Scope(limits=replace(DOCUMENTED, ids_per_collection=3))
+    few = {"refresh_call_budget": 1, "api": "collections"}
+    only = ("contact", "contact_life", "rejected_record", "sync_run")
+    synced.ok(scope, **few)
+    org.advance(86_400)
+    for id_ in org.active_ids():
+        org.edit("Contact", id_, LastName="Edited")
+    org.page_rows = 4
+    for _ in range(3):
+        synced.run(scope, only, calls_per_run=4, **few)
+
+    assert {"Edited"} == {row["last_name"] for row in synced.rows("sf_contacts").values()}

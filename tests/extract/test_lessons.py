@@ -163,6 +163,20 @@ def test_what_accepts_no_collections_call_is_read_by_queries(
     assert [] == facts["rejected"]
 
 
+def test_a_method_that_is_not_allowed_is_blamed_on_no_record(org: DemoOrg, synced: Synced) -> None:
+    """A single record that is asked for alone is read by a query, and not rejected."""
+    (kept, *others) = org.active_ids()
+    for id_, row in org.rows("TaskWhoRelation").items():
+        if row["RelationId"] in others:
+            org.remove_relation(id_)
+    for kind in ("composite", "collections"):
+        org.faults.add(Fault(kind, "no_method_405", times=999))
+    facts = synced.ok()
+
+    assert [kept] == sorted(synced.rows("sf_contacts"))
+    assert [] == facts["rejected"]
+
+
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("refuses", ["no_access_403", "not_found_404"])
 def test_where_query_all_is_refused_the_others_load(

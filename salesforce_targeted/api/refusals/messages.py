@@ -196,7 +196,7 @@ TABLE: tuple[Message, ...] = (
             remedy="The field is gone or hidden from this user; read describe again."),
     Message(_REST, TooLargeError, "django-salesforce #164", "MALFORMED_QUERY", words="longer than"),
     Message(_REST, QueryError, "REST; SOAP", "MALFORMED_QUERY|MALFORMED_ID|INVALID_QUERY_FILTER_OPERATOR"
-            "|NUMBER_OUTSIDE_VALID_RANGE|JSON_PARSER_ERROR|METHOD_NOT_ALLOWED", remedy=_OUR_SOQL),
+            "|NUMBER_OUTSIDE_VALID_RANGE|JSON_PARSER_ERROR", remedy=_OUR_SOQL),
     Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", "UNSUPPORTED_API_VERSION|INVALIDVERSION", remedy=_VERSION),
     Message(_REST, UnavailableError, "REST; SOAP", "SERVER_UNAVAILABLE|UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION", retried=True),
     # --- REST, by status
@@ -210,7 +210,7 @@ TABLE: tuple[Message, ...] = (
             remedy="Nothing of Salesforce's API is there: set SALESFORCE_INSTANCE_URL, or SALESFORCE_DOMAIN"
             " or SALESFORCE_LOGIN_URL, to the org's present My Domain (Setup, My Domain)."),
     Message(_REST, NotFoundError, "REST", status="404"),
-    Message(_REST, QueryError, "REST; RFC 9110, 15.6.2", status="405|415|501",
+    Message(_REST, PermissionDeniedError, "REST; RFC 9110, 15.6.2", status="405|415|501",
             remedy="Ask who runs the proxy or firewall on the way to allow POST and GET below /services/data."),
     Message(_REST, ConfigurationError, "RFC 9110, 15.5.8", status="407", remedy=_PROXY),
     Message(_REST, UnavailableError, "see _PASSING", status=_PASSING, retried=True),

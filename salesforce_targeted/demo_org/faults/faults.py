@@ -61,6 +61,7 @@ ACTIONS: dict[str, Action] = {
         "403 FUNCTIONALITY_NOT_ENABLED", (*PARTS, "collections", "bulk_create")
     ),
     "not_found_404": Action("404 NOT_FOUND: the path, the object or the job is gone"),
+    "no_method_405": Action("405 METHOD_NOT_ALLOWED"),
     "version_gone_410": Action("410: the API version is no longer served"),
     "uri_414": Action("414 as HTML: the URI is too long", QUERIES),
     "headers_431": Action("431 as HTML: URI and headers are too long", QUERIES),

@@ -61,6 +61,7 @@ _REFUSALS: dict[str, Refused] = {
                             "transaction security policy"),
     "not_enabled_403": Refused(403, "FUNCTIONALITY_NOT_ENABLED", "This feature is not enabled"),
     "not_found_404": not_found(),
+    "no_method_405": Refused(405, "METHOD_NOT_ALLOWED", "HTTP Method 'POST' not allowed"),
     "version_gone_410": Refused(410, "GONE", "The requested API version has been retired"),
     "too_many_ids_400": Refused(400, "EXCEEDED_ID_LIMIT", "query does not support queryMore(), use "
                                 "LIMIT to restrict the results to a single batch"),
