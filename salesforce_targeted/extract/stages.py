@@ -143,6 +143,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         run.ledger.cursor = max(last or newest, newest)
     if run.scope.complete and run.discovers:
         yield from mark_removed(run)
+    run.relations.read_ids.clear()  # a million of them take room, too
 
 
 def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
