@@ -20,7 +20,9 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
     ConfigurationError,
     NotFoundError,
+    QueryError,
     SalesforceError,
+    TooLargeError,
     UnavailableError,
     is_of_records,
 )
@@ -191,9 +193,13 @@ def open_org(
 def _described(
     client: SalesforceClient, name: str, response: Response | SalesforceError
 ) -> dict[str, Any] | SalesforceError:
-    """Return a describe, or why the org does not show the object; what may pass is sent again."""
+    """Return a describe, or why the org does not show the object.
+
+    What may pass, or may be of the call that it was a part of, is asked for on its own.
+    """
     describe = readers.described(response)
-    return client.describe(name) if isinstance(describe, UnavailableError) else describe
+    alone = isinstance(describe, UnavailableError | QueryError | TooLargeError)
+    return client.describe(name) if alone else describe
 
 
 def _counted(client: SalesforceClient, statement: str, refused: SalesforceError) -> int | None:
