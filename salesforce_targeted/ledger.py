@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
@@ -106,11 +105,11 @@ class Ledger:
             for value in self.rejected
         )
 
-    def explain_tasks(self, archived: Iterable[str], gone: Mapping[str, Any]) -> None:
+    def explain_tasks(self, archived: Iterable[str], reasons: Mapping[str, str]) -> None:
         """Note why a plain read did not show a task."""
-        self.tasks_missing["archived"].extend(archived)
-        for id_, record in sorted(gone.items()):
-            self.tasks_missing[HIDDEN if record.reason == HIDDEN else DELETED].append(id_)
+        self.tasks_missing["archived"].extend(sorted(archived))
+        for id_, reason in sorted(reasons.items()):
+            self.tasks_missing[HIDDEN if reason == HIDDEN else DELETED].append(id_)
 
     @property
     def left_over(self) -> str:

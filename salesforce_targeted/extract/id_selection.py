@@ -90,14 +90,14 @@ def left_out_before(run: Run, table: str) -> pa.Array:
         where = run.held.gone & Where(f"{run.held.sql('gone_reason')} <> 'rejected'")
         return run.held.id_array(run.target.life_table, run.target.life_key, where)
     flagged = (_flagged(run, table, field) for field in ("IsDeleted", "IsArchived"))
-    return union(gone_before(run, table), *flagged)
+    return union(id_array(gone_before(run, table)), *flagged)
 
 
 def archived_before(run: Run, table: str) -> pa.Array:
     """Return the held ids of archived records that were neither deleted nor hidden since."""
     if table == run.target.table or run.held.name("IsDeleted") not in run.held.column_hints(table):
         return id_array(())
-    gone = union(_flagged(run, table, "IsDeleted"), gone_before(run, table))
+    gone = union(_flagged(run, table, "IsDeleted"), id_array(gone_before(run, table)))
     return minus(_flagged(run, table, "IsArchived"), gone)
 
 

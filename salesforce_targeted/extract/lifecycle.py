@@ -8,9 +8,9 @@ accounts or whatever else a run is about.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -56,9 +56,8 @@ def descriptions(target: Target) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class RecordLifecycle:
-    """Hold a row of ``sf_active_contacts``, in the order of :func:`schema`."""
+class RecordLifecycle(NamedTuple):
+    """Hold a row of ``sf_active_contacts``, in the order of :func:`schema`; there are a million."""
 
     record_id: str
     is_active: bool
@@ -116,8 +115,8 @@ def to_table(lives: Iterable[RecordLifecycle], key: str) -> pa.Table:
     """Return lives as Arrow rows, the id in the column of that name."""
     columns, rows = schema(key), list(lives)
     arrays = [
-        pa.array([getattr(life, field.name) for life in rows], column.type)
-        for field, column in zip(fields(RecordLifecycle), columns, strict=True)
+        pa.array([life[place] for life in rows], column.type)
+        for place, column in enumerate(columns)
     ]
     return pa.Table.from_arrays(arrays, schema=columns)
 
@@ -127,8 +126,7 @@ def _whole(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
     stored: Any = life
     if None not in (life.is_active, life.relation_count, life.first_seen_at, life.last_seen_at):
         return life
-    return replace(
-        life,
+    return life._replace(
         is_active=bool(stored.is_active),
         relation_count=stored.relation_count or 0,
         first_seen_at=stored.first_seen_at or seen.now,
@@ -141,19 +139,19 @@ def _lived(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
     if life.record_id in seen.counts:
         count = seen.counts[life.record_id]
         if not life.is_active or count != life.relation_count:
-            return replace(
-                life, is_active=True, relation_count=count, last_seen_at=seen.now,
+            return life._replace(
+                is_active=True, relation_count=count, last_seen_at=seen.now,
                 left_at=None, left_reason=None,
             )  # fmt: skip
         return life
     reason = seen.left_reasons.get(life.record_id)
     if life.is_active and seen.complete:
-        return replace(
-            life, is_active=False, relation_count=0, left_at=seen.now, left_reason=reason,
+        return life._replace(
+            is_active=False, relation_count=0, left_at=seen.now, left_reason=reason,
             last_seen_at=max(life.last_seen_at, seen.before or life.last_seen_at),
         )  # fmt: skip
     # It left in a run that did not look at the relations, or with one that came back meanwhile.
-    return replace(life, left_reason=reason) if reason and not life.is_active else life
+    return life._replace(left_reason=reason) if reason and not life.is_active else life
 
 
 def _returned(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
@@ -161,12 +159,12 @@ def _returned(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:
     gone = seen.gone.get(life.record_id)
     if gone is None:
         if life.record_id in seen.rejected:
-            return replace(life, gone_reason="rejected", merged_into=None)
+            return life._replace(gone_reason="rejected", merged_into=None)
         if life.record_id in seen.asked and (life.gone_reason or life.merged_into):
-            return replace(life, gone_reason=None, merged_into=None)
+            return life._replace(gone_reason=None, merged_into=None)
         return life
     if gone.reason == HIDDEN and life.gone_reason in {DELETED, MERGED}:
         # Purged from the recycle bin: what became of it is known already, if not of its winner.
         later = seen.gone.get(life.merged_into or "")
-        return replace(life, merged_into=later.merged_into or life.merged_into) if later else life
-    return replace(life, gone_reason=gone.reason, merged_into=gone.merged_into)
+        return life._replace(merged_into=later.merged_into or life.merged_into) if later else life
+    return life._replace(gone_reason=gone.reason, merged_into=gone.merged_into)

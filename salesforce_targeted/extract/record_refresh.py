@@ -48,8 +48,10 @@ def refresh(run: Run, table: str, selection: Selection) -> Iterator[pa.Table]:
         tally.asked += len(selection.new) + sum(map(len, selection.later))
         tally.leave_rest()  # until they are read, whatever ends the calls
         run.findings(table).is_deferred = True
-        yield from _in_pieces(run, table, 0, selection.new)
-        note_gone(run, table, whole=False)
+        try:
+            yield from _in_pieces(run, table, 0, selection.new)
+        finally:  # else a run whose calls end here would ask for the same ones first
+            note_gone(run, table, whole=False)
         return
     tally.asked += len(selection)
     # Apart, so that what was asked for ahead is asked for in the same words.

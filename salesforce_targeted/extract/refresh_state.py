@@ -13,9 +13,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from salesforce_targeted.arrow.id_set import id_array, minus, span
+from salesforce_targeted.arrow.id_set import among, id_array, minus, span
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.run import Run
+from salesforce_targeted.retrieval.results import DELETED
 
 # In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
 # of a pass whose calls ended before it did, when it began, where it goes on, whether it is a whole
@@ -80,13 +81,17 @@ def note_gone(run: Run, table: str, *, whole: bool) -> None:
     """Keep some of the ids that the org does not return; ``queryAll`` is asked for them at once.
 
     Args:
-        whole: Whether these are all there are.
+        whole: Whether these are all there are, with those that an earlier run of this pass found.
     """
     if table == run.target.table:  # whose life table knows
         return
-    state = _state(run, table)
-    before = () if whole else state.get(_GONE, ())
-    _keep(state, _GONE, {*run.findings(table).gone, *before})
+    findings, before = run.findings(table), gone_before(run, table)
+    ids = minus(id_array(before), findings.answered.ids)
+    if whole and findings.selection is not None:
+        ids = among(ids, findings.selection.left_out)
+    reasons = {id_: before[id_] for id_ in ids.to_pylist()}
+    reasons.update((id_, gone.reason) for id_, gone in findings.gone.items())
+    _keep(run, table, _GONE, dict(sorted(reasons.items())[:_MOST_IDS]))
 
 
 def note_untold(run: Run, table: str, *, tells: bool) -> None:
@@ -98,7 +103,7 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
     Args:
         tells: Whether this load has the tables.
     """
-    object_name, state, findings = run.object_of(table), _state(run, table), run.findings(table)
+    object_name, findings = run.object_of(table), run.findings(table)
     selection, untold = findings.selection, untold_before(run, table)
     if tells:
         whole = selection is not None and selection.whole and not findings.is_deferred
@@ -106,15 +111,15 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
     else:
         untold.update(findings.gone)
     untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
-    _keep(state, _UNTOLD, untold)
+    _keep(run, table, _UNTOLD, sorted(untold)[:_MOST_IDS])
 
 
-def _keep(state: dict[str, Any], name: str, ids: Collection[str]) -> None:
-    """Keep some ids in a table's state, or none."""
+def _keep(run: Run, table: str, name: str, ids: Collection[str]) -> None:
+    """Keep ids in a table's state, or none."""
     if ids:
-        state[name] = sorted(ids)[:_MOST_IDS]
+        _state(run, table)[name] = ids
     else:
-        state.pop(name, None)
+        _state(run, table).pop(name, None)
 
 
 def last_pass(run: Run, table: str) -> LastPass:
@@ -127,9 +132,10 @@ def last_pass(run: Run, table: str) -> LastPass:
     return LastPass(cursor, ended_at, is_due or not ended_at or run.is_due(ended_at))
 
 
-def gone_before(run: Run, table: str) -> pa.Array:
-    """Return the ids that :func:`note_gone` kept."""
-    return id_array(_state(run, table).get(_GONE, ()))
+def gone_before(run: Run, table: str) -> dict[str, str]:
+    """Return the ids that :func:`note_gone` kept, and why the org does not return them."""
+    gone = _state(run, table).get(_GONE, {})
+    return gone if isinstance(gone, dict) else dict.fromkeys(gone, DELETED)  # once a list
 
 
 def untold_before(run: Run, table: str) -> set[str]:

@@ -22,6 +22,7 @@ from dlt.sources import incremental
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.org_changes import check_source
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.extract.stages import REJECTED, SYNC_RUN, ids_resource, stages
@@ -190,6 +191,10 @@ class Extraction:
             owner, item = next(self._stages)
         except StopIteration:
             self._finished = True
+            # The load needs the room of a million ids. Whether its cursor moves is still asked for.
+            self.run.relations = RelationFindings(complete=self.run.relations.complete)
+            self.run.records = self.run.tasks = self.run.users = RecordFindings()
+            self.run.active = None
             return
         except BaseException:
             # The error keeps this run alive for as long as it is looked at. What was sent ahead

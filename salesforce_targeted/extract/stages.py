@@ -22,7 +22,7 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.arrow.deduplication import once_in_a_load
-from salesforce_targeted.arrow.id_set import among, id_array, minus, union
+from salesforce_targeted.arrow.id_set import id_array, minus, union
 from salesforce_targeted.destination import rejected_records, sync_runs
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
@@ -39,7 +39,7 @@ from salesforce_targeted.extract.id_selection import (
 from salesforce_targeted.extract.lessons import note_slow_stamps
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.refresh_state import REFRESHED, last_pass, note_untold
+from salesforce_targeted.extract.refresh_state import REFRESHED, gone_before, last_pass, note_untold
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     READING,
@@ -102,6 +102,7 @@ def stages(
             yield from items()
             if resource == last_read:
                 yield from _deferred(run)
+                _explain(run)
                 _note_untold(run, wanted)
 
 
@@ -142,6 +143,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         run.ledger.cursor = max(last or newest, newest)
     if run.scope.complete and run.discovers:
         yield from mark_removed(run)
+    run.relations.read_ids.clear()  # a million of them take room, too
 
 
 def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
@@ -152,7 +154,6 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
         ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
         rows = refresh(run, run.target.table, selection)
         yield from _of(run.target.resource, run, run.target.table, rows)
-        run.ledger.contacts_gone = {id_: gone.reason for id_, gone in run.records.gone.items()}
 
 
 def _selection(run: Run) -> Iterator[Selection]:
@@ -182,12 +183,6 @@ def _tasks(run: Run) -> Iterator[pa.Table]:
         run.relations.tasks.clear()  # a million of them take room
         run.tasks.selection = select_ids(run, TASKS, named)
         yield from refresh(run, TASKS, run.tasks.selection)
-        archived = {*run.tasks.archived}
-        if run.scope.complete and not run.tasks.selection.whole:
-            # They were not read again, and are what they were.
-            held = among(named, archived_before(run, TASKS))
-            archived.update(minus(held, run.tasks.answered.ids).to_pylist())
-        run.ledger.explain_tasks(sorted(archived), run.tasks.gone)
 
 
 def _named_by_relations(run: Run, wanted: Collection[str]) -> dict[str, pa.Array]:
@@ -224,6 +219,18 @@ def _deferred(run: Run) -> Iterator[Item]:
     for resource, table in sorted(put_off, key=lambda stage: last_pass(run, stage[1]).ended_at):
         if (selection := run.findings(table).selection) is not None:
             yield from _of(resource, run, table, refresh_held(run, table, selection))
+
+
+def _explain(run: Run) -> None:
+    """Note why a plain read does not show what relations name, as far as it is known by now."""
+    run.ledger.contacts_gone = {id_: gone.reason for id_, gone in run.records.gone.items()}
+    archived, reasons = {*run.tasks.archived}, dict[str, str]()
+    if run.scope.complete and run.tasks.selection is not None:
+        # Those that were not read again are what they were.
+        archived.update(minus(archived_before(run, TASKS), run.tasks.answered.ids).to_pylist())
+        reasons.update(gone_before(run, TASKS))
+    reasons |= {id_: gone.reason for id_, gone in run.tasks.gone.items()}
+    run.ledger.explain_tasks(archived, reasons)
 
 
 def _note_untold(run: Run, wanted: Collection[str]) -> None:

@@ -45,7 +45,7 @@ def by_query(
                     raise
                 attempts = 1
         parts = in_batches(call_ids, client.limits.ids_per_collection)
-        return [collections.read(part, attempts) for part in parts]
+        return collections.read_each(parts, attempts)
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
     per_call = min(per_call, lessons.ids_at_once or per_call)

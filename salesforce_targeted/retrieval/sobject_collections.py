@@ -5,7 +5,7 @@ Source: REST API Developer Guide, "Get Multiple Records with sObject Collections
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
+    QuotaExceededError,
     SalesforceError,
     SlowResponseError,
     TruncatedResponseError,
@@ -78,7 +79,7 @@ class CollectionsReader:
         lessons, at_once = self.lessons, self.lessons.ids_at_once
         unreadable, portion = lessons.unreadable, lessons.portion
         if at_once is not None and len(ids) > at_once:
-            parts = [self.read(call_ids, attempts) for call_ids in in_batches(ids, at_once)]
+            parts = self.read_each(in_batches(ids, at_once), attempts)
             absent = [id_ for _, missed in parts for id_ in missed]
             return together([batch for batch, _ in parts]), absent
         fields = [name for name in self.columns.fields if name not in unreadable]
@@ -107,11 +108,30 @@ class CollectionsReader:
         self.client.meter.add_rows("collections", len(batch))
         return note_unreadable(batch, unreadable, self.columns), absent
 
+    def read_each(
+        self, parts: Iterable[Sequence[str] | Fetched], attempts: int = ATTEMPTS
+    ) -> list[Fetched]:
+        """Read parts one by one, but for those that came; where the calls end, what came before.
+
+        Raises:
+            QuotaExceededError: they end before anything came.
+        """
+        came: list[Fetched] = []
+        for part in parts:
+            try:
+                came.append(part if isinstance(part, tuple) else self.read(part, attempts))
+            except QuotaExceededError as error:
+                if not came:
+                    raise
+                self.lessons.stopped = self.lessons.stopped or error
+                break
+        return came
+
     def read_five(self, ids: Sequence[str]) -> list[Fetched]:
         """Read five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
         if self.lessons.apart(self.columns.fields) or self.lessons.ids_at_once is not None:
-            return [self.read(part) for part in parts]
+            return self.read_each(parts)
         unreadable = self.lessons.unreadable
 
         def fetched(part: Part, _: Request, response: Response) -> Fetched:
@@ -121,10 +141,10 @@ class CollectionsReader:
 
         fields = [name for name in self.columns.fields if name not in unreadable]
         read = parts_reader(self.client, self._request, fetched)
-        return [
-            self.read(part, attempts=1) if isinstance(came, SalesforceError) else came
-            for part, came in zip(parts, read([Part(part, fields) for part in parts]), strict=True)
-        ]
+        responses = zip(parts, read([Part(part, fields) for part in parts]), strict=True)
+        return self.read_each(
+            (part if isinstance(came, SalesforceError) else came for part, came in responses), 1
+        )
 
     def _learn_size(self, ids: list[str], readable: Readable, error: SalesforceError) -> None:
         """Ask for fewer ids from now on, where fewer were read without anything to blame."""

@@ -37,6 +37,16 @@ def held(synced: Synced) -> dict[str, dict[str, Any]]:
     return tables
 
 
+def delete_every_second_task(org: DemoOrg) -> None:
+    """Delete tasks whose relations are shown all the same."""
+    tasks = org.tables["Task"]
+    for task in sorted({row["TaskId"] for row in org.rows("TaskWhoRelation").values()})[::2]:
+        at = tasks.numbering.ordinal_of(task)
+        assert at is not None
+        tasks.update(at, {"IsDeleted": True})
+        org.outliving.add(at)
+
+
 @pytest.fixture
 def script(capsys: pytest.CaptureFixture[str], credentials: Any, monkeypatch: Any) -> Script:
     """Provide the command line, signed in to the org by the environment."""
@@ -119,6 +129,39 @@ def test_the_orgs_own_refusal_ends_like_ours(org: DemoOrg, synced: Synced, skip:
     assert isinstance(outcome.error, QuotaExceededError)
     assert skip + 8 >= calls
     assert sorted(org.active_ids()) == sorted(synced.rows("sf_contacts"))
+
+
+@pytest.mark.deep
+def test_a_task_that_an_earlier_run_saw_deleted_needs_no_other_reason(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Not in the run that ends the reading, whether it asked for the task itself or not."""
+    delete_every_second_task(org)
+    few: dict[str, Any] = {"api": "query", "calls_per_run": 8}
+    runs = 1
+    while (last := synced.run(Scope(limits=SMALL), **few)).error is not None and runs < 9:
+        runs += 1
+    free = synced.ok(Scope(limits=SMALL))
+
+    assert (1 < runs < 9, 0) == (True, last.facts["closure"]["relations_unexplained"])
+    assert [] == last.facts["warnings"]
+    assert free["closure"]["tasks_missing"] == last.facts["closure"]["tasks_missing"]
+
+
+@pytest.mark.deep
+def test_tasks_that_are_gone_do_not_keep_the_others_from_coming(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A run whose calls end keeps which are gone: the next one does not ask for them first."""
+    delete_every_second_task(org)
+    runs = 1
+    while synced.run(Scope(limits=SMALL), calls_per_run=12, api="collections").error and runs < 12:
+        runs += 1
+    before = set(synced.rows("sf_activities")), set(synced.rows("sf_users"))
+    synced.ok(Scope(limits=SMALL))
+
+    assert runs < 12
+    assert (set(synced.rows("sf_activities")), set(synced.rows("sf_users"))) == before
 
 
 def test_the_reserve_of_others_is_not_touched(org: DemoOrg, synced: Synced) -> None:

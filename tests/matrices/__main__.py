@@ -4,6 +4,7 @@
     python -m tests.matrices kills --every 40   each fortieth instant of a run
     python -m tests.matrices writes             write attempts, and what became of each
     python -m tests.matrices broken_lines       a line of each invariant broken: what notices it
+    python -m tests.matrices field_reports      other people's troubles; --library DIR: a checkout's
     python -m tests.matrices all --report DIR   all of them, and as Markdown in DIR
 
 All instants of ``kills`` take hours; all ``faults`` take about an hour of CPU time.
@@ -18,7 +19,8 @@ from pathlib import Path
 
 from tests.matrices.table import Findings
 
-PARTS = ("faults", "kills", "writes", "broken_lines")
+ROOT = Path(__file__).parents[2]
+PARTS = ("faults", "kills", "writes", "broken_lines", "field_reports")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,13 +32,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("part", nargs="?", choices=(*PARTS, "all"), default="all")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only each N-th")
+    parser.add_argument("--library", type=Path, metavar="DIR", default=ROOT, help="a checkout")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write Markdown there too")
     args = parser.parse_args(argv)
     if args.every < 1:
         parser.error("--every takes a whole number, 1 or more")
     broken = 0
     for name in PARTS if args.part == "all" else (args.part,):
-        findings = _findings(name, args.every)
+        findings = _findings(name, args.every, args.library.resolve())
         print(findings.text(), flush=True)
         broken += len(findings.broken)
         if args.report is not None:
@@ -45,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return min(broken, 1)
 
 
-def _findings(name: str, every: int) -> Findings:
+def _findings(name: str, every: int, library: Path) -> Findings:
     # Each part imports what it needs itself: the processes of faults replace their clock first.
     if name == "faults":
         from tests.matrices import faults
@@ -59,6 +62,10 @@ def _findings(name: str, every: int) -> Findings:
         from tests.matrices import broken_lines
 
         return broken_lines.findings(every, _tell)
+    if name == "field_reports":
+        from tests.matrices import field_reports
+
+        return field_reports.findings(library, every, _tell)
     from tests.matrices import writes
 
     return writes.findings(_tell)

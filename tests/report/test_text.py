@@ -18,7 +18,7 @@ from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report import markdown, text
 from salesforce_targeted.report.rich_text import console
 from salesforce_targeted.retrieval.planner import cheapest
-from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED
 from salesforce_targeted.run_facts import RelationTally, Tally
 
 STARTED = datetime(2026, 11, 20, 12, 0, 0, 123456, tzinfo=UTC)
@@ -39,7 +39,7 @@ def ledger() -> Ledger:
     run.contacts_gone = {"003a": DELETED, "003b": HIDDEN}
     run.reject(Rejected("Contact", "003c", "Birthdate", "ValueError: not a date", f'"{SECRET}"'))
     run.reject(Rejected("Contact", "003d", "", "UnavailableError: gone away", f'"{SECRET}"'))
-    run.explain_tasks(["00Ta"], {"00Tb": Gone("00Tb", DELETED), "00Tc": Gone("00Tc", HIDDEN)})
+    run.explain_tasks(["00Ta"], {"00Tb": DELETED, "00Tc": HIDDEN})
     run.warn("Contact: a field is gone")
     run.step("Contact: 1,820 of 1,820")
     return run
@@ -131,7 +131,7 @@ def test_what_came(object_name: str, record_id: str, field: str, expected: bool)
 def test_why_a_normal_query_does_not_return_tasks() -> None:
     """Archived, deleted or hidden, in the order of their ids; nothing gets lost on the way."""
     run = Ledger()
-    gone = {"b": Gone("b", DELETED), "a": Gone("a", DELETED), "c": Gone("c", HIDDEN)}
+    gone = {"b": DELETED, "a": DELETED, "c": HIDDEN}
     run.explain_tasks(["z"], gone)
 
     assert {"archived": ["z"], DELETED: ["a", "b"], HIDDEN: ["c"]} == run.tasks_missing

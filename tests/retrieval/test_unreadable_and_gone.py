@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.demo_org import DemoOrg
-from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED
+from salesforce_targeted.retrieval import retrieve as retrieval
+from salesforce_targeted.retrieval.planner import cheapest
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Retrieved
 from salesforce_targeted.settings import Api
 from tests.conftest import BOTH, Synced
 from tests.support.retrieval import (
     BOTH_LIMITS,
     EVERY_WAY,
+    client_of,
     columns_in,
     gone_of,
     ids_of,
@@ -185,3 +192,21 @@ def test_a_run_loads_the_others_and_heals_by_itself(org: DemoOrg, synced: Synced
         id_: row["birthdate"] for id_, row in during.items()
     }
     assert [] == synced.sql("SELECT record_id FROM sf_rejected_records")
+
+
+@pytest.mark.parametrize("way", [Api.QUERY, Api.COMPOSITE])
+def test_what_came_before_the_calls_end_is_kept_of_several_batches_in_one_call(
+    org: DemoOrg, credentials: SessionCredentials, way: Api
+) -> None:
+    """The batches that travelled with bad records are read one by one: the first ones come."""
+    of, ids = columns_in(org), pa.array(sorted(org.rows("Contact"))[:15], pa.string())
+    for bad in (ids[-4], ids[-1]):
+        org.poisons.add("Contact", bad.as_py())
+    came: list[Retrieved] = []
+    limits = replace(DOCUMENTED, ids_per_collection=3)
+    with client_of(credentials, limits) as client, suppress(QuotaExceededError):
+        client.meter.calls_allowed = 4
+        plan = cheapest("Contact", of.fields, len(ids), limits=limits, force=way)
+        came.extend(retrieval.retrieve(client, plan, ids, of))
+
+    assert ids.to_pylist()[:3] == ids_of(came)[:3]
