@@ -7,6 +7,7 @@ was modified since the last run, and a whole pass follows every ``full_refresh_d
 What is not held comes first, then what was read longest ago: a run whose calls end before the work
 does leaves a position, from which the next one goes on. What a plain read left out before (deleted,
 merged, archived, hidden) is asked for through ``queryAll`` at once, which shows it if it is back.
+What is held of a table that such a run did read to its end waits until all tables were.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from salesforce_targeted.extract.refresh_state import (
     last_pass,
     rest,
     untold_before,
+    was_read,
 )
 from salesforce_targeted.extract.run import LAG, Run
 
@@ -117,6 +119,18 @@ def calls_of(run: Run, plain: int, left_out: int) -> int:
 
 def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     """Choose which ids of a table to ask for, so that those named are held after the run."""
+    cursor = last_pass(run, table).cursor
+    if not (run.scope.complete and cursor and was_read(run, table)):
+        return _selected(run, table, named)
+    run.ledger.step(f"{run.object_of(table)}: an earlier run read what is held; new ones are read")
+    held = run.held.id_array(table, run.columns(table).key.stored)
+    rejected = rejected_ids(run.held, run.rejected_as(table))[0]
+    others = union(held, left_out_before(run, table), rejected, id_array(untold_before(run, table)))
+    none = held[:0]
+    return Selection(minus(named, others), none, none, (none, none), whole=False, began_at=cursor)
+
+
+def _selected(run: Run, table: str, named: pa.Array) -> Selection:
     object_name, key = run.object_of(table), run.columns(table).key.stored
     last = last_pass(run, table)
     rejected, rejects_a_field = rejected_ids(run.held, run.rejected_as(table))

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from salesforce_targeted.arrow.id_set import among, id_array, minus, span
 from salesforce_targeted.extract.findings import Selection
-from salesforce_targeted.extract.run import Run
+from salesforce_targeted.extract.run import CALLS_LEFT, Run
 from salesforce_targeted.retrieval.results import DELETED
 
 # In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
@@ -25,6 +25,9 @@ REFRESHED = "refresh"
 _CURSOR, _PASSED = "cursor", "passed_at"
 _BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
 _UNREAD = "pass_unread_fields"
+# Of a table that was read to its end by a run whose calls ended elsewhere: how many calls that run
+# had, and whether the table was read whole.
+_READ = "read_by_cut_run"
 _GONE, _UNTOLD = "gone", "untold"
 # State is loaded with each run: no more ids of a kind than these are kept there.
 _MOST_IDS = 2_000
@@ -60,11 +63,24 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
         state.pop(name, None)
     if selection.whole:
         state[_PASSED] = run.opened_at.isoformat()
+    was_whole = state.get(_READ, (None, False))[1]
+    state[_READ] = run.state.get(CALLS_LEFT), selection.whole or was_whole
     if newest is not None:
         text = min(newest, limit).astimezone(UTC).isoformat()
         known = state.get(_CURSOR) or text
         ahead = run.is_ahead(datetime.fromisoformat(known))
         state[_CURSOR] = text if ahead else max(known, text)
+
+
+def was_read(run: Run, table: str) -> bool:
+    """Return whether a run that was cut, with about as many calls, has read a table to its end.
+
+    What is left of the calls is for the tables that wait; else none but the first would ever come.
+    """
+    calls, whole = _state(run, table).get(_READ, (None, False))
+    left = run.state.get(CALLS_LEFT)
+    suffices = calls is None or left is None or left >= 2 * calls
+    return not suffices and (whole or not run.scope.full)
 
 
 def note_position(run: Run, table: str, part: int, last_id: str) -> None:
@@ -98,7 +114,8 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
     """Keep which records are gone while this load has no table that says so, and the rejected ones.
 
     The next run asks for them, whatever else it is over: nothing else would, in a run that has the
-    tables, or once the table of rejected records was emptied.
+    tables, or once the table of rejected records was emptied. A run that came to its end with all
+    tables lets the next one read them again.
 
     Args:
         tells: Whether this load has the tables.
@@ -112,6 +129,8 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
         untold.update(findings.gone)
     untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
     _keep(run, table, _UNTOLD, sorted(untold)[:_MOST_IDS])
+    if run.ledger.stopped is None:
+        _state(run, table).pop(_READ, None)
 
 
 def _keep(run: Run, table: str, name: str, ids: Collection[str]) -> None:

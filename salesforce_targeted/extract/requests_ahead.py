@@ -25,6 +25,7 @@ from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.lessons import readable_before, refused_apis
 from salesforce_targeted.extract.org_changes import expected_junction
+from salesforce_targeted.extract.refresh_state import was_read
 from salesforce_targeted.extract.relation_refresh import READING
 from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, SLOW_STAMPS, Run
 from salesforce_targeted.relations import pages, queries
@@ -92,7 +93,8 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         name = run.object_of(table)
         fields = readable_before(run, name, run.state.get(ASKED_FIELDS, {}).get(table, []))
         key = run.held.name(run.settings.id_column)
-        if table == RELATIONS or not fields or key not in run.held.column_hints(table):
+        unknown = not fields or key not in run.held.column_hints(table)
+        if table == RELATIONS or unknown or was_read(run, table):
             continue
         if run.held.count(table) > MOST_CALLS * run.client.limits.ids_per_collection:
             return relations_alone

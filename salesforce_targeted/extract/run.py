@@ -193,7 +193,7 @@ class Run:
                 # Known from the first response on: so many of the org's calls are for others.
                 share = self.settings.daily_call_reserve
                 self.client.meter.reserve_calls = int(self.client.meter.usage[1] * share)
-                self.state[CALLS_LEFT] = self.client.meter.left
+            self.state[CALLS_LEFT] = self.client.meter.left
             self._org = org
         return self._org
 

@@ -268,3 +268,23 @@ def test_a_list_of_what_was_modified_that_a_run_can_not_read_is_not_begun_by_eac
         synced.run(scope, only, calls_per_run=4, **few)
 
     assert {"Edited"} == {row["last_name"] for row in synced.rows("sf_contacts").values()}
+
+
+@pytest.mark.deep
+def test_tables_that_the_calls_did_not_suffice_for_come_with_the_next_runs(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Not every run begins with what was modified of the first table, or users would never come."""
+    few = {"refresh_call_budget": 1, "api": "collections"}
+    synced.ok(SMALL, **few)
+    org.advance(86_400)
+    user = min(synced.rows("sf_users"))
+    org.edit("User", user, Department="Edited")
+    statuses = [synced.run(SMALL, calls_per_run=9, **few).facts["status"] for _ in range(3)]
+    contact = min(synced.rows("sf_contacts"))
+    org.edit("Contact", contact, LastName="Edited meanwhile")
+    synced.run(SMALL, calls_per_run=9, **few)
+
+    assert ["partial", "partial", "done"] == statuses
+    assert "Edited" == synced.rows("sf_users")[user]["department"]
+    assert "Edited meanwhile" == synced.rows("sf_contacts")[contact]["last_name"]
