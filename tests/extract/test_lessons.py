@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.settings import Scope
@@ -259,3 +261,21 @@ def test_how_many_records_one_response_takes_is_kept_for_a_day(
     assert ["Contact", "Task"] == sorted(text.split(":")[0] for text in warnings)
     assert calls_of(org, synced) < repeat < searched
     assert not [text for text in synced.ledger.warnings if "read at a time" in text]
+
+
+def test_that_the_org_groups_no_relations_in_time_is_kept_for_a_day(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """They are read and counted at once, by runs that plan with what that takes."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=7, groups_per_query=5))
+    synced.ok(small)
+    org.traits.aggregates_left = 0
+    tried = [synced.ok(small)["warnings"], synced.ok(small)["warnings"]]
+    put_off = synced.run(small, calls_per_run=7).facts
+    org.advance(DAY)
+    tried.append(synced.ok(small)["warnings"])
+
+    assert [True, False, True] == [
+        any("counted instead, in" in w for w in warned) for warned in tried
+    ]
+    assert "no longer active was not asked" in put_off["error"]
