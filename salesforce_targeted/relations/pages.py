@@ -125,9 +125,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         reading.add(page_ids)
         came.add(page_ids)
         if page.rejected or pc.any(new, min_count=0).as_py():
-            fresh, ids = page.of_rows(new, columns), set(page_ids.to_pylist())
-            fresh.rejected += [value for value in page.rejected if value.record_id not in ids]
-            yield fresh
+            yield page.of_rows(new, columns)
     if len(reading) < rows:
         raise TruncatedResponseError(
             f"rows moved between pages while they were read: {rows - len(reading):,} came twice"

@@ -164,3 +164,14 @@ def test_a_trial_of_a_few_relations_says_what_went_wrong(
     org.poisons.add("TaskWhoRelation", None, "Type", status=400, code="INVALID_FIELD")
     with pytest.raises(QueryError):
         list(pages.read(client, SHARED_ACTIVITIES, columns_in(org), limit=3))
+
+
+def test_what_can_not_be_read_in_one_of_several_ranges_is_listed(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """As where all relations are read in one; else it would be missing without a word."""
+    bad = sorted(org.rows("TaskWhoRelation"))[9]
+    org.poisons.add("TaskWhoRelation", bad)
+    synced.ok(Scope(limits=replace(DOCUMENTED, rows_per_query_page=3)))
+
+    assert [("TaskWhoRelation", bad, "*")] == listed(synced)
