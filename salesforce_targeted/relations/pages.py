@@ -89,7 +89,9 @@ def read(
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
         if (attempt == 1 and not in_order) or limit is not None or ids is not None:
-            pages = client.iter_pages(statement, reader.batch)
+            # Where a 500 stays the rows are read in order, or looked into.
+            attempts = ATTEMPTS if limit is None else None
+            pages = client.iter_pages(statement, reader.batch, attempts_at_500=attempts)
         else:
             pages = reader.in_order_of_ids()
         try:

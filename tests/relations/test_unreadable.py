@@ -175,3 +175,21 @@ def test_what_can_not_be_read_in_one_of_several_ranges_is_listed(
     synced.ok(Scope(limits=replace(DOCUMENTED, rows_per_query_page=3)))
 
     assert [("TaskWhoRelation", bad, "*")] == listed(synced)
+
+
+def test_what_can_not_be_read_does_not_have_its_contact_compared_by_each_run(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """As many relations are missing as can't be read: a repeat tries that one, and no more."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=10))
+    who = org.active_ids()[0]
+    bad = next(id_ for id_, row in org.rows("TaskWhoRelation").items() if row["RelationId"] == who)
+    org.poisons.add("TaskWhoRelation", bad)
+    synced.ok(small)
+    org.advance(86_400)
+    synced.ok(small)
+    org.reset_calls()
+    synced.ok(small)
+
+    assert [("TaskWhoRelation", bad, "*")] == listed(synced)
+    assert 5 >= org.billed
