@@ -35,7 +35,9 @@ def last_winners(
     while unknown and merges.fields[1:]:
         asked |= unknown
         # A winner that can't be read costs its own trail, not the run.
-        readable = shown_by_query_all(client, sorted(unknown), merges, Lessons())
+        readable = shown_by_query_all(client, sorted(unknown), merges, lessons := Lessons())
+        if lessons.stopped is not None:
+            raise lessons.stopped
         seen |= readable.records.keys()
         winners |= {
             id_: record["MasterRecordId"]

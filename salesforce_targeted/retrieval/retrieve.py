@@ -84,6 +84,8 @@ def retrieve(
     for missing in ([] if left_out is None else Texts(left_out), absent):
         for batch_ids in in_batches(missing, FOLLOWED_UP):
             yield follow_up(client, batch_ids, columns, lessons, shown)
+            if lessons.stopped is not None:
+                raise lessons.stopped
 
 
 def _fetched(
@@ -137,7 +139,7 @@ def follow_up(
     live, gone = list[str](), list[Gone]()
     for id_ in ids:
         record = shown.records.get(id_)
-        if (id_, "") in shown.rejected:
+        if (id_, "") in shown.rejected or id_ in shown.unread:
             continue
         if record is None:
             gone.append(Gone(id_, HIDDEN))
