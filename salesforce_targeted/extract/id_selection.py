@@ -43,6 +43,7 @@ from salesforce_targeted.extract.refresh_state import (
     was_read,
 )
 from salesforce_targeted.extract.run import LAG, Run
+from salesforce_targeted.retrieval.bisection import ATTEMPTS
 
 # Fields that name a user who must be held with the row.
 _USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
@@ -213,7 +214,9 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
     enough = ceil(len(ids) / client.limits.ids_per_collection)
 
     def read() -> pa.Array | None:
-        page, response = client.send(request, lambda response: (readers.page(response), response))
+        page, response = client.send(
+            request, lambda response: (readers.page(response), response), attempts_at_500=ATTEMPTS
+        )
         further = ceil(page.total / max(1, len(page.records))) - 1
         left = client.meter.left
         if further > enough or (left is not None and further > left // 2):

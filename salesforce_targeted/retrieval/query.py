@@ -100,7 +100,7 @@ def shown_by_query_all(
         try:
             if lessons.apart(part.fields):
                 return read_in_portions(read_parts, part, lessons)
-            records = client.records(statement(part), all_rows=True)
+            records = client.records(statement(part), all_rows=True, attempts_at_500=ATTEMPTS)
         except SalesforceError as error:
             if is_refused(error):  # plain reads are served: what became of these is not known
                 return Readable(rejected=dict.fromkeys(((id_, "") for id_ in call_ids), error))

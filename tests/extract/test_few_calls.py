@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -288,3 +289,18 @@ def test_tables_that_the_calls_did_not_suffice_for_come_with_the_next_runs(
     assert ["partial", "partial", "done"] == statuses
     assert "Edited" == synced.rows("sf_users")[user]["department"]
     assert "Edited meanwhile" == synced.rows("sf_contacts")[contact]["last_name"]
+
+
+def test_a_list_or_a_record_that_is_answered_with_500_is_asked_for_twice_alone(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A 500 that stays is of a record's making: five tries of it would be all that a run may spend."""
+    synced.begin()
+    bad = org.active_ids()[0]
+    org.poisons.add("Contact", bad)
+    org.delete_contact(bad)
+    org.reset_calls()
+    synced.ok(refresh_call_budget=0)
+    asked = Counter(path for _, path in org.requests if "/queryAll" in path)
+
+    assert 2 == max(asked.values())
