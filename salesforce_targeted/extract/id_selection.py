@@ -142,7 +142,8 @@ def _selected(run: Run, table: str, named: pa.Array) -> Selection:
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
         absent = among(ids, left_out)
-        known = minus(among(ids, held), absent)
+        # What could not be read before waits for what is new, or nothing else would ever come.
+        known = minus(among(ids, union(held, rejected)), absent)
         new = minus(minus(ids, absent), known)
         later = (known, absent)
         if run.scope.complete:

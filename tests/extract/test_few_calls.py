@@ -304,3 +304,19 @@ def test_a_list_or_a_record_that_is_answered_with_500_is_asked_for_twice_alone(
     asked = Counter(path for _, path in org.requests if "/queryAll" in path)
 
     assert 2 == max(asked.values())
+
+
+@pytest.mark.deep
+def test_records_that_can_not_be_read_wait_for_new_ones(org: DemoOrg, synced: Synced) -> None:
+    """To search them again takes all the calls of a run, and of each run to come."""
+    scope = Scope(limits=replace(DOCUMENTED, ids_per_collection=3))
+    bad = sorted(org.active_ids())[:2]
+    for id_ in bad:
+        org.poisons.add("Contact", id_)
+    synced.ok(scope)
+    new = [org.add_contact(LastName="New") for _ in range(3)]
+    org.log_task(new)
+    for _ in range(2):
+        synced.run(scope, calls_per_run=6, api="collections")
+
+    assert {*new} <= synced.rows("sf_contacts").keys()
