@@ -207,7 +207,7 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
     """Return those ids whose records were modified since; None where asking is not worth its calls.
 
     A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them,
-    nor most of the calls that are left: the list has no position, each run would begin it again.
+    nor a third of the calls that are left: it has no position, so that each run would begin again.
     """
     client = run.client
     statement = soql.select(["Id"], object_name, soql.bound("SystemModstamp", ">=", since))
@@ -220,7 +220,7 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
         )
         further = ceil(page.total / max(1, len(page.records))) - 1
         left = client.meter.left
-        if further > enough or (left is not None and further > left // 2):
+        if further > enough or (left is not None and further > left // 3):
             return None
         modified, rows = IdSet(), 0
         for records in client.pages_after(request, response, JsonRows.records):

@@ -23,10 +23,12 @@ def last_winners(
     records: dict[str, Record],
     columns: Columns,
     shown: IdSet,
+    lessons: Lessons,
 ) -> list[Gone]:
     """Follow chains of merges to the record that was never merged away itself.
 
     Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
+    Where the calls end first the chain is followed as far as it is known, and ``lessons`` say so.
     """
     winners = {loser.id: loser.merged_into for loser in gone if loser.merged_into}
     seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
@@ -35,9 +37,8 @@ def last_winners(
     while unknown and merges.fields[1:]:
         asked |= unknown
         # A winner that can't be read costs its own trail, not the run.
-        readable = shown_by_query_all(client, sorted(unknown), merges, lessons := Lessons())
-        if lessons.stopped is not None:
-            raise lessons.stopped
+        readable = shown_by_query_all(client, sorted(unknown), merges, of_winners := Lessons())
+        lessons.stopped = lessons.stopped or of_winners.stopped
         seen |= readable.records.keys()
         winners |= {
             id_: record["MasterRecordId"]

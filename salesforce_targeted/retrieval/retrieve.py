@@ -151,6 +151,6 @@ def follow_up(
             live.append(id_)
     archived = [id_ for id_ in live if shown.records[id_].get("IsArchived")]
     last = [entry.id for entry in gone if entry.reason != HIDDEN]
-    gone = last_winners(client, gone, shown.records, columns, plainly_shown or IdSet())
+    gone = last_winners(client, gone, shown.records, columns, plainly_shown or IdSet(), lessons)
     last_rows = shown.batch(last, columns, lessons.unreadable) if last else None
     return Retrieved(shown.batch(live, columns, lessons.unreadable), last_rows, gone, archived)

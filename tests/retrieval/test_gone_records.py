@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.api.limits import DOCUMENTED, TINY, Limits
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.retrieval import retrieve as retrieval
@@ -244,3 +245,17 @@ def test_a_winner_that_can_not_be_read(
 
     assert [Gone(id_, MERGED, winner, trail_ends=True) for id_ in losers] == answer.gone
     assert [other] == ids_of([answer])
+
+
+def test_calls_that_end_before_a_chain_does(org: DemoOrg, credentials: SessionCredentials) -> None:
+    """What became of each record is told, or runs of few calls would ask it for ever."""
+    winner, *losers, other = org.active_ids()[:5]
+    org.merge(winner, losers)
+    lessons = Lessons()
+    with client_of(credentials, DOCUMENTED) as client:
+        client.meter.calls_allowed = 1
+        answer = retrieval.follow_up(client, [*losers, other], columns_in(org), lessons)
+
+    assert [Gone(id_, MERGED, winner, trail_ends=True) for id_ in losers] == answer.gone
+    assert [other] == ids_of([answer])
+    assert isinstance(lessons.stopped, QuotaExceededError)
