@@ -210,3 +210,20 @@ def test_what_came_before_the_calls_end_is_kept_of_several_batches_in_one_call(
         came.extend(retrieval.retrieve(client, plan, ids, of))
 
     assert ids.to_pylist()[:3] == ids_of(came)[:3]
+
+
+def test_what_query_all_showed_before_the_calls_end_is_kept(
+    org: DemoOrg, credentials: SessionCredentials
+) -> None:
+    """One of those that are gone can't be read: what became of the others is known all the same."""
+    of, ids = columns_in(org), pa.array(sorted(org.rows("Contact"))[:10], pa.string())
+    for id_ in ids.to_pylist():
+        org.delete_contact(id_)
+    org.poisons.add("Contact", ids[-1].as_py())
+    came: list[Retrieved] = []
+    with client_of(credentials, DOCUMENTED) as client, suppress(QuotaExceededError):
+        client.meter.calls_allowed = 4
+        plan = cheapest("Contact", of.fields, 0, limits=DOCUMENTED)
+        came.extend(retrieval.retrieve(client, plan, ids[:0], of, left_out=ids))
+
+    assert ids.to_pylist()[:-1] == sorted(gone_of(came))
