@@ -25,6 +25,7 @@ from salesforce_targeted.extract.refresh_state import (
     note_gone,
     note_position,
     unread_fields,
+    was_cut,
 )
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval import rebatch
@@ -58,7 +59,12 @@ def refresh(run: Run, table: str, selection: Selection) -> Iterator[pa.Table]:
     ids = union(selection.known, selection.new)
     ahead = [among(asked, ids) for asked in run.asked.get(table, ())]
     plain = [*ahead, minus(ids, union(*ahead))]
-    yield from _fetched(run, table, plain, selection.left_out)
+    try:
+        yield from _fetched(run, table, plain, selection.left_out)
+    except ENDS_EARLY:  # it took more calls than planned: the next run begins with what is not held
+        note_gone(run, table, whole=False)
+        _note_cut(run, table, 0, selection.later[0])
+        raise
     _note_whole(run, table, selection)
 
 
@@ -70,9 +76,7 @@ def refresh_held(run: Run, table: str, selection: Selection) -> Iterator[pa.Tabl
         try:
             yield from _in_pieces(run, table, part, ids)
         except ENDS_EARLY:
-            last = _last_answered(ids, run.findings(table).answered)
-            if run.scope.complete and last is not None:
-                note_position(run, table, part, last)
+            _note_cut(run, table, part, ids)
             raise
         if run.scope.complete:
             note_position(run, table, part, ids[-1].as_py())
@@ -110,6 +114,8 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     left = run.client.meter.left
     if left is None or not len(selection):
         return True
+    if len(selection.new) and was_cut(run, table):
+        return False
     calls = plan_of(run, table, len(selection.new) + len(selection.known)).calls
     calls += calls_of(run, 0, len(selection.left_out))
     if table == run.target.table and run.holds_relations:
@@ -208,11 +214,13 @@ def _retrieved(
         lessons.note(run, object_name)
 
 
-def _last_answered(ids: pa.Array, answered: IdSet) -> str | None:
-    """Return the last id up to which all were answered; None if the first was not."""
+def _note_cut(run: Run, table: str, part: int, ids: pa.Array) -> None:
+    """Keep up to which of some ids all were answered, in a run whose calls ended."""
+    answered = run.findings(table).answered
     open_ones = pc.indices_nonzero(pc.invert(pc.is_in(ids, value_set=answered.ids)))
     first_open = open_ones[0].as_py() if len(open_ones) else len(ids)
-    return str(ids[first_open - 1].as_py()) if first_open else None
+    if run.scope.complete:
+        note_position(run, table, part, ids[first_open - 1].as_py() if first_open else None)
 
 
 def _changed_rows(run: Run, table: str, retrieved: Iterator[Retrieved]) -> Iterator[pa.Table]:

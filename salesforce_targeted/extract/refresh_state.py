@@ -83,9 +83,20 @@ def was_read(run: Run, table: str) -> bool:
     return not suffices and (whole or not run.scope.full)
 
 
-def note_position(run: Run, table: str, part: int, last_id: str) -> None:
-    """Keep, with the load, up to which id of ``Selection.later[part]`` a pass came that was cut."""
-    _state(run, table).setdefault(_POSITION, {})[str(part)] = last_id
+def note_position(run: Run, table: str, part: int, last_id: str | None) -> None:
+    """Keep, with the load, up to which id of ``Selection.later[part]`` a pass came that was cut.
+
+    Args:
+        last_id: None where it came no further than the last one.
+    """
+    position = _state(run, table).setdefault(_POSITION, {})
+    if last_id is not None:
+        position[str(part)] = last_id
+
+
+def was_cut(run: Run, table: str) -> bool:
+    """Return whether the calls of the last pass ended before it did."""
+    return _POSITION in _state(run, table)
 
 
 def unread_fields(run: Run, table: str) -> dict[str, str]:
@@ -146,7 +157,7 @@ def last_pass(run: Run, table: str) -> LastPass:
     state = _state(run, table)
     cursor = datetime.fromisoformat(state[_CURSOR]) if state.get(_CURSOR) else None
     ended_at = str(state.get(_PASSED) or "")
-    waits_to_be_gone_on_with = bool(state.get(_WHOLE)) and _POSITION in state
+    waits_to_be_gone_on_with = bool(state.get(_WHOLE)) and was_cut(run, table)
     is_due = waits_to_be_gone_on_with or cursor is None or run.is_ahead(cursor)
     return LastPass(cursor, ended_at, is_due or not ended_at or run.is_due(ended_at))
 

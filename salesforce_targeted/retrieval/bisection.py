@@ -10,8 +10,8 @@ Rules.
    travel in one billed call, and what responds is kept, so that runs of few calls come further.
 3. With the fields of one record goes its key alone. It tells whether the record is there: what is
    gone stays gone, and a record whose key can't be read is rejected whole.
-4. Where none of the first five brings a record, the keys say which are there, and the fields that
-   several of those can't be read with are left out for all, and rejected once.
+4. Where none of the first five brings a record, the keys say that some are there, and the fields
+   that several of those can't be read with are left out for all, and rejected once.
 5. Where all fields that can be read are refused together, so many of them are read at a time as
    the org takes, and joined by the id; at once where the org says that they are too many. A record
    that changes meanwhile is read again.
@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from dataclasses import replace
 from math import ceil
 
 from salesforce_targeted.api.errors import (
@@ -130,20 +129,33 @@ def isolate(
         return rows
     if len(ids) == 1:
         return _of_one(read, whole, lessons, error)
-    rows = _search(read, whole.split(), 1)
-    if rows is not None:
+    if (rows := _search(read, whole.split(), gives_up=True)) is not None:
         return rows
-    keys = _search(read, Part(ids).split(), _HOPELESS_CALLS)
-    if keys is None:
-        raise error
-    if keys.stopped is not None:  # what is not among the keys may be there all the same
-        raise keys.stopped
-    present = Part([id_ for id_ in ids if id_ in keys.records], whole.fields)
-    if not present.ids:
-        return keys
-    isolated = _of_one if len(present.ids) == 1 else _without_unreadable
-    rows = isolated(read, present, lessons, error)
-    return replace(rows, rejected={**keys.rejected, **rows.rejected})
+    present = _some_present(read, ids, error)
+    if len(present) > 1:
+        return _without_unreadable(read, present, whole, lessons, error)
+    return _search(read, whole.split()) or Readable()
+
+
+def _some_present(read: Read, ids: Sequence[str], error: SalesforceError) -> list[str]:
+    """List ids whose key can be read, as soon as any come.
+
+    Raises:
+        SalesforceError: the one given, where nothing responds.
+    """
+    waiting, calls, responded, present = [Part(ids).split()], 0, False, set[str]()
+    while waiting:
+        parts, calls = waiting.pop(), calls + 1
+        for part, rows in zip(parts, read(parts), strict=True):
+            if not isinstance(rows, SalesforceError):
+                responded, present = True, present.union(rows)
+            elif part.ids[1:]:
+                waiting.append(part.split())
+        if present:
+            break
+        if not responded and (calls == _HOPELESS_CALLS or not waiting):
+            raise error
+    return [id_ for id_ in ids if id_ in present]
 
 
 def _of_one(read: Read, whole: Part, lessons: Lessons, error: SalesforceError) -> Readable:
@@ -163,15 +175,11 @@ def _named(error: SalesforceError, fields: Sequence[str]) -> list[str]:
     return [name for name in fields if name.casefold() in named and name != "Id"]
 
 
-def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> Readable | None:
+def _search(read: Read, parts: Sequence[Part], *, gives_up: bool = False) -> Readable | None:
     """Read parts, and those that fail in ever smaller ones; what fails alone is rejected.
 
-    Args:
-        patience: After so many calls without any part that responded, or at the end without one,
-            None is returned.
-
     Returns:
-        What was read; where the calls end before the search does, what was read until then.
+        What was read, until the calls ended; None where it gives up, for no part brought a record.
 
     Raises:
         QuotaExceededError: they end before anything was read.
@@ -181,14 +189,13 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
     # Ids whose key was asked for alone: of what is not there, nothing is to blame.
     known = {part.ids[0] for part in parts if not part.fields}
     absent: set[str] = set()
-    waiting, calls, responded = [parts], 0, False
+    waiting = [parts]
     while waiting:
         unsettled = [
             part
             for part in waiting.pop()  # but for one that is not there, or whose key can't be read
             if len(part.ids) > 1 or not (part.ids[0] in absent or (part.ids[0], "") in rejected)
         ]
-        calls += 1
         try:
             responses = read(unsettled)
         except QuotaExceededError as error:
@@ -196,8 +203,6 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
             return _whole_rows(Readable(records, rejected, unread, error), unread | absent)
         for part, response in zip(unsettled, responses, strict=True):
             if not isinstance(response, SalesforceError):
-                # An empty response to fields says nothing of them.
-                responded = responded or bool(response) or not part.fields
                 if len(part.ids) == 1 and not response:
                     absent.add(part.ids[0])  # though other fields may have come: half a row is none
                 for id_, record in response.items():
@@ -209,7 +214,7 @@ def _search(read: Read, parts: Sequence[Part], patience: int | None = None) -> R
                 waiting.append(smaller)
             else:
                 rejected[part.ids[0], "".join(part.fields)] = response
-        if not responded and patience is not None and (calls == patience or not waiting):
+        if gives_up and not records and (waiting or rejected):
             return None
     return _whole_rows(Readable(records, rejected), absent)
 
@@ -235,7 +240,7 @@ def _whole_rows(rows: Readable, without: Collection[str]) -> Readable:
 
 
 def _without_unreadable(
-    read: Read, whole: Part, lessons: Lessons, error: SalesforceError
+    read: Read, present: Sequence[str], whole: Part, lessons: Lessons, error: SalesforceError
 ) -> Readable:
     """Leave out the fields that neither of up to three records can be read with, and read the rest.
 
@@ -243,10 +248,10 @@ def _without_unreadable(
         SalesforceError: the one given, where that would be all fields.
     """
     (ids, fields), before = whole, lessons.portion
-    first, *other_ids = sample_ids(ids)
+    first, *other_ids = sample_ids(present)
     unknown, rows = [name for name in fields if name not in _TELLING], None
     try:
-        rows = _searched(read, Part([first], fields))
+        rows = _search(read, [Part([first], fields)]) or Readable()
         suspects = {key: why for key, why in rows.rejected.items() if key[1]}
         unknown = [name for _, name in suspects]
         rest = [name for name in fields if name not in unknown]
@@ -271,7 +276,8 @@ def _without_unreadable(
         _learn_portion(read, Part([first], rest), lessons, together)
         if lessons.portion == before:  # or each record would be read alone
             raise error
-    return _searched(read, Part(ids, lessons.readable(fields)))
+    left = Part(ids, lessons.readable(fields))
+    return _search(read, [left] if len(present) == len(ids) else left.split()) or Readable()
 
 
 def _learn_portion(
@@ -294,8 +300,3 @@ def _learn_portion(
             return Readable(response)
     lessons.portion = before
     return None
-
-
-def _searched(read: Read, part: Part) -> Readable:
-    """Search one part to its end."""
-    return _search(read, [part]) or Readable()

@@ -320,3 +320,20 @@ def test_records_that_can_not_be_read_wait_for_new_ones(org: DemoOrg, synced: Sy
         synced.run(scope, calls_per_run=6, api="collections")
 
     assert {*new} <= synced.rows("sf_contacts").keys()
+
+
+@pytest.mark.deep
+def test_a_record_that_takes_more_calls_than_planned_is_not_searched_for_among_held_ones(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """The calls seem to suffice for all, and end over one: the next run begins with the others."""
+    for _ in range(120):
+        org.log_task([org.add_contact(LastName="One more")])
+    active = sorted(org.active_ids())
+    org.poisons.add("Contact", bad := active[len(active) // 2])
+    for _ in range(4):
+        synced.run(calls_per_run=6, api="collections")
+
+    assert set(active) - {bad} == set(synced.rows("sf_contacts"))
+    assert {bad} == set(synced.rows("sf_rejected_records", "record_id"))
+    assert synced.rows("sf_activities")

@@ -227,3 +227,19 @@ def test_what_query_all_showed_before_the_calls_end_is_kept(
         came.extend(retrieval.retrieve(client, plan, ids[:0], of, left_out=ids))
 
     assert ids.to_pylist()[:-1] == sorted(gone_of(came))
+
+
+def test_what_came_with_a_batch_that_the_calls_end_over_is_kept(
+    org: DemoOrg, credentials: SessionCredentials
+) -> None:
+    """Two batches in one call: a record of the first is searched for, the second has come."""
+    of, ids = columns_in(org), pa.array(sorted(org.rows("Contact"))[:12], pa.string())
+    org.poisons.add("Contact", ids[4].as_py())
+    came: list[Retrieved] = []
+    limits = replace(DOCUMENTED, ids_per_collection=6)
+    with client_of(credentials, limits) as client, pytest.raises(QuotaExceededError):
+        client.meter.calls_allowed = 3
+        plan = cheapest("Contact", of.fields, len(ids), limits=limits, force=Api.COMPOSITE)
+        came.extend(retrieval.retrieve(client, plan, ids, of))
+
+    assert [*ids.to_pylist()[:4], *ids.to_pylist()[6:]] == ids_of(came)
