@@ -227,3 +227,19 @@ def test_what_query_all_showed_before_the_calls_end_is_kept(
         came.extend(retrieval.retrieve(client, plan, ids[:0], of, left_out=ids))
 
     assert ids.to_pylist()[:-1] == sorted(gone_of(came))
+
+
+def test_few_calls_are_for_the_search_of_the_first_batch(
+    org: DemoOrg, credentials: SessionCredentials
+) -> None:
+    """The batches behind a bad record do not take the calls in which it is found."""
+    of, ids = columns_in(org), pa.array(sorted(org.rows("Contact"))[:25], pa.string())
+    org.poisons.add("Contact", ids[0].as_py())
+    came: list[Retrieved] = []
+    limits = replace(DOCUMENTED, ids_per_collection=5)
+    with client_of(credentials, limits) as client, suppress(QuotaExceededError):
+        client.meter.calls_allowed = 5
+        plan = cheapest("Contact", of.fields, len(ids), limits=limits, force=Api.COLLECTIONS)
+        came.extend(retrieval.retrieve(client, plan, ids, of))
+
+    assert ids.to_pylist()[1:5] == ids_of(came)[:4]
