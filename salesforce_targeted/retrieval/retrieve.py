@@ -79,8 +79,8 @@ def retrieve(
             shown.add(batch.table.column(columns.key.name))
             if batch.table.num_rows or batch.rejected:
                 yield Retrieved(batch)
-            if lessons.stopped is not None:  # what came before is loaded
-                raise lessons.stopped
+        if lessons.stopped is not None:  # what came before is loaded
+            raise lessons.stopped
     for missing in ([] if left_out is None else Texts(left_out), absent):
         for batch_ids in in_batches(missing, FOLLOWED_UP):
             yield follow_up(client, batch_ids, columns, lessons, shown)
