@@ -7,6 +7,8 @@ import pyarrow as pa
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import Texts, span
+from salesforce_targeted.extract.held_relations import SLOW_GROUPS
+from salesforce_targeted.extract.lessons import is_slow, note_slow
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations.active_ids import active_ids
 
@@ -47,6 +49,11 @@ def _discover(run: Run) -> IdCounts:
     first = org.first_groups
     begin = first[-1][org.junction.who] if first else run.target.first_id or ""
     cuts = _cuts(run, begin)
+
+    def could_not_group(sentence: str) -> None:
+        note_slow(run, SLOW_GROUPS)
+        run.ledger.warn(sentence)
+
     batches = active_ids(
         run.client,
         org.junction,
@@ -55,7 +62,8 @@ def _discover(run: Run) -> IdCounts:
         after=run.target.first_id,
         first=first,
         cuts=cuts,
-        warn=run.ledger.warn,
+        groups=not is_slow(run, SLOW_GROUPS),
+        warn=could_not_group,
     )
     rows = pa.concat_tables(batches)
     # An org that sorts ids in another order than ours may return one in two ranges.

@@ -21,7 +21,7 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import Texts
-from salesforce_targeted.extract.run import SLOW_STAMPS, Run
+from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
 from salesforce_targeted.settings import Api
@@ -119,16 +119,16 @@ def note_refused(run: Run, object_name: str, api: Api) -> None:
     again_at[api.value] = (run.opened_at + _DAY).isoformat()
 
 
-def note_slow_stamps(run: Run) -> None:
-    """Keep, for the runs of a day, that relations can't be asked for by their stamps."""
-    run.state[SLOW_STAMPS] = (run.opened_at + _DAY).isoformat()
+def note_slow(run: Run, what: str) -> None:
+    """Keep, for the runs of a day, what relations can't be asked for: ``SLOW_…``."""
+    run.state[what] = (run.opened_at + _DAY).isoformat()
 
 
-def has_slow_stamps(run: Run) -> bool:
-    """Tell whether all relations are read, for asking by stamps took too long in the last day."""
-    if _is_ahead(run, run.state.get(SLOW_STAMPS)):
+def is_slow(run: Run, what: str) -> bool:
+    """Tell whether asking for it took too long in the last day."""
+    if _is_ahead(run, run.state.get(what)):
         return True
-    run.state.pop(SLOW_STAMPS, None)
+    run.state.pop(what, None)
     return False
 
 

@@ -114,10 +114,10 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     left = run.client.meter.left
     if left is None or not len(selection):
         return True
-    if len(selection.new) and was_cut(run, table):
+    plan = plan_of(run, table, len(selection.new) + len(selection.known))
+    if len(selection.new) and was_cut(run, table) and plan.api is not Api.BULK:
         return False
-    calls = plan_of(run, table, len(selection.new) + len(selection.known)).calls
-    calls += calls_of(run, 0, len(selection.left_out))
+    calls = plan.calls + calls_of(run, 0, len(selection.left_out))
     if table == run.target.table and run.holds_relations:
         calls += ceil(len(run.relations.tasks) / run.client.limits.ids_per_collection)
     return calls + _CALLS_AFTERWARDS <= left

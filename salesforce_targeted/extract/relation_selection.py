@@ -18,7 +18,8 @@ from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.id_set import minus, union
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.discovery import discover
-from salesforce_targeted.extract.lessons import has_slow_stamps
+from salesforce_targeted.extract.held_relations import SLOW_STAMPS
+from salesforce_targeted.extract.lessons import is_slow
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     COMPARED_SINCE,
@@ -51,7 +52,7 @@ def relations_since(run: Run, modified: datetime | None) -> datetime | None:
     whole = begun or (run.scope.complete and refills)
     if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or whole:
         return floor
-    if comparison_is_due(run) or has_slow_stamps(run):
+    if comparison_is_due(run) or is_slow(run, SLOW_STAMPS):
         return floor
     since = run.scope.since or modified
     return since if floor is None or (since and since > floor) else floor

@@ -23,12 +23,13 @@ from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus
 from salesforce_targeted.destination.table_names import RELATIONS
+from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.lessons import readable_before, refused_apis
 from salesforce_targeted.extract.org_changes import expected_junction
 from salesforce_targeted.extract.refresh_state import was_read
 from salesforce_targeted.extract.relation_refresh import READING
-from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, SLOW_STAMPS, Run
+from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api

@@ -25,7 +25,7 @@ from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.destination.other_pipelines import adopt
 from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
-from salesforce_targeted.extract.held_relations import HeldRelations
+from salesforce_targeted.extract.held_relations import SLOW_GROUPS, SLOW_STAMPS, HeldRelations
 from salesforce_targeted.extract.org import VisibleOrg, open_org
 from salesforce_targeted.extract.org_changes import (
     HELD_IN,
@@ -55,9 +55,6 @@ _CALLS_WORTH_A_COUNT = 25
 CALLS_LEFT = "calls_left"
 # In the source's state: whether the last run put off to ask which records are active.
 PUT_OFF = "discovery_put_off"
-# In the source's state: until when relations are not asked for by their stamps, for the org did not
-# answer in time. Source: airbyte #19947 (incremental queries of Task).
-SLOW_STAMPS = "relations_not_by_stamp_until"
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
 
@@ -323,6 +320,8 @@ class Run:
         known = max(active, len(self.relations.contacts))
         was_put_off = self.state.pop(PUT_OFF, False)
         calls = known // self.client.limits.groups_per_query
+        if SLOW_GROUPS in self.state:  # the rows are read
+            calls = self.held.count(RELATIONS) // self.held_relations.per_page
         if calls <= (left if was_put_off else left // 2):
             return True
         self.state[PUT_OFF] = True

@@ -30,13 +30,14 @@ from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATI
 from salesforce_targeted.extract import record_log
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.findings import Selection
+from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.id_selection import (
     archived_before,
     select_ids,
     tasks_of_held,
     users_of_held,
 )
-from salesforce_targeted.extract.lessons import note_slow_stamps
+from salesforce_targeted.extract.lessons import note_slow
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
 from salesforce_targeted.extract.refresh_state import REFRESHED, gone_before, last_pass, note_untold
@@ -125,7 +126,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
             f"{error.what} The relations that were modified could not be asked for, so all of them"
             " were read, as they will be for a day"
         )
-        note_slow_stamps(run)
+        note_slow(run, SLOW_STAMPS)
         yield from read_relations(run, None)
     if run.relations.is_deferred:
         run.ledger.stop(

@@ -41,6 +41,7 @@ def active_ids(
     after: str | None = None,
     first: list[Record] | None = None,
     cuts: Sequence[str] = (),
+    groups: bool = True,
     warn: Callable[[str], None] = _log.warning,
 ) -> Iterator[pa.Table]:
     """Yield the ids that relations point at, with how many do, a batch at a time (discovery).
@@ -51,6 +52,7 @@ def active_ids(
         after: Only ids after this one.
         first: The first batch, where it is known already.
         cuts: Ids beyond the first batch that part the rest into ranges, read side by side.
+        groups: Whether the org is asked to group them, where its first batch has not come.
         warn: Told where the org could not group them, and what that costs.
 
     Yields:
@@ -76,6 +78,9 @@ def active_ids(
         counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
         return pa.table({"id": ids, "count": counts})
 
+    if first is None and not groups:
+        yield _counted(client, junction, key_prefix, since)
+        return
     batches = [] if first is None else [as_table(first)]
     begin = first[-1][junction.who] if first else after
     try:
@@ -87,7 +92,7 @@ def active_ids(
             raise
         warn(
             f"{error.what} The relations were read and counted instead, in a call for each"
-            f" {client.limits.rows_per_query_page:,} of them."
+            f" {client.limits.rows_per_query_page:,} of them, as they will be for a day."
         )
         yield _counted(client, junction, key_prefix, since)
         return

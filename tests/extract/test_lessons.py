@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.settings import Scope
@@ -273,3 +275,21 @@ def test_what_is_refused_together_is_learnt_by_runs_of_few_calls(
         synced.run(None, only, calls_per_run=allowed, api="collections")
 
     assert sorted(org.active_ids()) == sorted(synced.rows("sf_contacts"))
+
+
+def test_that_the_org_groups_no_relations_in_time_is_kept_for_a_day(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """They are read and counted at once, by runs that plan with what that takes."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=7, groups_per_query=5))
+    synced.ok(small)
+    org.traits.aggregates_left = 0
+    tried = [synced.ok(small)["warnings"], synced.ok(small)["warnings"]]
+    put_off = synced.run(small, calls_per_run=7).facts
+    org.advance(DAY)
+    tried.append(synced.ok(small)["warnings"])
+
+    assert [True, False, True] == [
+        any("counted instead, in" in w for w in warned) for warned in tried
+    ]
+    assert "no longer active was not asked" in put_off["error"]
