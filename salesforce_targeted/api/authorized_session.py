@@ -40,6 +40,8 @@ _T = TypeVar("_T")
 # What a version that is too new gets (404), as well as an object that is not there; a retired one
 # gets 410. Source: "SOAP API End-of-Life Policy".
 _NO_RESOURCE = "requested resource does not exist"
+# Fewer calls than these are spent one by one, in the order of what matters.
+CALLS_TO_SPARE = 20
 
 
 class AuthorizedSession:
@@ -83,9 +85,9 @@ class AuthorizedSession:
             limits = replace(limits, api_version=version_of(api_version, limits))
         self.limits = limits
         self.version = limits.api_version
-        self.max_in_flight = max(1, max_in_flight)
+        self._max_in_flight = max(1, max_in_flight)
         self.sleep = sleep
-        self.meter = CallMeter(self.max_in_flight)
+        self.meter = CallMeter(self._max_in_flight)
         self.ahead = SentAhead()
         self.warn: Callable[[str], None] = _log.warning
         self.composes = self.together = self.counts = True
@@ -93,7 +95,7 @@ class AuthorizedSession:
         self.org_clock = OrgClock()
         self._attempts = max(1, attempts)
         self._transport = Transport(
-            connections=self.max_in_flight,
+            connections=self._max_in_flight,
             connect_seconds=min(timeout_seconds, 30.0),
             read_seconds=timeout_seconds,
             total_seconds=max(limits.call_seconds, timeout_seconds),
@@ -111,6 +113,15 @@ class AuthorizedSession:
     def org_id(self) -> str | None:
         """Return the org's id, where the session tells it; signs in if that hasn't happened yet."""
         return self._sessions.current().org_id
+
+    @property
+    def max_in_flight(self) -> int:
+        """Count the requests to send at once: few calls go one by one, in the order of requests.
+
+        Else those that follow take the calls that the search for a bad record needs.
+        """
+        left = self.meter.left
+        return 1 if left is not None and left < CALLS_TO_SPARE else self._max_in_flight
 
     def close(self) -> None:
         """Close the connections."""

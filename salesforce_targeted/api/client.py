@@ -47,7 +47,9 @@ class SalesforceClient(AuthorizedSession):
     composite = queries.composite
     send_ahead = queries.send_ahead
 
-    def records(self, soql: str, all_rows: bool = False) -> list[Record]:
+    def records(
+        self, soql: str, all_rows: bool = False, *, attempts_at_500: int | None = None
+    ) -> list[Record]:
         """List all rows of a query; read a second time if rows moved between pages.
 
         Raises:
@@ -56,7 +58,10 @@ class SalesforceClient(AuthorizedSession):
         """
 
         def read() -> list[Record]:
-            rows = [row for page in self.pages(soql, all_rows) for row in page]
+            pages = self.iter_pages(
+                soql, JsonRows.records, all_rows, attempts_at_500=attempts_at_500
+            )
+            rows = [row for page in pages for row in page]
             ids = [row["Id"] for row in rows if "Id" in row]
             if len(set(ids)) < len(ids):
                 raise TruncatedResponseError("rows moved between pages while they were read")

@@ -59,8 +59,8 @@ class Selection:
     """Hold the ids that a run asks for.
 
     Attributes:
-        new: Those that are not held, nor were left out before, as an array of ``id_set``.
-        known: Those that are held.
+        new: The others, as an array of ``id_set``.
+        known: Those that are held, or could not be read before.
         left_out: Those that a plain read left out before.
         later: Those of ``known`` and ``left_out`` that a pass which was cut short has yet to read.
         whole: Whether they are all there are.

@@ -43,6 +43,7 @@ from salesforce_targeted.extract.refresh_state import (
     was_read,
 )
 from salesforce_targeted.extract.run import LAG, Run
+from salesforce_targeted.retrieval.bisection import ATTEMPTS
 
 # Fields that name a user who must be held with the row.
 _USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
@@ -141,7 +142,8 @@ def _selected(run: Run, table: str, named: pa.Array) -> Selection:
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
         absent = among(ids, left_out)
-        known = minus(among(ids, held), absent)
+        # What could not be read before waits for what is new, or nothing else would ever come.
+        known = minus(among(ids, union(held, rejected)), absent)
         new = minus(minus(ids, absent), known)
         later = (known, absent)
         if run.scope.complete:
@@ -213,7 +215,9 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
     enough = ceil(len(ids) / client.limits.ids_per_collection)
 
     def read() -> pa.Array | None:
-        page, response = client.send(request, lambda response: (readers.page(response), response))
+        page, response = client.send(
+            request, lambda response: (readers.page(response), response), attempts_at_500=ATTEMPTS
+        )
         further = ceil(page.total / max(1, len(page.records))) - 1
         left = client.meter.left
         if further > enough or (left is not None and further > left // 3):

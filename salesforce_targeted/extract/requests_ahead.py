@@ -19,6 +19,7 @@ from math import ceil
 import pyarrow as pa
 
 from salesforce_targeted.api import endpoints
+from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus
 from salesforce_targeted.destination.table_names import RELATIONS
@@ -39,8 +40,6 @@ ROWS_TOGETHER = 2_000
 _USUAL_FIELDS = 100
 # Calls that may be on the way at once, and whose responses may wait in memory.
 MOST_CALLS = 8
-# Fewer calls than these are spent one by one, in the order of what matters.
-_CALLS_TO_SPARE = 20
 # Queries of the first call itself: the first batch of discovery, and a count.
 _OPENING_QUERIES = 2
 
@@ -189,7 +188,7 @@ def may_share(run: Run) -> bool:
         scope.complete
         and scope.since is None
         and run.settings.api in (None, Api.COLLECTIONS)
-        and all(left is None or left >= _CALLS_TO_SPARE for left in bounds)
+        and all(left is None or left >= CALLS_TO_SPARE for left in bounds)
     )
 
 

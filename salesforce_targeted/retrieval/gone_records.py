@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array
@@ -38,11 +37,8 @@ def last_winners(
     while unknown and merges.fields[1:]:
         asked |= unknown
         # A winner that can't be read costs its own trail, not the run.
-        try:
-            readable = shown_by_query_all(client, sorted(unknown), merges, Lessons())
-        except QuotaExceededError as spent:
-            lessons.stopped = spent
-            break
+        readable = shown_by_query_all(client, sorted(unknown), merges, of_winners := Lessons())
+        lessons.stopped = lessons.stopped or of_winners.stopped
         seen |= readable.records.keys()
         winners |= {
             id_: record["MasterRecordId"]

@@ -13,6 +13,7 @@ from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import (
+    QuotaExceededError,
     SalesforceError,
     SlowResponseError,
     is_of_records,
@@ -99,24 +100,30 @@ def shown_by_query_all(
         try:
             if lessons.apart(part.fields):
                 return read_in_portions(read_parts, part, lessons)
-            records = client.records(statement(part), all_rows=True)
+            records = client.records(statement(part), all_rows=True, attempts_at_500=ATTEMPTS)
         except SalesforceError as error:
             if is_refused(error):  # plain reads are served: what became of these is not known
                 return Readable(rejected=dict.fromkeys(((id_, "") for id_ in call_ids), error))
             if not is_of_records(error):
                 raise
             with lessons.learning:
-                readable = isolate(read_parts, call_ids, columns.fields, lessons, error)
-            if readable.stopped is not None:
-                raise readable.stopped from error
-            return readable
+                return isolate(read_parts, call_ids, columns.fields, lessons, error)
         return Readable({record["Id"]: record for record in records})
 
-    shown = Readable()
+    def read_or_leave(call_ids: Sequence[str]) -> Readable:
+        try:
+            return read(call_ids)
+        except QuotaExceededError as error:  # what came before is not lost
+            return Readable(unread=call_ids, stopped=error)
+
+    shown, unread = Readable(), set[str]()
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    for readable in map_in_order(read, in_batches(ids, per_call), client.max_in_flight):
+    for readable in map_in_order(read_or_leave, in_batches(ids, per_call), client.max_in_flight):
         shown.records.update(readable.records)
         shown.rejected.update(readable.rejected)
+        unread.update(readable.unread)
+        lessons.stopped = lessons.stopped or readable.stopped
+    shown.unread = unread
     return shown
 
 

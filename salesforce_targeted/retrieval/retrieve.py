@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 
-from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
     BulkJobError,
@@ -83,17 +82,10 @@ def retrieve(
         if lessons.stopped is not None:  # what came is loaded, with it or after it
             raise lessons.stopped
     for missing in ([] if left_out is None else Texts(left_out), absent):
-        for batch_ids in in_batches(missing, _followed_up_at_once(client, columns)):
+        for batch_ids in in_batches(missing, FOLLOWED_UP):
             yield follow_up(client, batch_ids, columns, lessons, shown)
             if lessons.stopped is not None:
                 raise lessons.stopped
-
-
-def _followed_up_at_once(client: SalesforceClient, columns: Columns) -> int:
-    """Count the ids to ask ``queryAll`` about at once: no more than the calls suffice for."""
-    per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    left = client.meter.left
-    return FOLLOWED_UP if left is None else min(FOLLOWED_UP, per_call * max(1, left // 2))
 
 
 def _fetched(
@@ -147,7 +139,7 @@ def follow_up(
     live, gone = list[str](), list[Gone]()
     for id_ in ids:
         record = shown.records.get(id_)
-        if (id_, "") in shown.rejected:
+        if (id_, "") in shown.rejected or id_ in shown.unread:
             continue
         if record is None:
             gone.append(Gone(id_, HIDDEN))

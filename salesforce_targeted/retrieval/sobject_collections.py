@@ -171,6 +171,10 @@ class CollectionsReader:
                 still |= dict.fromkeys(part.fields, response)
             elif not response:  # none of the records is there
                 still |= {name: before[name] for name in part.fields}
+        if not still and len(parts) > 1:  # each can be read: it may be all together that can't
+            (together,) = self._read_parts([Part(ids[:1], self.columns.fields)])
+            if isinstance(together, SalesforceError):
+                self.lessons.portion = 2 + max(len(part.fields) for part in parts)
         self.lessons.unreadable = still
 
     def _as_fetched(self, ids: list[str], readable: Readable) -> Fetched:

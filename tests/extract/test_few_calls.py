@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -288,6 +289,37 @@ def test_tables_that_the_calls_did_not_suffice_for_come_with_the_next_runs(
     assert ["partial", "partial", "done"] == statuses
     assert "Edited" == synced.rows("sf_users")[user]["department"]
     assert "Edited meanwhile" == synced.rows("sf_contacts")[contact]["last_name"]
+
+
+def test_a_list_or_a_record_that_is_answered_with_500_is_asked_for_twice_alone(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """A 500 that stays is of a record's making: five tries of it would be all that a run may spend."""
+    synced.begin()
+    bad = org.active_ids()[0]
+    org.poisons.add("Contact", bad)
+    org.delete_contact(bad)
+    org.reset_calls()
+    synced.ok(refresh_call_budget=0)
+    asked = Counter(path for _, path in org.requests if "/queryAll" in path)
+
+    assert 2 == max(asked.values())
+
+
+@pytest.mark.deep
+def test_records_that_can_not_be_read_wait_for_new_ones(org: DemoOrg, synced: Synced) -> None:
+    """To search them again takes all the calls of a run, and of each run to come."""
+    scope = Scope(limits=replace(DOCUMENTED, ids_per_collection=3))
+    bad = sorted(org.active_ids())[:2]
+    for id_ in bad:
+        org.poisons.add("Contact", id_)
+    synced.ok(scope)
+    new = [org.add_contact(LastName="New") for _ in range(3)]
+    org.log_task(new)
+    for _ in range(2):
+        synced.run(scope, calls_per_run=6, api="collections")
+
+    assert {*new} <= synced.rows("sf_contacts").keys()
 
 
 @pytest.mark.deep

@@ -263,6 +263,20 @@ def test_how_many_records_one_response_takes_is_kept_for_a_day(
     assert not [text for text in synced.ledger.warnings if "read at a time" in text]
 
 
+@pytest.mark.deep
+@pytest.mark.parametrize("allowed", [5, 6])
+def test_what_is_refused_together_is_learnt_by_runs_of_few_calls(
+    org: DemoOrg, synced: Synced, allowed: int
+) -> None:
+    """The calls end before it is known: the next run begins with what the first one found."""
+    org.traits.most_fields = 60
+    only = ("contact", "contact_life", "rejected_record", "sync_run")
+    for _ in range(5):
+        synced.run(None, only, calls_per_run=allowed, api="collections")
+
+    assert sorted(org.active_ids()) == sorted(synced.rows("sf_contacts"))
+
+
 def test_that_the_org_groups_no_relations_in_time_is_kept_for_a_day(
     org: DemoOrg, synced: Synced
 ) -> None:

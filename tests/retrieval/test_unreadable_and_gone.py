@@ -209,7 +209,24 @@ def test_what_came_before_the_calls_end_is_kept_of_several_batches_in_one_call(
         plan = cheapest("Contact", of.fields, len(ids), limits=limits, force=way)
         came.extend(retrieval.retrieve(client, plan, ids, of))
 
-    assert ids.to_pylist()[:3] == ids_of(came)[:3]
+    assert ids.to_pylist()[:9] == ids_of(came)[:9]
+
+
+def test_what_query_all_showed_before_the_calls_end_is_kept(
+    org: DemoOrg, credentials: SessionCredentials
+) -> None:
+    """One of those that are gone can't be read: what became of the others is known all the same."""
+    of, ids = columns_in(org), pa.array(sorted(org.rows("Contact"))[:10], pa.string())
+    for id_ in ids.to_pylist():
+        org.delete_contact(id_)
+    org.poisons.add("Contact", ids[-1].as_py())
+    came: list[Retrieved] = []
+    with client_of(credentials, DOCUMENTED) as client, suppress(QuotaExceededError):
+        client.meter.calls_allowed = 4
+        plan = cheapest("Contact", of.fields, 0, limits=DOCUMENTED)
+        came.extend(retrieval.retrieve(client, plan, ids[:0], of, left_out=ids))
+
+    assert ids.to_pylist()[:-1] == sorted(gone_of(came))
 
 
 def test_what_came_with_a_batch_that_the_calls_end_over_is_kept(
@@ -226,3 +243,19 @@ def test_what_came_with_a_batch_that_the_calls_end_over_is_kept(
         came.extend(retrieval.retrieve(client, plan, ids, of))
 
     assert [*ids.to_pylist()[:4], *ids.to_pylist()[6:]] == ids_of(came)
+
+
+def test_few_calls_are_for_the_search_of_the_first_batch(
+    org: DemoOrg, credentials: SessionCredentials
+) -> None:
+    """The batches behind a bad record do not take the calls in which it is found."""
+    of, ids = columns_in(org), pa.array(sorted(org.rows("Contact"))[:25], pa.string())
+    org.poisons.add("Contact", ids[0].as_py())
+    came: list[Retrieved] = []
+    limits = replace(DOCUMENTED, ids_per_collection=5)
+    with client_of(credentials, limits) as client, suppress(QuotaExceededError):
+        client.meter.calls_allowed = 5
+        plan = cheapest("Contact", of.fields, len(ids), limits=limits, force=Api.COLLECTIONS)
+        came.extend(retrieval.retrieve(client, plan, ids, of))
+
+    assert ids.to_pylist()[1:5] == ids_of(came)[:4]
