@@ -89,8 +89,7 @@ def read(
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
         if (attempt == 1 and not in_order) or limit is not None or ids is not None:
-            # Where a 500 stays the rows are read in order, or looked into.
-            attempts = ATTEMPTS if limit is None else None
+            attempts = ATTEMPTS if limit is None else None  # else they are read in order
             pages = client.iter_pages(statement, reader.batch, attempts_at_500=attempts)
         else:
             pages = reader.in_order_of_ids()
@@ -212,6 +211,7 @@ class RelationReader:
                     return
                 # An org whose pages are smaller has more of them, between which rows may move, too.
                 is_last = len(page) < size and next(reading, None) is None
+                size = min(size, len(page))  # so that it need not be asked again if there are more
                 after = page.table.column(self.columns.key.name)[-1].as_py()
                 yield page
                 if is_last:

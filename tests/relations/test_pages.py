@@ -224,3 +224,17 @@ def test_a_task_without_anybody_is_no_relation(org: DemoOrg, client: SalesforceC
         row["Id"]
         for row in rows_in(relation_pages.read(client, TASK_WHO_ID, columns_in(org, TASK_WHO_ID)))
     }
+
+
+def test_pages_smaller_than_asked_for_take_a_call_each_in_the_order_of_ids(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """And one, to see that there are more of them; runs of few calls read so in turns."""
+    org.page_rows = 4
+    columns = columns_in(org, SHARED_ACTIVITIES)
+    org.reset_calls()
+    pages = relation_pages.read(client, SHARED_ACTIVITIES, columns, in_order=True)
+    read = [len(page) for page in pages]
+
+    assert len(org.rows("TaskWhoRelation")) == sum(read)
+    assert len(read) + 1 == org.billed
