@@ -57,12 +57,14 @@ class Batch:
         return int(self.table.num_rows)
 
     def of_rows(self, chosen: pa.ChunkedArray, columns: Columns) -> Batch:
-        """Return the chosen rows, and what was rejected of them."""
-        table = self.table.filter(chosen)
+        """Return the chosen rows, and what was rejected, but for what is of the other rows."""
+        table, key = self.table.filter(chosen), columns.key.name
         if not self.rejected:
             return Batch(table, [], self.nuls_removed)
-        ids = set(table.column(columns.key.name).to_pylist())
-        rejected = [value for value in dict.fromkeys(self.rejected) if value.record_id in ids]
+        others = {*self.table.column(key).to_pylist()}.difference(table.column(key).to_pylist())
+        rejected = [
+            value for value in dict.fromkeys(self.rejected) if value.record_id not in others
+        ]
         return Batch(table, rejected, self.nuls_removed)
 
 

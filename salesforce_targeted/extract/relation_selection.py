@@ -103,6 +103,15 @@ def comparison_calls(run: Run) -> int:
     return calls + _CALLS_TO_MARK if settled > org.settled_count else 0
 
 
+def unread_count(run: Run) -> int:
+    """Count the relations that this run could not read and that are not held: no count has them."""
+    unread, key = run.relations.unread.ids, run.columns(RELATIONS).key.stored
+    held = (
+        run.held.by_ids(RELATIONS, key, unread.to_pylist(), ["removed_at"]) if len(unread) else ()
+    )
+    return len(unread) - sum(removed_at is None for _, removed_at in held)
+
+
 def differing_ranges(run: Run, most: int) -> list[Range]:
     """Find ranges of ids where the org shows another number of settled relations than is held.
 
@@ -114,7 +123,7 @@ def differing_ranges(run: Run, most: int) -> list[Range]:
     if before is None or shown is None:
         return []
     where = run.held_relations.counting & run.held_relations.stamped("<", before)
-    if held.count(RELATIONS, where) - findings.unsettled == shown:
+    if held.count(RELATIONS, where) - findings.unsettled in {shown, shown - unread_count(run)}:
         return []
     known = held.id_array(RELATIONS, run.columns(RELATIONS).key.stored, where)
     ids = minus(minus(known, findings.read_ids.ids), findings.removed_ids.ids)

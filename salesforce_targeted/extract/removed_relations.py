@@ -42,7 +42,11 @@ from salesforce_targeted.extract.relation_refresh import (
     finished,
     read_by_ids,
 )
-from salesforce_targeted.extract.relation_selection import can_compare, differing_ranges
+from salesforce_targeted.extract.relation_selection import (
+    can_compare,
+    differing_ranges,
+    unread_count,
+)
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
@@ -70,12 +74,16 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
         _note_compared(run)
         return
     unlike = {*before.counts.unlike(shown), *filter(None, findings.changes)}
-    suspects = sorted(
-        who
+    differences = {
+        who: difference
         for who in unlike
         if who.startswith(run.org.key_prefix)
-        and shown[who] != before.counts[who] + findings.changes[who]
-    )
+        and (difference := shown[who] - before.counts[who] - findings.changes[who])
+    }
+    # Those that can't be read are not held; that so many are missing tells nothing new.
+    explained = all(difference > 0 for difference in differences.values())
+    explained = explained and sum(differences.values()) <= unread_count(run)
+    suspects = [] if explained else sorted(differences)
     if len(suspects) > _SUSPECTS:
         if can_compare(run, most):
             yield from _mark(run, (yield from _compare(run)))

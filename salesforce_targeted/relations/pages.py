@@ -89,7 +89,9 @@ def read(
     came = IdSet()
     for attempt in range(1, _READINGS + 1):
         if (attempt == 1 and not in_order) or limit is not None or ids is not None:
-            pages = client.iter_pages(statement, reader.batch)
+            # Where a 500 stays the rows are read in order, or looked into.
+            attempts = ATTEMPTS if limit is None else None
+            pages = client.iter_pages(statement, reader.batch, attempts_at_500=attempts)
         else:
             pages = reader.in_order_of_ids()
         try:
@@ -125,9 +127,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         reading.add(page_ids)
         came.add(page_ids)
         if page.rejected or pc.any(new, min_count=0).as_py():
-            fresh, ids = page.of_rows(new, columns), set(page_ids.to_pylist())
-            fresh.rejected += [value for value in page.rejected if value.record_id not in ids]
-            yield fresh
+            yield page.of_rows(new, columns)
     if len(reading) < rows:
         raise TruncatedResponseError(
             f"rows moved between pages while they were read: {rows - len(reading):,} came twice"

@@ -164,3 +164,32 @@ def test_a_trial_of_a_few_relations_says_what_went_wrong(
     org.poisons.add("TaskWhoRelation", None, "Type", status=400, code="INVALID_FIELD")
     with pytest.raises(QueryError):
         list(pages.read(client, SHARED_ACTIVITIES, columns_in(org), limit=3))
+
+
+def test_what_can_not_be_read_in_one_of_several_ranges_is_listed(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """As where all relations are read in one; else it would be missing without a word."""
+    bad = sorted(org.rows("TaskWhoRelation"))[9]
+    org.poisons.add("TaskWhoRelation", bad)
+    synced.ok(Scope(limits=replace(DOCUMENTED, rows_per_query_page=3)))
+
+    assert [("TaskWhoRelation", bad, "*")] == listed(synced)
+
+
+def test_what_can_not_be_read_does_not_have_its_contact_compared_by_each_run(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """As many relations are missing as can't be read: a repeat tries that one, and no more."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=10))
+    who = org.active_ids()[0]
+    bad = next(id_ for id_, row in org.rows("TaskWhoRelation").items() if row["RelationId"] == who)
+    org.poisons.add("TaskWhoRelation", bad)
+    synced.ok(small)
+    org.advance(86_400)
+    synced.ok(small)
+    org.reset_calls()
+    synced.ok(small)
+
+    assert [("TaskWhoRelation", bad, "*")] == listed(synced)
+    assert 5 >= org.billed
