@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 from salesforce_targeted.api import endpoints, readers, soql
@@ -112,16 +113,18 @@ class OrgChecklist:
         yes = "yes, the REST API responds"
         try:
             self._limits = self.run.client.org_limits()
-        except PermissionDeniedError as error:
+        except (AuthenticationError, QuotaExceededError):
+            raise
+        except SalesforceError as error:
+            if error.status != HTTPStatus.FORBIDDEN:
+                return Finding(
+                    f"not known: {error.what} The next lines show whether the API responds"
+                )
             self._responds = not error.error_code.startswith("API_")
             self.granted |= {API_ENABLED: self._responds, VIEW_SETUP: False}
             if not self._responds:  # nor will it answer what comes next
                 raise
             return yes
-        except (AuthenticationError, QuotaExceededError):
-            raise
-        except SalesforceError as error:
-            return Finding(f"not known: {error.what} The next lines show whether the API responds")
         self.granted |= {API_ENABLED: True, VIEW_SETUP: True}
         return yes
 
