@@ -136,6 +136,7 @@ def open_org(
     *,
     expected: Junction,
     discovery: bool,
+    groups: bool = True,
     since: datetime | None = None,
     settled_before: datetime | None = None,
     along: Sequence[Request] = (),
@@ -145,6 +146,7 @@ def open_org(
     Args:
         expected: The junction through which the org showed its relations last.
         discovery: Whether to ask for the active records and a count of the relations too.
+        groups: Whether the active records are among them: all wait for a query that is slow.
         since: Relations before this moment don't count.
         settled_before: Count the relations stamped before this moment; None: all of them.
         along: Queries that travel with it; whatever sends one of them later takes its response.
@@ -156,10 +158,10 @@ def open_org(
     requests = [endpoints.describe(client.version, name) for name in names]
     if discovery:
         per_call = client.limits.groups_per_query
-        statements = (
-            queries.groups_statement(expected, per_call, target.first_id, since),
-            queries.count_statement(expected, since, before=settled_before),
-        )
+        statements = [queries.count_statement(expected, since, before=settled_before)]
+        if groups:
+            first = queries.groups_statement(expected, per_call, target.first_id, since)
+            statements.insert(0, first)
         requests += [endpoints.query(client.version, statement) for statement in statements]
     responses = client.composite([*requests, *along])
     client.ahead.keep(along, responses[len(requests) :])
@@ -176,13 +178,14 @@ def open_org(
     org = VisibleOrg(target, describes, client.org_clock.first or client.org_clock.now(), warn)
     if not discovery or expected is not junction or isinstance(shown, SalesforceError):
         return org
-    groups, count = map(_page, responses[len(names) : len(names) + 2])
-    if groups is not None and groups.next is None and len(groups.records) == groups.total:
-        org.first_groups = groups.records
+    *grouped, counted = responses[len(names) : len(requests)]
+    for page in map(_page, grouped):
+        if page is not None and page.next is None and len(page.records) == page.total:
+            org.first_groups = page.records
+    count = _page(counted)
     total = count.total if count is not None else None
-    refused = responses[len(names) + 1]
-    if isinstance(refused, SalesforceError) and is_of_records(refused):
-        total = _counted(client, statements[1], refused)
+    if isinstance(counted, SalesforceError) and is_of_records(counted):
+        total = _counted(client, statements[-1], counted)
     if settled_before is None:
         org.relation_count = total
     else:

@@ -177,6 +177,7 @@ class Run:
                 self.ledger.warn,
                 expected=expected_junction(self.target, self.state),
                 discovery=self.scope.complete,
+                groups=SLOW_GROUPS not in self.state,
                 since=self.settings.since,
                 settled_before=cursor - LAG if counted and cursor is not None else None,
                 along=along,

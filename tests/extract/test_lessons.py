@@ -286,6 +286,10 @@ def test_that_the_org_groups_no_relations_in_time_is_kept_for_a_day(
     org.traits.aggregates_left = 0
     tried = [synced.ok(small)["warnings"], synced.ok(small)["warnings"]]
     put_off = synced.run(small, calls_per_run=7).facts
+    org.traits.aggregates_left = 9
+    synced.ok(small)
+    sent = 9 - org.traits.aggregates_left
+    org.traits.aggregates_left = 0
     org.advance(DAY)
     tried.append(synced.ok(small)["warnings"])
 
@@ -293,3 +297,4 @@ def test_that_the_org_groups_no_relations_in_time_is_kept_for_a_day(
         any("counted instead, in" in w for w in warned) for warned in tried
     ]
     assert "no longer active was not asked" in put_off["error"]
+    assert 1 == sent  # the count: nobody waits for groups
