@@ -123,7 +123,10 @@ def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
     cursor = last_pass(run, table).cursor
     if not (run.scope.complete and cursor and was_read(run, table)):
         return _selected(run, table, named)
-    run.ledger.step(f"{run.object_of(table)}: an earlier run read what is held; new ones are read")
+    run.ledger.warn(
+        f"{run.object_of(table)}: an earlier run, whose calls ended, has read those that are held;"
+        " what was edited since comes with the next run"
+    )
     held = run.held.id_array(table, run.columns(table).key.stored)
     rejected = rejected_ids(run.held, run.rejected_as(table))[0]
     others = union(held, left_out_before(run, table), rejected, id_array(untold_before(run, table)))
