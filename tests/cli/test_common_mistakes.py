@@ -167,7 +167,6 @@ def test_a_folder_that_may_not_be_written(server: DemoServer, script: Script) ->
         ("SCHEMA__NAMING", "direct", 'naming = "snake_case" under [schema]'),
         ("LOAD__WORKERS", "many", "`workers` cannot be coerced into type `int`. Correct that"),
         ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", "`buffer_max_items` cannot be coerced"),
-        ("RUNTIME__LOG_LEVEL", "LOUD", "Unknown level: 'LOUD'. Correct [runtime]"),
         ("RESTORE_FROM_DESTINATION", "perhaps", "coerced into type `bool`. Correct that"),
     ],
 )
@@ -184,6 +183,14 @@ def test_a_setting_of_dlts_is_wrong(
     assert words in message
     assert "Exception" not in message
     assert "UnknownNamingModule" not in message
+
+
+def test_dlt_cannot_begin_as_configured(tmp_path: Path) -> None:
+    """What stops dlt in a new process, before anything else: exit 2, and where it is set."""
+    ended = process("--demo", cwd=tmp_path, environ={"RUNTIME__LOG_LEVEL": "LOUD"})
+
+    assert 2 == ended.code
+    assert "Unknown level: 'LOUD'. Correct [runtime]" in one_paragraph(ended)
 
 
 @pytest.mark.parametrize("argv", [("--pipelines-dir", "pipe\udcff"), ("--dataset", "crm\udcff")])
