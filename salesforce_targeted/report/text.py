@@ -99,7 +99,7 @@ def _sums(facts: RunFacts) -> list[tuple[str, str]]:
     closure = facts["closure"]
     share = closure["relations_explained_pct"]
     explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
-    if not facts["relations"]["held"]:
+    if facts["relations"]["held"] == 0:
         explained = "no relations are held"
     lines = [("contacts", conservation(facts["contacts"])), ("closure", explained)]
     if any(closure["tasks_missing"].values()):

@@ -170,6 +170,7 @@ def test_nothing_is_claimed_that_was_not_checked() -> None:
     assert (None, None) == (report["relations"]["held"], report["contacts"]["held"])
     assert report["closure"]["relations_explained_pct"] is None
     assert "100" not in text.text(report)
+    assert "closure   not checked" in text.text(ledger().facts("failed"))
 
 
 # --- as text
