@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,8 @@ from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.sync.runner import sync
 from tests.conftest import BOTH, Synced
 from tests.support.plain_pipeline import as_it_is, into, of_contacts, refused, run
-from tests.support.script import Ended, command, process, python, rows, session_of
+from tests.support.script import DLT, Ended, command, process, python, rows, session_of
 
-DLT = str(Path(sys.executable).with_name("dlt"))
 REFERENCE = "salesforce_targeted.salesforce_targeted"
 BY_REFERENCE = """\
 import dlt

@@ -13,7 +13,8 @@ import pytest
 
 from salesforce_targeted.demo_org import DemoOrg
 from tests.conftest import BOTH, Synced
-from tests.support.script import ROOT, process, python
+from tests.support.documents import README, blocks
+from tests.support.script import DLT, ROOT, command, process, python
 
 PIPELINES = ROOT / "pipelines"
 CHART = str(PIPELINES / "active_contacts_by_account.py")
@@ -170,6 +171,18 @@ def test_two_commands_end_in_a_chart(demo: Path) -> None:
     assert sorted(counts, reverse=True) == counts
     assert f"{SVG}svg" == picture.tag
     assert 12 <= len(picture.findall(f".//{SVG}path"))
+
+
+@pytest.mark.deep
+def test_dlts_commands_that_the_readme_lists(demo: Path) -> None:
+    """Each tells of the run that was, in the folder of that run."""
+    _, listed = blocks(README, "text")
+    words = [re.split(r"  +", line)[0].split()[1:] for line in listed.splitlines()]
+    told = {line[-1]: command(DLT, *line, cwd=demo) for line in words}
+
+    assert {"info": 0, "trace": 0} == {name: ended.code for name, ended in told.items()}
+    assert "contact with 1 table(s)" in told["info"].out
+    assert "LOADED and contains no failed jobs" in told["trace"].out
 
 
 def test_the_chart_of_nothing_says_what_to_do(tmp_path: Path) -> None:

@@ -115,8 +115,11 @@ def test_sql_blocks_run(synced: Synced) -> None:
 
 @pytest.mark.filterwarnings("ignore:Glyph .* missing from font")  # of the hostile contact's name
 def test_listed_commands_run(script: Script, capsys: pytest.CaptureFixture[str]) -> None:
-    """Each line of the lists succeeds in their order: look, sync, verify, then draw what is there."""
-    (listed,), (chart,) = blocks(README, "text"), blocks(PIPELINES, "text")
+    """Each line of the lists succeeds in their order: look, sync, verify, then draw what is there.
+
+    Those of dlt are in test_examples.py, in the folder of a demo.
+    """
+    (listed, _), (chart,) = blocks(README, "text"), blocks(PIPELINES, "text")
     lines = [re.split(r"  +", line)[0].split() for line in listed.splitlines()]
     codes = {" ".join(words[1:]): script(*words[1:]).code for words in lines}
     drawing, *options = chart.split()

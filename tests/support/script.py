@@ -22,6 +22,8 @@ from pipelines.targeted_contacts import main
 from salesforce_targeted.demo_org.http.server import DemoServer
 
 ROOT = Path(__file__).parents[2]
+# dlt's own command line, of this environment.
+DLT = str(Path(sys.executable).with_name("dlt"))
 SCRIPT = ROOT / "pipelines" / "targeted_contacts.py"
 DUCKDB_FILE = "targeted_contacts.duckdb"
 # The id that a demo org takes where it plays another org than before.
