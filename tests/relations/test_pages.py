@@ -10,6 +10,7 @@ import pytest
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import LocatorExpiredError
+from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.arrow.columns import columns
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
@@ -238,3 +239,17 @@ def test_pages_smaller_than_asked_for_take_a_call_each_in_the_order_of_ids(
 
     assert len(org.rows("TaskWhoRelation")) == sum(read)
     assert len(read) + 1 == org.billed
+
+
+@pytest.mark.parametrize("rows_after", [0, 5, 10])
+def test_a_reading_in_order_may_begin_at_its_end(
+    org: DemoOrg, client: SalesforceClient, rows_after: int
+) -> None:
+    """Nothing, or as many rows as a page holds, is left of a reading that is gone on with."""
+    org.page_rows = 5
+    ids = sorted(shown(org, SHARED_ACTIVITIES))
+    begin = [*ids, to_18("0RTzzzzzzzzzzzz")][len(ids) - rows_after]
+    of = columns_in(org, SHARED_ACTIVITIES)
+    read = relation_pages.read(client, SHARED_ACTIVITIES, of, within=(begin, None), in_order=True)
+
+    assert ids[len(ids) - rows_after :] == [row["Id"] for row in rows_in(read)]
