@@ -36,7 +36,7 @@ class Pages:
             })  # fmt: skip
         with self.inside:
             time.sleep(0.05 if at in self.slow else 0.005)
-            if at in self.slow:  # until the one after it is on its way, however busy the machine is
+            if self.slow:  # until another has come, whichever the busy machine let through first
                 until(lambda: self.inside.most > 1)
         return self.page(at)
 
