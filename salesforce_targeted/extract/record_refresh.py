@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from salesforce_targeted.api.errors import ENDS_EARLY, SalesforceError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
+from salesforce_targeted.arrow.id_set import IdSet, among, id_array, union
 from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
@@ -55,12 +55,9 @@ def refresh(run: Run, table: str, selection: Selection) -> Iterator[pa.Table]:
             note_gone(run, table, whole=False)
         return
     tally.asked += len(selection)
-    # Apart, so that what was asked for ahead is asked for in the same words.
     ids = union(selection.known, selection.new)
-    ahead = [among(asked, ids) for asked in run.asked.get(table, ())]
-    plain = [*ahead, minus(ids, union(*ahead))]
     try:
-        yield from _fetched(run, table, plain, selection.left_out)
+        yield from _fetched(run, table, ids, selection.left_out)
     except ENDS_EARLY:  # it took more calls than planned: the next run begins with what is not held
         note_gone(run, table, whole=False)
         _note_cut(run, table, 0, selection.later[0])
@@ -105,7 +102,7 @@ def _in_pieces(run: Run, table: str, part: int, ids: pa.Array) -> Iterator[pa.Ta
         size = per_call * max(1, (run.client.meter.left or 0) // 2)
         piece = ids[start : start + size]
         plain, left_out = (none, piece) if part else (piece, none)
-        yield from _fetched(run, table, [plain], left_out)
+        yield from _fetched(run, table, plain, left_out)
         start += size
 
 
@@ -152,8 +149,8 @@ def _note_whole(run: Run, table: str, selection: Selection) -> None:
         note_end(run, table, selection, findings.newest)
 
 
-def _fetched(run: Run, table: str, plain: list[pa.Array], left_out: pa.Array) -> Iterator[pa.Table]:
-    if not sum(map(len, plain)) + len(left_out):
+def _fetched(run: Run, table: str, plain: pa.Array, left_out: pa.Array) -> Iterator[pa.Table]:
+    if not len(plain) + len(left_out):
         return
     try:
         retrieved = _retrieved(run, table, plain, left_out)
@@ -178,12 +175,10 @@ def plan_of(run: Run, table: str, ids: int) -> Plan:
     )
 
 
-def _retrieved(
-    run: Run, table: str, plain: list[pa.Array], left_out: pa.Array
-) -> Iterator[Retrieved]:
+def _retrieved(run: Run, table: str, plain: pa.Array, left_out: pa.Array) -> Iterator[Retrieved]:
     object_name, columns = run.object_of(table), run.columns(table)
     answered = run.findings(table).answered
-    plan = plan_of(run, table, sum(map(len, plain)))
+    plan = plan_of(run, table, len(plain))
     run.ledger.plans[object_name] = plan
 
     def plan_without_it(api: Api, left: int, error: SalesforceError) -> Plan:
@@ -200,9 +195,10 @@ def _retrieved(
 
     fallback = None if plan.forced else plan_without_it
     retrieved = retrieve(
-        run.client, plan, plain[0], columns, fallback,
-        apart=plain[1:], left_out=left_out,
-        lessons=lessons.recall(run, columns, union(*plain)), tell=run.ledger.step,
+        run.client, plan, plain, columns, fallback,
+        # In the same words, or what was asked for ahead would be asked for again.
+        apart=[among(asked, plain) for asked in run.asked.get(table, ())], left_out=left_out,
+        lessons=lessons.recall(run, columns, plain), tell=run.ledger.step,
     )  # fmt: skip
     try:
         for part in retrieved:

@@ -5,7 +5,8 @@ But what is held was named before. So the requests for held records, with the fi
 run, leave at once; see ``SentAhead`` in ``api.concurrency`` for when their responses count. What
 turns out new is asked for in a second wave, of records and tasks together.
 
-A run that asks for more than a few calls' worth, or for less than everything, asks when it knows.
+A run that asks for more than a few calls' worth asks when it knows, and fills the last wave of one
+table's calls with the first of the next one's. One over less than everything asks stage by stage.
 
 Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries or Collections).
 """
@@ -21,12 +22,13 @@ import pyarrow as pa
 from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
 from salesforce_targeted.api.models import Request
-from salesforce_targeted.arrow.id_set import Texts, minus
-from salesforce_targeted.destination.table_names import RELATIONS
+from salesforce_targeted.arrow.id_set import Texts, minus, union
+from salesforce_targeted.destination.table_names import RELATIONS, TASKS
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
-from salesforce_targeted.extract.lessons import readable_before, refused_apis
+from salesforce_targeted.extract.lessons import limits, readable_before, refused_apis
 from salesforce_targeted.extract.org_changes import expected_junction
+from salesforce_targeted.extract.record_refresh import plan_of
 from salesforce_targeted.extract.refresh_state import was_read
 from salesforce_targeted.extract.relation_refresh import READING
 from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
@@ -129,6 +131,36 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
         run.client.send_ahead(calls)
         for table, parts in asked.items():
             run.asked.setdefault(table, []).extend(parts)
+    elif TASKS in named:
+        _fill_last_wave(run, TASKS, named[TASKS])
+
+
+def _fill_last_wave(run: Run, table: str, named: pa.Array) -> None:
+    """Send as many requests for a later table as leave room in the last wave of the records' calls.
+
+    Fewer responses than calls may be on the way then wait in memory.
+    """
+    name, records = run.object_of(table), run.records.selection
+    fields = readable_before(run, name, run.columns(table).fields)
+    if records is None or not fields or not may_share(run):
+        return
+    if table in run.asked or was_read(run, table):
+        return
+    held, left_out = held_now(run, table, run.columns(table).key.stored)
+    new = minus(minus(named, held), left_out)
+    whole = union(new, held)
+    within = calls_of(run, len(whole), len(left_out)) <= run.settings.refresh_call_budget
+    ids = whole if within or run.scope.full else new
+    plans = [plan_of(run, run.target.table, len(records)), plan_of(run, table, len(ids))]
+    left, calls = run.client.meter.left, sum(plan.calls for plan in plans)
+    is_scarce = left is not None and left < 2 * calls
+    if is_scarce or {plan.api for plan in plans} != {Api.COLLECTIONS}:
+        return
+    size, free = limits(run, name).ids_per_collection, -plans[0].calls % MOST_CALLS
+    parts = [ids[start : start + size] for start in range(0, len(ids), size)][:free]
+    requests = [run.client.collection_request(name, part.to_pylist(), fields) for part in parts]
+    run.client.send_ahead([[request] for request in requests])
+    run.asked[table] = parts
 
 
 def shared(run: Run, wanted: Mapping[str, Wanted]) -> list[list[Part]]:

@@ -24,7 +24,7 @@ from salesforce_targeted.api.errors import (
     is_refused,
 )
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
+from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus
 from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.parts import Lessons
@@ -59,7 +59,7 @@ def retrieve(
     Args:
         ids: 18-character ids of one object, as an array of ``id_set``.
         replan: Plans again for what a way that is refused left. None: its error is raised.
-        apart: More of them, each for calls of its own.
+        apart: Those that were asked for ahead, as each request has them.
         left_out: Ids that a plain read is known to leave out; ``queryAll`` is asked at once.
         lessons: What the run has learnt of reading this object; more is added.
         tell: Told in a sentence, every so often, that a Bulk job is not complete yet.
@@ -68,19 +68,15 @@ def retrieve(
         Batches in the order of the ids (Bulk: in Salesforce's), then what became of those that a
         plain read did not return.
     """
-    plain = [ids, *apart]
-    if plan.api is Api.BULK:  # it may read the whole object, once
-        plain = [union(*plain)]
     absent: list[str] = []
     shown, lessons = IdSet(), lessons or Lessons()
-    for plain_ids in plain:
-        for batch, missed in _fetched(client, plan, plain_ids, columns, replan, lessons, tell):
-            absent.extend(missed)
-            shown.add(batch.table.column(columns.key.name))
-            if batch.table.num_rows or batch.rejected:
-                yield Retrieved(batch)
-        if lessons.stopped is not None:  # what came is loaded, with it or after it
-            raise lessons.stopped
+    for batch, missed in _fetched(client, plan, ids, columns, replan, lessons, tell, apart):
+        absent.extend(missed)
+        shown.add(batch.table.column(columns.key.name))
+        if batch.table.num_rows or batch.rejected:
+            yield Retrieved(batch)
+    if lessons.stopped is not None:  # what came is loaded, with it or after it
+        raise lessons.stopped
     for missing in ([] if left_out is None else Texts(left_out), absent):
         for batch_ids in in_batches(missing, FOLLOWED_UP):
             yield follow_up(client, batch_ids, columns, lessons, shown)
@@ -96,11 +92,14 @@ def _fetched(
     replan: Replan | None,
     lessons: Lessons,
     tell: Callable[[str], None],
+    apart: Sequence[pa.Array] = (),
 ) -> Iterator[Fetched]:
     if plan.api is Api.BULK:
         fetched = by_bulk(client, plan, ids, columns, tell)
+    elif plan.api is Api.COLLECTIONS:
+        fetched = by_collections(client, ids, columns, lessons, apart)
     else:
-        by = {Api.COLLECTIONS: by_collections, Api.COMPOSITE: by_composite, Api.QUERY: by_query}
+        by = {Api.COMPOSITE: by_composite, Api.QUERY: by_query}
         fetched = by[plan.api](client, ids, columns, lessons)
     came = IdSet()
     try:

@@ -6,6 +6,7 @@ Source: REST API Developer Guide, "Get Multiple Records with sObject Collections
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 import pyarrow as pa
@@ -25,7 +26,7 @@ from salesforce_targeted.api.models import Record, Request, Response
 from salesforce_targeted.arrow.batch import together
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_response
-from salesforce_targeted.arrow.id_set import Texts, in_batches
+from salesforce_targeted.arrow.id_set import Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import (
     Lessons,
@@ -41,12 +42,21 @@ T = TypeVar("T")
 
 
 def by_collections(
-    client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
+    client: SalesforceClient,
+    ids: pa.Array,
+    columns: Columns,
+    lessons: Lessons,
+    apart: Sequence[pa.Array] = (),
 ) -> Iterator[Fetched]:
-    """Send a call for each 2,000 ids, several in flight; yield in the order of the ids."""
+    """Send a call for each 2,000 ids, several in flight; yield in the order of the ids.
+
+    Args:
+        apart: Those that were asked for ahead, as each request has them; they come first.
+    """
     collections = CollectionsReader(client, columns, lessons)
     size = lessons.ids_at_once or client.limits.ids_per_collection
-    batches = in_batches(Texts(ids), size)
+    rest = minus(ids, union(*apart)) if apart else ids
+    batches = chain.from_iterable(in_batches(Texts(part), size) for part in (*apart, rest))
     yield from map_in_order(collections.read, batches, client.max_in_flight)
 
 

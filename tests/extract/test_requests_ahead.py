@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from math import ceil
 from urllib.parse import unquote
 
 import pytest
 
+from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg, Latency
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.settings import Scope
@@ -172,3 +175,20 @@ def test_a_run_that_stops_tells_of_the_calls_that_are_on_their_way(
 
     assert outcome.error is not None
     assert 1 < org.billed == outcome.facts["calls"]["total"]
+
+
+def test_the_last_wave_of_records_is_filled_with_tasks(org: DemoOrg, synced: Synced) -> None:
+    """Beyond as many calls as are sent at once: no place stays free, and no row is asked for twice."""
+    synced.run()
+    contacts, tasks = (len(synced.rows(table)) for table in ("sf_contacts", "sf_activities"))
+    small = Scope(limits=replace(DOCUMENTED, ids_per_collection=95))
+    org.reset_calls()
+    outcome = synced.run(small, api="collections")
+
+    assert outcome.error is None, outcome.facts["error"]
+    # Three contacts are hidden, and two merged into a third: queryAll has those.
+    of_contacts, of_tasks, of_users = ceil((contacts - 5) / 95), ceil((tasks - 10) / 95), 1
+    assert 9 == of_contacts
+    beside = 7  # which leaves two waves of eight calls full
+    assert 1 + beside == org.calls["composite"]
+    assert of_contacts + of_tasks + of_users == org.calls["collections"] + beside
