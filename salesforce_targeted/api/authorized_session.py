@@ -20,13 +20,12 @@ from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.concurrency import SentAhead
 from salesforce_targeted.api.errors import (
-    ConfigurationError,
     LocatorExpiredError,
     ReadOnlyError,
     SalesforceError,
     TruncatedResponseError,
 )
-from salesforce_targeted.api.limits import DOCUMENTED, Limits, version_of
+from salesforce_targeted.api.limits import DOCUMENTED, Limits, not_served, version_of
 from salesforce_targeted.api.login import Credentials, LoginEndpoint, Session, SharedSession
 from salesforce_targeted.api.models import Request, Response, refusal
 from salesforce_targeted.api.org_clock import OrgClock
@@ -258,11 +257,7 @@ class AuthorizedSession:
             return  # what was refused is told as it is
         self._version_served = self.version in served
         if served and not self._version_served:
-            raise ConfigurationError(
-                f"the org does not serve API version {self.version}",
-                remedy=f"Set api_version to one that it serves: {served[0]} to {served[-1]}.",
-                status=status,
-            )
+            raise not_served(self.version, served, self.limits, status)
 
     def _attempt(self, request: Request, session: Session | None) -> Response:
         base = session or self._sessions.current()

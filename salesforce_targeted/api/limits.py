@@ -4,6 +4,7 @@ Rule: limits are facts about Salesforce, not preferences, so they are code and n
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from salesforce_targeted.api.errors import ConfigurationError
@@ -97,3 +98,23 @@ def version_of(value: object, limits: Limits = DOCUMENTED) -> str:
             remedy=f"Set {limits.oldest_api_version} or newer; all orgs have {limits.api_version}.",
         )
     return version
+
+
+def not_served(
+    version: str, served: Sequence[str], limits: Limits = DOCUMENTED, status: int | None = None
+) -> ConfigurationError:
+    """Make the error about a version that the org does not serve; it advises only what is taken.
+
+    Args:
+        served: The versions that the org serves, oldest first.
+    """
+    usable = [v for v in served if float(v) >= float(limits.oldest_api_version)]
+    return ConfigurationError(
+        f"the org does not serve API version {version}",
+        remedy=f"Set api_version to one that it serves: {usable[0]} to {usable[-1]}."
+        if usable
+        else f"It serves {served[0]} to {served[-1]}, and {limits.oldest_api_version} is the oldest"
+        " one that can be read through: is SALESFORCE_INSTANCE_URL, SALESFORCE_LOGIN_URL or"
+        " SALESFORCE_DOMAIN that of a Salesforce org of today?",
+        status=status,
+    )

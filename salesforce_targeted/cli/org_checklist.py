@@ -19,6 +19,7 @@ from salesforce_targeted.api.errors import (
     QuotaExceededError,
     SalesforceError,
 )
+from salesforce_targeted.api.limits import not_served
 from salesforce_targeted.arrow.columns import columns
 from salesforce_targeted.cli import sign_in
 from salesforce_targeted.cli.destination_checklist import Finding, Look
@@ -135,11 +136,7 @@ class OrgChecklist:
             return Finding(f"{version}; which versions the org serves is not known")
         if version not in self._served:
             self._responds = False
-            raise ConfigurationError(
-                f"the org does not serve API version {version}",
-                remedy=f"Set api_version to one that it serves: {self._served[0]} to"
-                f" {self._served[-1]}.",
-            )
+            raise not_served(version, self._served, self.run.client.limits)
         return f"{version} (the org serves up to {self._served[-1]})"
 
     def _object(self, name: str, permission: Permission) -> str | Finding:

@@ -22,7 +22,7 @@ from dlt.common.libs.pyarrow import get_column_type_from_py_arrow
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES, TIMESTAMP
 from salesforce_targeted.destination.clients import client_of
-from salesforce_targeted.destination.database import is_duckdb, is_postgres
+from salesforce_targeted.destination.database import is_duckdb, is_postgres, prepare_session
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions
 from salesforce_targeted.destination.table_names import SYNC_RUNS
@@ -117,6 +117,8 @@ class ColumnTypes:
             return {}
         client: Any = client_of(pipeline)
         with client:
+            if is_postgres(pipeline):
+                prepare_session(client.sql_client)
             stored = dict(client.get_storage_tables(tables))
             with client.with_staging_dataset():
                 staged = dict(client.get_storage_tables(tables))

@@ -15,6 +15,7 @@ Words" (63 bytes); DuckDB, "ATTACH" (the name of a database).
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -40,6 +41,7 @@ _NO_FILE = re.compile(r"""["'{?]""")
 # Catalogs, which DuckDB takes a dataset of that name for. Source: DuckDB, "ATTACH".
 _DUCKDBS_OWN = ("temp", "system")
 _LONGEST_NAME = 63
+_UNQUOTED = "-cquote_all_identifiers=off"
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
 
@@ -134,6 +136,27 @@ def check_server(connection: Any) -> None:
                 " wins over PGCLIENTENCODING and over what is SET for the database or the role."
             ),
         )
+
+
+def prepare_session(client: Any) -> None:
+    """Make a session of PostgreSQL tell rows and types alike, whatever is SET for the database.
+
+    Source: PostgreSQL Documentation, "Statement Behavior" (extra_float_digits), "Version and
+    Platform Compatibility" (quote_all_identifiers), "Environment Variables" (PGOPTIONS).
+    """
+    # All digits of a number; and no zone moves an instant beyond the years that Python has.
+    settings = "SET extra_float_digits = 1; SET TIME ZONE 'UTC'"
+    ((quoted,),) = client.execute_sql(
+        f"{settings}; SELECT current_setting('quote_all_identifiers', true)"
+    )
+    if quoted != "on":
+        return
+    # Types by a quoted name are unknown to dlt and to the ADBC driver, which loads, in sessions of
+    # its own: only the environment reaches these.
+    client.execute_sql("SET quote_all_identifiers = off")
+    options = os.environ.get("PGOPTIONS", "")
+    if _UNQUOTED not in options:
+        os.environ["PGOPTIONS"] = f"{options} {_UNQUOTED}".lstrip()
 
 
 def duckdb_file(pipeline: dlt.Pipeline) -> Path | None:

@@ -22,7 +22,7 @@ from dlt.destinations.sql_client import SqlClientBase
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import distinct, id_array, in_batches, of_records
 from salesforce_targeted.destination.clients import client_of, sql_client_of
-from salesforce_targeted.destination.database import check_server, is_postgres
+from salesforce_targeted.destination.database import check_server, is_postgres, prepare_session
 from salesforce_targeted.destination.sql_condition import Where
 from salesforce_targeted.destination.stored_values import as_stored, typed, typed_ids
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
@@ -304,9 +304,7 @@ class HeldTables:
             if is_postgres(self.pipeline):
                 # Where dlt runs the source, nothing of ours has looked before.
                 check_server(client.native_connection)
-                # What is kept of a row is loaded again: all digits of it, whatever is SET for the
-                # database; and no zone moves an instant beyond the years that Python has.
-                client.execute_sql("SET extra_float_digits = 1; SET TIME ZONE 'UTC'")
+                prepare_session(client)
         return self._client_in_use
 
     def table_sql(self, table: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.columns import TIMESTAMP
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import SYNC_RUNS
@@ -110,25 +111,34 @@ def write(held: HeldTables, row: Mapping[str, Any]) -> None:
     """Write a run's final row over the one that its load brought, if it did, in a transaction.
 
     Columns of dlt's, which its settings may add, and of the user's stay as they are.
+
+    Raises:
+        SalesforceError: it is not held as it was written.
     """
     client, name = held.sql_client(), held.table_sql(SYNC_RUNS)
-    same = f"{held.sql(held.name(KEY))} = %s"
+    key, status = (held.sql(held.name(column)) for column in (KEY, "status"))
     with client.begin_transaction():
-        if client.execute_sql(f"SELECT 1 FROM {name} WHERE {same}", row[KEY]):  # noqa: S608
-            sets = ", ".join(f"{held.sql(held.name(column))} = %s" for column in row)
-            client.execute_sql(
-                f"UPDATE {name} SET {sets} WHERE {same}",  # noqa: S608
-                *row.values(),
-                row[KEY],
-            )
-            return
-        of_dlt = [n for n in ("_dlt_id", "_dlt_load_id") if n in held.column_hints(SYNC_RUNS)]
-        row = {**row, **dict.fromkeys(of_dlt, str(row[KEY]))}
-        names = ", ".join(held.sql(held.name(column)) for column in row)
-        marks = ", ".join(["%s"] * len(row))
+        sets = ", ".join(f"{held.sql(held.name(column))} = %s" for column in row)
         client.execute_sql(
-            f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
+            f"UPDATE {name} SET {sets} WHERE {key} = %s",  # noqa: S608
             *row.values(),
+            row[KEY],
+        )
+        held_as = f"SELECT {status} FROM {name} WHERE {key} = %s"  # noqa: S608
+        if not (statuses := client.execute_sql(held_as, row[KEY])):
+            of_dlt = [n for n in ("_dlt_id", "_dlt_load_id") if n in held.column_hints(SYNC_RUNS)]
+            values: dict[str, Any] = {**row, **dict.fromkeys(of_dlt, str(row[KEY]))}
+            names = ", ".join(held.sql(held.name(column)) for column in values)
+            marks = ", ".join(["%s"] * len(values))
+            client.execute_sql(
+                f"INSERT INTO {name} ({names}) VALUES ({marks})",  # noqa: S608
+                *values.values(),
+            )
+            statuses = client.execute_sql(held_as, row[KEY])
+    if [tuple(found) for found in statuses or ()] != [(row["status"],)]:
+        raise SalesforceError(
+            "it is not held as it was written",
+            remedy="A trigger of the database keeps it out: let it return NEW.",
         )
 
 

@@ -16,6 +16,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
+    QueryError,
     QuotaExceededError,
     SalesforceError,
     SlowResponseError,
@@ -188,6 +189,10 @@ class CollectionsReader:
         self.lessons.unreadable = still
 
     def _as_fetched(self, ids: list[str], readable: Readable) -> Fetched:
+        """Return what came; a record whose key is refused, which a query may read, as absent."""
+        for (id_, name), why in [*readable.rejected.items()]:
+            if not name and isinstance(why, QueryError):
+                del readable.rejected[id_, name]
         rejected = {id_ for id_, name in readable.rejected if not name}
         known = {*readable.records, *rejected, *readable.unread}
         absent = [id_ for id_ in ids if id_ not in known]

@@ -39,6 +39,7 @@ from salesforce_targeted.sync.setting_types import (
     SECTION,
     check_credentials,
     check_names,
+    check_sizes,
 )
 
 # About 60 MB of contacts, and four are loaded at once.
@@ -259,7 +260,11 @@ def load_settings(pipeline_name: str) -> None:
     Compressing what is read again at once costs more than the load itself; a file that is loaded
     through ADBC is in memory as a whole until it is; and two pipelines that share a staging dataset
     truncate each other's rows.
+
+    Raises:
+        ConfigurationError: a size of dlt's own is none.
     """
+    check_sizes()
     defaults: dict[str, Any] = {
         "normalize.data_writer.disable_compression": True,
         "sources.data_writer.disable_compression": True,

@@ -14,7 +14,7 @@ from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.destination.clients import sql_client_of
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.destination.table_names import RELATIONS, TASKS, USERS
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
 from salesforce_targeted.target import Target
 
 # What tells versions of a row apart, in the tables that have it.
@@ -27,7 +27,7 @@ def lost_rows(held: HeldTables, target: Target, loaded: Collection[str]) -> Iter
     Args:
         loaded: The tables that the load had rows for, as stored.
     """
-    tables = {target.table, target.life_table, RELATIONS, TASKS, USERS}
+    tables = {target.table, target.life_table, RELATIONS, TASKS, USERS, REJECTED_RECORDS}
     merged = [
         table
         for table in sorted({*map(held.stored_table, tables)} & {*loaded})
@@ -47,9 +47,11 @@ def lost_rows(held: HeldTables, target: Target, loaded: Collection[str]) -> Iter
                 for operator, columns in (("=", key), ("IS NOT DISTINCT FROM", version))
                 for column in columns
             )
+            live = [f" AND {held.sql(c)} IS NULL" for c in hints if hints[c].get("hard_delete")]
+            named = held.sql(key[len(key) // 2])  # of a rejection: its record's id
             (row,) = client.execute_sql(
-                f"SELECT COUNT(*), MIN({held.sql(key[0])}) FROM {staged} AS came"  # noqa: S608
-                f" WHERE NOT EXISTS (SELECT 1 FROM {name} AS held WHERE {matches})"
+                f"SELECT COUNT(*), MIN({named}) FROM {staged} AS came"  # noqa: S608
+                f" WHERE NOT EXISTS (SELECT 1 FROM {name} AS held WHERE {matches}){''.join(live)}"
             )
             if row[0]:
                 yield (

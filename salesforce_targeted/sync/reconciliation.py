@@ -47,7 +47,8 @@ def reconciled(
             f"{len(unexplained)} relations have a task or contact that is neither held nor"
             f" accounted for, e.g. {', '.join(unexplained[:3])}"
         )
-    for sentence in lost_rows(held, ledger.target, loaded):
+    empty = set() if ledger.rejected else {held.stored_table(REJECTED_RECORDS)}
+    for sentence in lost_rows(held, ledger.target, {*loaded} - empty):
         ledger.warn(sentence)
     facts = ledger.facts("done")
     facts["relations"]["held"], facts["contacts"]["held"] = relations, contacts

@@ -200,6 +200,7 @@ def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
         with HeldTables.of(pipeline) as held:
             if held.column_hints(SYNC_RUNS):
                 sync_runs.write(held, row)
-    except Exception:  # the report says it all; the row is a copy
-        logger.warning("the run's row in %s could not be written", SYNC_RUNS)
+    except Exception as error:  # the report says it all; the row is a copy
+        why = explained(original_error(error), str(pipeline.destination.destination_name))
+        logger.warning("the run's row in %s could not be written: %s", SYNC_RUNS, why)
         logger.debug("writing %s failed", SYNC_RUNS, exc_info=True)

@@ -63,5 +63,38 @@ def check_names(known: Collection[str]) -> None:
             )
 
 
+# Sizes of dlt's own, by where dlt looks for them, to the least that each may be: without workers
+# nothing is ever loaded. Source: dlt, "Performance".
+_SIZES = {
+    **{f"{step}workers": 1 for step in ("extract.", "normalize.", "load.", "")},
+    **{f"{step}max_parallel_items": 1 for step in ("extract.", "")},
+    **{
+        f"{step}data_writer.{name}": 0
+        for step in ("sources.", "normalize.", "")
+        for name in ("buffer_max_items", "file_max_items", "file_max_bytes")
+    },
+    "load.raise_on_max_retries": 0,
+}
+
+
+def check_sizes() -> None:
+    """Refuse sizes of dlt's own that can't be meant: it finds out after all calls, or never.
+
+    Raises:
+        ConfigurationError: names the setting as it stands there.
+    """
+    for key, least in _SIZES.items():
+        for place, value in raw(key):
+            try:
+                fits = not isinstance(value, bool) and int(str(value)) >= least
+            except ValueError:
+                fits = False
+            if not fits:
+                raise ConfigurationError(
+                    f"{place} = {value!r} is no size that dlt can work with",
+                    remedy=f"Write a whole number, {least} or more, or leave it out.",
+                )
+
+
 def _kind(value: Any) -> str:
     return _KINDS.get(type(value), f"of the type {type(value).__name__}")

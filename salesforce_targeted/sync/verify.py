@@ -22,7 +22,7 @@ from salesforce_targeted.arrow.id_counts import Counting, IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.destination.clients import client_of
 from salesforce_targeted.destination.comparison import completed
-from salesforce_targeted.destination.database import is_postgres
+from salesforce_targeted.destination.database import is_postgres, prepare_session
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.destination.table_names import RELATIONS, SYNC_RUNS, TASKS, USERS
 from salesforce_targeted.extract.discovery import discover
@@ -160,10 +160,13 @@ def _to_forget(run: Run, drift: Drift) -> dict[str, list[str]]:
 
 def _check_types(run: Run, drift: Drift) -> None:
     """Compare the types of columns with those that dlt knows of."""
-    with client_of(run.held.pipeline) as client:
+    client: Any = client_of(run.held.pipeline)
+    with client:
+        if is_postgres(run.held.pipeline):
+            prepare_session(client.sql_client)
         related = (RELATIONS, TASKS, USERS) if run.holds_relations else ()
         for table in (run.target.table, *related):
-            stored: Any = client.get_storage_table(table)[1]  # type: ignore[attr-defined]
+            stored: Any = client.get_storage_table(table)[1]
             for name, hint in run.held.column_hints(table).items():
                 if name in stored and stored[name].get("data_type") != hint["data_type"]:
                     drift.note(table, TYPE, [name])

@@ -184,10 +184,10 @@ def test_an_org_that_does_not_serve_the_version(status, tokens, server, answer):
     """The versions that it serves are named; asked once, for nothing, and only at the start."""
     missing = [{"errorCode": "NOT_FOUND", "message": "The requested resource does not exist"}]
     gone = answer(status, missing if status == 404 else b"")
-    server.say(gone, versions(answer, "31.0", "62.0"))
+    server.say(gone, versions(answer, "31.0", "58.0", "62.0"))
     client = SalesforceClient(tokens, api_version="66")
 
-    with pytest.raises(errors.ConfigurationError, match=r"api_version.*31\.0 to 62\.0"):
+    with pytest.raises(errors.ConfigurationError, match=r"api_version.*58\.0 to 62\.0"):
         client.describe("Contact")
     assert ["/services/data/v66.0/sobjects/Contact/describe", "/services/data"] == [
         heard.path for heard in server.heard

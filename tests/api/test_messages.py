@@ -9,7 +9,7 @@ import pytest
 from salesforce_targeted.api import endpoints, errors
 from salesforce_targeted.api.credentials import oauth, soap
 from salesforce_targeted.api.refusals import messages
-from salesforce_targeted.api.refusals.messages import PAGE, TABLE, Where, message
+from salesforce_targeted.api.refusals.messages import _JWT, PAGE, TABLE, Where, message
 
 JOB = {"bulk_create": endpoints.bulk_create("64.0", "SELECT Id FROM Contact"),
        "": endpoints.bulk_status("64.0", "750R0000000zlh9IAA")}  # fmt: skip
@@ -47,7 +47,7 @@ def test_a_refusal_of_the_api(row, client, server, answer):
     status = status_of(row, 503 if row.retried or not row.code else 400)
     body = (
         b"<html><title>Blocked</title></html>" if row.code == PAGE
-        else [{"errorCode": row.code, "message": f"About {row.words or 'it'} xyz."}] if row.code
+        else [{"errorCode": code_of(row), "message": f"About {row.words or 'it'} xyz."}] if row.code
         else b""
     )  # fmt: skip
     server.fallback = lambda _: answer(status, body)
@@ -58,7 +58,7 @@ def test_a_refusal_of_the_api(row, client, server, answer):
         client.send(request)
     # What renews is sent again with a new session; after a 410 the versions served are looked at.
     more = row.renews or status == 410
-    entry = message(row.where, status, row.code, f"about {row.words or 'it'} xyz.", row.kind)
+    entry = message(row.where, status, code_of(row), f"about {row.words or 'it'} xyz.", row.kind)
     assert row in each(entry)
     assert row.error is type(caught.value)
     assert (row.remedy or row.error.default_remedy) in str(caught.value)
@@ -67,7 +67,9 @@ def test_a_refusal_of_the_api(row, client, server, answer):
     if row.code == PAGE:
         assert f"HTTP {status} but a page titled 'Blocked'" in str(caught.value)
     elif row.code:
-        assert f"{row.code}: About {row.words or 'it'} xyz. (HTTP {status})" in str(caught.value)
+        assert f"{code_of(row)}: About {row.words or 'it'} xyz. (HTTP {status})" in str(
+            caught.value
+        )
 
 
 @rows(Where.TOKEN)
@@ -143,17 +145,26 @@ def test_only_our_own_soql_is_reported():
 
 def test_texts_as_salesforce_writes_them():
     """The words of the rows are those of real texts."""
-    for where, code, text, kind in (
+    for where, code, text, kind, *status in (
         (Where.BULK, "LIMIT_EXCEEDED", "Max bulk v2 query jobs (10000) per 24 hrs has been reached (10021)", errors.BulkRefusedError),
         (Where.BULK, "LIMIT_EXCEEDED", "Max bulk v2 query result size stored (1000 MB) per 24 hrs has been exceeded", errors.BulkRefusedError),
         (Where.BULK, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.", errors.QuotaExceededError),
         (Where.REST, "REQUEST_LIMIT_EXCEEDED", "ConcurrentRequests (Concurrent API Requests) Limit exceeded.", errors.UnavailableError),
         (Where.REST, "MALFORMED_QUERY", "SOQL statements can not be longer than 100000 characters", errors.TooLargeError),
+        (Where.REST, "MALFORMED_QUERY", "Implementation restriction: TaskWhoRelation requires a filter", errors.TooLargeError),
+        (Where.REST, "REQUEST_RUNNING_TOO_LONG", "Your request was running for too long, and has been stopped.", errors.QueryTimeoutError),
+        (Where.REST, "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "The users password has expired, you must call SetPassword", errors.AuthenticationError),
+        (Where.REST, "TXN_SECURITY_NO_ACCESS", "The operation you requested isn't allowed due to a security policy", errors.PermissionDeniedError),
+        (Where.REST, "ORG_ADMIN_LOCKED", "admin operation already in progress", errors.UnavailableError),
+        (Where.REST, "", "", errors.UnavailableError, 406),
+        (Where.SOAP, "", "", errors.UnavailableError, 420),
         (Where.TOKEN, "invalid_grant", "Audience validation failed", errors.AuthenticationError),
     ):  # fmt: skip
-        assert kind is message(where, 400, code, text).error
+        assert kind is message(where, *(status or [400]), code, text).error
     stored = message(Where.BULK, 400, "LIMIT_EXCEEDED", "query result size stored")
     assert "results of the org's Bulk jobs" in stored.remedy
+    expired = message(Where.TOKEN, 400, "invalid_grant", "expired authorization code", _JWT)
+    assert "clock" in expired.remedy
 
 
 def test_a_session_that_rest_does_not_take_is_not_renewed(client, server, answer, tokens):

@@ -165,8 +165,6 @@ def test_a_folder_that_may_not_be_written(server: DemoServer, script: Script) ->
     [
         ("SCHEMA__NAMING", "camel_case", "`camel_case `is not one of the standard dlt naming"),
         ("SCHEMA__NAMING", "direct", 'naming = "snake_case" under [schema]'),
-        ("LOAD__WORKERS", "many", "`workers` cannot be coerced into type `int`. Correct that"),
-        ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", "`buffer_max_items` cannot be coerced"),
         ("RESTORE_FROM_DESTINATION", "perhaps", "coerced into type `bool`. Correct that"),
     ],
 )
@@ -183,6 +181,37 @@ def test_a_setting_of_dlts_is_wrong(
     assert words in message
     assert "Exception" not in message
     assert "UnknownNamingModule" not in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "least"),
+    [
+        ("LOAD__WORKERS", "-3", 1),
+        ("LOAD__WORKERS", "many", 1),
+        ("TARGETED_CONTACTS__LOAD__WORKERS", "0", 1),
+        ("NORMALIZE__WORKERS", "0", 1),
+        ("EXTRACT__WORKERS", "x", 1),
+        ("EXTRACT__MAX_PARALLEL_ITEMS", "", 1),
+        ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", 0),
+        ("SOURCES__DATA_WRITER__FILE_MAX_ITEMS", "1.5", 0),
+    ],
+)
+def test_a_size_of_dlts_that_is_none(
+    org: DemoOrg,
+    monkeypatch: pytest.MonkeyPatch,
+    script: Script,
+    variable: str,
+    value: str,
+    least: int,
+) -> None:
+    """Found out by dlt only after everything has been read: exit 2, its name, and no call."""
+    monkeypatch.setenv(variable, value)
+    ended = script()
+    message = one_paragraph(ended)
+
+    assert (2, 0) == (ended.code, org.billed)
+    assert f"{variable} = {value!r} is no size" in message
+    assert f"{least} or more" in message
 
 
 def test_dlt_cannot_begin_as_configured(tmp_path: Path) -> None:

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
 
 from salesforce_targeted.demo_org.http.server import DemoServer
 from tests.support.script import Script
-from tests.support.scripted_server import Bytes, Heard, Scripted, answer, scripted_server
+from tests.support.scripted_server import Bytes, Scripted, answer, handed_on, scripted_server
 
 
 @pytest.fixture
@@ -22,25 +21,14 @@ def proxy(
     """Provide a proxy that hands on what the served org says; the script asks it."""
     with scripted_server() as proxy:
         monkeypatch.setenv("SALESFORCE_INSTANCE_URL", proxy.url)
-        proxy.fallback = lambda heard: handed_on(server, heard)
+        proxy.fallback = lambda heard: handed_on(server.url, heard)
         yield proxy
-
-
-def handed_on(server: DemoServer, heard: Heard) -> Bytes:
-    """Send a request on to the org and return what it says."""
-    headers = {"Authorization": heard.headers.get("authorization", "")}
-    response = requests.request(
-        heard.method, server.url + heard.path, headers=headers, data=heard.body, timeout=30
-    )
-    names = ("Content-Type", "Sforce-Limit-Info")
-    kept = {name: response.headers[name] for name in names if name in response.headers}
-    return answer(response.status_code, response.content, kept)
 
 
 def hide(proxy: Scripted, server: DemoServer, path: str, response: Bytes) -> None:
     """Let the proxy say something else at a path."""
     proxy.fallback = lambda heard: (
-        response if re.search(path, heard.path) else handed_on(server, heard)
+        response if re.search(path, heard.path) else handed_on(server.url, heard)
     )
 
 
@@ -82,7 +70,7 @@ def test_versions_in_another_order(server: DemoServer, proxy: Scripted, script: 
     hide(proxy, server, "/services/data$", answer(body=newest_first))
 
     assert "(the org serves up to 100.0)" in script("--test").out
-    assert "31.0 to 100.0" in script("--test", "--api-version", "63").out
+    assert "64.0 to 100.0" in script("--test", "--api-version", "63").out
 
 
 @pytest.mark.brief(2)

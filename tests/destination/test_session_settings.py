@@ -13,6 +13,7 @@ from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from tests.support.oracles.recovery import CONTACTS, at, failed_with, tell
 from tests.support.plain_pipeline import of_contacts
+from tests.support.script import Script
 
 pytestmark = pytest.mark.postgres
 LATITUDE = 37.123456789012345
@@ -144,6 +145,23 @@ def test_ids_that_a_column_pads_are_refused(
     synced.ok()
 
     failed_with(failed, f"{table} pads ids with blanks", "TYPE varchar")
+
+
+def test_names_that_the_database_quotes_are_the_same_names(
+    org: DemoOrg, script: Script, postgres: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The driver that loads finds no type by a quoted name, and dlt took a date for a text."""
+    monkeypatch.setenv("DESTINATION__POSTGRES__CREDENTIALS", postgres)
+    monkeypatch.setenv("PGOPTIONS", "-clock_timeout=0")
+    tell(postgres, f"ALTER DATABASE {urlsplit(postgres).path[1:]} SET quote_all_identifiers = on")
+    first = script()
+    org.edit("Contact", org.active_ids()[0], Birthdate="1970-01-02")
+    ended = [first, script(), script("--verify")]
+
+    assert [0, 0, 0] == [run.code for run in ended], ended[-1].out + ended[-1].err
+    assert [(1,)] == tell(
+        postgres, f"SELECT count(*) FROM {CONTACTS} WHERE birthdate = '1970-01-02'"
+    )
 
 
 @pytest.mark.deep

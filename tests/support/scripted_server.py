@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import requests
+
 from salesforce_targeted.api.login import Session
 
 
@@ -117,6 +119,17 @@ def scripted_server() -> Iterator[Scripted]:
     with listening(server.talk) as host:
         server.url = f"http://{host}"
         yield server
+
+
+def handed_on(url: str, heard: Heard) -> Bytes:
+    """Send a request on to the org at an address and return what it says: what a proxy does."""
+    headers = {"Authorization": heard.headers.get("authorization", "")}
+    response = requests.request(
+        heard.method, url + heard.path, headers=headers, data=heard.body, timeout=30
+    )
+    names = ("Content-Type", "Sforce-Limit-Info")
+    kept = {name: response.headers[name] for name in names if name in response.headers}
+    return answer(response.status_code, response.content, kept)
 
 
 @dataclass

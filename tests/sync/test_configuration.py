@@ -347,7 +347,7 @@ def test_a_version_that_the_org_does_not_serve(org: DemoOrg, script: Script, com
 
     assert ended.code in (1, 2)
     assert "the org does not serve API version 63.0" in ended.out + ended.err
-    assert "31.0 to 62.0" in ended.out + ended.err
+    assert "58.0 to 62.0" in ended.out + ended.err
 
 
 def test_each_pipeline_of_a_process_has_a_staging_dataset_of_its_own() -> None:

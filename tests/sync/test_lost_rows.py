@@ -43,3 +43,33 @@ def test_a_trigger_that_keeps_rows_out(
         assert f"{table}: " in warnings[-1]
         assert "a trigger of the database keeps them out" in warnings[-1]
     assert [] == synced.ok()["warnings"]
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+@pytest.mark.parametrize("event", ["INSERT", "UPDATE"])
+def test_a_trigger_on_what_a_run_tells_of_itself(
+    org: DemoOrg, synced: Synced, postgres: str, event: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A run whose row or whose rejections are not held says so, each time; a healed one is none."""
+    synced.begin()
+    first, second, *_ = org.active_ids()
+    org.set_silently("Contact", first, Birthdate="no date")
+    synced.ok()
+    org.set_silently("Contact", first, Birthdate="1970-01-02")
+    org.set_silently("Contact", second, Birthdate="no date")
+    tell(
+        postgres,
+        "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        *(
+            f"CREATE TRIGGER nothing BEFORE {event} ON salesforce.{table}"
+            " FOR EACH ROW EXECUTE FUNCTION nothing()"
+            for table in ("sf_rejected_records", "sf_sync_runs")
+        ),
+    )
+    warnings = " ".join(synced.ok()["warnings"])
+
+    assert ("sf_rejected_records: 1 rows" in warnings) == (event == "INSERT"), warnings
+    assert (second in warnings) == (event == "INSERT")
+    assert "row in sf_sync_runs could not be written: it is not held as it was" in caplog.text
+    assert "let it return NEW" in caplog.text

@@ -131,6 +131,8 @@ _USER = (
     "The user, the password or the security token (it changes with each new password); or the"
     " domain: users of a sandbox sign in at test (SALESFORCE_DOMAIN)"
 )
+_INACTIVE = "The user is inactive: an admin must activate it."
+_OTHER_ORG = "The org is inactive, or SALESFORCE_DOMAIN names another one."
 _RATE = "Too many sign-ins: wait an hour."
 _EXPIRED = (
     "The user must sign in with a browser and set a new password; then set SALESFORCE_PASSWORD and"
@@ -138,6 +140,7 @@ _EXPIRED = (
     " Expires; better: OAuth."
 )
 _REFRESH = "authorize the app again and set SALESFORCE_REFRESH_TOKEN."
+_CLOCK = "this machine's clock is off: a JWT is good for three minutes."
 _APP_POLICY = "The app: an admin must pre-authorize the user's profile or permission set."
 _CHALLENGE = (
     "Salesforce wants to verify this machine: an admin can add its address to the trusted ones"
@@ -147,6 +150,10 @@ _CLIENT_CERTIFICATE = (
     "The user's profile enforces mutual authentication (TLS with a client certificate), which this"
     " library does not offer: use another user."
 )
+_VIEW_ALL_DATA = (
+    "Ask a Salesforce admin for the permission View All Data: without it Salesforce works out for"
+    " each record whether the user may see it, and gives up."
+)
 _BY_REST = "Read through sObject Collections instead (api = collections)"
 _FIREWALL = (
     "This page is not of Salesforce's API: ask who runs the proxy or firewall on the way to allow"
@@ -154,10 +161,10 @@ _FIREWALL = (
 )
 _PROXY = "Correct HTTPS_PROXY (http://user:password@host:port), or NO_PROXY to pass it by."
 
-# What passes though it is a 4xx. Sources: 408 in RFC 9110, 15.5.9; 420 (the edge has no routing
-# information) in "REST"; 423 (what is locked is free in a moment) in RFC 4918, 11.3; 425 in RFC
-# 8470, 5.2; 429 (not Salesforce, some edges) in RFC 6585, 4.
-_PASSING = "408|420|423|425|429"
+# What passes though it is a 4xx. Sources: 406 (without a body, now and then) in airbyte PR 35947;
+# 408 in RFC 9110, 15.5.9; 420 (the edge has no routing information) in "REST"; 423 (what is locked
+# is free in a moment) in RFC 4918, 11.3; 425 in RFC 8470, 5.2; 429 (some edges) in RFC 6585, 4.
+_PASSING = "406|408|420|423|425|429"
 
 _REST, _BULK, _TOKEN, _SOAP, _NETWORK = Where
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
@@ -167,6 +174,7 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, AuthenticationError, "jsforce PR 1301, simple-salesforce #422", "INVALID_SESSION_ID",
             words="not valid for use with the", remedy=_SCOPE),
     Message(_REST, AuthenticationError, "REST; airbyte #71024", "INVALID_SESSION_ID|INVALID_AUTH_HEADER", renews=True),
+    Message(_REST, AuthenticationError, "restforce #607, jsforce #1308", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", remedy=_EXPIRED),
     Message(_REST, AuthenticationError, "SOAP", "INVALID_LOGIN"),
     Message(_REST, AuthenticationError, "n8n #21589", "OAUTH_APP_BLOCKED", remedy=_APP_BLOCKED),
     Message(_REST, ConfigurationError, "amazon-connect-salesforce-lambda #4", "URL_NOT_RESET",
@@ -174,7 +182,7 @@ TABLE: tuple[Message, ...] = (
             " instance_url that came with the token."),
     Message(_REST, PermissionDeniedError, "REST; SOAP", "API_DISABLED_FOR_ORG|API_CURRENTLY_DISABLED", remedy=_API_ENABLED),
     Message(_REST, PermissionDeniedError, "REST; SOAP", "FUNCTIONALITY_NOT_ENABLED|INSUFFICIENT_ACCESS|INSUFFICIENT_ACCESS_OR_READONLY"),
-    Message(_REST, PermissionDeniedError, "SOAP", "TXN_SECURITY_METERING_ERROR",
+    Message(_REST, PermissionDeniedError, "SOAP", "TXN_SECURITY_METERING_ERROR|TXN_SECURITY_NO_ACCESS|TXN_SECURITY_END_A_SESSION|TXN_SECURITY_TWO_FA_REQUIRED",
             remedy="A transaction security policy of the org blocks this, or takes too long: ask a Salesforce"
             " admin for the permission Exempt from Transaction Security."),
     Message(_REST, UnavailableError, "API Request Limits and Allocations", "REQUEST_LIMIT_EXCEEDED",
@@ -185,12 +193,11 @@ TABLE: tuple[Message, ...] = (
             remedy="Ask an admin whether Shared Activities are enabled and the user may see tasks."),
     Message(_REST, NotFoundError, "REST; SOAP", "NOT_FOUND|INVALID_TYPE"),
     Message(_REST, LocatorExpiredError, "help article 000004410", "INVALID_QUERY_LOCATOR"),
-    Message(_REST, QueryTimeoutError, "airbyte #17503, #19947", "QUERY_TIMEOUT"),
+    Message(_REST, QueryTimeoutError, "airbyte #17503, #19947; API Request Limits and Allocations", "QUERY_TIMEOUT|REQUEST_RUNNING_TOO_LONG"),
     Message(_REST, TooLargeError, "estuary PR 2519, sfdx-hardis #1743", "QUERY_TOO_COMPLICATED",
             remedy="The object has very many (formula) fields: name the ones to read in fields."),
-    Message(_REST, TooLargeError, "tap-salesforce PR 98", "OPERATION_TOO_LARGE",
-            remedy="Ask a Salesforce admin for the permission View All Data: without it Salesforce"
-            " works out for each record whether the user may see it, and gives up."),
+    Message(_REST, TooLargeError, "tap-salesforce PR 98", "OPERATION_TOO_LARGE", remedy=_VIEW_ALL_DATA),
+    Message(_REST, TooLargeError, "airbyte #26520, #30819", "*", words="implementation restriction", remedy=_VIEW_ALL_DATA),
     Message(_REST, TooLargeError, "SOAP", "EXCEEDED_ID_LIMIT"),
     Message(_REST, QueryError, "REST", "INVALID_FIELD",
             remedy="The field is gone or hidden from this user; read describe again."),
@@ -198,7 +205,7 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, QueryError, "REST; SOAP", "MALFORMED_QUERY|MALFORMED_ID|INVALID_QUERY_FILTER_OPERATOR"
             "|NUMBER_OUTSIDE_VALID_RANGE|JSON_PARSER_ERROR", remedy=_OUR_SOQL),
     Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", "UNSUPPORTED_API_VERSION|INVALIDVERSION", remedy=_VERSION),
-    Message(_REST, UnavailableError, "REST; SOAP", "SERVER_UNAVAILABLE|UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION", retried=True),
+    Message(_REST, UnavailableError, "REST; SOAP; public reports", "SERVER_UNAVAILABLE|UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION|ORG_ADMIN_LOCKED", retried=True),
     # --- REST, by status
     Message(_REST, ConfigurationError, "ours: the next host would get the token", status="3xx",
             remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain."),
@@ -244,18 +251,15 @@ TABLE: tuple[Message, ...] = (
             remedy="Wrong audience: a JWT is for https://login.salesforce.com, of a sandbox or scratch"
             " org for https://test.salesforce.com; SALESFORCE_AUDIENCE sets another."),
     Message(_TOKEN, AuthenticationError, "OAuth 2.0 JWT Bearer Flow", "invalid_grant", words="assertion",
-            remedy="The key: SALESFORCE_PRIVATE_KEY doesn't belong to the certificate in the app; or"
-            " this machine's clock is off."),
-    Message(_TOKEN, AuthenticationError, "OAuth", "invalid_grant", words="expired access/refresh token",
-            remedy=f"The refresh token is revoked, expired or already used: {_REFRESH}"),
-    Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="token validity expired",
-            remedy=f"The refresh token has expired: {_REFRESH}"),
+            remedy=f"The key: SALESFORCE_PRIVATE_KEY doesn't belong to the certificate in the app; or {_CLOCK}"),
+    Message(_TOKEN, AuthenticationError, "newrelic-salesforce-exporter #31, simple-salesforce #491", "invalid_grant",
+            words="expired", kind=_JWT, remedy=f"The time: {_CLOCK}"),
+    Message(_TOKEN, AuthenticationError, "OAuth; public reports", "invalid_grant", words="expired",
+            kind="refresh_token", remedy=f"The refresh token is revoked, expired or already used: {_REFRESH}"),
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="already being processed",
             retried=True, remedy="Another process uses the same refresh token now: run one at a time."),
-    Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="inactive user",
-            remedy="The user is inactive: an admin must activate it."),
-    Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="inactive organization",
-            remedy="The org is inactive, or SALESFORCE_DOMAIN names another one."),
+    Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="inactive user", remedy=_INACTIVE),
+    Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="inactive organization", remedy=_OTHER_ORG),
     Message(_TOKEN, AuthenticationError, "public reports", "invalid_grant", words="ip restricted",
             remedy="The network: this address isn't among the trusted ones of the org or the app."),
     Message(_TOKEN, AuthenticationError, "forcedotcom/cli #3482", "*", words="not installed in this org",
@@ -275,17 +279,12 @@ TABLE: tuple[Message, ...] = (
             remedy="SALESFORCE_CLIENT_SECRET isn't the app's: copy it again."),
     Message(_TOKEN, AuthenticationError, "RFC 6749, 5.2", "unauthorized_client",
             remedy="The app isn't allowed this way to sign in: an admin must enable the flow."),
-    Message(_TOKEN, AuthenticationError, "OAuth", "unsupported_grant_type",
-            remedy="The app or the org has this way to sign in switched off."),
-    Message(_TOKEN, AuthenticationError, "RFC 6749, 5.2", "invalid_scope",
-            remedy="The app: an admin must give it the OAuth scope api."),
-    Message(_TOKEN, AuthenticationError, "public reports", "invalid_app_access",
-            remedy="The app: an admin must assign it to this user's profile."),
+    Message(_TOKEN, AuthenticationError, "OAuth", "unsupported_grant_type", remedy="The app or the org has this way to sign in switched off."),
+    Message(_TOKEN, AuthenticationError, "RFC 6749, 5.2", "invalid_scope", remedy="The app: an admin must give it the OAuth scope api."),
+    Message(_TOKEN, AuthenticationError, "public reports", "invalid_app_access", remedy="The app: an admin must assign it to this user's profile."),
     Message(_TOKEN, AuthenticationError, "OAuth", "access_denied", remedy=_APP_POLICY),
-    Message(_TOKEN, AuthenticationError, "OAuth", "inactive_user",
-            remedy="The user is inactive: an admin must activate it."),
-    Message(_TOKEN, AuthenticationError, "OAuth", "inactive_org",
-            remedy="The org is inactive, or SALESFORCE_DOMAIN names another one."),
+    Message(_TOKEN, AuthenticationError, "OAuth", "inactive_user", remedy=_INACTIVE),
+    Message(_TOKEN, AuthenticationError, "OAuth", "inactive_org", remedy=_OTHER_ORG),
     Message(_TOKEN, QuotaExceededError, "OAuth; public reports", "rate_limit_exceeded|login_rate_exceeded", remedy=_RATE),
     Message(_TOKEN, UnavailableError, "OAuth: retry your request; RFC 6749, 4.1.2.1", "unknown_error|server_error|temporarily_unavailable", retried=True),
     Message(_TOKEN, UnavailableError, "see _PASSING; ours", status=f"{_PASSING}|5xx", retried=True),
@@ -334,7 +333,7 @@ TABLE: tuple[Message, ...] = (
     Message(_SOAP, QuotaExceededError, "SOAP", "REQUEST_LIMIT_EXCEEDED"),
     Message(_SOAP, UnavailableError, "SOAP", "SERVER_UNAVAILABLE|UNKNOWN_EXCEPTION", retried=True),
     Message(_SOAP, AuthenticationError, "ours", "*"),
-    Message(_SOAP, UnavailableError, "RFC 6585, 4; ours", status="429|5xx", retried=True),
+    Message(_SOAP, UnavailableError, "see _PASSING; ours", status=f"{_PASSING}|5xx", retried=True),
     Message(_SOAP, TruncatedResponseError, "ours: a maintenance page, or a captive portal", status="200", retried=True,
             remedy=_ADDRESS),
     Message(_SOAP, AuthenticationError, "ours", remedy=_ADDRESS),
