@@ -43,6 +43,10 @@ def test_a_failed_run_says_why_first() -> None:
 
     assert "What needs attention Error The org is away. Relations per week" in text
     assert "Contacts held – active: not known" in text
+    assert "0 rejected; not checked: what counts as new or updated may not be loaded." in text
+    done = facts()
+    done["closure"]["relations_explained_pct"] = 100.0
+    assert "may not be loaded" not in shown(done)
 
 
 def test_where_all_is_well_nothing_needs_attention() -> None:
