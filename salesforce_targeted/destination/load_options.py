@@ -191,14 +191,23 @@ def _check_names(
             f" back from {table}",
             remedy="Leave table_name as it is; a view, or a dataset of its own, gives it a name.",
         )
-    asked = {name for name, column in hints["columns"].items() if column.get("primary_key")}
+    columns = hints["columns"].items()
+    # dlt deletes what has a merge key's value before it inserts: people of one name, all but one.
+    asked = {n for n, hint in columns if hint.get("primary_key") or hint.get("merge_key")}
     if asked != set(key):
         raise ConfigurationError(
             f"{resource.name}: rows are merged by {', '.join(key)}, not by"
             f" {', '.join(sorted(asked)) or 'nothing'}",
-            remedy="Leave primary_key as it is.",
+            remedy="Leave primary_key as it is, and merge_key out.",
         )
-    deleting = [name for name, column in hints["columns"].items() if column.get("hard_delete")]
+    if resource.incremental is not None and table != RELATIONS:
+        raise ConfigurationError(
+            f"{resource.name}: by an incremental hint rows are left out that are not held: a record"
+            " may become active long after it was modified",
+            remedy="Leave it out: rows that did not change are not loaded anyway, and"
+            " Scope(since=...) looks at less.",
+        )
+    deleting = [name for name, hint in columns if hint.get("hard_delete")]
     if deleting and table != REJECTED_RECORDS:
         raise ConfigurationError(
             f"{resource.name}: by a hard_delete hint on {', '.join(sorted(deleting))} rows that"

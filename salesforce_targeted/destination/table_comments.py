@@ -11,11 +11,12 @@ Source: Object Reference, "Field Properties"; Metadata API Developer Guide, "Cus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from dlt.common.schema import Schema
 
-from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH
+from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH, Columns
 from salesforce_targeted.destination.stored_catalog import TABLE
 from salesforce_targeted.destination.table_names import (
     REJECTED_RECORDS,
@@ -27,7 +28,8 @@ from salesforce_targeted.destination.table_names import (
 from salesforce_targeted.target import CONTACT, Target
 
 OURS = "salesforce_targeted"
-_COLUMNS = {
+# Columns that come with Salesforce's fields.
+_ADDED = {
     ROW_HASH: "Hash of the row, by which a run tells that the record changed",
     "removed_at": "The run that found that the org no longer shows the relation",
     "removed_reason": "relation_removed, task_deleted or task_archived",
@@ -42,7 +44,6 @@ def comments(schema: Schema, target: Target = CONTACT) -> dict[tuple[str, str], 
         target: The records that the load was for.
     """
     naming = schema.naming
-    own = {naming.normalize_path(name): text for name, text in _COLUMNS.items()}
     texts: dict[tuple[str, str], str] = {}
     for name, (text, origin) in _tables(target).items():
         table = naming.normalize_table_identifier(name)
@@ -50,7 +51,7 @@ def comments(schema: Schema, target: Target = CONTACT) -> dict[tuple[str, str], 
             continue
         texts[table, TABLE] = f"{text} [{origin}]"
         for column, hints in schema.tables[table]["columns"].items():
-            if description := hints.get("description") or own.get(column):
+            if description := hints.get("description"):
                 texts[table, column] = f"{description} [{hints.get(FIELD_HINT) or OURS}]"
     return texts
 
@@ -58,6 +59,16 @@ def comments(schema: Schema, target: Target = CONTACT) -> dict[tuple[str, str], 
 def is_ours(comment: str | None, wanted: str) -> bool:
     """Tell whether a comment may be written over: there is none, or this library wrote it."""
     return comment is None or comment.endswith(wanted[wanted.rindex(" [") :])
+
+
+def hints(columns: Columns, names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Return what dlt's schema is to say of a table's columns, of the added ones that come, too.
+
+    Args:
+        names: As the columns of the rows are called in Arrow.
+    """
+    fields = {c.name: {"description": c.description, FIELD_HINT: c.field} for c in columns.items}
+    return fields | {name: {"description": _ADDED[name]} for name in names if name in _ADDED}
 
 
 def descriptions(target: Target = CONTACT) -> dict[str, str]:

@@ -20,10 +20,9 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     is_of_records,
 )
-from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.arrow.deduplication import once_in_a_load
 from salesforce_targeted.arrow.id_set import id_array, minus, union
-from salesforce_targeted.destination import rejected_records, sync_runs
+from salesforce_targeted.destination import rejected_records, sync_runs, table_comments
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
@@ -264,19 +263,15 @@ def _rejected(run: Run) -> Iterator[pa.Table]:
 
 
 def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Item]:
-    """Yield a stage's tables, each id once, with Salesforce's labels as hints of the first one."""
+    """Yield a stage's tables, each id once; the first one brings the columns' descriptions."""
     first = True
     for batch in once_in_a_load(_until_calls_end(run, rows), lambda: run.columns(table).key.name):
         if run.scope.record_log is not None:
             record_log.append(run.scope.record_log, table, batch)
-        hints: Any = {
-            column.name: {"description": column.description, FIELD_HINT: column.field}
-            for column in run.columns(table).items
-        }
-        yield (
-            resource,
-            dlt.mark.with_hints(batch, dlt.mark.make_hints(columns=hints)) if first else batch,
-        )
+        if first:
+            hints: Any = table_comments.hints(run.columns(table), batch.column_names)
+            batch = dlt.mark.with_hints(batch, dlt.mark.make_hints(columns=hints))  # noqa: PLW2901
+        yield resource, batch
         first = False
 
 

@@ -8,7 +8,12 @@ from pathlib import Path
 from salesforce_targeted.destination.sync_runs import as_json
 from salesforce_targeted.report.private_file import write_private
 from salesforce_targeted.report.rich_text import calls_left
-from salesforce_targeted.report.text import conservation, nuls_removed, rejected_by_reason
+from salesforce_targeted.report.text import (
+    NOT_CHECKED,
+    conservation,
+    nuls_removed,
+    rejected_by_reason,
+)
 from salesforce_targeted.run_facts import ClosureFacts, RunFacts
 
 _IDS_SHOWN = 200
@@ -113,4 +118,4 @@ def _number(count: int | None) -> str:
 
 def _share(closure: ClosureFacts) -> str:
     share = closure["relations_explained_pct"]
-    return "?" if share is None else f"{share:.2f} %"
+    return NOT_CHECKED if share is None else f"{share:.2f} %"

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
+# Of a run that failed: its counts are of what it read.
+NOT_CHECKED = "not checked: what counts as new or updated may not be loaded"
 _ENDINGS = {
     "done": ("done", "bold green"),
     "partial": ("partial", "bold yellow"),
@@ -98,7 +100,7 @@ def _sums(facts: RunFacts) -> list[tuple[str, str]]:
     """Say what must add up, and what explains the rest."""
     closure = facts["closure"]
     share = closure["relations_explained_pct"]
-    explained = "not checked" if share is None else f"{share:.2f} % of the relations explained"
+    explained = NOT_CHECKED if share is None else f"{share:.2f} % of the relations explained"
     if facts["relations"]["held"] == 0:
         explained = "no relations are held"
     lines = [("contacts", conservation(facts["contacts"])), ("closure", explained)]

@@ -124,6 +124,14 @@ def test_ways_to_write_that_keep_tables_true(
         (of_contacts(table_name=lambda row: "people"), "contact: hints that depend on the data"),
         (of_contacts(primary_key="email"), "contact: rows are merged by id, not by email"),
         (
+            of_contacts(write_disposition=DELETE_INSERT, merge_key="last_name"),
+            "contact: rows are merged by id, not by id, last_name",
+        ),
+        (
+            of_contacts(incremental=dlt.sources.incremental("SystemModstamp")),
+            "contact: by an incremental hint rows are left out that are not held",
+        ),
+        (
             of_contacts(columns={"fee__c": {"data_type": "decimal"}}),
             "contact: column fee__c can't be decimal",
         ),
@@ -143,6 +151,8 @@ def test_ways_to_write_that_keep_tables_true(
         "table",
         "dynamic",
         "key",
+        "merge key",
+        "incremental",
         "decimal",
         "delete",
         "key of lives",

@@ -87,6 +87,26 @@ return [...document.querySelectorAll('.bar i, .plot i')].map(tag => {
 """
 
 
+# Words of row heads and tiles, and options, that are on two lines.
+BROKEN = """
+const broken = [];
+document.querySelectorAll('details').forEach(tag => { tag.open = true; });
+for (const tag of document.querySelectorAll('tbody th, dd, code.whole')) {
+  const texts = document.createTreeWalker(tag, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text; text = texts.nextNode()) {
+    const parts = tag.localName === 'code' ? /.+/g : /[^ \\n]+/g;
+    for (const part of text.data.matchAll(parts)) {
+      const range = new Range();
+      range.setStart(text, part.index);
+      range.setEnd(text, part.index + part[0].length);
+      if (range.getClientRects().length > 1) broken.push(part[0]);
+    }
+  }
+}
+return broken;
+"""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One Chromium for all tests."""
@@ -173,6 +193,14 @@ def test_bars_and_columns_are_as_long_as_they_say(
 
     assert 50 < len(lengths)
     assert [] == [(seen, meant) for seen, meant in lengths if abs(seen - meant) > 0.02]
+
+
+def test_no_word_is_broken_on_the_smallest_screen(browser: Browser, real: Path) -> None:
+    """A table that is wider scrolls; the page does not."""
+    browser.show(real, Screen(320, 700, "light"))
+
+    assert [] == browser.ask(BROKEN)
+    assert 320 == browser.ask("return document.documentElement.scrollWidth")
 
 
 @pytest.mark.parametrize("screen", SCREENS, ids=str)

@@ -43,6 +43,10 @@ def test_a_failed_run_says_why_first() -> None:
 
     assert "What needs attention Error The org is away. Relations per week" in text
     assert "Contacts held – active: not known" in text
+    assert "0 rejected; not checked: what counts as new or updated may not be loaded." in text
+    done = facts()
+    done["closure"]["relations_explained_pct"] = 100.0
+    assert "may not be loaded" not in shown(done)
 
 
 def test_where_all_is_well_nothing_needs_attention() -> None:
@@ -64,6 +68,14 @@ def test_rejected_rows_by_reason() -> None:
     assert "Task, whole record · 1 gone <away> 00T" in text
     assert "71 listed in sf_rejected_records" in text
     assert SECRET not in text
+
+
+def test_what_is_not_quite_the_orgs_is_said() -> None:
+    """Values without their NUL characters, as on the terminal; a line only where there are some."""
+    text = shown({**facts(), "nuls_removed": 3})
+
+    assert "Removed: NUL and halves of characters (now U+FFFD), of 3 values: PostgreSQL" in text
+    assert "Removed" not in shown(facts())
 
 
 def test_a_page_about_leads() -> None:
@@ -116,10 +128,11 @@ def test_nobodys_data_is_on_the_page(org: DemoOrg, synced: Synced, tmp_path: Pat
 
 def test_coverage_counts_what_is_described() -> None:
     """Filled, never filled and hidden fields, each in its column, and named."""
-    of = TableFacts("sf_contacts", 3, STARTED, 4, 3, ("Fax", "Title"), ("Phone",))
+    names = tuple(f"Field_{n}__c" for n in range(60))  # as many as an org has: none is cut
+    of = TableFacts("sf_contacts", 3, STARTED, 4, 3, names, ("Phone",))
     text = shown(facts(), DatasetFacts(tables=[of]))
 
-    assert "Described Filled Never filled Hidden sf_contacts 9 7 2 1" in text
-    assert "sf_contacts: 2 never filled Fax, Title" in text
+    assert "Described Filled Never filled Hidden sf_contacts 67 7 60 1" in text
+    assert f"sf_contacts: 60 never filled {', '.join(names)}" in text
     assert "sf_contacts: 1 hidden Phone" in text
     assert "sf_contacts 3 2 s 2026-11-20 12:00:00" in text.replace("\u00a0", " ")

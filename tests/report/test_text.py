@@ -170,7 +170,7 @@ def test_nothing_is_claimed_that_was_not_checked() -> None:
     assert (None, None) == (report["relations"]["held"], report["contacts"]["held"])
     assert report["closure"]["relations_explained_pct"] is None
     assert "100" not in text.text(report)
-    assert "closure   not checked" in text.text(ledger().facts("failed"))
+    assert "closure   not checked: what counts as new" in text.text(ledger().facts("failed"))
 
 
 # --- as text
@@ -285,13 +285,13 @@ def test_sections_without_content_are_left_out() -> None:
 
 
 def test_a_failed_run_as_markdown() -> None:
-    """The error stands in the summary; what was not counted is a question mark."""
+    """The error stands in the summary, and what was not counted or checked."""
     failed = Ledger(started_at=STARTED).facts("failed")
     shown = markdown.document({**failed, "error": "The org is away."})
 
     assert "- **Error**: The org is away." in shown
     assert "- **Contacts held**: ?\n" in shown
-    assert "- **Relations explained**: ?\n" in shown
+    assert "- **Relations explained**: not checked: what counts as new or updated may" in shown
 
 
 def test_a_run_that_took_no_time() -> None:

@@ -12,7 +12,12 @@ from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.report.html.dataset_facts import DatasetFacts, read_dataset
 from salesforce_targeted.report.html.markup import templates
 from salesforce_targeted.report.private_file import write_private
-from salesforce_targeted.report.text import conservation, rejected_by_reason
+from salesforce_targeted.report.text import (
+    NOT_CHECKED,
+    conservation,
+    nuls_removed,
+    rejected_by_reason,
+)
 from salesforce_targeted.run_facts import RunFacts
 
 _MONTHS_ON_A_PHONE = 5
@@ -64,6 +69,8 @@ def page(facts: RunFacts, dataset: DatasetFacts) -> str:
             "runs": "Last runs",
         },
         conservation=conservation(facts["contacts"]),
+        nuls_removed=nuls_removed(facts),
+        not_checked=NOT_CHECKED,
         counted=counted,
         missing={
             **{f"tasks {why}": n for why, n in closure["tasks_missing"].items()},
