@@ -1,16 +1,24 @@
-"""Discover whom the org's relations point at now, and guard against losing them all."""
+"""Discover whom the org's relations point at now, and guard against losing them all.
+
+Rule. Discovery that takes more than half of the calls that a run has left is made by several runs,
+in the order of ids: each tells of the ids between two positions alone. Once they have come round,
+and until a run comes to its end, the others don't ask.
+"""
 
 from __future__ import annotations
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import SalesforceError
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, is_of_records
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.arrow.id_set import Texts, span
+from salesforce_targeted.arrow.id_set import Texts, span, union
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.held_relations import SLOW_GROUPS
 from salesforce_targeted.extract.lessons import is_slow, note_slow
-from salesforce_targeted.extract.run import Run
-from salesforce_targeted.relations.active_ids import active_ids
+from salesforce_targeted.extract.refresh_state import note_position, note_read, reached, was_read
+from salesforce_targeted.extract.run import ALL_IDS, Run
+from salesforce_targeted.relations.active_ids import active_ids, active_ids_after
 
 # A set that shrinks under this share of what was active, by more than this many, is more likely a
 # permission that was lost than a sales team that stopped working.
@@ -36,11 +44,124 @@ def discover(run: Run) -> IdCounts:
     if run.active is None:
         counts = run.relations.counts
         active = counts if counts is not None else _discover(run)
-        run.ledger.step(f"discovered {len(active):,} active {run.target.object_name.lower()}s")
-        if run.scope.complete and not run.scope.allow_shrink:
-            _check_shrink(run, len(active))
+        _note_discovered(run, active)
         run.active = active
     return run.active
+
+
+def discovered(run: Run) -> IdCounts | None:
+    """Return the active records that the org shows, between the ids ``run.within``.
+
+    None where this run does not ask which they are.
+
+    Raises:
+        ShrinkError: far fewer than were active.
+    """
+    if run.active is None and run.scope.discovers and run.ledger.stopped is None:
+        after = reached(run, run.target.life_table, 0)
+        if run.relations.is_deferred:
+            _stop(run, "was not asked: the relations are read first")
+        elif _suffices(run, begun=bool(after)):
+            discover(run)
+        elif not run.scope.complete:
+            _stop(run, "was not asked")
+        elif not was_read(run, run.target.life_table):
+            run.active = _discover_next(run, after)
+    return run.active
+
+
+def note_discovered(run: Run) -> None:
+    """Keep, with the load, up to which id a run discovered that also did what follows from it."""
+    if run.scope.complete and run.active is not None:
+        table, (_, last) = run.target.life_table, run.within
+        if last < ALL_IDS[1]:
+            note_position(run, table, 0, last)
+        elif run.within != ALL_IDS or reached(run, table, 0):
+            note_read(run, table, whole=True)
+
+
+def active(run: Run) -> pa.Array:
+    """Return the ids of the active records: shown by the org, or held where it was not asked.
+
+    None in a run that discovers none.
+    """
+    shown, ids = discovered(run), pa.array([], pa.string())
+    if run.scope.discovers and run.holds_relations and (shown is None or run.within != ALL_IDS):
+        held = run.held_relations.counts.ids
+        ids = held.filter(pc.starts_with(held, run.org.key_prefix))
+    return ids if shown is None else union(ids, shown.ids)
+
+
+def told_of(run: Run, ids: pa.Array) -> pa.Array:
+    """Return those of some ids of which the run was told whether they are active."""
+    after, last = run.within
+    return ids[span(ids, "", after)[1] : span(ids, "", last)[1]]
+
+
+def _suffices(run: Run, *, begun: bool) -> bool:
+    """Return whether half of the calls that are left suffice to ask which records are active.
+
+    Args:
+        begun: Whether they did not for an earlier run, which asked for the first ones.
+    """
+    left = run.client.meter.left
+    if left is None or run.relations.counts is not None:
+        return True
+    if begun or was_read(run, run.target.life_table):
+        return False
+    # The number of relations is known where it is needed, before all were discovered.
+    known = run.org.relation_count or max(
+        run.held.count(run.target.life_table, run.held.active), len(run.relations.contacts)
+    )
+    calls = known // run.client.limits.groups_per_query
+    if SLOW_GROUPS in run.state:  # the rows are read
+        calls = (run.org.relation_count or run.held.count(RELATIONS)) // run.held_relations.per_page
+    return calls <= left // 2
+
+
+def _discover_next(run: Run, after: str, *, groups: bool = True) -> IdCounts:
+    """Return the active records after an id, as far as half of the calls go."""
+    parts, org = list[pa.Table](), run.org
+    keep = (run.client.meter.left or 0) // 2
+    groups = groups and not is_slow(run, SLOW_GROUPS)
+    last: str | None = None
+    try:
+        for counts, last in active_ids_after(
+            run.client,
+            org.junction,
+            org.key_prefix,
+            after or run.target.first_id,
+            since=run.floor,
+            first=None if after else org.first_groups,
+            groups=groups,
+        ):
+            parts.append(counts)
+            if last is not None and (run.client.meter.left or 0) <= keep:
+                break
+    except SalesforceError as error:
+        if not is_of_records(error) or not groups:
+            raise
+        note_slow(run, SLOW_GROUPS)
+        run.ledger.warn(
+            f"{error.what} The relations are read and counted instead, as they will be for a day"
+        )
+        return _discover_next(run, after, groups=False)
+    run.within = after, ALL_IDS[1] if last is None else last
+    active = IdCounts(pa.concat_tables(parts))
+    _note_discovered(run, active)
+    if last is not None:
+        _stop(run, "was asked for some of them")
+    return active
+
+
+def _stop(run: Run, asked: str) -> None:
+    run.ledger.stop(
+        QuotaExceededError(
+            f"which {run.target.object_name.lower()}s are no longer active {asked}; all of them"
+            " take more than half of the calls that the run had left",
+            remedy="Run again to go on, or allow more calls per run.",
+        )
+    )
 
 
 def _discover(run: Run) -> IdCounts:
@@ -84,10 +205,17 @@ def _cuts(run: Run, begin: str) -> list[str]:
     return list(Texts(known)[start + step :: step])
 
 
+def _note_discovered(run: Run, active: IdCounts) -> None:
+    run.ledger.step(f"discovered {len(active):,} active {run.target.object_name.lower()}s")
+    if run.scope.complete and not run.scope.allow_shrink:
+        _check_shrink(run, len(active))
+
+
 def _check_shrink(run: Run, count: int) -> None:
-    before = run.held.count(run.target.life_table, run.held.active)
+    known = run.held.id_array(run.target.life_table, run.target.life_key, run.held.active)
+    before = len(told_of(run, known))
     few = count < before * SHRINK_SHARE and before - count > SHRINK_CONTACTS
-    if before and (count == 0 or few):
+    if before and ((count == 0 and run.within == ALL_IDS) or few):
         active = f"active {run.target.object_name.lower()}s"
         raise ShrinkError(
             f"the org shows {count:,} {active} where {before:,} were active; nothing was marked as"

@@ -10,12 +10,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.arrow.id_set import Texts, id_array, in_batches, span, union
+from salesforce_targeted.arrow.id_set import Texts, among, id_array, in_batches, minus, span, union
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract import lifecycle
-from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.discovery import discovered, told_of
 from salesforce_targeted.extract.lifecycle import Observation, RecordLifecycle
-from salesforce_targeted.extract.run import Run
+from salesforce_targeted.extract.run import ALL_IDS, Run
 from salesforce_targeted.retrieval.results import MERGED, Gone
 
 # Lives are read and compared so many at a time: memory stays flat for any number of contacts.
@@ -26,7 +26,8 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
     """Yield rows of the life table that this run changed or began."""
     held, target = run.held, run.target
     key, *columns = [held.name(name) for name in lifecycle.schema(target.life_key).names]
-    counts, seen = _observation(run)
+    shown = discovered(run) if run.scope.complete else None
+    counts, seen = _observation(run, shown)
     ids = union(
         held.id_array(target.life_table, key),
         held.id_array(target.table, run.columns(target.table).key.stored),
@@ -34,12 +35,23 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
         counts.ids,
         id_array(seen.gone),
     )
-    for batch in in_batches(Texts(ids), _LIVES_AT_ONCE):
+    # Of a contact that no relation points at, as far as this run was told; of the others it can't
+    # be said that they have left.
+    told = ids[:0]
+    if shown is not None:
+        told = union(told_of(run, ids), among(ids, id_array(run.relations.left_reasons)))
+    parts = ((told, True), (minus(ids, told), False))
+    for batch, complete in (
+        (batch, complete)
+        for part, complete in parts
+        for batch in in_batches(Texts(part), _LIVES_AT_ONCE)
+    ):
         rows = held.by_ids(target.life_table, key, batch, columns)
         known = {row[0]: RecordLifecycle(*row) for row in rows}
         first, last = span(run.records.answered.ids, batch[0], batch[-1])
         seen = replace(
             seen,
+            complete=complete,
             counts=counts.between(batch[0], batch[-1]),
             asked=frozenset(run.records.answered.ids[first:last].to_pylist()),
         )
@@ -51,27 +63,31 @@ def changed_lives(run: Run) -> Iterator[pa.Table]:
             yield lifecycle.to_table(lives, target.life_key)
 
 
-def _observation(run: Run) -> tuple[IdCounts, Observation]:
-    """Return how many relations each active record has, and all else that the run saw."""
-    before = run.state.get("discovered_at")
-    stopped = run.ledger.stopped is not None
-    complete = run.scope.complete and (run.active is not None or (run.discovers and not stopped))
-    if complete:
-        counts = discover(run)
+def _observation(run: Run, shown: IdCounts | None) -> tuple[IdCounts, Observation]:
+    """Return how many relations each active record has, and all else that the run saw.
+
+    Args:
+        shown: What was discovered; None where nothing was.
+    """
+    before, counts = run.state.get("discovered_at"), shown or IdCounts()
+    if shown is not None and run.within[1] == ALL_IDS[1]:
         run.state["discovered_at"] = run.ledger.started_at.isoformat()
-    elif not run.holds_relations or (run.scope.complete and not run.relations.complete):
-        counts = IdCounts()  # what a part of the relations says is no count
-    else:
-        named = run.relations.contacts.ids
+    # What a part of the relations says is no count.
+    partly = run.scope.complete and not run.relations.complete
+    if not (run.within == ALL_IDS and shown is not None) and run.holds_relations and not partly:
+        named = union(run.relations.contacts.ids, id_array(run.relations.left_reasons))
         held, changes = run.held_relations.counts, run.relations.changes
         if run.relations.in_parts:  # earlier runs read the others, and kept no count
             of_kind = pc.starts_with(held.ids, run.org.key_prefix)
             named = union(named, held.ids.filter(of_kind))
+        if shown is not None:
+            named = minus(named, told_of(run, named))
         numbers = [held[who] + changes[who] for who in named.to_pylist()]
-        counts = IdCounts(pa.table({"id": named, "count": pa.array(numbers, pa.int64())}))
+        table = pa.table({"id": named, "count": pa.array(numbers, pa.int64())})
+        counts = IdCounts(pa.concat_tables([counts.table(), table.filter(pc.field("count") > 0)]))
     return counts, Observation(
         counts={},
-        complete=complete,
+        complete=False,
         gone=_with_known_winners(run, run.records.gone),
         rejected=frozenset(run.records.rejected),
         asked=frozenset(),

@@ -59,17 +59,28 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
     # position that it went on from, has not been read.
     began = state.get(_BEGAN)
     limit = datetime.fromisoformat(began) if began else selection.began_at
-    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
-        state.pop(name, None)
     if selection.whole:
         state[_PASSED] = run.opened_at.isoformat()
-    was_whole = state.get(_READ, (None, False))[1]
-    state[_READ] = run.state.get(CALLS_LEFT), selection.whole or was_whole
+    note_read(run, table, whole=selection.whole)
     if newest is not None:
         text = min(newest, limit).astimezone(UTC).isoformat()
         known = state.get(_CURSOR) or text
         ahead = run.is_ahead(datetime.fromisoformat(known))
         state[_CURSOR] = text if ahead else max(known, text)
+
+
+def note_read(run: Run, table: str, *, whole: bool) -> None:
+    """Keep, with the load, that a table was read to its end, until a run comes to its own."""
+    state = _state(run, table)
+    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
+        state.pop(name, None)
+    was_whole = state.get(_READ, (None, False))[1]
+    state[_READ] = run.state.get(CALLS_LEFT), whole or was_whole
+
+
+def forget_read(run: Run, table: str) -> None:
+    """Let the next run read a table again, after one that came to its end with all tables."""
+    _state(run, table).pop(_READ, None)
 
 
 def was_read(run: Run, table: str) -> bool:
@@ -125,8 +136,7 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
     """Keep which records are gone while this load has no table that says so, and the rejected ones.
 
     The next run asks for them, whatever else it is over: nothing else would, in a run that has the
-    tables, or once the table of rejected records was emptied. A run that came to its end with all
-    tables lets the next one read them again.
+    tables, or once the table of rejected records was emptied.
 
     Args:
         tells: Whether this load has the tables.
@@ -140,8 +150,6 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
         untold.update(findings.gone)
     untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
     _keep(run, table, _UNTOLD, sorted(untold)[:_MOST_IDS])
-    if run.ledger.stopped is None:
-        _state(run, table).pop(_READ, None)
 
 
 def _keep(run: Run, table: str, name: str, ids: Collection[str]) -> None:
@@ -183,10 +191,14 @@ def go_on(run: Run, table: str, *, whole: bool) -> None:
     state.setdefault(_BEGAN, run.opened_at.isoformat())
 
 
+def reached(run: Run, table: str, part: int) -> str:
+    """Return the id that :func:`note_position` kept; empty for none."""
+    return _state(run, table).get(_POSITION, {}).get(str(part), "")  # type: ignore[no-any-return]
+
+
 def rest(run: Run, table: str, part: int, ids: pa.Array) -> pa.Array:
     """Return the ids, of ``Selection.later[part]``, that a pass which was cut has yet to read."""
-    position = _state(run, table).get(_POSITION, {}).get(str(part))
-    return ids if position is None else ids[span(ids, "", position)[1] :]
+    return ids[span(ids, "", reached(run, table, part))[1] :]
 
 
 def _state(run: Run, table: str) -> dict[str, Any]:

@@ -33,7 +33,6 @@ from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, un
 from salesforce_targeted.destination.comparison import with_hidden_columns
 from salesforce_targeted.destination.sql_condition import Where
 from salesforce_targeted.destination.table_names import RELATIONS
-from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
@@ -56,10 +55,14 @@ from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
 _SUSPECTS = 2_000
 
 
-def mark_removed(run: Run) -> Iterator[pa.Table]:
-    """Yield rows that became visible late or came back, and removed ones with the reason."""
+def mark_removed(run: Run, shown: IdCounts) -> Iterator[pa.Table]:
+    """Yield rows that became visible late or came back, and removed ones with the reason.
+
+    Args:
+        shown: How many relations each contact between the ids ``run.within`` has in the org.
+    """
     findings, held, before = run.relations, run.held, run.held_relations
-    shown = discover(run)  # stops the run before anything is marked, if most are gone
+    after, last = run.within
     if findings.whole:
         live = held.id_array(RELATIONS, _key(run), before.counting)
         for ids in in_batches(Texts(_unseen(run, live)), ROWS_PER_LOAD_BATCH):
@@ -77,7 +80,8 @@ def mark_removed(run: Run) -> Iterator[pa.Table]:
     differences = {
         who: difference
         for who in unlike
-        if who.startswith(run.org.key_prefix)
+        if after < who <= last
+        and who.startswith(run.org.key_prefix)
         and (difference := shown[who] - before.counts[who] - findings.changes[who])
     }
     # Those that can't be read are not held; that so many are missing tells nothing new.

@@ -53,8 +53,8 @@ LAG = timedelta(minutes=15)
 _CALLS_WORTH_A_COUNT = 25
 # In the source's state: how many calls a run might spend when it opened, the org's day included.
 CALLS_LEFT = "calls_left"
-# In the source's state: whether the last run put off to ask which records are active.
-PUT_OFF = "discovery_put_off"
+# Between them lie all ids.
+ALL_IDS = ("", "~")
 # In the source's state: the fields that each table was asked for, so that a repeat can ask at once.
 ASKED_FIELDS = "asked_fields"
 
@@ -69,6 +69,7 @@ class Run:
         relations: What the relations' stage found.
         records, tasks, users: What the stages of the records, tasks and users found.
         active: The active records that the org shows, once discovered.
+        within: After which id, and up to which one, ``active`` tells of all there are.
         asked: Table to the ids that were asked for ahead, held ones and new ones apart.
         lessons: Object to what was learnt of reading it.
         changes_dataset: Whether the state is of another dataset, with cursors beyond what is held.
@@ -99,6 +100,7 @@ class Run:
         self.tasks = RecordFindings()
         self.users = RecordFindings()
         self.active: IdCounts | None = None
+        self.within = ALL_IDS
         self._org: VisibleOrg | None = None
         self.asked: dict[str, list[pa.Array]] = {}
         self._columns: dict[str, Columns] = {}
@@ -305,28 +307,6 @@ class Run:
         """Count about how many records each object has that is read; none where not known."""
         tables = (CONTACTS, TASKS, USERS) if self.holds_relations else (self.target.table,)
         return self.client.record_counts([self.object_of(table) for table in tables])
-
-    @cached_property
-    def discovers(self) -> bool:
-        """Return whether the run asks which records are active: not for most of its calls.
-
-        The run after one that put it off may spend all it has left on it.
-        """
-        left = self.client.meter.left
-        if not self.scope.discovers or left is None or self.active is not None:
-            return self.scope.discovers
-        if self.relations.is_deferred:
-            return False
-        active = self.held.count(self.target.life_table, self.held.active)
-        known = max(active, len(self.relations.contacts))
-        was_put_off = self.state.pop(PUT_OFF, False)
-        calls = known // self.client.limits.groups_per_query
-        if SLOW_GROUPS in self.state:  # the rows are read
-            calls = self.held.count(RELATIONS) // self.held_relations.per_page
-        if calls <= (left if was_put_off else left // 2):
-            return True
-        self.state[PUT_OFF] = True
-        return False
 
     def facts(self, status: Status) -> RunFacts:
         """Return the run's facts so far."""

@@ -11,7 +11,6 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
-import pyarrow.compute as pc
 from dlt.sources import incremental
 
 from salesforce_targeted.api.errors import (
@@ -27,7 +26,7 @@ from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
 from salesforce_targeted.extract import record_log
-from salesforce_targeted.extract.discovery import discover
+from salesforce_targeted.extract.discovery import active, discovered, note_discovered
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.id_selection import (
@@ -39,7 +38,13 @@ from salesforce_targeted.extract.id_selection import (
 from salesforce_targeted.extract.lessons import note_slow
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.refresh_state import REFRESHED, gone_before, last_pass, note_untold
+from salesforce_targeted.extract.refresh_state import (
+    REFRESHED,
+    forget_read,
+    gone_before,
+    last_pass,
+    note_untold,
+)
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     READING,
@@ -104,6 +109,10 @@ def stages(
                 yield from _deferred(run)
                 _explain(run)
                 _note_untold(run, wanted)
+    if run.ledger.stopped is None:
+        tables[life] = run.target.life_table
+        for table in [table for name, table in tables.items() if name in wanted]:
+            forget_read(run, table)
 
 
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
@@ -141,8 +150,10 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
             newest = run.opened_at  # what was imported at once is not read by every run to come
         last = None if run.is_ahead(run.held_relations.cursor) else run.held_relations.cursor
         run.ledger.cursor = max(last or newest, newest)
-    if run.scope.complete and run.discovers:
-        yield from mark_removed(run)
+    # Stops the run before anything is marked, if most are gone.
+    if run.scope.complete and (shown := discovered(run)) is not None:
+        yield from mark_removed(run, shown)
+        note_discovered(run)
     run.relations.read_ids.clear()  # a million of them take room, too
 
 
@@ -151,6 +162,8 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
     for selection in _until_calls_end(run, _selection(run)):
         yield ids_resource(run.target), selection
         run.records.selection = selection
+        if RELATION not in wanted:
+            note_discovered(run)
         ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
         rows = refresh(run, run.target.table, selection)
         yield from _of(run.target.resource, run, run.target.table, rows)
@@ -158,20 +171,7 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
 
 def _selection(run: Run) -> Iterator[Selection]:
     """Yield the ids of the records to hold true: one complete set."""
-    named = run.relations.contacts.ids
-    if run.discovers:
-        named = union(named, discover(run).ids)
-    elif run.scope.discovers:
-        if run.holds_relations:
-            held = run.held_relations.counts.ids
-            named = union(named, held.filter(pc.starts_with(held, run.org.key_prefix)))
-        run.ledger.stop(
-            QuotaExceededError(
-                f"which {run.target.object_name.lower()}s are no longer active was not asked: it"
-                " takes more than half of the calls that the run has left",
-                remedy="The next run asks first, if it has calls enough for that.",
-            )
-        )
+    named = union(run.relations.contacts.ids, active(run))
     run.ledger.tally(run.target.object_name).discovered = len(named)
     yield select_ids(run, run.target.table, named)
 

@@ -65,18 +65,10 @@ def active_ids(
     per_call = client.limits.groups_per_query
 
     def of(low: str | None, high: str | None) -> Iterator[list[Record]]:
-        while True:
-            rows = client.records(groups_statement(junction, per_call, low, since, high))
-            yield rows
-            if is_last(rows, junction, key_prefix, per_call):
-                return
-            low = rows[-1][junction.who]
+        return _groups(client, junction, key_prefix, since, low, high)
 
     def as_table(rows: list[Record]) -> pa.Table:
-        wanted = [row for row in rows if sf_ids.key_prefix(row[junction.who]) == key_prefix]
-        ids = pa.array([row[junction.who] for row in wanted], pa.string())
-        counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
-        return pa.table({"id": ids, "count": counts})
+        return _as_table(rows, junction, key_prefix)
 
     if first is None and not groups:
         yield _counted(client, junction, key_prefix, since)
@@ -97,6 +89,64 @@ def active_ids(
         yield _counted(client, junction, key_prefix, since)
         return
     yield from batches
+
+
+def active_ids_after(
+    client: SalesforceClient,
+    junction: Junction,
+    key_prefix: str,
+    after: str | None,
+    *,
+    since: datetime | None = None,
+    first: list[Record] | None = None,
+    groups: bool = True,
+) -> Iterator[tuple[pa.Table, str | None]]:
+    """Yield the ids after one that relations point at, a call's worth at a time, in their order.
+
+    Args:
+        first: The first batch, where it is known already.
+        groups: Whether the org is asked to group them; else the relations are read and counted.
+
+    Yields:
+        Tables as of :func:`active_ids`, and up to which id all are known by then; None for all.
+
+    Raises:
+        SalesforceError: they can't be grouped, or read.
+    """
+    if first is None and not groups:
+        yield from _counted_after(client, junction, key_prefix, after, since)
+        return
+    for rows in _groups(client, junction, key_prefix, since, after, None, first):
+        ended = is_last(rows, junction, key_prefix, client.limits.groups_per_query)
+        reached = None if ended else rows[-1][junction.who]
+        yield _as_table(rows, junction, key_prefix), reached
+
+
+def _groups(
+    client: SalesforceClient,
+    junction: Junction,
+    key_prefix: str,
+    since: datetime | None,
+    low: str | None,
+    high: str | None,
+    rows: list[Record] | None = None,
+) -> Iterator[list[Record]]:
+    """Yield the ids after one and up to another as the org groups them, a call at a time."""
+    per_call = client.limits.groups_per_query
+    while True:
+        if rows is None:
+            rows = client.records(groups_statement(junction, per_call, low, since, high))
+        yield rows
+        if is_last(rows, junction, key_prefix, per_call):
+            return
+        low, rows = rows[-1][junction.who], None
+
+
+def _as_table(rows: list[Record], junction: Junction, key_prefix: str) -> pa.Table:
+    wanted = [row for row in rows if sf_ids.key_prefix(row[junction.who]) == key_prefix]
+    ids = pa.array([row[junction.who] for row in wanted], pa.string())
+    counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
+    return pa.table({"id": ids, "count": counts})
 
 
 def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_call: int) -> bool:
@@ -124,7 +174,32 @@ def _counted(
             raise TruncatedResponseError("rows moved between pages while they were read")
         return rows
 
-    ids = client.read_twice(read).column("who")
+    return _counts(client.read_twice(read).column("who"), key_prefix).sort_by("id")
+
+
+def _counted_after(
+    client: SalesforceClient,
+    junction: Junction,
+    key_prefix: str,
+    after: str | None,
+    since: datetime | None,
+) -> Iterator[tuple[pa.Table, str | None]]:
+    """Count the relations of the ids after one, a page at a time, as for ``active_ids_after``."""
+    who, waiting, reached = junction.who, list[str](), after or ""
+    condition = soql.and_(where(junction, since), soql.bound(who, ">", after) or soql.ne(who, None))
+    statement = soql.select(["Id", who], junction.object_name, condition, order_by=[who])
+    for page in client.iter_pages(statement, JsonRows.records):
+        waiting += [row[who] for row in page]
+        # The next page may have more of the last one.
+        whole = [id_ for id_ in waiting if id_ < waiting[-1]]
+        waiting, reached = waiting[len(whole) :], whole[-1] if whole else reached
+        if sf_ids.key_prefix(waiting[-1]) > key_prefix:
+            waiting = whole
+            break
+        yield _counts(pa.array(whole, pa.string()), key_prefix), reached
+    yield _counts(pa.array(waiting, pa.string()), key_prefix), None
+
+
+def _counts(ids: pa.Array | pa.ChunkedArray, key_prefix: str) -> pa.Table:
     counts = ids.filter(pc.starts_with(ids, key_prefix)).value_counts()
-    table = pa.table({"id": counts.field("values"), "count": counts.field("counts")})
-    return table.sort_by("id")
+    return pa.table({"id": counts.field("values"), "count": counts.field("counts")})

@@ -70,25 +70,6 @@ def test_relations_that_were_dropped_are_filled_by_runs_of_few_calls(
 
 
 @pytest.mark.deep
-def test_what_was_removed_is_seen_by_runs_whose_calls_just_suffice_for_discovery(
-    org: DemoOrg, synced: Synced
-) -> None:
-    """A run that puts discovery off says so and is not done; the next one begins with it."""
-    scope = Scope(limits=replace(SMALL.limits, groups_per_query=1))
-    synced.ok(scope)
-    gone = next(id_ for id_, row in org.rows("TaskWhoRelation").items() if row["RelationId"])
-    org.remove_relation(gone)
-    first = synced.run(scope, calls_per_run=20, api="collections")
-    marked_early = synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL")
-    synced.run(scope, calls_per_run=20, api="collections")
-
-    assert "partial" == first.facts["status"]
-    assert "no longer active was not asked" in first.facts["error"]
-    assert {} == marked_early
-    assert [gone] == list(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
-
-
-@pytest.mark.deep
 def test_new_contacts_that_are_hidden_do_not_hold_up_those_behind_them(
     org: DemoOrg, synced: Synced
 ) -> None:
