@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from salesforce_targeted.api.errors import QuotaExceededError
 from salesforce_targeted.arrow.id_set import among, id_array, minus, span
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.run import CALLS_LEFT, Run
@@ -126,7 +127,7 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
 
     The next run asks for them, whatever else it is over: nothing else would, in a run that has the
     tables, or once the table of rejected records was emptied. A run that came to its end with all
-    tables lets the next one read them again.
+    tables, or that the org cut and not its allowance, lets the next one read them again.
 
     Args:
         tells: Whether this load has the tables.
@@ -140,7 +141,8 @@ def note_untold(run: Run, table: str, *, tells: bool) -> None:
         untold.update(findings.gone)
     untold.update(r.record_id for r in run.ledger.rejected if r.object == object_name)
     _keep(run, table, _UNTOLD, sorted(untold)[:_MOST_IDS])
-    if run.ledger.stopped is None:
+    stopped = run.ledger.stopped
+    if not isinstance(stopped, QuotaExceededError) or stopped.status is not None:
         _state(run, table).pop(_READ, None)
 
 
