@@ -207,6 +207,9 @@ class TruncatedResponseError(UnavailableError):
     )
 
 
+# Codes of an org, or of a user, without the API: nothing is answered.
+API_OFF = ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED")
+
 # What ends a run where it is, and has no bearing on what came before: that is loaded.
 ENDS_EARLY = (QuotaExceededError, UnavailableError)
 
