@@ -212,8 +212,8 @@ class WebPageError(TruncatedResponseError):
     """Report a web page where data was expected, although the status says success."""
 
     default_remedy = (
-        "Salesforce may be down for maintenance: try again later. A page that stays is a proxy's or a"
-        " firewall's: ask who runs it to allow GET and POST below /services/data."
+        "Salesforce may be down for maintenance: try again later. A page that stays is a proxy's or"
+        " a firewall's: ask who runs it to allow GET and POST below /services/data."
     )
 
 
