@@ -13,6 +13,7 @@ from . import ids as record_ids
 from . import soql as soql_text
 from .authorized_session import AuthorizedSession
 from .errors import (
+    API_OFF,
     AuthenticationError,
     ConfigurationError,
     LocatorExpiredError,
@@ -176,7 +177,9 @@ class SalesforceClient(AuthorizedSession):
                 final = error.status is None or error.status >= HTTPStatus.BAD_REQUEST
             else:
                 final = isinstance(error, AuthenticationError | QuotaExceededError | ReadOnlyError)
-            if final or error.error_code.startswith("API_"):
+            # The list of versions needs no session: a gateway's 401 says nothing of ours.
+            final = final and request.kind != "versions"
+            if final or error.error_code in API_OFF:
                 raise
             return None
 

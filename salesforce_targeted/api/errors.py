@@ -17,6 +17,7 @@ SalesforceError
 └── UnavailableError          already retried; try again later
     ├── SlowResponseError     ask for less at a time: nothing came in the time that we wait
     └── TruncatedResponseError  already retried; the response was cut short or contradicts itself
+        └── WebPageError      the same: a web page came, of a proxy or of an org that is down
 
 Rules: an error never carries a secret, a SOQL literal or a field's value. Its text is one
 paragraph: what happened, Salesforce's code and words, the remedy.
@@ -207,6 +208,18 @@ class TruncatedResponseError(UnavailableError):
     )
 
 
+class WebPageError(TruncatedResponseError):
+    """Report a web page where data was expected, although the status says success."""
+
+    default_remedy = (
+        "Salesforce may be down for maintenance: try again later. A page that stays is a proxy's or"
+        " a firewall's: ask who runs it to allow GET and POST below /services/data."
+    )
+
+
+# Codes of an org, or of a user, without the API: nothing is answered.
+API_OFF = ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED")
+
 # What ends a run where it is, and has no bearing on what came before: that is loaded.
 ENDS_EARLY = (QuotaExceededError, UnavailableError)
 
@@ -219,7 +232,8 @@ def is_refused(error: SalesforceError) -> bool:
 def is_of_records(error: SalesforceError) -> bool:
     """Tell whether one of the requested records or fields may be what makes a call fail."""
     if isinstance(error, UnavailableError):
-        return error.status == 500 or isinstance(error, TruncatedResponseError)  # noqa: PLR2004
+        unreadable = isinstance(error, TruncatedResponseError)
+        return error.status == 500 or (unreadable and not isinstance(error, WebPageError))  # noqa: PLR2004
     return isinstance(error, QueryError | TooLargeError) and not isinstance(
         error, LocatorExpiredError
     )

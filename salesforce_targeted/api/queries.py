@@ -36,6 +36,8 @@ _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
 # Of these a part may take two minutes.
 # Source: Salesforce Help, article 000386264.
 _ADDRESS_TOO_LONG = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
+# Of a response that can't be understood: it contradicts itself, or a proxy wrote it.
+_AS_A_WHOLE = (None, HTTPStatus.OK)
 _SLOW_KINDS = {"query", "query_all", "collections"}
 
 T = TypeVar("T")
@@ -110,7 +112,9 @@ def _bundle(
                 lambda response: _parts(response, requests),
                 attempts_when_slow=1 if several_slow else None,
             )
-        except (PermissionDeniedError, NotFoundError) as error:
+        except (PermissionDeniedError, NotFoundError, TruncatedResponseError) as error:
+            if isinstance(error, TruncatedResponseError) and error.status not in _AS_A_WHOLE:
+                raise  # a part of it is not available
             session.composes = False
             session.warn(
                 f"{error.what} The org does not accept composite requests: each is a call."
@@ -119,8 +123,8 @@ def _bundle(
             _log.debug("composite refused: sending one by one")
             return _one_by_one(session, requests, attempts_at_500)
         except SlowResponseError as error:
-            if not several_slow:
-                raise
+            if not several_slow:  # it is the composite that is slow
+                return _one_by_one(session, requests, attempts_at_500)
             session.together = False
             session.warn(
                 f"{error.what} The org runs the queries of a call one after the other, which"

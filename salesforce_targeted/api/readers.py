@@ -16,7 +16,7 @@ import orjson
 from salesforce_targeted.api.models import Page, Record, Response, refusal
 
 from . import endpoints
-from .errors import SalesforceError, TruncatedResponseError
+from .errors import SalesforceError, TruncatedResponseError, WebPageError
 
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 # What half a character becomes: the NUL is removed and counted where values are read.
@@ -48,7 +48,8 @@ def parsed(response: Response) -> Any:
         text = response.body.decode("utf-8-sig", "surrogateescape")
         return _without_surrogates(json.loads(text, parse_constant=str))
     except (ValueError, RecursionError):
-        raise TruncatedResponseError(
+        kind = WebPageError if is_page(response) else TruncatedResponseError
+        raise kind(
             f"the response is no JSON{html_title(response.body)}", status=response.status
         ) from None
 
@@ -96,7 +97,8 @@ def as_it_is(response: Response) -> Response:
     """Return the response itself, if there is something in it."""
     # Bulk results are CSV, and an empty result may be an empty body.
     if is_page(response) and "csv" not in response.header("Content-Type").lower():
-        raise TruncatedResponseError("the response is empty or a web page", status=response.status)
+        kind = WebPageError if response.body.strip() else TruncatedResponseError
+        raise kind("the response is empty or a web page", status=response.status)
     return response
 
 

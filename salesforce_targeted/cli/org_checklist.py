@@ -11,11 +11,11 @@ from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
 from salesforce_targeted.api.credentials.base import SignInCredentials
 from salesforce_targeted.api.errors import (
+    API_OFF,
     AuthenticationError,
     ConfigurationError,
     NotFoundError,
     PermissionDeniedError,
-    QueryError,
     QuotaExceededError,
     SalesforceError,
 )
@@ -121,7 +121,7 @@ class OrgChecklist:
                 return Finding(
                     f"not known: {error.what} The next lines show whether the API responds"
                 )
-            self._responds = not error.error_code.startswith("API_")
+            self._responds = error.error_code not in API_OFF
             self.granted |= {API_ENABLED: self._responds, VIEW_SETUP: False}
             if not self._responds:  # nor will it answer what comes next
                 raise
@@ -208,7 +208,9 @@ class OrgChecklist:
         field = "PermissionsViewAllData"
         try:
             rows = self.run.client.records(soql.select([field], "UserPermissionAccess"))
-        except (NotFoundError, PermissionDeniedError, QueryError) as error:
+        except (AuthenticationError, ConfigurationError, QuotaExceededError):
+            raise
+        except SalesforceError as error:
             return Finding(
                 f"not known: the org does not tell this user ({error.error_code or error.what})",
                 "What sharing keeps from this user is not synced: ask an admin, or compare --count"

@@ -119,6 +119,11 @@ def note_refused(run: Run, object_name: str, api: Api) -> None:
     again_at[api.value] = (run.opened_at + _DAY).isoformat()
 
 
+def forget_refused(run: Run, object_name: str) -> None:
+    """Forget what refused an object where all did: it is no way of asking that is refused."""
+    run.state.get(_AGAIN_AT, {}).pop(object_name, None)
+
+
 def note_slow(run: Run, what: str) -> None:
     """Keep, for the runs of a day, what relations can't be asked for: ``SLOW_…``."""
     run.state[what] = (run.opened_at + _DAY).isoformat()

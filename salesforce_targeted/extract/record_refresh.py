@@ -185,6 +185,7 @@ def _retrieved(run: Run, table: str, plain: pa.Array, left_out: pa.Array) -> Ite
         known = api in run.lessons[object_name].refused
         lessons.note_refused(run, object_name, api)
         if lessons.refused_apis(run, object_name) >= {*Api}:
+            lessons.forget_refused(run, object_name)
             raise error
         if not known:
             run.ledger.warn(

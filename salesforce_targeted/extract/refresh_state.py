@@ -79,7 +79,7 @@ def note_read(run: Run, table: str, *, whole: bool) -> None:
 
 
 def forget_read(run: Run, table: str) -> None:
-    """Let the next run read a table again, after one that came to its end with all tables."""
+    """Let the next run read a table again: this one's calls did not end before all were read."""
     _state(run, table).pop(_READ, None)
 
 

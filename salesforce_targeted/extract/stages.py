@@ -109,7 +109,9 @@ def stages(
                 yield from _deferred(run)
                 _explain(run)
                 _note_untold(run, wanted)
-    if run.ledger.stopped is None:
+    stopped = run.ledger.stopped
+    # What the org cut short, and not an allowance, finds all its calls again.
+    if not isinstance(stopped, QuotaExceededError) or stopped.status is not None:
         tables[life] = run.target.life_table
         for table in [table for name, table in tables.items() if name in wanted]:
             forget_read(run, table)

@@ -101,7 +101,7 @@ def read(
             fell_apart = isinstance(error, LocatorExpiredError | TruncatedResponseError)
             if fell_apart and attempt < _READINGS:
                 continue
-            if limit is not None or not is_of_records(error):
+            if limit is not None or not (fell_apart or is_of_records(error)):
                 raise
             pages = reader.in_order_of_ids() if ids is None else iter([reader.isolated(ids, error)])
             yield from _rows_once(pages, came, columns)

@@ -112,7 +112,7 @@ def _fetched(
         # is Bulk's alone. Bulk refuses, too, what REST is asked for in portions.
         of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
         # An org or a proxy that writes Collections responses of its own may write queries' rightly.
-        contradicts = isinstance(error, TruncatedResponseError) and error.status is None
+        contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
         refused = is_refused(error) or isinstance(error, QueryError) or contradicts
         refused = refused or (plan.api is Api.BULK and of_bulk)
         if replan is None or not refused:

@@ -153,12 +153,15 @@ def test_record_counts(client, server, answer):
     assert {"Contact": 600000} == client.record_counts(["Contact", "X"])
 
 
-@pytest.mark.parametrize("code", ["INSUFFICIENT_ACCESS", "FUNCTIONALITY_NOT_ENABLED"])
-def test_what_this_user_may_not_see_is_not_known(code, client, server, answer):
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "INSUFFICIENT_ACCESS"), (403, "FUNCTIONALITY_NOT_ENABLED"), (400, "API_ERROR")],
+)
+def test_what_this_user_may_not_see_is_not_known(status, code, client, server, answer):
     """A user with least privilege may read records, and not the org's allocations and sizes."""
     refused = [{"errorCode": code, "message": "insufficient access rights"}]
     usage = {"Sforce-Limit-Info": "api-usage=18/15000"}
-    server.fallback = lambda _: answer(403, refused, usage)
+    server.fallback = lambda _: answer(status, refused, usage)
 
     assert client.visible_limits() is None
     assert {} == client.record_counts(["Contact"])

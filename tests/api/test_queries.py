@@ -59,6 +59,16 @@ def test_a_locator_dies_with_its_session(client, server, answer, reply, tokens):
     assert (2, 4) == (tokens.asked, len(server.heard))
 
 
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_a_place_in_a_result_is_gone_whatever_the_status(status, client, server, answer, tokens):
+    """The page before was served: the query is run again, with the session that there is."""
+    first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
+    server.say(answer(body=first), answer(status), answer(body=rows(ID, OTHER)))
+
+    assert [{"Id": ID}, {"Id": OTHER}] == client.records(SELECT)
+    assert (1, 3) == (tokens.asked, len(server.heard))
+
+
 def test_pages_as_whatever_a_reader_makes_of_them(client, server, answer):
     """The reader gets each page's records once, as JSON lines, and pages without rows are none."""
     more = "/services/data/v64.0/query/01g-"

@@ -45,10 +45,10 @@ PAGE = answer(403, "<html><title>Denied</title></html>", {"Content-Type": "text/
 @pytest.mark.parametrize(
     "response",
     [
-        PAGE, MOVED, answer(404), answer(200, "<html>hello</html>"), answer(body=[]),
+        PAGE, MOVED, answer(404), answer(401), answer(200, "<html>hello</html>"), answer(body=[]),
         answer(body={}), answer(body=[{"version": 64.0}]), answer(body=[{"version": "latest"}]),
     ],
-    ids=["403", "302", "404", "page", "empty", "object", "number", "word"],
+    ids=["403", "302", "404", "401", "page", "empty", "object", "number", "word"],
 )  # fmt: skip
 def test_versions_that_are_not_shown(
     server: DemoServer, proxy: Scripted, script: Script, response: Bytes
@@ -92,6 +92,20 @@ def test_limits_that_are_not_shown(
     assert checks["API enabled"]["detail"].startswith("not known: GET /services/data/v64.0/limits")
     assert "" == checks["API enabled"]["remedy"]
     assert checks["Contact"]["ok"]
+
+
+def test_a_permission_that_the_org_does_not_tell_in_time(
+    server: DemoServer, proxy: Scripted, script: Script
+) -> None:
+    """Whether our user sees all is worth a note, and keeps nothing from being synced."""
+    slow = [{"errorCode": "QUERY_TIMEOUT", "message": "Your query request was running too long"}]
+    hide(proxy, server, "UserPermissionAccess", answer(400, slow))
+    ended = script("--test", "--json")
+    checks = {check["name"]: check for check in ended.facts["checks"]}
+
+    assert 0 == ended.code, ended.out
+    assert checks["View All Data"]["note"]
+    assert "QUERY_TIMEOUT" in checks["View All Data"]["detail"]
 
 
 @pytest.mark.brief(1)

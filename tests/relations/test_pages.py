@@ -9,8 +9,10 @@ import pytest
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.api.errors import LocatorExpiredError
 from salesforce_targeted.api.ids import to_18
+from salesforce_targeted.api.limits import TINY
 from salesforce_targeted.arrow.columns import columns
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
@@ -19,6 +21,7 @@ from salesforce_targeted.relations import queries
 from salesforce_targeted.target import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
 from tests.support.fields import normalize
 from tests.support.relation_rows import JUNCTIONS, columns_in, moment, rows_in, shown, stamps
+from tests.support.retrieval import client_of
 
 
 @JUNCTIONS
@@ -168,6 +171,20 @@ def test_no_relation_is_lost_to_a_transport_fault(
     org.faults.add(Fault("query_more", action, nth=2))
     relations = rows_in(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
 
+    assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in relations)
+
+
+@pytest.mark.parametrize("action", ["not_found_404", "version_gone_410", "no_access_403"])
+def test_an_org_that_serves_no_next_page(
+    org: DemoOrg, credentials: SessionCredentials, action: str
+) -> None:
+    """Whatever it says of them, all rows are read in the order of their ids."""
+    org.page_rows = TINY.rows_per_query_page
+    fault = org.faults.add(Fault("query_more", action, times=1_000))
+    with client_of(credentials, TINY) as client:
+        relations = rows_in(relation_pages.read(client, SHARED_ACTIVITIES, columns_in(org)))
+
+    assert fault.done
     assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in relations)
 
 

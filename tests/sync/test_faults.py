@@ -214,3 +214,21 @@ def test_an_org_without_composite_and_few_calls_gets_on(org: DemoOrg, synced: Sy
     synced.run(scope, calls_per_run=30)
 
     assert "Fresh" == synced.rows("sf_contacts")[fresh]["last_name"]
+
+
+@pytest.mark.parametrize("action", ["html_503", "daily_403"])
+def test_an_outage_keeps_nothing_of_the_next_run_back(
+    org: DemoOrg, synced: Synced, action: str
+) -> None:
+    """The calls suffice: a table that the cut run had read is read again, and an edit comes."""
+    fault = org.faults.add(Fault("query_all", action, times=999))
+    cut = synced.run()
+    org.faults.clear()
+    edited = org.active_ids()[3]
+    org.edit("Contact", edited, LastName="Edited meanwhile")
+    facts = synced.ok()
+
+    assert fault.done
+    assert cut.facts["status"] in {"failed", "partial"}
+    assert "Edited meanwhile" == synced.rows("sf_contacts")[edited]["last_name"]
+    assert [] == facts["warnings"]

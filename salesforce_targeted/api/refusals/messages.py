@@ -173,7 +173,7 @@ TABLE: tuple[Message, ...] = (
     # --- REST, by code
     Message(_REST, AuthenticationError, "jsforce PR 1301, simple-salesforce #422", "INVALID_SESSION_ID",
             words="not valid for use with the", remedy=_SCOPE),
-    Message(_REST, AuthenticationError, "REST; airbyte #71024", "INVALID_SESSION_ID|INVALID_AUTH_HEADER", renews=True),
+    Message(_REST, AuthenticationError, "REST; airbyte #71024; simple-salesforce #619", "INVALID_SESSION_ID|INVALID_AUTH_HEADER|INVALIDSESSIONID", renews=True),
     Message(_REST, AuthenticationError, "restforce #607, jsforce #1308", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", remedy=_EXPIRED),
     Message(_REST, AuthenticationError, "SOAP", "INVALID_LOGIN"),
     Message(_REST, AuthenticationError, "n8n #21589", "OAUTH_APP_BLOCKED", remedy=_APP_BLOCKED),
@@ -230,11 +230,11 @@ TABLE: tuple[Message, ...] = (
     Message(_BULK, BulkRefusedError, "airbyte #26520", "LIMIT_EXCEEDED", words="result size stored",
             remedy=f"{_BY_REST}, or run later: the results of the org's Bulk jobs fill their"
             " allocation of 24 hours."),
-    Message(_BULK, BulkRefusedError, "airbyte #26520", "LIMIT_EXCEEDED",
+    Message(_BULK, BulkRefusedError, "airbyte #26520; Bulk API, Errors", "LIMIT_EXCEEDED|EXCEEDEDQUOTA",
             remedy=f"{_BY_REST}, or run later: the org's Bulk jobs of 24 hours are spent."),
     Message(_BULK, UnsupportedObjectError, "airbyte PR 8206", "INVALIDENTITY"),
     Message(_BULK, UnsupportedObjectError, "airbyte PR 8206", "API_ERROR", kind="bulk_create"),
-    Message(_BULK, UnsupportedObjectError, "Bulk API 2.0, Query Jobs", "FUNCTIONALITY_NOT_ENABLED", kind="bulk_create"),
+    Message(_BULK, UnsupportedObjectError, "Bulk API 2.0, Query Jobs; forceworkbench #465", "FUNCTIONALITY_NOT_ENABLED|FEATURENOTENABLED", kind="bulk_create"),
     Message(_BULK, BulkJobError, "Bulk API 2.0, Get Results for a Query Job", "INVALIDJOBSTATE"),
     Message(_BULK, BulkJobError, "Bulk API 2.0, Get Results for a Query Job", status="409"),
     # --- token endpoint

@@ -1,0 +1,58 @@
+"""What answers a composite with something of its own, or too late, may serve its parts alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from salesforce_targeted.api import endpoints
+from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.errors import WebPageError
+from salesforce_targeted.api.limits import DOCUMENTED
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.http.server import DemoServer
+from tests.conftest import Synced
+from tests.support.retrieval import client_of
+from tests.support.scripted_server import Bytes, Heard, answer, handed_on, scripted_server
+
+PAGE = answer(200, "<html><title>Request Rejected</title></html>", {"Content-Type": "text/html"})
+
+
+@pytest.mark.parametrize(
+    ("path", "response"),
+    [
+        ("/composite", answer(504)),
+        ("/composite", answer(body=[])),
+        ("/composite", PAGE),
+        ("POST", PAGE),
+    ],
+    ids=["504", "list", "page", "every POST"],
+)
+def test_a_gateway_that_spoils_what_is_sent_together(
+    org: DemoOrg, server: DemoServer, synced: Synced, path: str, response: Bytes
+) -> None:
+    """A firewall's page may come with 200: a run goes on by single requests, and by queries."""
+
+    def spoilt(heard: Heard) -> Bytes:
+        bad = heard.method == path or heard.path.endswith(path)
+        return response if bad else handed_on(server.url, heard)
+
+    with scripted_server() as gateway, pytest.MonkeyPatch.context() as patch:
+        gateway.fallback = spoilt
+        patch.setattr("time.sleep", lambda _seconds: None)
+        synced.credentials = SessionCredentials(gateway.url, server.token)
+        facts = synced.ok()
+
+    assert facts["contacts"]["discovered"] == facts["contacts"]["held"] == len(org.active_ids())
+    assert [text for text in facts["warnings"] if "composite" in text]
+
+
+def test_pages_everywhere_are_an_outage(server: DemoServer) -> None:
+    """Once more alone, and no further: not each part of what was to travel together."""
+    with scripted_server() as gateway:
+        gateway.fallback = lambda _: PAGE
+        session = SessionCredentials(gateway.url, server.token)
+        with client_of(session, DOCUMENTED) as client, pytest.raises(WebPageError):
+            client.composite(
+                [endpoints.describe("64.0", name) for name in ("Contact", "Task", "User")]
+            )
+        assert 10 == len(gateway.heard)
