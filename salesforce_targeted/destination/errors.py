@@ -159,7 +159,8 @@ REFUSALS = (
     Refusal("PostgreSQL", r".*unsupported startup parameter", _POOLER),
     Refusal("PostgreSQL",
             r"(invalid dsn: )?invalid (\w+ value|URI query parameter|connection option)"
-            r"|.*invalid \w+ value \S+ for connection option", _PARAMETER),
+            r"|.*(invalid \w+ value \S+ for connection option|\w+ configuration parameter"
+            r"|invalid value for parameter)", _PARAMETER),
     Refusal("PostgreSQL", r".*(password authentication failed|no password supplied"
             r"|no pg_hba.conf entry|role \S+ does not exist|SASL authentication)", _SIGN_IN),
     Refusal("PostgreSQL", r".*(too many (clients|connections)|connection slots are reserved)",

@@ -77,6 +77,12 @@ SAMPLES = [
         "ignore_startup_parameters",
     ),
     (psycopg2.OperationalError('invalid sslmode value: "bogus"'), "behind the ?"),
+    (
+        psycopg2.OperationalError(
+            'connection to server at "h" failed: FATAL:  unrecognized configuration parameter "+role"'
+        ),
+        "behind the ?",
+    ),
     (psycopg2.ProgrammingError('invalid dsn: invalid URI query parameter: "foo"'), "behind the ?"),
     (
         psycopg2.OperationalError(
