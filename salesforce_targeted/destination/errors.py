@@ -90,8 +90,8 @@ ROW_SECURITY = (
 )
 _KEY = r'23505 .*"sf_(active_[a-z]+_[a-z]+|[a-z]+(_salesforce)?)_id_key"'  # rows are merged by it
 _TRIGGER = (
-    "A trigger or a function of this database says so: let it take what Salesforce holds, or drop"
-    " it, and run again: what was not loaded is read again."
+    "A trigger, a rule or a function of this database says so: let it take what Salesforce holds,"
+    " or drop it, and run again: what was not loaded is read again."
 )
 _LATER = f"Run again: {_AGAIN.removeprefix('run again: ')}"
 _ROOM_HERE = (
@@ -154,12 +154,13 @@ REFUSALS = (
     Refusal("SQLSTATE", "57", _AWAY),  # shutdown, crash, starting up
     Refusal("SQLSTATE", "58", _ROOM),  # system error, input or output
     Refusal("SQLSTATE", "08", _AWAY),  # connection exception
-    Refusal("SQLSTATE", "P0", _TRIGGER),
+    Refusal("SQLSTATE", "P0|0A000 cannot execute MERGE", _TRIGGER),
     Refusal("SQLSTATE", "XX", _LATER),
     Refusal("PostgreSQL", r".*unsupported startup parameter", _POOLER),
     Refusal("PostgreSQL",
             r"(invalid dsn: )?invalid (\w+ value|URI query parameter|connection option)"
-            r"|.*invalid \w+ value \S+ for connection option", _PARAMETER),
+            r"|.*(invalid \w+ value \S+ for connection option|\w+ configuration parameter"
+            r"|invalid value for parameter)", _PARAMETER),
     Refusal("PostgreSQL", r".*(password authentication failed|no password supplied"
             r"|no pg_hba.conf entry|role \S+ does not exist|SASL authentication)", _SIGN_IN),
     Refusal("PostgreSQL", r".*(too many (clients|connections)|connection slots are reserved)",

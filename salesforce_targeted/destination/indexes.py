@@ -49,11 +49,11 @@ def index_statements(
         if (table, column) not in catalog.comments or (table, column) in catalog.indexed:
             continue
         name = object_name(table, column)
+        while catalog.indexes.get(name):  # a table that was renamed keeps it
+            name = object_name(name.removeprefix(PREFIX), "2")
         create = f"CREATE INDEX {quoted(name)} ON {qualified(table)} ({quoted(column)})"
-        if name not in catalog.indexes:
-            yield table, create
-        elif not catalog.indexes[name]:
-            yield table, f"DROP INDEX {qualified(name)}; {create}"
+        unfinished = f"DROP INDEX {qualified(name)}; " if name in catalog.indexes else ""
+        yield table, unfinished + create
 
 
 def foreign_key_statements(
@@ -80,9 +80,10 @@ def foreign_key_statements(
             (table, column) in catalog.comments and (parent, key) in catalog.unique
             and (table, column, parent) not in catalog.references
         ):  # fmt: skip
-            sql = (
+            name = quoted(object_name(table, column, "fk"))
+            sql = (  # one of that name refers to a table that was renamed
                 f"ALTER TABLE {qualified(table)}"
-                f" ADD CONSTRAINT {quoted(object_name(table, column, 'fk'))}"
+                f" DROP CONSTRAINT IF EXISTS {name}, ADD CONSTRAINT {name}"
                 f" FOREIGN KEY ({quoted(column)})"
                 f" REFERENCES {qualified(parent)} ({quoted(key)}) NOT ENFORCED"
             )

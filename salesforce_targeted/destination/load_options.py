@@ -128,6 +128,14 @@ def load_options(
         else:
             _check_merge(resource, hints, capabilities, destination)
         contract = source.schema.resolve_contract_settings_for_table(stored, hints)
+        is_new = stored not in source.schema.tables
+        if contract["columns"] == "discard_row" or (is_new and "discard" in contract["tables"]):
+            raise ConfigurationError(
+                f"{resource.name}: by a schema contract that discards rows or tables all rows are"
+                " left out, for each has every column",
+                remedy='Choose {"columns": "discard_value"}, which leaves new fields out, or'
+                ' "freeze", which stops the run.',
+            )
         if contract["columns"] == "discard_value":
             closed.add(stored)
         types[stored] = {

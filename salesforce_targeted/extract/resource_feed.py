@@ -22,6 +22,7 @@ from dlt.sources import incremental
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.org_changes import check_source
 from salesforce_targeted.extract.run import Run
@@ -87,13 +88,16 @@ class Extractions:
         yield from self.of(resource).items(resource)
 
     def check_types(self, table: str, rows: Any) -> Any:
-        """Check rows as they are loaded, whatever a user's ``add_map`` made of them."""
+        """Check rows as they are loaded, whatever a user's ``add_map`` made of them; none go on."""
         if is_pandas_frame(rows):
             rows = pa.Table.from_pandas(rows, preserve_index=False)
         elif is_polars_frame(rows):
             rows = rows.lazy().collect().to_arrow()
         if self._current is not None and is_arrow_object(rows):
             self._current.run.column_types.check(table, rows.schema)
+            # Without rows parquet can't be loaded into PostgreSQL, in no try; a csv file can.
+            if not rows.num_rows and table != REJECTED_RECORDS:
+                return None
         return rows
 
 

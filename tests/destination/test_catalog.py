@@ -183,6 +183,20 @@ def test_what_comes_later_is_indexed_then(org: DemoOrg, synced: Synced, postgres
 
 @pytest.mark.postgres
 @ON_POSTGRES
+def test_a_table_that_was_renamed_keeps_what_it_has(synced: Synced, postgres: str) -> None:
+    """The one that takes its place is indexed and referred to as it was; then there is quiet."""
+    synced.begin()
+    tell(postgres, "ALTER TABLE salesforce.sf_contacts RENAME TO contacts_before")
+    warnings, again = synced.ok()["warnings"], synced.ok()["warnings"]
+    kept = {("contacts_before", column) for table, column in INDEXED if table == "sf_contacts"}
+
+    assert (["the table sf_contacts was gone"], []) == ([w[:30] for w in warnings], again)
+    assert INDEXED | kept == ours(postgres)
+    assert expected_references(postgres) <= references(postgres)
+
+
+@pytest.mark.postgres
+@ON_POSTGRES
 @pytest.mark.deep
 @pytest.mark.parametrize("naming", ["direct", "sql_cs_v1", "sql_ci_v1"])
 def test_whatever_columns_are_called_they_are_indexed(

@@ -59,7 +59,8 @@ SAMPLES = [
     ),
     (Refused('… constraint "sf_active_leads_lead_id_key"', "23505"), "BYPASSRLS"),
     (Refused('… constraint "sf_contacts_account_id_key"', "23505"), "Drop or relax the constraint"),
-    (Refused("no updates today", "P0001"), "A trigger or a function of this database says so"),
+    (Refused("no updates today", "P0001"), "A trigger, a rule or a function of this database"),
+    (Refused('cannot execute MERGE on relation "sf_contacts"', "0A000"), "a rule or a function"),
     (
         Exception(
             'IO: [libpq] Failed to connect: connection to server at "127.0.0.1", port 5432 failed:'
@@ -76,6 +77,12 @@ SAMPLES = [
         "ignore_startup_parameters",
     ),
     (psycopg2.OperationalError('invalid sslmode value: "bogus"'), "behind the ?"),
+    (
+        psycopg2.OperationalError(
+            'connection to server at "h" failed: FATAL:  unrecognized configuration parameter "+role"'
+        ),
+        "behind the ?",
+    ),
     (psycopg2.ProgrammingError('invalid dsn: invalid URI query parameter: "foo"'), "behind the ?"),
     (
         psycopg2.OperationalError(

@@ -132,6 +132,14 @@ def test_ways_to_write_that_keep_tables_true(
             "contact: by an incremental hint rows are left out that are not held",
         ),
         (
+            of_contacts(schema_contract={"columns": "discard_row"}),
+            "contact: by a schema contract that discards rows",
+        ),
+        (
+            of_contacts(schema_contract={"tables": "discard_value"}),
+            "contact: by a schema contract that discards rows or tables",
+        ),
+        (
             of_contacts(columns={"fee__c": {"data_type": "decimal"}}),
             "contact: column fee__c can't be decimal",
         ),
@@ -153,6 +161,8 @@ def test_ways_to_write_that_keep_tables_true(
         "key",
         "merge key",
         "incremental",
+        "discarded rows",
+        "discarded table",
         "decimal",
         "delete",
         "key of lives",

@@ -8,6 +8,7 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from dlt.extract.exceptions import ResourceExtractionError
 from dlt.pipeline.exceptions import PipelineStepFailed
@@ -161,6 +162,21 @@ def test_a_column_of_the_users_own_is_not_taken_for_a_hidden_field(
     assert [] == [text for ledger in ledgers for text in ledger.warnings if "loaded_by" in text]
     assert ([], []) == (facts["warnings"], facts["hidden_fields"].get("Contact", []))
     assert {"me"} == {row["loaded_by"] for row in synced.rows("sf_contacts").values()}
+
+
+@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+def test_a_filter_may_leave_no_row(org: DemoOrg, synced: Synced) -> None:
+    """What is left out is new to every run, so that a repeat has nothing else: it is no error."""
+    edited = org.active_ids()[0]
+
+    def all_but_one(table: pa.Table) -> pa.Table:
+        return table.filter(pc.not_equal(table["id"], edited))
+
+    for _ in range(2):
+        run(synced, lambda source: source.contact.add_map(all_but_one))
+
+    assert org.active_ids()[1:] == sorted(synced.rows("sf_contacts"))
+    assert edited in synced.rows("sf_active_contacts", "contact_id")
 
 
 @pytest.mark.deep
