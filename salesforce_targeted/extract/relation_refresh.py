@@ -30,6 +30,7 @@ from salesforce_targeted.extract.findings import RelationFindings
 from salesforce_targeted.extract.held_relations import PER_PAGE
 from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
+from salesforce_targeted.extract.refresh_state import note_read
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
@@ -67,18 +68,26 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
         raise
     if findings.is_deferred:
         return
-    if findings.in_parts:
-        reading = run.state.pop(READING)
-        # Rows stamped since the first of its runs began may have been missed.
-        findings.newest = datetime.fromisoformat(reading["began_at"])
-        if reading["from_nothing"]:
-            run.state[COMPARED_AT] = run.opened_at.isoformat()
-            run.state[COMPARED_SINCE] = reading.get("counted_since", "")
+    _note_end(run)
     if findings.whole and not findings.unread:
         findings.counts = contacts.counts()
     if run.scope.complete and len(rejected):
         yield from read_by_ids(run, minus(rejected, findings.read_ids.ids))
     findings.complete = True
+
+
+def _note_end(run: Run) -> None:
+    """Note that a reading came to its end."""
+    findings = run.relations
+    reading = run.state.pop(READING) if findings.in_parts else None
+    if reading:
+        # Rows stamped since the first of its runs began may have been missed.
+        findings.newest = datetime.fromisoformat(reading["began_at"])
+        if reading["from_nothing"]:
+            run.state[COMPARED_AT] = run.opened_at.isoformat()
+            run.state[COMPARED_SINCE] = reading.get("counted_since", "")
+    if run.scope.full and (findings.whole or (reading and not reading["since"])):
+        note_read(run, RELATIONS, whole=True)
 
 
 def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:

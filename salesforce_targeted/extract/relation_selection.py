@@ -20,6 +20,7 @@ from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.lessons import is_slow
+from salesforce_targeted.extract.refresh_state import was_read
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     COMPARED_SINCE,
@@ -50,7 +51,9 @@ def relations_since(run: Run, modified: datetime | None) -> datetime | None:
     # After a DROP in a console they all wait to be read, though there is a cursor.
     refills = run.held_relations.wait_to_be_read or not run.held.count(RELATIONS)
     whole = begun or (run.scope.complete and refills)
-    if not run.org.filters_by_stamp or run.scope.full or run.fits_one_page or whole:
+    # One that a run which was cut has read waits for the records, or none of them would ever come.
+    anew = run.scope.full and not was_read(run, RELATIONS)
+    if not run.org.filters_by_stamp or anew or run.fits_one_page or whole:
         return floor
     if comparison_is_due(run) or is_slow(run, SLOW_STAMPS):
         return floor

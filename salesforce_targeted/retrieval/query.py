@@ -65,7 +65,15 @@ def _queried(
 
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.
-    pages = list(client.iter_pages(statement, read, attempts_at_500=1))
+    pages = list[Batch]()
+    try:
+        for page in client.iter_pages(statement, read, attempts_at_500=1):
+            pages.append(page)  # what came before the calls end is not lost
+    except QuotaExceededError as error:
+        if not pages:
+            raise
+        lessons.stopped = lessons.stopped or error
+        return [(page, []) for page in pages]
     came = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
     absent = from_records([], columns), [id_ for id_ in ids if id_ not in came]
     return [*((page, []) for page in pages), absent]
