@@ -102,7 +102,7 @@ LINES = [
     ),
     BrokenLine(
         "11 small allowances arrive", "extract/refresh_state.py",
-        "    return ids[span(ids, \"\", reached(run, table, part))[1] :]\n", "    return ids\n",
+        '    return ids[span(ids, "", reached(run, table, part))[1] :]\n', "    return ids\n",
         MOVING + "a_pass_of_few_calls_goes_on_where_the_last_one_ended",
     ),
     BrokenLine(
