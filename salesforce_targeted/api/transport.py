@@ -174,7 +174,9 @@ def _failure(error: BaseException) -> TransportError:
         "the proxy refuses the way to the host": "Tunnel connection failed: 4" in texts,
         "the proxy doesn't reach the host": "Tunnel connection failed: " in texts,
         "the proxy is a SOCKS proxy, and PySocks isn't installed": has(InvalidSchema),
-        "the proxy's address is invalid": has(InvalidProxyURL, ProxySchemeUnknown),
+        # The host's own address is checked before it is used: what can't be parsed is the proxy's.
+        "the proxy's address is invalid": has(InvalidProxyURL, ProxySchemeUnknown)
+        or (has(InvalidURL) and has(LocationParseError)),
         "the proxy can't be reached": has(ProxyError) or of_socks,
         "the file with trusted certificates is missing": "TLS CA certificate bundle" in texts,
         "the host's name can't be resolved now": no_name_now,

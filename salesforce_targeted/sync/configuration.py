@@ -38,8 +38,8 @@ from salesforce_targeted.sync.setting_types import (
     CREDENTIALS,
     SECTION,
     check_credentials,
+    check_dlt_settings,
     check_names,
-    check_sizes,
 )
 
 # About 60 MB of contacts, and four are loaded at once.
@@ -262,9 +262,9 @@ def load_settings(pipeline_name: str) -> None:
     truncate each other's rows.
 
     Raises:
-        ConfigurationError: a size of dlt's own is none.
+        ConfigurationError: a setting of dlt's own is none.
     """
-    check_sizes()
+    check_dlt_settings()
     defaults: dict[str, Any] = {
         "normalize.data_writer.disable_compression": True,
         "sources.data_writer.disable_compression": True,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import dlt
+from dlt.common.destination.exceptions import DestinationUndefinedEntity
 from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
@@ -200,6 +201,8 @@ def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:
         with HeldTables.of(pipeline) as held:
             if held.column_hints(SYNC_RUNS):
                 sync_runs.write(held, row)
+    except DestinationUndefinedEntity:
+        logger.debug("no load has made %s yet", SYNC_RUNS, exc_info=True)
     except Exception as error:  # the report says it all; the row is a copy
         why = explained(original_error(error), str(pipeline.destination.destination_name))
         logger.warning("the run's row in %s could not be written: %s", SYNC_RUNS, why)

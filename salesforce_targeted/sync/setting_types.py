@@ -11,6 +11,12 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from typing import Any
 
+from dlt.common.configuration import resolve_configuration
+from dlt.common.configuration.exceptions import ConfigValueCannotBeCoercedException
+from dlt.common.data_writers.buffered import BufferedDataWriter
+from dlt.load.configuration import LoaderConfiguration
+from dlt.normalize.configuration import NormalizeConfiguration
+
 from salesforce_targeted.api.credentials.base import ENVIRONMENT
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
@@ -75,13 +81,20 @@ _SIZES = {
     },
     "load.raise_on_max_retries": 0,
 }
+# What dlt resolves when a step begins, and the section of the step.
+_STEPS: tuple[tuple[Any, str], ...] = (
+    (BufferedDataWriter.BufferedDataWriterConfiguration, "sources"),
+    (BufferedDataWriter.BufferedDataWriterConfiguration, "normalize"),
+    (NormalizeConfiguration, "normalize"),
+    (LoaderConfiguration, "load"),
+)
 
 
-def check_sizes() -> None:
-    """Refuse sizes of dlt's own that can't be meant: it finds out after all calls, or never.
+def check_dlt_settings() -> None:
+    """Refuse settings of dlt's steps that can't be meant: it finds out after all calls, or never.
 
     Raises:
-        ConfigurationError: names the setting as it stands there.
+        ConfigurationError: names the setting, and where it stands.
     """
     for key, least in _SIZES.items():
         for place, value in raw(key):
@@ -94,6 +107,16 @@ def check_sizes() -> None:
                     f"{place} = {value!r} is no size that dlt can work with",
                     remedy=f"Write a whole number, {least} or more, or leave it out.",
                 )
+    for spec, section in _STEPS:
+        try:
+            resolve_configuration(spec(), sections=(section,), accept_partial=True)
+        except ConfigValueCannotBeCoercedException as error:
+            place = ".".join(filter(None, (section, spec.__section__)))
+            raise ConfigurationError(
+                f"{error.field_name} = {error.field_value!r} is no value that dlt takes",
+                remedy=f"Correct [{place}] in .dlt/config.toml, or {section.upper()}__… in the"
+                " environment.",
+            ) from None
 
 
 def _kind(value: Any) -> str:

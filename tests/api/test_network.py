@@ -167,6 +167,8 @@ ENVIRONMENTS = {
     "SOCKS": ("https_proxy", "socks5://127.0.0.1:9", "the proxy can't be reached", 4),
     "no proxy": ("https_proxy", "ftp://127.0.0.1:9", "the proxy's address is invalid", 0),
     "no address": ("https_proxy", "http:///x", "the proxy's address is invalid", 0),
+    "no port": ("https_proxy", "http://proxy:port", "the proxy's address is invalid", 0),
+    "password": ("https_proxy", "http://me:a#b@proxy:80", "the proxy's address is invalid", 0),
     "certificates": ("REQUESTS_CA_BUNDLE", "/nowhere/ca.pem", "Correct the path in REQUESTS_CA_BUNDLE", 0),
 }  # fmt: skip
 

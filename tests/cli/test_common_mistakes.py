@@ -214,6 +214,30 @@ def test_a_size_of_dlts_that_is_none(
     assert f"{least} or more" in message
 
 
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        (
+            "LOAD__PARALLELISM_STRATEGY",
+            "parallelism_strategy = 'perhaps' is no value that dlt takes",
+        ),
+        ("LOAD__RAISE_ON_FAILED_JOBS", "Correct [load] in .dlt/config.toml, or LOAD__…"),
+        ("NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION", "Correct [normalize.data_writer]"),
+        ("SOURCES__DATA_WRITER__DISABLE_COMPRESSION", "Correct [sources.data_writer]"),
+        ("NORMALIZE__PARQUET_NORMALIZER__ADD_DLT_ID", "add_dlt_id = 'perhaps' is no value"),
+    ],
+)
+def test_a_step_of_dlts_is_set_to_what_it_does_not_take(
+    org: DemoOrg, monkeypatch: pytest.MonkeyPatch, script: Script, variable: str, words: str
+) -> None:
+    """Found out when the step begins, in a failed job or after all calls: exit 2, and no call."""
+    monkeypatch.setenv(variable, "perhaps")
+    ended = script()
+
+    assert (2, 0) == (ended.code, org.billed)
+    assert words in one_paragraph(ended)
+
+
 def test_dlt_cannot_begin_as_configured(tmp_path: Path) -> None:
     """What stops dlt in a new process, before anything else: exit 2, and where it is set."""
     ended = process("--demo", cwd=tmp_path, environ={"RUNTIME__LOG_LEVEL": "LOUD"})
