@@ -40,6 +40,7 @@ from salesforce_targeted.extract.refresh_state import (
     last_pass,
     rest,
     untold_before,
+    was_cut,
     was_read,
 )
 from salesforce_targeted.extract.run import LAG, Run
@@ -151,7 +152,9 @@ def _selected(run: Run, table: str, named: pa.Array) -> Selection:
         later = (known, absent)
         if run.scope.complete:
             go_on(run, table, whole=whole)
-            later = rest(run, table, 0, known), rest(run, table, 1, absent)
+            # What the pass could not read before its calls ended is not searched for by each run.
+            tried = id_array(untold if was_cut(run, table) else ())
+            later = rest(run, table, 0, minus(known, tried)), rest(run, table, 1, absent)
         return Selection(new, known, absent, later, whole, run.opened_at)
 
     if run.scope.retry_rejected and not rejects_a_field:

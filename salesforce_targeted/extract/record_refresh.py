@@ -112,7 +112,7 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     if left is None or not len(selection):
         return True
     plan = plan_of(run, table, len(selection.new) + len(selection.known))
-    if len(selection.new) and was_cut(run, table) and plan.api is not Api.BULK:
+    if was_cut(run, table) and plan.api is not Api.BULK:
         return False
     calls = plan.calls + calls_of(run, 0, len(selection.left_out))
     if table == run.target.table and run.holds_relations:
