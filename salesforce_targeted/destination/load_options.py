@@ -129,7 +129,9 @@ def load_options(
             _check_merge(resource, hints, capabilities, destination)
         contract = source.schema.resolve_contract_settings_for_table(stored, hints)
         is_new = stored not in source.schema.tables
-        if contract["columns"] == "discard_row" or (is_new and "discard" in contract["tables"]):
+        if contract["columns"] == "discard_row" or (
+            is_new and "discard" in str(contract["tables"])
+        ):
             raise ConfigurationError(
                 f"{resource.name}: by a schema contract that discards rows or tables all rows are"
                 " left out, for each has every column",
