@@ -15,7 +15,6 @@ from typing import Any
 
 import dlt
 import pyarrow as pa
-import pyarrow.compute as pc
 from dlt.common.libs import is_arrow_object, is_pandas_frame, is_polars_frame
 from dlt.common.storages.exceptions import CurrentLoadPackageStateNotAvailable
 from dlt.sources import incremental
@@ -23,6 +22,7 @@ from dlt.sources import incremental
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.arrow.id_set import is_unique
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.org_changes import check_source
@@ -109,14 +109,12 @@ class Extractions:
         if table == REJECTED_RECORDS:  # has another key, and is loaded as csv where it is empty
             return rows
         key = run.target.life_key if table == run.target.life_table else run.settings.id_column
-        if key in rows.schema.names:
-            ids = rows.column(key)
-            if pc.count_distinct(ids, mode="all").as_py() < len(ids):
-                raise ConfigurationError(
-                    f"{table}: what add_map returned has an id twice, and {key} is the key",
-                    remedy="Return one row for each that came; for several take a transformer of"
-                    ' your own: source.resources["mine"] = source.contact | mine.',
-                )
+        if key in rows.schema.names and not is_unique(rows.column(key)):
+            raise ConfigurationError(
+                f"{table}: what add_map returned has an id twice, and {key} is the key",
+                remedy="Return one row for each that came; for several take a transformer of your"
+                ' own: source.resources["mine"] = source.contact | mine.',
+            )
         return rows if rows.num_rows else None
 
 
