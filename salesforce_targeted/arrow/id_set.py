@@ -74,7 +74,7 @@ def of_records(ids: pa.Array) -> pa.Array:
     return ids.filter(pc.match_substring_regex(ids, "^[0-9A-Za-z]{15}([0-5A-Z]{3})?$"))
 
 
-def _in_order(ids: pa.Array) -> bool:
+def _in_order(ids: pa.Array | pa.ChunkedArray) -> bool:
     if ids.null_count:
         return False
     return bool(pc.all(pc.less(ids[:-1], ids[1:]), min_count=0).as_py())
@@ -106,9 +106,14 @@ def span(ids: pa.Array, first: str, last: str) -> tuple[int, int]:
     return bisect_left(texts, first), bisect_right(texts, last)
 
 
+def is_unique(ids: pa.Array | pa.ChunkedArray) -> bool:
+    """Tell whether no id of a column comes twice; most come in order, which is quick to see."""
+    return _in_order(ids) or pc.count_distinct(ids, mode="all").as_py() == len(ids)
+
+
 def first_of_each(ids: pa.ChunkedArray, chosen: pa.ChunkedArray) -> pa.ChunkedArray:
     """Mark those of some chosen rows whose id is in no row before."""
-    if pc.count_distinct(ids, mode="all").as_py() == len(ids):
+    if is_unique(ids):
         return chosen
     rows = pa.table({"id": ids, "row": range(len(ids))})
     first = rows.group_by("id").aggregate([("row", "min")]).column("row_min")

@@ -241,8 +241,8 @@ def _check_merge(
     disposition: Any = hints.get("write_disposition")
     if disposition != "merge":
         raise ConfigurationError(
-            f"{resource.name}: write_disposition {disposition!r} would hold each changed record"
-            " twice",
+            f"{resource.name}: write_disposition {disposition!r} would not leave one row per"
+            " record, the newest",
             remedy="Leave it as it is (merge), or choose replace: then every run loads all rows.",
         )
     try:

@@ -22,6 +22,7 @@ from dlt.sources import incremental
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
+from salesforce_targeted.arrow.id_set import is_unique
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.org_changes import check_source
@@ -87,18 +88,34 @@ class Extractions:
         """Yield the tables of a resource."""
         yield from self.of(resource).items(resource)
 
-    def check_types(self, table: str, rows: Any) -> Any:
-        """Check rows as they are loaded, whatever a user's ``add_map`` made of them; none go on."""
+    def check_rows(self, table: str, rows: Any) -> Any:
+        """Check rows as they are loaded, whatever a user's ``add_map`` made of them.
+
+        Returns:
+            The rows; None where there is none, which parquet can't load into PostgreSQL.
+
+        Raises:
+            ConfigurationError: values are of another type than their column's, or an id is there
+                twice: both rows would be held, where no index forbids it.
+        """
         if is_pandas_frame(rows):
             rows = pa.Table.from_pandas(rows, preserve_index=False)
         elif is_polars_frame(rows):
             rows = rows.lazy().collect().to_arrow()
-        if self._current is not None and is_arrow_object(rows):
-            self._current.run.column_types.check(table, rows.schema)
-            # Without rows parquet can't be loaded into PostgreSQL, in no try; a csv file can.
-            if not rows.num_rows and table != REJECTED_RECORDS:
-                return None
-        return rows
+        if self._current is None or not is_arrow_object(rows):
+            return rows
+        run = self._current.run
+        run.column_types.check(table, rows.schema)
+        if table == REJECTED_RECORDS:  # has another key, and is loaded as csv where it is empty
+            return rows
+        key = run.target.life_key if table == run.target.life_table else run.settings.id_column
+        if key in rows.schema.names and not is_unique(rows.column(key)):
+            raise ConfigurationError(
+                f"{table}: what add_map returned has an id twice, and {key} is the key",
+                remedy="Return one row for each that came; for several take a transformer of your"
+                ' own: source.resources["mine"] = source.contact | mine.',
+            )
+        return rows if rows.num_rows else None
 
 
 def _check_pipeline() -> None:

@@ -23,7 +23,7 @@ from salesforce_targeted.extract.resource_feed import Extractions
 from salesforce_targeted.extract.stages import REJECTED, RELATION, SYNC_RUN, ids_resource
 
 
-class TypeCheck(MapItem):
+class RowCheck(MapItem):
     """Come after every step of the user's, in whatever order dlt is given them."""
 
     placement_affinity = 1.5
@@ -65,7 +65,7 @@ def completed(extractions: Extractions, *resources: DltResource) -> tuple[DltRes
     for resource in resources:
         if resource.selected:
             table = str(resource.table_name)
-            resource.add_step(TypeCheck(partial(extractions.check_types, table)))
+            resource.add_step(RowCheck(partial(extractions.check_rows, table)))
             resource.apply_hints(additional_table_hints={"description": texts[table]})
     return resources
 

@@ -15,6 +15,7 @@ from salesforce_targeted.arrow.id_set import (
     among,
     has,
     id_array,
+    is_unique,
     minus,
     span,
 )
@@ -40,6 +41,16 @@ def test_ids_are_sorted_and_distinct(ids: list[str]) -> None:
     """By the codes of their characters, as Salesforce orders ids: case counts."""
     assert sorted(set(ids)) == id_array(ids).to_pylist()
     assert pa.string() == id_array(ids).type
+
+
+@pytest.mark.parametrize(
+    ("chunks", "unique"),
+    [([], True), ([["a", "b"]], True), ([["b"], ["a"]], True), ([["a"], ["b", "b"]], False),
+     ([["a", "b"], ["a"]], False), ([[None], [None]], False)],
+)  # fmt: skip
+def test_whether_an_id_comes_twice(chunks: list[list[str | None]], unique: bool) -> None:
+    """In order or not, in one chunk or in two; null counts as any."""
+    assert unique == is_unique(pa.chunked_array(chunks, pa.string()))
 
 
 def test_capitals_come_before_small_letters() -> None:

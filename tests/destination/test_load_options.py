@@ -111,7 +111,10 @@ def test_ways_to_write_that_keep_tables_true(
 @pytest.mark.parametrize(
     ("change", "beginning"),
     [
-        (of_contacts(write_disposition="append"), "contact: write_disposition 'append'"),
+        (
+            of_contacts(write_disposition="append"),
+            "contact: write_disposition 'append' would not leave one row per record",
+        ),
         (
             of_contacts(write_disposition={"disposition": "merge", "strategy": "scd2"}),
             "contact: merge strategy 'scd2'",

@@ -179,6 +179,17 @@ def test_a_filter_may_leave_no_row(org: DemoOrg, synced: Synced) -> None:
     assert edited in synced.rows("sf_active_contacts", "contact_id")
 
 
+def test_rows_that_a_function_doubles_are_refused(org: DemoOrg, synced: Synced) -> None:
+    """A join, say: DuckDB held each twice and PostgreSQL could never load them."""
+    error = refused(
+        synced, lambda source: source.contact.add_map(lambda table: pa.concat_tables([table] * 2))
+    )
+    run(synced)
+
+    assert error.startswith("sf_contacts: what add_map returned has an id twice")
+    assert [(12,)] == synced.sql("SELECT COUNT(*) FROM sf_contacts")
+
+
 @pytest.mark.deep
 def test_frozen_columns_stop_the_run_until_they_are_released(org: DemoOrg, synced: Synced) -> None:
     """A new field raises dlt's own error, names the column, leaves nothing pending and no row."""
