@@ -152,7 +152,8 @@ class Tally:
 
     def leave_rest(self) -> None:
         """Count as left what has been asked for, and of which nothing is known yet."""
-        self.left = self.asked - self.retrieved - self.gone - self.rejected
+        # More than was asked for is no less than nothing: then the sum does not close.
+        self.left = max(0, self.asked - self.retrieved - self.gone - self.rejected)
 
     def facts(self) -> RecordFacts:
         """Return the counts as the report has them."""

@@ -201,8 +201,11 @@ def _described(
     What may pass, or may be of the call that it was a part of, is asked for on its own.
     """
     describe = readers.described(response)
-    alone = isinstance(describe, UnavailableError | QueryError | TooLargeError)
-    return client.describe(name) if alone else describe
+    if isinstance(describe, UnavailableError | QueryError | TooLargeError):
+        describe = client.describe(name)
+    if isinstance(describe, SalesforceError):
+        return describe
+    return {**describe, "name": name}  # as it was asked for: to Salesforce case makes no difference
 
 
 def _counted(client: SalesforceClient, statement: str, refused: SalesforceError) -> int | None:

@@ -5,7 +5,7 @@ Sources: REST API Developer Guide, "Query", "QueryAll", "Composite".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 import pyarrow as pa
 
@@ -16,6 +16,7 @@ from salesforce_targeted.api.errors import (
     QuotaExceededError,
     SalesforceError,
     SlowResponseError,
+    TruncatedResponseError,
     is_of_records,
     is_refused,
 )
@@ -75,8 +76,14 @@ def _queried(
         lessons.stopped = lessons.stopped or error
         return [(page, []) for page in pages]
     came = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
+    _check_asked(came, ids)
     absent = from_records([], columns), [id_ for id_ in ids if id_ not in came]
     return [*((page, []) for page in pages), absent]
+
+
+def _check_asked(came: Collection[str], ids: Sequence[str]) -> None:
+    if not {*came} <= {*ids}:
+        raise TruncatedResponseError("a query's response with records that weren't asked for")
 
 
 def query_all_requests(
@@ -116,7 +123,9 @@ def shown_by_query_all(
                 raise
             with lessons.learning:
                 return isolate(read_parts, call_ids, columns.fields, lessons, error)
-        return Readable({record["Id"]: record for record in records})
+        by_id = {record["Id"]: record for record in records}
+        _check_asked(by_id, call_ids)
+        return Readable(by_id)
 
     def read_or_leave(call_ids: Sequence[str]) -> Readable:
         try:

@@ -291,10 +291,10 @@ def test_several_sources_share_a_dataset(org: DemoOrg, held: Targeted) -> None:
 def test_the_environment_signs_in(
     org: DemoOrg, held: Targeted, server: DemoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without credentials given, as any source of dlt."""
+    """Without credentials given, as any source of dlt; in names the case makes no difference."""
     monkeypatch.setenv("SALESFORCE_INSTANCE_URL", server.url)
     monkeypatch.setenv("SALESFORCE_ACCESS_TOKEN", server.token)
-    held.pipeline.run(targeted(object="Lead", discovered_by="taskwhorelation"))
+    held.pipeline.run(targeted(object="lead", discovered_by="taskwhorelation"))
 
     assert LEADS.named(org) == sorted(held.rows("sf_leads"))
 
