@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from math import ceil
+from math import ceil, isqrt
 from typing import Any
 
 import pyarrow as pa
@@ -52,19 +52,26 @@ def read_relations(run: Run, since: datetime | None) -> Iterator[pa.Table]:
     findings.whole = since == run.settings.since and run.scope.complete
     read = columns.fields if findings.whole else run.state.get(READ_FIELDS, columns.fields)
     run.state[READ_FIELDS] = [name for name in read if name in columns.fields]
-    contacts = Counting()
+    contacts, begun = Counting(), run.state.get(READING, {}).get("after")
     try:
         for batch in rebatch.pages(_pages(run, columns, since)):
             who = batch.table.column("RelationId")
             contacts.add(who.filter(pc.starts_with(who, run.org.key_prefix)))
+            rejected_ones = [record.record_id for record in batch.rejected if not record.field]
             last = pc.max(batch.table.column(columns.key.name)).as_py()
+            last = max(filter(None, [last, *rejected_ones]), default=None)
             yield from _to_load(run, columns, batch, rejected)
             if last is not None and findings.in_parts:
                 run.state[READING]["after"] = last
+                run.state[READING].pop("at_first", None)
             run.ledger.step(f"relations: {run.ledger.relations.read:,} read")
     except ENDS_EARLY:
         if run.scope.complete:  # the next run reads in an order that can be gone on with
-            _reading(run, since)
+            reading = _reading(run, since)
+            if findings.in_parts and reading.get("after") == begun:
+                # To search a page for what can't be read takes more calls than a run has.
+                most = reading.get("at_first") or run.client.limits.rows_per_query_page
+                reading["at_first"] = max(1, isqrt(most))
         raise
     if findings.is_deferred:
         return
@@ -174,12 +181,11 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
     findings, left = run.relations, run.client.meter.left or 0
     keep = 0 if findings.is_deferred or not run.ledger.is_read else left // 2
     findings.whole, findings.in_parts, findings.is_deferred = False, True, False
-    within = (_reading(run, since).get("after"), None)
-    read = pages.read(
-        run.client, run.org.junction, columns, since=since, within=within, in_order=True
-    )
-    # The last one that was read comes again.
-    for batch in _noted(run, columns, read, may_repeat=True):
+    reading = _reading(run, since)
+    at_first = reading.get("at_first", run.client.limits.rows_per_query_page)
+    begin = (reading.get("after"), at_first)
+    read = pages.read(run.client, run.org.junction, columns, since=since, in_order=begin)
+    for batch in _noted(run, columns, read, may_repeat=False):
         yield batch
         if keep and (run.client.meter.left or 0) <= keep:
             findings.is_deferred = True

@@ -8,7 +8,7 @@ Source: REST API Developer Guide, "Composite" (five queries to a billed call).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import pairwise
 from math import ceil
@@ -115,8 +115,8 @@ def unread_count(run: Run) -> int:
     return len(unread) - sum(removed_at is None for _, removed_at in held)
 
 
-def differing_ranges(run: Run, most: int) -> list[Range]:
-    """Find ranges of ids where the org shows another number of settled relations than is held.
+def differing_ranges(run: Run, most: int) -> Iterator[Range]:
+    """Yield ranges of ids where the org shows another number of settled relations than is held.
 
     Args:
         most: All ids are one range where there would be more of them: so many calls compare all.
@@ -124,27 +124,26 @@ def differing_ranges(run: Run, most: int) -> list[Range]:
     org, held, findings = run.org, run.held, run.relations
     before, shown = org.settled_before, org.settled_count
     if before is None or shown is None:
-        return []
+        return
     where = run.held_relations.counting & run.held_relations.stamped("<", before)
     if held.count(RELATIONS, where) - findings.unsettled in {shown, shown - unread_count(run)}:
-        return []
+        return
     known = held.id_array(RELATIONS, run.columns(RELATIONS).key.stored, where)
     ids = minus(minus(known, findings.read_ids.ids), findings.removed_ids.ids)
     ids = union(ids, findings.read_settled.ids)  # the org counts them, too
     size = run.held_relations.per_page
-    everything: list[Range] = [(None, None)]
-    if not len(ids):
-        return everything
     parts = run.client.limits.composite_queries
     # What lies before the first held id and after the last one belongs to the outermost ranges.
     waiting: list[tuple[Range, int, int]] = [((None, None), 0, len(ids))]
-    unlike: list[Range] = []
+    unlike = 0
     while waiting:
-        if len(waiting) + len(unlike) > most:
-            return everything
+        if len(waiting) + unlike > most or not len(ids):
+            yield None, None
+            return
         (low, high), start, end = waiting.pop()
         if end - start <= size // 2:
-            unlike.append((low, high))
+            unlike += 1
+            yield low, high
             continue
         cuts = [start + (end - start) * n // parts for n in range(1, parts)]
         within = list(pairwise([low, *(ids[cut].as_py() for cut in cuts), high]))
@@ -152,7 +151,6 @@ def differing_ranges(run: Run, most: int) -> list[Range]:
         for bounds, count, (first, last) in zip(within, counts, held_in, strict=True):
             if count != last - first:
                 waiting.append((bounds, first, last))
-    return unlike
 
 
 def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:

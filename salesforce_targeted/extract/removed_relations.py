@@ -109,7 +109,10 @@ def _compare_differing_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     for within in differing_ranges(run, ceil(most / run.held_relations.per_page)):
         if within != (None, None) or can_compare(run, most):
             vanished = yield from _compare(run, within=within)
-            gone.append(vanished)
+            if run.client.meter.left is None:
+                gone.append(vanished)
+            else:  # else a run whose calls end would leave to the next one all that it found
+                yield from _mark(run, vanished)
     # All at once: what became of them takes calls of its own.
     yield from _mark(run, pa.concat_tables(gone))
 

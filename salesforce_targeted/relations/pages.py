@@ -61,7 +61,7 @@ def read(
     ids: Sequence[str] | None = None,
     who: Sequence[str] | None = None,
     within: Range = (None, None),
-    in_order: bool = False,
+    in_order: tuple[str | None, int] | None = None,
 ) -> Iterator[Batch]:
     """Yield relation rows, a page at a time, each row once.
 
@@ -70,7 +70,7 @@ def read(
         limit: At most so many rows, the oldest first.
         who: Only relations of these contacts.
         within: From this id on, up to and without that one.
-        in_order: In the order of their ids, so that a reading can be gone on with later.
+        in_order: In the order of ids, after which one, and how many come on the first page.
 
     Yields:
         Batches; a relation that can't be read is in the ``rejected`` of the last ones.
@@ -92,7 +92,7 @@ def read(
             attempts = ATTEMPTS if limit is None else None  # else they are read in order
             pages = client.iter_pages(statement, reader.batch, attempts_at_500=attempts)
         else:
-            pages = reader.in_order_of_ids()
+            pages = reader.in_order_of_ids(*in_order or ())
         try:
             yield from _rows_once(pages, came, columns)
         except SalesforceError as error:
@@ -192,7 +192,7 @@ class RelationReader:
             )
         return readable.batch(ids, self.columns, self._unreadable())
 
-    def in_order_of_ids(self) -> Iterator[Batch]:
+    def in_order_of_ids(self, after: str | None = None, size: int = 0) -> Iterator[Batch]:
         """Yield the rows in the order of their ids, a query of its own for each page.
 
         No locator is used, so that rows which move while they are read come on one page all the
@@ -201,7 +201,8 @@ class RelationReader:
         Raises:
             SalesforceError: nothing can be read.
         """
-        size, after = self.client.limits.rows_per_query_page, None
+        most = self.client.limits.rows_per_query_page
+        size = size or most
         while True:
             statement = self.statement(after=after, order=("Id",), limit=size)
             reading = self.client.iter_pages(statement, self.batch, attempts_at_500=ATTEMPTS)
@@ -211,8 +212,8 @@ class RelationReader:
                     return
                 # An org whose pages are smaller has more of them, between which rows may move, too.
                 is_last = len(page) < size and next(reading, None) is None
-                size = min(size, len(page))  # so that it need not be asked again if there are more
-                after = page.table.column(self.columns.key.name)[-1].as_py()
+                most = len(page) if len(page) < size else most  # need not be asked again
+                after, size = page.table.column(self.columns.key.name)[-1].as_py(), most
                 yield page
                 if is_last:
                     return
@@ -224,7 +225,7 @@ class RelationReader:
                     yield self.isolated(ids, error)
                 if len(ids) < size:
                     return
-                after = ids[-1]
+                after, size = ids[-1], most
 
     def next_ids(self, after: str | None, most: int, error: SalesforceError) -> list[str]:
         """List the ids of the relations that follow one, in their order.
@@ -279,8 +280,7 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
 
 def pieces_of(expected: int, limits: Limits) -> int:
     """Count the ranges in which so many rows are read."""
-    pages = expected // limits.rows_per_query_page
-    return max(1, min(_MOST_RANGES, pages // _PAGES_PER_RANGE))
+    return max(1, min(_MOST_RANGES, expected // limits.rows_per_query_page // _PAGES_PER_RANGE))
 
 
 def read_ranges(

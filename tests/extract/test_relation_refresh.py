@@ -30,3 +30,19 @@ def test_full_runs_do_not_begin_again_with_relations_that_take_nearly_all_calls(
 
     assert outcome.error is None
     assert {"No stamp tells"} == {r["full_label__c"] for r in synced.rows("sf_contacts").values()}
+
+
+@pytest.mark.deep
+def test_a_relation_that_can_not_be_read_does_not_hold_up_the_others(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """To search a whole page for it takes more than a run has: the next run reads a smaller one."""
+    bad, *others = sorted(org.rows("TaskWhoRelation"))
+    org.poisons.add("TaskWhoRelation", bad)
+    for _ in range(14):
+        synced.run(calls_per_run=6, api="collections")
+        if others == sorted(synced.rows("sf_taskwhorelations")):
+            break
+
+    assert others == sorted(synced.rows("sf_taskwhorelations"))
+    assert {bad} == set(synced.rows("sf_rejected_records", "record_id"))

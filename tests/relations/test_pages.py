@@ -251,7 +251,7 @@ def test_pages_smaller_than_asked_for_take_a_call_each_in_the_order_of_ids(
     org.page_rows = 4
     columns = columns_in(org, SHARED_ACTIVITIES)
     org.reset_calls()
-    pages = relation_pages.read(client, SHARED_ACTIVITIES, columns, in_order=True)
+    pages = relation_pages.read(client, SHARED_ACTIVITIES, columns, in_order=(None, 2_000))
     read = [len(page) for page in pages]
 
     assert len(org.rows("TaskWhoRelation")) == sum(read)
@@ -267,6 +267,8 @@ def test_a_reading_in_order_may_begin_at_its_end(
     ids = sorted(shown(org, SHARED_ACTIVITIES))
     begin = [*ids, to_18("0RTzzzzzzzzzzzz")][len(ids) - rows_after]
     of = columns_in(org, SHARED_ACTIVITIES)
-    read = relation_pages.read(client, SHARED_ACTIVITIES, of, within=(begin, None), in_order=True)
+    read = relation_pages.read(
+        client, SHARED_ACTIVITIES, of, within=(begin, None), in_order=(None, 2_000)
+    )
 
     assert ids[len(ids) - rows_after :] == [row["Id"] for row in rows_in(read)]

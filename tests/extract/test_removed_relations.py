@@ -1,0 +1,38 @@
+"""How removed relations are found by runs of few calls: what one has found is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from salesforce_targeted.api.limits import DOCUMENTED
+from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.settings import Scope
+from tests.conftest import Synced
+
+
+@pytest.mark.deep
+def test_what_counts_of_ranges_tell_is_kept_by_runs_whose_calls_end(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Relations of leads, which no contact's number tells of, in more ranges than a run compares."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=4))
+    lead, contact = min(org.rows("Lead")), min(org.active_ids())
+    for number in range(30):
+        org.log_task([contact if number % 5 else lead])
+    org.advance(86_400)
+    org.log_task([contact])  # the others lie before the lag
+    synced.ok(small)
+    gone = [id_ for id_, row in org.rows("TaskWhoRelation").items() if row["RelationId"] == lead]
+    for id_ in gone:
+        org.remove_relation(id_)
+    for _ in range(9):
+        outcome = synced.run(small, calls_per_run=8, api="collections")
+        if outcome.error is None:
+            break
+
+    assert sorted(gone) == sorted(
+        synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL")
+    )
+    assert outcome.error is None
