@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api import soql
+from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
 from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_refused
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
@@ -105,14 +106,16 @@ def mark_removed(run: Run, shown: IdCounts) -> Iterator[pa.Table]:
 
 
 def _compare_differing_ranges(run: Run, most: int) -> Iterator[pa.Table]:
-    gone = [_live(run, _key(run), ())]
-    for within in differing_ranges(run, ceil(most / run.held_relations.per_page)):
+    gone, pages_in_all = [_live(run, _key(run), ())], ceil(most / run.held_relations.per_page)
+    left = run.client.meter.left
+    are_few = left is not None and left <= max(CALLS_TO_SPARE, pages_in_all)
+    for within in differing_ranges(run, pages_in_all):
         if within != (None, None) or can_compare(run, most):
             vanished = yield from _compare(run, within=within)
-            if run.client.meter.left is None:
-                gone.append(vanished)
-            else:  # else a run whose calls end would leave to the next one all that it found
+            if are_few:  # else a run whose calls end would leave to the next one all that it found
                 yield from _mark(run, vanished)
+            else:
+                gone.append(vanished)
     # All at once: what became of them takes calls of its own.
     yield from _mark(run, pa.concat_tables(gone))
 

@@ -66,17 +66,22 @@ def _queried(
 
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.
-    pages = list[Batch]()
+    pages, stopped = list[Batch](), None
     try:
         for page in client.iter_pages(statement, read, attempts_at_500=1):
-            pages.append(page)  # what came before the calls end is not lost
-    except QuotaExceededError as error:
-        if not pages:
-            raise
-        lessons.stopped = lessons.stopped or error
-        return [(page, []) for page in pages]
-    came = {id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()}
+            pages.append(page)
+    except QuotaExceededError as error:  # what came before is not lost
+        stopped = error
+    rows = [id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()]
+    came = {*rows}
     _check_asked(came, ids)
+    if len(came) < len(rows):
+        raise stopped or TruncatedResponseError("rows moved between pages while they were read")
+    if stopped is not None:
+        if not pages:
+            raise stopped
+        lessons.stopped = lessons.stopped or stopped
+        return [(page, []) for page in pages]
     absent = from_records([], columns), [id_ for id_ in ids if id_ not in came]
     return [*((page, []) for page in pages), absent]
 

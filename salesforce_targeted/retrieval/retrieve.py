@@ -96,11 +96,11 @@ def _fetched(
 ) -> Iterator[Fetched]:
     if plan.api is Api.BULK:
         fetched = by_bulk(client, plan, ids, columns, tell)
-    elif plan.api is Api.COLLECTIONS:
-        fetched = by_collections(client, ids, columns, lessons, apart)
+    elif plan.api is Api.QUERY:
+        fetched = by_query(client, ids, columns, lessons)
     else:
-        by = {Api.COMPOSITE: by_composite, Api.QUERY: by_query}
-        fetched = by[plan.api](client, ids, columns, lessons)
+        by = {Api.COLLECTIONS: by_collections, Api.COMPOSITE: by_composite}
+        fetched = by[plan.api](client, ids, columns, lessons, apart)
     came = IdSet()
     try:
         for batch, missed in fetched:

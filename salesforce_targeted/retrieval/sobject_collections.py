@@ -56,20 +56,31 @@ def by_collections(
     """
     collections = CollectionsReader(client, columns, lessons)
     size = lessons.ids_at_once or client.limits.ids_per_collection
-    rest = minus(ids, union(*apart)) if apart else ids
-    batches = chain.from_iterable(in_batches(Texts(part), size) for part in (*apart, rest))
-    yield from map_in_order(collections.read, batches, client.max_in_flight)
+    yield from map_in_order(collections.read, _batches(ids, apart, size), client.max_in_flight)
 
 
 def by_composite(
-    client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
+    client: SalesforceClient,
+    ids: pa.Array,
+    columns: Columns,
+    lessons: Lessons,
+    apart: Sequence[pa.Array] = (),
 ) -> Iterator[Fetched]:
-    """Send five to a billed call; one to a call where the org refuses ``composite``."""
-    size, together = client.limits.ids_per_collection, client.limits.composite_queries
+    """Send five to a billed call; one to a call where the org refuses ``composite``.
+
+    Args:
+        apart: As for :func:`by_collections`.
+    """
+    size = client.limits.ids_per_collection * client.limits.composite_queries
     collections = CollectionsReader(client, columns, lessons)
-    batches = in_batches(Texts(ids), size * together)
+    batches = _batches(ids, apart, size)
     for fetched in map_in_order(collections.read_five, batches, client.max_in_flight):
         yield from fetched
+
+
+def _batches(ids: pa.Array, apart: Sequence[pa.Array], size: int) -> Iterator[Sequence[str]]:
+    rest = minus(ids, union(*apart)) if apart else ids
+    return chain.from_iterable(in_batches(Texts(part), size) for part in (*apart, rest))
 
 
 class CollectionsReader:
