@@ -79,8 +79,14 @@ def note_read(run: Run, table: str, *, whole: bool) -> None:
 
 
 def forget_read(run: Run, table: str) -> None:
-    """Let the next run read a table again: this one's calls did not end before all were read."""
-    _state(run, table).pop(_READ, None)
+    """Let the next run read all of a table again: no allowance ended this one's calls.
+
+    What is not held still comes first: an outage may strike at the same record again.
+    """
+    state = _state(run, table)
+    state.pop(_READ, None)
+    if _POSITION in state:
+        state[_POSITION] = {}
 
 
 def was_read(run: Run, table: str) -> bool:

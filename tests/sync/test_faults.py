@@ -232,3 +232,22 @@ def test_an_outage_keeps_nothing_of_the_next_run_back(
     assert cut.facts["status"] in {"failed", "partial"}
     assert "Edited meanwhile" == synced.rows("sf_contacts")[edited]["last_name"]
     assert [] == facts["warnings"]
+
+
+@pytest.mark.deep
+def test_after_an_outage_the_next_run_reads_from_the_beginning(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Not from where the cut one ended: what it had read may be edited since."""
+    first, *_, gone = sorted(org.active_ids())
+    synced.ok()
+    org.delete_contact(gone)
+    fault = org.faults.add(Fault("query_all", "cut_gzip", times=999))
+    cut = synced.run()
+    org.faults.clear()
+    org.edit("Contact", first, LastName="Edited meanwhile")
+    synced.ok()
+
+    assert fault.done
+    assert cut.facts["status"] == "failed"
+    assert "Edited meanwhile" == synced.rows("sf_contacts")[first]["last_name"]
