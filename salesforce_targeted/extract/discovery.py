@@ -44,7 +44,7 @@ def discover(run: Run) -> IdCounts:
     if run.active is None:
         counts = run.relations.counts
         active = counts if counts is not None else _discover(run)
-        _note_discovered(run, active)
+        _check_discovered(run, active)
         run.active = active
     return run.active
 
@@ -148,7 +148,7 @@ def _discover_next(run: Run, after: str, *, groups: bool = True) -> IdCounts:
         return _discover_next(run, after, groups=False)
     run.within = after, ALL_IDS[1] if last is None else last
     active = IdCounts(pa.concat_tables(parts))
-    _note_discovered(run, active)
+    _check_discovered(run, active)
     if last is not None:
         _stop(run, "was asked for some of them")
     return active
@@ -205,7 +205,7 @@ def _cuts(run: Run, begin: str) -> list[str]:
     return list(Texts(known)[start + step :: step])
 
 
-def _note_discovered(run: Run, active: IdCounts) -> None:
+def _check_discovered(run: Run, active: IdCounts) -> None:
     run.ledger.step(f"discovered {len(active):,} active {run.target.object_name.lower()}s")
     if run.scope.complete and not run.scope.allow_shrink:
         _check_shrink(run, len(active))
