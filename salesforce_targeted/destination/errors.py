@@ -126,7 +126,6 @@ class Refusal:
 
 # The first row that matches counts.
 REFUSALS = (
-    Refusal("SQLSTATE", "22", _CHANGED),  # a value does not fit a column, which was made to hold it
     Refusal("SQLSTATE", '23502 .*column "_dlt_(load_)?id"',
             "Give add_dlt_load_id and add_dlt_id back what they were when the tables were made"
             f" ([normalize.parquet_normalizer] in .dlt/config.toml), and {_AGAIN}"),
@@ -137,25 +136,20 @@ REFUSALS = (
     Refusal("SQLSTATE", "28", _SIGN_IN),
     Refusal("SQLSTATE", "25P0[34]|57P05", f"On this server {_LIMITED}"),
     Refusal("SQLSTATE", "2BP01", _DEPENDENT),
-    Refusal("SQLSTATE", "3D", _AWAY),  # no such database
-    Refusal("SQLSTATE", "3F", _CHANGED),  # no such schema
-    Refusal("SQLSTATE", "40", _LATER),  # deadlock, serialization failure
+    Refusal("SQLSTATE", "40|XX", _LATER),  # deadlock, serialization failure; internal error
     Refusal("SQLSTATE", "42501", _PERMISSION),
     Refusal("SQLSTATE", "42P0[67]", _UNSEEN),  # a schema, a table that is there already
-    Refusal("SQLSTATE", "42", _CHANGED),
-    Refusal("SQLSTATE", "53300", _TIMEOUT),  # too many connections
-    Refusal("SQLSTATE", "53", _ROOM),
+    # A value does not fit a column, which was made to hold it; no such schema, table or column.
+    Refusal("SQLSTATE", "22|3F|42", _CHANGED),
+    # Too many connections; lock_timeout; statement_timeout.
+    Refusal("SQLSTATE", "53300|55P03|57014", _TIMEOUT),
     Refusal("SQLSTATE", "54000", _WIDE),
     Refusal("SQLSTATE", "54011", _COLUMNS),
-    Refusal("SQLSTATE", "54", _ROOM),
+    Refusal("SQLSTATE", "5[348]", _ROOM),  # resources, limits; system error, input or output
     Refusal("SQLSTATE", "55000", _REPLICA),
-    Refusal("SQLSTATE", "55P03", _TIMEOUT),  # lock_timeout
-    Refusal("SQLSTATE", "57014", _TIMEOUT),  # statement_timeout
-    Refusal("SQLSTATE", "57", _AWAY),  # shutdown, crash, starting up
-    Refusal("SQLSTATE", "58", _ROOM),  # system error, input or output
-    Refusal("SQLSTATE", "08", _AWAY),  # connection exception
+    # Connection exception; no such database; shutdown, crash, starting up.
+    Refusal("SQLSTATE", "08|3D|57", _AWAY),
     Refusal("SQLSTATE", "P0|0A000 cannot execute MERGE", _TRIGGER),
-    Refusal("SQLSTATE", "XX", _LATER),
     Refusal("PostgreSQL", r".*unsupported startup parameter", _POOLER),
     Refusal("PostgreSQL",
             r"(invalid dsn: )?invalid (\w+ value|URI query parameter|connection option)"
@@ -178,15 +172,13 @@ REFUSALS = (
             "This process has the file open in another way: close that connection first."),
     Refusal("DuckDB", r"(IO|Serialization) Error: .*(version number|newer version|deserialize)",
             "Another version of DuckDB made the file: pip install -U duckdb, and run again."),
-    Refusal("DuckDB", r"(IO Error|TransactionContext Error: Failed to commit): Could not write",
-            f"{_ROOM_HERE}, and {_AGAIN}"),
-    Refusal("DuckDB", r"IO Error: .*(Permission denied|Read-only file system)",
+    Refusal("DuckDB", r"(IO Error|TransactionContext Error: Failed to commit): Could not write"
+            r"|IO Error: .*(Permission denied|Read-only file system)",
             f"{_ROOM_HERE}, and {_AGAIN}"),
     Refusal("DuckDB", r"IO Error: .*No such file or directory",
             "Make that folder, or name another: DESTINATION__DUCKDB__CREDENTIALS="
             "folder/name.duckdb."),
-    Refusal("DuckDB", r"IO Error: ", _NOT_WHOLE),
-    Refusal("DuckDB", r"Corrupt database file", _NOT_WHOLE),
+    Refusal("DuckDB", r"IO Error: |Corrupt database file", _NOT_WHOLE),
     Refusal("DuckDB", r"Out of Memory Error",
             "Give DuckDB more memory, or load less at a time ([sources.data_writer]"
             f" file_max_items), and {_AGAIN}"),
@@ -223,7 +215,19 @@ def original_error(error: BaseException) -> Exception:
     return as_our_error(original)
 
 
-def describe_disk_failure(error: BaseException) -> str:
+def explained(error: Exception, destination: str) -> str:
+    """Say in one paragraph what happened and what to do about it."""
+    if isinstance(error, SalesforceError):
+        return str(error)
+    if paragraph := _disk_failure(error):
+        return paragraph
+    if not is_destination_error(error):
+        return f"{type(error).__name__}: {first_line(error)}"
+    message, remedy = message_and_remedy(error)
+    return f"The destination ({destination}) refused: {message.rstrip('.')}. {remedy}"
+
+
+def _disk_failure(error: BaseException) -> str:
     """Describe a disk that is full or may not be written, in one paragraph; empty if it is not."""
     number, reason, file = None, "", None
     if isinstance(error, OSError):
@@ -245,12 +249,6 @@ def is_destination_error(error: BaseException) -> bool:
         or hasattr(error, "pgcode")
         or hasattr(error, "sqlstate")
     )
-
-
-def describe_failure(error: BaseException, destination: str) -> str:
-    """Describe a destination's refusal and what to do about it, in one paragraph."""
-    message, remedy = message_and_remedy(error)
-    return f"The destination ({destination}) refused: {message.rstrip('.')}. {remedy}"
 
 
 def message_and_remedy(error: BaseException) -> tuple[str, str]:
