@@ -140,9 +140,10 @@ def _look(
 
             facts, shown = count.count(run), count.count_shown
         elif args.look == "plan":
-            from salesforce_targeted.cli import plan
+            from salesforce_targeted.cli.plan import plan_shown
+            from salesforce_targeted.sync.forecast import forecast
 
-            facts, shown = plan.plan(run), plan.plan_shown
+            facts, shown = forecast(run), plan_shown
         else:
             from salesforce_targeted.cli import verify
 
