@@ -159,13 +159,10 @@ def _indexes(pipeline: dlt.Pipeline) -> str | Finding:
 
 
 def _last_run(held: HeldTables) -> str:
-    key = held.name("run_id")
-    newest = held.rows(SYNC_RUNS, [f"MAX({key})"])
-    if not newest or newest[0][0] is None:
-        return "no run is recorded"
-    columns = [held.name(name) for name in ("status", "mode", "started_at")]
-    status, mode, at = held.rows(SYNC_RUNS, columns, f"{key} = '{newest[0][0]}'")[0]
-    return f"last run {at:%Y-%m-%d %H:%M}, {mode}: {status}"
+    columns = [held.name(name) for name in ("started_at", "mode", "status")]
+    for at, mode, status in held.rows(SYNC_RUNS, columns, newest=(held.name("run_id"), 1)):
+        return f"last run {at:%Y-%m-%d %H:%M}, {mode}: {status}"
+    return "no run is recorded"
 
 
 def _disk(pipeline: dlt.Pipeline) -> str | Finding:

@@ -228,20 +228,16 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         if part.last_rows is not None:
             last = completed(run.held, table, columns, part.last_rows)
             known = among(union(last.column(columns.key.name)), held)
-            _compare(run, drift, table, last, only=known)
+            _compare(run, drift, table, _of_ids(last, columns.key.name, known))
     return users
 
 
-def _compare(
-    run: Run, drift: Drift, table: str, rows: pa.Table, *, only: pa.Array | None = None
-) -> None:
-    """Compare the org's rows, or only those of some ids, with the held ones, by content."""
+def _compare(run: Run, drift: Drift, table: str, rows: pa.Table) -> None:
+    """Compare the org's rows with the held ones, by content."""
     columns, wrong = run.columns(table), set(drift.ids.get((table, TYPE), ()))
     key = columns.key
     removal = ["removed_at"] if table == RELATIONS else []
     names = [c.name for c in columns.items if c.stored not in wrong]
-    if only is not None:
-        rows = _of_ids(rows, key.name, only)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows.slice(start, _ROWS_AT_ONCE)
         wanted = _hashes(part, key.name, names)
