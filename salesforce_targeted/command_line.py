@@ -92,13 +92,7 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
         return _look(args, credentials, pipeline, screen, settings, given, stack)
     from salesforce_targeted.cli import sync
 
-    return sync.run(
-        args,
-        pipeline,
-        screen,
-        settings,
-        lambda: sync.run_once(credentials, pipeline, scope, only, settings, given, screen),
-    )
+    return sync.run(args, scope, only, credentials, pipeline, settings, given, screen)
 
 
 def _look(
