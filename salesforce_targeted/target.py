@@ -115,14 +115,7 @@ CONTACT = Target("Contact", SHARED_ACTIVITIES, "sf_contacts", "sf_active_contact
 def target_of(
     object_name: str, discovered_by: str, where: Where | None = None, table: str | None = None
 ) -> Target:
-    """Make a target as a user names it.
-
-    Args:
-        object_name: API name of the records' object: ``Lead``, ``Invoice__c``.
-        discovered_by: ``TaskWhoRelation``, ``EventWhoRelation``, or any object's field that refers
-            to the records: ``Opportunity.AccountId``.
-        where: Which rows of that object count: field to value, or to a list of values.
-        table: The records' table; ``sf_`` and the plural where not given.
+    """Make a target as a user names it; see :func:`salesforce_targeted.any_object.targeted`.
 
     Raises:
         ConfigurationError: a name that can't be one.

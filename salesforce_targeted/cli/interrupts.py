@@ -65,9 +65,6 @@ class Ending:
     """Tell whether the process shall end.
 
     Not an Event: a signal may come while the main thread holds its lock.
-
-    Attributes:
-        asked: Whether it shall.
     """
 
     asked = False

@@ -63,7 +63,6 @@ def update(
 
     Args:
         schema: dlt's schema of the source; None: the pipeline's default one.
-        target: The records that the source is for.
         indexed: Whether indexes and foreign keys are wanted, too.
 
     Returns:
