@@ -20,23 +20,7 @@ from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, t
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import runner
-from salesforce_targeted.sync.verify import (
-    ALTERED,
-    CAUSES,
-    EXTRA,
-    MISSING,
-    STALE,
-    TYPE,
-    VerifyFacts,
-)
-
-_MEANS = {
-    MISSING: "in the org, but not in the dataset",
-    EXTRA: "in the dataset as live, but not in the org",
-    STALE: "the org moved on",
-    ALTERED: "a value was changed in the database",
-    TYPE: "a column of another type than loaded",
-}
+from salesforce_targeted.sync.verify import CAUSES, VerifyFacts
 
 
 def verify(
@@ -70,8 +54,8 @@ def summary(facts: VerifyFacts) -> Group:
     repaired: Mapping[str, Any] | None = facts.get("repaired")
     heads = ("drift", "", "rows", "repaired") if repaired else ("drift", "", "rows")
     causes = [
-        (cause, _MEANS[cause], drift[cause], *([repaired[cause]] if repaired else []))
-        for cause in CAUSES
+        (cause, means, drift[cause], *([repaired[cause]] if repaired else []))
+        for cause, means in CAUSES.items()
     ]
     examples = [
         (example["cause"], example["table"], example["id"], ", ".join(example["columns"]))

@@ -1,8 +1,6 @@
 """``--verify``: compare what is held with the org, id by id and cell by cell, without writing.
 
-Drift is named by cause: ``missing`` (the org shows it, it is not held), ``extra`` (held as live,
-the org does not show it), ``stale`` (the org moved on), ``altered`` (a held cell was changed in
-the database), ``type`` (a column that is no longer of the type that we load).
+Drift is named by its cause.
 """
 
 from __future__ import annotations
@@ -35,7 +33,13 @@ from salesforce_targeted.retrieval.retrieve import retrieve
 from salesforce_targeted.run_facts import CallFacts, call_facts
 
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
-CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)
+CAUSES = {
+    MISSING: "in the org, but not in the dataset",
+    EXTRA: "in the dataset as live, but not in the org",
+    STALE: "the org moved on",
+    ALTERED: "a value was changed in the database",
+    TYPE: "a column of another type than loaded",
+}
 _EXAMPLES = 20
 _ROWS_AT_ONCE = 10_000
 
