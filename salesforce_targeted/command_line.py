@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         screen.interrupted()
         return exit_codes.FAILED
     except Exception as raised:  # noqa: BLE001  # whatever it is, it is told in one paragraph
-        logs.note(raised)
+        logs.logger.debug("failed", exc_info=raised)
         error, explained = _explained(raised, args.destination or "as configured")
         code = exit_codes.of_error(error)
         screen.error(explained)
