@@ -29,8 +29,7 @@ from salesforce_targeted.api.credentials.resolution import (
 )
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
-from salesforce_targeted.destination.dlt_settings import as_our_error
-from salesforce_targeted.destination.errors import first_line
+from salesforce_targeted.destination.errors import first_line, original_error
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
 from salesforce_targeted.sync.config_values import check_files, has, raw
@@ -222,7 +221,7 @@ def usable_destination() -> Iterator[None]:
             remedy=f"Choose one of {', '.join(sorted(dlt.destinations.__all__))}.",
         ) from error
     except ConfigValueCannotBeCoercedException as error:  # of whichever setting
-        raise as_our_error(error) from error
+        raise original_error(error) from error
     except (ConfigurationException, DestinationException) as error:
         why, remedy = first_line(error), _SET_DESTINATION
         if isinstance(error, InvalidNativeValue):  # dlt's text of it is five lines
