@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
-from salesforce_targeted.api.concurrency import map_in_order
+from salesforce_targeted.api.concurrency import map_as_completed
 from salesforce_targeted.api.models import CsvPage, Job, Request, Response
 
 from . import bulk_readers, endpoints
@@ -103,8 +103,9 @@ def results_as(
 ) -> Iterator[T]:
     """Yield a complete job's result pages as whatever a reader makes of them, the empty ones not.
 
-    Where the org names the addresses of the pages several are read side by side; from the first one
-    on that it does not name, or not so that it can be understood, one is read after the other.
+    Where the org names the addresses of the pages several are read side by side and come as they
+    arrive; from the first one on that it does not name, or not so that it can be understood, one is
+    read after the other.
 
     Args:
         read: Is called with the CSV of a page, in the thread that got it; returns how many records
@@ -122,8 +123,10 @@ def results_as(
         named, are_all = _addresses(client, job, size)
     fetch = partial(_fetch, client, job, read)
     rows, locator, is_last = 0, None, False
-    for page in map_in_order(fetch, named, at_once):
-        rows, locator, is_last = rows + page.rows, page.next, are_all or page.next is None
+    for request, page in map_as_completed(lambda each: (each, fetch(each)), named, at_once):
+        rows += page.rows
+        if request is named[-1]:
+            locator, is_last = page.next, are_all or page.next is None
         if page.records is not None:
             yield page.records
     used: set[str | None] = set()

@@ -4,7 +4,7 @@ Rules: those of authorized_session.py, through which everything goes.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from . import endpoints, queries, readers
 from . import ids as record_ids
 from . import soql as soql_text
 from .authorized_session import AuthorizedSession
+from .concurrency import map_as_completed
 from .errors import (
     API_OFF,
     AuthenticationError,
@@ -27,6 +28,7 @@ from .models import JsonRows, Record, Request, Response
 
 _log = logging.getLogger(__name__)
 _COUNT = "SELECT COUNT() "
+_Q = TypeVar("_Q")
 _T = TypeVar("_T")
 
 
@@ -69,6 +71,10 @@ class SalesforceClient(AuthorizedSession):
             return rows
 
         return self.read_twice(read)
+
+    def side_by_side(self, read: Callable[[_Q], _T], parts: Iterable[_Q]) -> Iterator[_T]:
+        """Read parts, several in flight, as they arrive; then what was put off leaves meanwhile."""
+        return map_as_completed(read, parts, self.max_in_flight, self.ahead.begin_next)
 
     def read_twice(self, read: Callable[[], _T]) -> _T:
         """Return what a reading of whole queries gives; of a second one if rows moved."""

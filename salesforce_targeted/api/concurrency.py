@@ -3,7 +3,8 @@
 Rules:
 1. No more responses are on the way or wait to be used than calls may be in flight: memory stays
    flat for any number of them.
-2. After an error nothing further is begun, and the error comes out here.
+2. After an error nothing further is begun. It comes out here, after what was in flight with it: the
+   calls are spent, and what they brought is not lost.
 """
 
 from __future__ import annotations
@@ -36,18 +37,44 @@ def _threads(at_once: int) -> Iterator[ThreadPoolExecutor]:
         pool.shutdown(wait=not is_own, cancel_futures=True)
 
 
-def map_in_order(send: Callable[[Q], T], requests: Iterable[Q], at_once: int) -> Iterator[T]:
-    """Send, several at once, and yield the results in the order of the requests."""
-    waiting: deque[Future[T]] = deque()
+def map_as_completed(
+    send: Callable[[Q], T],
+    requests: Iterable[Q],
+    at_once: int,
+    when_idle: Callable[[], object] = lambda: None,
+) -> Iterator[T]:
+    """Send, several at once, and yield the results as they arrive: a slow one holds up no other.
+
+    Args:
+        when_idle: Called, once the last request was sent, as each further call could be in flight.
+
+    Raises:
+        BaseException: the first error, after the results of what was in flight with it.
+    """
+    coming, pending, idle = iter(requests), list[Future[T]](), 0
+    error: BaseException | None = None
     with _threads(at_once) as pool:
-        for request in requests:
-            if any(future.done() and future.exception() for future in waiting):
-                break  # it comes out below, after the results before it
-            waiting.append(pool.submit(send, request))
-            if len(waiting) >= at_once:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        while True:
+            errors = (future.exception() for future in pending if future.done())
+            error = error or next(filter(None, errors), None)
+            while error is None and len(pending) < at_once:
+                if (request := next(coming, None)) is not None:
+                    pending.append(pool.submit(send, request))
+                elif idle < at_once - len(pending):
+                    idle += 1
+                    when_idle()
+                else:
+                    break
+            if not pending:
+                break
+            done, _ = wait(pending, return_when=FIRST_COMPLETED)
+            arrived = next(future for future in pending if future in done)
+            pending.remove(arrived)
+            if (failed := arrived.exception()) is None:
+                yield arrived.result()
+            error = error or failed
+    if error is not None:
+        raise error
 
 
 def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator[T]:
@@ -89,6 +116,7 @@ class SentAhead:
 
     def __init__(self) -> None:
         self._kept: dict[_Key, tuple[Future[Responses], int]] = {}
+        self._put_off = deque[tuple[Sequence[Request], Callable[[], Responses]]]()
 
     def begin(self, requests: Sequence[Request], send: Callable[[], Responses]) -> None:
         """Send some requests in a thread of their own; ``take`` waits for the responses."""
@@ -103,6 +131,15 @@ class SentAhead:
         self._keep(requests, arriving)
         # A daemon: an interrupted run does not wait for what was sent on a guess.
         threading.Thread(target=run, name="sent-ahead", daemon=True).start()
+
+    def put_off(self, requests: Sequence[Request], send: Callable[[], Responses]) -> None:
+        """Let :meth:`begin_next` send some requests, after those that were put off before."""
+        self._put_off.append((requests, send))
+
+    def begin_next(self) -> None:
+        """Send what was put off first, if anything is left."""
+        if self._put_off:
+            self.begin(*self._put_off.popleft())
 
     def keep(self, requests: Sequence[Request], responses: Responses) -> None:
         """Keep responses that came with others, in a composite call."""

@@ -72,7 +72,9 @@ def composite(
     return [ahead[n] if n in ahead else next(came) for n in range(len(requests))]
 
 
-def send_ahead(session: AuthorizedSession, groups: Sequence[Sequence[Request]]) -> None:
+def send_ahead(
+    session: AuthorizedSession, groups: Sequence[Sequence[Request]], *, when_idle: bool = False
+) -> None:
     """Send reading requests that will be needed, a billed call for each group; don't wait.
 
     Whatever sends the same request later, in ``send`` or :func:`composite`, takes the response.
@@ -81,9 +83,11 @@ def send_ahead(session: AuthorizedSession, groups: Sequence[Sequence[Request]]) 
     Args:
         groups: One request, or several for one ``composite`` (at most five queries or Collections
             in each).
+        when_idle: Each leaves as soon as the stage that runs has no further one to send.
     """
+    begin = session.ahead.put_off if when_idle else session.ahead.begin
     for requests in groups:
-        session.ahead.begin(requests, partial(_send_once, session, requests))
+        begin(requests, partial(_send_once, session, requests))
 
 
 def _send_once(

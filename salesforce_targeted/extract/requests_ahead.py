@@ -5,8 +5,8 @@ But what is held was named before. So the requests for held records, with the fi
 run, leave at once; see ``SentAhead`` in ``api.concurrency`` for when their responses count. What
 turns out new is asked for in a second wave, of records and tasks together.
 
-A run that asks for more than a few calls' worth asks when it knows, and fills the last wave of one
-table's calls with the first of the next one's. One over less than everything asks stage by stage.
+A run that asks for more than a few calls' worth asks when it knows; as one table's calls come to
+their end the next one's begin. One over less than everything asks stage by stage.
 
 Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries or Collections).
 """
@@ -23,7 +23,7 @@ from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus, union
-from salesforce_targeted.destination.table_names import RELATIONS, TASKS
+from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.lessons import limits, readable_before, refused_apis
@@ -131,36 +131,40 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
         run.client.send_ahead(calls)
         for table, parts in asked.items():
             run.asked.setdefault(table, []).extend(parts)
-    elif TASKS in named:
-        _fill_last_wave(run, TASKS, named[TASKS])
+    elif may_share(run) and run.records.selection is not None:
+        before = plan_of(run, run.target.table, len(run.records.selection)).calls
+        for table in [table for table in named if table != run.target.table]:
+            before += _send_when_idle(run, table, named[table], before)
 
 
-def _fill_last_wave(run: Run, table: str, named: pa.Array) -> None:
-    """Send as many requests for a later table as leave room in the last wave of the records' calls.
+def _send_when_idle(run: Run, table: str, named: pa.Array, before: int) -> int:
+    """Send the first requests for a later table as those for the tables before it come to an end.
 
-    Fewer responses than calls may be on the way then wait in memory.
+    Args:
+        before: The calls of those tables.
+
+    Returns:
+        The calls of this one; 0 where nothing is sent.
     """
-    name, records = run.object_of(table), run.records.selection
+    name = run.object_of(table)
     fields = readable_before(run, name, run.columns(table).fields)
-    if records is None or not fields or not may_share(run):
-        return
-    if table in run.asked or was_read(run, table):
-        return
+    if not fields or table in run.asked or was_read(run, table):
+        return 0
     held, left_out = held_now(run, table, run.columns(table).key.stored)
     new = minus(minus(named, held), left_out)
     whole = union(new, held)
     within = calls_of(run, len(whole), len(left_out)) <= run.settings.refresh_call_budget
     ids = whole if within or run.scope.full else new
-    plans = [plan_of(run, run.target.table, len(records)), plan_of(run, table, len(ids))]
-    left, calls = run.client.meter.left, sum(plan.calls for plan in plans)
-    is_scarce = left is not None and left < 2 * calls
-    if is_scarce or {plan.api for plan in plans} != {Api.COLLECTIONS}:
-        return
-    size, free = limits(run, name).ids_per_collection, -plans[0].calls % MOST_CALLS
-    parts = [ids[start : start + size] for start in range(0, len(ids), size)][:free]
+    plan, left = plan_of(run, table, len(ids)), run.client.meter.left
+    is_scarce = left is not None and left < 2 * (before + plan.calls)
+    if is_scarce or plan.api is not Api.COLLECTIONS:
+        return 0
+    size = limits(run, name).ids_per_collection
+    parts = [ids[start : start + size] for start in range(0, len(ids), size)][:MOST_CALLS]
     requests = [run.client.collection_request(name, part.to_pylist(), fields) for part in parts]
-    run.client.send_ahead([[request] for request in requests])
+    run.client.send_ahead([[request] for request in requests], when_idle=True)
     run.asked[table] = parts
+    return plan.calls
 
 
 def shared(run: Run, wanted: Mapping[str, Wanted]) -> list[list[Part]]:

@@ -155,11 +155,12 @@ class Run:
         sources: Any = self._pipeline.state.get("sources", {})
         return dict(sources.get(self.target.source_name, {}))
 
-    def open(self, along: Sequence[Request] = ()) -> VisibleOrg:
+    def open(self, along: Sequence[Request] = (), *, reads_relations: bool = False) -> VisibleOrg:
         """Make the run's first call, once, and check that the dataset is this org's.
 
         Args:
             along: Queries that travel with it, for the stages that will send them.
+            reads_relations: Whether a stage does: where it reads all, they are grouped here.
 
         Raises:
             OtherOrgError: the dataset holds another org.
@@ -179,7 +180,8 @@ class Run:
                 self.ledger.warn,
                 expected=expected_junction(self.target, self.state),
                 discovery=self.scope.complete,
-                groups=SLOW_GROUPS not in self.state,
+                groups=SLOW_GROUPS not in self.state
+                and not (reads_relations and self.held_relations.fit_a_page),
                 since=self.settings.since,
                 settled_before=cursor - LAG if counted and cursor is not None else None,
                 along=along,

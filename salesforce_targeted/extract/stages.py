@@ -93,7 +93,8 @@ def stages(
     while RELATION in wanted and modified() is None:
         yield RELATION, None
     tables = {**_tables(run), RELATION: RELATIONS}
-    run.open(ask_for_held(run, [table for name, table in tables.items() if name in wanted]))
+    ahead = ask_for_held(run, [table for name, table in tables.items() if name in wanted])
+    run.open(ahead, reads_relations=RELATION in wanted)
     if run.changes_dataset:
         for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)

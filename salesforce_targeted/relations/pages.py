@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import map_in_order, merge_as_completed
+from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     SalesforceError,
@@ -309,7 +309,7 @@ def read_by_ids(
     def rows_of(batch: Sequence[str]) -> list[Batch]:
         return list(read(client, junction, columns, ids=batch))
 
-    parts = map_in_order(rows_of, in_batches(ids, per_call), client.max_in_flight)
+    parts = client.side_by_side(rows_of, in_batches(ids, per_call))
     yield from chain.from_iterable(parts)
 
 

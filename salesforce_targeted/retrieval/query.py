@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from salesforce_targeted.api import endpoints, soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import (
     QuotaExceededError,
     SalesforceError,
@@ -51,7 +50,7 @@ def by_query(
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
     per_call = min(per_call, lessons.ids_at_once or per_call)
-    for fetched in map_in_order(read, in_batches(Texts(ids), per_call), client.max_in_flight):
+    for fetched in client.side_by_side(read, in_batches(Texts(ids), per_call)):
         yield from fetched
 
 
@@ -140,7 +139,7 @@ def shown_by_query_all(
 
     shown, unread = Readable(), set[str]()
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
-    for readable in map_in_order(read_or_leave, in_batches(ids, per_call), client.max_in_flight):
+    for readable in client.side_by_side(read_or_leave, in_batches(ids, per_call)):
         shown.records.update(readable.records)
         shown.rejected.update(readable.rejected)
         unread.update(readable.unread)

@@ -65,8 +65,8 @@ def retrieve(
         tell: Told in a sentence, every so often, that a Bulk job is not complete yet.
 
     Yields:
-        Batches in the order of the ids (Bulk: in Salesforce's), then what became of those that a
-        plain read did not return.
+        Batches in the order in which they arrive, then what became of those that a plain read did
+        not return.
     """
     absent: list[str] = []
     shown, lessons = IdSet(), lessons or Lessons()

@@ -13,7 +13,6 @@ import pyarrow as pa
 
 from salesforce_targeted.api import json_lines, readers
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import map_in_order
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     QueryError,
@@ -49,14 +48,14 @@ def by_collections(
     lessons: Lessons,
     apart: Sequence[pa.Array] = (),
 ) -> Iterator[Fetched]:
-    """Send a call for each 2,000 ids, several in flight; yield in the order of the ids.
+    """Send a call for each 2,000 ids, several in flight.
 
     Args:
         apart: Those that were asked for ahead, as each request has them; they come first.
     """
     collections = CollectionsReader(client, columns, lessons)
     size = lessons.ids_at_once or client.limits.ids_per_collection
-    yield from map_in_order(collections.read, _batches(ids, apart, size), client.max_in_flight)
+    yield from client.side_by_side(collections.read, _batches(ids, apart, size))
 
 
 def by_composite(
@@ -74,7 +73,7 @@ def by_composite(
     size = client.limits.ids_per_collection * client.limits.composite_queries
     collections = CollectionsReader(client, columns, lessons)
     batches = _batches(ids, apart, size)
-    for fetched in map_in_order(collections.read_five, batches, client.max_in_flight):
+    for fetched in client.side_by_side(collections.read_five, batches):
         yield from fetched
 
 

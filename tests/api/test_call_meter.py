@@ -9,7 +9,7 @@ import pytest
 from salesforce_targeted.api import errors
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import map_in_order
+from salesforce_targeted.api.concurrency import map_as_completed
 from salesforce_targeted.api.credentials import SessionCredentials
 from tests.support.responses import ID, OK, SELECT, rows
 from tests.support.threads import Most
@@ -214,7 +214,7 @@ def test_a_place_less_is_kept_to(server, tokens, answer):
     client = SalesforceClient(tokens, max_in_flight=4, sleep=lambda _: None)
     client.org_limits()
     after_one = client.meter.concurrency
-    list(map_in_order(lambda _: client.org_limits(), range(3), 8))
+    list(map_as_completed(lambda _: client.org_limits(), range(3), 8))
     client.close()
 
     assert 2 == after_one

@@ -1,4 +1,4 @@
-"""Several questions at once: answered in order, never too many, and none after an error."""
+"""Several requests at once: each has its result, never too many, and none after an error."""
 
 import threading
 import time
@@ -7,34 +7,53 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.concurrency import map_in_order
+from salesforce_targeted.api.concurrency import map_as_completed
 from tests.support.threads import WAIT, Most, until
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 3, 7, 50])
 @pytest.mark.parametrize("number", [0, 1, 2, 3, 20])
-def test_answers_come_in_the_order_of_the_questions(number, at_once):
+def test_each_request_has_its_result(number, at_once):
     """Whatever overtakes what."""
 
     def ask(question):
         time.sleep(0.001 * (question * 7 % 5))
         return question * 2
 
-    assert [n * 2 for n in range(number)] == list(map_in_order(ask, range(number), at_once))
+    assert [n * 2 for n in range(number)] == sorted(map_as_completed(ask, range(number), at_once))
 
 
-def test_a_slow_answer_holds_back_the_later_ones():
-    """The first answer is the first to come out, though the second was there long before."""
-    second = threading.Event()
+def test_a_slow_result_holds_up_no_other():
+    """All others come out, and are sent for, while the first is on its way."""
+    all_others, results = threading.Event(), list[int]()
 
     def ask(question):
         if question == 0:
-            assert second.wait(WAIT)
-        else:
-            second.set()
+            assert all_others.wait(WAIT)
         return question
 
-    assert [0, 1] == list(map_in_order(ask, [0, 1], 2))
+    for result in map_as_completed(ask, range(10), 2):
+        results.append(result)
+        if result == 9:
+            all_others.set()
+
+    assert [*range(1, 10), 0] == results
+
+
+@pytest.mark.parametrize("number", [0, 1, 4, 9])
+def test_what_comes_next_begins_as_places_become_free(number):
+    """Once for each place, and not before the last request was sent."""
+    sent, free = list[int](), list[int]()
+
+    def ask(question):
+        sent.append(question)
+
+    for _ in map_as_completed(ask, range(number), 4, lambda: free.append(len(sent))):
+        assert len(free) <= 4
+    assert 4 == len(free)
+    assert until(lambda: number == len(sent))
+    if number > 4:
+        assert min(free) >= number - 4
 
 
 @pytest.mark.parametrize("at_once", [1, 2, 4])
@@ -46,7 +65,7 @@ def test_as_many_questions_at_once_as_may_be(at_once):
         with inside:
             full.wait(WAIT)
 
-    assert [None] * 8 == list(map_in_order(ask, range(8), at_once))
+    assert [None] * 8 == list(map_as_completed(ask, range(8), at_once))
     assert at_once == inside.most
 
 
@@ -60,18 +79,26 @@ def test_no_more_answers_wait_than_calls_may_be_in_flight(at_once):
             drawn.append(number)
             yield number
 
-    for used, _ in enumerate(map_in_order(lambda n: n, questions(), at_once), start=1):
+    for used, _ in enumerate(map_as_completed(lambda n: n, questions(), at_once), start=1):
         assert len(drawn) <= used - 1 + at_once
 
 
-def test_an_error_comes_out_in_its_turn():
-    """What was answered before it is used first."""
-    results: list[int] = []
+def test_what_was_in_flight_with_an_error_comes_out_before_it():
+    """Its calls are spent; what they brought is not lost."""
+    refused, results = threading.Event(), list[int]()
+
+    def ask(question):
+        if question == 2:
+            refused.set()
+            raise errors.QueryError("third")
+        assert refused.wait(WAIT)
+        return question
+
     with pytest.raises(errors.QueryError, match="third"):
-        for answer in map_in_order(failing_at(2, "third"), range(9), 2):
+        for answer in map_as_completed(ask, range(9), 3):
             results.append(answer)
 
-    assert [0, 1] == results
+    assert [0, 1] == sorted(results)
 
 
 def failing_at(number: int, says: str, asked: list[int] | None = None) -> Callable[[int], int]:
@@ -92,7 +119,7 @@ def test_after_an_error_no_question_is_asked(at_once):
     """Those that wait are never sent."""
     asked: list[int] = []
     with pytest.raises(errors.QueryError):
-        list(map_in_order(failing_at(0, "no", asked), range(50), at_once))
+        list(map_as_completed(failing_at(0, "no", asked), range(50), at_once))
 
     assert len(asked) <= at_once
 
@@ -100,7 +127,7 @@ def test_after_an_error_no_question_is_asked(at_once):
 def test_after_an_error_behind_another_answer_no_question_is_asked():
     """The error is known as soon as it is there, not when its turn comes."""
     asked: list[int] = []
-    answers = map_in_order(failing_at(3, "no", asked), range(50), 4)
+    answers = map_as_completed(failing_at(3, "no", asked), range(50), 4)
 
     assert 0 == next(answers)
     assert until(lambda: 3 in asked)
@@ -118,13 +145,13 @@ def test_an_error_of_the_questions_themselves_comes_out():
         raise errors.BulkJobError("gone")
 
     with pytest.raises(errors.BulkJobError, match="gone"):
-        list(map_in_order(lambda n: n, questions(), 4))
+        list(map_as_completed(lambda n: n, questions(), 4))
 
 
 def test_a_reader_that_leaves_ends_the_asking(in_flight_threads):
     """No thread is left behind, and nothing more is asked."""
     asked: list[int] = []
-    answers = map_in_order(failing_at(-1, "", asked), range(50), 3)
+    answers = map_as_completed(failing_at(-1, "", asked), range(50), 3)
     next(answers)
     answers.close()
     before = len(asked)
