@@ -91,7 +91,7 @@ def update(
         return f"{_UNDONE}: {message_and_remedy(error)[0]}. The next run tries again"
 
 
-def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
+def missing_rights(pipeline: dlt.Pipeline) -> str:
     """Say which right the role lacks to make what :func:`update` would; empty if none.
 
     Returns:
@@ -99,7 +99,7 @@ def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
     """
     with sql_client_of(pipeline) as client:
         catalog = stored_catalog.read_postgres(client)
-        changes = _changes(client, pipeline.default_schema, catalog, target, indexed=True)
+        changes = _changes(client, pipeline.default_schema, catalog, CONTACT, indexed=True)
         return _missing_rights(catalog, changes)
 
 
