@@ -132,7 +132,9 @@ def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
     """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that is of no use."""
     import psycopg2  # not needed where the data goes elsewhere
 
-    key = lock_key(pipeline.dataset_name)
+    # 64 bits that all versions of this library agree on.
+    name = f"salesforce_targeted/{pipeline.dataset_name}".encode()
+    key = int.from_bytes(blake2b(name, digest_size=8).digest(), "big", signed=True)
     credentials: Any = client_of(pipeline).config.credentials
     connection = psycopg2.connect(credentials.to_native_representation())
     try:
@@ -178,9 +180,3 @@ def _at_work(dataset: str, holder: tuple[Any, ...] | None) -> AnotherRunError:
             " frees the dataset."
         ),
     )
-
-
-def lock_key(dataset: str) -> int:
-    """Return the advisory lock of a dataset: 64 bits that all versions of this library agree on."""
-    digest = blake2b(f"salesforce_targeted/{dataset}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)
