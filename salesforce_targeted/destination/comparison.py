@@ -44,12 +44,12 @@ class Comparison:
     @property
     def new(self) -> int:
         """Count the rows whose ids are not held."""
-        return _count(self.is_new)
+        return int(self.is_new.true_count)
 
     @property
     def unchanged(self) -> int:
         """Count the rows that are held with the same content."""
-        return _count(self.is_same)
+        return int(self.is_same.true_count)
 
     @property
     def updated(self) -> int:
@@ -138,7 +138,3 @@ def _arrow_name(held: HeldTables, stored: str, hints: Mapping[str, Any]) -> str:
     field = str(hints.get(FIELD_HINT, stored))
     suffix = stored[len(held.name(field)) :]  # where another field had its name already
     return field + suffix if held.name(field + suffix) == stored else stored
-
-
-def _count(marks: pa.Array) -> int:
-    return int(marks.true_count)
