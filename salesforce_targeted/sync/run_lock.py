@@ -18,7 +18,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -161,6 +161,8 @@ def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
                     )
                 raise AnotherRunError(what)  # it has just ended
         yield connection
+        with suppress(psycopg2.Error):  # a connection that was lost holds no lock
+            connection.rollback()  # unlike close() it waits until the lock is free
     finally:
         connection.close()
 

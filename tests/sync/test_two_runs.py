@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -11,7 +12,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import dlt
 import psycopg2
 import pytest
 
@@ -20,7 +23,7 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.latency import Latency
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.sync import run_lock
-from tests.conftest import Synced, make_synced
+from tests.conftest import Synced, make_synced, pipeline_into
 from tests.support.script import DUCKDB_FILE, ROOT, SCRIPT, Ended, ids, process, session_of
 from tests.support.story import Story
 
@@ -271,6 +274,50 @@ def test_datasets_do_not_lock_each_other(
             run_lock.alone(rival).__enter__()
     with run_lock.alone(rival):
         pass
+
+
+@contextmanager
+def told_late(url: str) -> Iterator[str]:
+    """Serve a database whose server learns a second late that a client has hung up."""
+    with closing(psycopg2.connect(url)) as known:
+        at, host, port = urlsplit(url), known.info.host, known.info.port
+
+    def to_server() -> socket.socket:
+        if not host.startswith("/"):
+            return socket.create_connection((host, port))
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(f"{host}/.s.PGSQL.{port}")
+        return server
+
+    def pass_on(source: socket.socket, to: socket.socket) -> None:
+        while (sent := source.recv(65_536)) not in (b"", b"X\0\0\0\4"):  # Terminate
+            to.sendall(sent)
+        time.sleep(1)
+        to.close()
+
+    def serve(listener: socket.socket) -> None:
+        while True:
+            try:
+                client = listener.accept()[0]
+            except OSError:
+                return
+            server = to_server()
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=pass_on, args=pair, daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        address = f"{at.username}:{at.password}@127.0.0.1:{listener.getsockname()[1]}"
+        yield at._replace(netloc=address, query="").geturl()
+
+
+@pytest.mark.postgres
+def test_the_next_run_may_begin_at_once(tmp_path: Path, postgres: str) -> None:
+    """A lock has gone when its run has, however late the server learns that the client has."""
+    with told_late(postgres) as url:
+        for name in ("one", "two"):
+            with run_lock.alone(pipeline_into(dlt.destinations.postgres(url), tmp_path, name)):
+                pass
 
 
 @pytest.mark.postgres
