@@ -12,7 +12,7 @@ import pytest
 
 from salesforce_targeted.arrow.batch import Rejected
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report.html.dataset_facts import DatasetFacts, PastRun, TableFacts
+from salesforce_targeted.report.html.dataset_facts import OF_RUN, DatasetFacts, TableFacts
 from salesforce_targeted.report.html.page import page
 from tests.support.browser import NEEDS_CHROMIUM, PHONE, SCREENS, Browser, Screen, chromium
 from tests.support.script import process
@@ -150,10 +150,10 @@ def hostile_facts() -> dict[str, object]:
 def hostile_answers() -> DatasetFacts:
     """Tables whose every value means harm."""
     field = "f" * 200
-    ran = PastRun(
-        HOSTILE, datetime(2026, 11, 20, 12, tzinfo=UTC), HOSTILE, HOSTILE,
-        None, None, None, None, None, None, None, HOSTILE + "e" * LONGEST,
-    )  # fmt: skip
+    ran = {
+        **dict.fromkeys(OF_RUN), "started_at": datetime(2026, 11, 20, 12, tzinfo=UTC),
+        "mode": HOSTILE, "status": HOSTILE, "error": HOSTILE + "e" * LONGEST,
+    }  # fmt: skip
     return DatasetFacts(
         place=HOSTILE,
         org=HOSTILE * 10,

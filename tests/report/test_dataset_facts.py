@@ -60,10 +60,10 @@ def test_the_tables_are_read(org: DemoOrg, synced: Synced) -> None:
     )
     assert sum(all(v is None for v in column) for column in values) == len(of["sf_contacts"].empty)
     assert len(values) - 1 == of["sf_contacts"].described
-    assert ["incremental", "incremental"] == [run.mode for run in dataset.runs or ()]
-    assert [12, 12] == [run.contacts_held for run in dataset.runs or ()]
+    assert ["incremental", "incremental"] == [run["mode"] for run in dataset.runs or ()]
+    assert [12, 12] == [run["contacts_held"] for run in dataset.runs or ()]
     assert [facts["started_at"], first["started_at"]] == [
-        run.started_at for run in dataset.runs or ()
+        run["started_at"] for run in dataset.runs or ()
     ]
     assert (None, 0, []) == (dataset.verified, dataset.rejected, dataset.failures)
 
@@ -159,12 +159,12 @@ def test_the_newest_runs_are_read(synced: Synced, client: Any) -> None:
     verified(synced.pipeline, Run(client, Settings(), Scope(), Ledger(), synced.pipeline))
     synced.sql(
         "INSERT INTO sf_sync_runs (run_id, started_at, mode, status)"
-        " SELECT 'pass ' || i, CURRENT_TIMESTAMP + i * INTERVAL '1 hour', 'incremental', 'done'"
+        " SELECT 'run ' || i, CURRENT_TIMESTAMP + i * INTERVAL '1 hour', 'pass ' || i, 'done'"
         " FROM generate_series(1, 30) AS passes (i)"
     )
     synced.sql("INSERT INTO sf_sync_runs (run_id) VALUES ('without a moment')")
     dataset = dataset_of(synced, run_facts)
 
-    assert [f"pass {i}" for i in range(30, 10, -1)] == [run.run_id for run in dataset.runs or ()]
+    assert [f"pass {i}" for i in range(30, 10, -1)] == [run["mode"] for run in dataset.runs or ()]
     assert dataset.verified is not None
     assert [] == dataset.failures

@@ -10,7 +10,7 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -34,6 +34,11 @@ T = TypeVar("T")
 WEEKS_SHOWN, RUNS_SHOWN = 52, 20
 VERIFY = "verify"
 _LIFE = {"is_active", "relation_count", "gone_reason"}
+# Of ``sf_sync_runs``; what a run didn't count is None.
+OF_RUN = (
+    "started_at", "mode", "status", "seconds", "calls_total", "contacts_held", "contacts_new",
+    "contacts_updated", "relations_new", "warning_count", "error",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +68,6 @@ class TableFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class PastRun:
-    """Hold columns of ``sf_sync_runs``, by their names; what a run didn't count is None."""
-
-    run_id: str
-    started_at: datetime
-    mode: str
-    status: str
-    seconds: float | None
-    calls_total: int | None
-    contacts_held: int | None
-    contacts_new: int | None
-    contacts_updated: int | None
-    relations_new: int | None
-    warning_count: int | None
-    error: str | None
-
-
-@dataclass(frozen=True, slots=True)
 class Verification:
     """Hold what the last ``--verify`` showed: cause to rows, table to rows compared."""
 
@@ -97,7 +84,7 @@ class DatasetFacts:
         stages: Life stage to contacts: ``active``, ``left`` or why the org does not return them.
         weeks: Monday to the relations made in that week, without a gap, the newest last.
         before: Relations that are older than those weeks.
-        runs: The newest first.
+        runs: Columns of ``sf_sync_runs`` by their names, the newest first.
         failures: One sentence for each query that failed.
     """
 
@@ -107,7 +94,7 @@ class DatasetFacts:
     weeks: list[tuple[date, int]] | None = None
     before: int = 0
     tables: list[TableFacts] = field(default_factory=list)
-    runs: list[PastRun] | None = None
+    runs: list[dict[str, Any]] | None = None
     verified: Verification | None = None
     rejected: int | None = None
     failures: list[str] = field(default_factory=list)
@@ -223,11 +210,11 @@ def _table(
     )
 
 
-def _runs(held: HeldTables) -> list[PastRun]:
-    began, columns = held.name("started_at"), [held.name(column.name) for column in fields(PastRun)]
+def _runs(held: HeldTables) -> list[dict[str, Any]]:
+    began, columns = held.name("started_at"), [held.name(name) for name in OF_RUN]
     known = f"{held.sql(began)} IS NOT NULL"
     rows = held.rows(SYNC_RUNS, columns, known, newest=(began, RUNS_SHOWN))
-    return [PastRun(row[0], _utc(row[1]), *row[2:]) for row in rows]
+    return [dict(zip(OF_RUN, (_utc(row[0]), *row[1:]), strict=True)) for row in rows]
 
 
 def _verification(held: HeldTables) -> Verification | None:

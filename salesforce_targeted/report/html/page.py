@@ -78,7 +78,7 @@ def page(facts: RunFacts, dataset: DatasetFacts) -> str:
         },
         rejections=[*rejected_by_reason(facts["rejected"]).items()],
         months=months([day for day, _ in dataset.weeks or ()]),
-        outcomes=Counter(run.status for run in reversed(dataset.runs or ())),
+        outcomes=Counter(run["status"] for run in reversed(dataset.runs or ())),
         versions=", ".join(f"{name} {n}" for name, n in facts["versions"].items() if n),
     )
 
