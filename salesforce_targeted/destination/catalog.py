@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import dlt
@@ -33,21 +32,8 @@ logger = logging.getLogger("salesforce_targeted")
 
 LOCK_SECONDS = 5
 INDEX, FOREIGN_KEY, COMMENT = "index", "foreign key", "comment"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """Hold a statement that is to run.
-
-    Attributes:
-        table: As stored; it must be the role's own.
-        kind: ``INDEX``, which takes the right to create in the schema, too, ``FOREIGN_KEY`` or
-            ``COMMENT``.
-    """
-
-    table: str
-    sql: str
-    kind: str
+# One of these, the table as stored, and the SQL.
+Change = tuple[str, str, str]
 
 
 def update(
@@ -77,9 +63,9 @@ def update(
             catalog, schema = read(client), schema or pipeline.default_schema
             indexed = indexed and postgres
             changes = list(_changes(client, schema, catalog, target, indexed=indexed))
-            allowed = [change for change in changes if _may(catalog, change)]
-            statements = [change.sql for change in allowed if change.kind != COMMENT]
-            comments = [change.sql for change in allowed if change.kind == COMMENT]
+            allowed = [(kind, sql) for kind, table, sql in changes if _may(catalog, kind, table)]
+            statements = [sql for kind, sql in allowed if kind != COMMENT]
+            comments = [sql for kind, sql in allowed if kind == COMMENT]
             for sql in filter(None, [*statements, "; ".join(comments)]):
                 with client.begin_transaction():
                     if postgres:
@@ -103,13 +89,14 @@ def missing_rights(pipeline: dlt.Pipeline) -> str:
         return _missing_rights(catalog, changes)
 
 
-def _may(catalog: StoredCatalog, change: Change) -> bool:
-    return change.table in catalog.owned and (catalog.may_create or change.kind != INDEX)
+def _may(catalog: StoredCatalog, kind: str, table: str) -> bool:
+    """Tell whether the role may make it: the table must be its own, and more for an index."""
+    return table in catalog.owned and (catalog.may_create or kind != INDEX)
 
 
 def _missing_rights(catalog: StoredCatalog, changes: Iterable[Change]) -> str:
-    refused = [change for change in changes if not _may(catalog, change)]
-    if tables := dict.fromkeys(c.table for c in refused if c.table not in catalog.owned):
+    refused = [table for kind, table, _ in changes if not _may(catalog, kind, table)]
+    if tables := dict.fromkeys(table for table in refused if table not in catalog.owned):
         return f"{_UNDONE}: {catalog.role} does not own {', '.join(tables)}"
     return f"{_UNDONE}: {catalog.role} may not CREATE in the schema" if refused else ""
 
@@ -121,12 +108,9 @@ def release(pipeline: dlt.Pipeline) -> None:
     with sql_client_of(pipeline) as client, client.begin_transaction():
         client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         schema = client.fully_qualified_dataset_name(quote=False)
-        rows: Any = client.execute_sql(_OUR_FOREIGN_KEYS, schema, f"{indexes.PREFIX}%")
-        for table, name in rows:
-            client.execute_sql(
-                f"ALTER TABLE {client.make_qualified_table_name(table)}"
-                f" DROP CONSTRAINT {client.escape_column_name(name)}"
-            )
+        rows: Any = client.execute_sql(_DROP_OUR_FOREIGN_KEYS, schema, f"{indexes.PREFIX}%")
+        for (sql,) in rows:
+            client.execute_sql(sql)
 
 
 def _changes(
@@ -139,21 +123,22 @@ def _changes(
 ) -> Iterator[Change]:
     if indexed:
         for table, sql in indexes.index_statements(client, schema, catalog, target):
-            yield Change(table, sql, INDEX)
+            yield INDEX, table, sql
         for table, sql in indexes.foreign_key_statements(client, schema, catalog, target):
-            yield Change(table, sql, FOREIGN_KEY)
+            yield FOREIGN_KEY, table, sql
     literal: Any = client.capabilities.escape_literal
     for (table, column), text in table_comments.comments(schema, target).items():
         present = catalog.comments.get((table, column), text)  # as wanted where it is not there
         if present != text and table_comments.is_ours(present, text):
             name = client.make_qualified_table_name(table)
             on = f"COLUMN {name}.{client.escape_column_name(column)}" if column else f"TABLE {name}"
-            yield Change(table, f"COMMENT ON {on} IS {literal(text)}", COMMENT)
+            yield COMMENT, table, f"COMMENT ON {on} IS {literal(text)}"
 
 
 _UNDONE = "Indexes or comments could not be made (the rows are loaded)"
-_OUR_FOREIGN_KEYS = """
-    SELECT t.relname, c.conname FROM pg_constraint c
+_DROP_OUR_FOREIGN_KEYS = """
+    SELECT format('ALTER TABLE %%I.%%I DROP CONSTRAINT %%I', n.nspname, t.relname, c.conname)
+    FROM pg_constraint c
     JOIN pg_class t ON t.oid = c.conrelid JOIN pg_namespace n ON n.oid = t.relnamespace
     WHERE n.nspname = %s AND c.contype = 'f' AND c.conname LIKE %s
 """
