@@ -67,7 +67,7 @@ def targeted(
         ConfigurationError: a name that can't be one of Salesforce's, a table that another source
             has, a setting that can't be meant.
     """
-    target = target_of(object, discovered_by, where, table)
+    arguments, target = locals(), target_of(object, discovered_by, where, table)
     if target.table in OF_CONTACTS:
         raise ConfigurationError(
             f"{target.table} is a table of salesforce_targeted()",
@@ -78,18 +78,7 @@ def targeted(
             f"a limit counts relations, and {target.discovered_by.object_name} is not read",
             remedy="Leave it out, or narrow `where`.",
         )
-    settings = Settings.parse(
-        since=since,
-        fields=fields,
-        refresh_call_budget=refresh_call_budget,
-        full_refresh_days=full_refresh_days,
-        daily_call_reserve=daily_call_reserve,
-        calls_per_run=calls_per_run,
-        api=api,
-        api_version=api_version,
-        id_column=id_column,
-        indexes=indexes,
-    )
+    settings = Settings.of(arguments)
 
     def resources(
         credentials: SalesforceCredentials = dlt.secrets.value,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
@@ -108,6 +108,15 @@ class Settings:
                 f"calls_per_run = {self.calls_per_run} leaves no call to a run",
                 remedy="Leave it unset for as many as the day allows.",
             )
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """Make settings of a source's arguments, by their names; others may be among them.
+
+        Raises:
+            ConfigurationError: a value that can't be meant.
+        """
+        return cls.parse(**{setting.name: arguments[setting.name] for setting in fields(cls)})
 
     @classmethod
     def parse(

@@ -69,18 +69,7 @@ def salesforce_targeted(
         (``sf_active_contacts``), ``rejected_record`` (``sf_rejected_records``) and ``sync_run``
         (``sf_sync_runs``). All are merged by key (upsert); columns of others are left alone.
     """
-    settings = Settings.parse(
-        since=since,
-        fields=fields,
-        refresh_call_budget=refresh_call_budget,
-        full_refresh_days=full_refresh_days,
-        daily_call_reserve=daily_call_reserve,
-        calls_per_run=calls_per_run,
-        api=api,
-        api_version=api_version,
-        id_column=id_column,
-        indexes=indexes,
-    )
+    settings = Settings.of(locals())
     extractions = Extractions(credentials, settings, scope, ledger)
     to_tasks = _reference("TaskId", TASKS, id_column)
     to_contacts = _reference("RelationId", CONTACTS, id_column)
