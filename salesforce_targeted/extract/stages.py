@@ -35,7 +35,7 @@ from salesforce_targeted.extract.id_selection import (
     tasks_of_held,
     users_of_held,
 )
-from salesforce_targeted.extract.lessons import note_slow
+from salesforce_targeted.extract.lessons import note_slow, open_org
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
 from salesforce_targeted.extract.refresh_state import (
@@ -93,7 +93,7 @@ def stages(
     while RELATION in wanted and modified() is None:
         yield RELATION, None
     tables = {**_tables(run), RELATION: RELATIONS}
-    run.open(ask_for_held(run, [table for name, table in tables.items() if name in wanted]))
+    open_org(run, ask_for_held(run, [table for name, table in tables.items() if name in wanted]))
     if run.changes_dataset:
         for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)
