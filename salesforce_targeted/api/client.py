@@ -22,7 +22,7 @@ from .errors import (
     ReadOnlyError,
     SalesforceError,
     TruncatedResponseError,
-    is_of_records,
+    is_of_query,
 )
 from .models import JsonRows, Record, Request, Response
 
@@ -30,6 +30,10 @@ _log = logging.getLogger(__name__)
 _COUNT = "SELECT COUNT() "
 _Q = TypeVar("_Q")
 _T = TypeVar("_T")
+
+
+def _of_rows(soql: str) -> str:
+    return f"SELECT Id {soql[len(_COUNT) :]}"
 
 
 class SalesforceClient(AuthorizedSession):
@@ -91,26 +95,28 @@ class SalesforceClient(AuthorizedSession):
         """
         if not soql.upper().startswith(_COUNT):
             raise ConfigurationError("count() takes SELECT COUNT() only")
-        if self.counts:
-            try:
-                return self.send(endpoints.query(self.version, soql), readers.page).total
-            except SalesforceError as error:
-                if not is_of_records(error):
-                    raise
-                return self.count_rows(soql, error)
-        return self.count_rows(soql)
+        try:
+            return self.send(endpoints.query(self.version, self.counting(soql)), readers.page).total
+        except SalesforceError as error:
+            if not self.counts or not is_of_query(error):
+                raise
+            return self.count_rows(soql, error)
 
-    def count_rows(self, soql: str, error: SalesforceError | None = None) -> int:
-        """Return what a ``SELECT COUNT()`` would give, as the size of a result of ids.
+    def count_rows(self, soql: str, error: SalesforceError) -> int:
+        """Return what a ``SELECT COUNT()`` would give that was refused with an error.
 
-        Args:
-            error: What it was refused with; later counts don't try.
+        Later counts don't try it, once the org has served this one.
         """
-        if error is not None and self.counts:
+        rows = endpoints.query(self.version, _of_rows(soql))
+        total = self.send(rows, readers.page).total
+        if self.counts:
             self.counts = False
             self.warn(f"{error.what} The rows are counted instead.")
-        rows = f"SELECT Id {soql[len(_COUNT) :]}"
-        return self.send(endpoints.query(self.version, rows), readers.page).total
+        return total
+
+    def counting(self, soql: str) -> str:
+        """Return the query whose result has the size that a ``SELECT COUNT()`` gives."""
+        return soql if self.counts else _of_rows(soql)
 
     # --- metadata and records by id ---------------------------------------------------------------
 

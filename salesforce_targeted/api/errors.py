@@ -25,6 +25,7 @@ paragraph: what happened, Salesforce's code and words, the remedy.
 
 import re
 from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Self
 
 # Session ids ("00D<org>!<opaque>") and JWTs are recognisable wherever they turn up. A proxy's error
@@ -237,3 +238,12 @@ def is_of_records(error: SalesforceError) -> bool:
     return isinstance(error, QueryError | TooLargeError) and not isinstance(
         error, LocatorExpiredError
     )
+
+
+def is_of_query(error: SalesforceError) -> bool:
+    """Tell whether a query may be what fails, where the org serves others: it takes too long.
+
+    A gateway says so by a status that an org that is down has, too; all attempts are used by then.
+    """
+    late = isinstance(error, UnavailableError) and (error.status or 0) > HTTPStatus.BAD_GATEWAY
+    return late or isinstance(error, SlowResponseError) or is_of_records(error)

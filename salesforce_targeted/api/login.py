@@ -189,28 +189,23 @@ class LoginEndpoint:
         path: str,
         body: bytes,
         headers: Mapping[str, str],
-        refusal: Callable[[Response], Refusal],
+        refusal: Callable[[Response], Refusal | None],
     ) -> Response:
         """Send one sign-in.
 
         Args:
-            refusal: Reads a response as the refusal that it is, or would be.
+            refusal: Reads a response as the refusal that it is; None of one with a session.
 
         Raises:
             ConfigurationError: the origin or the path isn't one that signs in.
             UnavailableError: no response, or no usable one, after several attempts.
+            SalesforceError: what Salesforce refuses, by class.
         """
         if not _PATH.match(path):
             raise ConfigurationError("sign-in is sent to the token or the SOAP endpoint only")
         base = origin(origin_url, "the sign-in address")
         failure = remedy = ""
-        response: Response | None = None
-        for attempt in range(self._attempts):
-            if attempt:
-                pause = pause_after(attempt, response)
-                if pause is None or pause > _LONGEST_PAUSE_SECONDS:
-                    break
-                self._sleep(pause)
+        for attempt in range(1, self._attempts + 1):
             response = None
             try:
                 response = self._transport.exchange("POST", base + path, dict(headers), body)
@@ -218,15 +213,20 @@ class LoginEndpoint:
                 failure, remedy = str(error), error.message.remedy
                 if not error.message.retried:
                     raise error.error(f"POST {path}") from None
-                continue
-            if response.is_success and not is_page(response):
-                return response
-            refused = refusal(response)
-            if not refused.retried or (refused.code and attempt + 1 == self._attempts):
-                return response
-            # No word of a page: it may quote what it was sent.
-            page = ", a web page" if is_page(response) and response.body else ""
-            failure, remedy = f"HTTP {response.status}{page}", refused.message.remedy
+            else:
+                refused = refusal(response)
+                if refused is None:
+                    return response
+                if not refused.retried or (refused.code and attempt == self._attempts):
+                    raise refused.error(f"POST {path}")
+                # No word of a page: it may quote what it was sent.
+                page = ", a web page" if is_page(response) and response.body else ""
+                cut = ", no whole response" if response.is_success and not page else ""
+                failure, remedy = f"HTTP {response.status}{page}{cut}", refused.message.remedy
+            pause = pause_after(attempt, response)
+            if attempt == self._attempts or pause is None or pause > _LONGEST_PAUSE_SECONDS:
+                break
+            self._sleep(pause)
         raise UnavailableError(
             f"sign-in at {base} got no usable response ({failure})",
             remedy=remedy,
@@ -246,14 +246,11 @@ class LoginEndpoint:
             "Accept": "application/json",
         }
         refusal = partial(token_refusal, grant=form["grant_type"])
-        response = self.post(origin_url, path, urlencode(form).encode(), headers, refusal)
         try:
-            granted = json_object(response) if response.is_success else {}
-            # A gateway may turn a refusal's 400 into a 200.
-            if not response.is_success or granted.get("error"):
-                raise refusal(response).error(f"POST {path}")
+            response = self.post(origin_url, path, urlencode(form).encode(), headers, refusal)
         except SalesforceError as error:
             raise error.without(secrets) from None
+        granted = json_object(response)
         for key in ("access_token", "instance_url"):
             if not isinstance(granted.get(key), str) or not granted[key]:
                 raise AuthenticationError(f"the token endpoint gave a session without {key}")

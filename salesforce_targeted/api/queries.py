@@ -24,6 +24,7 @@ from salesforce_targeted.api.errors import (
     SlowResponseError,
     TooLargeError,
     TruncatedResponseError,
+    is_of_query,
     is_of_records,
 )
 from salesforce_targeted.api.models import JsonRows, Page, Request, Response
@@ -42,6 +43,20 @@ _SLOW_KINDS = {"query", "query_all", "collections"}
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Sized)
+
+
+class _PartUnavailableError(TruncatedResponseError):
+    """Report a part that may pass: the whole is asked for again, as the part would be if alone."""
+
+    def __init__(self, part: SalesforceError, responses: list[Response | SalesforceError]) -> None:
+        super().__init__(
+            part.message,
+            remedy=part.remedy,
+            call=part.call,
+            error_code=part.error_code,
+            status=part.status,
+        )
+        self.responses = responses
 
 
 def composite(
@@ -116,9 +131,13 @@ def _bundle(
                 lambda response: _parts(response, requests),
                 attempts_when_slow=1 if several_slow else None,
             )
+        except _PartUnavailableError as error:
+            if not _is_any_served(error.responses):
+                raise
+            return error.responses
         except (PermissionDeniedError, NotFoundError, TruncatedResponseError) as error:
             if isinstance(error, TruncatedResponseError) and error.status not in _AS_A_WHOLE:
-                raise  # a part of it is not available
+                raise
             session.composes = False
             session.warn(
                 f"{error.what} The org does not accept composite requests: each is a call."
@@ -137,15 +156,22 @@ def _bundle(
     if not session.composes:
         return _one_by_one(session, requests, attempts_at_500)
     # The slow ones alone, and all others together.
-    alone = iter(_one_by_one(session, [requests[n] for n in slow], attempts_at_500))
     quick = [request for request in requests if request.kind not in _SLOW_KINDS]
-    bundle = iter(_bundle(session, quick, attempts_at_500) if quick else [])
+    together = _bundle(session, quick, attempts_at_500) if quick else []
+    alone = iter(
+        _one_by_one(session, [requests[n] for n in slow], attempts_at_500, served=together)
+    )
+    bundle = iter(together)
     return [next(alone if request.kind in _SLOW_KINDS else bundle) for request in requests]
 
 
 def _one_by_one(
-    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
+    session: AuthorizedSession,
+    requests: Sequence[Request],
+    attempts_at_500: int | None,
+    served: Sequence[Response | SalesforceError] = (),
 ) -> list[Response | SalesforceError]:
+    """Send each alone; what is of one of them is no outage where others were served before it."""
     responses: list[Response | SalesforceError] = []
     for request in requests:
         try:
@@ -153,15 +179,21 @@ def _one_by_one(
                 session.send_now(request, readers.as_it_is, attempts_at_500=attempts_at_500)
             )
         except SalesforceError as error:
-            if not (isinstance(error, _REFUSED) or is_of_records(error)):
+            is_of_it = is_of_query(error) and _is_any_served([*served, *responses])
+            if not (isinstance(error, _REFUSED) or is_of_records(error) or is_of_it):
                 raise
             responses.append(error)
     return responses
 
 
+def _is_any_served(responses: Sequence[Response | SalesforceError]) -> bool:
+    return any(isinstance(response, Response) for response in responses)
+
+
 def _parts(response: Response, requests: Sequence[Request]) -> list[Response | SalesforceError]:
     parts = readers.composite_results(response, len(requests))
     responses: list[Response | SalesforceError] = []
+    unavailable: SalesforceError | None = None
     for part, request in zip(parts, requests, strict=True):
         part_response = readers.part(*part)
         if part_response.is_success:
@@ -170,15 +202,10 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
         refused = error_responses.refusal(part_response, request.kind)
         error = refused.error(request.call)
         if refused.retried and part_response.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            # It may pass: the whole is asked for again, as the part would be if it had come alone.
-            raise TruncatedResponseError(
-                error.message,
-                remedy=error.remedy,
-                call=error.call,
-                error_code=error.error_code,
-                status=error.status,
-            )
+            unavailable = error
         responses.append(error)
+    if unavailable is not None:
+        raise _PartUnavailableError(unavailable, responses)
     return responses
 
 

@@ -23,7 +23,7 @@ from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import merge_as_completed
-from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_records
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_query
 from salesforce_targeted.api.models import JsonRows, Record
 from salesforce_targeted.relations.queries import groups_statement, where
 from salesforce_targeted.target import Junction
@@ -80,13 +80,14 @@ def active_ids(
             ranges = [of(low, high) for low, high in pairwise([begin, *cuts, None])]
             batches += map(as_table, merge_as_completed(ranges, client.max_in_flight))
     except SalesforceError as error:
-        if not is_of_records(error):
+        if not is_of_query(error):
             raise
+        counted = _counted(client, junction, key_prefix, since)  # or the org serves nothing now
         warn(
             f"{error.what} The relations were read and counted instead, in a call for each"
             f" {client.limits.rows_per_query_page:,} of them, as they will be for a day."
         )
-        yield _counted(client, junction, key_prefix, since)
+        yield counted
         return
     yield from batches
 

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import pickle
+from types import NoneType
 
 import pytest
 from hypothesis import example, given
@@ -28,6 +29,12 @@ from tests.support.fuzz import ANSWERS, DEEP, HEADERS, JSON, RESPONSES, fuzzed
 from tests.support.responses import collections, describes
 from tests.support.scripted_server import Bytes, Tokens
 
+
+def error_of(refusal: error_responses.Refusal | None) -> SalesforceError | None:
+    """Make the error of a refusal, where it is one."""
+    return None if refusal is None else refusal.error("")
+
+
 READERS = {
     "parsed": (readers.parsed, object),
     "json_object": (readers.json_object, dict),
@@ -41,8 +48,8 @@ READERS = {
     "refusal": (error_responses.refusal, error_responses.Refusal),
     "described": (readers.described, (dict, SalesforceError)),
     "bulk page": (lambda response: bulk_readers.csv_page(response, rows_of), models.CsvPage),
-    "refused token": (lambda response: error_responses.token_refusal(response, "password").error(""), SalesforceError),
-    "refused SOAP login": (lambda response: error_responses.soap_refusal(response).error(""), SalesforceError),
+    "refused token": (lambda response: error_of(error_responses.token_refusal(response, "password")), (SalesforceError, NoneType)),
+    "refused SOAP login": (lambda response: error_of(error_responses.soap_refusal(response)), (SalesforceError, NoneType)),
     "instance of a SOAP login": (soap._instance, str),
 }  # fmt: skip
 

@@ -35,7 +35,6 @@ class SoapCredentials(LoginHostCredentials):
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         # Here and not above: it takes a third of a second to import, and few sign in this way.
-        from simple_salesforce.exceptions import SalesforceError as Refused
         from simple_salesforce.login import SalesforceLogin
 
         _log.warning(
@@ -63,15 +62,10 @@ class SoapCredentials(LoginHostCredentials):
                 sf_version=endpoint.limits.newest_soap_login,
                 scratch_url=base,
             )
-        except SalesforceError:
-            raise
-        except Refused:
-            token = ""
-        except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
+        except SalesforceError as error:
+            raise error.without(self._secrets()) from None
+        except Exception:  # noqa: BLE001  # it, and its XML parser, raise what they like
             raise TruncatedResponseError("the response to the SOAP login can't be read") from None
-        refused = soap_refusal(responses[0])
-        if not token or refused.code:  # a password that has expired comes with a session
-            raise refused.error("SOAP login").without(self._secrets())
         return Session(_instance(responses[0]), token)
 
 
