@@ -36,7 +36,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.cli.memory import limit_memory
-from salesforce_targeted.destination.errors import original_error
+from salesforce_targeted.destination.errors import explained, original_error
 from salesforce_targeted.destination.table_names import CONTACTS
 from salesforce_targeted.extract.discovery import ShrinkError
 from salesforce_targeted.extract.run import Run
@@ -45,7 +45,7 @@ from salesforce_targeted.report import text
 from salesforce_targeted.run_facts import RunFacts
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.sync import configuration, run_lock
-from salesforce_targeted.sync.runner import Outcome, explained, sync
+from salesforce_targeted.sync.runner import Outcome, sync
 from salesforce_targeted.sync.verify import verify
 
 # Without it the verdict on one org would stand for all of them.

@@ -10,26 +10,12 @@ from dlt.sources import DltResource, DltSource
 
 from salesforce_targeted.api.credentials.resolution import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.destination.table_names import (
-    ACTIVE_CONTACTS,
-    CONTACTS,
-    REJECTED_RECORDS,
-    RELATIONS,
-    SYNC_RUNS,
-    TASKS,
-    USERS,
-)
+from salesforce_targeted.destination.table_names import OF_CONTACTS
 from salesforce_targeted.extract.resource_feed import Extractions
-from salesforce_targeted.extract.resources import (
-    completed,
-    run_resources,
-    target_resources,
-)
+from salesforce_targeted.extract.resources import completed, run_resources, target_resources
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings, scope_of
 from salesforce_targeted.target import Where, target_of
-
-_TAKEN = (CONTACTS, ACTIVE_CONTACTS, RELATIONS, TASKS, USERS, REJECTED_RECORDS, SYNC_RUNS)
 
 
 def targeted(
@@ -82,7 +68,7 @@ def targeted(
             has, a setting that can't be meant.
     """
     target = target_of(object, discovered_by, where, table)
-    if target.table in _TAKEN:
+    if target.table in OF_CONTACTS:
         raise ConfigurationError(
             f"{target.table} is a table of salesforce_targeted()",
             remedy=f"Choose another, such as table={target.table.replace('sf_', 'sf_other_')!r}.",

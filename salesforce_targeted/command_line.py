@@ -47,9 +47,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         screen.interrupted()
         return exit_codes.FAILED
     except Exception as raised:  # noqa: BLE001  # whatever it is, it is told in one paragraph
-        logs.note(raised)
-        error = _original(raised)
-        explained, code = _explained(error, args.destination), exit_codes.of_error(error)
+        logs.logger.debug("failed", exc_info=raised)
+        error, explained = _explained(raised, args.destination or "as configured")
+        code = exit_codes.of_error(error)
         screen.error(explained)
         if args.json and code == exit_codes.FAILED:
             screen.report({"status": "failed", "mode": args.look, "error": explained}, str)
@@ -58,26 +58,16 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         screen.close()
 
 
-def _original(error: Exception) -> Exception:
-    """Find what dlt wrapped; one of ours is known without loading dlt."""
+def _explained(raised: Exception, destination: str) -> tuple[Exception, str]:
+    """Find what dlt wrapped, and say in one paragraph what happened and what to do."""
     from salesforce_targeted.api.errors import SalesforceError
 
-    if isinstance(error, SalesforceError):
-        return error
-    from salesforce_targeted.destination.errors import original_error
+    if isinstance(raised, SalesforceError):  # a user's mistake is told without loading dlt
+        return raised, str(raised)
+    from salesforce_targeted.destination.errors import explained, original_error
 
-    return original_error(error)
-
-
-def _explained(error: Exception, destination: str | None) -> str:
-    """Say in one paragraph what happened and what to do; a user's mistake gets no traceback."""
-    from salesforce_targeted.api.errors import SalesforceError
-
-    if isinstance(error, SalesforceError):
-        return str(error)
-    from salesforce_targeted.sync.runner import explained
-
-    return explained(error, destination or "as configured")
+    error = original_error(raised)
+    return error, explained(error, destination)
 
 
 def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int:
@@ -102,13 +92,7 @@ def _dispatch(args: argparse.Namespace, screen: Screen, stack: ExitStack) -> int
         return _look(args, credentials, pipeline, screen, settings, given, stack)
     from salesforce_targeted.cli import sync
 
-    return sync.run(
-        args,
-        pipeline,
-        screen,
-        settings,
-        lambda: sync.run_once(credentials, pipeline, scope, only, settings, given, screen),
-    )
+    return sync.run(args, scope, only, credentials, pipeline, settings, given, screen)
 
 
 def _look(
@@ -150,9 +134,10 @@ def _look(
 
             facts, shown = count.count(run), count.count_shown
         elif args.look == "plan":
-            from salesforce_targeted.cli import plan
+            from salesforce_targeted.cli.plan import plan_shown
+            from salesforce_targeted.sync.forecast import forecast
 
-            facts, shown = plan.plan(run), plan.plan_shown
+            facts, shown = forecast(run), plan_shown
         else:
             from salesforce_targeted.cli import verify
 

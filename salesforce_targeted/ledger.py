@@ -14,7 +14,7 @@ from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.id_set import IdSet
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN
-from salesforce_targeted.run_facts import ClosureFacts, RelationTally, RunFacts, Status, Tally
+from salesforce_targeted.run_facts import RelationTally, RunFacts, Status, Tally
 from salesforce_targeted.target import CONTACT, Target
 from salesforce_targeted.version import __version__
 
@@ -149,7 +149,13 @@ class Ledger:
             "contacts": {**contacts.facts(), "held": None},
             "tasks": self.tallies.get("Task", Tally()).facts(),
             "users": self.tallies.get("User", Tally()).facts(),
-            "closure": self.closure(),
+            "closure": {
+                "tasks_missing": {why: len(ids) for why, ids in self.tasks_missing.items()},
+                "task_ids": {why: list(ids) for why, ids in self.tasks_missing.items()},
+                "contacts_missing": dict(sorted(Counter(self.contacts_gone.values()).items())),
+                "relations_explained_pct": None,
+                "relations_unexplained": None,
+            },
             "statistics": {},
             "nuls_removed": self.nuls_removed,
             "hidden_fields": {name: list(columns) for name, columns in self.hidden_fields.items()},
@@ -165,15 +171,4 @@ class Ledger:
                 "api": self.api_version,
             },
             "steps": list(self.steps),
-        }
-
-    def closure(self) -> ClosureFacts:
-        """Explain why parents of held relations are not returned by a normal query."""
-        missing = Counter(self.contacts_gone.values())
-        return {
-            "tasks_missing": {reason: len(ids) for reason, ids in self.tasks_missing.items()},
-            "task_ids": {reason: list(ids) for reason, ids in self.tasks_missing.items()},
-            "contacts_missing": dict(sorted(missing.items())),
-            "relations_explained_pct": None,
-            "relations_unexplained": None,
         }

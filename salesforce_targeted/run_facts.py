@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 from salesforce_targeted.api.call_meter import CallMeter
 
@@ -43,7 +43,10 @@ class RelationFacts(TypedDict):
 
 
 class RecordFacts(TypedDict):
-    """Count the records of one object, as :class:`Tally` does."""
+    """Count the records of one object, as :class:`Tally` does.
+
+    ``held`` is there for the records that the run is about, None until the destination was asked.
+    """
 
     discovered: int
     asked: int
@@ -54,12 +57,7 @@ class RecordFacts(TypedDict):
     gone: int
     rejected: int
     left: int
-
-
-class HeldRecordFacts(RecordFacts):
-    """Count the records of one object, and how many are held; None until that was asked."""
-
-    held: int | None
+    held: NotRequired[int | None]
 
 
 class ClosureFacts(TypedDict):
@@ -103,7 +101,7 @@ class RunFacts(TypedDict):
     calls: CallFacts
     plan: dict[str, Any]
     relations: RelationFacts
-    contacts: HeldRecordFacts
+    contacts: RecordFacts
     tasks: RecordFacts
     users: RecordFacts
     closure: ClosureFacts

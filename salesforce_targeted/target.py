@@ -40,12 +40,9 @@ TASK_WHO_ID = Junction("Task", "WhoId", "Id")
 SHARED_ACTIVITIES = Junction("TaskWhoRelation", "RelationId", "TaskId", fallback=TASK_WHO_ID)
 
 # Source: Object Reference, "TaskWhoRelation", "EventWhoRelation" (Shared Activities), "Event".
-_OF_ACTIVITIES = {
-    "TaskWhoRelation": SHARED_ACTIVITIES,
-    "EventWhoRelation": Junction(
-        "EventWhoRelation", "RelationId", fallback=Junction("Event", "WhoId")
-    ),
-}
+_EVENTS = Junction("EventWhoRelation", "RelationId", fallback=Junction("Event", "WhoId"))
+# By their names, whose case does not count.
+_OF_ACTIVITIES = {of.object_name.casefold(): of for of in (SHARED_ACTIVITIES, _EVENTS)}
 # Ids come in their order: what lies before these need not be asked for. Other objects'
 # are known when they are described. Source: help article 000385203, "key prefixes".
 _KEY_PREFIXES = {
@@ -118,31 +115,22 @@ CONTACT = Target("Contact", SHARED_ACTIVITIES, "sf_contacts", "sf_active_contact
 def target_of(
     object_name: str, discovered_by: str, where: Where | None = None, table: str | None = None
 ) -> Target:
-    """Make a target as a user names it.
-
-    Args:
-        object_name: API name of the records' object: ``Lead``, ``Invoice__c``.
-        discovered_by: ``TaskWhoRelation``, ``EventWhoRelation``, or any object's field that refers
-            to the records: ``Opportunity.AccountId``.
-        where: Which rows of that object count: field to value, or to a list of values.
-        table: The records' table; ``sf_`` and the plural where not given.
+    """Make a target as a user names it; see :func:`salesforce_targeted.any_object.targeted`.
 
     Raises:
         ConfigurationError: a name that can't be one.
     """
     name, _, field = discovered_by.partition(".")
-    junction = None if field else _of_activities(name)
+    junction = None if field else _OF_ACTIVITIES.get(name.casefold())
     if junction is None:
         if not field:
             raise ConfigurationError(
                 f"discovered_by = {discovered_by!r} does not say which field holds the ids",
-                remedy=f"Write {name}.<field>, or one of {', '.join(_OF_ACTIVITIES)}.",
+                remedy=f"Write {name}.<field>, TaskWhoRelation or EventWhoRelation.",
             )
         junction = Junction(soql.name(name), soql.name(field))
-    where = where or {}
-    condition = _condition(where)
+    condition, compared = _conditions(where or {})
     if condition is not None:
-        compared = tuple((key, value) for key, given in where.items() for value in _values(given))
         fallback = junction.fallback
         if fallback is not None:
             fallback = replace(fallback, condition=condition, compared=compared)
@@ -153,35 +141,27 @@ def target_of(
     return Target(object_name, junction, table, f"sf_active_{many}", f"{singular}_id")
 
 
-def _of_activities(name: str) -> Junction | None:
-    """Return the junction of this name, whose case does not count."""
-    by_name = {key.casefold(): junction for key, junction in _OF_ACTIVITIES.items()}
-    return by_name.get(name.casefold())
-
-
-def _values(value: soql.Value | Sequence[soql.Value]) -> Sequence[soql.Value]:
-    return value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
-
-
-def _condition(where: Where) -> soql.Condition | None:
+def _conditions(where: Where) -> tuple[soql.Condition | None, tuple[tuple[str, soql.Value], ...]]:
+    """Return a condition, None for none, and the fields and values that it compares."""
     if not isinstance(where, Mapping):
         raise ConfigurationError(
             f"where = {where!r} does not give each field its value",
             remedy='Write where={"IsClosed": False}, or {"Status": ["New", "Open"]}.',
         )
+    conditions, compared = [], list[tuple[str, soql.Value]]()
     try:
-        return soql.and_(
-            *(
-                soql.eq(name, value)
-                if isinstance(value, str) or not isinstance(value, Sequence)
-                else soql.is_in(name, value)
-                for name, value in where.items()
-            )
-        )
+        for name, value in where.items():
+            if isinstance(value, str) or not isinstance(value, Sequence):
+                conditions.append(soql.eq(name, value))
+                compared.append((name, value))
+            else:
+                conditions.append(soql.is_in(name, value))
+                compared += [(name, each) for each in value]
     except ValueError as error:
         raise ConfigurationError(
             f"where = {dict(where)!r}: {error}", remedy="Give each field a value or a list."
         ) from error
+    return soql.and_(*conditions), tuple(compared)
 
 
 def _snake(name: str) -> str:

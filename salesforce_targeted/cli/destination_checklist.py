@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import dlt
 from dlt.destinations.sql_client import SqlClientBase
+from rich.filesize import decimal
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination import catalog
@@ -31,7 +32,6 @@ from salesforce_targeted.sync import configuration
 # A first load of 100,000 contacts is about so many bytes in dlt's folder.
 _TIGHT_BYTES = 500 * 1024**2
 _FULL_BYTES = 20 * 1024**2
-_GIGABYTE = 1024  # of megabytes
 
 
 class Finding(NamedTuple):
@@ -159,13 +159,10 @@ def _indexes(pipeline: dlt.Pipeline) -> str | Finding:
 
 
 def _last_run(held: HeldTables) -> str:
-    key = held.name("run_id")
-    newest = held.rows(SYNC_RUNS, [f"MAX({key})"])
-    if not newest or newest[0][0] is None:
-        return "no run is recorded"
-    columns = [held.name(name) for name in ("status", "mode", "started_at")]
-    status, mode, at = held.rows(SYNC_RUNS, columns, f"{key} = '{newest[0][0]}'")[0]
-    return f"last run {at:%Y-%m-%d %H:%M}, {mode}: {status}"
+    columns = [held.name(name) for name in ("started_at", "mode", "status")]
+    for at, mode, status in held.rows(SYNC_RUNS, columns, newest=(held.name("run_id"), 1)):
+        return f"last run {at:%Y-%m-%d %H:%M}, {mode}: {status}"
+    return "no run is recorded"
 
 
 def _disk(pipeline: dlt.Pipeline) -> str | Finding:
@@ -182,7 +179,7 @@ def _disk(pipeline: dlt.Pipeline) -> str | Finding:
                 f"nothing can be written in {_short(folder)}: {error.strerror}", remedy=_ROOM
             ) from None
     free, folder = min((shutil.disk_usage(folder).free, folder) for folder in folders)
-    room = f"{_size(free)} free in {_short(folder)}"
+    room = f"{decimal(free)} free in {_short(folder)}"
     if free < _FULL_BYTES:
         raise SalesforceError(f"only {room}", remedy=_ROOM)
     return (
@@ -209,11 +206,6 @@ _ROOM = (
 def _existing(folder: Path) -> Path:
     """Find the folder, or the one in which the first run makes it."""
     return next(parent for parent in (folder, *folder.parents) if parent.is_dir())
-
-
-def _size(count: int) -> str:
-    megabytes = count / 1024**2
-    return f"{megabytes:,.0f} MB" if megabytes < _GIGABYTE else f"{megabytes / _GIGABYTE:,.0f} GB"
 
 
 def _short(folder: Path) -> str:

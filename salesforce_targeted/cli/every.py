@@ -61,10 +61,7 @@ def repeat(
     """Make passes until one fails with what only people can fix, or until it is told to end.
 
     Args:
-        one_pass: Runs once and returns how it ended.
-        show: Told the report of each pass.
         seconds: From the beginning of a pass to that of the next one.
-        ending: Tells whether to end.
         reserve: Share of the org's calls that is left to others (``daily_call_reserve``).
         clock: Gives seconds; only differences count.
 

@@ -27,9 +27,7 @@ _MESSAGE = f"\n{INTERRUPTED} (Ctrl-C again ends at once)\n".encode()
 
 
 @contextmanager
-def ended_soon(
-    tell: Callable[[], None] = lambda: None, seconds: float = SECONDS_TO_END
-) -> Iterator[None]:
+def ended_soon(tell: Callable[[], None]) -> Iterator[None]:
     """Raise ``KeyboardInterrupt`` in the block on a signal, and end the process so long after it.
 
     Nothing changes where Ctrl-C is ignored, or where the block does not run in the main thread,
@@ -45,7 +43,7 @@ def ended_soon(
             os._exit(exit_codes.FAILED)
         interrupted.set()
         _write(_MESSAGE)
-        _end_after(seconds, exit_codes.FAILED, tell)
+        _end_after(SECONDS_TO_END, exit_codes.FAILED, tell)
         raise KeyboardInterrupt
 
     ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
@@ -65,9 +63,6 @@ class Ending:
     """Tell whether the process shall end.
 
     Not an Event: a signal may come while the main thread holds its lock.
-
-    Attributes:
-        asked: Whether it shall.
     """
 
     asked = False
@@ -81,8 +76,8 @@ class Ending:
 
 
 @contextmanager
-def asked_to_end(seconds: float = SECONDS_OF_A_PASS) -> Iterator[Ending]:
-    """Let Ctrl-C and SIGTERM ask the block to end, and give it so long to do so.
+def asked_to_end() -> Iterator[Ending]:
+    """Let Ctrl-C and SIGTERM ask the block to end, and give it ``SECONDS_OF_A_PASS`` to do so.
 
     The process ends with 0 after it, or at once on a second signal: a run that is cut off there is
     completed by the next one. Outside the main thread nothing is asked.
@@ -95,7 +90,7 @@ def asked_to_end(seconds: float = SECONDS_OF_A_PASS) -> Iterator[Ending]:
             os._exit(exit_codes.DONE)
         ending.asked = True
         _write(_ENDING)
-        timers.append(_end_after(seconds, exit_codes.DONE))
+        timers.append(_end_after(SECONDS_OF_A_PASS, exit_codes.DONE))
 
     if threading.current_thread() is not threading.main_thread():
         yield ending

@@ -15,6 +15,7 @@ from types import TracebackType
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.cli.screen import ConsoleHandler, Screen
 
+logger = logging.getLogger("salesforce_targeted")
 LOG_FILE = "targeted_contact_sync.log"
 Raised = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
@@ -43,15 +44,9 @@ def log_to(screen: Screen, *, debug: bool, quiet: bool = False) -> None:
             "the current folder was removed", remedy="Change into one that is there, and run again."
         ) from None
     file.setFormatter(line)
-    ours = logging.getLogger("salesforce_targeted")
-    ours.setLevel(logging.DEBUG if debug else logging.INFO)
-    ours.handlers[:] = [console, file]
-    ours.propagate = False
-
-
-def note(error: Exception) -> None:
-    """Log where an error comes from; ``--debug`` shows it."""
-    logging.getLogger("salesforce_targeted").debug("failed", exc_info=error)
+    logger.setLevel(logging.DEBUG if debug else logging.INFO)
+    logger.handlers[:] = [console, file]
+    logger.propagate = False
 
 
 def show_dlt(*, verbose: bool, debug: bool) -> None:
@@ -59,10 +54,10 @@ def show_dlt(*, verbose: bool, debug: bool) -> None:
 
     Its errors quote whole rows of people, so they are left out: the report says what happened.
     """
-    logger = logging.getLogger("dlt")
+    of_dlt = logging.getLogger("dlt")
     shown = logging.DEBUG if debug else logging.INFO
-    logger.setLevel(shown if verbose or debug else logging.CRITICAL)
-    logger.addFilter(quotes_no_row)
+    of_dlt.setLevel(shown if verbose or debug else logging.CRITICAL)
+    of_dlt.addFilter(quotes_no_row)
 
 
 class LogFile(logging.FileHandler):

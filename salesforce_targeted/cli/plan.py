@@ -1,47 +1,15 @@
-"""``--plan``: what the next run would do and cost, and the ways that it would not take."""
+"""``--plan``: what the next run would do and cost, and the ways that it would not take.
+
+:mod:`salesforce_targeted.sync.forecast` has the facts.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted.extract.run import Run
-from salesforce_targeted.run_facts import call_facts
-from salesforce_targeted.sync.forecast import forecast
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-
-def plan(run: Run) -> dict[str, Any]:
-    """Say what the next default run would do and cost, with the options rejected."""
-    foreseen = forecast(run)
-    calls, allowed = sum(foreseen.steps.values()), run.settings.calls_per_run
-    if allowed is not None and calls > allowed:
-        run.ledger.warn(
-            f"calls_per_run = {allowed:,}: the run stops there with exit code 3, and the next one"
-            " goes on"
-        )
-    return {
-        "status": "done",
-        "mode": "plan",
-        "cursor": foreseen.since,
-        "relations_expected": foreseen.relations,
-        "contacts_discovered": foreseen.active,
-        "steps": foreseen.steps,
-        "predicted_calls": calls,
-        "tables": {
-            run.object_of(table): {
-                "ids": of.ids,
-                "whole": of.whole,
-                "fields": of.fields,
-                **of.plan.facts(),
-            }
-            for table, of in foreseen.tables.items()
-        },
-        "calls": call_facts(run.client.meter),
-        "warnings": list(run.ledger.warnings),
-    }
 
 
 def plan_shown(facts: Mapping[str, Any]) -> RenderableType:

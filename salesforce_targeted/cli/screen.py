@@ -44,15 +44,7 @@ class Screen:
         so_far: Gives the report of what was done before an interruption.
     """
 
-    def __init__(
-        self,
-        prog: str,
-        out: TextIO | None = None,
-        err: TextIO | None = None,
-        *,
-        json: bool = False,
-        logs: bool = False,
-    ) -> None:
+    def __init__(self, prog: str, *, json: bool, logs: bool) -> None:
         self.json = json
         self.so_far: Callable[[], Mapping[str, object]] = dict
         self._reported, self._reporting = False, threading.Lock()
@@ -60,10 +52,8 @@ class Screen:
         self._prog = prog
         # A service may start a program without a stream: opened first of all, "nowhere" takes its
         # number, which would be that of the database's file otherwise.
-        sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  # as long as the program
-        sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
-        self._out = out or sys.stdout
-        self._err = err or sys.stderr
+        self._out = sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115, PTH123  # as long as the program
+        self._err = sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115, PTH123
         for stream in (self._out, self._err):
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")

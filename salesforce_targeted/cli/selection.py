@@ -15,13 +15,8 @@ from salesforce_targeted.cli.options import RESOURCES
 from salesforce_targeted.settings import Scope, moment
 
 _RECENT_DAYS = 30
-_OF_A_SYNC = (
-    "full", "incremental", "since", "retry_rejected", "mode", "limit", "only", "report_html",
-    "log_records",
-)  # fmt: skip
 _OF_ONE_RUN = (
-    "full", "incremental", "since", "retry_rejected", "mode", "limit", "allow_shrink",
-    "report_html", "log_records",
+    "full", "incremental", "since", "retry_rejected", "mode", "limit", "report_html", "log_records",
 )  # fmt: skip
 
 
@@ -71,12 +66,14 @@ def _check_combinations(args: argparse.Namespace) -> None:
             )
     if args.mode == "custom" and not args.start_date:
         raise ConfigurationError("--mode custom needs --start-date", remedy="Give a date.")
-    if args.look and (idle := _given_of(args, _OF_A_SYNC)):
+    if args.look and (idle := _given_of(args, (*_OF_ONE_RUN, "only"))):
         raise ConfigurationError(
             f"--{args.look} loads nothing, so {_option(idle[0])} has no effect",
             remedy="Leave one of them out.",
         )
-    if args.every and (clashes := [*filter(None, [args.look]), *_given_of(args, _OF_ONE_RUN)]):
+    if args.every and (
+        clashes := [*filter(None, [args.look]), *_given_of(args, (*_OF_ONE_RUN, "allow_shrink"))]
+    ):
         raise ConfigurationError(
             f"--every repeats the default run, which takes no {_option(clashes[0])}",
             remedy="Leave one of them out.",

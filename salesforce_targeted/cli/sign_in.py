@@ -59,34 +59,27 @@ def choice(credentials: SignInCredentials) -> SignInChoice:
     return SignInChoice(resolved.method, list(used), unused)
 
 
-def sign_in(client: SalesforceClient, credentials: Any) -> dict[str, Any]:
-    """Sign in once and ask for the session's user; nothing is loaded.
-
-    Returns:
-        The report of mode ``sign-in``: ``status`` ``done`` or ``failed``, the choice, and the user
-        and the org or what stopped it.
-    """
-    facts: dict[str, Any] = {"status": "failed", "mode": "sign-in", "warnings": []}
-    if isinstance(credentials, SignInCredentials):
-        facts |= choice(credentials)._asdict()
-        if isinstance(credentials.resolved, RefreshTokenCredentials):
-            _note_token_file(credentials.resolved, facts)
-    begun = time.monotonic()
-    try:
-        facts |= {"org": client.instance_url, **user_info(client)}
-        client.visible_limits()  # whether the API answers this user; it also says what is left
-        facts |= {"org_remaining": client.meter.remaining, "status": "done"}
-    except SalesforceError as error:
-        facts |= {"error": error.what, "remedy": error.remedy}
-    facts["seconds"] = round(time.monotonic() - begun, 3)
-    return facts
-
-
 def run(credentials: Any, screen: Screen, api_version: str | None) -> int:
-    """Sign in and show whose session it is; return the exit code."""
+    """Sign in once and show whose session it is, nothing is loaded; return the exit code.
+
+    The report of mode ``sign-in``: ``status`` ``done`` or ``failed``, the choice, and the user and
+    the org or what stopped it.
+    """
     client = SalesforceClient(credentials, attempts=2, api_version=api_version)
+    facts: dict[str, Any] = {"status": "failed", "mode": "sign-in", "warnings": []}
     with closing(client), screen.busy("signing in"):
-        facts = sign_in(client, credentials)
+        if isinstance(credentials, SignInCredentials):
+            facts |= choice(credentials)._asdict()
+            if isinstance(credentials.resolved, RefreshTokenCredentials):
+                _note_token_file(credentials.resolved, facts)
+        begun = time.monotonic()
+        try:
+            facts |= {"org": client.instance_url, **user_info(client)}
+            client.visible_limits()  # does the API answer this user? It says what is left, too
+            facts |= {"org_remaining": client.meter.remaining, "status": "done"}
+        except SalesforceError as error:
+            facts |= {"error": error.what, "remedy": error.remedy}
+        facts["seconds"] = round(time.monotonic() - begun, 3)
     screen.report(facts, sign_in_shown)
     return exit_codes.OF_STATUS[facts["status"]]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,30 @@ _ALWAYS = ("contact_life", "rejected_record", "sync_run")
 
 def run(
     args: argparse.Namespace,
+    scope: Scope,
+    only: list[str],
+    credentials: Any,
     pipeline: dlt.Pipeline,
-    screen: Screen,
     settings: Settings,
-    one_pass: Callable[[], Outcome],
+    given: dict[str, Any],
+    screen: Screen,
 ) -> int:
-    """Sync once, or with ``--every`` again and again; return the exit code."""
+    """Sync once, or with ``--every`` again and again; return the exit code.
+
+    Args:
+        only: The resources that are loaded; all if there are none.
+        given: Those of the settings that the command line sets; dlt gives the source the others.
+    """
+
+    def one_pass() -> Outcome:
+        ledger = Ledger(mode=scope.mode)
+        screen.so_far = lambda: ledger.facts("failed")
+        source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
+        if only:
+            source = source.with_resources(*only, *_ALWAYS)
+        statistics = configuration.statistics()
+        return sync(pipeline, source, ledger, id_column=settings.id_column, statistics=statistics)
+
     if args.every:
         with interrupts.asked_to_end() as ending:
             return every.repeat(
@@ -48,35 +65,6 @@ def run(
     if outcome.error is None or outcome.facts["status"] == "partial":
         return exit_codes.OF_STATUS[outcome.facts["status"]]
     return exit_codes.of_error(outcome.error)
-
-
-def run_once(
-    credentials: Any,
-    pipeline: dlt.Pipeline,
-    scope: Scope,
-    only: list[str],
-    settings: Settings,
-    given: dict[str, Any],
-    screen: Screen,
-) -> Outcome:
-    """Sync once, whatever comes of it.
-
-    Args:
-        only: The resources that are loaded; all if there are none.
-        given: Those of the settings that the command line sets; dlt gives the source the others.
-    """
-    ledger = Ledger(mode=scope.mode)
-    screen.so_far = lambda: ledger.facts("failed")
-    source = salesforce_targeted(credentials, scope=scope, ledger=ledger, **given)
-    if only:
-        source = source.with_resources(*only, *_ALWAYS)
-    return sync(
-        pipeline,
-        source,
-        ledger,
-        id_column=settings.id_column,
-        statistics=configuration.statistics(),
-    )
 
 
 def _write_report(

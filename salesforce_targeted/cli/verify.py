@@ -1,4 +1,8 @@
-"""``--verify``: compare what is held with the org, show the drift, repair it with ``--repair``."""
+"""``--verify``: compare what is held with the org, show the drift, repair it with ``--repair``.
+
+A row that drifted loses its hash; the full run that follows loads rows whose hash differs from the
+org's, so those and no others, and it finds what is missing, extra or marked wrongly as always.
+"""
 
 from __future__ import annotations
 
@@ -9,27 +13,14 @@ import dlt
 from rich.console import Group
 from rich.text import Text
 
+from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
-from salesforce_targeted.sync import repair, runner
-from salesforce_targeted.sync.verify import (
-    ALTERED,
-    CAUSES,
-    EXTRA,
-    MISSING,
-    STALE,
-    TYPE,
-    VerifyFacts,
-)
-
-_MEANS = {
-    MISSING: "in the org, but not in the dataset",
-    EXTRA: "in the dataset as live, but not in the org",
-    STALE: "the org moved on",
-    ALTERED: "a value was changed in the database",
-    TYPE: "a column of another type than loaded",
-}
+from salesforce_targeted.settings import Scope
+from salesforce_targeted.source import salesforce_targeted
+from salesforce_targeted.sync import runner
+from salesforce_targeted.sync.verify import CAUSES, VerifyFacts
 
 
 def verify(
@@ -44,11 +35,16 @@ def verify(
     facts = runner.verified(pipeline, run)
     if not repairs or facts["status"] == "done":
         return facts
-
-    def new_run(ledger: Ledger) -> Run:
-        return Run(run.client, run.settings, run.scope, ledger, pipeline)
-
-    return repair.repair(pipeline, facts, credentials, run.settings, new_run, **given)
+    id_column, ledger = run.settings.id_column, Ledger()
+    with HeldTables.of(pipeline) as held:
+        for table, ids in facts["to_forget"].items():
+            held.clear_row_hashes(table, held.name(id_column), ids)
+    source = salesforce_targeted(credentials, scope=Scope(full=True), ledger=ledger, **given)
+    outcome = runner.sync(pipeline, source, ledger, id_column=id_column)
+    if outcome.error is not None:
+        raise outcome.error
+    second = Run(run.client, run.settings, run.scope, Ledger(), pipeline)
+    return {**runner.verified(pipeline, second), "repaired": facts["drift"]}
 
 
 def summary(facts: VerifyFacts) -> Group:
@@ -58,8 +54,8 @@ def summary(facts: VerifyFacts) -> Group:
     repaired: Mapping[str, Any] | None = facts.get("repaired")
     heads = ("drift", "", "rows", "repaired") if repaired else ("drift", "", "rows")
     causes = [
-        (cause, _MEANS[cause], drift[cause], *([repaired[cause]] if repaired else []))
-        for cause in CAUSES
+        (cause, means, drift[cause], *([repaired[cause]] if repaired else []))
+        for cause, means in CAUSES.items()
     ]
     examples = [
         (example["cause"], example["table"], example["id"], ", ".join(example["columns"]))

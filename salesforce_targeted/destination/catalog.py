@@ -63,45 +63,35 @@ def update(
 
     Args:
         schema: dlt's schema of the source; None: the pipeline's default one.
-        target: The records that the source is for.
         indexed: Whether indexes and foreign keys are wanted, too.
 
     Returns:
         A sentence about what could not be made, and the remedy; empty if all is there.
     """
+    postgres = is_postgres(pipeline)
+    if not (postgres or is_duckdb(pipeline)):
+        return ""
+    read = stored_catalog.read_postgres if postgres else stored_catalog.read_duckdb
     try:
-        if not (is_postgres(pipeline) or is_duckdb(pipeline)):
-            return ""
         with sql_client_of(pipeline) as client:
-            return _update(client, schema or pipeline.default_schema, target, indexed, pipeline)
+            catalog, schema = read(client), schema or pipeline.default_schema
+            indexed = indexed and postgres
+            changes = list(_changes(client, schema, catalog, target, indexed=indexed))
+            allowed = [change for change in changes if _may(catalog, change)]
+            statements = [change.sql for change in allowed if change.kind != COMMENT]
+            comments = [change.sql for change in allowed if change.kind == COMMENT]
+            for sql in filter(None, [*statements, "; ".join(comments)]):
+                with client.begin_transaction():
+                    if postgres:
+                        client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
+                    client.execute_sql(sql)
+            return _missing_rights(catalog, changes)
     except Exception as error:  # the load is done, and this is not worth its exit code
         logger.debug("the catalog could not be completed", exc_info=True)
         return f"{_UNDONE}: {message_and_remedy(error)[0]}. The next run tries again"
 
 
-def _update(
-    client: SqlClientBase[Any],
-    schema: Schema,
-    target: Target,
-    indexed: bool,
-    pipeline: dlt.Pipeline,
-) -> str:
-    postgres = is_postgres(pipeline)
-    read = stored_catalog.read_postgres if postgres else stored_catalog.read_duckdb
-    catalog = read(client)
-    changes = list(_changes(client, schema, catalog, target, indexed=indexed and postgres))
-    allowed = [change for change in changes if _may(catalog, change)]
-    comments = "; ".join(change.sql for change in allowed if change.kind == COMMENT)
-    statements = [change.sql for change in allowed if change.kind != COMMENT]
-    for sql in [*statements, *([comments] if comments else [])]:
-        with client.begin_transaction():
-            if postgres:
-                client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
-            client.execute_sql(sql)
-    return _missing_rights(catalog, changes)
-
-
-def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
+def missing_rights(pipeline: dlt.Pipeline) -> str:
     """Say which right the role lacks to make what :func:`update` would; empty if none.
 
     Returns:
@@ -109,7 +99,7 @@ def missing_rights(pipeline: dlt.Pipeline, target: Target = CONTACT) -> str:
     """
     with sql_client_of(pipeline) as client:
         catalog = stored_catalog.read_postgres(client)
-        changes = _changes(client, pipeline.default_schema, catalog, target, indexed=True)
+        changes = _changes(client, pipeline.default_schema, catalog, CONTACT, indexed=True)
         return _missing_rights(catalog, changes)
 
 

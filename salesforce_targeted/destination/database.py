@@ -18,7 +18,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -62,20 +61,7 @@ def is_files(pipeline: dlt.Pipeline) -> bool:
     return _destination_type(pipeline).endswith("filesystem")
 
 
-@dataclass(frozen=True, slots=True)
-class Database:
-    """Hold where a pipeline loads to, as far as a run has to know it.
-
-    Attributes:
-        file: The file of a DuckDB database; None where this machine has none.
-        dsn: The connection string of a PostgreSQL database, a secret; empty elsewhere.
-    """
-
-    file: Path | None = None
-    dsn: str = field(default="", repr=False)
-
-
-def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
+def check(pipeline: dlt.Pipeline, client: Any = None) -> None:
     """Resolve the destination's credentials and refuse those that can't work; connects to nothing.
 
     Args:
@@ -89,22 +75,17 @@ def check(pipeline: dlt.Pipeline, client: Any = None) -> Database:
             is another program's or holds a password that is not percent-encoded.
     """
     if not _destination_type(pipeline):
-        return Database()
+        return
     client = client or client_of(pipeline)  # dlt says which settings are missing
     if is_duckdb(pipeline):
         _check_dataset(client.sql_client, _DUCKDBS_OWN)
         _check_scheme(client.config.credentials)
-        file = _file(client.config.credentials)
-        if file:
+        if file := _file(client.config.credentials):
             _check_file(file)
             _check_catalog(client.sql_client, file)
-        return Database(file=file)
-    if is_postgres(pipeline):
+    elif is_postgres(pipeline):
         _check_dataset(client.sql_client, longest=_LONGEST_NAME)
-        credentials = client.config.credentials
-        _check_address(credentials)
-        return Database(dsn=str(credentials.to_native_representation()))
-    return Database()
+        _check_address(client.config.credentials)
 
 
 def check_server(connection: Any) -> None:

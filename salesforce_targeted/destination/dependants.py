@@ -21,64 +21,47 @@ from salesforce_targeted.destination.indexes import PREFIX
 _SHOWN = 5
 
 
-def check_dropped(pipeline: dlt.Pipeline, tables: Mapping[str, TTableSchema]) -> None:
-    """Refuse to drop tables with which something of the user's would go.
+def check(
+    pipeline: dlt.Pipeline, dropped: Mapping[str, TTableSchema], emptied: Collection[str]
+) -> None:
+    """Refuse to drop tables on which others depend, and to empty those that their keys refer to.
 
     Args:
-        tables: Those that the load drops, by stored name, as dlt made them.
+        dropped: Tables that the load drops, by stored name, as dlt made them.
+        emptied: Those that it empties and leaves in place, as stored.
 
     Raises:
         ConfigurationError: names what is in the way.
     """
-    known = [f"{name}.{column}" for name, table in tables.items() for column in table["columns"]]
-    _refuse(
-        _dependants(pipeline, _ON_DROPPED, tables, known),
-        "dropped",
-        'Run with refresh="drop_data", which empties tables and leaves them in place, or drop what'
-        " is named (and make it again after the run).",
-    )
+    columns = [f"{name}.{column}" for name, of in dropped.items() for column in of["columns"]]
+    again = "(and make it again after the run)."
+    for verb, tables, query, remedy in (
+        ("dropped", dropped, _ON_DROPPED, f"{_IN_PLACE} {again}"),
+        ("emptied", emptied, _ON_EMPTIED, f"Drop the foreign key {again}"),
+    ):
+        if not tables:
+            continue
+        with sql_client_of(pipeline) as client:
+            rows: Any = client.execute_sql(
+                _OUR_TABLES + query,
+                schema=client.fully_qualified_dataset_name(quote=False),
+                tables=list(tables),
+                known=columns,
+                ours=f"{PREFIX}%",
+            )
+        if rows:
+            named = ", ".join(f"{kind} {name} on {table}" for kind, name, table in rows[:_SHOWN])
+            named += f" and {len(rows) - _SHOWN} more" if len(rows) > _SHOWN else ""
+            raise ConfigurationError(
+                f"tables would be {verb} on which others depend: {named}. Nothing was changed",
+                remedy=remedy,
+            )
 
 
-def check_emptied(pipeline: dlt.Pipeline, tables: Collection[str]) -> None:
-    """Refuse to empty tables to which a foreign key of the user's refers.
-
-    Args:
-        tables: Those that the load empties, as stored.
-
-    Raises:
-        ConfigurationError: names the keys.
-    """
-    _refuse(
-        _dependants(pipeline, _ON_EMPTIED, tables),
-        "emptied",
-        "Drop the foreign key (and make it again after the run).",
-    )
-
-
-def _refuse(dependants: list[str], verb: str, remedy: str) -> None:
-    if dependants:
-        more = f" and {len(dependants) - _SHOWN} more" if len(dependants) > _SHOWN else ""
-        raise ConfigurationError(
-            f"tables would be {verb} on which others depend:"
-            f" {', '.join(dependants[:_SHOWN])}{more}. Nothing was changed",
-            remedy=remedy,
-        )
-
-
-def _dependants(
-    pipeline: dlt.Pipeline, query: str, tables: Collection[str], known: Collection[str] = ()
-) -> list[str]:
-    with sql_client_of(pipeline) as client:
-        rows: Any = client.execute_sql(
-            _OUR_TABLES + query,
-            schema=client.fully_qualified_dataset_name(quote=False),
-            tables=list(tables),
-            known=list(known),
-            ours=f"{PREFIX}%",
-        )
-    return [f"{kind} {name} on {table}" for kind, name, table in rows]
-
-
+_IN_PLACE = (
+    'Run with refresh="drop_data", which empties tables and leaves them in place, or drop what is'
+    " named"
+)
 _OUR_TABLES = """
     WITH ours AS (
         SELECT t.oid, t.relname FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace

@@ -170,37 +170,33 @@ class HeldTables:
         except DestinationUndefinedEntity:
             return
 
-    def texts(self, table: str, columns: Mapping[str, str], where: str | Where = "") -> pa.Table:
-        """Return columns of texts as Arrow; see :meth:`rows`.
+    def texts(
+        self, table: str, columns: Mapping[str, str], where: str | Where = "", group_by: str = ""
+    ) -> pa.Table:
+        """Return columns of texts, and counts, as Arrow; see :meth:`rows`.
 
         Args:
             columns: What a column is called in the result, and its stored name.
         """
-        schema = pa.schema(dict.fromkeys(columns, pa.string()))
-        return self._arrow(table, [*columns.values()], schema, where)
-
-    def counts(self, table: str, column: str, where: str | Where = "") -> pa.Table:
-        """Count the rows of each value of a column: columns ``id`` and ``count``."""
-        schema = pa.schema({"id": pa.string(), "count": pa.int64()})
-        return self._arrow(table, [column, "COUNT(*)"], schema, where, group_by=column)
-
-    def _arrow(
-        self,
-        table: str,
-        columns: Sequence[str],
-        schema: pa.Schema,
-        where: str | Where,
-        group_by: str = "",
-    ) -> pa.Table:
+        schema = pa.schema(
+            {
+                name: pa.int64() if column == "COUNT(*)" else pa.string()
+                for name, column in columns.items()
+            }
+        )
         parts = [
             pa.Table.from_arrays(
                 [typed_ids(v, kind, table) for v, kind in zip(values, schema.types, strict=True)],
                 schema=schema,
             )
-            for rows in self._fetched(table, columns, where, group_by)
+            for rows in self._fetched(table, [*columns.values()], where, group_by)
             for values in [list(zip(*rows, strict=True))]
         ]
         return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def counts(self, table: str, column: str, where: str | Where = "") -> pa.Table:
+        """Count the rows of each value of a column: columns ``id`` and ``count``."""
+        return self.texts(table, {"id": column, "count": "COUNT(*)"}, where, group_by=column)
 
     def id_array(self, table: str, column: str, where: str | Where = "") -> pa.Array:
         """Return the distinct ids of records in a column, as an array of ``id_set``."""

@@ -78,10 +78,7 @@ def load_options(
     """Find the options of the load that an extraction is for.
 
     Args:
-        source: As it is extracted, with its user's hints.
         package_state: dlt's state of the load package: what ``refresh`` drops or empties.
-        target: The records that the source is for.
-        id_column: What Salesforce's ``Id`` is called in the tables.
 
     Raises:
         ConfigurationError: rows would be lost, doubled or changed; says by which hint or
@@ -148,22 +145,11 @@ def load_options(
             for name, column in hints["columns"].items()
             if (column.get("precision") or _WIDEST) < _WIDEST
         }
-    if database.is_postgres(pipeline):
-        _check_dependants(pipeline, package_state, emptied)
-    return LoadOptions(frozenset(emptied), frozenset(dropped), frozenset(closed), types, narrow)
-
-
-def _check_dependants(
-    pipeline: dlt.Pipeline, package_state: Mapping[str, Any], emptied: Collection[str]
-) -> None:
-    """Refuse a load that would take others' objects with it; take ours out of its way."""
-    dropped = {table["name"]: table for table in package_state.get("dropped_tables") or ()}
-    if dropped:
-        dependants.check_dropped(pipeline, dropped)
-    if in_place := [table for table in emptied if table not in dropped]:
-        dependants.check_emptied(pipeline, in_place)
-    if emptied:
+    if emptied and database.is_postgres(pipeline):
+        of_dlt = {table["name"]: table for table in package_state.get("dropped_tables") or ()}
+        dependants.check(pipeline, of_dlt, emptied - of_dlt.keys())
         catalog.release(pipeline)
+    return LoadOptions(frozenset(emptied), frozenset(dropped), frozenset(closed), types, narrow)
 
 
 def _tables_by_resource(target: Target, id_column: str) -> dict[str, tuple[str, tuple[str, ...]]]:

@@ -37,12 +37,7 @@ _ADDED = {
 
 
 def comments(schema: Schema, target: Target = CONTACT) -> dict[tuple[str, str], str]:
-    """Return the comments of our tables, by table and column as in :class:`StoredCatalog`.
-
-    Args:
-        schema: As the load left it.
-        target: The records that the load was for.
-    """
+    """Return the comments of our tables, by table and column as in :class:`StoredCatalog`."""
     naming = schema.naming
     texts: dict[tuple[str, str], str] = {}
     for name, (text, origin) in _tables(target).items():

@@ -9,5 +9,7 @@ RELATIONS, TASKS, USERS = "sf_taskwhorelations", "sf_activities", "sf_users"
 # Table to the object whose records it holds.
 OBJECTS = {CONTACTS: "Contact", TASKS: "Task", USERS: "User", RELATIONS: "TaskWhoRelation"}
 REJECTED_RECORDS, SYNC_RUNS = "sf_rejected_records", "sf_sync_runs"
+# Tables of the source of contacts.
+OF_CONTACTS = (*OBJECTS, ACTIVE_CONTACTS, REJECTED_RECORDS, SYNC_RUNS)
 # dlt names the schema of a source after the source.
 SCHEMA_NAME = "salesforce_targeted"

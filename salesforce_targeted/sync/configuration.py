@@ -29,8 +29,7 @@ from salesforce_targeted.api.credentials.resolution import (
 )
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.database import PERCENT_ENCODING
-from salesforce_targeted.destination.dlt_settings import as_our_error
-from salesforce_targeted.destination.errors import first_line
+from salesforce_targeted.destination.errors import first_line, original_error
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
 from salesforce_targeted.sync.config_values import check_files, has, raw
@@ -62,8 +61,7 @@ def credentials() -> SalesforceCredentials:
     try:
         return _credentials()
     except (ConfigurationException, IncompleteCredentialsError) as error:
-        reasons = (_missing_settings(), _misplaced_settings(), *_renamed())
-        missing = "; ".join(filter(None, reasons))
+        missing = "; ".join(_reasons())
         raise ConfigurationError(
             f"the Salesforce credentials are not complete: {missing}"
             if missing
@@ -75,22 +73,6 @@ def credentials() -> SalesforceCredentials:
                 " To look around without an org: --demo."
             ),
         ) from error
-
-
-def _missing_settings() -> str:
-    """Say what the nearest method of signing in lacks, and what is set; "" where nothing is."""
-    held = [
-        setting
-        for setting, variable in ENVIRONMENT.items()
-        if os.environ.get(variable, "").strip()
-        or any(str(value or "").strip() for _, value in raw(f"{CREDENTIALS}.{setting}"))
-    ]
-    if not held:
-        return ""
-    lacking = missing_settings(held)
-    if not lacking:  # dlt reads a secret from no file but that one
-        return "they stand in config.toml, and belong into .dlt/secrets.toml"
-    return f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)})"
 
 
 # What other tools call our settings. Sources: dlt's verified source, simple-salesforce, Salesforce.
@@ -109,22 +91,25 @@ _NEAR_SECTIONS = (
 )  # fmt: skip
 
 
-def _misplaced_settings() -> str:
-    """Say under which section credentials stand instead of ours; "" where none were found."""
-    names = (*ENVIRONMENT, *_ELSEWHERE)
-    for section in _NEAR_SECTIONS:
-        if any(has(f"{section}.{name}") for name in names):
-            return f"they stand under [{section}], and belong under [{CREDENTIALS}]"
-    return ""
-
-
-def _renamed() -> list[str]:
-    """List the settings that stand where ours do, by the names that other tools have for them."""
-    return [
-        f"{name} is {ours} here"
-        for name, ours in _ELSEWHERE.items()
-        if has(f"{CREDENTIALS}.{name}")
+def _reasons() -> Iterator[str]:
+    """Say what the nearest method of signing in lacks, and what stands where dlt does not look."""
+    held = [
+        setting
+        for setting, variable in ENVIRONMENT.items()
+        if os.environ.get(variable, "").strip()
+        or any(str(value or "").strip() for _, value in raw(f"{CREDENTIALS}.{setting}"))
     ]
+    if held and (lacking := missing_settings(held)):
+        yield f"{lacking} (set: {', '.join(ENVIRONMENT[n] for n in held)})"
+    elif held:  # dlt reads a secret from no file but that one
+        yield "they stand in config.toml, and belong into .dlt/secrets.toml"
+    for section in _NEAR_SECTIONS:
+        if any(has(f"{section}.{name}") for name in (*ENVIRONMENT, *_ELSEWHERE)):
+            yield f"they stand under [{section}], and belong under [{CREDENTIALS}]"
+            break
+    for name, ours in _ELSEWHERE.items():
+        if has(f"{CREDENTIALS}.{name}"):
+            yield f"{name} is {ours} here"
 
 
 @with_config(sections=_SECTIONS)
@@ -236,7 +221,7 @@ def usable_destination() -> Iterator[None]:
             remedy=f"Choose one of {', '.join(sorted(dlt.destinations.__all__))}.",
         ) from error
     except ConfigValueCannotBeCoercedException as error:  # of whichever setting
-        raise as_our_error(error) from error
+        raise original_error(error) from error
     except (ConfigurationException, DestinationException) as error:
         why, remedy = first_line(error), _SET_DESTINATION
         if isinstance(error, InvalidNativeValue):  # dlt's text of it is five lines

@@ -6,9 +6,9 @@ that a plain read leaves out for the first time, and which record fails its call
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from math import ceil
+from typing import Any
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import SalesforceError, is_of_query
@@ -28,42 +28,17 @@ from salesforce_targeted.extract.relation_selection import comparison_calls, rel
 from salesforce_targeted.extract.requests_ahead import Ahead, Wanted, held_ahead, is_shared, shared
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
-from salesforce_targeted.retrieval.planner import Plan
+from salesforce_targeted.run_facts import call_facts
 
 
-@dataclass(slots=True)
-class ForecastOfTable:
-    """Hold what the next run asks for, for one table: so many ids, by a plan."""
-
-    ids: int
-    whole: bool
-    fields: int
-    plan: Plan
-
-
-@dataclass(slots=True)
-class Forecast:
-    """Hold what the next default run would do.
-
-    Attributes:
-        since: From which stamp on it reads relations; None for all of them.
-        relations: How many it reads.
-        active: How many active records it discovers.
-        steps: Stage to calls.
-        tables: Table to what is asked for.
-    """
-
-    since: datetime | None
-    relations: int
-    active: int
-    steps: dict[str, int]
-    tables: dict[str, ForecastOfTable]
-
-
-def forecast(run: Run) -> Forecast:
+def forecast(run: Run) -> dict[str, Any]:
     """Foresee the next default run, with a few calls of its own.
 
     Before a first run the tasks are counted, and the users are taken for one call's worth.
+
+    Returns:
+        The report of mode ``plan``: from which ``cursor`` on relations are read (None: all), stage
+        to calls (``steps``), object to what is asked for (``tables``), with the ways not taken.
     """
     record = run.target.table
     ahead = held_ahead(run, [record, TASKS, USERS, RELATIONS])
@@ -91,7 +66,7 @@ def forecast(run: Run) -> Forecast:
         else len(active) // run.client.limits.groups_per_query,
     }
     step_of = {table: run.object_of(table).lower() for table in selections}
-    tables = {}
+    tables, wanted = {}, {}
     for table, chosen in selections.items():
         plain = new[table] if table in ahead.held else new[table] + len(chosen.known)
         step = step_of[table]
@@ -100,15 +75,33 @@ def forecast(run: Run) -> Forecast:
             steps[step] += calls_of(run, 0, len(chosen.left_out))
         ids = new[table] + len(chosen.known) + len(chosen.left_out)
         fields = len(run.columns(table).items)
-        tables[table] = ForecastOfTable(ids, chosen.whole, fields, plan_of(run, table, ids))
-    wanted = {table: Wanted(new[table], of_table.fields) for table, of_table in tables.items()}
-    if (first_run or tables.keys() <= ahead.held.keys()) and is_shared(run, wanted):
+        wanted[table] = Wanted(new[table], fields)
+        of_ids = {"ids": ids, "whole": chosen.whole, "fields": fields}
+        tables[run.object_of(table)] = of_ids | plan_of(run, table, ids).facts()
+    if (first_run or wanted.keys() <= ahead.held.keys()) and is_shared(run, wanted):
         steps |= dict.fromkeys(step_of.values(), 0)
         steps[step_of[record]] = len(shared(run, wanted))
     for table, step in step_of.items():
         steps[step] += retry_calls(run, run.object_of(table))
     steps[step_of[record]] += _merge_calls(run, selections[record])
-    return Forecast(since, relations, len(active), steps, tables)
+    calls, allowed = sum(steps.values()), run.settings.calls_per_run
+    if allowed is not None and calls > allowed:
+        run.ledger.warn(
+            f"calls_per_run = {allowed:,}: the run stops there with exit code 3, and the next one"
+            " goes on"
+        )
+    return {
+        "status": "done",
+        "mode": "plan",
+        "cursor": since,
+        "relations_expected": relations,
+        "contacts_discovered": len(active),
+        "steps": steps,
+        "predicted_calls": calls,
+        "tables": tables,
+        "calls": call_facts(run.client.meter),
+        "warnings": list(run.ledger.warnings),
+    }
 
 
 def _relation_calls(run: Run, since: datetime | None, expected: int, ahead: Ahead) -> int:

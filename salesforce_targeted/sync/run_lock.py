@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.destination import database
-from salesforce_targeted.destination.clients import sql_client_of
+from salesforce_targeted.destination.clients import client_of, sql_client_of
 
 logger = logging.getLogger("salesforce_targeted")
 
@@ -58,8 +58,8 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
         ConfigurationError: the destination can't be loaded into; see
             :func:`salesforce_targeted.destination.database.check` and ``check_server``.
     """
-    loads_into = database.check(pipeline)
-    folder, file = Path(pipeline.working_dir), loads_into.file
+    database.check(pipeline)
+    folder, file = Path(pipeline.working_dir), database.duckdb_file(pipeline)
     with ExitStack() as stack:
         lock = folder.with_name(f".{folder.name}.lock")
         stack.enter_context(_file_lock(lock, f"the working folder {folder}"))
@@ -69,8 +69,8 @@ def alone(pipeline: dlt.Pipeline) -> Iterator[Any]:
             # Open for as long as the run lasts: dlt opens and closes it eight times, which is a
             # fifth of a repeat's CPU, and a program that opened it in between would end the run.
             stack.enter_context(sql_client_of(pipeline))
-        dsn = loads_into.dsn
-        yield stack.enter_context(_advisory_lock(pipeline, dsn)) if dsn else None
+        postgres = database.is_postgres(pipeline)
+        yield stack.enter_context(_advisory_lock(pipeline)) if postgres else None
 
 
 @contextmanager
@@ -128,12 +128,13 @@ def _holder(path: Path) -> str:
 
 
 @contextmanager
-def _advisory_lock(pipeline: dlt.Pipeline, dsn: str) -> Iterator[Any]:
+def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
     """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that is of no use."""
     import psycopg2  # not needed where the data goes elsewhere
 
     key = lock_key(pipeline.dataset_name)
-    connection = psycopg2.connect(dsn)
+    credentials: Any = client_of(pipeline).config.credentials
+    connection = psycopg2.connect(credentials.to_native_representation())
     try:
         database.check_server(connection)
         with connection.cursor() as cursor:

@@ -20,13 +20,7 @@ from salesforce_targeted.api.errors import ConfigurationError, QuotaExceededErro
 from salesforce_targeted.destination import catalog, sync_runs
 from salesforce_targeted.destination.clients import resolved_once
 from salesforce_targeted.destination.database import is_files
-from salesforce_targeted.destination.errors import (
-    describe_disk_failure,
-    describe_failure,
-    first_line,
-    is_destination_error,
-    original_error,
-)
+from salesforce_targeted.destination.errors import explained, original_error
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.extract.org_changes import OtherOrgError
@@ -180,17 +174,6 @@ def _check_complete(load_info: LoadInfo) -> None:
             " load.raise_on_failed_jobs = false asks for",
             remedy="Leave that setting out, and run again: the next run says what was refused.",
         )
-
-
-def explained(error: Exception, destination: str) -> str:
-    """Say in one paragraph what happened and what to do about it."""
-    if isinstance(error, SalesforceError):
-        return str(error)
-    if paragraph := describe_disk_failure(error):
-        return paragraph
-    if is_destination_error(error):
-        return describe_failure(error, destination)
-    return f"{type(error).__name__}: {first_line(error)}"
 
 
 def _keep_row(pipeline: dlt.Pipeline, row: Mapping[str, Any]) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from dlt.common.configuration import resolve_configuration
 from dlt.common.configuration.exceptions import ConfigValueCannotBeCoercedException
 from dlt.common.data_writers.buffered import BufferedDataWriter
+from dlt.extract.pipe_iterator import PipeIterator
 from dlt.load.configuration import LoaderConfiguration
 from dlt.normalize.configuration import NormalizeConfiguration
 
@@ -69,25 +70,16 @@ def check_names(known: Collection[str]) -> None:
             )
 
 
-# Sizes of dlt's own, by where dlt looks for them, to the least that each may be: without workers
-# nothing is ever loaded. Source: dlt, "Performance".
-_SIZES = {
-    **{f"{step}workers": 1 for step in ("extract.", "normalize.", "load.", "")},
-    **{f"{step}max_parallel_items": 1 for step in ("extract.", "")},
-    **{
-        f"{step}data_writer.{name}": 0
-        for step in ("sources.", "normalize.", "")
-        for name in ("buffer_max_items", "file_max_items", "file_max_bytes")
-    },
-    "load.raise_on_max_retries": 0,
-}
 # What dlt resolves when a step begins, and the section of the step.
 _STEPS: tuple[tuple[Any, str], ...] = (
+    (PipeIterator.PipeIteratorConfiguration, "extract"),
     (BufferedDataWriter.BufferedDataWriterConfiguration, "sources"),
     (BufferedDataWriter.BufferedDataWriterConfiguration, "normalize"),
     (NormalizeConfiguration, "normalize"),
     (LoaderConfiguration, "load"),
 )
+# Without these nothing is ever loaded; other numbers may be 0. Source: dlt, "Performance".
+_AT_LEAST_ONE = ("workers", "max_parallel_items")
 
 
 def check_dlt_settings() -> None:
@@ -96,27 +88,24 @@ def check_dlt_settings() -> None:
     Raises:
         ConfigurationError: names the setting, and where it stands.
     """
-    for key, least in _SIZES.items():
-        for place, value in raw(key):
-            try:
-                fits = not isinstance(value, bool) and int(str(value)) >= least
-            except ValueError:
-                fits = False
-            if not fits:
-                raise ConfigurationError(
-                    f"{place} = {value!r} is no size that dlt can work with",
-                    remedy=f"Write a whole number, {least} or more, or leave it out.",
-                )
     for spec, section in _STEPS:
+        place = ".".join(dict.fromkeys(filter(None, (section, spec.__section__))))
         try:
-            resolve_configuration(spec(), sections=(section,), accept_partial=True)
+            step = resolve_configuration(spec(), sections=(section,), accept_partial=True)
+            wrong = [
+                (name, value)
+                for name, value in step.items()
+                if isinstance(value, int) and value < (name in _AT_LEAST_ONE)
+            ]
         except ConfigValueCannotBeCoercedException as error:
-            place = ".".join(filter(None, (section, spec.__section__)))
+            wrong = [(error.field_name, error.field_value)]
+        for name, value in wrong:
+            where = next((at for at, _ in raw(f"{place}.{name}")), name)
             raise ConfigurationError(
-                f"{error.field_name} = {error.field_value!r} is no value that dlt takes",
+                f"{where} = {value!r} is no value that dlt takes",
                 remedy=f"Correct [{place}] in .dlt/config.toml, or {section.upper()}__… in the"
                 " environment.",
-            ) from None
+            )
 
 
 def _kind(value: Any) -> str:

@@ -1,8 +1,6 @@
 """``--verify``: compare what is held with the org, id by id and cell by cell, without writing.
 
-Drift is named by cause: ``missing`` (the org shows it, it is not held), ``extra`` (held as live,
-the org does not show it), ``stale`` (the org moved on), ``altered`` (a held cell was changed in
-the database), ``type`` (a column that is no longer of the type that we load).
+Drift is named by its cause.
 """
 
 from __future__ import annotations
@@ -35,7 +33,13 @@ from salesforce_targeted.retrieval.retrieve import retrieve
 from salesforce_targeted.run_facts import CallFacts, call_facts
 
 MISSING, EXTRA, STALE, ALTERED, TYPE = "missing", "extra", "stale", "altered", "type"
-CAUSES = (MISSING, EXTRA, STALE, ALTERED, TYPE)
+CAUSES = {
+    MISSING: "in the org, but not in the dataset",
+    EXTRA: "in the dataset as live, but not in the org",
+    STALE: "the org moved on",
+    ALTERED: "a value was changed in the database",
+    TYPE: "a column of another type than loaded",
+}
 _EXAMPLES = 20
 _ROWS_AT_ONCE = 10_000
 
@@ -228,20 +232,16 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         if part.last_rows is not None:
             last = completed(run.held, table, columns, part.last_rows)
             known = among(union(last.column(columns.key.name)), held)
-            _compare(run, drift, table, last, only=known)
+            _compare(run, drift, table, _of_ids(last, columns.key.name, known))
     return users
 
 
-def _compare(
-    run: Run, drift: Drift, table: str, rows: pa.Table, *, only: pa.Array | None = None
-) -> None:
-    """Compare the org's rows, or only those of some ids, with the held ones, by content."""
+def _compare(run: Run, drift: Drift, table: str, rows: pa.Table) -> None:
+    """Compare the org's rows with the held ones, by content."""
     columns, wrong = run.columns(table), set(drift.ids.get((table, TYPE), ()))
     key = columns.key
     removal = ["removed_at"] if table == RELATIONS else []
     names = [c.name for c in columns.items if c.stored not in wrong]
-    if only is not None:
-        rows = _of_ids(rows, key.name, only)
     for start in range(0, len(rows), _ROWS_AT_ONCE):
         part = rows.slice(start, _ROWS_AT_ONCE)
         wanted = _hashes(part, key.name, names)

@@ -184,16 +184,17 @@ def test_a_setting_of_dlts_is_wrong(
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "least"),
+    ("variable", "value", "words"),
     [
-        ("LOAD__WORKERS", "-3", 1),
-        ("LOAD__WORKERS", "many", 1),
-        ("TARGETED_CONTACTS__LOAD__WORKERS", "0", 1),
-        ("NORMALIZE__WORKERS", "0", 1),
-        ("EXTRACT__WORKERS", "x", 1),
-        ("EXTRACT__MAX_PARALLEL_ITEMS", "", 1),
-        ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", 0),
-        ("SOURCES__DATA_WRITER__FILE_MAX_ITEMS", "1.5", 0),
+        ("LOAD__WORKERS", "-3", "LOAD__WORKERS = -3 is no value that dlt takes"),
+        ("LOAD__WORKERS", "many", "LOAD__WORKERS = 'many' is no value"),
+        ("TARGETED_CONTACTS__LOAD__WORKERS", "0", "TARGETED_CONTACTS__LOAD__WORKERS = 0 is"),
+        ("NORMALIZE__WORKERS", "0", "Correct [normalize] in .dlt/config.toml, or NORMALIZE__…"),
+        ("EXTRACT__WORKERS", "x", "EXTRACT__WORKERS = 'x' is no value"),
+        ("EXTRACT__MAX_PARALLEL_ITEMS", "", "EXTRACT__MAX_PARALLEL_ITEMS = '' is no value"),
+        ("DATA_WRITER__BUFFER_MAX_ITEMS", "abc", "buffer_max_items = 'abc' is no value"),
+        ("DATA_WRITER__FILE_MAX_BYTES", "-1", "file_max_bytes = -1 is no value"),
+        ("SOURCES__DATA_WRITER__FILE_MAX_ITEMS", "1.5", "FILE_MAX_ITEMS = '1.5' is no value"),
     ],
 )
 def test_a_size_of_dlts_that_is_none(
@@ -202,16 +203,14 @@ def test_a_size_of_dlts_that_is_none(
     script: Script,
     variable: str,
     value: str,
-    least: int,
+    words: str,
 ) -> None:
     """Found out by dlt only after everything has been read: exit 2, its name, and no call."""
     monkeypatch.setenv(variable, value)
     ended = script()
-    message = one_paragraph(ended)
 
     assert (2, 0) == (ended.code, org.billed)
-    assert f"{variable} = {value!r} is no size" in message
-    assert f"{least} or more" in message
+    assert words in one_paragraph(ended)
 
 
 @pytest.mark.parametrize(
@@ -219,7 +218,7 @@ def test_a_size_of_dlts_that_is_none(
     [
         (
             "LOAD__PARALLELISM_STRATEGY",
-            "parallelism_strategy = 'perhaps' is no value that dlt takes",
+            "LOAD__PARALLELISM_STRATEGY = 'perhaps' is no value that dlt takes",
         ),
         ("LOAD__RAISE_ON_FAILED_JOBS", "Correct [load] in .dlt/config.toml, or LOAD__…"),
         ("NORMALIZE__DATA_WRITER__DISABLE_COMPRESSION", "Correct [normalize.data_writer]"),

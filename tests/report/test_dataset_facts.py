@@ -115,7 +115,7 @@ def test_a_question_that_fails_costs_its_own_part(synced: Synced) -> None:
     assert {"sf_contacts", "sf_taskwhorelations", "sf_activities"} == {
         of.table for of in dataset.tables
     }
-    assert ["sf_users: The destination (duckdb) refused", "Drift: Expecting value"] == [
+    assert ["sf_users: The destination (duckdb) refused", "Drift: JSONDecodeError"] == [
         failure[: failure.index(":", 20)] for failure in dataset.failures
     ]
     assert "Left out of this page sf_users:" in text

@@ -135,7 +135,7 @@ def test_why_a_normal_query_does_not_return_tasks() -> None:
     run.explain_tasks(["z"], gone)
 
     assert {"archived": ["z"], DELETED: ["a", "b"], HIDDEN: ["c"]} == run.tasks_missing
-    assert {"archived": 1, DELETED: 2, HIDDEN: 1} == run.closure()["tasks_missing"]
+    assert {"archived": 1, DELETED: 2, HIDDEN: 1} == run.facts("done")["closure"]["tasks_missing"]
 
 
 def test_the_facts_of_a_run() -> None:

@@ -9,11 +9,11 @@ import duckdb
 import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.cli import verify as command
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings
-from salesforce_targeted.sync.repair import repair
 from salesforce_targeted.sync.verify import CAUSES, verify
 from tests.conftest import BOTH, Synced
 from tests.support.script import DUCKDB_FILE, Script, rows
@@ -129,16 +129,8 @@ def test_repair_loads_what_drifted(synced: Synced, org: DemoOrg) -> None:
     synced.sql(DAMAGES["altered"].format(id=altered))
     synced.sql(DAMAGES["missing"].format(id=missing))
     synced.sql(DAMAGES["stale"].format(id=altered))
-    drift = look(synced)
-    facts = repair(
-        synced.pipeline,
-        drift,
-        synced.credentials,
-        Settings(),
-        lambda ledger: Run(
-            SalesforceClient(synced.credentials), Settings(), Scope(), ledger, synced.pipeline
-        ),
-    )
+    run = Run(SalesforceClient(synced.credentials), Settings(), Scope(), Ledger(), synced.pipeline)
+    facts = command.verify(run, synced.pipeline, synced.credentials, repairs=True, given={})
 
     assert ("done", {}) == (facts["status"], causes(facts))
     assert before == synced.rows("sf_contacts")

@@ -17,12 +17,7 @@ from typing import Any, TypeVar
 from sqlglot import exp
 
 from salesforce_targeted.arrow.columns import FIELD_HINT
-from salesforce_targeted.destination.errors import (
-    describe_failure,
-    first_line,
-    is_destination_error,
-    original_error,
-)
+from salesforce_targeted.destination.errors import explained, original_error
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.destination.table_names import (
@@ -137,9 +132,7 @@ def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
             return read(held, *given)
         except Exception as raised:  # a page with a gap is worth more than no page
             logger.debug("the page: %s could not be read", what, exc_info=True)
-            error = original_error(raised)
-            refused = is_destination_error(error)
-            reason = describe_failure(error, place) if refused else first_line(error)
+            reason = explained(original_error(raised), place)
             dataset.failures.append(f"{what}: {reason}" if what else reason)
             return None
 
