@@ -21,7 +21,7 @@ from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.extract.org import open_org
 from salesforce_targeted.relations import queries
-from salesforce_targeted.relations.active_ids import active_ids
+from salesforce_targeted.relations.active_ids import active_ids, active_ids_after
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.target import CONTACT, SHARED_ACTIVITIES, Junction
 from tests.conftest import BOTH, Synced
@@ -60,6 +60,24 @@ def test_pages_that_shift_while_rows_are_counted_are_read_again(
     else:
         with pytest.raises(TruncatedResponseError, match="moved between pages"):
             list(batches)
+
+
+@JUNCTIONS
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("per_page", [1, 2, 5])
+def test_rows_that_shift_while_they_are_counted_in_parts_hide_no_contact(
+    org: DemoOrg, client: SalesforceClient, junction: Junction, per_page: int, at: int
+) -> None:
+    """Each part is read on its own; of one with more relations than a page holds they are counted."""
+    org.shared_activities = junction is SHARED_ACTIVITIES
+    org.page_rows = 4
+    org.moves.shift_pages(junction.object_name, at, 1)
+    client.limits = replace(DOCUMENTED, rows_per_query_page=per_page)
+    parts = [part for part, _ in active_ids_after(client, junction, "003", None, groups=False)]
+    expected = Counter(row["RelationId"] for row in shown(org, junction).values())
+
+    assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(parts))
+    assert len(org.active_ids()) == sum(part.num_rows for part in parts)
 
 
 def test_who_is_active_since_a_second_is_counted_of_the_rows(
