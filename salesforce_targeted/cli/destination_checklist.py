@@ -94,23 +94,19 @@ def _writable(pipeline: dlt.Pipeline) -> str | Finding:
             return f"yes: a file can be made in {_short(folder)}"
     if file is None and not is_postgres(pipeline):
         return Finding("not tried: this kind of destination could not undo it")
+    hidden: Any = ()
     with pipeline.sql_client() as client, suppress(_UndoneError), client.begin_transaction():
         if is_postgres(pipeline):
             client.execute_sql("SET LOCAL lock_timeout = '5s'")
         datasets = [_try_schema(client, staging) for staging in (False, True)]
-        hidden = _with_row_security(client) if is_postgres(pipeline) else []
+        if is_postgres(pipeline):  # some rows of which may be hidden from this role
+            hidden = client.execute_sql(_ROW_SECURITY_ON, client.fully_qualified_dataset_name())
         raise _UndoneError
     tried = f"yes: tried in {' and '.join(datasets)}, and undone"
     if hidden:
-        on = f"policies of row security are on {', '.join(hidden)}"
+        on = f"policies of row security are on {', '.join(table for (table,) in hidden)}"
         return Finding(f"{tried}; {on}", ROW_SECURITY)
     return tried
-
-
-def _with_row_security(client: SqlClientBase[Any]) -> list[str]:
-    """List the tables some rows of which may be hidden from this role or refused of it."""
-    rows: Any = client.execute_sql(_ROW_SECURITY_ON, client.fully_qualified_dataset_name())
-    return [table for (table,) in rows]
 
 
 def _try_schema(client: SqlClientBase[Any], staging: bool) -> str:

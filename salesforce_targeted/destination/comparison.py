@@ -44,12 +44,12 @@ class Comparison:
     @property
     def new(self) -> int:
         """Count the rows whose ids are not held."""
-        return _count(self.is_new)
+        return int(self.is_new.true_count)
 
     @property
     def unchanged(self) -> int:
         """Count the rows that are held with the same content."""
-        return _count(self.is_same)
+        return int(self.is_same.true_count)
 
     @property
     def updated(self) -> int:
@@ -90,23 +90,19 @@ def _with_unread_values(held: HeldTables, table: str, columns: Columns, batch: B
             unread.setdefault(rejected.field, set()).add(rejected.record_id)
     if not unread or not batch.table.num_rows:
         return batch.table
-    ids = batch.table.column(columns.key.name).to_pylist()
-    known = held.table_of(table, columns, ids)
-    place = {id_: row for row, id_ in enumerate(known.column(columns.key.name).to_pylist())}
+    ids = batch.table.column(columns.key.name)
+    known = held.table_of(table, columns, ids.to_pylist())
+    place = pc.index_in(ids, value_set=known.column(columns.key.name).combine_chunks())
     rows = batch.table.drop_columns([ROW_HASH])
     for name, records in unread.items():
-        column = columns.named(name)
-        if column is None:
+        if (column := columns.named(name)) is None:
             continue
-        stored = known.column(column.name)
-        values = [
-            (stored[place[id_]].as_py() if id_ in place else None)
-            if EVERY_RECORD in records or id_ in records
-            else value.as_py()
-            for id_, value in zip(ids, rows.column(column.name), strict=True)
-        ]
         at = rows.schema.get_field_index(column.name)
-        rows = rows.set_column(at, rows.schema.field(at), pa.array(values, column.type))
+        of_these = ids.combine_chunks() if EVERY_RECORD in records else pa.array([*records])
+        values = pc.if_else(
+            pc.is_in(ids, value_set=of_these), known.column(column.name).take(place), rows[at]
+        )
+        rows = rows.set_column(at, rows.schema.field(at), values)
     return add_row_hash(rows)
 
 
@@ -138,7 +134,3 @@ def _arrow_name(held: HeldTables, stored: str, hints: Mapping[str, Any]) -> str:
     field = str(hints.get(FIELD_HINT, stored))
     suffix = stored[len(held.name(field)) :]  # where another field had its name already
     return field + suffix if held.name(field + suffix) == stored else stored
-
-
-def _count(marks: pa.Array) -> int:
-    return int(marks.true_count)

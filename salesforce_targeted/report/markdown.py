@@ -48,7 +48,7 @@ def write(facts: RunFacts, folder: Path) -> Path:
 
 def _summary(facts: RunFacts) -> str:
     relations, contacts, calls = facts["relations"], facts["contacts"], facts["calls"]
-    retrieved = contacts["retrieved"]
+    retrieved, share = contacts["retrieved"], facts["closure"]["relations_explained_pct"]
     rate = retrieved / facts["seconds"] if facts["seconds"] else 0.0
     rows = [
         ("Status", facts["status"]),
@@ -56,7 +56,7 @@ def _summary(facts: RunFacts) -> str:
         ("Duration", f"{facts['seconds']:.1f} s"),
         ("Relations read", f"{relations['read']:,}"),
         ("Relations held", _number(relations["held"])),
-        ("Relations explained", _share(facts["closure"])),
+        ("Relations explained", NOT_CHECKED if share is None else f"{share:.2f} %"),
         ("Contacts discovered", f"{contacts['discovered']:,}"),
         ("Contacts", conservation(contacts)),
         ("New / updated / unchanged",
@@ -114,8 +114,3 @@ def _table(title: str, head: tuple[str, str], rows: Iterable[tuple[str, int]]) -
 
 def _number(count: int | None) -> str:
     return "?" if count is None else f"{count:,}"
-
-
-def _share(closure: ClosureFacts) -> str:
-    share = closure["relations_explained_pct"]
-    return NOT_CHECKED if share is None else f"{share:.2f} %"

@@ -19,7 +19,6 @@ import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import dlt
@@ -33,9 +32,12 @@ PATIENCE_SECONDS = 600.0
 _LOOK_SECONDS = 5.0
 
 _WAITS = """
-    SELECT w.pid, l.relation::regclass::text, extract(epoch FROM clock_timestamp() - l.waitstart),
-           h.pid, coalesce(nullif(h.application_name, ''), 'a program without a name'),
-           h.usename, h.state, h.xact_start
+    SELECT w.pid, extract(epoch FROM clock_timestamp() - l.waitstart), h.pid,
+        format('%%s is held by process %%s of the database (%%s, user %%s, %%s%%s)',
+            coalesce('a lock on ' || l.relation::regclass::text, 'a row'), h.pid,
+            coalesce(nullif(h.application_name, ''), 'a program without a name'),
+            coalesce(h.usename, 'unknown'), coalesce(h.state, 'state unknown'),
+            to_char(h.xact_start, '" since "YYYY-MM-DD HH24:MI:SS TZ'))
     FROM pg_stat_activity me
     JOIN pg_stat_activity w ON w.pid <> me.pid AND w.datid = me.datid AND w.usesysid = me.usesysid
         AND w.client_addr IS NOT DISTINCT FROM me.client_addr
@@ -108,10 +110,9 @@ class LockMonitor:
         # A transaction sees pg_stat_activity as it was at its first look.
         cursor.execute("SELECT pg_stat_clear_snapshot()")
         cursor.execute(_WAITS, [schemas])
-        for waiting, table, seconds, *holder in cursor.fetchall():
-            held = _described(table, *holder)
-            if holder[0] not in self._named:
-                self._named.add(holder[0])
+        for waiting, seconds, holder, held in cursor.fetchall():
+            if holder not in self._named:
+                self._named.add(holder)
                 logger.warning("waiting: %s", held)
             # Once patience was used up, dlt's next attempts get none.
             if self.gave_up or (seconds or 0) >= self.patience_seconds:
@@ -120,24 +121,8 @@ class LockMonitor:
                     f" seconds: {held}",
                     remedy=(
                         "Let that session end its transaction, or end it with"
-                        f" SELECT pg_terminate_backend({holder[0]}), and run again: the next"
+                        f" SELECT pg_terminate_backend({holder}), and run again: the next"
                         " run finishes what is left."
                     ),
                 )
                 cursor.execute("SELECT pg_cancel_backend(%s)", [waiting])
-
-
-def _described(
-    table: str | None,
-    pid: int,
-    program: str,
-    user: str | None,
-    state: str | None,
-    since: datetime | None,
-) -> str:
-    what = f"a lock on {table}" if table else "a row"
-    begun = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since else ""
-    return (
-        f"{what} is held by process {pid} of the database"
-        f" ({program}, user {user or 'unknown'}, {state or 'state unknown'}{begun})"
-    )

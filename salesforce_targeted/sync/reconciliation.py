@@ -165,9 +165,11 @@ def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> d
     active = held.count(life_table, held.active)
     counts["active"] = active
     counts["inactive"] = held.count(life_table) - active
+    dialect = held.pipeline.destination.capabilities().sqlglot_dialect
     for name, condition in extra.items():
         try:
-            _check_condition(held, condition)
+            # More than one condition is refused: a statement after it would be run as well.
+            parse_one(condition, into=exp.Condition, dialect=dialect)
             counts[name] = held.count(table, f"({condition})")
         except (DatabaseException, SqlglotError):
             ledger.warn(
@@ -175,13 +177,3 @@ def _statistics(held: HeldTables, ledger: Ledger, extra: Mapping[str, str]) -> d
                 f" {table} (configured under [sources.salesforce_targeted.statistics])"
             )
     return counts
-
-
-def _check_condition(held: HeldTables, condition: str) -> None:
-    """Refuse what is more than one condition: a statement after it would be run as well.
-
-    Raises:
-        SqlglotError: it can't be parsed as one.
-    """
-    dialect = held.pipeline.destination.capabilities().sqlglot_dialect
-    parse_one(condition, into=exp.Condition, dialect=dialect)

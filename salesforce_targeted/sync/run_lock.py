@@ -132,7 +132,9 @@ def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
     """Hold PostgreSQL's advisory lock for a dataset, and refuse a server that is of no use."""
     import psycopg2  # not needed where the data goes elsewhere
 
-    key = lock_key(pipeline.dataset_name)
+    # 64 bits that all versions of this library agree on.
+    name = f"salesforce_targeted/{pipeline.dataset_name}".encode()
+    key = int.from_bytes(blake2b(name, digest_size=8).digest(), "big", signed=True)
     credentials: Any = client_of(pipeline).config.credentials
     connection = psycopg2.connect(credentials.to_native_representation())
     try:
@@ -150,37 +152,25 @@ def _advisory_lock(pipeline: dlt.Pipeline) -> Iterator[Any]:
             cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [key])
             if cursor.fetchone() != (True,):
                 cursor.execute(_HOLDER, [key])
-                raise _at_work(pipeline.dataset_name, cursor.fetchone())
+                what = f"another run is at work on the dataset {pipeline.dataset_name}"
+                for pid, since in cursor.fetchall():
+                    raise AnotherRunError(
+                        f"{what}{since}",
+                        remedy="Run again when it has ended; should it be dead, SELECT"
+                        f" pg_terminate_backend({pid}) frees the dataset.",
+                    )
+                raise AnotherRunError(what)  # it has just ended
         yield connection
     finally:
         connection.close()
 
 
 _HOLDER = """
-    SELECT a.pid, a.backend_start, a.client_addr::text
+    SELECT a.pid, format('%%s, from %%s',
+        to_char(a.backend_start, '" since "YYYY-MM-DD HH24:MI:SS TZ'),
+        coalesce(host(a.client_addr), 'the same machine as the database'))
     FROM pg_locks l JOIN pg_stat_activity a USING (pid)
     WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
       AND (l.classid::bigint << 32) | l.objid::bigint = %s
       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-
-
-def _at_work(dataset: str, holder: tuple[Any, ...] | None) -> AnotherRunError:
-    what = f"another run is at work on the dataset {dataset}"
-    if holder is None:  # it has just ended
-        return AnotherRunError(what)
-    pid, since, address = holder
-    begun = f" since {since:%Y-%m-%d %H:%M:%S %Z}" if since else ""
-    return AnotherRunError(
-        f"{what}{begun}, from {address or 'the same machine as the database'}",
-        remedy=(
-            f"Run again when it has ended; should it be dead, SELECT pg_terminate_backend({pid})"
-            " frees the dataset."
-        ),
-    )
-
-
-def lock_key(dataset: str) -> int:
-    """Return the advisory lock of a dataset: 64 bits that all versions of this library agree on."""
-    digest = blake2b(f"salesforce_targeted/{dataset}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big", signed=True)

@@ -5,7 +5,7 @@ Drift is named by its cause.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NotRequired, TypedDict, cast
@@ -142,6 +142,10 @@ def verify(run: Run) -> VerifyFacts:
         counts = discover(run)
         _objects(run, drift, run.target.table, counts.ids)
     _lives(run, drift, counts)
+    to_forget = defaultdict[str, list[str]](list)
+    for (table, cause), ids in drift.ids.items():
+        if cause in {STALE, ALTERED} and table != run.target.life_table:
+            to_forget[table] += ids
     return {
         "status": "drift" if drift.ids else "done",
         "mode": "verify",
@@ -149,17 +153,8 @@ def verify(run: Run) -> VerifyFacts:
         "compared": dict(drift.compared),
         "calls": call_facts(run.client.meter),
         "warnings": list(run.ledger.warnings),
-        "to_forget": _to_forget(run, drift),
+        "to_forget": dict(to_forget),
     }
-
-
-def _to_forget(run: Run, drift: Drift) -> dict[str, list[str]]:
-    """Return by table the ids of the rows whose hash must not keep them from being loaded."""
-    forget: dict[str, list[str]] = {}
-    for (table, cause), ids in drift.ids.items():
-        if cause in {STALE, ALTERED} and table != run.target.life_table:
-            forget.setdefault(table, []).extend(ids)
-    return forget
 
 
 def _check_types(run: Run, drift: Drift) -> None:

@@ -143,7 +143,8 @@ def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
     if (days := query("Relations per week", _days)) is not None:
         dataset.weeks, dataset.before = weeks(days)
     for table in held.schema.data_table_names():
-        if fields_of := _fields(held, table):
+        hints = held.column_hints(table).items()
+        if fields_of := {name: str(h[FIELD_HINT]) for name, h in hints if FIELD_HINT in h}:
             hidden = facts["hidden_fields"].get(OBJECTS.get(table, facts["object"]), [])
             of_table = query(table, _table, table, fields_of, hidden)
             dataset.tables.extend([of_table] if of_table is not None else [])
@@ -195,12 +196,6 @@ def _days(held: HeldTables) -> dict[date, int]:
         RELATIONS, [day, "COUNT(*)"], f"{held.live.sql} AND {day} IS NOT NULL", group_by=day
     )
     return {_date(value): int(count) for value, count in counted}
-
-
-def _fields(held: HeldTables, table: str) -> dict[str, str]:
-    """Return the columns that are fields of Salesforce, with the fields' names."""
-    hints = held.column_hints(table)
-    return {name: str(hint[FIELD_HINT]) for name, hint in hints.items() if FIELD_HINT in hint}
 
 
 def _table(
