@@ -7,7 +7,6 @@ Rules:
 3. Sign-in isn't here: it has an endpoint of its own (login.py).
 """
 
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -195,13 +194,3 @@ def _bad_subrequest(part: dict[str, Any]) -> str | None:
     if not _POST_COLLECTION.match(url):
         return "a POST that isn't known to read only"
     return _bad_collection(part["body"]) if isinstance(part.get("body"), dict) else "no body"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether the host is this machine itself, by name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
