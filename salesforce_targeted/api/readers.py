@@ -13,7 +13,8 @@ from typing import Any
 
 import orjson
 
-from salesforce_targeted.api.models import Page, Record, Response, refusal
+from salesforce_targeted.api.models import Page, Record, Response
+from salesforce_targeted.api.read_only import refusal
 
 from . import endpoints
 from .errors import SalesforceError, TruncatedResponseError, WebPageError
