@@ -4,7 +4,7 @@ Rules: those of authorized_session.py, through which everything goes.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import TypeVar, Unpack
 
@@ -39,13 +39,6 @@ class SalesforceClient(AuthorizedSession):
     """Read one org. Safe to use from several threads; see :class:`AuthorizedSession`."""
 
     # --- queries ----------------------------------------------------------------------------------
-
-    def pages(self, soql: str, all_rows: bool = False) -> Iterator[list[Record]]:
-        """Yield a query's rows by page; ``all_rows`` adds deleted, merged and archived ones.
-
-        Raises: as ``iter_pages``.
-        """
-        return self.iter_pages(soql, JsonRows.records, all_rows)
 
     # Their docstrings are those of the functions.
     iter_pages = queries.iter_pages

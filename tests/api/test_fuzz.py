@@ -44,7 +44,6 @@ READERS = {
     "result_pages": (lambda response: bulk_readers.result_pages(response) or models.ResultPages([], None), models.ResultPages),
     "collection": (lambda response: readers.collection(response, 1), list),
     "composite_results": (lambda response: readers.composite_results(response, 1), list),
-    "composite_results of any number": (readers.composite_results, list),
     "usage": (lambda response: readers.usage(response) or (), tuple),
     "refusal": (error_responses.refusal, error_responses.Refusal),
     "described": (readers.described, (dict, SalesforceError)),
