@@ -6,7 +6,7 @@ Rules: those of authorized_session.py, through which everything goes.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from . import endpoints, queries, readers
 from . import ids as record_ids
@@ -25,6 +25,7 @@ from .errors import (
     is_of_query,
 )
 from .models import JsonRows, Record, Request, Response
+from .refusals.retries import Attempts
 
 _log = logging.getLogger(__name__)
 _COUNT = "SELECT COUNT() "
@@ -41,13 +42,6 @@ class SalesforceClient(AuthorizedSession):
 
     # --- queries ----------------------------------------------------------------------------------
 
-    def pages(self, soql: str, all_rows: bool = False) -> Iterator[list[Record]]:
-        """Yield a query's rows by page; ``all_rows`` adds deleted, merged and archived ones.
-
-        Raises: as ``iter_pages``.
-        """
-        return self.iter_pages(soql, JsonRows.records, all_rows)
-
     # Their docstrings are those of the functions.
     iter_pages = queries.iter_pages
     pages_after = queries.pages_after
@@ -55,7 +49,7 @@ class SalesforceClient(AuthorizedSession):
     send_ahead = queries.send_ahead
 
     def records(
-        self, soql: str, all_rows: bool = False, *, attempts_at_500: int | None = None
+        self, soql: str, all_rows: bool = False, **attempts: Unpack[Attempts]
     ) -> list[Record]:
         """List all rows of a query; read a second time if rows moved between pages.
 
@@ -65,9 +59,7 @@ class SalesforceClient(AuthorizedSession):
         """
 
         def read() -> list[Record]:
-            pages = self.iter_pages(
-                soql, JsonRows.records, all_rows, attempts_at_500=attempts_at_500
-            )
+            pages = self.iter_pages(soql, JsonRows.records, all_rows, **attempts)
             rows = [row for page in pages for row in page]
             ids = [row["Id"] for row in rows if "Id" in row]
             if len(set(ids)) < len(ids):

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from salesforce_targeted.api.addresses import origin
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,7 +27,6 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.models import Response
-from salesforce_targeted.api.read_only import is_loopback
 from salesforce_targeted.api.readers import is_page, json_object
 from salesforce_targeted.api.refusals.error_responses import (
     Refusal,
@@ -48,22 +48,6 @@ _TOKEN = re.compile(r"[!-~]+")
 # An org's id alone, before the "!" of a token (a JWT tells its org nowhere), or in an identity URL,
 # …/id/<org>/<user>. Sources: Salesforce Help, "OAuth 2.0 Web Server Flow", "Identity URLs".
 _ORG_ID = re.compile(r"(?:^|/id/)(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?(?:\Z|!|/005)", re.ASCII)
-# Where orgs live: commercial, government (Hyperforce for the US Department of Defense), China.
-# Source: @salesforce/core, sfdcUrl.ts; Salesforce Help, "My Domain URL Formats".
-CLOUDS = ("salesforce.com", "salesforce.mil", "sfcrmproducts.cn")
-# The address that the browser shows -> that of the API, which the first does not serve. Source:
-# Salesforce Help, "My Domain URL Formats".
-_SHOWN_BY_BROWSERS = {
-    "lightning.force.com": "my.salesforce.com",
-    "my.salesforce-setup.com": "my.salesforce.com",
-    "lightning.crmforce.mil": "my.salesforce.mil",
-    "lightning.sfcrmapps.cn": "my.sfcrmproducts.cn",
-}
-# An Experience Cloud site, at which its members sign in. Source: the same page.
-_SITES = ".my.site.com"
-_TOP_LEVEL = (".com", ".mil", ".cn")
-_HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9a-fA-F:.]+\]", re.ASCII)
-_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,72 +83,6 @@ class Credentials(Protocol):
 
     def sign_in(self, endpoint: "LoginEndpoint") -> Session:
         """Get a session, through the endpoint or without it."""
-
-
-def origin(url: str, setting: str) -> str:
-    """Reduce the URL to scheme, host and port; anything else in it is refused rather than dropped.
-
-    The address that a browser shows of Lightning or Setup becomes that of the API.
-
-    Raises:
-        ConfigurationError: no https (http only on loopback), a path, a user, a query.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        host, port = _api_host(parts.hostname or ""), parts.port
-    except ValueError:
-        raise ConfigurationError(f"{setting} is not a URL") from None
-    more = parts.path not in ("", "/") or parts.query or parts.fragment or "\\" in url
-    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    shown = f"[{host}]" if ":" in host else host
-    written = f"https://{parts.hostname}" if _DOMAIN.match(host) else "https://host"
-    for wrong, why, remedy in (
-        ("://" not in url, "does not begin with https://", "Write it as https://host."),
-        (parts.username or parts.password, "must not hold a user or a password", ""),
-        (more or not host, "must be an origin and no more", f"Write it as {written}."),
-        (not safe, "must begin with https://", "http:// is accepted on loopback only."),
-        (not _HOST.fullmatch(shown), "has a host that can't be one", ""),
-    ):
-        if wrong:
-            raise ConfigurationError(f"{setting} {why}", remedy=remedy)
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
-
-
-def _api_host(host: str) -> str:
-    for shown, serving in _SHOWN_BY_BROWSERS.items():
-        if host.endswith(f".{shown}"):
-            return host.removesuffix(shown) + serving
-    return host
-
-
-def login_origin(login_url: str | None, domain: str | None) -> str:
-    """Return where to sign in: SALESFORCE_LOGIN_URL if set, else what SALESFORCE_DOMAIN means.
-
-    "login" (the default) and "test" are Salesforce's own hosts; any other name is a My Domain:
-    "acme", "acme.my", "acme--uat.sandbox.my", "acme.my.salesforce.mil", the address that the
-    browser shows, "acme.lightning.force.com", or a site's, "acme.my.site.com".
-
-    Raises:
-        ConfigurationError: neither a URL nor a domain name.
-    """
-    if login_url:
-        return origin(login_url, "SALESFORCE_LOGIN_URL")
-    name = _api_host((domain or "login").strip().lower())
-    if name.endswith(_SITES) and _DOMAIN.match(name):
-        return f"https://{name}"
-    cloud = next((suffix for suffix in CLOUDS if name.endswith(f".{suffix}")), CLOUDS[0])
-    name = name.removesuffix(f".{cloud}")
-    if not _DOMAIN.match(name) or name.endswith(_TOP_LEVEL):
-        raise ConfigurationError(
-            "SALESFORCE_DOMAIN is not a Salesforce domain",
-            remedy="Give login, test or a My Domain name such as acme.my; a URL belongs into "
-            "SALESFORCE_LOGIN_URL.",
-        )
-    if name not in ("login", "test") and not name.endswith(".my"):
-        # "acme" means acme.my; a sandbox is acme--uat.sandbox.my, and "acme--uat" alone isn't
-        # served.
-        name += ".sandbox.my" if "--" in name and "." not in name else ".my"
-    return f"https://{name}.{cloud}"
 
 
 class LoginEndpoint:

@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from dlt.common.configuration.specs import configspec
 from dlt.common.typing import TSecretStrValue
 
+from salesforce_targeted.api.addresses import origin
 from salesforce_targeted.api.credentials.base import LoginHostCredentials
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
-from salesforce_targeted.api.login import LoginEndpoint, Session, origin
+from salesforce_targeted.api.login import LoginEndpoint, Session
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.refusals.error_responses import soap_element, soap_refusal
 
