@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar, Unpack, overload
 
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.call_meter import CallMeter
@@ -29,11 +29,12 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits, not_served, version_of
 from salesforce_targeted.api.login import Credentials, LoginEndpoint, Session, SharedSession
-from salesforce_targeted.api.models import Request, Response, refusal
+from salesforce_targeted.api.models import Request, Response
 from salesforce_targeted.api.org_clock import OrgClock
+from salesforce_targeted.api.read_only import refusal
 from salesforce_targeted.api.refusals import error_responses
 from salesforce_targeted.api.refusals.error_responses import Refusal, TransportError
-from salesforce_targeted.api.refusals.retries import most_attempts, pause_after
+from salesforce_targeted.api.refusals.retries import Attempts, most_attempts, pause_after
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -133,29 +134,16 @@ class AuthorizedSession:
         self._transport.close()
 
     @overload
-    def send(
-        self,
-        request: Request,
-        *,
-        attempts_at_500: int | None = None,
-        attempts_when_slow: int | None = None,
-    ) -> Response: ...
+    def send(self, request: Request, **attempts: Unpack[Attempts]) -> Response: ...
     @overload
     def send(
-        self,
-        request: Request,
-        read: Callable[[Response], _T],
-        *,
-        attempts_at_500: int | None = None,
-        attempts_when_slow: int | None = None,
+        self, request: Request, read: Callable[[Response], _T], **attempts: Unpack[Attempts]
     ) -> _T: ...
     def send(
         self,
         request: Request,
         read: Callable[[Response], Any] = readers.as_it_is,
-        *,
-        attempts_at_500: int | None = None,
-        attempts_when_slow: int | None = None,
+        **attempts: Unpack[Attempts],
     ) -> Any:
         """Send one request that only reads, and read its 2xx response.
 
@@ -164,10 +152,6 @@ class AuthorizedSession:
         Args:
             read: Makes a value of the response; raises TruncatedResponseError where it isn't whole.
                 The default returns the :class:`Response` itself.
-            attempts_at_500: Fewer attempts where Salesforce responds with 500, for which a record
-                that was asked for may be the reason.
-            attempts_when_slow: Fewer attempts where nothing comes in the time that we or a gateway
-                wait, for which so much that was asked for together may be the reason.
 
         Raises:
             ReadOnlyError: not on the allow-list; nothing was sent.
@@ -176,30 +160,15 @@ class AuthorizedSession:
             SalesforceError: what Salesforce responded, by class; UnavailableError after all
                 attempts.
         """
-        if (value := self.ahead.read(request, read)) is not None:
-            return value[0]
-        return self.send_now(
-            request,
-            read,
-            attempts_at_500=attempts_at_500,
-            attempts_when_slow=attempts_when_slow,
-        )
+        value = self.ahead.read(request, read)
+        return self.send_now(request, read, **attempts) if value is None else value[0]
 
     def send_now(
-        self,
-        request: Request,
-        read: Callable[[Response], _T],
-        *,
-        attempts: int | None = None,
-        attempts_at_500: int | None = None,
-        attempts_when_slow: int | None = None,
+        self, request: Request, read: Callable[[Response], _T], **attempts: Unpack[Attempts]
     ) -> _T:
         """Send one request as :meth:`send` does, whatever was sent ahead.
 
         What sends ahead sends so: with :meth:`send` it would wait for its own response.
-
-        Args:
-            attempts: How often it is tried in all, where that is not the session's number.
         """
         if reason := refusal(request):
             raise ReadOnlyError(f"refused to send: {reason}", call=request.method)
@@ -228,9 +197,7 @@ class AuthorizedSession:
                 error.call = error.call or request.call
                 failure, retry = error, True
             failures += 1
-            most = most_attempts(
-                failure, attempts or self._attempts, attempts_at_500, attempts_when_slow
-            )
+            most = most_attempts(failure, self._attempts, attempts)
             pause = pause_after(failures, response) if retry and failures < most else None
             if pause is None:
                 raise failure.without([session.access_token] if session else [])

@@ -160,12 +160,10 @@ def _fetch(
     try:
         page = client.send(request, read_page)
     except NotFoundError as error:
-        raise BulkJobError(
+        raise error.told_as(
+            BulkJobError,
             f"the results of Bulk job {job.id} are gone",
-            remedy="Salesforce keeps them for seven days unless the job is deleted: run it again.",
-            call=error.call,
-            error_code=error.error_code,
-            status=error.status,
+            "Salesforce keeps them for seven days unless the job is deleted: run it again.",
         ) from error
     client.meter.add_rows("bulk_results", page.rows)
     return page

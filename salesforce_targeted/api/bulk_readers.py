@@ -6,7 +6,8 @@ Rule: as in readers.py, every reader raises our errors only, whatever the bytes 
 from collections.abc import Callable
 from typing import TypeVar
 
-from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages, refusal
+from salesforce_targeted.api.models import CsvPage, Job, Request, Response, ResultPages
+from salesforce_targeted.api.read_only import refusal
 
 from .errors import TruncatedResponseError
 from .readers import json_object

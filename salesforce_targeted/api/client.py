@@ -6,7 +6,7 @@ Rules: those of authorized_session.py, through which everything goes.
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from . import endpoints, queries, readers
 from . import ids as record_ids
@@ -22,9 +22,10 @@ from .errors import (
     ReadOnlyError,
     SalesforceError,
     TruncatedResponseError,
-    is_of_records,
+    is_of_query,
 )
 from .models import JsonRows, Record, Request, Response
+from .refusals.retries import Attempts
 
 _log = logging.getLogger(__name__)
 _COUNT = "SELECT COUNT() "
@@ -32,17 +33,14 @@ _Q = TypeVar("_Q")
 _T = TypeVar("_T")
 
 
+def _of_rows(soql: str) -> str:
+    return f"SELECT Id {soql[len(_COUNT) :]}"
+
+
 class SalesforceClient(AuthorizedSession):
     """Read one org. Safe to use from several threads; see :class:`AuthorizedSession`."""
 
     # --- queries ----------------------------------------------------------------------------------
-
-    def pages(self, soql: str, all_rows: bool = False) -> Iterator[list[Record]]:
-        """Yield a query's rows by page; ``all_rows`` adds deleted, merged and archived ones.
-
-        Raises: as ``iter_pages``.
-        """
-        return self.iter_pages(soql, JsonRows.records, all_rows)
 
     # Their docstrings are those of the functions.
     iter_pages = queries.iter_pages
@@ -51,7 +49,7 @@ class SalesforceClient(AuthorizedSession):
     send_ahead = queries.send_ahead
 
     def records(
-        self, soql: str, all_rows: bool = False, *, attempts_at_500: int | None = None
+        self, soql: str, all_rows: bool = False, **attempts: Unpack[Attempts]
     ) -> list[Record]:
         """List all rows of a query; read a second time if rows moved between pages.
 
@@ -61,9 +59,7 @@ class SalesforceClient(AuthorizedSession):
         """
 
         def read() -> list[Record]:
-            pages = self.iter_pages(
-                soql, JsonRows.records, all_rows, attempts_at_500=attempts_at_500
-            )
+            pages = self.iter_pages(soql, JsonRows.records, all_rows, **attempts)
             rows = [row for page in pages for row in page]
             ids = [row["Id"] for row in rows if "Id" in row]
             if len(set(ids)) < len(ids):
@@ -91,26 +87,28 @@ class SalesforceClient(AuthorizedSession):
         """
         if not soql.upper().startswith(_COUNT):
             raise ConfigurationError("count() takes SELECT COUNT() only")
-        if self.counts:
-            try:
-                return self.send(endpoints.query(self.version, soql), readers.page).total
-            except SalesforceError as error:
-                if not is_of_records(error):
-                    raise
-                return self.count_rows(soql, error)
-        return self.count_rows(soql)
+        try:
+            return self.send(endpoints.query(self.version, self.counting(soql)), readers.page).total
+        except SalesforceError as error:
+            if not self.counts or not is_of_query(error):
+                raise
+            return self.count_rows(soql, error)
 
-    def count_rows(self, soql: str, error: SalesforceError | None = None) -> int:
-        """Return what a ``SELECT COUNT()`` would give, as the size of a result of ids.
+    def count_rows(self, soql: str, error: SalesforceError) -> int:
+        """Return what a ``SELECT COUNT()`` would give that was refused with an error.
 
-        Args:
-            error: What it was refused with; later counts don't try.
+        Later counts don't try it, once the org has served this one.
         """
-        if error is not None and self.counts:
+        rows = endpoints.query(self.version, _of_rows(soql))
+        total = self.send(rows, readers.page).total
+        if self.counts:
             self.counts = False
             self.warn(f"{error.what} The rows are counted instead.")
-        rows = f"SELECT Id {soql[len(_COUNT) :]}"
-        return self.send(endpoints.query(self.version, rows), readers.page).total
+        return total
+
+    def counting(self, soql: str) -> str:
+        """Return the query whose result has the size that a ``SELECT COUNT()`` gives."""
+        return soql if self.counts else _of_rows(soql)
 
     # --- metadata and records by id ---------------------------------------------------------------
 

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
+from salesforce_targeted.api.addresses import origin
 from salesforce_targeted.api.errors import (
     AuthenticationError,
     ConfigurationError,
@@ -26,7 +27,6 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.limits import DOCUMENTED, Limits
 from salesforce_targeted.api.models import Response
-from salesforce_targeted.api.read_only import is_loopback
 from salesforce_targeted.api.readers import is_page, json_object
 from salesforce_targeted.api.refusals.error_responses import (
     Refusal,
@@ -48,22 +48,6 @@ _TOKEN = re.compile(r"[!-~]+")
 # An org's id alone, before the "!" of a token (a JWT tells its org nowhere), or in an identity URL,
 # …/id/<org>/<user>. Sources: Salesforce Help, "OAuth 2.0 Web Server Flow", "Identity URLs".
 _ORG_ID = re.compile(r"(?:^|/id/)(00D[0-9A-Za-z]{12})(?:[0-9A-Za-z]{3})?(?:\Z|!|/005)", re.ASCII)
-# Where orgs live: commercial, government (Hyperforce for the US Department of Defense), China.
-# Source: @salesforce/core, sfdcUrl.ts; Salesforce Help, "My Domain URL Formats".
-CLOUDS = ("salesforce.com", "salesforce.mil", "sfcrmproducts.cn")
-# The address that the browser shows -> that of the API, which the first does not serve. Source:
-# Salesforce Help, "My Domain URL Formats".
-_SHOWN_BY_BROWSERS = {
-    "lightning.force.com": "my.salesforce.com",
-    "my.salesforce-setup.com": "my.salesforce.com",
-    "lightning.crmforce.mil": "my.salesforce.mil",
-    "lightning.sfcrmapps.cn": "my.sfcrmproducts.cn",
-}
-# An Experience Cloud site, at which its members sign in. Source: the same page.
-_SITES = ".my.site.com"
-_TOP_LEVEL = (".com", ".mil", ".cn")
-_HOST = re.compile(r"[A-Za-z0-9.\-]+|\[[0-9a-fA-F:.]+\]", re.ASCII)
-_DOMAIN = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?(?:\.[A-Za-z0-9-]+)*\Z", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,72 +85,6 @@ class Credentials(Protocol):
         """Get a session, through the endpoint or without it."""
 
 
-def origin(url: str, setting: str) -> str:
-    """Reduce the URL to scheme, host and port; anything else in it is refused rather than dropped.
-
-    The address that a browser shows of Lightning or Setup becomes that of the API.
-
-    Raises:
-        ConfigurationError: no https (http only on loopback), a path, a user, a query.
-    """
-    try:
-        parts = urlsplit(url.strip())
-        host, port = _api_host(parts.hostname or ""), parts.port
-    except ValueError:
-        raise ConfigurationError(f"{setting} is not a URL") from None
-    more = parts.path not in ("", "/") or parts.query or parts.fragment or "\\" in url
-    safe = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    shown = f"[{host}]" if ":" in host else host
-    written = f"https://{parts.hostname}" if _DOMAIN.match(host) else "https://host"
-    for wrong, why, remedy in (
-        ("://" not in url, "does not begin with https://", "Write it as https://host."),
-        (parts.username or parts.password, "must not hold a user or a password", ""),
-        (more or not host, "must be an origin and no more", f"Write it as {written}."),
-        (not safe, "must begin with https://", "http:// is accepted on loopback only."),
-        (not _HOST.fullmatch(shown), "has a host that can't be one", ""),
-    ):
-        if wrong:
-            raise ConfigurationError(f"{setting} {why}", remedy=remedy)
-    return f"{parts.scheme}://{shown}" + (f":{port}" if port else "")
-
-
-def _api_host(host: str) -> str:
-    for shown, serving in _SHOWN_BY_BROWSERS.items():
-        if host.endswith(f".{shown}"):
-            return host.removesuffix(shown) + serving
-    return host
-
-
-def login_origin(login_url: str | None, domain: str | None) -> str:
-    """Return where to sign in: SALESFORCE_LOGIN_URL if set, else what SALESFORCE_DOMAIN means.
-
-    "login" (the default) and "test" are Salesforce's own hosts; any other name is a My Domain:
-    "acme", "acme.my", "acme--uat.sandbox.my", "acme.my.salesforce.mil", the address that the
-    browser shows, "acme.lightning.force.com", or a site's, "acme.my.site.com".
-
-    Raises:
-        ConfigurationError: neither a URL nor a domain name.
-    """
-    if login_url:
-        return origin(login_url, "SALESFORCE_LOGIN_URL")
-    name = _api_host((domain or "login").strip().lower())
-    if name.endswith(_SITES) and _DOMAIN.match(name):
-        return f"https://{name}"
-    cloud = next((suffix for suffix in CLOUDS if name.endswith(f".{suffix}")), CLOUDS[0])
-    name = name.removesuffix(f".{cloud}")
-    if not _DOMAIN.match(name) or name.endswith(_TOP_LEVEL):
-        raise ConfigurationError(
-            "SALESFORCE_DOMAIN is not a Salesforce domain",
-            remedy="Give login, test or a My Domain name such as acme.my; a URL belongs into "
-            "SALESFORCE_LOGIN_URL.",
-        )
-    if name not in ("login", "test") and not name.endswith(".my"):
-        # "acme" means acme.my; a sandbox is acme--uat.sandbox.my, and "acme--uat" alone isn't
-        # served.
-        name += ".sandbox.my" if "--" in name and "." not in name else ".my"
-    return f"https://{name}.{cloud}"
-
-
 class LoginEndpoint:
     """Post a sign-in and return the response, retried where that can help."""
 
@@ -189,28 +107,23 @@ class LoginEndpoint:
         path: str,
         body: bytes,
         headers: Mapping[str, str],
-        refusal: Callable[[Response], Refusal],
+        refusal: Callable[[Response], Refusal | None],
     ) -> Response:
         """Send one sign-in.
 
         Args:
-            refusal: Reads a response as the refusal that it is, or would be.
+            refusal: Reads a response as the refusal that it is; None of one with a session.
 
         Raises:
             ConfigurationError: the origin or the path isn't one that signs in.
             UnavailableError: no response, or no usable one, after several attempts.
+            SalesforceError: what Salesforce refuses, by class.
         """
         if not _PATH.match(path):
             raise ConfigurationError("sign-in is sent to the token or the SOAP endpoint only")
         base = origin(origin_url, "the sign-in address")
         failure = remedy = ""
-        response: Response | None = None
-        for attempt in range(self._attempts):
-            if attempt:
-                pause = pause_after(attempt, response)
-                if pause is None or pause > _LONGEST_PAUSE_SECONDS:
-                    break
-                self._sleep(pause)
+        for attempt in range(1, self._attempts + 1):
             response = None
             try:
                 response = self._transport.exchange("POST", base + path, dict(headers), body)
@@ -218,15 +131,20 @@ class LoginEndpoint:
                 failure, remedy = str(error), error.message.remedy
                 if not error.message.retried:
                     raise error.error(f"POST {path}") from None
-                continue
-            if response.is_success and not is_page(response):
-                return response
-            refused = refusal(response)
-            if not refused.retried or (refused.code and attempt + 1 == self._attempts):
-                return response
-            # No word of a page: it may quote what it was sent.
-            page = ", a web page" if is_page(response) and response.body else ""
-            failure, remedy = f"HTTP {response.status}{page}", refused.message.remedy
+            else:
+                refused = refusal(response)
+                if refused is None:
+                    return response
+                if not refused.retried or (refused.code and attempt == self._attempts):
+                    raise refused.error(f"POST {path}")
+                # No word of a page: it may quote what it was sent.
+                page = ", a web page" if is_page(response) and response.body else ""
+                cut = ", no whole response" if response.is_success and not page else ""
+                failure, remedy = f"HTTP {response.status}{page}{cut}", refused.message.remedy
+            pause = pause_after(attempt, response)
+            if attempt == self._attempts or pause is None or pause > _LONGEST_PAUSE_SECONDS:
+                break
+            self._sleep(pause)
         raise UnavailableError(
             f"sign-in at {base} got no usable response ({failure})",
             remedy=remedy,
@@ -246,14 +164,11 @@ class LoginEndpoint:
             "Accept": "application/json",
         }
         refusal = partial(token_refusal, grant=form["grant_type"])
-        response = self.post(origin_url, path, urlencode(form).encode(), headers, refusal)
         try:
-            granted = json_object(response) if response.is_success else {}
-            # A gateway may turn a refusal's 400 into a 200.
-            if not response.is_success or granted.get("error"):
-                raise refusal(response).error(f"POST {path}")
+            response = self.post(origin_url, path, urlencode(form).encode(), headers, refusal)
         except SalesforceError as error:
             raise error.without(secrets) from None
+        granted = json_object(response)
         for key in ("access_token", "instance_url"):
             if not isinstance(granted.get(key), str) or not granted[key]:
                 raise AuthenticationError(f"the token endpoint gave a session without {key}")

@@ -1,14 +1,9 @@
-"""Hold what travels between us and an org as values: requests, responses, their parts. No I/O.
-
-Rule: whether a request may leave is asked of the request itself, whatever built it (``refusal``).
-"""
+"""Hold what travels between us and an org as values: requests, responses, their parts. No I/O."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
-
-from salesforce_targeted.api import read_only
 
 Record = dict[str, Any]
 R = TypeVar("R")
@@ -113,8 +108,3 @@ class CsvPage(Generic[R]):
     rows: int
     records: R | None
     next: str | None
-
-
-def refusal(request: Request) -> str | None:
-    """Say why this request may not leave the process; None if it only reads."""
-    return read_only.refusal(request.method, request.path, request.headers, request.body)

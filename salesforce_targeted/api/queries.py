@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
-from typing import TypeVar
+from typing import TypeVar, Unpack
 
 from salesforce_targeted.api import endpoints, json_lines, readers
 from salesforce_targeted.api.authorized_session import AuthorizedSession
@@ -24,31 +24,34 @@ from salesforce_targeted.api.errors import (
     SlowResponseError,
     TooLargeError,
     TruncatedResponseError,
+    is_of_query,
     is_of_records,
 )
 from salesforce_targeted.api.models import JsonRows, Page, Request, Response
 from salesforce_targeted.api.refusals import error_responses
+from salesforce_targeted.api.refusals.retries import Attempts
 
 _log = logging.getLogger(__name__)
 # What is refused together may be served alone; and refused alone, it is an error like any other.
 _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
-
-# Of these a part may take two minutes.
-# Source: Salesforce Help, article 000386264.
 _ADDRESS_TOO_LONG = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
 # Of a response that can't be understood: it contradicts itself, or a proxy wrote it.
 _AS_A_WHOLE = (None, HTTPStatus.OK)
+# Of these a part may take two minutes. Source: Salesforce Help, article 000386264.
 _SLOW_KINDS = {"query", "query_all", "collections"}
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Sized)
 
 
+class _PartUnavailableError(TruncatedResponseError):
+    """Report a part that may pass: the whole is asked for again, as the part would be if alone."""
+
+    responses: Sequence[Response | SalesforceError] = ()  # all parts of the last attempt
+
+
 def composite(
-    session: AuthorizedSession,
-    requests: Sequence[Request],
-    *,
-    attempts_at_500: int | None = None,
+    session: AuthorizedSession, requests: Sequence[Request], **attempts: Unpack[Attempts]
 ) -> list[Response | SalesforceError]:
     """Send several reading requests, 25 for one billed call; each has a response of its own.
 
@@ -57,7 +60,7 @@ def composite(
 
     Args:
         requests: At most five of each 25 may be queries or Collections.
-        attempts_at_500: As for ``send``, where they are sent one by one.
+        attempts: As for ``send``, where they are sent one by one.
 
     Returns:
         A response for each request, or why it was refused or failed.
@@ -66,7 +69,7 @@ def composite(
     left = [request for n, request in enumerate(requests) if n not in ahead]
     size = session.limits.composite_subrequests
     came = chain.from_iterable(
-        _bundle(session, left[start : start + size], attempts_at_500)
+        _bundle(session, left[start : start + size], attempts)
         for start in range(0, len(left), size)
     )
     return [ahead[n] if n in ahead else next(came) for n in range(len(requests))]
@@ -103,7 +106,7 @@ def _send_once(
 
 
 def _bundle(
-    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
+    session: AuthorizedSession, requests: Sequence[Request], attempts: Attempts
 ) -> list[Response | SalesforceError]:
     """Send some in one call; where the org refuses that, or takes too long, in several."""
     slow = [n for n, request in enumerate(requests) if request.kind in _SLOW_KINDS]
@@ -116,52 +119,65 @@ def _bundle(
                 lambda response: _parts(response, requests),
                 attempts_when_slow=1 if several_slow else None,
             )
+        except _PartUnavailableError as error:
+            if not _is_any_served(error.responses):
+                raise
+            return list(error.responses)
         except (PermissionDeniedError, NotFoundError, TruncatedResponseError) as error:
             if isinstance(error, TruncatedResponseError) and error.status not in _AS_A_WHOLE:
-                raise  # a part of it is not available
+                raise
             session.composes = False
             session.warn(
                 f"{error.what} The org does not accept composite requests: each is a call."
             )
         except (QueryError, TooLargeError):
             _log.debug("composite refused: sending one by one")
-            return _one_by_one(session, requests, attempts_at_500)
+            return _one_by_one(session, requests, attempts)
         except SlowResponseError as error:
             if not several_slow:  # it is the composite that is slow
-                return _one_by_one(session, requests, attempts_at_500)
+                return _one_by_one(session, requests, attempts)
             session.together = False
             session.warn(
                 f"{error.what} The org runs the queries of a call one after the other, which"
                 " together took longer than we wait: each is sent alone, in more calls."
             )
     if not session.composes:
-        return _one_by_one(session, requests, attempts_at_500)
+        return _one_by_one(session, requests, attempts)
     # The slow ones alone, and all others together.
-    alone = iter(_one_by_one(session, [requests[n] for n in slow], attempts_at_500))
     quick = [request for request in requests if request.kind not in _SLOW_KINDS]
-    bundle = iter(_bundle(session, quick, attempts_at_500) if quick else [])
+    together = _bundle(session, quick, attempts) if quick else []
+    alone = iter(_one_by_one(session, [requests[n] for n in slow], attempts, served=together))
+    bundle = iter(together)
     return [next(alone if request.kind in _SLOW_KINDS else bundle) for request in requests]
 
 
 def _one_by_one(
-    session: AuthorizedSession, requests: Sequence[Request], attempts_at_500: int | None
+    session: AuthorizedSession,
+    requests: Sequence[Request],
+    attempts: Attempts,
+    served: Sequence[Response | SalesforceError] = (),
 ) -> list[Response | SalesforceError]:
+    """Send each alone; what is of one of them is no outage where others were served before it."""
     responses: list[Response | SalesforceError] = []
     for request in requests:
         try:
-            responses.append(
-                session.send_now(request, readers.as_it_is, attempts_at_500=attempts_at_500)
-            )
+            responses.append(session.send_now(request, readers.as_it_is, **attempts))
         except SalesforceError as error:
-            if not (isinstance(error, _REFUSED) or is_of_records(error)):
+            is_of_it = is_of_query(error) and _is_any_served([*served, *responses])
+            if not (isinstance(error, _REFUSED) or is_of_records(error) or is_of_it):
                 raise
             responses.append(error)
     return responses
 
 
+def _is_any_served(responses: Sequence[Response | SalesforceError]) -> bool:
+    return any(isinstance(response, Response) for response in responses)
+
+
 def _parts(response: Response, requests: Sequence[Request]) -> list[Response | SalesforceError]:
     parts = readers.composite_results(response, len(requests))
     responses: list[Response | SalesforceError] = []
+    unavailable: _PartUnavailableError | None = None
     for part, request in zip(parts, requests, strict=True):
         part_response = readers.part(*part)
         if part_response.is_success:
@@ -170,15 +186,11 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Response | S
         refused = error_responses.refusal(part_response, request.kind)
         error = refused.error(request.call)
         if refused.retried and part_response.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            # It may pass: the whole is asked for again, as the part would be if it had come alone.
-            raise TruncatedResponseError(
-                error.message,
-                remedy=error.remedy,
-                call=error.call,
-                error_code=error.error_code,
-                status=error.status,
-            )
+            unavailable = error.told_as(_PartUnavailableError, remedy=error.remedy)
         responses.append(error)
+    if unavailable is not None:
+        unavailable.responses = responses
+        raise unavailable
     return responses
 
 
@@ -220,8 +232,7 @@ def iter_pages(
     soql: str,
     read: Callable[[JsonRows], S],
     all_rows: bool = False,
-    *,
-    attempts_at_500: int | None = None,
+    **attempts: Unpack[Attempts],
 ) -> Iterator[S]:
     """Yield a query's rows by page, as whatever a reader makes of them.
 
@@ -229,7 +240,7 @@ def iter_pages(
         read: Makes of one response's records something that has as many rows; raises
             TruncatedResponseError where they can't be read, and the page is requested again.
         all_rows: Deleted, merged and archived records as well.
-        attempts_at_500: Of the first page, as for ``send``.
+        attempts: Of the first page, as for ``send``.
 
     Raises:
         LocatorExpiredError: the place in the result is gone; run the query again.
@@ -240,7 +251,7 @@ def iter_pages(
     fits = len(first.path) <= session.longest_path
     if fits:
         try:
-            page = session.send(first, read_first, attempts_at_500=attempts_at_500)
+            page = session.send(first, read_first, **attempts)
         except TooLargeError as error:
             if error.status not in _ADDRESS_TOO_LONG:
                 raise

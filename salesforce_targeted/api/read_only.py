@@ -1,18 +1,19 @@
 """Check requests against the allow-list: everything else may not leave the process.
 
 Rules:
-1. Pure: (method, path, headers, body) in, the reason of a refusal out. ``client.send`` asks it each
-   time.
+1. Pure: a request in, the reason of a refusal out. ``client.send`` asks it each time, whatever
+   built the request.
 2. It lists what is allowed and never what is forbidden: a new trick is refused as well.
 3. Sign-in isn't here: it has an endpoint of its own (login.py).
 """
 
-import ipaddress
 import json
 import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, unquote
+
+from salesforce_targeted.api.models import Request
 
 _VERSION = r"/services/data/v\d{2,3}\.0"
 _OBJECT = r"[A-Za-z][A-Za-z0-9_]*"
@@ -59,15 +60,16 @@ _WRITING = re.compile(
 )
 
 
-def refusal(method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> str | None:
-    """Say why this request may not leave, with nothing of its body; None if it may."""
-    if reason := _bad_headers(headers):
+def refusal(request: Request) -> str | None:
+    """Say why this request may not leave, with nothing of its body; None if it only reads."""
+    if reason := _bad_headers(request.headers):
         return reason
-    if method == "GET":
+    path, body = request.path, request.body
+    if request.method == "GET":
         return "a GET with a body" if body is not None else _bad_get(path)
-    if method == "POST":
-        return _bad_path(path) or _bad_content_type(headers) or _bad_post(path, body)
-    return f"the method {method[:10]!r} can change the org"
+    if request.method == "POST":
+        return _bad_path(path) or _bad_content_type(request.headers) or _bad_post(path, body)
+    return f"the method {request.method[:10]!r} can change the org"
 
 
 def _bad_post(path: str, body: bytes | None) -> str | None:
@@ -195,13 +197,3 @@ def _bad_subrequest(part: dict[str, Any]) -> str | None:
     if not _POST_COLLECTION.match(url):
         return "a POST that isn't known to read only"
     return _bad_collection(part["body"]) if isinstance(part.get("body"), dict) else "no body"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether the host is this machine itself, by name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

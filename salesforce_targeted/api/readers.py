@@ -8,12 +8,14 @@ Rules:
 
 import json
 import re
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
 import orjson
 
-from salesforce_targeted.api.models import Page, Record, Response, refusal
+from salesforce_targeted.api.models import Page, Record, Response
+from salesforce_targeted.api.read_only import refusal
 
 from . import endpoints
 from .errors import SalesforceError, TruncatedResponseError, WebPageError
@@ -160,24 +162,19 @@ def collection(response: Response, asked: int) -> list[Record | None]:
     return entries
 
 
-def collection_in_order(response: Response, asked: list[str]) -> list[Record | None]:
-    """Read a Collections response in the order of the ids that were asked for.
-
-    Salesforce keeps that order; it is implied, not promised, so it is checked.
-    """
-    rows = collection(response, len(asked))
-    if all(row is None or row.get("Id") == id_ for row, id_ in zip(rows, asked, strict=True)):
-        return rows
-    by_id = {row["Id"]: row for row in rows if row is not None and isinstance(row.get("Id"), str)}
-    if not by_id.keys() <= set(asked) or len(by_id) < len(rows) - rows.count(None):
+def records_by_id(response: Response, asked: Sequence[str]) -> dict[str, Record]:
+    """Read the records of a Collections response; their order is implied, not promised."""
+    rows = [row for row in collection(response, len(asked)) if row is not None]
+    by_id = {row["Id"]: row for row in rows if isinstance(row.get("Id"), str)}
+    if not by_id.keys() <= set(asked) or len(by_id) < len(rows):
         raise TruncatedResponseError("a Collections response with records that weren't asked for")
-    return [by_id.get(id_) for id_ in asked]
+    return by_id
 
 
 # --- several responses in one ---------------------------------------------------------------------
 
 
-def composite_results(response: Response, asked: int | None = None) -> list[tuple[int, Any]]:
+def composite_results(response: Response, asked: int) -> list[tuple[int, Any]]:
     """Read a composite response: (HTTP status, JSON body) per subrequest, in their order."""
     entries = json_object(response).get("compositeResponse")
     if not isinstance(entries, list):
@@ -189,9 +186,9 @@ def composite_results(response: Response, asked: int | None = None) -> list[tupl
                 parts[int(name[1:])] = (status, entry.get("body"))
             case _:
                 raise TruncatedResponseError("a composite response with a part that can't be read")
-    if sorted(parts) != list(range(len(entries))) or asked not in (None, len(entries)):
+    if sorted(parts) != list(range(asked)) or len(entries) != asked:
         raise TruncatedResponseError("a composite response without some of its parts")
-    return [parts[n] for n in range(len(entries))]
+    return [parts[n] for n in range(asked)]
 
 
 class UnauthorizedPartError(Exception):

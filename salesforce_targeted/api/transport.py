@@ -37,8 +37,8 @@ from requests.exceptions import (
 )
 from urllib3.exceptions import LocationParseError, NewConnectionError, ProxySchemeUnknown
 
+from salesforce_targeted.api.addresses import is_loopback
 from salesforce_targeted.api.models import Response
-from salesforce_targeted.api.read_only import is_loopback
 from salesforce_targeted.api.refusals.error_responses import TransportError
 
 _READ_BYTES = 1 << 18

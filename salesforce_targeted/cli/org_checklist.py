@@ -18,6 +18,7 @@ from salesforce_targeted.api.errors import (
     PermissionDeniedError,
     QuotaExceededError,
     SalesforceError,
+    UnavailableError,
 )
 from salesforce_targeted.api.limits import not_served
 from salesforce_targeted.arrow.columns import columns
@@ -40,6 +41,8 @@ from salesforce_targeted.target import SHARED_ACTIVITIES
 
 # Object -> the permission that shows it.
 OBJECTS = {"Contact": READ_CONTACT, "Task": ACCESS_ACTIVITIES, "User": VIEW_ALL_USERS}
+# Whatever is asked for next gets the same.
+_OF_ALL_CALLS = (AuthenticationError, UnavailableError)
 _READ_OBJECT = (
     "Ask a Salesforce admin to let this user read {name} and its fields (profile or permission set,"
     " Object Settings)."
@@ -66,20 +69,25 @@ class OrgChecklist:
         self._limits: Mapping[str, Any] = {}
 
     def looks(self) -> Iterator[tuple[str, Look]]:
-        """Return each check with its name; one that needs a failed one is left out.
+        """Return each check with its name; what needs one that failed is named in a last line.
 
         The caller makes each check before it asks for the next.
         """
+        unchecked = []
+        for name, look in self._looks():
+            if self._responds:
+                yield name, partial(self._look, look)
+            else:
+                unchecked.append(name)
+        if unchecked:
+            yield "not checked", lambda: Finding(f"{', '.join(unchecked)}: see what failed above")
+
+    def _looks(self) -> Iterator[tuple[str, Look]]:
         if isinstance(self.credentials, SignInCredentials):
             yield "credentials", self._credentials
         yield "sign-in", self._sign_in
-        if self.org is None:
-            return
         yield "API version", self._version
-        if self._responds:
-            yield "API enabled", self._api_enabled
-        if not self._responds:
-            return
+        yield "API enabled", self._api_enabled
         for name, permission in OBJECTS.items():
             yield name, partial(self._object, name, permission)
             if name == "Contact" and self.run.settings.fields:
@@ -89,6 +97,17 @@ class OrgChecklist:
         yield "View All Data", self._view_all_data
         yield "relations", self._relations
         yield "API calls left", self._calls_left
+
+    def _look(self, look: Look) -> str | Finding:
+        """Make a check; after what any call would get, as before there is an org, make no more."""
+        try:
+            return look()
+        except SalesforceError as error:
+            responded = error.status is not None
+            of_all = isinstance(error, _OF_ALL_CALLS) or error.error_code in API_OFF
+            of_all |= responded and isinstance(error, ConfigurationError | QuotaExceededError)
+            self._responds = self.org is not None and not of_all
+            raise
 
     def _credentials(self) -> str | Finding:
         resolved = self.credentials.resolved
@@ -121,9 +140,8 @@ class OrgChecklist:
                 return Finding(
                     f"not known: {error.what} The next lines show whether the API responds"
                 )
-            self._responds = error.error_code not in API_OFF
-            self.granted |= {API_ENABLED: self._responds, VIEW_SETUP: False}
-            if not self._responds:  # nor will it answer what comes next
+            self.granted |= {API_ENABLED: error.error_code not in API_OFF, VIEW_SETUP: False}
+            if error.error_code in API_OFF:
                 raise
             return yes
         self.granted |= {API_ENABLED: True, VIEW_SETUP: True}
@@ -135,12 +153,10 @@ class OrgChecklist:
         if not self._served:
             return Finding(f"{version}; which versions the org serves is not known")
         if version not in self._served:
-            self._responds = False
-            raise not_served(version, self._served, self.run.client.limits)
+            raise not_served(version, self._served, self.run.client.limits, HTTPStatus.NOT_FOUND)
         return f"{version} (the org serves up to {self._served[-1]})"
 
     def _object(self, name: str, permission: Permission) -> str | Finding:
-        self.granted[permission] = True
         try:
             visible = len(self.run.org.describe(name)["fields"])
         except (NotFoundError, PermissionDeniedError) as error:
@@ -149,6 +165,7 @@ class OrgChecklist:
             if name == self.run.target.object_name or self._nothing_relates(name):
                 raise
             return Finding(f"{error.what} A sync goes on without its rows", error.remedy)
+        self.granted[permission] = True
         newer = self._newer_fields() if name == self.run.target.object_name else []
         more = f"; {', '.join(newer)} with api_version = {self._served[-1]}" if newer else ""
         return f"{visible} fields visible{more}"

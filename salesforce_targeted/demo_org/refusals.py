@@ -52,8 +52,10 @@ def too_complicated() -> Refused:
     )
 
 
-def timed_out() -> Refused:
-    """Refuse a query after the two minutes that it may take."""
+def timed_out(status: int = 400) -> Refused:
+    """Refuse a query after the two minutes that it may take, or as a gateway does."""
+    if status != 400:
+        return Refused(status, f"HTTP_{status}", "The service is unavailable")
     return Refused(400, "QUERY_TIMEOUT", "Your query request was running for too long.")
 
 

@@ -40,6 +40,7 @@ _NO_FILE = re.compile(r"""["'{?]""")
 # Catalogs, which DuckDB takes a dataset of that name for. Source: DuckDB, "ATTACH".
 _DUCKDBS_OWN = ("temp", "system")
 _LONGEST_NAME = 63
+_LAST_PORT = 65_535
 _UNQUOTED = "-cquote_all_identifiers=off"
 # Parameters of a connection string that are paths.
 _PATHS = ("ssl", "pass", "service", "host", "krb")
@@ -231,6 +232,14 @@ def _check_address(credentials: Any) -> None:
             " character that must be percent-encoded",
             remedy=PERCENT_ENCODING,
         )
+    ports = str((credentials.query or {}).get("port") or credentials.port)  # one for each host
+    for port in filter(None, ports.split(",")):
+        if not (port.isdecimal() and 0 < int(port) <= _LAST_PORT):
+            raise ConfigurationError(
+                f"the destination's connection string names the port {port}, which is none",
+                remedy="Correct it in destination.postgres.credentials: ports go from 1 to 65535,"
+                " and PostgreSQL's own is 5432.",
+            )
 
 
 PERCENT_ENCODING = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, is_of_records
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, is_of_query
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import Texts, span, union
 from salesforce_targeted.destination.table_names import RELATIONS
@@ -139,13 +139,14 @@ def _discover_next(run: Run, after: str, *, groups: bool = True) -> IdCounts:
             if last is not None and (run.client.meter.left or 0) <= keep:
                 break
     except SalesforceError as error:
-        if not is_of_records(error) or not groups:
+        if not is_of_query(error) or not groups:
             raise
+        counted = _discover_next(run, after, groups=False)  # or the org serves nothing now
         note_slow(run, SLOW_GROUPS)
         run.ledger.warn(
             f"{error.what} The relations are read and counted instead, as they will be for a day"
         )
-        return _discover_next(run, after, groups=False)
+        return counted
     run.within = after, ALL_IDS[1] if last is None else last
     active = IdCounts(pa.concat_tables(parts))
     _check_discovered(run, active)

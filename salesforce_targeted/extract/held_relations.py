@@ -17,9 +17,10 @@ from salesforce_targeted.extract.org import VisibleOrg
 
 # In the source's state: how many relations the pages of the last long reading held.
 PER_PAGE = "relations_per_page"
-# In the source's state: until when relations are not asked for by their stamps, or not grouped, for
-# the org did not answer in time. Source: airbyte #19947 (incremental queries of Task).
+# In the source's state: until when relations are not asked for by their stamps, not grouped, or not
+# counted, for the org did not answer in time. Source: airbyte #19947 (incremental queries of Task).
 SLOW_STAMPS, SLOW_GROUPS = "relations_not_by_stamp_until", "relations_not_grouped_until"
+SLOW_COUNTS = "relations_not_counted_until"
 
 
 class HeldRelations:

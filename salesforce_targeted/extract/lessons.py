@@ -11,6 +11,7 @@ Rules.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,8 +20,10 @@ import pyarrow as pa
 
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.limits import Limits
+from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import Texts
+from salesforce_targeted.extract.held_relations import SLOW_COUNTS
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
@@ -125,8 +128,19 @@ def forget_refused(run: Run, object_name: str) -> None:
 
 
 def note_slow(run: Run, what: str) -> None:
-    """Keep, for the runs of a day, what relations can't be asked for: ``SLOW_…``."""
+    """Keep, for the runs of a day, what the org can't be asked for: ``SLOW_…``."""
     run.state[what] = (run.opened_at + _DAY).isoformat()
+
+
+def open_run(run: Run, along: Sequence[Request], *, reads_relations: bool) -> None:
+    """Make a run's first call, without a count where that took too long in the last day."""
+    run.client.counts = SLOW_COUNTS not in run.state
+    tried = run.client.counts
+    run.open(along, reads_relations=reads_relations)
+    if not tried:
+        is_slow(run, SLOW_COUNTS)  # or else the next run tries
+    elif not run.client.counts:
+        note_slow(run, SLOW_COUNTS)
 
 
 def is_slow(run: Run, what: str) -> bool:

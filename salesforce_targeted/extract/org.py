@@ -24,6 +24,7 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     TooLargeError,
     UnavailableError,
+    is_of_query,
     is_of_records,
 )
 from salesforce_targeted.api.models import Page, Record, Request, Response
@@ -158,7 +159,8 @@ def open_org(
     requests = [endpoints.describe(client.version, name) for name in names]
     if discovery:
         per_call = client.limits.groups_per_query
-        statements = [queries.count_statement(expected, since, before=settled_before)]
+        count = queries.count_statement(expected, since, before=settled_before)
+        statements = [client.counting(count)]
         if groups:
             first = queries.groups_statement(expected, per_call, target.first_id, since)
             statements.insert(0, first)
@@ -182,10 +184,10 @@ def open_org(
     for page in map(_page, grouped):
         if page is not None and page.next is None and len(page.records) == page.total:
             org.first_groups = page.records
-    count = _page(counted)
-    total = count.total if count is not None else None
-    if isinstance(counted, SalesforceError) and is_of_records(counted):
-        total = _counted(client, statements[-1], counted)
+    shown_count = _page(counted)
+    total = shown_count.total if shown_count is not None else None
+    if isinstance(counted, SalesforceError) and is_of_query(counted):
+        total = _counted(client, count, counted)
     if settled_before is None:
         org.relation_count = total
     else:

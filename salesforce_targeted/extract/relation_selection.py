@@ -141,7 +141,7 @@ def differing_ranges(run: Run, most: int) -> Iterator[Range]:
             yield None, None
             return
         (low, high), start, end = waiting.pop()
-        if end - start <= size // 2:
+        if end - start <= size:  # parting it once more costs as much as a page
             unlike += 1
             yield low, high
             continue

@@ -88,13 +88,15 @@ def mark_removed(run: Run, shown: IdCounts) -> Iterator[pa.Table]:
     # Those that can't be read are not held; that so many are missing tells nothing new.
     explained = all(difference > 0 for difference in differences.values())
     explained = explained and sum(differences.values()) <= unread_count(run)
-    suspects = [] if explained else sorted(differences)
+    # Those of fewest relations first: what is compared is loaded, whatever becomes of the others.
+    suspects = [] if explained else sorted(differences, key=lambda who: (shown[who], who))
     if len(suspects) > _SUSPECTS:
         if can_compare(run, most):
             yield from _mark(run, (yield from _compare(run)))
         return
     if suspects:
-        yield from _mark(run, (yield from _compare(run, who=suspects)))
+        for who in _within_calls(run, suspects, shown):
+            yield from _mark(run, (yield from _compare(run, who=who)))
         run.active = _corrected(run, shown, suspects)
     if run.org.settled_before is not None and not findings.in_parts:
         # What was stamped since has just been read, by this run.
@@ -103,6 +105,21 @@ def mark_removed(run: Run, shown: IdCounts) -> Iterator[pa.Table]:
         vanished = minus(recent, findings.removed_ids.ids)
         yield from _mark(run, _live(run, _key(run), vanished.to_pylist()))
     yield from _compare_differing_ranges(run, most)
+
+
+def _within_calls(run: Run, suspects: Sequence[str], shown: IdCounts) -> Iterator[Sequence[str]]:
+    """Part contacts so that each part's relations come in half of the calls that are left by then.
+
+    What a run whose calls end has found of a part is loaded; the next one compares the others.
+    """
+    first, rows = 0, 0
+    for place, who in enumerate(suspects):
+        left, rows = run.client.meter.left, rows + shown[who]
+        few = left is not None and rows > max(1, left // 2) * run.held_relations.per_page
+        if few and place > first:
+            yield suspects[first:place]
+            first, rows = place, shown[who]
+    yield suspects[first:]
 
 
 def _compare_differing_ranges(run: Run, most: int) -> Iterator[pa.Table]:

@@ -35,7 +35,7 @@ from salesforce_targeted.extract.id_selection import (
     tasks_of_held,
     users_of_held,
 )
-from salesforce_targeted.extract.lessons import note_slow
+from salesforce_targeted.extract.lessons import note_slow, open_run
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
 from salesforce_targeted.extract.refresh_state import (
@@ -94,7 +94,7 @@ def stages(
         yield RELATION, None
     tables = {**_tables(run), RELATION: RELATIONS}
     ahead = ask_for_held(run, [table for name, table in tables.items() if name in wanted])
-    run.open(ahead, reads_relations=RELATION in wanted)
+    open_run(run, ahead, reads_relations=RELATION in wanted)
     if run.changes_dataset:
         for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)

@@ -23,7 +23,7 @@ from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import merge_as_completed
-from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_records
+from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_query
 from salesforce_targeted.api.models import JsonRows, Record
 from salesforce_targeted.relations.queries import groups_statement, where
 from salesforce_targeted.target import Junction
@@ -80,13 +80,14 @@ def active_ids(
             ranges = [of(low, high) for low, high in pairwise([begin, *cuts, None])]
             batches += map(as_table, merge_as_completed(ranges, client.max_in_flight))
     except SalesforceError as error:
-        if not is_of_records(error):
+        if not is_of_query(error):
             raise
+        counted = _counted(client, junction, key_prefix, since)  # or the org serves nothing now
         warn(
             f"{error.what} The relations were read and counted instead, in a call for each"
             f" {client.limits.rows_per_query_page:,} of them, as they will be for a day."
         )
-        yield _counted(client, junction, key_prefix, since)
+        yield counted
         return
     yield from batches
 
@@ -184,20 +185,30 @@ def _counted_after(
     after: str | None,
     since: datetime | None,
 ) -> Iterator[tuple[pa.Table, str | None]]:
-    """Count the relations of the ids after one, a page at a time, as for ``active_ids_after``."""
-    who, waiting, reached = junction.who, list[str](), after or ""
-    condition = soql.and_(where(junction, since), soql.bound(who, ">", after) or soql.ne(who, None))
-    statement = soql.select(["Id", who], junction.object_name, condition, order_by=[who])
-    for page in client.iter_pages(statement, JsonRows.records):
-        waiting += [row[who] for row in page]
-        # The next page may have more of the last one.
-        whole = [id_ for id_ in waiting if id_ < waiting[-1]]
-        waiting, reached = waiting[len(whole) :], whole[-1] if whole else reached
-        if sf_ids.key_prefix(waiting[-1]) > key_prefix:
-            waiting = whole
-            break
-        yield _counts(pa.array(whole, pa.string()), key_prefix), reached
-    yield _counts(pa.array(waiting, pa.string()), key_prefix), None
+    """Count the relations of the ids after one, a page at a time, as for ``active_ids_after``.
+
+    A query of its own for each page: of rows that move between the pages of one query some would be
+    on two, and the only one of a contact on none.
+    """
+    who, most = junction.who, client.limits.rows_per_query_page
+    while True:
+        beyond = soql.bound(who, ">", after) or soql.ne(who, None)
+        condition = soql.and_(where(junction, since), beyond)
+        statement = soql.select(["Id", who], junction.object_name, condition, (), [who], most)
+        ids = [row[who] for row in client.records(statement)]
+        if len(ids) < most or sf_ids.key_prefix(ids[-1]) > key_prefix:
+            yield _counts(pa.array(ids, pa.string()), key_prefix), None
+            return
+        # The next page may have more of the last one, or all of this one is its.
+        whole = pa.array([id_ for id_ in ids if id_ != ids[-1]], pa.string())
+        if len(whole):
+            after = whole[-1].as_py()
+            yield _counts(whole, key_prefix), after
+            continue
+        after = ids[-1]
+        of_it = soql.and_(where(junction, since), soql.eq(who, after))
+        count = soql.select([soql.aggregate("COUNT")], junction.object_name, of_it)
+        yield pa.table({"id": [after], "count": [client.count(count)]}), after
 
 
 def _counts(ids: pa.Array | pa.ChunkedArray, key_prefix: str) -> pa.Table:

@@ -239,12 +239,12 @@ class RelationReader:
                 Part(()), after=after, order=("Id",), limit=most, group_by=groups
             )
             try:
-                pages = list(self.client.iter_pages(statement, JsonRows.records, attempts_at_500=1))
+                records = self.client.records(statement, attempts_at_500=1)
             except SalesforceError as why:
                 if not is_of_records(why):
                     raise
             else:
-                return [record["Id"] for page in pages for record in page]
+                return [record["Id"] for record in records]
         raise error
 
     def _unreadable(self) -> dict[str, SalesforceError]:

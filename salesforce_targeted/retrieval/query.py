@@ -155,7 +155,11 @@ def query_reader(
 
     def records(_: Part, request: Request, response: Response) -> dict[str, Record]:
         pages = client.pages_after(request, response, JsonRows.records)
-        return {record["Id"]: record for page in pages for record in page}
+        rows = [record for page in pages for record in page]
+        by_id = {record["Id"]: record for record in rows}
+        if len(by_id) < len(rows):
+            raise TruncatedResponseError("rows moved between pages while they were read")
+        return by_id
 
     def request(part: Part) -> Request:
         return endpoints.query(client.version, statement(part), all_rows)

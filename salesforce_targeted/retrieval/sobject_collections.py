@@ -210,8 +210,7 @@ class CollectionsReader:
 
     def _read_parts(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
         def records(part: Part, _: Request, response: Response) -> dict[str, Record]:
-            rows = readers.collection_in_order(response, list(part.ids))
-            by_id = {row["Id"]: row for row in rows if row is not None}
+            by_id = readers.records_by_id(response, part.ids)
             self.client.meter.add_rows("composite", len(by_id))
             return by_id
 

@@ -11,7 +11,7 @@ from math import ceil
 from typing import Any
 
 from salesforce_targeted.api import soql
-from salesforce_targeted.api.errors import SalesforceError, is_of_records
+from salesforce_targeted.api.errors import SalesforceError, is_of_query
 from salesforce_targeted.arrow.id_set import minus, union
 from salesforce_targeted.destination.table_names import RELATIONS, TASKS, USERS
 from salesforce_targeted.extract.discovery import discover
@@ -131,7 +131,7 @@ def _named_tasks(run: Run) -> int:
     try:
         rows = run.client.records(soql.select([distinct], junction.object_name, where))
     except SalesforceError as error:
-        if not is_of_records(error):
+        if not is_of_query(error):
             raise
         return run.relation_count()  # each has a task, and several may have one
     return int(rows[0]["tasks"]) if rows else 0

@@ -156,6 +156,8 @@ def test_texts_as_salesforce_writes_them():
         (Where.REST, "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", "The users password has expired, you must call SetPassword", errors.AuthenticationError),
         (Where.REST, "TXN_SECURITY_NO_ACCESS", "The operation you requested isn't allowed due to a security policy", errors.PermissionDeniedError),
         (Where.REST, "ORG_ADMIN_LOCKED", "admin operation already in progress", errors.UnavailableError),
+        (Where.REST, "ORG_LOCKED", "The organization is locked", errors.AuthenticationError, 403),
+        (Where.BULK, "TRIAL_EXPIRED", "The trial period for this organization has expired", errors.AuthenticationError, 403),
         (Where.REST, "", "", errors.UnavailableError, 406),
         (Where.SOAP, "", "", errors.UnavailableError, 420),
         (Where.TOKEN, "invalid_grant", "Audience validation failed", errors.AuthenticationError),

@@ -8,6 +8,7 @@ import pytest
 from salesforce_targeted.api import errors, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.limits import TINY
+from salesforce_targeted.api.models import JsonRows
 from tests.support.responses import ID, OTHER, SELECT, rows
 
 
@@ -39,10 +40,10 @@ def test_a_query_whose_pages_fell_apart_is_read_again(client, server, answer, re
 
 
 def test_pages_tell_of_an_expired_locator(client, server, answer, reply):
-    """pages() has handed rows out already and can't begin again: the caller is told."""
+    """iter_pages() has handed rows out already and can't begin again: the caller is told."""
     first = rows(ID, totalSize=2, done=False, nextRecordsUrl="/services/data/v64.0/query/01g-1")
     server.say(answer(body=first), reply("locator_expired"))
-    pages = client.pages(SELECT)
+    pages = client.iter_pages(SELECT, JsonRows.records)
 
     assert [{"Id": ID}] == next(pages)
     with pytest.raises(errors.LocatorExpiredError, match="from its start"):
@@ -99,7 +100,7 @@ def test_a_single_page_that_is_short_is_asked_for_again_by_itself(client, server
     """Who reads page by page can't begin again: the only page is told short before it is used."""
     server.say(answer(body=rows(ID, totalSize=2)), answer(body=rows(ID, OTHER)))
 
-    assert [[{"Id": ID}, {"Id": OTHER}]] == list(client.pages(SELECT))
+    assert [[{"Id": ID}, {"Id": OTHER}]] == list(client.iter_pages(SELECT, JsonRows.records))
 
 
 @pytest.mark.parametrize("which", ["first", "second"])

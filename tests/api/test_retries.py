@@ -9,6 +9,7 @@ import pytest
 from salesforce_targeted.api import endpoints, errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.limits import TINY
+from salesforce_targeted.api.models import JsonRows
 from tests.support.responses import OK
 
 
@@ -186,6 +187,6 @@ def test_what_comes_whole_and_makes_no_sense_is_tried_again_once(
     server.fallback = lambda _: answer(body=CONTRADICTIONS[contradiction])
 
     with pytest.raises(errors.TruncatedResponseError):
-        list(client.pages("SELECT Id FROM Contact"))
+        list(client.iter_pages("SELECT Id FROM Contact", JsonRows.records))
 
     assert 2 == len(server.heard)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import endpoints, models, read_only, soql
+from salesforce_targeted.api import endpoints, read_only, soql
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.api.limits import DOCUMENTED, TINY
 
@@ -46,7 +46,7 @@ def test_no_text_gets_out_of_its_literal(text, other):
     bare = read_only._QUOTED.sub("?", statement)
 
     assert "SELECT Id FROM Contact WHERE (LastName = ? AND FirstName IN (?))" == bare
-    assert models.refusal(endpoints.query("64.0", statement)) is None
+    assert read_only.refusal(endpoints.query("64.0", statement)) is None
 
 
 @given(st.text(max_size=60))

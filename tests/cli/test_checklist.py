@@ -147,6 +147,35 @@ def test_without_the_api_the_rest_of_the_org_is_not_asked(org: DemoOrg, script: 
 
 
 @pytest.mark.parametrize(
+    "action", ["no_rest_session_401", "daily_403", "url_not_reset_400", "version_gone_410"]
+)
+def test_what_every_call_gets_is_told_once(org: DemoOrg, script: Script, action: str) -> None:
+    """One line fails; the others were not checked, nor is a permission said to be granted."""
+    org.faults.add(Fault("*", action, times=99))
+    ended = script("--test", "--json")
+    checks = {check["name"]: check for check in ended.facts["checks"]}
+
+    assert 1 == ended.code
+    assert 1 == len([check for check in checks.values() if not check["ok"]])
+    assert "View All Data, relations, API calls left: see" in checks["not checked"]["detail"]
+    assert {None} == set(granted(ended.facts).values())
+    assert checks["destination"]["ok"]
+
+
+def test_what_a_user_whose_password_has_expired_gets_is_told_once(
+    org: DemoOrg, server: DemoServer, script: Script
+) -> None:
+    """The session does nothing until a new password is set."""
+    org.sessions_with_expired_password.add(server.token)
+    ended = script("--test")
+
+    assert 1 == ended.code
+    assert 1 == ended.out.count("INVALID_OPERATION_WITH_EXPIRED_PASSWORD")
+    assert 1 == len([line for line in ended.out.splitlines() if line.startswith("FAIL")])
+    assert "note not checked" in ended.out
+
+
+@pytest.mark.parametrize(
     ("says", "ok", "note", "words"),
     [
         (True, True, False, "yes"),

@@ -145,6 +145,20 @@ def test_a_wrong_parameter_of_the_connection_string(
     assert 'invalid sslmode value: "bogus". Correct the parameter behind the ?' in ended.out
 
 
+@pytest.mark.parametrize("address", [":99999/db", ":0/db", ":-1/db", "/db?port=99999,5432"])
+def test_a_port_that_is_none(
+    org: DemoOrg, script: Script, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    """It is that, and no server that is away; exit 2, as for what else can't be an address."""
+    monkeypatch.setenv(CREDENTIALS, f"postgresql://loader:s3same@127.0.0.1{address}")
+    ended, test = script(), script("--test")
+
+    assert (2, 2) == (ended.code, test.code), ended.out
+    for output in (ended.err, test.err):
+        assert "which is none. Correct it in destination.postgres.credentials" in output
+    assert 0 == org.billed
+
+
 def test_a_pooler_that_refuses_startup_options(
     script: Script, monkeypatch: pytest.MonkeyPatch
 ) -> None:

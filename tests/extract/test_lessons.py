@@ -298,4 +298,4 @@ def test_that_the_org_groups_no_relations_in_time_is_kept_for_a_day(
         any("counted instead, in" in w for w in warned) for warned in tried
     ]
     assert "no longer active was asked for some of them" in in_part["error"]
-    assert 1 == sent  # the count: nobody waits for groups
+    assert 0 == sent  # nobody waits for groups, nor for a count

@@ -36,3 +36,28 @@ def test_what_counts_of_ranges_tell_is_kept_by_runs_whose_calls_end(
         synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL")
     )
     assert outcome.error is None
+
+
+@pytest.mark.deep
+def test_contacts_with_other_relations_are_compared_by_several_runs(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Each lost one of many: together they take more pages than a run has calls."""
+    small, org.page_rows = Scope(limits=replace(DOCUMENTED, rows_per_query_page=2)), 2
+    contacts = sorted(org.active_ids() & org.rows("Contact").keys())[:6]
+    logged = {who: [org.log_task([who]) for _ in range(6)] for who in contacts}
+    org.advance(86_400)
+    org.log_task(contacts[:1])  # the others lie before the lag
+    synced.ok(small)
+    for who, tasks in logged.items():
+        rows = org.rows("TaskWhoRelation").items()
+        org.remove_relation(
+            next(i for i, r in rows if (r["TaskId"], r["RelationId"]) == (tasks[0], who))
+        )
+    for _ in range(9):
+        outcome = synced.run(small, calls_per_run=12, api="collections")
+        if outcome.error is None:
+            break
+
+    assert 6 == len(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
+    assert outcome.error is None

@@ -10,13 +10,18 @@ import pytest
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.errors import TooLargeError, TruncatedResponseError
+from salesforce_targeted.api.errors import (
+    TooLargeError,
+    TruncatedResponseError,
+    UnavailableError,
+)
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.extract.org import open_org
 from salesforce_targeted.relations import queries
-from salesforce_targeted.relations.active_ids import active_ids
+from salesforce_targeted.relations.active_ids import active_ids, active_ids_after
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.target import CONTACT, SHARED_ACTIVITIES, Junction
 from tests.conftest import BOTH, Synced
@@ -55,6 +60,24 @@ def test_pages_that_shift_while_rows_are_counted_are_read_again(
     else:
         with pytest.raises(TruncatedResponseError, match="moved between pages"):
             list(batches)
+
+
+@JUNCTIONS
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("per_page", [1, 2, 5])
+def test_rows_that_shift_while_they_are_counted_in_parts_hide_no_contact(
+    org: DemoOrg, client: SalesforceClient, junction: Junction, per_page: int, at: int
+) -> None:
+    """Each part is read on its own; of one with more relations than a page holds they are counted."""
+    org.shared_activities = junction is SHARED_ACTIVITIES
+    org.page_rows = 4
+    org.moves.shift_pages(junction.object_name, at, 1)
+    client.limits = replace(DOCUMENTED, rows_per_query_page=per_page)
+    parts = [part for part, _ in active_ids_after(client, junction, "003", None, groups=False)]
+    expected = Counter(row["RelationId"] for row in shown(org, junction).values())
+
+    assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(parts))
+    assert len(org.active_ids()) == sum(part.num_rows for part in parts)
 
 
 def test_who_is_active_since_a_second_is_counted_of_the_rows(
@@ -205,3 +228,81 @@ def test_relations_whose_stamps_take_too_long_are_read_whole(org: DemoOrg, synce
     assert [1, 0, 0] == [len(texts) for texts in notes]
     calls = [run["calls"]["total"] for run in seen]
     assert calls[1] == calls[2] < calls[0]
+
+
+@pytest.mark.parametrize("composes", [True, False])
+@pytest.mark.parametrize("status", [503, 504])
+def test_what_a_gateway_gives_up_on_is_no_outage(
+    org: DemoOrg, client: SalesforceClient, status: int, composes: bool
+) -> None:
+    """It has for GROUP BY and COUNT() what an org that is down has for all."""
+    org.traits.aggregates_left, org.traits.aggregates_status = 0, status
+    client.composes = composes
+    warnings: list[str] = []
+    client.warn = warnings.append
+    seen = open_org(
+        client, CONTACT, warnings.append, expected=CONTACT.discovered_by, discovery=True
+    )
+    batches = active_ids(groups_of(client, 2), SHARED_ACTIVITIES, "003", warn=warnings.append)
+
+    assert (len(shown(org, SHARED_ACTIVITIES)), None) == (seen.relation_count, seen.first_groups)
+    assert org.active_ids() == sorted(dict(counts_in(list(batches))))
+    assert 2 == len([text for text in warnings if f"(HTTP {status})" in text])
+
+
+@pytest.mark.parametrize("status", [503, 504])
+def test_an_org_that_serves_nothing_is_an_outage(
+    org: DemoOrg, client: SalesforceClient, status: int
+) -> None:
+    """Nothing is read another way, and nothing is said to be."""
+    action = {503: "unavailable_503", 504: "gateway_timeout_504"}[status]
+    org.faults.add(Fault("*", action, times=10**6))
+    warnings: list[str] = []
+    client.warn = warnings.append
+    for ask in (
+        lambda: queries.count(client, SHARED_ACTIVITIES),
+        lambda: list(active_ids(client, SHARED_ACTIVITIES, "003", warn=warnings.append)),
+    ):
+        with pytest.raises(UnavailableError):
+            ask()
+
+    assert [] == warnings
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("status", [503, 504])
+def test_what_the_org_never_groups_nor_counts_is_known_for_a_day(
+    org: DemoOrg, synced: Synced, status: int
+) -> None:
+    """Five attempts at each are made by the first run only."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=10))
+    synced.begin()
+    org.traits.aggregates_left, org.traits.aggregates_status = 0, status
+    new = org.contacts.numbering.id_of(39)
+    org.log_task([new])
+    learning = synced.ok(small)
+    org.reset_calls()
+    synced.ok(small)
+    repeat = org.billed
+    org.advance(86_400)
+    synced.ok(small)  # forgets
+    org.traits.aggregates_left = None
+    healed = synced.ok(small)
+
+    assert new in synced.rows("sf_contacts")
+    assert 2 == len([text for text in learning["warnings"] if f"(HTTP {status})" in text])
+    assert repeat <= 5
+    assert [] == [text for text in healed["warnings"] if "counted instead" in text]
+
+
+@pytest.mark.deep
+def test_an_outage_is_no_lesson(org: DemoOrg, synced: Synced) -> None:
+    """Where nothing else is served either the run ends, and the next one groups and counts."""
+    synced.begin()
+    org.faults.add(Fault("(?i)query|composite", "unavailable_503", times=10**6))
+    failed = synced.run()
+    org.faults.clear()
+    after = synced.ok()
+
+    assert isinstance(failed.error, UnavailableError)
+    assert [] == [text for text in after["warnings"] if "counted" in text]

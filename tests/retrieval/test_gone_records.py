@@ -259,3 +259,18 @@ def test_calls_that_end_before_a_chain_does(org: DemoOrg, credentials: SessionCr
     assert [Gone(id_, MERGED, winner, trail_ends=True) for id_ in losers] == answer.gone
     assert [other] == ids_of([answer])
     assert isinstance(lessons.stopped, QuotaExceededError)
+
+
+@pytest.mark.parametrize("rows", [1, -1])
+def test_what_a_shift_of_pages_hides_is_not_called_gone(
+    org: DemoOrg, credentials: SessionCredentials, rows: int
+) -> None:
+    """Where all fields are refused together, what is deleted is read in portions of several pages."""
+    ids, org.page_rows, org.traits.most_fields = org.active_ids(), 2, 60
+    for id_ in ids[:6]:
+        org.delete_contact(id_)
+    org.moves.shift_pages("Contact", rows, 3)
+    parts = retrieve(credentials, DOCUMENTED, Api.COLLECTIONS, ids, columns_in(org))
+
+    assert {id_: Gone(id_, DELETED) for id_ in ids[:6]} == gone_of(parts)
+    assert sorted(ids[6:]) == sorted(ids_of(parts))

@@ -30,7 +30,8 @@ def collections(client, object_name, ids, fields):
     """Read the records with these ids in one call, in their order; None for one not shown."""
     asked = [to_18(id_) for id_ in ids]
     request = client.collection_request(object_name, ids, fields)
-    return client.send(request, lambda response: readers.collection_in_order(response, asked))
+    rows = client.send(request, lambda response: readers.records_by_id(response, asked))
+    return [rows.get(id_) for id_ in asked]
 
 
 def describes(client, names):

@@ -21,8 +21,9 @@ from dlt.common.configuration.specs.config_section_context import ConfigSectionC
 from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.typing import is_optional_type
 
+from salesforce_targeted.api.addresses import login_origin
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
-from salesforce_targeted.api.login import STALE_REMEDY, LoginEndpoint, Session, login_origin
+from salesforce_targeted.api.login import STALE_REMEDY, LoginEndpoint, Session
 
 # setting -> environment name
 ENVIRONMENT = {

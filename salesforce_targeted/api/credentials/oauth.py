@@ -11,7 +11,6 @@ import base64
 import codecs
 import hashlib
 import logging
-import re
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -22,6 +21,7 @@ from dlt.common.configuration.specs import configspec
 from dlt.common.configuration.specs.base_configuration import NotResolved
 from dlt.common.typing import TSecretStrValue
 
+from salesforce_targeted.api.addresses import audience, origin
 from salesforce_targeted.api.credentials.base import (
     LoginHostCredentials,
     SignInCredentials,
@@ -29,7 +29,7 @@ from salesforce_targeted.api.credentials.base import (
 )
 from salesforce_targeted.api.credentials.token_file import TokenFile
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.api.login import CLOUDS, LoginEndpoint, Session, origin, session_of
+from salesforce_targeted.api.login import LoginEndpoint, Session, session_of
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +97,7 @@ class JwtCredentials(LoginHostCredentials):
         claims = {
             "iss": self.client_id,
             "sub": self.username,
-            "aud": self.audience or _audience(base),
+            "aud": self.audience or audience(base),
             "exp": int(time.time()) + lifetime_seconds,
         }
         key = _pem(self.private_key)
@@ -263,35 +263,3 @@ def _key_in(path: str) -> str:
             f"SALESFORCE_PRIVATE_KEY_FILE can't be read: {why}",
             remedy="Correct the path: the key is a text file (-----BEGIN PRIVATE KEY-----).",
         ) from None
-
-
-def _audience(base: str) -> str:
-    """Return the audience of a JWT: one for production, one for sandboxes, of the same cloud.
-
-    A site's own address, and a cloud that is not known here, is its own audience; the setting
-    ``audience`` says otherwise.
-    Sources: "OAuth 2.0 JWT Bearer Flow"; MetaCI PR 1517 (scratch orgs); sfdx-core, sfdcUrl.ts (the
-    hosts of instances); Salesforce Help, "My Domain" (two hyphens part a sandbox's name from its
-    org's).
-    """
-    host = base.removeprefix("https://")
-    if _SANDBOX_INSTANCE.search(host):
-        return "https://test.salesforce.com"
-    if _INSTANCE.match(host):
-        return "https://login.salesforce.com"
-    for suffix in CLOUDS:
-        if host.endswith(f".my.{suffix}"):
-            name, _, kind = host.removesuffix(f".my.{suffix}").rpartition(".")
-            sandbox = kind in _LIKE_SANDBOXES or "--" in (name or kind)
-            return f"https://{'test' if sandbox else 'login'}.{suffix}"
-    return base
-
-
-# An instance's own host, as they were before My Domain: na139; cs42 and usa9s are of sandboxes.
-_INSTANCE = re.compile(r"[a-z]+\d+(?:\.my|\.sfdc-[a-z0-9]+)?\.salesforce\.com\Z")
-_SANDBOX_INSTANCE = re.compile(
-    r"(?:^|\.)(?:cs\d+(?:\.my)?|[a-z]{3}\d+s(?:\.sfdc-[a-z0-9]+)?)\.salesforce\.com\Z"
-)
-# What stands between the name and ".my" of a partitioned My Domain; all but production's and a
-# Developer Edition's sign in at "test". Source: Salesforce Help, "My Domain URL Formats".
-_LIKE_SANDBOXES = {"sandbox", "scratch"}

@@ -24,6 +24,7 @@ from typing import Any, ClassVar
 
 from dlt.common.configuration.specs import configspec
 
+from salesforce_targeted.api.addresses import origin
 from salesforce_targeted.api.credentials.base import SignInCredentials
 from salesforce_targeted.api.errors import (
     AuthenticationError,
@@ -31,7 +32,7 @@ from salesforce_targeted.api.errors import (
     SalesforceError,
     UnavailableError,
 )
-from salesforce_targeted.api.login import LoginEndpoint, Session, origin
+from salesforce_targeted.api.login import LoginEndpoint, Session
 
 _log = logging.getLogger(__name__)
 

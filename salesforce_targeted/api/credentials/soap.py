@@ -14,9 +14,10 @@ from urllib.parse import urlsplit
 from dlt.common.configuration.specs import configspec
 from dlt.common.typing import TSecretStrValue
 
+from salesforce_targeted.api.addresses import origin
 from salesforce_targeted.api.credentials.base import LoginHostCredentials
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
-from salesforce_targeted.api.login import LoginEndpoint, Session, origin
+from salesforce_targeted.api.login import LoginEndpoint, Session
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.refusals.error_responses import soap_element, soap_refusal
 
@@ -35,7 +36,6 @@ class SoapCredentials(LoginHostCredentials):
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
         # Here and not above: it takes a third of a second to import, and few sign in this way.
-        from simple_salesforce.exceptions import SalesforceError as Refused
         from simple_salesforce.login import SalesforceLogin
 
         _log.warning(
@@ -63,15 +63,10 @@ class SoapCredentials(LoginHostCredentials):
                 sf_version=endpoint.limits.newest_soap_login,
                 scratch_url=base,
             )
-        except SalesforceError:
-            raise
-        except Refused:
-            token = ""
-        except Exception:  # noqa: BLE001  # its XML parser raises what it likes on HTML
+        except SalesforceError as error:
+            raise error.without(self._secrets()) from None
+        except Exception:  # noqa: BLE001  # it, and its XML parser, raise what they like
             raise TruncatedResponseError("the response to the SOAP login can't be read") from None
-        refused = soap_refusal(responses[0])
-        if not token or refused.code:  # a password that has expired comes with a session
-            raise refused.error("SOAP login").without(self._secrets())
         return Session(_instance(responses[0]), token)
 
 

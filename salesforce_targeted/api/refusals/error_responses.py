@@ -15,6 +15,8 @@ from salesforce_targeted.api.refusals.messages import PAGE, Message, Where, mess
 
 # Sending the same again gets the same response, whatever its code says.
 _FINAL = (HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND)
+# The last words of each message of SOAP, whatever its prefix.
+_END = "Envelope>"
 
 
 class TransportError(Exception):
@@ -84,8 +86,10 @@ def refusal(response: Response, kind: str = "other") -> Refusal:
     return Refusal(response.status, row, default, code, text, fields)
 
 
-def token_refusal(response: Response, grant: str) -> Refusal:
-    """Read a refusal of the token endpoint; a 200 that is no JSON is one as well.
+def token_refusal(response: Response, grant: str) -> Refusal | None:
+    """Read a refusal of the token endpoint, as which a 200 without whole JSON counts, too.
+
+    None where there is none. A gateway may turn a refusal's 400 into a 200.
 
     Source: RFC 6749, 5.2; Salesforce Help, "OAuth 2.0 Authorization Errors".
     """
@@ -93,6 +97,8 @@ def token_refusal(response: Response, grant: str) -> Refusal:
         payload = json_object(response)
     except SalesforceError:
         payload = {}
+    if response.is_success and payload and not payload.get("error"):
+        return None
     code = code_word(payload.get("error"))
     text = str(payload.get("error_description") or "") if code else ""
     row = message(Where.TOKEN, response.status, code, text, grant)
@@ -100,8 +106,10 @@ def token_refusal(response: Response, grant: str) -> Refusal:
     return Refusal(response.status, row, default, code, text)
 
 
-def soap_refusal(response: Response) -> Refusal:
-    """Read a fault of SOAP login(); a 200 that is no result is one as well.
+def soap_refusal(response: Response) -> Refusal | None:
+    """Read a fault of SOAP login(), as which a 200 without a whole result counts, too.
+
+    None where there is none. A password that has expired comes with a session.
 
     Source: SOAP API Developer Guide, "login()".
     """
@@ -114,6 +122,8 @@ def soap_refusal(response: Response) -> Refusal:
     if soap_element(body, "passwordExpired") == "true":
         # The session may do nothing but set a new password. Source: LoginResult.
         code, text = "passwordExpired", "the user's password has expired"
+    if response.is_success and not code and soap_element(body, "sessionId") and _END in body:
+        return None
     row = message(Where.SOAP, response.status, code, text)
     default = f"the SOAP login got HTTP {response.status} and no reason"
     return Refusal(response.status, row, default, code, text.removeprefix(f"{code}: "))

@@ -160,6 +160,15 @@ _FIREWALL = (
     " POST and GET below /services/data, or set NO_PROXY to pass a proxy by."
 )
 _PROXY = "Correct HTTPS_PROXY (http://user:password@host:port), or NO_PROXY to pass it by."
+# At sign-in and of a session alike.
+_SHUT_OUT = {
+    "LOGIN_DURING_RESTRICTED_DOMAIN": "The network: the user's profile doesn't allow signing in from this address.",
+    "LOGIN_DURING_RESTRICTED_TIME": "The time: the user's profile doesn't allow signing in at this hour.",
+    "ORG_LOCKED": "Salesforce has locked the org: an admin must ask its support.",
+    "PASSWORD_LOCKOUT": "The user is locked out after wrong passwords: wait, or an admin unlocks the user.",
+    "MUTUAL_AUTHENTICATION_FAILED": _CLIENT_CERTIFICATE,
+    "TRIAL_EXPIRED": "The org's trial has ended: ask Salesforce, or sign in to another org.",
+}
 
 # What passes though it is a 4xx. Sources: 406 (without a body, now and then) in airbyte PR 35947;
 # 408 in RFC 9110, 15.5.9; 420 (the edge has no routing information) in "REST"; 423 (what is locked
@@ -176,6 +185,7 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, AuthenticationError, "REST; airbyte #71024; simple-salesforce #619", "INVALID_SESSION_ID|INVALID_AUTH_HEADER|INVALIDSESSIONID", renews=True),
     Message(_REST, AuthenticationError, "restforce #607, jsforce #1308", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", remedy=_EXPIRED),
     Message(_REST, AuthenticationError, "SOAP", "INVALID_LOGIN"),
+    *(Message(_REST, AuthenticationError, "SOAP", code, remedy=remedy) for code, remedy in _SHUT_OUT.items()),
     Message(_REST, AuthenticationError, "n8n #21589", "OAUTH_APP_BLOCKED", remedy=_APP_BLOCKED),
     Message(_REST, ConfigurationError, "amazon-connect-salesforce-lambda #4", "URL_NOT_RESET",
             remedy="The session belongs to another host: set SALESFORCE_INSTANCE_URL to the"
@@ -316,18 +326,8 @@ TABLE: tuple[Message, ...] = (
             remedy="This org has SOAP login switched off: use OAuth (client credentials or JWT)."),
     Message(_SOAP, AuthenticationError, "SOAP API End-of-Life Policy", "UNSUPPORTED_API_VERSION",
             remedy="SOAP login is retired here: use OAuth (client credentials or JWT)."),
-    Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_DURING_RESTRICTED_DOMAIN",
-            remedy="The network: the user's profile doesn't allow signing in from this address."),
-    Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_DURING_RESTRICTED_TIME",
-            remedy="The time: the user's profile doesn't allow signing in at this hour."),
-    Message(_SOAP, AuthenticationError, "SOAP", "ORG_LOCKED",
-            remedy="Salesforce has locked the org: an admin must ask its support."),
-    Message(_SOAP, AuthenticationError, "SOAP", "PASSWORD_LOCKOUT",
-            remedy="The user is locked out after wrong passwords: wait, or an admin unlocks the user."),
     Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_CHALLENGE_ISSUED|LOGIN_CHALLENGE_PENDING", remedy=_CHALLENGE),
-    Message(_SOAP, AuthenticationError, "SOAP", "MUTUAL_AUTHENTICATION_FAILED", remedy=_CLIENT_CERTIFICATE),
-    Message(_SOAP, AuthenticationError, "SOAP", "TRIAL_EXPIRED",
-            remedy="The org's trial has ended: ask Salesforce, or sign in to another org."),
+    *(Message(_SOAP, AuthenticationError, "SOAP", code, remedy=remedy) for code, remedy in _SHUT_OUT.items()),
     Message(_SOAP, PermissionDeniedError, "SOAP", "API_DISABLED_FOR_ORG|API_CURRENTLY_DISABLED", remedy=_API_ENABLED),
     Message(_SOAP, QuotaExceededError, "SOAP", "LOGIN_RATE_EXCEEDED", remedy=_RATE),
     Message(_SOAP, QuotaExceededError, "SOAP", "REQUEST_LIMIT_EXCEEDED"),

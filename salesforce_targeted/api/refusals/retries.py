@@ -12,6 +12,7 @@ Source: REST API Developer Guide, "Status Codes and Error Responses"; RFC 9110, 
 import random
 import time
 from http import HTTPStatus
+from typing import TypedDict
 
 from salesforce_targeted.api.errors import (
     SalesforceError,
@@ -29,24 +30,34 @@ _LONGEST_RETRY_AFTER_SECONDS = 300.0
 _ATTEMPTS_AT_CONTRADICTION = 2
 
 
-def most_attempts(
-    failure: SalesforceError, attempts: int, at_500: int | None, when_slow: int | None
-) -> int:
-    """Return how often a request that failed so is tried in all.
+class Attempts(TypedDict, total=False):
+    """Say how often a request is tried in all, where it is less often than others.
 
-    Args:
-        attempts: How often where nothing else is said.
-        at_500, when_slow: How often after 500, and where nothing came in time; see
-            ``AuthorizedSession.send``.
+    Attributes:
+        attempts: Whatever fails.
+        attempts_at_500: Where Salesforce responds with 500, for which a record that was asked for
+            may be the reason.
+        attempts_when_slow: Where nothing comes in the time that we or a gateway wait, for which so
+            much that was asked for together may be the reason.
     """
+
+    attempts: int
+    attempts_at_500: int | None
+    attempts_when_slow: int | None
+
+
+def most_attempts(failure: SalesforceError, most: int, attempts: Attempts) -> int:
+    """Return how often a request that failed so is tried in all; ``most`` where nothing is said."""
+    most = attempts.get("attempts", most)
     if isinstance(failure, SlowResponseError):
         # What a gateway says in a moment may pass in one, and is worth a second attempt.
-        return min(attempts, (when_slow or attempts) + (failure.status is not None))
+        when_slow = attempts.get("attempts_when_slow") or most
+        return min(most, when_slow + (failure.status is not None))
     if isinstance(failure, TruncatedResponseError) and failure.status is None:
-        return min(attempts, _ATTEMPTS_AT_CONTRADICTION)
+        return min(most, _ATTEMPTS_AT_CONTRADICTION)
     if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-        return min(attempts, at_500 or attempts)
-    return attempts
+        return min(most, attempts.get("attempts_at_500") or most)
+    return most
 
 
 def pause_after(failures: int, response: Response | None) -> float | None:

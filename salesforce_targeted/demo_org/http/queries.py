@@ -80,7 +80,7 @@ def _aggregate_in_time(org: OrgState) -> None:
     left = org.traits.aggregates_left
     if left is not None:
         if left < 1:
-            raise timed_out()
+            raise timed_out(org.traits.aggregates_status)
         org.traits.aggregates_left = left - 1
 
 

@@ -35,6 +35,8 @@ class Traits:
             before the org waits: 504, with a page of HTML. Source: RFC 9110, "504 Gateway Timeout".
         aggregates_left: So many queries with GROUP BY or an aggregate are run, all later ones
             time out. Source: airbyte issues 19947, 17503.
+        aggregates_status: The status that those later ones get, where a gateway gives up before the
+            org does: 503 or 504. Source: RFC 9110, 15.6.4, 15.6.5.
         most_aggregate_rows: An aggregate over more rows than this times out.
         slow_stamps: Objects of which no query with a condition on SystemModstamp ends in time.
             Source: airbyte issue 19947 (incremental queries of Task).
@@ -62,6 +64,7 @@ class Traits:
     most_fields: int | None = None
     most_cells: int | None = None
     aggregates_left: int | None = None
+    aggregates_status: int = 400
     most_aggregate_rows: int | None = None
     slow_stamps: set[str] = field(default_factory=set)
     aggregate_seconds: float = 0.0

@@ -7,7 +7,7 @@ import sys
 import jwt
 import pytest
 
-from salesforce_targeted.api import errors
+from salesforce_targeted.api import addresses, errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import oauth
 from salesforce_targeted.api.login import Session
@@ -116,7 +116,7 @@ def test_jwt(how, endpoint, server, granted, key, tmp_path):
 )
 def test_whom_a_jwt_is_for(base, audience):
     """Production, sandbox, or the site's own address."""
-    assert audience == oauth._audience(base)
+    assert audience == addresses.audience(base)
 
 
 def test_a_jwt_for_another_audience(endpoint, server, granted, key):

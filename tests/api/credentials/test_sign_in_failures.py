@@ -9,6 +9,7 @@ from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.refusals.error_responses import soap_refusal, token_refusal
+from tests.api.conftest import load_sample
 from tests.support.sign_in import EVERYTHING, SECRETS, credentials, environ, form
 
 
@@ -215,6 +216,27 @@ def test_an_outage_is_tried_again(endpoint, server, answer, raw, granted, pauses
     with pytest.raises(errors.UnavailableError, match="got no usable response"):
         credentials(environ(server, "CLIENT_ID", "CLIENT_SECRET")).sign_in(endpoint)
     assert (6, 4) == (len(server.heard), len(pauses))
+
+
+@pytest.mark.parametrize(
+    ("case", "names"),
+    [("token", ("CLIENT_ID", "CLIENT_SECRET")), ("soap_login", ("USERNAME", "PASSWORD"))],
+)
+@pytest.mark.parametrize("part", [0.3, 0.97])
+def test_half_a_session_is_asked_for_again(part, case, names, endpoint, server, answer, reply):
+    """It came with 200 and a Content-Length that fits: three attempts in all."""
+    whole = load_sample(case)
+    half = answer(200, whole.body[: int(len(whole.body) * part)], dict(whole.headers))
+    spec = credentials(environ(server, *names))
+    server.say(half, reply(case))
+    token = spec.sign_in(endpoint).access_token
+    server.fallback = lambda _: half
+
+    assert token.encode() in whole.body
+    with pytest.raises(errors.UnavailableError, match="HTTP 200, no whole response") as caught:
+        spec.sign_in(endpoint)
+    assert 2 + 3 == len(server.heard)
+    assert token not in str(caught.value)
 
 
 @pytest.mark.parametrize(("asks_for", "tried"), [("7", 2), ("600", 1)])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import endpoints, errors, models, soql
+from salesforce_targeted.api import endpoints, errors, read_only, soql
 from salesforce_targeted.api.ids import to_18
 from salesforce_targeted.demo_org.soql import parser as reader
 from salesforce_targeted.relations import queries
@@ -39,8 +39,8 @@ def test_a_text_is_one_literal(text, other):
     assert (["Id"], "Contact", None) == (query.select, query.entity, query.limit)
     assert ("LastName", "=", text) == (first.subject, first.operator, first.literal.value)
     assert ("Email", [other, text]) == (second.path, [literal.value for literal in second.literals])
-    assert models.refusal(endpoints.query("64.0", statement)) is None
-    assert models.refusal(endpoints.bulk_create("64.0", statement)) is None
+    assert read_only.refusal(endpoints.query("64.0", statement)) is None
+    assert read_only.refusal(endpoints.bulk_create("64.0", statement)) is None
 
 
 @given(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api import endpoints, models
+from salesforce_targeted.api import endpoints, read_only
 from salesforce_targeted.api.errors import ReadOnlyError
 from salesforce_targeted.api.models import Request
 
@@ -55,7 +55,7 @@ ALLOWED = [
 @pytest.mark.parametrize("request_", ALLOWED, ids=lambda r: f"{r.method} {r.path[:60]}")
 def test_what_reads_may_leave(request_):
     """Each builder's request is on the list."""
-    assert models.refusal(request_) is None
+    assert read_only.refusal(request_) is None
 
 
 REFUSED = {
@@ -197,7 +197,7 @@ def test_what_could_write_may_not_leave(trick, client, server, tokens):
 )
 def test_whatever_is_asked_is_judged(method, path, body):
     """No input makes the judge fail, and no other method than GET and POST passes."""
-    reason = models.refusal(Request(method, path, body))
+    reason = read_only.refusal(Request(method, path, body))
 
     assert reason is None or isinstance(reason, str)
     assert reason is not None or method in ("GET", "POST")
@@ -205,6 +205,6 @@ def test_whatever_is_asked_is_judged(method, path, body):
 
 def test_a_refusal_holds_nothing_of_the_body():
     """What was refused may be personal data."""
-    reason = models.refusal(post(f"{DATA}/sobjects/Contact", {"LastName": "Schmidt"}))
+    reason = read_only.refusal(post(f"{DATA}/sobjects/Contact", {"LastName": "Schmidt"}))
 
     assert "Schmidt" not in reason

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesforce_targeted.api import errors
-from salesforce_targeted.api.login import login_origin, origin
+from salesforce_targeted.api.addresses import login_origin, origin
 
 
 @pytest.mark.parametrize(
