@@ -32,13 +32,15 @@ from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line, original_error
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
-from salesforce_targeted.sync.config_values import check_files, has, raw
-from salesforce_targeted.sync.setting_types import (
+from salesforce_targeted.sync.config_values import (
     CREDENTIALS,
     SECTION,
     check_credentials,
     check_dlt_settings,
+    check_files,
     check_names,
+    has,
+    raw,
 )
 
 # About 60 MB of contacts, and four are loaded at once.
