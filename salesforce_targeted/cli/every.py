@@ -21,13 +21,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import TYPE_CHECKING
 
-from salesforce_targeted.api.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-)
+from salesforce_targeted.api import errors
 from salesforce_targeted.cli import exit_codes
 from salesforce_targeted.cli.interrupts import Ending
 from salesforce_targeted.extract.org_changes import ChangedOrgError
@@ -44,7 +38,8 @@ _DAY_SECONDS = 86_400
 LONGEST_PAUSE_SECONDS = 3_600.0
 _PASSES_COUNTED = 5
 _FOR_PEOPLE = (
-    ConfigurationError, AuthenticationError, PermissionDeniedError, NotFoundError, ChangedOrgError,
+    errors.ConfigurationError, errors.AuthenticationError, errors.PermissionDeniedError,
+    errors.NotFoundError, ChangedOrgError,
 )  # fmt: skip
 _STYLES = {"done": "green", "partial": "yellow", "failed": "red"}
 
@@ -101,7 +96,7 @@ def lasting_seconds(
 
     Source: Salesforce Developer Limits and Allocations, "API Request Limits" (of 24 hours).
     """
-    if isinstance(outcome.error, QuotaExceededError):
+    if isinstance(outcome.error, errors.QuotaExceededError):
         return max(seconds, LONGEST_PAUSE_SECONDS)
     left = outcome.facts["calls"]["org_remaining"]
     if left is None or not spent:
