@@ -102,9 +102,7 @@ def _missing_rights(catalog: StoredCatalog, changes: Iterable[Change]) -> str:
 
 
 def release(pipeline: dlt.Pipeline) -> None:
-    """Drop our foreign keys: tables that they refer to can't be dropped, nor emptied at times."""
-    if not is_postgres(pipeline):
-        return
+    """Drop our foreign keys in PostgreSQL: what they refer to can't be dropped, or emptied."""
     with sql_client_of(pipeline) as client, client.begin_transaction():
         client.execute_sql(f"SET LOCAL lock_timeout = '{LOCK_SECONDS}s'")
         schema = client.fully_qualified_dataset_name(quote=False)

@@ -11,16 +11,13 @@ from typing import Any
 
 from dlt.destinations.sql_client import SqlClientBase
 
-# Stands for the column where something is about the table itself.
-TABLE = ""
-
 
 @dataclass(slots=True)
 class StoredCatalog:
     """Hold what the catalog says of a dataset; columns are pairs of table and column.
 
     Attributes:
-        comments: Each column, and each table as the column ``TABLE``, to its comment.
+        comments: Each column, and each table as the column ``""``, to its comment.
         owned: Tables that the session's role owns, itself or by membership.
         version: Of a PostgreSQL server, as ``server_version_num``; 0 elsewhere.
         role: The session's role.

@@ -17,7 +17,6 @@ from typing import Any
 from dlt.common.schema import Schema
 
 from salesforce_targeted.arrow.columns import FIELD_HINT, ROW_HASH, Columns
-from salesforce_targeted.destination.stored_catalog import TABLE
 from salesforce_targeted.destination.table_names import (
     REJECTED_RECORDS,
     RELATIONS,
@@ -44,7 +43,7 @@ def comments(schema: Schema, target: Target = CONTACT) -> dict[tuple[str, str], 
         table = naming.normalize_table_identifier(name)
         if table not in schema.tables:
             continue
-        texts[table, TABLE] = f"{text} [{origin}]"
+        texts[table, ""] = f"{text} [{origin}]"
         for column, hints in schema.tables[table]["columns"].items():
             if description := hints.get("description"):
                 texts[table, column] = f"{description} [{hints.get(FIELD_HINT) or OURS}]"
