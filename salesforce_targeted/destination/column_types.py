@@ -98,9 +98,8 @@ class ColumnTypes:
                     remedy="Take precision out of its hint, or let add_map return float64.",
                 )
             effect = _CHANGED_BY.get(field.type, {}).get(holding.get(name, ""))
-            if effect and hints.get(name, {}).get(
-                "timezone", True
-            ):  # without one by a hint: in UTC
+            zoned = hints.get(name, {}).get("timezone", True)  # without one by a hint: in UTC
+            if effect and zoned:
                 self._warn(
                     f"{table}: column {name} was altered and is {holding[name]} now: {effect}"
                 )

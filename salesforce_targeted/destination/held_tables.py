@@ -23,8 +23,7 @@ from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import distinct, id_array, in_batches, of_records
 from salesforce_targeted.destination.clients import client_of, sql_client_of
 from salesforce_targeted.destination.database import check_server, is_postgres, prepare_session
-from salesforce_targeted.destination.sql_condition import Where
-from salesforce_targeted.destination.stored_values import as_stored, typed, typed_ids
+from salesforce_targeted.destination.stored_values import Where, as_stored, typed, typed_ids
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.target import CONTACT, Target
 

@@ -1,9 +1,10 @@
-"""Read the values that a database's driver returns as what their columns hold."""
+"""Give a database's driver the values of conditions, and read those that it returns."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
@@ -12,6 +13,27 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import STORED_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Hold an SQL condition, and the values of the ``%s`` in it.
+
+    Rule: no moment and no truth value is written into the SQL. Each database has literals of its
+    own; its driver knows how it keeps the value. A ``%`` of LIKE and a value don't go together.
+    """
+
+    sql: str
+    values: tuple[Any, ...] = ()
+
+    @classmethod
+    def of(cls, condition: str | Where) -> Where:
+        """Return a condition, one without values from its SQL."""
+        return condition if isinstance(condition, Where) else cls(condition)
+
+    def __and__(self, other: Where) -> Where:
+        return Where(f"{self.sql} AND {other.sql}", (*self.values, *other.values))
+
 
 # What a driver returns for a dlt type that its database does not have, and how it is read: SQLite
 # keeps a truth value as a number, and dates as text.

@@ -11,7 +11,7 @@ from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.destination.sql_condition import Where
+from salesforce_targeted.destination.stored_values import Where
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.org import VisibleOrg
 

@@ -31,7 +31,7 @@ from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, minus, union
 from salesforce_targeted.destination.rejected_records import rejected_ids
-from salesforce_targeted.destination.sql_condition import Where
+from salesforce_targeted.destination.stored_values import Where
 from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.refresh_state import (

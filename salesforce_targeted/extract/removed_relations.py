@@ -32,7 +32,7 @@ from salesforce_targeted.api.errors import SalesforceError, is_of_records, is_re
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.destination.comparison import with_hidden_columns
-from salesforce_targeted.destination.sql_condition import Where
+from salesforce_targeted.destination.stored_values import Where
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
 from salesforce_targeted.extract.relation_refresh import (

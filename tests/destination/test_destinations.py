@@ -17,7 +17,7 @@ from sqlglot import exp, parse_one
 from salesforce_targeted.api.credentials import SessionCredentials
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.destination.held_tables import HeldTables
-from salesforce_targeted.destination.sql_condition import Where
+from salesforce_targeted.destination.stored_values import Where
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.report.html.dataset_facts import read_dataset, weeks
 from salesforce_targeted.source import salesforce_targeted
