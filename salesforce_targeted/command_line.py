@@ -51,8 +51,9 @@ def main(argv: Sequence[str] | None = None, prog: str = "targeted-contacts") -> 
         error, explained = _explained(raised, args.destination or "as configured")
         code = exit_codes.of_error(error)
         screen.error(explained)
-        if args.json and code == exit_codes.FAILED:
-            screen.report({"status": "failed", "mode": args.look, "error": explained}, str)
+        if args.json and code != exit_codes.WRONG_USE:
+            status = "partial" if code == exit_codes.PARTIAL else "failed"
+            screen.report({"status": status, "mode": args.look, "error": explained}, str)
         return code
     finally:
         screen.close()

@@ -67,6 +67,7 @@ class SalesforceError(Exception):
     """
 
     default_remedy = ""
+    stops_early = False  # what ends a run that a later one completes: it has not failed
 
     def __init__(
         self,
@@ -147,6 +148,7 @@ class QuotaExceededError(SalesforceError):
     """Stop at the last call that may be spent, of the org's day or of this run's allowance."""
 
     default_remedy = "Run again later: Salesforce counts the calls of the last 24 hours."
+    stops_early = True
 
 
 class QueryError(SalesforceError):

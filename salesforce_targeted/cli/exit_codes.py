@@ -10,5 +10,7 @@ OF_STATUS = {"done": DONE, "failed": FAILED, "partial": PARTIAL, "drift": DRIFT}
 
 
 def of_error(error: BaseException) -> int:
-    """Return the code of a run that an error ended: a configuration can be corrected."""
+    """Return the code of a command that an error ended: a configuration can be corrected."""
+    if getattr(error, "stops_early", False):
+        return PARTIAL
     return WRONG_USE if isinstance(error, ConfigurationError) else FAILED

@@ -62,9 +62,7 @@ def run(
     outcome = one_pass()
     files = _write_report(args, pipeline, screen, outcome)
     screen.report(outcome.facts, lambda facts: text.summary(facts, files, place(pipeline)))
-    if outcome.error is None or outcome.facts["status"] == "partial":
-        return exit_codes.OF_STATUS[outcome.facts["status"]]
-    return exit_codes.of_error(outcome.error)
+    return exit_codes.of_error(outcome.error) if outcome.error else exit_codes.DONE
 
 
 def _write_report(

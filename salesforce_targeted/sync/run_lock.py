@@ -44,6 +44,7 @@ class AnotherRunError(SalesforceError):
     """Another run is at work on the same folder or dataset. Nothing was sent or changed."""
 
     default_remedy = "Run again when it has ended."
+    stops_early = True
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from dlt.common.pipeline import LoadInfo
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.sources import DltSource
 
-from salesforce_targeted.api.errors import ConfigurationError, QuotaExceededError, SalesforceError
+from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.destination import catalog, sync_runs
 from salesforce_targeted.destination.clients import resolved_once
 from salesforce_targeted.destination.database import is_files
@@ -143,8 +143,7 @@ def _failed(pipeline: dlt.Pipeline, ledger: Ledger, error: Exception) -> Outcome
 
 
 def _note_error(pipeline: dlt.Pipeline, ledger: Ledger, facts: RunFacts, error: Exception) -> None:
-    stopped = isinstance(error, QuotaExceededError | AnotherRunError)
-    facts["status"] = "partial" if stopped else "failed"
+    facts["status"] = "partial" if getattr(error, "stops_early", False) else "failed"
     rest = f" {ledger.left_over}" if error is ledger.stopped else ""
     facts["error"] = explained(error, str(pipeline.destination.destination_name)) + rest
 

@@ -135,7 +135,8 @@ def test_addresses_that_cannot_be_understood(after, client, server, answer):
     server.fallback = addresses
     results = list(bulk_job.results_as(client, complete(14), first_id, at_once=3))
 
-    assert [f"{n}-1" for n in range(7)] == results
+    # Those of the first addresses come as they arrive.
+    assert [f"{n}-1" for n in range(7)] == sorted(results)
     assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls)
 
 

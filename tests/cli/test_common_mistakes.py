@@ -265,3 +265,15 @@ def test_this_folder_is_no_utf8(
 
     assert "this folder has a name that isn't UTF-8" in one_paragraph(script())
     assert 0 == org.billed
+
+
+def test_spent_calls_end_a_look_as_they_end_a_run(org: DemoOrg, script: Script) -> None:
+    """--verify, --repair too, --count and --plan stop early with exit 3, as --help has it."""
+    script()
+    org.faults.add(Fault("*", "daily_403", nth=2, times=99))
+    looks = (["--count"], ["--plan"], ["--verify", "--repair"])
+    ended = [script(*look, "--json") for look in looks]
+
+    assert [3, 3, 3] == [look.code for look in ended]
+    assert ["partial"] * 3 == [look.facts["status"] for look in ended]
+    assert all("Run again later" in look.facts["error"] for look in ended)
