@@ -100,11 +100,6 @@ class DatasetFacts:
     rejected: int | None = None
     failures: list[str] = field(default_factory=list)
 
-    @property
-    def newest(self) -> datetime | None:
-        """Return the newest change that any table holds."""
-        return max((table.newest for table in self.tables if table.newest), default=None)
-
 
 def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
     """Query the tables; the run's facts name the fields that the org no longer shows."""
