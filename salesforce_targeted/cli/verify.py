@@ -6,6 +6,7 @@ org's, so those and no others, and it finds what is missing, extra or marked wro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import dlt
@@ -48,7 +49,9 @@ def verify(
 
 def summary(facts: VerifyFacts) -> Group:
     """Draw the report, with what was repaired where something was."""
-    drift, repaired, clean = facts["drift"], facts.get("repaired"), facts["status"] == "done"
+    drift: Mapping[str, Any] = facts["drift"]
+    clean = facts["status"] == "done"
+    repaired: Mapping[str, Any] | None = facts.get("repaired")
     heads = ("drift", "", "rows", "repaired") if repaired else ("drift", "", "rows")
     causes = [
         (cause, means, drift[cause], *([repaired[cause]] if repaired else []))

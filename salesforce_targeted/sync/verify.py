@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -44,23 +44,41 @@ _EXAMPLES = 20
 _ROWS_AT_ONCE = 10_000
 
 
+class DriftExample(TypedDict):
+    """Name one row that drifted, and the columns whose cells differ; never a value."""
+
+    table: str
+    cause: str
+    id: str
+    columns: list[str]
+
+
+class DriftFacts(TypedDict):
+    """Count what drifted, by cause, with some examples of each."""
+
+    missing: int
+    extra: int
+    stale: int
+    altered: int
+    type: int
+    examples: list[DriftExample]
+
+
 class VerifyFacts(TypedDict):
     """Report the mode ``verify``.
 
-    ``drift`` maps a cause to its rows; its ``examples`` name some: table, cause, id, and the
-    columns whose cells differ, never a value. ``compared`` maps a table to how many of its rows
-    were compared, ``to_forget`` a table to the ids whose row hashes a repair clears. ``repaired``
-    is the drift before a repair.
+    ``compared`` maps a table to how many of its rows were compared, ``to_forget`` a table to the
+    ids whose row hashes a repair clears. ``repaired`` is the drift before a repair.
     """
 
     status: Literal["done", "drift"]
     mode: Literal["verify"]
-    drift: dict[str, Any]
+    drift: DriftFacts
     compared: dict[str, int]
     calls: CallFacts
     warnings: list[str]
     to_forget: dict[str, list[str]]
-    repaired: NotRequired[dict[str, Any]]
+    repaired: NotRequired[DriftFacts]
 
 
 @dataclass(slots=True)
@@ -82,18 +100,20 @@ class Drift:
         if listed := list(ids):
             self.ids.setdefault((table, cause), []).extend(listed)
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> DriftFacts:
         """Count by cause, with some examples."""
         counts = {
             cause: sum(len(ids) for (_, name), ids in self.ids.items() if name == cause)
             for cause in CAUSES
         }
         examples = [
-            {"table": table, "cause": cause, "id": i, "columns": self.fields.get((table, i), [])}
+            DriftExample(
+                table=table, cause=cause, id=id_, columns=self.fields.get((table, id_), [])
+            )
             for (table, cause), ids in sorted(self.ids.items())
-            for i in ids[:_EXAMPLES]
+            for id_ in ids[:_EXAMPLES]
         ]
-        return {**counts, "examples": examples}
+        return cast("DriftFacts", {**counts, "examples": examples})
 
 
 def verify(run: Run) -> VerifyFacts:
