@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from salesforce_targeted.sync.forecast import PlanFacts
 
-def plan_shown(facts: Mapping[str, Any]) -> RenderableType:
+
+def plan_shown(facts: PlanFacts) -> RenderableType:
     """Draw the plan: the steps, then each way to fetch each object."""
     from rich.text import Text
 

@@ -19,6 +19,10 @@ from salesforce_targeted.destination.clients import sql_client_of
 from salesforce_targeted.destination.indexes import PREFIX
 
 _SHOWN = 5
+_IN_PLACE = (
+    'Run with refresh="drop_data", which empties tables and leaves them in place, or drop what is'
+    " named"
+)
 
 
 def check(
@@ -58,10 +62,6 @@ def check(
             )
 
 
-_IN_PLACE = (
-    'Run with refresh="drop_data", which empties tables and leaves them in place, or drop what is'
-    " named"
-)
 _OUR_TABLES = """
     WITH ours AS (
         SELECT t.oid, t.relname FROM pg_class t JOIN pg_namespace n ON n.oid = t.relnamespace

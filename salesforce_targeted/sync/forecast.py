@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from math import ceil
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from salesforce_targeted.api import soql
 from salesforce_targeted.api.errors import SalesforceError, is_of_query
@@ -28,17 +28,33 @@ from salesforce_targeted.extract.relation_selection import comparison_calls, rel
 from salesforce_targeted.extract.requests_ahead import Ahead, Wanted, held_ahead, is_shared, shared
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
-from salesforce_targeted.run_facts import call_facts
+from salesforce_targeted.run_facts import CallFacts, call_facts
 
 
-def forecast(run: Run) -> dict[str, Any]:
+class PlanFacts(TypedDict):
+    """Report the mode ``plan``.
+
+    Relations are read from ``cursor`` on (None: all). ``steps`` maps a stage to its calls,
+    ``tables`` an object to what is asked for and to each way, those not taken, too. ``calls`` are
+    those made to find out.
+    """
+
+    status: Literal["done"]
+    mode: Literal["plan"]
+    cursor: datetime | None
+    relations_expected: int
+    contacts_discovered: int
+    steps: dict[str, int]
+    predicted_calls: int
+    tables: dict[str, dict[str, Any]]
+    calls: CallFacts
+    warnings: list[str]
+
+
+def forecast(run: Run) -> PlanFacts:
     """Foresee the next default run, with a few calls of its own.
 
     Before a first run the tasks are counted, and the users are taken for one call's worth.
-
-    Returns:
-        The report of mode ``plan``: from which ``cursor`` on relations are read (None: all), stage
-        to calls (``steps``), object to what is asked for (``tables``), with the ways not taken.
     """
     record = run.target.table
     ahead = held_ahead(run, [record, TASKS, USERS, RELATIONS])
