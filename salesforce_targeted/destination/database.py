@@ -192,7 +192,7 @@ def _check_file(file: Path) -> None:
 
 
 def _check_catalog(sql_client: Any, file: Path) -> None:
-    catalog = file.name.partition(".")[0]
+    catalog = file.name.lstrip(".").partition(".")[0]
     names = (sql_client.dataset_name, sql_client.staging_dataset_name)
     if catalog.casefold() in {name.casefold() for name in names}:
         raise ConfigurationError(

@@ -33,7 +33,8 @@ def reject_wide_rows(batch: Batch, columns: Columns, object_name: str) -> Batch:
         return batch
     error = (
         f"the row needs more than the {MAX_ROW_BYTES:,} bytes of a PostgreSQL row: name the fields"
-        " that are needed in the setting `fields`"
+        f" that are needed in the setting `fields`, or, where it is not for {object_name}, hide"
+        " some from the Salesforce user (Field-Level Security)"
     )
     ids = batch.table.column(columns.key.name).filter(wide).to_pylist()
     rejected = [Rejected(object_name, id_, "", error, "") for id_ in ids]

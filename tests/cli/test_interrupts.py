@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -32,10 +33,10 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def started(server: DemoServer, folder: Path, *argv: str) -> subprocess.Popen[str]:
-    """Start the script in a process of its own."""
+def started(server: DemoServer, folder: Path, *argv: str, **more: str) -> subprocess.Popen[str]:
+    """Start the script in a process of its own, with more environment variables if wanted."""
     environ = {
-        **os.environ, **session_of(server), "PYTHONPATH": str(ROOT),
+        **os.environ, **session_of(server), **more, "PYTHONPATH": str(ROOT),
         "DLT_DATA_DIR": str(folder / "dlt"), "RUNTIME__DLTHUB_TELEMETRY": "false",
     }  # fmt: skip
     return subprocess.Popen(
@@ -89,6 +90,27 @@ def test_what_was_done_so_far_is_reported_as_json(
     assert 1 == run.returncode
     assert ("failed", INTERRUPTED) == (facts["status"], facts["error"])
     assert 0 < facts["calls"]["total"]
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+def test_ctrl_c_ends_a_run_whose_database_does_not_respond(
+    server: DemoServer, tmp_path: Path, presses: int
+) -> None:
+    """Its driver waits in C, where Python hears of no signal: up to 15 seconds for a connection."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        address = f"postgresql://loader:s3same@127.0.0.1:{silent.getsockname()[1]}/db"
+        run = started(server, tmp_path, DESTINATION__POSTGRES__CREDENTIALS=address)
+        with silent.accept()[0]:
+            began = time.monotonic()
+            for _ in range(presses):
+                run.send_signal(signal.SIGINT)
+                time.sleep(0.3)
+            _, err = run.communicate(timeout=60)
+
+    assert time.monotonic() - began < (SECONDS_TO_END + ROOM_SECONDS if presses == 1 else 2)
+    assert 1 == run.returncode
+    assert "interrupted; the next run goes on from here" in err
 
 
 def test_a_second_ctrl_c_ends_at_once(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:

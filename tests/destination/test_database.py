@@ -26,6 +26,7 @@ PARTS = ("s3same", "w0rd", "xyzzy")
     [
         ("salesforce.duckdb", "salesforce"),
         ("salesforce.prod.duckdb", "salesforce"),
+        (".salesforce.duckdb", "salesforce"),
         ("Salesforce.duckdb", "salesforce"),
         ("SALESFORCE.db", "salesforce"),
         ("salesforce", "Salesforce"),

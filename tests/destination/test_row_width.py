@@ -91,3 +91,26 @@ def test_one_contact_too_wide_is_rejected_and_the_others_load(org: DemoOrg, sync
     assert "the setting `fields`" in listed[0][1]
     assert 0 == narrow["contacts"]["rejected"]
     assert set(org.active_ids()) == set(synced.rows("sf_contacts"))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("synced", ["postgres"], indirect=True)
+@pytest.mark.parametrize(("name", "table"), [("Task", "sf_activities"), ("User", "sf_users")])
+def test_what_the_setting_is_not_for_is_rejected_with_another_remedy(
+    org: DemoOrg, synced: Synced, name: str, table: str
+) -> None:
+    """``fields`` names those of contacts: of a task or a user the org must show fewer."""
+    synced.ok()
+    held = synced.rows(table)
+    names = [f"Wide_{n}__c" for n in range(700)]
+    for field in names:
+        org.add_field(name, field, "string", length=80)
+    wide, rng = min(held), random.Random(7)
+    org.edit(name, wide, **{field: f"{rng.getrandbits(128):034x}" for field in names})
+    facts = synced.ok()
+    ((record, error),) = synced.sql("SELECT record_id, error FROM sf_rejected_records")
+
+    assert (wide, "done") == (record, facts["status"])
+    assert f"where it is not for {name}, hide some from the Salesforce user" in error
+    assert held.keys() == synced.rows(table).keys()
+    assert held[wide] == {column: synced.rows(table)[wide][column] for column in held[wide]}

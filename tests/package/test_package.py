@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib.metadata
 import inspect
 import re
 import subprocess
@@ -12,6 +14,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import salesforce_targeted
 from salesforce_targeted import __version__
@@ -187,6 +191,36 @@ def test_every_dependency_has_a_reason() -> None:
 
     assert [] == without
     assert len(listed) > 10
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Or is what a declared distribution always brings: nothing is there by luck."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = [Requirement(line) for line in project["dependencies"]]
+    brought = {canonicalize_name(one.name) for one in wanted}
+    for one in wanted:
+        for line in importlib.metadata.requires(one.name) or []:
+            more, extras = Requirement(line), one.extras or {""}
+            if more.marker is None or any(more.marker.evaluate({"extra": e}) for e in extras):
+                brought.add(canonicalize_name(more.name))
+    imported = {
+        name.partition(".")[0]
+        for file in Path(salesforce_targeted.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in (
+            [alias.name for alias in node.names] if isinstance(node, ast.Import)
+            else [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level
+            else []
+        )
+    }  # fmt: skip
+    named = importlib.metadata.packages_distributions()
+    theirs = imported - sys.stdlib_module_names - {"salesforce_targeted"}
+
+    assert [] == [
+        module
+        for module in sorted(theirs)
+        if brought.isdisjoint(map(canonicalize_name, named[module]))
+    ]
 
 
 def test_extras_add_what_their_names_say() -> None:

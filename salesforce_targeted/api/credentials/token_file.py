@@ -12,6 +12,7 @@ Rules:
 Source: Salesforce Help, "Refresh Token Rotation".
 """
 
+import errno
 import hashlib
 import json
 import logging
@@ -62,10 +63,12 @@ class TokenFile:
         """Say why a new token can't be written, in the system's words; "" where it can."""
         try:
             self._make_folder()
+            if self.path.is_dir():
+                return os.strerror(errno.EISDIR)
             with tempfile.TemporaryFile(dir=self.path.parent):
                 return ""
         except OSError as error:
-            return error.strerror or type(error).__name__
+            return "" if self._writes_in_place() else error.strerror or type(error).__name__
 
     def newest(self, configured: str) -> str:
         """Return the token that follows the configured one, or that one itself."""
@@ -80,11 +83,12 @@ class TokenFile:
         return token if follows == _hash(configured) and isinstance(token, str) else configured
 
     def keep(self, configured: str, token: str) -> bool:
-        """Write the new token, all or nothing; return False (and warn) where it can't be."""
+        """Write the new token; return False (and warn) where it can't be."""
         content = json.dumps({"follows": _hash(configured), "refresh_token": token})
         try:
             self._make_folder()
-            # mkstemp makes the file with mode 0600; replacing is atomic within a folder.
+            # mkstemp makes the file with mode 0600; replacing is atomic within a folder, and so the
+            # first choice.
             handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=self.path.name)
             try:
                 with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -98,6 +102,12 @@ class TokenFile:
                     Path(name).unlink()
                 raise
         except OSError as error:
+            if self._writes_in_place():
+                with suppress(OSError):  # another user's
+                    self.path.chmod(0o600)
+                with suppress(OSError):
+                    self.path.write_text(content, "utf-8")
+                    return True
             _log.warning(
                 "the new refresh token can't be stored at %s (%s): it is lost when we end",
                 self.path,
@@ -105,6 +115,13 @@ class TokenFile:
             )
             return False
         return True
+
+    def _writes_in_place(self) -> bool:
+        """Tell whether the file is there, and may be written if not replaced.
+
+        So it is where a container mounts the file alone, or where its folder is another user's.
+        """
+        return self.path.is_file() and os.access(self.path, os.W_OK)
 
     def _make_folder(self) -> None:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -116,6 +117,21 @@ def test_what_is_lost_is_said_before_it_is(endpoint, server, granted, tmp_path, 
 
     assert "should Salesforce rotate it" in texts[0]
     assert "ref-resh-4" not in caplog.text
+
+
+def test_a_folder_in_the_place_of_the_file_is_said_before_the_token_is_spent(tmp_path):
+    """Beside it a file could be made; over it none can be."""
+    assert "Is a directory" == TokenFile(tmp_path).trouble()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="there is no such folder here")
+def test_a_file_that_can_not_be_replaced_is_written_in_place(tmp_path):
+    """As one that is mounted by itself in a container: no file can be made beside it."""
+    with (tmp_path / "token.json").open("w+") as mounted:
+        file = TokenFile(f"/proc/self/fd/{mounted.fileno()}")
+
+        assert ("", True) == (file.trouble(), file.keep("configured", "fresh"))
+        assert "fresh" == TokenFile(tmp_path / "token.json").newest("configured")
 
 
 def test_who_stores_it_himself_is_not_warned(endpoint, server, granted, tmp_path, caplog):
