@@ -27,7 +27,7 @@ from salesforce_targeted.destination.errors import (
     original_error,
 )
 from salesforce_targeted.extract.run import Run
-from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
+from salesforce_targeted.report.rich_text import notes, paragraphs, plural, table
 from salesforce_targeted.run_facts import CallFacts, call_facts
 
 _NAME_WIDTH = 17
@@ -107,7 +107,7 @@ def _verdict(facts: ChecklistFacts) -> Group:
     """Draw the permissions, and the last line: what to fix, or that all is in place."""
     failed = [check["name"] for check in facts["checks"] if not check["ok"]]
     noted = sum(check["note"] for check in facts["checks"])
-    calls = f" ({api_calls(facts['calls']['total'])})"
+    calls = f" ({plural(facts['calls']['total'], 'API call')})"
     if failed:
         last = Text.assemble(("to fix: ", "red"), ", ".join(failed), calls)
     else:

@@ -17,7 +17,7 @@ def plan_shown(facts: PlanFacts) -> RenderableType:
     """Draw the plan: the steps, then each way to fetch each object."""
     from rich.text import Text
 
-    from salesforce_targeted.report.rich_text import api_calls, calls_left, notes, paragraphs, table
+    from salesforce_targeted.report.rich_text import calls_left, notes, paragraphs, plural, table
 
     since = facts["cursor"]
     begin = f"{since:%Y-%m-%d %H:%M:%S}" if since else "the beginning"
@@ -43,7 +43,7 @@ def plan_shown(facts: PlanFacts) -> RenderableType:
     return paragraphs(
         table(("", ""), known),
         table(("step", "calls"), steps),
-        Text(f"{api_calls(calls['total'])} made to find out{calls_left(calls)}"),
+        Text(f"{plural(calls['total'], 'API call')} made to find out{calls_left(calls)}"),
         table(("-> taken, of the ways there are", "calls", "rows", "MB", "seconds"), ways),
         notes(facts["warnings"]),
     )

@@ -16,7 +16,7 @@ from rich.text import Text
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
-from salesforce_targeted.report.rich_text import api_calls, notes, paragraphs, table
+from salesforce_targeted.report.rich_text import notes, paragraphs, plural, table
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.source import salesforce_targeted
 from salesforce_targeted.sync import runner
@@ -70,6 +70,6 @@ def summary(facts: VerifyFacts) -> Group:
         notes(facts["warnings"]),
         Text.assemble(
             (verdict, "green" if clean else "red"),
-            f"{advice} ({api_calls(facts['calls']['total'])})",
+            f"{advice} ({plural(facts['calls']['total'], 'API call')})",
         ),
     )

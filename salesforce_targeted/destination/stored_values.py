@@ -41,12 +41,13 @@ _READ_AS: dict[str, tuple[type, type, Callable[[Any], Any]]] = {
     "bool": (bool, int, bool),
     "date": (date, str, date.fromisoformat),
     "time": (time, str, time.fromisoformat),
-    "timestamp": (datetime, str, lambda text: _in_utc(datetime.fromisoformat(text))),
+    "timestamp": (datetime, str, lambda text: in_utc(datetime.fromisoformat(text))),
 }
 
 
-def _in_utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def in_utc(moment: datetime) -> datetime:
+    """Return an instant in UTC, which one without a zone is in already."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def as_stored(rows: list[tuple[Any, ...]], kinds: Sequence[str | None]) -> list[tuple[Any, ...]]:

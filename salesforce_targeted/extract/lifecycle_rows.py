@@ -78,8 +78,8 @@ def _observation(run: Run, shown: IdCounts | None) -> tuple[IdCounts, Observatio
         named = union(run.relations.contacts.ids, id_array(run.relations.left_reasons))
         held, changes = run.held_relations.counts, run.relations.changes
         if run.relations.in_parts:  # earlier runs read the others, and kept no count
-            of_kind = pc.starts_with(held.ids, run.org.key_prefix)
-            named = union(named, held.ids.filter(of_kind))
+            named = union(named, held.ids)
+        named = named.filter(pc.starts_with(named, run.org.key_prefix))  # leads leave, too
         if shown is not None:
             named = minus(named, told_of(run, named))
         numbers = [held[who] + changes[who] for who in named.to_pylist()]

@@ -5,8 +5,8 @@ But what is held was named before. So the requests for held records, with the fi
 run, leave at once; see ``SentAhead`` in ``api.concurrency`` for when their responses count. What
 turns out new is asked for in a second wave, of records and tasks together.
 
-A run that asks for more than a few calls' worth asks when it knows; as one table's calls come to
-their end the next one's begin. One over less than everything asks stage by stage.
+Of more than a few calls' worth the first ones leave so; as one table's calls come to their end the
+next one's begin. A run over less than everything asks stage by stage.
 
 Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries or Collections).
 """
@@ -29,9 +29,15 @@ from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.lessons import limits, readable_before, refused_apis
 from salesforce_targeted.extract.org_changes import expected_junction
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.refresh_state import was_read
+from salesforce_targeted.extract.refresh_state import was_cut, was_read
 from salesforce_targeted.extract.relation_refresh import READING
-from salesforce_targeted.extract.run import ASKED_FIELDS, CALLS_LEFT, LAG, Run
+from salesforce_targeted.extract.run import (
+    ASKED_FIELDS,
+    CALLS_LEFT,
+    CALLS_WORTH_A_COUNT,
+    LAG,
+    Run,
+)
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
 from salesforce_targeted.settings import Api
@@ -54,11 +60,13 @@ class Ahead:
         along: Queries that travel with the first call.
         calls: Requests for held records, a list for each call of its own.
         held: Table to the ids of those records, as they are cut into requests.
+        is_all: Whether they are all of those tables, with what a plain read left out before.
     """
 
     along: list[Request]
     calls: list[list[Request]]
     held: dict[str, list[pa.Array]]
+    is_all: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,36 +90,56 @@ def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
 
 
 def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
-    """Choose what a run asks for at once."""
+    """Choose what a run asks for at once: all that is held, or of much the first calls' worth."""
     along = _relation_query(run) if RELATIONS in tables else []
-    room = run.client.limits.composite_queries - _OPENING_QUERIES
-    if room < len(along):
+    room = run.client.limits.composite_queries - _OPENING_QUERIES - len(along)
+    if room < 0:
         return Ahead([], [], {})
-    relations_alone = Ahead(along, [], {})
-    if not may_share(run):
-        return relations_alone
-    queries_alone, ids, fields_of = list[Request](), dict[str, pa.Array](), dict[str, list[str]]()
-    for table in tables:
-        name = run.object_of(table)
-        fields = readable_before(run, name, run.state.get(ASKED_FIELDS, {}).get(table, []))
-        key = run.held.name(run.settings.id_column)
-        unknown = not fields or key not in run.held.column_hints(table)
-        if table == RELATIONS or unknown or was_read(run, table):
+    fields = {table: _fields_before(run, table) for table in tables} if may_share(run) else {}
+    known, size = [t for t in tables if fields.get(t)], run.client.limits.ids_per_collection
+    numbers = {table: ceil(run.held.count(table) / size) for table in known}
+    are_few = all(number <= MOST_CALLS for number in numbers.values())
+    ids, queries, alone = dict[str, pa.Array](), list[Request](), list[list[Request]]()
+    for table in known if are_few else known[:1]:
+        if not are_few and not _suffice(run, table, numbers):
             continue
-        if run.held.count(table) > MOST_CALLS * run.client.limits.ids_per_collection:
-            return relations_alone
-        held, left_out = held_now(run, table, key)
+        held, left_out = held_now(run, table, run.held.name(run.settings.id_column))
         if calls_of(run, len(held), len(left_out)) > run.settings.refresh_call_budget:
             continue
-        ids[table], fields_of[table] = held, fields
-        queried = query_all_requests(run.client, name, fields, Texts(left_out))
-        if len(along) + len(queried) <= room:
-            along = along + queried
+        ids[table], name = held, run.object_of(table)
+        queried = query_all_requests(run.client, name, fields[table], Texts(left_out))
+        if len(queries) + len(queried) <= room:
+            queries += queried
         else:
-            queries_alone += queried
-    calls, asked = _cut(run, ids, fields_of)
-    calls += [[query] for query in queries_alone]
-    return Ahead(along, calls, asked) if len(calls) <= MOST_CALLS else relations_alone
+            alone += [[query] for query in queried]
+    calls, asked = _cut(run, ids, fields)
+    if are_few and len(calls) + len(alone) <= MOST_CALLS:
+        return Ahead([*along, *queries], [*calls, *alone], asked)
+    first, held = next(iter(ids.items()), ("", pa.array([], pa.string())))
+    if not len(held) or not _suffice(run, first, numbers):
+        return Ahead(along, [], {})
+    calls, parts = _first_calls(run, first, held, fields[first], size)
+    return Ahead(along, calls, {first: parts}, is_all=False)
+
+
+def _fields_before(run: Run, table: str) -> list[str]:
+    """Return the fields that held records were asked for last; none to ask for nothing ahead."""
+    key = run.held.name(run.settings.id_column)
+    if table == RELATIONS or key not in run.held.column_hints(table) or was_read(run, table):
+        return []
+    asked = run.state.get(ASKED_FIELDS, {}).get(table, [])
+    return readable_before(run, run.object_of(table), asked)
+
+
+def _suffice(run: Run, table: str, numbers: Mapping[str, int]) -> bool:
+    """Return whether all of a table will be read in the order of ids, with calls of Collections.
+
+    Args:
+        numbers: Table to the calls that what is held of it takes.
+    """
+    bounds = run.client.meter.left, run.state.get(CALLS_LEFT)
+    left = all(bound is None or bound >= 2 * sum(numbers.values()) for bound in bounds)
+    return left and numbers[table] <= CALLS_WORTH_A_COUNT and not was_cut(run, table)
 
 
 def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
@@ -160,11 +188,20 @@ def _send_when_idle(run: Run, table: str, named: pa.Array, before: int) -> int:
     if is_scarce or plan.api is not Api.COLLECTIONS:
         return 0
     size = limits(run, name).ids_per_collection
-    parts = [ids[start : start + size] for start in range(0, len(ids), size)][:MOST_CALLS]
-    requests = [run.client.collection_request(name, part.to_pylist(), fields) for part in parts]
-    run.client.send_ahead([[request] for request in requests], when_idle=True)
-    run.asked[table] = parts
+    calls, run.asked[table] = _first_calls(run, table, ids, fields, size)
+    run.client.send_ahead(calls, when_idle=True)
     return plan.calls
+
+
+def _first_calls(
+    run: Run, table: str, ids: pa.Array, fields: Sequence[str], size: int
+) -> tuple[list[list[Request]], list[pa.Array]]:
+    """Return the first requests for a table's ids, as its stage sends them, and the ids of each."""
+    name = run.object_of(table)
+    parts = [ids[start : start + size] for start in range(0, len(ids), size)][:MOST_CALLS]
+    return [
+        [run.client.collection_request(name, part.to_pylist(), fields)] for part in parts
+    ], parts
 
 
 def shared(run: Run, wanted: Mapping[str, Wanted]) -> list[list[Part]]:

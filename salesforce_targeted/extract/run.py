@@ -50,7 +50,7 @@ RELATION_COLUMNS = ("removed_at", "removed_reason")
 # minutes are allowed, rows five minutes late have been recorded.
 LAG = timedelta(minutes=15)
 # Up to so many calls of Collections, no other way is quicker whatever the org's size.
-_CALLS_WORTH_A_COUNT = 25
+CALLS_WORTH_A_COUNT = 25
 # In the source's state: how many calls a run might spend when it opened, the org's day included.
 CALLS_LEFT = "calls_left"
 # Between them lie all ids.
@@ -300,7 +300,7 @@ class Run:
 
     def in_org(self, object_name: str, ids: int) -> int:
         """Count about how many records the org has; 0 where it doesn't matter or is not known."""
-        if ids <= _CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
+        if ids <= CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
             return 0
         return self._records_in_org.get(object_name, 0)
 

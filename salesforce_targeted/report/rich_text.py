@@ -61,9 +61,9 @@ def table(
     return table
 
 
-def api_calls(count: int) -> str:
-    """Write a number of API calls."""
-    return f"{count:,} API call{'' if count == 1 else 's'}"
+def plural(count: int, noun: str) -> str:
+    """Write a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def calls_left(calls: CallFacts) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from salesforce_targeted.report.rich_text import api_calls, as_text, calls_left, paragraphs, table
+from salesforce_targeted.report.rich_text import as_text, calls_left, paragraphs, plural, table
 from salesforce_targeted.run_facts import RecordFacts, RejectedFacts, RunFacts
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _ending(facts: RunFacts) -> Text:
 
     word, style = _ENDINGS.get(facts["status"], (facts["status"], "bold"))
     calls = facts["calls"]
-    spent = f"{api_calls(calls['total'])}{calls_left(calls)}"
+    spent = f"{plural(calls['total'], 'API call')}{calls_left(calls)}"
     return Text.assemble((word, style), f" in {facts['seconds']:.1f} s ({facts['mode']}), {spent}")
 
 

@@ -84,10 +84,11 @@ def forecast(run: Run) -> PlanFacts:
     step_of = {table: run.object_of(table).lower() for table in selections}
     tables, wanted = {}, {}
     for table, chosen in selections.items():
-        plain = new[table] if table in ahead.held else new[table] + len(chosen.known)
+        asked = sum(map(len, ahead.held.get(table, ())))
+        plain = new[table] if asked and ahead.is_all else new[table] + len(chosen.known) - asked
         step = step_of[table]
         steps[step] = plan_of(run, table, plain).calls if plain else 0
-        if table not in ahead.held:
+        if table not in ahead.held or not ahead.is_all:
             steps[step] += calls_of(run, 0, len(chosen.left_out))
         ids = new[table] + len(chosen.known) + len(chosen.left_out)
         fields = len(run.columns(table).items)

@@ -183,12 +183,16 @@ def test_the_calls_of_one_table_begin_as_those_of_another_end(org: DemoOrg, sync
     contacts, tasks = (len(synced.rows(table)) for table in ("sf_contacts", "sf_activities"))
     small = Scope(limits=replace(DOCUMENTED, ids_per_collection=95))
     org.reset_calls()
+    org.latency = SLOW
     outcome = synced.run(small, api="collections")
 
     assert outcome.error is None, outcome.facts["error"]
     # Three contacts are hidden, and two merged into a third: queryAll has those.
     of_contacts, of_tasks, of_users = ceil((contacts - 5) / 95), ceil((tasks - 10) / 95), 1
     assert 9 == of_contacts
-    # Eight for tasks take the places of the last ones for contacts, and one for users those of tasks.
-    assert 1 + 8 + of_users == org.calls["composite"]
-    assert of_contacts + of_tasks - 8 == org.calls["collections"]
+    # Eight for contacts leave with the first call, eight for tasks as those for contacts end, and one
+    # for users as those for tasks do.
+    assert 1 + 8 + 8 + of_users == org.calls["composite"]
+    assert of_contacts + of_tasks - 16 == org.calls["collections"]
+    began, ended = zip(*sorted(org.spans), strict=True)
+    assert began[7] < min(ended)

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, TypeVar
 
 from sqlglot import exp
@@ -20,6 +20,7 @@ from salesforce_targeted.arrow.columns import FIELD_HINT
 from salesforce_targeted.destination.errors import explained, original_error
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.org_identity import held_org
+from salesforce_targeted.destination.stored_values import in_utc
 from salesforce_targeted.destination.table_names import (
     OBJECTS,
     REJECTED_RECORDS,
@@ -98,11 +99,6 @@ class DatasetFacts:
     verified: Verification | None = None
     rejected: int | None = None
     failures: list[str] = field(default_factory=list)
-
-    @property
-    def newest(self) -> datetime | None:
-        """Return the newest change that any table holds."""
-        return max((table.newest for table in self.tables if table.newest), default=None)
 
 
 def read_dataset(held: HeldTables, facts: RunFacts) -> DatasetFacts:
@@ -202,7 +198,7 @@ def _table(
     return TableFacts(
         table=table,
         rows=int(rows),
-        newest=_utc(stamped) if isinstance(stamped, datetime) else None,
+        newest=in_utc(stamped) if isinstance(stamped, datetime) else None,
         always=sum(1 for count in shown.values() if rows and count == rows),
         sometimes=sum(1 for count in shown.values() if 0 < count < rows),
         empty=tuple(name for name, count in shown.items() if not count),
@@ -214,7 +210,7 @@ def _runs(held: HeldTables) -> list[dict[str, Any]]:
     began, columns = held.name("started_at"), [held.name(name) for name in OF_RUN]
     known = f"{held.sql(began)} IS NOT NULL"
     rows = held.rows(SYNC_RUNS, columns, known, newest=(began, RUNS_SHOWN))
-    return [dict(zip(OF_RUN, (_utc(row[0]), *row[1:]), strict=True)) for row in rows]
+    return [dict(zip(OF_RUN, (in_utc(row[0]), *row[1:]), strict=True)) for row in rows]
 
 
 def _verification(held: HeldTables) -> Verification | None:
@@ -224,12 +220,8 @@ def _verification(held: HeldTables) -> Verification | None:
     for at, report in held.rows(SYNC_RUNS, columns, verified, newest=(began, 1)):
         facts: dict[str, Any] = json.loads(report)
         drift = {name: count for name, count in facts["drift"].items() if isinstance(count, int)}
-        return Verification(_utc(at), drift, dict(facts.get("compared", {})))
+        return Verification(in_utc(at), drift, dict(facts.get("compared", {})))
     return None
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _date(day: Any) -> date:

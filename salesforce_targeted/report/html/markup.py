@@ -13,6 +13,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from salesforce_targeted.report.rich_text import plural
+
 # An error of Salesforce or of a database may be as long as the value that it quotes.
 MOST_CHARACTERS = 300
 # What a run has to say about itself, with the remedy.
@@ -85,11 +87,6 @@ def prose(sentence: str) -> Markup:
     parts = _CODE.split(plain(sentence, MOST_OF_A_SENTENCE))
     code = Markup("<code>{}</code>")
     return Markup().join(code.format(part) if n % 2 else part for n, part in enumerate(parts))
-
-
-def plural(count: int, noun: str) -> str:
-    """Write a count with its noun."""
-    return f"{count:,} {noun}" + ("s" if count != 1 else "")
 
 
 def lasting(span: timedelta) -> str:
