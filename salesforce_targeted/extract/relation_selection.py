@@ -160,7 +160,8 @@ def _counts(run: Run, ranges: Sequence[Range], before: datetime) -> list[int]:
         queries.count_statement(run.org.junction, run.floor, before=before, within=span)
         for span in ranges
     ]
-    responses = client.composite([endpoints.query(client.version, query) for query in statements])
+    counting = map(client.counting, statements)
+    responses = client.composite([endpoints.query(client.version, query) for query in counting])
     return [
         client.count(statement)  # alone, or of rows
         if isinstance(response, SalesforceError)
