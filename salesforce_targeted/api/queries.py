@@ -7,7 +7,6 @@ Rules:
 Source: REST API Developer Guide, "Composite", "Query", "Query More Results".
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import partial
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from typing import TypeVar, Unpack
 
 from salesforce_targeted.api import endpoints, json_lines, readers
 from salesforce_targeted.api.authorized_session import AuthorizedSession
+from salesforce_targeted.api.concurrency import Responses
 from salesforce_targeted.api.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -31,7 +31,6 @@ from salesforce_targeted.api.models import JsonRows, Page, Request, Response
 from salesforce_targeted.api.refusals import error_responses
 from salesforce_targeted.api.refusals.retries import Attempts
 
-_log = logging.getLogger(__name__)
 # What is refused together may be served alone; and refused alone, it is an error like any other.
 _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
 _ADDRESS_TOO_LONG = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -47,7 +46,7 @@ S = TypeVar("S", bound=Sized)
 class _PartUnavailableError(TruncatedResponseError):
     """Report a part that may pass: the whole is asked for again, as the part would be if alone."""
 
-    responses: Sequence[Response | SalesforceError] = ()  # all parts of the last attempt
+    responses: Responses = ()  # all parts of the last attempt
 
 
 def composite(
@@ -130,11 +129,8 @@ def _bundle(
             session.warn(
                 f"{error.what} The org does not accept composite requests: each is a call."
             )
-        except (QueryError, TooLargeError):
-            _log.debug("composite refused: sending one by one")
-            return _one_by_one(session, requests, attempts)
-        except SlowResponseError as error:
-            if not several_slow:  # it is the composite that is slow
+        except (QueryError, TooLargeError, SlowResponseError) as error:
+            if not (several_slow and isinstance(error, SlowResponseError)):
                 return _one_by_one(session, requests, attempts)
             session.together = False
             session.warn(
@@ -155,7 +151,7 @@ def _one_by_one(
     session: AuthorizedSession,
     requests: Sequence[Request],
     attempts: Attempts,
-    served: Sequence[Response | SalesforceError] = (),
+    served: Responses = (),
 ) -> list[Response | SalesforceError]:
     """Send each alone; what is of one of them is no outage where others were served before it."""
     responses: list[Response | SalesforceError] = []
@@ -170,7 +166,7 @@ def _one_by_one(
     return responses
 
 
-def _is_any_served(responses: Sequence[Response | SalesforceError]) -> bool:
+def _is_any_served(responses: Responses) -> bool:
     return any(isinstance(response, Response) for response in responses)
 
 
