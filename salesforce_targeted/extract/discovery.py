@@ -7,6 +7,8 @@ and until a run comes to its end, the others don't ask.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -25,6 +27,13 @@ from salesforce_targeted.relations.active_ids import active_ids, active_ids_afte
 SHRINK_SHARE = 0.5
 SHRINK_CONTACTS = 20
 
+# Takes a batch of active records: a table with the columns ``id`` and ``count``.
+Each = Callable[[pa.Table], object]
+
+
+def no_batch(_batch: pa.Table) -> None:
+    """Do nothing with a batch."""
+
 
 class ShrinkError(SalesforceError):
     """Say that discovery returned far fewer active contacts than are held as active."""
@@ -35,21 +44,24 @@ class ShrinkError(SalesforceError):
     )
 
 
-def discover(run: Run) -> IdCounts:
+def discover(run: Run, each: Each = no_batch) -> IdCounts:
     """Return the active records that the org shows, with how many relations each has; asked once.
+
+    Args:
+        each: Given each batch of them as it arrives, where the org groups them.
 
     Raises:
         ShrinkError: far fewer than were active; nothing has been marked or loaded.
     """
     if run.active is None:
         counts = run.relations.counts
-        active = counts if counts is not None else _discover(run)
+        active = counts if counts is not None else _discover(run, each)
         _check_discovered(run, active)
         run.active = active
     return run.active
 
 
-def discovered(run: Run) -> IdCounts | None:
+def discovered(run: Run, each: Each = no_batch) -> IdCounts | None:
     """Return the active records that the org shows, between the ids ``run.within``.
 
     None where this run does not ask which they are.
@@ -62,7 +74,7 @@ def discovered(run: Run) -> IdCounts | None:
         if run.relations.is_deferred:
             _stop(run, "was not asked: the relations are read first")
         elif _suffices(run, begun=bool(after)):
-            discover(run)
+            discover(run, each)
         elif not run.scope.complete:
             _stop(run, "was not asked")
         elif not was_read(run, run.target.life_table):
@@ -80,12 +92,12 @@ def note_discovered(run: Run) -> None:
             note_read(run, table, whole=True)
 
 
-def active(run: Run) -> pa.Array:
+def active(run: Run, each: Each = no_batch) -> pa.Array:
     """Return the ids of the active records: shown by the org, or held where it was not asked.
 
     None in a run that discovers none.
     """
-    shown, ids = discovered(run), pa.array([], pa.string())
+    shown, ids = discovered(run, each), pa.array([], pa.string())
     if run.scope.discovers and run.holds_relations and (shown is None or run.within != ALL_IDS):
         held = run.held_relations.counts.ids
         ids = held.filter(pc.starts_with(held, run.org.key_prefix))
@@ -165,7 +177,7 @@ def _stop(run: Run, asked: str) -> None:
     )
 
 
-def _discover(run: Run) -> IdCounts:
+def _discover(run: Run, each: Each) -> IdCounts:
     since = run.scope.since or run.settings.since
     org = run.org
     first = org.first_groups
@@ -186,6 +198,7 @@ def _discover(run: Run) -> IdCounts:
         cuts=cuts,
         groups=not is_slow(run, SLOW_GROUPS),
         warn=could_not_group,
+        each=each,
     )
     rows = pa.concat_tables(batches)
     # An org that sorts ids in another order than ours may return one in two ranges.

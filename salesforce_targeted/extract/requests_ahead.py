@@ -6,7 +6,8 @@ run, leave at once; see ``SentAhead`` in ``api.concurrency`` for when their resp
 turns out new is asked for in a second wave, of records and tasks together.
 
 Of more than a few calls' worth the first ones leave so; as one table's calls come to their end the
-next one's begin. A run over less than everything asks stage by stage.
+next one's begin. Records of which none is held are asked for as they are discovered, where nothing
+else is read before. A run over less than everything asks stage by stage.
 
 Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries or Collections).
 """
@@ -24,6 +25,7 @@ from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus, union
 from salesforce_targeted.destination.table_names import RELATIONS
+from salesforce_targeted.extract.discovery import Each, no_batch
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.lessons import limits, readable_before, refused_apis
@@ -40,12 +42,9 @@ from salesforce_targeted.extract.run import (
 )
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.query import query_all_requests
+from salesforce_targeted.retrieval.shared_calls import Wanted, shared
 from salesforce_targeted.settings import Api
 
-# Records of a hundred fields in one composite call: as many as a Collections call brings. The parts
-# of a composite are worked on one after the other: more of them would be waited for alone.
-ROWS_TOGETHER = 2_000
-_USUAL_FIELDS = 100
 # Calls that may be on the way at once, and whose responses may wait in memory.
 MOST_CALLS = 8
 # Queries of the first call itself: the first batch of discovery, and a count.
@@ -67,18 +66,6 @@ class Ahead:
     calls: list[list[Request]]
     held: dict[str, list[pa.Array]]
     is_all: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Hold how many records are asked for of one table, and how many fields of each."""
-
-    ids: int
-    fields: int
-
-
-# A table, and which of the ids that are wanted of it.
-Part = tuple[str, slice]
 
 
 def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
@@ -142,6 +129,32 @@ def _suffice(run: Run, table: str, numbers: Mapping[str, int]) -> bool:
     return left and numbers[table] <= CALLS_WORTH_A_COUNT and not was_cut(run, table)
 
 
+def ask_for_discovered(run: Run, *, reads_relations: bool) -> Each:
+    """Return what asks for active records as they are discovered, where none is held yet.
+
+    Only where they are few enough that Collections are quickest, if each has two relations.
+
+    Args:
+        reads_relations: Whether those name the records, all of which are read first.
+    """
+    table, size = run.target.table, run.client.limits.ids_per_collection
+    name, most = run.object_of(table), run.org.relation_count
+    fields = readable_before(run, name, run.columns(table).fields)
+    is_first = not reads_relations and may_share(run) and not run.held.count(table)
+    if not (is_first and fields) or most is None or most > 2 * CALLS_WORTH_A_COUNT * size:
+        return no_batch
+    parts = run.asked.setdefault(table, [])
+
+    def ask(batch: pa.Table) -> None:
+        ids = union(batch.column("id"))
+        if 0 < len(ids) <= size and len(parts) < MOST_CALLS:
+            request = run.client.collection_request(name, ids.to_pylist(), fields)
+            run.client.send_ahead([[request]])
+            parts.append(ids)
+
+    return ask
+
+
 def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
     """Send what asks for records that are named and not held, of several tables together."""
     new, fields = dict[str, pa.Array](), dict[str, list[str]]()
@@ -152,7 +165,7 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
         if Api.COLLECTIONS in refused_apis(run, name):
             continue
         if table in run.asked or not len(held):
-            new[table] = minus(minus(ids, held), left_out)
+            new[table] = minus(ids, union(held, left_out, *run.asked.get(table, ())))
             fields[table] = readable_before(run, name, columns.fields) or columns.fields
     if is_shared(run, {table: Wanted(len(ids), len(fields[table])) for table, ids in new.items()}):
         calls, asked = _cut(run, new, fields)
@@ -204,34 +217,11 @@ def _first_calls(
     ], parts
 
 
-def shared(run: Run, wanted: Mapping[str, Wanted]) -> list[list[Part]]:
-    """Cut what is wanted into as few calls as can bring it, about as long as one another."""
-    limits, weights = run.client.limits, dict[str, float]()
-    for table, want in wanted.items():
-        # A batch of very wide records is a call, not several.
-        most = ROWS_TOGETHER / max(1, min(want.ids, limits.ids_per_collection))
-        weights[table] = min(max(1.0, want.fields / _USUAL_FIELDS), most)
-    whole = sum(want.ids * weights[table] for table, want in wanted.items())
-    share = room = whole / max(1, ceil(whole / ROWS_TOGETHER))
-    calls: list[list[Part]] = []
-    for table, want in wanted.items():
-        start = 0
-        while start < want.ids:
-            if not calls or room < weights[table] / 2 or len(calls[-1]) == limits.composite_queries:
-                calls.append([])
-                room = share
-            end = start + min(limits.ids_per_collection, ceil(room / weights[table]))
-            end = min(end, want.ids)
-            calls[-1].append((table, slice(start, end)))
-            room -= (end - start) * weights[table]
-            start = end
-    return calls
-
-
 def is_shared(run: Run, wanted: Mapping[str, Wanted]) -> bool:
     """Return whether new records are asked for together, in fewer calls than table by table."""
-    batches = [ceil(want.ids / run.client.limits.ids_per_collection) for want in wanted.values()]
-    return may_share(run) and len(shared(run, wanted)) < min(sum(batches), MOST_CALLS + 1)
+    most = run.client.limits
+    alone = sum(ceil(want.ids / most.ids_per_collection) for want in wanted.values())
+    return may_share(run) and len(shared(most, wanted)) < min(alone, MOST_CALLS + 1)
 
 
 def _cut(
@@ -241,7 +231,7 @@ def _cut(
     wanted = {table: Wanted(len(ids[table]), len(fields[table])) for table in ids}
     asked: dict[str, list[pa.Array]] = {table: [] for table in ids}
     calls: list[list[Request]] = []
-    for call in shared(run, wanted):
+    for call in shared(run.client.limits, wanted):
         calls.append([])
         for table, which in call:
             part = ids[table][which]

@@ -54,7 +54,7 @@ from salesforce_targeted.extract.relation_refresh import (
 )
 from salesforce_targeted.extract.relation_selection import relations_since
 from salesforce_targeted.extract.removed_relations import mark_removed
-from salesforce_targeted.extract.requests_ahead import ask_for_held, ask_for_new
+from salesforce_targeted.extract.requests_ahead import ask_for_discovered, ask_for_held, ask_for_new
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.target import Target
 
@@ -162,7 +162,7 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
 
 def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
     """Yield the ids of the records to hold true, one complete set, then their rows."""
-    for selection in _until_calls_end(run, _selection(run)):
+    for selection in _until_calls_end(run, _selection(run, wanted)):
         yield ids_resource(run.target), selection
         run.records.selection = selection
         if RELATION not in wanted:
@@ -172,9 +172,10 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
         yield from _of(run.target.resource, run, run.target.table, rows)
 
 
-def _selection(run: Run) -> Iterator[Selection]:
+def _selection(run: Run, wanted: Collection[str]) -> Iterator[Selection]:
     """Yield the ids of the records to hold true: one complete set."""
-    named = union(run.relations.contacts.ids, active(run))
+    each = ask_for_discovered(run, reads_relations=RELATION in wanted)
+    named = union(run.relations.contacts.ids, active(run, each))
     run.ledger.tally(run.target.object_name).discovered = len(named)
     yield select_ids(run, run.target.table, named)
 

@@ -43,6 +43,7 @@ def active_ids(
     cuts: Sequence[str] = (),
     groups: bool = True,
     warn: Callable[[str], None] = _log.warning,
+    each: Callable[[pa.Table], object] = lambda _batch: None,
 ) -> Iterator[pa.Table]:
     """Yield the ids that relations point at, with how many do, a batch at a time (discovery).
 
@@ -54,6 +55,7 @@ def active_ids(
         cuts: Ids beyond the first batch that part the rest into ranges, read side by side.
         groups: Whether the org is asked to group them, where its first batch has not come.
         warn: Told where the org could not group them, and what that costs.
+        each: Given each batch as it arrives: none is yielded before all have come.
 
     Yields:
         Tables with the columns ``id`` and ``count``. An id comes twice only where the org sorts
@@ -68,7 +70,9 @@ def active_ids(
         return _groups(client, junction, key_prefix, since, low, high)
 
     def as_table(rows: list[Record]) -> pa.Table:
-        return _as_table(rows, junction, key_prefix)
+        table = _as_table(rows, junction, key_prefix)
+        each(table)
+        return table
 
     if first is None and not groups:
         yield _counted(client, junction, key_prefix, since)

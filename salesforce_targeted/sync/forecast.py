@@ -25,9 +25,10 @@ from salesforce_targeted.extract.id_selection import (
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
 from salesforce_targeted.extract.relation_selection import comparison_calls, relations_since
-from salesforce_targeted.extract.requests_ahead import Ahead, Wanted, held_ahead, is_shared, shared
+from salesforce_targeted.extract.requests_ahead import Ahead, held_ahead, is_shared
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
+from salesforce_targeted.retrieval.shared_calls import Wanted, shared
 from salesforce_targeted.run_facts import CallFacts, call_facts
 
 
@@ -97,7 +98,7 @@ def forecast(run: Run) -> PlanFacts:
         tables[run.object_of(table)] = of_ids | plan_of(run, table, ids).facts()
     if (first_run or wanted.keys() <= ahead.held.keys()) and is_shared(run, wanted):
         steps |= dict.fromkeys(step_of.values(), 0)
-        steps[step_of[record]] = len(shared(run, wanted))
+        steps[step_of[record]] = len(shared(run.client.limits, wanted))
     for table, step in step_of.items():
         steps[step] += retry_calls(run, run.object_of(table))
     steps[step_of[record]] += _merge_calls(run, selections[record])

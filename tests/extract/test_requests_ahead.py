@@ -196,3 +196,17 @@ def test_the_calls_of_one_table_begin_as_those_of_another_end(org: DemoOrg, sync
     assert of_contacts + of_tasks - 16 == org.calls["collections"]
     began, ended = zip(*sorted(org.spans), strict=True)
     assert began[7] < min(ended)
+
+
+def test_contacts_alone_are_asked_for_as_they_are_discovered(org: DemoOrg, synced: Synced) -> None:
+    """A first run of many: the calls for them don't wait for the last of those that find them."""
+    org.latency = SLOW
+    small = Scope(limits=replace(DOCUMENTED, ids_per_collection=90, groups_per_query=90))
+    outcome = synced.run(small, ("contact",), api="collections")
+    active = len(org.active_ids())
+
+    assert outcome.error is None, outcome.facts["error"]
+    assert 10 == ceil(active / 90)
+    # Eight of the batches are asked for as they come, and the other two together.
+    assert {"composite": 1 + 8 + 1, "query": 9, "query_all": 1} == dict(org.calls)
+    assert org.waits <= 1 + 9 + 1 + 1  # it was 14: two waves after the last query
