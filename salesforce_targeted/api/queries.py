@@ -7,7 +7,6 @@ Rules:
 Source: REST API Developer Guide, "Composite", "Query", "Query More Results".
 """
 
-import logging
 from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import partial
 from http import HTTPStatus
@@ -31,7 +30,6 @@ from salesforce_targeted.api.models import JsonRows, Page, Request, Response
 from salesforce_targeted.api.refusals import error_responses
 from salesforce_targeted.api.refusals.retries import Attempts
 
-_log = logging.getLogger(__name__)
 # What is refused together may be served alone; and refused alone, it is an error like any other.
 _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
 _ADDRESS_TOO_LONG = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
@@ -42,17 +40,18 @@ _SLOW_KINDS = {"query", "query_all", "collections"}
 
 T = TypeVar("T")
 S = TypeVar("S", bound=Sized)
+Result = Response | SalesforceError
 
 
 class _PartUnavailableError(TruncatedResponseError):
     """Report a part that may pass: the whole is asked for again, as the part would be if alone."""
 
-    responses: Sequence[Response | SalesforceError] = ()  # all parts of the last attempt
+    responses: Sequence[Result] = ()  # all parts of the last attempt
 
 
 def composite(
     session: AuthorizedSession, requests: Sequence[Request], **attempts: Unpack[Attempts]
-) -> list[Response | SalesforceError]:
+) -> list[Result]:
     """Send several reading requests, 25 for one billed call; each has a response of its own.
 
     An org that refuses ``composite`` gets them one by one, a call each. What was sent ahead is not
@@ -93,9 +92,7 @@ def send_ahead(
         begin(requests, partial(_send_once, session, requests))
 
 
-def _send_once(
-    session: AuthorizedSession, requests: Sequence[Request]
-) -> list[Response | SalesforceError]:
+def _send_once(session: AuthorizedSession, requests: Sequence[Request]) -> list[Result]:
     if not session.composes:
         raise PermissionDeniedError("the org does not accept composite requests", call="composite")
     return session.send_now(
@@ -107,9 +104,9 @@ def _send_once(
 
 def _bundle(
     session: AuthorizedSession, requests: Sequence[Request], attempts: Attempts
-) -> list[Response | SalesforceError]:
+) -> list[Result]:
     """Send some in one call; where the org refuses that, or takes too long, in several."""
-    slow = [n for n, request in enumerate(requests) if request.kind in _SLOW_KINDS]
+    slow = [request for request in requests if request.kind in _SLOW_KINDS]
     several_slow = len(slow) > 1
     # A single one, too: several that are compared must all go the same way.
     if session.composes and (session.together or not several_slow):
@@ -130,11 +127,8 @@ def _bundle(
             session.warn(
                 f"{error.what} The org does not accept composite requests: each is a call."
             )
-        except (QueryError, TooLargeError):
-            _log.debug("composite refused: sending one by one")
-            return _one_by_one(session, requests, attempts)
-        except SlowResponseError as error:
-            if not several_slow:  # it is the composite that is slow
+        except (QueryError, TooLargeError, SlowResponseError) as error:
+            if not (several_slow and isinstance(error, SlowResponseError)):
                 return _one_by_one(session, requests, attempts)
             session.together = False
             session.warn(
@@ -146,7 +140,7 @@ def _bundle(
     # The slow ones alone, and all others together.
     quick = [request for request in requests if request.kind not in _SLOW_KINDS]
     together = _bundle(session, quick, attempts) if quick else []
-    alone = iter(_one_by_one(session, [requests[n] for n in slow], attempts, served=together))
+    alone = iter(_one_by_one(session, slow, attempts, served=together))
     bundle = iter(together)
     return [next(alone if request.kind in _SLOW_KINDS else bundle) for request in requests]
 
@@ -155,10 +149,10 @@ def _one_by_one(
     session: AuthorizedSession,
     requests: Sequence[Request],
     attempts: Attempts,
-    served: Sequence[Response | SalesforceError] = (),
-) -> list[Response | SalesforceError]:
+    served: Sequence[Result] = (),
+) -> list[Result]:
     """Send each alone; what is of one of them is no outage where others were served before it."""
-    responses: list[Response | SalesforceError] = []
+    responses: list[Result] = []
     for request in requests:
         try:
             responses.append(session.send_now(request, readers.as_it_is, **attempts))
@@ -170,13 +164,13 @@ def _one_by_one(
     return responses
 
 
-def _is_any_served(responses: Sequence[Response | SalesforceError]) -> bool:
+def _is_any_served(responses: Sequence[Result]) -> bool:
     return any(isinstance(response, Response) for response in responses)
 
 
-def _parts(response: Response, requests: Sequence[Request]) -> list[Response | SalesforceError]:
+def _parts(response: Response, requests: Sequence[Request]) -> list[Result]:
     parts = readers.composite_results(response, len(requests))
-    responses: list[Response | SalesforceError] = []
+    responses: list[Result] = []
     unavailable: _PartUnavailableError | None = None
     for part, request in zip(parts, requests, strict=True):
         part_response = readers.part(*part)
