@@ -59,6 +59,11 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
     # position that it went on from, has not been read.
     began = state.get(_BEGAN)
     limit = datetime.fromisoformat(began) if began else selection.began_at
+    if state.get(_POSITION):
+        run.ledger.warn(
+            f"{run.object_of(table)}: this run ended what earlier ones began at"
+            f" {limit:%Y-%m-%d %H:%M}; what was edited since comes with the next run"
+        )
     if selection.whole:
         state[_PASSED] = run.opened_at.isoformat()
     note_read(run, table, whole=selection.whole)

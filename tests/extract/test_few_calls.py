@@ -318,3 +318,22 @@ def test_a_record_that_takes_more_calls_than_planned_is_not_searched_for_among_h
     assert set(active) - {bad} == set(synced.rows("sf_contacts"))
     assert {bad} == set(synced.rows("sf_rejected_records", "record_id"))
     assert synced.rows("sf_activities")
+
+
+@pytest.mark.deep
+def test_a_run_that_ends_what_others_began_says_what_it_did_not_read(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """What was edited behind a pass comes with the next run, and the report says so."""
+    synced.ok(SMALL)
+    first = min({*org.active_ids()} & org.rows("Contact").keys())
+    synced.run(SMALL, calls_per_run=5, api="collections")
+    org.edit("Contact", first, LastName="Edited behind it")
+    org.advance(60)
+    facts = synced.ok(SMALL, api="collections")
+    warned = [text for text in facts["warnings"] if "what was edited since comes with" in text]
+
+    assert "Edited behind it" != synced.rows("sf_contacts")[first]["last_name"]
+    assert [text for text in warned if text.startswith("Contact: ")]
+    assert not synced.ok(SMALL, api="collections")["warnings"]
+    assert "Edited behind it" == synced.rows("sf_contacts")[first]["last_name"]
