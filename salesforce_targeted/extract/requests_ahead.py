@@ -172,9 +172,9 @@ def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
         run.client.send_ahead(calls)
         for table, parts in asked.items():
             run.asked.setdefault(table, []).extend(parts)
-    elif may_share(run) and run.records.selection is not None:
+    elif (later := named.keys() - {run.target.table}) and may_share(run) and run.records.selection:
         before = plan_of(run, run.target.table, len(run.records.selection)).calls
-        for table in [table for table in named if table != run.target.table]:
+        for table in (table for table in named if table in later):
             before += _send_when_idle(run, table, named[table], before)
 
 

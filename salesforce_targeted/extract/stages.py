@@ -167,9 +167,14 @@ def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
         run.records.selection = selection
         if RELATION not in wanted:
             note_discovered(run)
-        ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
-        rows = refresh(run, run.target.table, selection)
+        rows = _records(run, wanted, selection)
         yield from _of(run.target.resource, run, run.target.table, rows)
+
+
+def _records(run: Run, wanted: Collection[str], selection: Selection) -> Iterator[pa.Table]:
+    """Yield the records; what else is named is asked for at once, by calls that may end, too."""
+    ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
+    yield from refresh(run, run.target.table, selection)
 
 
 def _selection(run: Run, wanted: Collection[str]) -> Iterator[Selection]:
