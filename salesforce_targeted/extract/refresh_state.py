@@ -20,10 +20,11 @@ from salesforce_targeted.retrieval.results import DELETED
 
 # In the source's state: table to how it was read. Of a table: how far, and when a whole pass ended;
 # of a pass whose calls ended before it did, when it began, where it goes on, whether it is a whole
-# one, and the fields that no record could be read with, with why.
+# one, how many calls the run had, and the fields that no record could be read with, with why.
 REFRESHED = "refresh"
 _CURSOR, _PASSED = "cursor", "passed_at"
 _BEGAN, _POSITION, _WHOLE = "pass_began_at", "position", "pass_is_whole"
+_CUT_WITH = "pass_cut_with_calls"
 _UNREAD = "pass_unread_fields"
 # Of a table that was read to its end by a run whose calls ended elsewhere: how many calls that run
 # had, and whether the table was read whole.
@@ -77,7 +78,7 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
 def note_read(run: Run, table: str, *, whole: bool) -> None:
     """Keep, with the load, that a table was read to its end, until a run comes to its own."""
     state = _state(run, table)
-    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD):
+    for name in (_BEGAN, _POSITION, _WHOLE, _UNREAD, _CUT_WITH):
         state.pop(name, None)
     was_whole = state.get(_READ, (None, False))[1]
     state[_READ] = run.state.get(CALLS_LEFT), whole or was_whole
@@ -112,6 +113,8 @@ def note_position(run: Run, table: str, part: int, last_id: str | None) -> None:
         last_id: None where it came no further than the last one.
     """
     position = _state(run, table).setdefault(_POSITION, {})
+    if (left := run.state.get(CALLS_LEFT)) is not None:
+        _state(run, table)[_CUT_WITH] = left
     if last_id is not None:
         position[str(part)] = last_id
 
@@ -193,10 +196,14 @@ def untold_before(run: Run, table: str) -> set[str]:
 
 
 def go_on(run: Run, table: str, *, whole: bool) -> None:
-    """Go on with the pass that was cut short, or begin one: a position is of its own kind alone."""
-    state = _state(run, table)
-    if state.get(_WHOLE) is not whole:
-        for name in (_BEGAN, _POSITION, _UNREAD):
+    """Go on with the pass that was cut short, or begin one: a position is of its own kind alone.
+
+    A run of many more calls begins one: what was edited behind the position is read, too.
+    """
+    state, left = _state(run, table), run.state.get(CALLS_LEFT)
+    has_more = _CUT_WITH in state and (left is None or left >= 2 * state[_CUT_WITH])
+    if state.get(_WHOLE) is not whole or has_more:
+        for name in (_BEGAN, _POSITION, _UNREAD, _CUT_WITH):
             state.pop(name, None)
     state[_WHOLE] = whole
     state.setdefault(_BEGAN, run.opened_at.isoformat())
