@@ -85,6 +85,7 @@ class RecordFindings:
     Attributes:
         answered: Ids of which the org said something.
         is_deferred: Whether what is held was put off, for the calls don't suffice.
+        goes_on: Whether earlier runs, whose calls ended, have read a part of what is held.
         selection: The ids that the stage asks for; see ``id_selection``.
         gone: Id to what became of a record that the org does not return.
         rejected: Ids of records that could not be read or loaded.
@@ -95,6 +96,7 @@ class RecordFindings:
 
     answered: IdSet = field(default_factory=IdSet)
     is_deferred: bool = False
+    goes_on: bool = False
     selection: Selection | None = None
     gone: dict[str, Gone] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)

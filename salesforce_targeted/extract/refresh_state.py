@@ -60,7 +60,7 @@ def note_end(run: Run, table: str, selection: Selection, newest: datetime | None
     # position that it went on from, has not been read.
     began = state.get(_BEGAN)
     limit = datetime.fromisoformat(began) if began else selection.began_at
-    if state.get(_POSITION):
+    if run.findings(table).goes_on:
         run.ledger.warn(
             f"{run.object_of(table)}: this run ended what earlier ones began at"
             f" {limit:%Y-%m-%d %H:%M}; what was edited since comes with the next run"
@@ -207,6 +207,7 @@ def go_on(run: Run, table: str, *, whole: bool) -> None:
             state.pop(name, None)
     state[_WHOLE] = whole
     state.setdefault(_BEGAN, run.opened_at.isoformat())
+    run.findings(table).goes_on = bool(state.get(_POSITION))
 
 
 def reached(run: Run, table: str, part: int) -> str:
