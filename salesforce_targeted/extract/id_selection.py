@@ -37,10 +37,10 @@ from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.refresh_state import (
     go_on,
     gone_before,
+    lacked_calls,
     last_pass,
     rest,
     untold_before,
-    was_cut,
     was_read,
 )
 from salesforce_targeted.extract.run import LAG, Run
@@ -153,7 +153,7 @@ def _selected(run: Run, table: str, named: pa.Array) -> Selection:
         if run.scope.complete:
             go_on(run, table, whole=whole)
             # What the pass could not read before its calls ended is not searched for by each run.
-            tried = id_array(untold if was_cut(run, table) else ())
+            tried = id_array(untold if lacked_calls(run, table) else ())
             later = rest(run, table, 0, minus(known, tried)), rest(run, table, 1, absent)
         return Selection(new, known, absent, later, whole, run.opened_at)
 

@@ -90,7 +90,8 @@ def forget_read(run: Run, table: str) -> None:
     What is not held still comes first: an outage may strike at the same record again.
     """
     state = _state(run, table)
-    state.pop(_READ, None)
+    for name in (_READ, _CUT_WITH):
+        state.pop(name, None)
     if _POSITION in state:
         state[_POSITION] = {}
 
@@ -122,6 +123,11 @@ def note_position(run: Run, table: str, part: int, last_id: str | None) -> None:
 def was_cut(run: Run, table: str) -> bool:
     """Return whether the calls of the last pass ended before it did."""
     return _POSITION in _state(run, table)
+
+
+def lacked_calls(run: Run, table: str) -> bool:
+    """Return whether it was an allowance that ended the last pass, and no outage."""
+    return _CUT_WITH in _state(run, table)
 
 
 def unread_fields(run: Run, table: str) -> dict[str, str]:
