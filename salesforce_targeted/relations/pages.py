@@ -50,9 +50,7 @@ _READINGS = 3
 # Calls that a range should be worth at least: each range may end in a page that is not full.
 _PAGES_PER_RANGE = 5
 _MOST_RANGES = 24
-_WITHOUT_LIMIT = (
-    "The org does not sort in time what --limit needs: use --since instead, or neither."
-)
+_WITHOUT_LIMIT = "The org can't sort in time what --limit needs: use --since instead, or neither."
 
 
 def read(
