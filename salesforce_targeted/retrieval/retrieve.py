@@ -118,6 +118,8 @@ def _fetched(
         refused = refused or (plan.api is Api.BULK and of_bulk)
         if replan is None or not refused:
             raise
+        if is_refused(error):  # an object that is no longer shown is not tried by each way
+            client.describe(columns.object_name)
         left = minus(ids, came.ids)
         other = replan(plan.api, len(left), error)
         yield from _fetched(client, other, left, columns, replan, lessons, tell)
