@@ -20,6 +20,7 @@ from salesforce_targeted.api.errors import (
     QueryError,
     SalesforceError,
     TruncatedResponseError,
+    UnavailableError,
     is_of_records,
     is_refused,
 )
@@ -110,13 +111,15 @@ def _fetched(
     except SalesforceError as error:
         # What refuses one way may serve another: a gateway that lets no POST through, a right that
         # is Bulk's alone. Bulk refuses, too, what REST is asked for in portions.
-        of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
+        of_bulk = isinstance(error, BulkJobError | UnavailableError) or is_of_records(error)
         # An org or a proxy that writes Collections responses of its own may write queries' rightly.
         contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
         refused = is_refused(error) or isinstance(error, QueryError) or contradicts
         refused = refused or (plan.api is Api.BULK and of_bulk)
         if replan is None or not refused:
             raise
+        if is_refused(error):  # an object that is no longer shown is not tried by each way
+            client.describe(columns.object_name)
         left = minus(ids, came.ids)
         other = replan(plan.api, len(left), error)
         yield from _fetched(client, other, left, columns, replan, lessons, tell)
