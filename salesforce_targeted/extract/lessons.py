@@ -115,9 +115,11 @@ def refused_apis(run: Run, object_name: str) -> set[Api]:
     return refused | _BY_COLLECTIONS if refused & _BY_COLLECTIONS else refused
 
 
-def note_refused(run: Run, object_name: str, api: Api) -> None:
-    """Keep, for the runs of a day, that an API did not serve an object."""
+def note_refused(run: Run, object_name: str, api: Api, *, for_a_day: bool) -> None:
+    """Keep, for this run or for the runs of a day, that an API did not serve an object."""
     run.lessons[object_name].refused.add(api)
+    if not for_a_day:
+        return
     again_at = run.state.setdefault(_AGAIN_AT, {}).setdefault(object_name, {})
     again_at[api.value] = (run.opened_at + _DAY).isoformat()
 

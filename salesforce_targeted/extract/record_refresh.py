@@ -8,7 +8,7 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import ENDS_EARLY, SalesforceError
+from salesforce_targeted.api.errors import ENDS_EARLY, SalesforceError, UnavailableError
 from salesforce_targeted.arrow.batch import EVERY_RECORD, Rejected
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array, union
@@ -181,14 +181,17 @@ def replan(run: Run, table: str, plan: Plan) -> Replan | None:
 
     def plan_without_it(api: Api, left: int, error: SalesforceError) -> Plan:
         known = api in run.lessons[object_name].refused
-        lessons.note_refused(run, object_name, api)
+        # An outage ends: the next run tries the same way again.
+        is_outage = isinstance(error, UnavailableError) and error.status not in (None, 200, 500)
+        lessons.note_refused(run, object_name, api, for_a_day=not is_outage)
         if lessons.refused_apis(run, object_name) >= {*Api}:
             lessons.forget_refused(run, object_name)
             raise error
         if not known:
+            again = f" for a day (--full tries {api.value.capitalize()} again)"
             run.ledger.warn(
-                f"{error} The {left:,} records that it left were read by another API, as they will"
-                f" be for a day (--full tries {api.value.capitalize()} again)"
+                f"{error} The {left:,} records that it left were read by another API"
+                + ("" if is_outage else f", as they will be{again}")
             )
         return plan_of(run, table, left)
 

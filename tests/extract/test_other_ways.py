@@ -22,7 +22,7 @@ PAGE = answer(200, "<html><title>Request Rejected</title></html>", {"Content-Typ
     [
         ("/composite", answer(504)),
         ("/composite", answer(503)),
-        ("/composite", answer(500)),
+        pytest.param("/composite", answer(500), marks=pytest.mark.deep),
         ("/composite", answer(body=[])),
         ("/composite", PAGE),
         ("POST", PAGE),

@@ -234,6 +234,24 @@ def test_what_an_outage_made_unreadable_is_read_by_the_next_run(
     assert {} == synced.rows("sf_rejected_records", "record_id")
 
 
+@pytest.mark.deep
+def test_an_outage_while_bulk_reads_is_no_lesson(org: DemoOrg, synced: Synced) -> None:
+    """Bulk, which alone has calls enough, is tried by the next run again."""
+    single = Scope(
+        limits=replace(DOCUMENTED, ids_per_collection=1, ids_per_query=1, composite_queries=1)
+    )
+    for call in ("bulk_create", "collections"):
+        org.faults.add(Fault(call, "unavailable_503", times=99))
+    cut = synced.run(single, calls_per_run=12)
+    org.faults.clear()
+    org.reset_calls()
+    facts = synced.run(single, calls_per_run=12).facts
+
+    assert "503" in cut.facts["warnings"][0]
+    assert "for a day" not in " ".join(cut.facts["warnings"])
+    assert 1 <= org.calls["bulk_create"], facts
+
+
 @pytest.mark.parametrize("action", ["html_503", "daily_403"])
 def test_an_outage_keeps_nothing_of_the_next_run_back(
     org: DemoOrg, synced: Synced, action: str
