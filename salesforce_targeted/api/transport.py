@@ -12,6 +12,7 @@ Rules:
 import gzip
 import logging
 import os
+import re
 import socket
 import ssl
 import time
@@ -42,6 +43,8 @@ from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.refusals.error_responses import TransportError
 
 _READ_BYTES = 1 << 18
+# What a proxy says to CONNECT, and not what passes. Source: RFC 9110, 15.5.9; RFC 6585, 4.
+_FINAL_TO_CONNECT = re.compile(r"Tunnel connection failed: 4(?!08|25|29)")
 
 
 def _without_query(record: logging.LogRecord) -> bool:
@@ -171,7 +174,7 @@ def _failure(error: BaseException) -> TransportError:
 
     before_sending = {  # the first that holds
         "the proxy wants a user and a password": "Tunnel connection failed: 407" in texts,
-        "the proxy refuses the way to the host": "Tunnel connection failed: 4" in texts,
+        "the proxy refuses the way to the host": bool(_FINAL_TO_CONNECT.search(texts)),
         "the proxy doesn't reach the host": "Tunnel connection failed: " in texts,
         "the proxy is a SOCKS proxy, and PySocks isn't installed": has(InvalidSchema),
         # The host's own address is checked before it is used: what can't be parsed is the proxy's.

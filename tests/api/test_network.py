@@ -140,6 +140,7 @@ PROXIES = {
     "407 Proxy Authentication Required": ("wants a user and a password", errors.ConfigurationError),
     "403 Forbidden": ("the proxy refuses the way", errors.ConfigurationError),
     "502 Bad Gateway": ("the proxy doesn't reach the host", errors.UnavailableError),
+    "429 Too Many Requests": ("the proxy doesn't reach the host", errors.UnavailableError),
 }  # fmt: skip
 
 
