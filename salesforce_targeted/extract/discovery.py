@@ -127,6 +127,8 @@ def _suffices(run: Run, *, begun: bool) -> bool:
     )
     calls = known // run.client.limits.groups_per_query
     if SLOW_GROUPS in run.state:  # the rows are read
+        if not run.holds_relations:  # how many of them a page holds is not known
+            return False
         calls = (run.org.relation_count or run.held.count(RELATIONS)) // run.held_relations.per_page
     return calls <= left // 2
 

@@ -288,6 +288,25 @@ def test_several_sources_share_a_dataset(org: DemoOrg, held: Targeted) -> None:
     assert "Fresh" == held.rows("sf_leads")[LEADS.named(org)[0]]["last_name"]
 
 
+@pytest.mark.deep
+def test_first_runs_of_few_calls_arrive_though_the_org_groups_none_and_its_pages_are_small(
+    org: DemoOrg, held: Targeted
+) -> None:
+    """Each began to count the rows again, for 2,000 of them would have been one call."""
+    for _ in range(25):
+        org.log_task(org.active_ids()[:1])
+    org.page_rows, org.traits.aggregates_left = 4, 0
+    runs, stopped = 0, True
+    while stopped and runs < 8:
+        ledger = Ledger()
+        source = targeted(held.credentials, **LEADS.given, ledger=ledger, calls_per_run=7)
+        held.pipeline.run(source)
+        runs, stopped = runs + 1, ledger.stopped is not None
+
+    assert not stopped
+    assert LEADS.named(org) == held.active(LEADS) == sorted(held.rows("sf_leads"))
+
+
 @pytest.mark.parametrize(
     ("object_name", "discovered_by", "field"),
     [("Task", "TaskWhoRelation.TaskId", "TaskId"), ("User", "Task.OwnerId", "OwnerId")],
