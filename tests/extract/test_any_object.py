@@ -348,6 +348,8 @@ def test_the_environment_signs_in(
         ({"object": "Contact", "discovered_by": "Task.WhoId"}, "sf_contacts is a table of"),
         ({"discovered_by": "Task.WhoId", "scope": Scope(limit=3)}, "a limit counts relations"),
         ({"discovered_by": "Task.WhoId", "api": "soap"}, "not a way to retrieve"),
+        ({"discovered_by": "Task.WhoId", "table": "Leads of tasks"}, "'Leads of tasks' can't be"),
+        ({"object": f"{'Ab' * 20}__c", "discovered_by": "A__c.B__c"}, "Give another one as table"),
     ],
 )
 def test_what_cant_be_meant_is_told_at_once(given: dict[str, Any], message: str) -> None:
