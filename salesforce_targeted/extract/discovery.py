@@ -39,8 +39,8 @@ class ShrinkError(SalesforceError):
     """Say that discovery returned far fewer active contacts than are held as active."""
 
     default_remedy = (
-        "Check that the user still sees the activities (View All Data, sharing). If the contacts"
-        " really left, run again with --allow-shrink."
+        "Check that the user still sees what points at them (View All Data, sharing). If they"
+        " really left, run again with --allow-shrink (Scope(allow_shrink=True))."
     )
 
 

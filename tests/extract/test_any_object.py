@@ -103,6 +103,22 @@ def test_nobody_names_it_any_more(org: DemoOrg, held: Targeted, recipe: Recipe) 
     assert held.lives(recipe)[gone]["left_at"] is None
 
 
+def test_that_all_have_left_at_once_is_told_of_them_and_not_of_contacts(
+    org: DemoOrg, held: Targeted
+) -> None:
+    """The remedy is one for their junction, too, and for who has no command line."""
+    held.go(LEADS)
+    for row in org.rows("TaskWhoRelation").values():
+        if row["Type"] == "Lead":
+            org.remove_relation(row["Id"])
+    ledger = Ledger()
+    outcome = sync(held.pipeline, targeted(held.credentials, **LEADS.given, ledger=ledger), ledger)
+
+    assert "the org shows 0 active leads where" in outcome.facts["error"]
+    assert "--allow-shrink (Scope(allow_shrink=True))" in outcome.facts["error"]
+    assert "contacts" not in outcome.facts["error"]
+
+
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("recipe", [RECIPES[name] for name in SOME], ids=SOME)
 def test_what_becomes_of_a_record(org: DemoOrg, held: Targeted, recipe: Recipe) -> None:
