@@ -53,6 +53,9 @@ _KEY_PREFIXES = {
 # What a source loads besides its records: each has a stage, and its name, of its own.
 _OTHER_RESOURCES = ("task_who_relation", "task", "user", "rejected_record", "sync_run")
 
+# So long may a table's name be: dlt takes names of sources up to 64 characters.
+_LONGEST = 64 - len("salesforce_")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -142,6 +145,12 @@ def target_of(
     singular = _snake(soql.name(object_name))
     table = table or f"sf_{_plural(singular)}"
     many = table.removeprefix("sf_")
+    if not f"sf_{many}".isidentifier() or len(many) > _LONGEST:
+        raise ConfigurationError(
+            f"{table!r} can't be a table of a source, which dlt names after it: letters, digits and"
+            f" underscores, {_LONGEST} of them beside sf_",
+            remedy="Give another one as table.",
+        )
     return Target(object_name, junction, table, f"sf_active_{many}", f"{singular}_id")
 
 

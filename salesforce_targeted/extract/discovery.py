@@ -39,8 +39,8 @@ class ShrinkError(SalesforceError):
     """Say that discovery returned far fewer active contacts than are held as active."""
 
     default_remedy = (
-        "Check that the user still sees the activities (View All Data, sharing). If the contacts"
-        " really left, run again with --allow-shrink."
+        "Check that the user still sees what points at them (View All Data, sharing). If they"
+        " really left, run again with --allow-shrink (Scope(allow_shrink=True))."
     )
 
 
@@ -127,6 +127,8 @@ def _suffices(run: Run, *, begun: bool) -> bool:
     )
     calls = known // run.client.limits.groups_per_query
     if SLOW_GROUPS in run.state:  # the rows are read
+        if not run.holds_relations:  # how many of them a page holds is not known
+            return False
         calls = (run.org.relation_count or run.held.count(RELATIONS)) // run.held_relations.per_page
     return calls <= left // 2
 

@@ -19,11 +19,16 @@ from itertools import pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api import ids as sf_ids
-from salesforce_targeted.api import soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import merge_as_completed
-from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError, is_of_query
+from salesforce_targeted.api.errors import (
+    QuotaExceededError,
+    SalesforceError,
+    TruncatedResponseError,
+    is_of_query,
+)
 from salesforce_targeted.api.models import JsonRows, Record
 from salesforce_targeted.relations.queries import groups_statement, where
 from salesforce_targeted.target import Junction
@@ -86,11 +91,16 @@ def active_ids(
     except SalesforceError as error:
         if not is_of_query(error):
             raise
-        counted = _counted(client, junction, key_prefix, since)  # or the org serves nothing now
-        warn(
+        instead = (
             f"{error.what} The relations were read and counted instead, in a call for each"
             f" {client.limits.rows_per_query_page:,} of them, as they will be for a day."
         )
+        try:
+            counted = _counted(client, junction, key_prefix, since)  # or the org serves nothing now
+        except QuotaExceededError:
+            warn(instead)  # the next run begins with them, and goes on
+            raise
+        warn(instead)
         yield counted
         return
     yield from batches
@@ -199,8 +209,10 @@ def _counted_after(
         beyond = soql.bound(who, ">", after) or soql.ne(who, None)
         condition = soql.and_(where(junction, since), beyond)
         statement = soql.select(["Id", who], junction.object_name, condition, (), [who], most)
-        ids = [row[who] for row in client.records(statement)]
-        if len(ids) < most or sf_ids.key_prefix(ids[-1]) > key_prefix:
+        page = client.send(endpoints.query(client.version, statement), readers.page)
+        ids = [row[who] for row in page.records]
+        ended = page.next is None and page.total < most
+        if ended or not ids or sf_ids.key_prefix(ids[-1]) > key_prefix:
             yield _counts(pa.array(ids, pa.string()), key_prefix), None
             return
         # The next page may have more of the last one, or all of this one is its.

@@ -103,6 +103,22 @@ def test_nobody_names_it_any_more(org: DemoOrg, held: Targeted, recipe: Recipe) 
     assert held.lives(recipe)[gone]["left_at"] is None
 
 
+def test_that_all_have_left_at_once_is_told_of_them_and_not_of_contacts(
+    org: DemoOrg, held: Targeted
+) -> None:
+    """The remedy is one for their junction, too, and for who has no command line."""
+    held.go(LEADS)
+    for row in org.rows("TaskWhoRelation").values():
+        if row["Type"] == "Lead":
+            org.remove_relation(row["Id"])
+    ledger = Ledger()
+    outcome = sync(held.pipeline, targeted(held.credentials, **LEADS.given, ledger=ledger), ledger)
+
+    assert "the org shows 0 active leads where" in outcome.facts["error"]
+    assert "--allow-shrink (Scope(allow_shrink=True))" in outcome.facts["error"]
+    assert "contacts" not in outcome.facts["error"]
+
+
 @pytest.mark.brief(1)
 @pytest.mark.parametrize("recipe", [RECIPES[name] for name in SOME], ids=SOME)
 def test_what_becomes_of_a_record(org: DemoOrg, held: Targeted, recipe: Recipe) -> None:
@@ -288,6 +304,25 @@ def test_several_sources_share_a_dataset(org: DemoOrg, held: Targeted) -> None:
     assert "Fresh" == held.rows("sf_leads")[LEADS.named(org)[0]]["last_name"]
 
 
+@pytest.mark.deep
+def test_first_runs_of_few_calls_arrive_though_the_org_groups_none_and_its_pages_are_small(
+    org: DemoOrg, held: Targeted
+) -> None:
+    """Each began to count the rows again, for 2,000 of them would have been one call."""
+    for _ in range(25):
+        org.log_task(org.active_ids()[:1])
+    org.page_rows, org.traits.aggregates_left = 4, 0
+    runs, stopped = 0, True
+    while stopped and runs < 8:
+        ledger = Ledger()
+        source = targeted(held.credentials, **LEADS.given, ledger=ledger, calls_per_run=7)
+        held.pipeline.run(source)
+        runs, stopped = runs + 1, ledger.stopped is not None
+
+    assert not stopped
+    assert LEADS.named(org) == held.active(LEADS) == sorted(held.rows("sf_leads"))
+
+
 @pytest.mark.parametrize(
     ("object_name", "discovered_by", "field"),
     [("Task", "TaskWhoRelation.TaskId", "TaskId"), ("User", "Task.OwnerId", "OwnerId")],
@@ -329,6 +364,8 @@ def test_the_environment_signs_in(
         ({"object": "Contact", "discovered_by": "Task.WhoId"}, "sf_contacts is a table of"),
         ({"discovered_by": "Task.WhoId", "scope": Scope(limit=3)}, "a limit counts relations"),
         ({"discovered_by": "Task.WhoId", "api": "soap"}, "not a way to retrieve"),
+        ({"discovered_by": "Task.WhoId", "table": "Leads of tasks"}, "'Leads of tasks' can't be"),
+        ({"object": f"{'Ab' * 20}__c", "discovered_by": "A__c.B__c"}, "Give another one as table"),
     ],
 )
 def test_what_cant_be_meant_is_told_at_once(given: dict[str, Any], message: str) -> None:
