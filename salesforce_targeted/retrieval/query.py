@@ -6,6 +6,7 @@ Sources: REST API Developer Guide, "Query", "QueryAll", "Composite".
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 
 import pyarrow as pa
 
@@ -50,8 +51,7 @@ def by_query(
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
     per_call = min(per_call, lessons.ids_at_once or per_call)
-    for fetched in client.side_by_side(read, in_batches(Texts(ids), per_call)):
-        yield from fetched
+    return chain.from_iterable(client.side_by_side(read, in_batches(Texts(ids), per_call)))
 
 
 def _queried(

@@ -23,7 +23,6 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.api.models import Record, Request, Response
-from salesforce_targeted.arrow.batch import together
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches, minus, union
@@ -47,39 +46,23 @@ def by_collections(
     columns: Columns,
     lessons: Lessons,
     apart: Sequence[pa.Array] = (),
+    *,
+    five: bool = False,
 ) -> Iterator[Fetched]:
     """Send a call for each 2,000 ids, several in flight.
 
     Args:
         apart: Those that were asked for ahead, as each request has them; they come first.
+        five: Whether five travel in a billed call; one does where the org refuses ``composite``.
     """
     collections = CollectionsReader(client, columns, lessons)
     size = lessons.ids_at_once or client.limits.ids_per_collection
-    yield from client.side_by_side(collections.read, _batches(ids, apart, size))
-
-
-def by_composite(
-    client: SalesforceClient,
-    ids: pa.Array,
-    columns: Columns,
-    lessons: Lessons,
-    apart: Sequence[pa.Array] = (),
-) -> Iterator[Fetched]:
-    """Send five to a billed call; one to a call where the org refuses ``composite``.
-
-    Args:
-        apart: As for :func:`by_collections`.
-    """
-    size = client.limits.ids_per_collection * client.limits.composite_queries
-    collections = CollectionsReader(client, columns, lessons)
-    batches = _batches(ids, apart, size)
-    for fetched in client.side_by_side(collections.read_five, batches):
-        yield from fetched
-
-
-def _batches(ids: pa.Array, apart: Sequence[pa.Array], size: int) -> Iterator[Sequence[str]]:
-    rest = minus(ids, union(*apart)) if apart else ids
-    return chain.from_iterable(in_batches(Texts(part), size) for part in (*apart, rest))
+    if five:
+        size = client.limits.ids_per_collection * client.limits.composite_queries
+    parts = (*apart, minus(ids, union(*apart)) if apart else ids)
+    batches = chain.from_iterable(in_batches(Texts(part), size) for part in parts)
+    read = collections.read_five if five else collections.read
+    return chain.from_iterable(client.side_by_side(read, batches))
 
 
 class CollectionsReader:
@@ -88,7 +71,7 @@ class CollectionsReader:
     def __init__(self, client: SalesforceClient, columns: Columns, lessons: Lessons) -> None:
         self.client, self.columns, self.lessons = client, columns, lessons
 
-    def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> Fetched:
+    def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Fetched]:
         """Read the records of as many ids as one call may ask for.
 
         Args:
@@ -100,15 +83,13 @@ class CollectionsReader:
         lessons, at_once = self.lessons, self.lessons.ids_at_once
         unreadable, portion = lessons.unreadable, lessons.portion
         if at_once is not None and len(ids) > at_once:
-            parts = self.read_each(in_batches(ids, at_once), attempts)
-            absent = [id_ for _, missed in parts for id_ in missed]
-            return together([batch for batch, _ in parts]), absent
+            return self.read_each(in_batches(ids, at_once), attempts)
         fields = [name for name in self.columns.fields if name not in unreadable]
         asked = list(ids)
         try:
             if lessons.apart(fields):
                 readable = read_in_portions(self._read_parts, Part(asked, fields), lessons)
-                return self._as_fetched(asked, readable)
+                return [self._as_fetched(asked, readable)]
             batch, absent = self.client.send(
                 self._request(Part(asked, fields)),
                 lambda response: read_rows(response, asked, self.columns),
@@ -125,9 +106,9 @@ class CollectionsReader:
                 readable = isolate(self._read_parts, asked, fields, lessons, error)
                 lessons.stopped = lessons.stopped or readable.stopped
                 self._learn_size(asked, readable, error)
-            return self._as_fetched(asked, readable)
+            return [self._as_fetched(asked, readable)]
         self.client.meter.add_rows("collections", len(batch))
-        return note_unreadable(batch, unreadable, self.columns), absent
+        return [(note_unreadable(batch, unreadable, self.columns), absent)]
 
     def read_each(
         self, parts: Iterable[Sequence[str] | Fetched], attempts: int = ATTEMPTS
@@ -140,7 +121,7 @@ class CollectionsReader:
         came: list[Fetched] = []
         for part in parts:
             try:
-                came.append(part if isinstance(part, tuple) else self.read(part, attempts))
+                came += [part] if isinstance(part, tuple) else self.read(part, attempts)
             except QuotaExceededError as error:
                 if not came:
                     raise

@@ -56,7 +56,7 @@ LINES = [
     ),
     BrokenLine(
         "3 conserved", "retrieval/retrieve.py",
-        "        absent.extend(missed)\n", "",
+        "                absent.extend(missed)\n", "",
         "tests/histories/test_contact_histories.py",
     ),
     BrokenLine(
