@@ -125,11 +125,16 @@ def differing_ranges(run: Run, most: int) -> Iterator[Range]:
     before, shown = org.settled_before, org.settled_count
     if before is None or shown is None:
         return
+    key, stored = run.columns(RELATIONS).key.stored, ["removed_at", held.name("SystemModstamp")]
     where = run.held_relations.counting & run.held_relations.stamped("<", before)
-    if held.count(RELATIONS, where) - findings.unsettled in {shown, shown - unread_count(run)}:
+    # Edited or removed since, less those that are still that old or came late.
+    touched = union(findings.read_ids.ids, findings.removed_ids.ids)
+    were = held.by_ids(RELATIONS, key, touched.to_pylist(), stored)
+    settled = held.count(RELATIONS, where) + len(findings.read_settled)
+    settled -= sum(not removed_at and at is not None and at < before for _, removed_at, at in were)
+    if settled in {shown, shown - unread_count(run)}:
         return
-    known = held.id_array(RELATIONS, run.columns(RELATIONS).key.stored, where)
-    ids = minus(minus(known, findings.read_ids.ids), findings.removed_ids.ids)
+    ids = minus(held.id_array(RELATIONS, key, where), touched)
     ids = union(ids, findings.read_settled.ids)  # the org counts them, too
     size = run.held_relations.per_page
     parts = run.client.limits.composite_queries

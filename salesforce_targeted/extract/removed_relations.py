@@ -201,13 +201,9 @@ def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
         findings.changes[who] -= 1
         if who:
             findings.left_reasons[who] = reason
-    stamp, before = run.held.name("SystemModstamp"), run.org.settled_before
     for reason, ids in by_reason.items():
         run.ledger.relations.removed += len(ids)
         findings.removed_ids.update(ids)
-        if before is not None:
-            stamps = run.held.by_ids(RELATIONS, columns.key.stored, ids, [stamp])
-            findings.unsettled += sum(at is not None and at < before for _, at in stamps)
         run.ledger.step(f"relations: {len(ids):,} no longer shown ({reason})")
         for batch in in_batches(ids, ROWS_PER_LOAD_BATCH):
             rows = run.held.table_of(RELATIONS, columns, batch)
