@@ -61,8 +61,8 @@ LINES = [
     ),
     BrokenLine(
         "4 closed", "extract/stages.py",
-        "return union(run.relations.tasks.ids, tasks_of_held(run))",
-        "return tasks_of_held(run)",
+        "return union(run.relations.tasks.ids, id_selection.tasks_of_held(run))",
+        "return id_selection.tasks_of_held(run)",
         TRUE_ORG,
     ),
     BrokenLine(
