@@ -83,8 +83,7 @@ def send_ahead(
     Nothing is raised here: a request that fails is sent again where it is needed.
 
     Args:
-        groups: One request, or several for one ``composite`` (at most five queries or Collections
-            in each).
+        groups: One request, sent as it is, or several for a ``composite`` (five slow ones at most).
         when_idle: Each leaves as soon as the stage that runs has no further one to send.
     """
     begin = session.ahead.put_off if when_idle else session.ahead.begin
@@ -93,6 +92,9 @@ def send_ahead(
 
 
 def _send_once(session: AuthorizedSession, requests: Sequence[Request]) -> list[Result]:
+    if len(requests) == 1 and len(requests[0].path) <= session.longest_path:
+        # Alone its body is read as it came; a part of a composite is parsed and written again.
+        return [session.send_now(requests[0], readers.as_it_is, attempts=1)]
     if not session.composes:
         raise PermissionDeniedError("the org does not accept composite requests", call="composite")
     return session.send_now(
@@ -279,8 +281,7 @@ def _read_first(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
 def _from(
     session: AuthorizedSession, first: Request, current: Page[S], read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
-    promised, seen = current.total, 0
-    addresses = set()
+    promised, seen, addresses = current.total, 0, set[str]()
     while True:
         seen += len(current.records)
         session.meter.add_rows(first.kind, len(current.records))

@@ -191,9 +191,9 @@ def test_the_calls_of_one_table_begin_as_those_of_another_end(org: DemoOrg, sync
     of_contacts, of_tasks, of_users = ceil((contacts - 5) / 95), ceil((tasks - 10) / 95), 1
     assert 9 == of_contacts
     # Eight for contacts leave with the first call, eight for tasks as those for contacts end, and one
-    # for users as those for tasks do.
-    assert 1 + 8 + 8 + of_users == org.calls["composite"]
-    assert of_contacts + of_tasks - 16 == org.calls["collections"]
+    # for users as those for tasks do; each as it is, not as the only part of a composite.
+    assert 1 == org.calls["composite"]
+    assert of_contacts + of_tasks + of_users == org.calls["collections"]
     began, ended = zip(*sorted(org.spans), strict=True)
     assert began[7] < min(ended)
 
@@ -208,5 +208,5 @@ def test_contacts_alone_are_asked_for_as_they_are_discovered(org: DemoOrg, synce
     assert outcome.error is None, outcome.facts["error"]
     assert 10 == ceil(active / 90)
     # Eight of the batches are asked for as they come, and the other two together.
-    assert {"composite": 1 + 8 + 1, "query": 9, "query_all": 1} == dict(org.calls)
+    assert {"composite": 1 + 1, "collections": 8, "query": 9, "query_all": 1} == dict(org.calls)
     assert org.waits <= 1 + 9 + 1 + 1  # it was 14: two waves after the last query
