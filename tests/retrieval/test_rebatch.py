@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import SalesforceError
-from salesforce_targeted.arrow.batch import Batch
+from salesforce_targeted.arrow.batch import EVERY_RECORD, Batch
 from salesforce_targeted.arrow.columns import columns
 from salesforce_targeted.arrow.from_json import from_records
+from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.retrieval import rebatch
-from salesforce_targeted.retrieval.parts import note_unreadable
+from salesforce_targeted.retrieval.parts import Lessons, note_unreadable
 from salesforce_targeted.retrieval.results import Retrieved
+from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
 from tests.support.fields import normalize
 
 TASKS = columns(
@@ -37,3 +40,16 @@ def test_pages_that_lack_a_field_are_apart() -> None:
 
     assert [["1", "2"], ["3", "4"], ["5"]] == ids(list(rebatch.pages(iter(pages))))
     assert [["1", "2"], ["3", "4"], ["5"]] == ids([part.batch for part in records])
+
+
+def test_what_is_read_in_several_calls_is_apart_too(org: DemoOrg, client: SalesforceClient) -> None:
+    """Of records that were asked for together, and are too many for one call, some lack a field."""
+    ids = sorted(org.active_ids())[:4]
+    described = {"name": "Contact", "fields": org.fields("Contact")}
+    contacts = columns(described, normalize=normalize).only(["LastName", "SystemModstamp"])
+    for id_ in ids[2:]:
+        org.poisons.add("Contact", id_, "LastName")
+    parts = CollectionsReader(client, contacts, Lessons(ids_at_once=2)).read(ids)
+    came = [(len(batch), {r.record_id for r in batch.rejected}) for batch, _ in parts]
+
+    assert [(2, set()), (2, {EVERY_RECORD})] == came
