@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import ENDS_EARLY
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
@@ -132,11 +133,12 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
     known = run.org.relation_count or run.held.count(RELATIONS)
     if findings.whole and since is None:
         ranges = pages.ranges(run.client, run.org.junction, known)
-    read = pages.read_ranges(
-        run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit
-    )
-    # An org that sorts ids in an order of its own shows one in two ranges.
-    yield from _noted(run, columns, read, may_repeat=len(ranges) > 1)
+    limit = run.scope.limit
+    readings = [
+        pages.read(run.client, run.org.junction, columns, since=since, limit=limit, within=span)
+        for span in ranges
+    ]
+    yield from _noted(run, columns, merge_as_completed(readings, run.client.max_in_flight))
 
 
 def counted_since(run: Run) -> str:
@@ -185,17 +187,17 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
     at_first = reading.get("at_first", run.client.limits.rows_per_query_page)
     begin = (reading.get("after"), at_first)
     read = pages.read(run.client, run.org.junction, columns, since=since, in_order=begin)
-    for batch in _noted(run, columns, read, may_repeat=False):
+    for batch in _noted(run, columns, read):
         yield batch
         if keep and (run.client.meter.left or 0) <= keep:
             findings.is_deferred = True
             return
 
 
-def _noted(
-    run: Run, columns: Columns, read: Iterator[Batch], *, may_repeat: bool
-) -> Iterator[Batch]:
+def _noted(run: Run, columns: Columns, read: Iterator[Batch]) -> Iterator[Batch]:
     """Yield pages, each row once, and keep which relations they show.
+
+    An org that sorts ids in an order of its own shows one in two ranges.
 
     How many relations those hold which others follow is kept for the next run.
     """
@@ -203,10 +205,9 @@ def _noted(
     for page in read:
         if most:
             run.state[PER_PAGE] = most
-        most, new = max(most, page.table.num_rows + len(page.rejected)), page
-        if may_repeat:
-            known = run.relations.read_ids.marks(page.table.column(columns.key.name))
-            new = page.of_rows(pc.invert(known), columns)
+        most = max(most, page.table.num_rows + len(page.rejected))
+        known = run.relations.read_ids.marks(page.table.column(columns.key.name))
+        new = page.of_rows(pc.invert(known), columns)
         _note_read(run.relations, new, columns)
         yield new
 
