@@ -23,21 +23,20 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.api.models import JsonRows, Record, Request, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_json import from_records, from_response
+from salesforce_targeted.arrow.from_json import from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, note_unreadable
-from salesforce_targeted.retrieval.results import Fetched
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader, parts_reader
 
 
 def by_query(
     client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
-) -> Iterator[Fetched]:
+) -> Iterator[Batch]:
     """Send several statements in flight; one that fails for good is left to Collections."""
     collections = CollectionsReader(client, columns, lessons)
 
-    def read(call_ids: Sequence[str]) -> list[Fetched]:
+    def read(call_ids: Sequence[str]) -> list[Batch]:
         attempts = ATTEMPTS
         if not lessons.apart(columns.fields):
             try:
@@ -56,7 +55,7 @@ def by_query(
 
 def _queried(
     client: SalesforceClient, columns: Columns, lessons: Lessons, ids: Sequence[str]
-) -> list[Fetched]:
+) -> list[Batch]:
     unreadable = lessons.unreadable
     fields = [name for name in columns.fields if name not in unreadable]
 
@@ -80,9 +79,7 @@ def _queried(
         if not pages:
             raise stopped
         lessons.stopped = lessons.stopped or stopped
-        return [(page, []) for page in pages]
-    absent = from_records([], columns), [id_ for id_ in ids if id_ not in came]
-    return [*((page, []) for page in pages), absent]
+    return pages
 
 
 def _check_asked(came: Collection[str], ids: Sequence[str]) -> None:

@@ -24,7 +24,7 @@ from salesforce_targeted.api.errors import (
     is_refused,
 )
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, Texts, id_array, in_batches, minus, union
+from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.parts import Lessons
@@ -68,7 +68,6 @@ def retrieve(
         Batches in the order in which they arrive, then what became of those that a plain read did
         not return.
     """
-    absent: list[str] = []
     shown, rejected, lessons = IdSet(), IdSet(), lessons or Lessons()
     left = ids
     while True:
@@ -80,8 +79,7 @@ def retrieve(
             five = plan.api is Api.COMPOSITE
             fetched = by_collections(client, left, columns, lessons, apart, five=five)
         try:
-            for batch, missed in fetched:
-                absent.extend(missed)
+            for batch in fetched:
                 shown.add(batch.table.column(columns.key.name))
                 rejected.update(row.record_id for row in batch.rejected if not row.field)
                 if batch.table.num_rows or batch.rejected:
@@ -90,11 +88,12 @@ def retrieve(
         except SalesforceError as error:
             if replan is None or not _may_serve_otherwise(plan.api, error):
                 raise
-            left, apart = minus(ids, union(shown.ids, rejected.ids, id_array(absent))), ()
+            left, apart = minus(ids, union(shown.ids, rejected.ids)), ()
             plan = replan(plan.api, len(left), error)
     lessons.check()  # what came is loaded, with it or after it
-    for missing in ([] if left_out is None else Texts(left_out), absent):
-        for batch_ids in in_batches(missing, FOLLOWED_UP):
+    absent = minus(ids, union(shown.ids, rejected.ids))
+    for missing in (ids[:0] if left_out is None else left_out, absent):
+        for batch_ids in in_batches(Texts(missing), FOLLOWED_UP):
             yield follow_up(client, batch_ids, columns, lessons, shown)
             lessons.check()
 

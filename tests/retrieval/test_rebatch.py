@@ -50,6 +50,6 @@ def test_what_is_read_in_several_calls_is_apart_too(org: DemoOrg, client: Salesf
     for id_ in ids[2:]:
         org.poisons.add("Contact", id_, "LastName")
     parts = CollectionsReader(client, contacts, Lessons(ids_at_once=2)).read(ids)
-    came = [(len(batch), {r.record_id for r in batch.rejected}) for batch, _ in parts]
+    came = [(len(batch), {r.record_id for r in batch.rejected}) for batch in parts]
 
     assert [(2, set()), (2, {EVERY_RECORD})] == came
