@@ -59,7 +59,7 @@ def discover(
     if run.active is None:
         active, last = run.relations.counts, None
         if active is None:
-            active, last = _asked(run, each, after, in_part=in_part)
+            active, last = _discover(run, each, after, in_part=in_part)
         if in_part:
             run.within = after, ALL_IDS[1] if last is None else last
         run.ledger.step(f"discovered {len(active):,} active {run.target.object_name.lower()}s")
@@ -151,7 +151,7 @@ def _stop(run: Run, asked: str) -> None:
     )
 
 
-def _asked(run: Run, each: Each, after: str, *, in_part: bool) -> tuple[IdCounts, str | None]:
+def _discover(run: Run, each: Each, after: str, *, in_part: bool) -> tuple[IdCounts, str | None]:
     """Ask which records are active; return them, and up to which id; None for all."""
     org, keep = run.org, (run.client.meter.left or 0) // 2
     first = None if after else org.first_groups

@@ -76,8 +76,8 @@ def retrieve(
         elif plan.api is Api.QUERY:
             fetched = by_query(client, left, columns, lessons)
         else:
-            five = plan.api is Api.COMPOSITE
-            fetched = by_collections(client, left, columns, lessons, apart, five=five)
+            composite = plan.api is Api.COMPOSITE
+            fetched = by_collections(client, left, columns, lessons, apart, composite=composite)
         try:
             for batch in fetched:
                 shown.add(batch.table.column(columns.key.name))

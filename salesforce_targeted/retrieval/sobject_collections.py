@@ -47,21 +47,21 @@ def by_collections(
     lessons: Lessons,
     apart: Sequence[pa.Array] = (),
     *,
-    five: bool = False,
+    composite: bool = False,
 ) -> Iterator[Batch]:
     """Send a call for each 2,000 ids, several in flight.
 
     Args:
         apart: Those that were asked for ahead, as each request has them; they come first.
-        five: Whether five travel in a billed call; one does where the org refuses ``composite``.
+        composite: Whether five travel in a billed call; one does where the org refuses that.
     """
     collections = CollectionsReader(client, columns, lessons)
     size = lessons.ids_at_once or client.limits.ids_per_collection
-    if five:
+    if composite:
         size = client.limits.ids_per_collection * client.limits.composite_queries
     parts = (*apart, minus(ids, union(*apart)) if apart else ids)
     batches = chain.from_iterable(in_batches(Texts(part), size) for part in parts)
-    read = collections.read_five if five else collections.read
+    read = collections.read_five if composite else collections.read
     return chain.from_iterable(client.side_by_side(read, batches))
 
 
