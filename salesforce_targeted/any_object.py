@@ -60,8 +60,9 @@ def targeted(
     Returns:
         A source, for leads named ``salesforce_leads``, with the resources ``lead`` (table
         ``sf_leads``), ``lead_life`` (``sf_active_leads``, key ``lead_id``; as
-        ``sf_active_contacts``), ``rejected_record`` and ``sync_run``. In ``sf_sync_runs`` the
-        columns of contacts count the records.
+        ``sf_active_contacts``), ``rejected_record`` and ``sync_run``; for tasks and users
+        ``task_record`` and ``user_record``. In ``sf_sync_runs`` the columns of contacts count the
+        records.
 
     Raises:
         ConfigurationError: a name that can't be one of Salesforce's, a table that another source

@@ -50,6 +50,9 @@ _KEY_PREFIXES = {
     "Case": "500",
 }  # fmt: skip
 
+# What a source loads besides its records: each has a stage, and its name, of its own.
+_OTHER_RESOURCES = ("task_who_relation", "task", "user", "rejected_record", "sync_run")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -82,7 +85,8 @@ class Target:
     @property
     def resource(self) -> str:
         """Name the resource of the records, as dlt names it: ``contact``."""
-        return self.life_key.removesuffix("_id")
+        name = self.life_key.removesuffix("_id")
+        return f"{name}_record" if name in _OTHER_RESOURCES else name
 
     @property
     def key_prefix(self) -> str | None:

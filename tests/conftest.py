@@ -324,7 +324,7 @@ def first_run_on_postgres(
 
 @dataclass(frozen=True)
 class FirstRun:
-    """What a first run over the tiny org left in PostgreSQL."""
+    """Hold what a first run over the tiny org left in PostgreSQL."""
 
     folder: Path
     database: str

@@ -22,7 +22,6 @@ from . import bulk_readers, endpoints
 from .client import SalesforceClient
 from .errors import (
     BulkJobError,
-    NotFoundError,
     PermissionDeniedError,
     QueryError,
     TruncatedResponseError,
@@ -75,8 +74,8 @@ def job_of(
             if waited + pause > deadline:
                 raise BulkJobError(
                     f"Bulk job {job.id} is still {job.state} after {deadline:.0f} s",
-                    remedy="Jobs can be stuck: read through sObject Collections, or allow more"
-                    " time.",
+                    remedy="Jobs can be stuck: run it again, or read through sObject Collections"
+                    " (api = collections).",
                 )
             if waited - last_news >= _SECONDS_BETWEEN_NEWS:
                 last_news = waited
@@ -105,7 +104,8 @@ def results_as(
 
     Where the org names the addresses of the pages several are read side by side and come as they
     arrive; from the first one on that it does not name, or not so that it can be understood, one is
-    read after the other.
+    read after the other. All are, and what came may come again, where what it names is refused or
+    does not hold the job's records.
 
     Args:
         read: Is called with the CSV of a page, in the thread that got it; returns how many records
@@ -118,18 +118,25 @@ def results_as(
         TruncatedResponseError: the pages don't hold the records that the job says it has processed.
     """
     size = client.limits.bulk_rows_per_page  # a hint for Salesforce
-    named, are_all = list[Request](), False
-    if at_once > 1 and job.rows is not None and job.rows > size:
-        named, are_all = _addresses(client, job, size)
+    are_several = at_once > 1 and job.rows is not None and job.rows > size
+    named = _addresses(client, job, size) if are_several else []
     fetch = partial(_fetch, client, job, read)
-    rows, locator, is_last = 0, None, False
-    for request, page in map_as_completed(lambda each: (each, fetch(each)), named, at_once):
-        rows += page.rows
-        if request is named[-1]:
-            locator, is_last = page.next, are_all or page.next is None
-        if page.records is not None:
-            yield page.records
-    used: set[str | None] = set()
+    rows, locator = 0, None
+    try:
+        for request, page in map_as_completed(lambda each: (each, fetch(each)), named, at_once):
+            rows += page.rows
+            if request is named[-1]:
+                locator = page.next
+            if page.records is not None:
+                yield page.records
+    except (BulkJobError, PermissionDeniedError, QueryError) as error:
+        _log.info("%s Its pages are read one after the other.", error.what)
+        locator = None
+    if named and rows == job.rows:
+        return
+    if locator is None or rows > (job.rows or 0):  # what the org named are not the pages
+        rows, locator = 0, None
+    used, is_last = set[str | None](), False
     while not is_last:
         if locator in used:
             raise BulkJobError(f"Bulk job {job.id} names the same result page twice")
@@ -157,40 +164,30 @@ def _fetch(
             _check_sum(job, before + page.rows)
         return page
 
-    try:
-        page = client.send(request, read_page)
-    except NotFoundError as error:
-        raise error.told_as(
-            BulkJobError,
-            f"the results of Bulk job {job.id} are gone",
-            "Salesforce keeps them for seven days unless the job is deleted: run it again.",
-        ) from error
+    page = client.send(request, read_page)
     client.meter.add_rows("bulk_results", page.rows)
     return page
 
 
-def _addresses(client: SalesforceClient, job: Job, size: int) -> tuple[list[Request], bool]:
-    """List the requests for a job's pages that the org names, in order; and whether they are all.
+def _addresses(client: SalesforceClient, job: Job, size: int) -> list[Request]:
+    """List the requests for a job's pages that the org names, in order.
 
     Source: "Get Parallel Results for a Query Job": up to five a call, from version 58.0 on, which
     is the oldest one that is read through.
     """
-    request, pages = endpoints.bulk_result_pages(client.version, job.id, size), list[Request]()
-    visited = set()
-    while request.path not in visited:
+    request: Request | None = endpoints.bulk_result_pages(client.version, job.id, size)
+    pages, visited = list[Request](), set[str]()
+    while request is not None and request.path not in visited:
         visited.add(request.path)
-        try:
-            named = client.send(request, bulk_readers.result_pages)
-        except (NotFoundError, PermissionDeniedError, QueryError):
-            named = None
+        named = client.if_told(request, bulk_readers.result_pages)
         if named is None:
             _log.info("the org does not name all result pages: the rest is read one by one")
-            return pages, False
-        pages += named.pages
-        if named.next is None:
-            return pages, True
+            break
+        for page in named.pages:
+            if page not in pages:
+                pages.append(page)
         request = named.next
-    raise BulkJobError(f"Bulk job {job.id} names the same result pages twice")
+    return pages
 
 
 def _check_sum(job: Job, rows: int) -> None:

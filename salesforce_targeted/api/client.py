@@ -153,7 +153,7 @@ class SalesforceClient(AuthorizedSession):
 
         Source: REST API, "Limits" (needs View Setup and Configuration).
         """
-        return self._if_told(endpoints.limits(self.version), readers.json_object)
+        return self.if_told(endpoints.limits(self.version), readers.json_object)
 
     def record_counts(self, names: Sequence[str]) -> dict[str, int]:
         """Read approximate row counts by object name; none where the org does not tell this user.
@@ -161,16 +161,16 @@ class SalesforceClient(AuthorizedSession):
         Source: REST API, "Record Count" (needs View Setup and Configuration).
         """
         request = endpoints.record_count(self.version, [soql_text.name(name) for name in names])
-        return self._if_told(request, readers.record_counts) or {}
+        return self.if_told(request, readers.record_counts) or {}
 
     def versions(self) -> list[str]:
         """List the API versions that the org serves, oldest first, as "64.0"; not billed.
 
         None where a proxy in between hides them.
         """
-        return self._if_told(endpoints.versions(), readers.versions) or []
+        return self.if_told(endpoints.versions(), readers.versions) or []
 
-    def _if_told(self, request: Request, read: Callable[[Response], _T]) -> _T | None:
+    def if_told(self, request: Request, read: Callable[[Response], _T]) -> _T | None:
         """Read what is only nice to know: None where it is refused; what ends every call raises."""
         try:
             return self.send(request, read)

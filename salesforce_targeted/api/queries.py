@@ -23,6 +23,7 @@ from salesforce_targeted.api.errors import (
     SlowResponseError,
     TooLargeError,
     TruncatedResponseError,
+    UnavailableError,
     is_of_query,
     is_of_records,
 )
@@ -33,8 +34,6 @@ from salesforce_targeted.api.refusals.retries import Attempts
 # What is refused together may be served alone; and refused alone, it is an error like any other.
 _REFUSED = (PermissionDeniedError, NotFoundError, QueryError, TooLargeError)
 _ADDRESS_TOO_LONG = (HTTPStatus.REQUEST_URI_TOO_LONG, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-# Of a response that can't be understood: it contradicts itself, or a proxy wrote it.
-_AS_A_WHOLE = (None, HTTPStatus.OK)
 # Of these a part may take two minutes. Source: Salesforce Help, article 000386264.
 _SLOW_KINDS = {"query", "query_all", "collections"}
 
@@ -122,13 +121,6 @@ def _bundle(
             if not _is_any_served(error.responses):
                 raise
             return list(error.responses)
-        except (PermissionDeniedError, NotFoundError, TruncatedResponseError) as error:
-            if isinstance(error, TruncatedResponseError) and error.status not in _AS_A_WHOLE:
-                raise
-            session.composes = False
-            session.warn(
-                f"{error.what} The org does not accept composite requests: each is a call."
-            )
         except (QueryError, TooLargeError, SlowResponseError) as error:
             if not (several_slow and isinstance(error, SlowResponseError)):
                 return _one_by_one(session, requests, attempts)
@@ -137,6 +129,14 @@ def _bundle(
                 f"{error.what} The org runs the queries of a call one after the other, which"
                 " together took longer than we wait: each is sent alone, in more calls."
             )
+        except (PermissionDeniedError, NotFoundError, UnavailableError) as error:
+            # Where the org is down that is raised: the first of them fails alone, too.
+            responses = _one_by_one(session, requests, attempts)
+            session.composes = False
+            session.warn(
+                f"{error.what} The org does not accept composite requests: each is a call."
+            )
+            return responses
     if not session.composes:
         return _one_by_one(session, requests, attempts)
     # The slow ones alone, and all others together.

@@ -70,7 +70,7 @@ def distinct(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def of_records(ids: pa.Array) -> pa.Array:
-    """Return those that are ids of Salesforce's; others are of rows that somebody else wrote."""
+    """Return those that are ids of Salesforce's; the others are of rows that a user wrote."""
     return ids.filter(pc.match_substring_regex(ids, "^[0-9A-Za-z]{15}([0-5A-Z]{3})?$"))
 
 

@@ -50,6 +50,10 @@ _READ_OBJECT = (
 _ACCESS_ACTIVITIES = (
     "Ask a Salesforce admin for Access Activities (profile or permission set, System Permissions)."
 )
+_LET_IN = (
+    "Every call is refused: ask a Salesforce admin whether API Access Control lets the connected"
+    " app in, and whether this user may read anything."
+)
 
 
 class OrgChecklist:
@@ -106,7 +110,7 @@ class OrgChecklist:
             responded = error.status is not None
             of_all = isinstance(error, _OF_ALL_CALLS) or error.error_code in API_OFF
             of_all |= responded and isinstance(error, ConfigurationError | QuotaExceededError)
-            self._responds = self.org is not None and not of_all
+            self._responds &= self.org is not None and not of_all
             raise
 
     def _credentials(self) -> str | Finding:
@@ -140,12 +144,22 @@ class OrgChecklist:
                 return Finding(
                     f"not known: {error.what} The next lines show whether the API responds"
                 )
-            self.granted |= {API_ENABLED: error.error_code not in API_OFF, VIEW_SETUP: False}
-            if error.error_code in API_OFF:
+            is_off = error.error_code in API_OFF
+            self._responds = not is_off and self._is_anything_shown()
+            if self._responds or is_off:
+                self.granted |= {API_ENABLED: not is_off, VIEW_SETUP: False}
+            if not self._responds:
+                if error.remedy == error.default_remedy:
+                    error.remedy = _LET_IN
                 raise
             return yes
         self.granted |= {API_ENABLED: True, VIEW_SETUP: True}
         return yes
+
+    def _is_anything_shown(self) -> bool:
+        """Tell whether a policy or a firewall leaves more than refusals, or only this one is."""
+        describes = self.run.org.describes.values()
+        return not all(isinstance(each, PermissionDeniedError) for each in describes)
 
     def _version(self) -> str | Finding:
         self._served = self.run.client.versions()

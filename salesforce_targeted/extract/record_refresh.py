@@ -24,7 +24,7 @@ from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval import rebatch
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest
 from salesforce_targeted.retrieval.results import HIDDEN, Retrieved
-from salesforce_targeted.retrieval.retrieve import retrieve
+from salesforce_targeted.retrieval.retrieve import Replan, retrieve
 from salesforce_targeted.settings import Api
 
 # For users, and for what a plain read does not show.
@@ -168,11 +168,9 @@ def plan_of(run: Run, table: str, ids: int) -> Plan:
     )
 
 
-def _retrieved(run: Run, table: str, plain: pa.Array, left_out: pa.Array) -> Iterator[Retrieved]:
-    object_name, columns = run.object_of(table), run.columns(table)
-    answered = run.findings(table).answered
-    plan = plan_of(run, table, len(plain))
-    run.ledger.plans[object_name] = plan
+def replan(run: Run, table: str, plan: Plan) -> Replan | None:
+    """Make what plans again for what a refused way left; None where the way is forced."""
+    object_name = run.object_of(table)
 
     def plan_without_it(api: Api, left: int, error: SalesforceError) -> Plan:
         known = api in run.lessons[object_name].refused
@@ -187,9 +185,16 @@ def _retrieved(run: Run, table: str, plain: pa.Array, left_out: pa.Array) -> Ite
             )
         return plan_of(run, table, left)
 
-    fallback = None if plan.forced else plan_without_it
+    return None if plan.forced else plan_without_it
+
+
+def _retrieved(run: Run, table: str, plain: pa.Array, left_out: pa.Array) -> Iterator[Retrieved]:
+    object_name, columns = run.object_of(table), run.columns(table)
+    answered = run.findings(table).answered
+    plan = plan_of(run, table, len(plain))
+    run.ledger.plans[object_name] = plan
     retrieved = retrieve(
-        run.client, plan, plain, columns, fallback,
+        run.client, plan, plain, columns, replan(run, table, plan),
         # In the same words, or what was asked for ahead would be asked for again.
         apart=[among(asked, plain) for asked in run.asked.get(table, ())], left_out=left_out,
         lessons=lessons.recall(run, columns, plain), tell=run.ledger.step,

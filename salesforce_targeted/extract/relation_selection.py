@@ -46,8 +46,8 @@ def relations_since(run: Run, modified: datetime | None) -> datetime | None:
     refills = run.held_relations.wait_to_be_read or not run.held.count(RELATIONS)
     whole = begun or (run.scope.complete and refills)
     # One that a run which was cut has read waits for the records, or none of them would ever come.
-    anew = run.scope.full and not was_read(run, RELATIONS)
-    if not run.org.filters_by_stamp or anew or run.fits_one_page or whole:
+    restarts = run.scope.full and not was_read(run, RELATIONS)
+    if not run.org.filters_by_stamp or restarts or run.fits_one_page or whole:
         return floor
     if comparison_is_due(run) or is_slow(run, SLOW_STAMPS):
         return floor

@@ -43,6 +43,8 @@ from salesforce_targeted.retrieval.rebatch import ROWS_PER_LOAD_BATCH
 
 # So many contacts with another count are compared one by one; beyond, all ids are.
 _SUSPECTS = 2_000
+# Fields of a task that tell what became of it.
+_WHY = ("Id", "IsDeleted", "IsArchived")
 
 
 def mark_removed(run: Run, shown: IdCounts) -> Iterator[pa.Table]:
@@ -175,10 +177,20 @@ def _without(rows: pa.Table, ids: pa.Array | pa.ChunkedArray) -> pa.Table:
 
 
 def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
-    """Yield the held rows of relations that the org no longer shows, marked with the reason."""
-    vanished = _without(vanished, run.relations.removed_ids.ids)
-    if not vanished.num_rows:
-        return
+    """Yield the held rows of relations that the org no longer shows, marked with the reason.
+
+    By parts that take half of the calls that are left, or a run whose calls end would mark none.
+    """
+    vanished = _without(vanished, run.relations.removed_ids.ids).sort_by("task")
+    per_call, start = soql.ids_that_fit(_WHY, "Task", run.client.limits), 0
+    while start < vanished.num_rows:
+        left = run.client.meter.left
+        size = vanished.num_rows if left is None else max(1, left // 4) * per_call
+        yield from _mark_part(run, vanished.slice(start, size))
+        start += size
+
+
+def _mark_part(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
     still_there = _shown_by_id(run, union(vanished.column("id")).to_pylist())
     if len(still_there):
         yield from relation_refresh.read_by_ids(run, still_there)
@@ -221,11 +233,10 @@ def why_removed(run: Run, tasks: Sequence[str]) -> dict[str, str]:
     A task that not even ``queryAll`` shows was deleted for good or is hidden: as far as a
     relation is concerned, ``task_deleted``.
     """
-    fields = ["Id", "IsDeleted", "IsArchived"]
     reasons = dict.fromkeys(tasks, TASK_DELETED)
-    per_call = soql.ids_that_fit(fields, "Task", run.client.limits)
+    per_call = soql.ids_that_fit(_WHY, "Task", run.client.limits)
     for batch in in_batches(tasks, per_call):
-        statement = soql.select(fields, "Task", soql.id_in(batch))
+        statement = soql.select(_WHY, "Task", soql.id_in(batch))
         try:
             records = run.client.records(statement, all_rows=True)
         except SalesforceError as error:

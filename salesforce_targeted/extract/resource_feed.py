@@ -8,7 +8,7 @@ again.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from threading import Lock
 from typing import Any
@@ -23,10 +23,12 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.id_set import is_unique
-from salesforce_targeted.destination.table_names import REJECTED_RECORDS
+from salesforce_targeted.destination import rejected_records, sync_runs
+from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, SYNC_RUNS
+from salesforce_targeted.extract import lifecycle
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.org_changes import check_source
-from salesforce_targeted.extract.run import Run
+from salesforce_targeted.extract.run import RELATION_COLUMNS, Run
 from salesforce_targeted.extract.stages import REJECTED, SYNC_RUN, ids_resource, stages
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings, scope_of
@@ -106,9 +108,16 @@ class Extractions:
             return rows
         run = self._current.run
         run.column_types.check(table, rows.schema)
+        key, *others = _read_back(run, table)
+        names = {run.held.name(name) for name in rows.schema.names}
+        if lost := [name for name in (key, *others) if run.held.name(name) not in names]:
+            raise ConfigurationError(
+                f"{table}: what add_map returned lacks {', '.join(lost)}, by which later runs"
+                " compare what is held with the org",
+                remedy="Return these columns; one that is not to be kept may be null, but no id.",
+            )
         if table == REJECTED_RECORDS:  # has another key, and is loaded as csv where it is empty
             return rows
-        key = run.target.life_key if table == run.target.life_table else run.settings.id_column
         if key in rows.schema.names and not is_unique(rows.column(key)):
             raise ConfigurationError(
                 f"{table}: what add_map returned has an id twice, and {key} is the key",
@@ -116,6 +125,17 @@ class Extractions:
                 ' own: source.resources["mine"] = source.contact | mine.',
             )
         return rows if rows.num_rows else None
+
+
+def _read_back(run: Run, table: str) -> Sequence[str]:
+    """Return the columns of a table that later runs need, its key first."""
+    if table == RELATIONS:
+        needed = run.columns(RELATIONS).only(("RelationId", "TaskId", "SystemModstamp")).items
+        return *(column.name for column in needed), *RELATION_COLUMNS
+    made = {REJECTED_RECORDS: rejected_records.SCHEMA, SYNC_RUNS: sync_runs.SCHEMA}
+    if table == run.target.life_table:
+        made[table] = lifecycle.schema(run.target.life_key)
+    return made[table].names if table in made else (run.settings.id_column,)
 
 
 def _check_pipeline() -> None:

@@ -22,6 +22,7 @@ from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
+    QueryTimeoutError,
     SalesforceError,
     TruncatedResponseError,
     is_of_records,
@@ -43,6 +44,7 @@ _READINGS = 3
 # Calls that a range should be worth at least: each range may end in a page that is not full.
 _PAGES_PER_RANGE = 5
 _MOST_RANGES = 24
+_WITHOUT_LIMIT = "The org can't sort in time what --limit needs: use --since instead, or neither."
 
 
 def read(
@@ -96,6 +98,8 @@ def read(
             if fell_apart and attempt < _READINGS:
                 continue
             if limit is not None or not (fell_apart or is_of_records(error)):
+                if limit is not None and isinstance(error, QueryTimeoutError):
+                    error.remedy = _WITHOUT_LIMIT
                 raise
             pages = reader.in_order_of_ids() if ids is None else iter([reader.isolated(ids, error)])
             yield from _rows_once(pages, came, columns)
@@ -239,16 +243,14 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
 
     One call, where more rows are expected than a few pages: the first and the last id.
     """
-    pieces = pieces_of(expected, client.limits)
-    if pieces == 1:
+    if (pieces := pieces_of(expected, client.limits)) == 1:
         return [(None, None)]
     ends: list[str] = []
     queries = [
         soql.select(["Id"], junction.object_name, order_by=[order], limit=1)
         for order in ("Id", soql.descending("Id"))
     ]
-    responses = client.composite([endpoints.query(client.version, query) for query in queries])
-    for response in responses:
+    for response in client.composite([endpoints.query(client.version, q) for q in queries]):
         if isinstance(response, SalesforceError):
             return [(None, None)]
         ends += [row["Id"] for row in readers.page(response).records]
@@ -267,8 +269,8 @@ def read_by_ids(
     """Yield the rows of these relations that the org shows, a page at a time."""
     per_call = soql.ids_that_fit([*columns.fields, junction.who], junction.object_name)
 
-    def rows_of(batch: Sequence[str]) -> list[Batch]:
-        return list(read(client, junction, columns, ids=batch))
+    def rows_of(part: Sequence[str]) -> list[Batch]:
+        return list(read(client, junction, columns, ids=part))
 
     return chain.from_iterable(client.side_by_side(rows_of, in_batches(ids, per_call)))
 
@@ -289,8 +291,7 @@ def targets(
         who, within: As for :func:`read`.
     """
     only = columns.only(["RelationId"])
-    parts = [None] if who is None else in_batches(who, targets_per_call(junction))
-    for part in parts:
+    for part in [None] if who is None else in_batches(who, targets_per_call(junction)):
         yield from read(client, junction, only, since=since, who=part, within=within)
 
 

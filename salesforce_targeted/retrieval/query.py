@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import chain
+from typing import TypeVar
 
 import pyarrow as pa
 
@@ -28,6 +29,8 @@ from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, note_unreadable
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader, parts_reader
+
+S = TypeVar("S")
 
 
 def by_query(
@@ -62,24 +65,40 @@ def _queried(
     def read(rows: JsonRows) -> Batch:
         return note_unreadable(from_response(rows, columns), unreadable, columns)
 
+    def ids_on(page: Batch) -> list[str]:
+        ids: list[str] = page.table.column(columns.key.name).to_pylist()
+        return ids
+
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.
-    pages, stopped = list[Batch](), None
+    pages = client.iter_pages(statement, read, attempts_at_500=1)
+    came, _, stopped = _until_calls_end(pages, ids_on, ids)
+    lessons.stopped = lessons.stopped or stopped
+    return came
+
+
+def _until_calls_end(
+    pages: Iterator[S], ids_on: Callable[[S], list[str]], asked: Sequence[str]
+) -> tuple[list[S], set[str], QuotaExceededError | None]:
+    """Return the pages of a query by ids, those that are on them, and what cut it short, if any.
+
+    Raises:
+        QuotaExceededError: the calls ended before any page came.
+        TruncatedResponseError: rows moved between pages, or were not asked for.
+    """
+    came, ids, stopped = list[S](), list[str](), None
     try:
-        for page in client.iter_pages(statement, read, attempts_at_500=1):
-            pages.append(page)
+        for page in pages:
+            came.append(page)
+            ids += ids_on(page)
     except QuotaExceededError as error:  # what came before is not lost
         stopped = error
-    rows = [id_ for page in pages for id_ in page.table.column(columns.key.name).to_pylist()]
-    came = {*rows}
-    _check_asked(came, ids)
-    if len(came) < len(rows):
+    _check_asked(ids, asked)
+    if len(seen := {*ids}) < len(ids):
         raise stopped or TruncatedResponseError("rows moved between pages while they were read")
-    if stopped is not None:
-        if not pages:
-            raise stopped
-        lessons.stopped = lessons.stopped or stopped
-    return pages
+    if stopped is not None and not came:
+        raise stopped
+    return came, seen, stopped
 
 
 def _check_asked(came: Collection[str], ids: Sequence[str]) -> None:
@@ -116,7 +135,7 @@ def shown_by_query_all(
         try:
             if lessons.apart(part.fields):
                 return read_in_portions(read_parts, part, lessons)
-            records = client.records(statement(part), all_rows=True, attempts_at_500=ATTEMPTS)
+            return client.read_twice(lambda: _shown(client, statement(part), call_ids))
         except SalesforceError as error:
             if is_refused(error):  # plain reads are served: what became of these is not known
                 return Readable(rejected=dict.fromkeys(((id_, "") for id_ in call_ids), error))
@@ -124,9 +143,6 @@ def shown_by_query_all(
                 raise
             with lessons.learning:
                 return isolate(read_parts, call_ids, columns.fields, lessons, error)
-        by_id = {record["Id"]: record for record in records}
-        _check_asked(by_id, call_ids)
-        return Readable(by_id)
 
     def read_or_leave(call_ids: Sequence[str]) -> Readable:
         try:
@@ -143,6 +159,13 @@ def shown_by_query_all(
         lessons.stopped = lessons.stopped or readable.stopped
     shown.unread = unread
     return shown
+
+
+def _shown(client: SalesforceClient, statement: soql.Soql, ids: Sequence[str]) -> Readable:
+    pages = client.iter_pages(statement, JsonRows.records, all_rows=True, attempts_at_500=ATTEMPTS)
+    came, seen, stopped = _until_calls_end(pages, lambda rows: [row["Id"] for row in rows], ids)
+    by_id = {record["Id"]: record for page in came for record in page}
+    return Readable(by_id, unread={*ids} - seen if stopped else (), stopped=stopped)
 
 
 def query_reader(

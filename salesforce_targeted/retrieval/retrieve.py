@@ -20,6 +20,7 @@ from salesforce_targeted.api.errors import (
     QueryError,
     SalesforceError,
     TruncatedResponseError,
+    UnavailableError,
     is_of_records,
     is_refused,
 )
@@ -88,6 +89,7 @@ def retrieve(
         except SalesforceError as error:
             if replan is None or not _may_serve_otherwise(plan.api, error):
                 raise
+            _check_shown(client, columns.object_name, error)
             left, apart = minus(ids, union(shown.ids, rejected.ids)), ()
             plan = replan(plan.api, len(left), error)
     lessons.check()  # what came is loaded, with it or after it
@@ -106,9 +108,15 @@ def _may_serve_otherwise(api: Api, error: SalesforceError) -> bool:
     """
     # An org or a proxy that writes Collections responses of its own may write queries' rightly.
     contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
-    of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
+    of_bulk = isinstance(error, BulkJobError | UnavailableError) or is_of_records(error)
     refused = is_refused(error) or isinstance(error, QueryError) or contradicts
     return refused or (api is Api.BULK and of_bulk)
+
+
+def _check_shown(client: SalesforceClient, object_name: str, error: SalesforceError) -> None:
+    """Raise where the org no longer shows an object, which is then not tried by each way."""
+    if is_refused(error):
+        client.describe(object_name)
 
 
 def follow_up(

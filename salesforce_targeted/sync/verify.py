@@ -23,9 +23,10 @@ from salesforce_targeted.destination.comparison import completed
 from salesforce_targeted.destination.database import is_postgres, prepare_session
 from salesforce_targeted.destination.row_width import reject_wide_rows
 from salesforce_targeted.destination.table_names import RELATIONS, SYNC_RUNS, TASKS, USERS
+from salesforce_targeted.extract import lessons
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import named_users
-from salesforce_targeted.extract.record_refresh import plan_of
+from salesforce_targeted.extract.record_refresh import plan_of, replan
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.retrieval.results import HIDDEN
@@ -209,7 +210,8 @@ def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
         stored = [target.life_key, "gone_reason"]
         reasons = dict(run.held.rows(target.life_table, stored, run.held.gone))
     stores_in_pages = is_postgres(run.held.pipeline)
-    for part in retrieve(run.client, plan, ids, columns):
+    learnt, other_way = lessons.recall(run, columns, ids), replan(run, table, plan)
+    for part in retrieve(run.client, plan, ids, columns, other_way, lessons=learnt):
         batch = part.batch
         if stores_in_pages:
             batch = reject_wide_rows(batch, columns, run.object_of(table))

@@ -118,11 +118,12 @@ def test_a_job_gets_the_time_that_its_size_explains(
     assert all(later - earlier >= 20 for earlier, later in itertools.pairwise([0, *seen]))
 
 
-def test_results_that_are_gone(client, server, answer, reply):
-    """404 on the results: the job is to be run again."""
-    server.say(answer(body=JOB), answer(body=DONE), reply("not_found"))
+@pytest.mark.parametrize("at", ["poll", "results"])
+def test_a_job_that_is_gone(at, client, server, answer, reply):
+    """404 on the job or its results, which somebody deleted: no admin can help, another job can."""
+    server.say(answer(body=JOB), *[answer(body=DONE)] * (at == "results"), reply("not_found"))
 
-    with pytest.raises(errors.BulkJobError, match="are gone"):
+    with pytest.raises(errors.BulkJobError, match=r"HTTP 404.*Run it again"):
         list(bulk_pages(client, SELECT))
 
 

@@ -140,19 +140,45 @@ def test_addresses_that_cannot_be_understood(after, client, server, answer):
     assert {"bulk_pages": after + 1, "bulk_results": 7} == dict(client.meter.calls)
 
 
-def test_an_address_for_nothing(client, server, answer):
-    """All pages are read when the address of more can't be understood: none of them is read again."""
-    org, odd = Pages(answer, 1), answer(body={"resultPages": "elsewhere"})
-    page = {"resultUrl": f"{BASE}/results?locator=p0&maxRecords=2"}
-    named = answer(body={"resultPages": [page], "done": False,
-                         "nextRecordsUrl": f"{BASE}/resultPages?locator=p1&maxRecords=2"})  # fmt: skip
-    server.fallback = lambda heard: (
-        org(heard) if "/resultPages" not in heard.path else odd if "p1" in heard.path else named
-    )
+@pytest.mark.parametrize(
+    ("change", "one_by_one"),
+    [
+        (lambda pages: [*pages, pages[0]], 0),  # a page twice
+        (lambda pages: [*pages, pages[-1] + "0"], 0),  # more pages than there are rows
+        (lambda pages: pages[:2], 5),  # done, though pages are left
+        (lambda pages: [p.replace("v64.0", "v59.0") for p in pages], 7),  # refused with 409
+        (lambda pages: [p.replace("=p1", "=p0") for p in pages], 7),  # one that overlaps another
+    ],
+)
+def test_addresses_that_are_not_the_pages(change, one_by_one, client, server, answer):
+    """What is named twice, or wrongly, or too early as the last costs calls, and no row."""
+    org = Pages(answer, 7, per_call=9)
 
-    with pytest.raises(errors.TruncatedResponseError, match="processed 3 records"):
-        list(bulk_job.results_as(client, complete(3), first_id, at_once=3))
-    assert 1 == client.meter.calls["bulk_results"]
+    def say(heard):
+        if "/v59.0/" in heard.path:
+            return answer(409, [{"errorCode": "VERSION_MISMATCH", "message": "64.0"}])
+        if "locator=p60" in heard.path:
+            return answer(body=b'"Id"\n', headers=CSV)
+        if "/resultPages" not in heard.path:
+            return org(heard)
+        named = [f"{BASE}/results?locator=p{n}&maxRecords=2" for n in range(7)]
+        changed = [{"resultUrl": url} for url in change([u.split("&")[0] for u in named])]
+        return answer(body={"resultPages": changed, "done": True})
+
+    server.fallback = say
+    results = list(bulk_job.results_as(client, complete(14), first_id, at_once=3))
+
+    assert {f"{n}-1" for n in range(7)} == {*results}
+    assert one_by_one == sum("?maxRecords" in heard.path for heard in server.heard[-7:])
+
+
+@pytest.mark.parametrize("status", [200, 409, 500, 503])
+def test_addresses_that_stay_out(status, client, server, answer):
+    """They are nice to know: where they can't be had, each page names the next one."""
+    org, odd = Pages(answer, 3), answer(status, "<html>", {"Content-Type": "text/html"})
+    server.fallback = lambda heard: odd if "/resultPages" in heard.path else org(heard)
+
+    assert ["0-1", "1-1", "2-1"] == [*bulk_job.results_as(client, complete(6), first_id, at_once=3)]
 
 
 @pytest.mark.parametrize("at_once", [1, 3])
@@ -167,23 +193,23 @@ def test_pages_together_are_counted(rows, at_once, client, server, answer):
 
 
 def test_addresses_that_go_round(client, server, answer):
-    """The rest of the addresses is where it was before: this would never end."""
+    """The rest of the addresses is where it was before: the pages name each other."""
     org = Pages(answer, 3)
     page = {"resultUrl": f"{BASE}/results?locator=p0&maxRecords=2"}
     round_ = answer(body={"resultPages": [page], "done": False,
                           "nextRecordsUrl": f"{BASE}/resultPages?locator=p5&maxRecords=2"})  # fmt: skip
     server.fallback = lambda heard: round_ if "/resultPages" in heard.path else org(heard)
+    results = list(bulk_job.results_as(client, complete(6), first_id, at_once=3))
 
-    with pytest.raises(errors.BulkJobError, match="twice"):
-        list(bulk_job.results_as(client, complete(6), first_id, at_once=3))
+    assert ["0-1", "1-1", "2-1"] == results
 
 
 def test_a_page_of_several_that_is_gone(client, server, answer, reply):
     """The job was deleted meanwhile: it is to be run again."""
     org = Pages(answer, 4)
-    server.fallback = lambda h: reply("not_found") if "results?locator=p2" in h.path else org(h)
+    server.fallback = lambda h: reply("not_found") if "locator=p2" in h.path else org(h)
 
-    with pytest.raises(errors.BulkJobError, match="are gone"):
+    with pytest.raises(errors.BulkJobError, match="HTTP 404"):
         list(bulk_job.results_as(client, complete(8), first_id, at_once=2))
 
 

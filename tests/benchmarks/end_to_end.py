@@ -51,7 +51,7 @@ def run(bench: Workbench) -> None:
 
 
 def start_up(bench: Workbench) -> None:
-    """How much of a run is over before anything is asked."""
+    """Measure how much of a run is over before anything is sent."""
     python = sys.executable
     contenders = {
         "python -c pass": [python, "-c", "pass"],

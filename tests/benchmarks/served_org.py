@@ -21,7 +21,7 @@ MODULE = "tests.benchmarks.served_org"
 
 @dataclass(frozen=True)
 class Counted:
-    """What the org saw since the last reset.
+    """Hold what the org saw since the last reset.
 
     Attributes:
         calls: Billed calls; sign-in is none.
@@ -37,7 +37,7 @@ class Counted:
 
 
 class ServedOrg:
-    """The parent's end: an org that listens until the block ends."""
+    """Hold the parent's end: an org that listens until the block ends."""
 
     def __init__(self, contacts: int, active: int) -> None:
         self.contacts, self.active = contacts, active

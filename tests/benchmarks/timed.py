@@ -92,7 +92,7 @@ def interleaved(rounds: int, contenders: Mapping[str, Callable[[], T]]) -> dict[
 
 
 def seconds_of(what: Callable[[], object]) -> tuple[float, float]:
-    """How long a call takes in this process: wall time, processor time of all its threads."""
+    """Measure a call in this process: wall time, processor time of all its threads."""
     begun, cpu_begun = time.perf_counter(), time.process_time()
     what()
     return time.perf_counter() - begun, time.process_time() - cpu_begun

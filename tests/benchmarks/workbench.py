@@ -61,7 +61,7 @@ class Workbench:
         self._stack.close()
 
     def rounds(self, many: int) -> int:
-        """How often contenders take turns."""
+        """Return how often contenders take turns."""
         return self._turns or many
 
     def say(self, text: str) -> None:

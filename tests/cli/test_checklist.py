@@ -147,7 +147,15 @@ def test_without_the_api_the_rest_of_the_org_is_not_asked(org: DemoOrg, script: 
 
 
 @pytest.mark.parametrize(
-    "action", ["no_rest_session_401", "daily_403", "url_not_reset_400", "version_gone_410"]
+    "action",
+    [
+        "no_rest_session_401",
+        "daily_403",
+        "url_not_reset_400",
+        "version_gone_410",
+        "metering_403",
+        "no_access_403",
+    ],
 )
 def test_what_every_call_gets_is_told_once(org: DemoOrg, script: Script, action: str) -> None:
     """One line fails; the others were not checked, nor is a permission said to be granted."""

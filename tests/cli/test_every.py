@@ -43,7 +43,7 @@ class Passes:
 
     @property
     def ends(self) -> list[str]:
-        """How each pass ended."""
+        """List how each pass ended."""
         return [facts["status"] for facts in self.reports]
 
 

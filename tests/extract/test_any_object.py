@@ -288,6 +288,26 @@ def test_several_sources_share_a_dataset(org: DemoOrg, held: Targeted) -> None:
     assert "Fresh" == held.rows("sf_leads")[LEADS.named(org)[0]]["last_name"]
 
 
+@pytest.mark.parametrize(
+    ("object_name", "discovered_by", "field"),
+    [("Task", "TaskWhoRelation.TaskId", "TaskId"), ("User", "Task.OwnerId", "OwnerId")],
+)
+def test_objects_of_which_the_source_of_contacts_has_resources(
+    org: DemoOrg, held: Targeted, object_name: str, discovered_by: str, field: str
+) -> None:
+    """The stage of that resource ran for them, and loaded nothing: exit code 0, no row."""
+    held.pipeline.run(
+        targeted(
+            held.credentials, object=object_name, discovered_by=discovered_by, table="sf_others"
+        )
+    )
+    junction = discovered_by.partition(".")[0]
+    named = {row[field] for row in org.rows(junction).values()} & {*org.rows(object_name)}
+
+    assert len(named) > 1
+    assert named <= {*held.rows("sf_others")}
+
+
 def test_the_environment_signs_in(
     org: DemoOrg, held: Targeted, server: DemoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +370,10 @@ def test_names_of_tables_and_resources(credentials: SessionCredentials) -> None:
     assert "salesforce_sales_policies" == source.name
     assert {"sales_policy", "sales_policy_life", "rejected_record", "sync_run"} == set(
         source.resources.selected
+    )
+    runs = targeted(credentials, object="SyncRun__c", discovered_by="A__c.Run__c", table="sf_mine")
+    assert {"sync_run_record", "sync_run_record_life", "rejected_record", "sync_run"} == set(
+        runs.resources.selected
     )
     assert ("sf_sales_policies", "sf_active_sales_policies") == tuple(
         source.resources[name].table_name for name in ("sales_policy", "sales_policy_life")

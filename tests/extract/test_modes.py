@@ -101,7 +101,7 @@ def test_since_does_not_move_the_cursor(story: Story) -> None:
 
 
 def cursor_of(story: Story) -> Any:
-    """How far the stored state says that relations were read."""
+    """Return how far the stored state says that relations were read."""
     sources: Any = story.synced.pipeline.state["sources"]
     resource = sources["salesforce_targeted"]["resources"]["task_who_relation"]
     return resource["incremental"]["SystemModstamp"]["last_value"]

@@ -21,11 +21,13 @@ PAGE = answer(200, "<html><title>Request Rejected</title></html>", {"Content-Typ
     ("path", "response"),
     [
         ("/composite", answer(504)),
+        ("/composite", answer(503)),
+        ("/composite", answer(500)),
         ("/composite", answer(body=[])),
         ("/composite", PAGE),
         ("POST", PAGE),
     ],
-    ids=["504", "list", "page", "every POST"],
+    ids=["504", "503", "500", "list", "page", "every POST"],
 )
 def test_a_gateway_that_spoils_what_is_sent_together(
     org: DemoOrg, server: DemoServer, synced: Synced, path: str, response: Bytes

@@ -61,3 +61,26 @@ def test_contacts_with_other_relations_are_compared_by_several_runs(
 
     assert 6 == len(synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL"))
     assert outcome.error is None
+
+
+@pytest.mark.deep
+def test_why_many_relations_vanished_is_asked_for_by_several_runs(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Their tasks were deleted, and asking what became of those takes more calls than a run has."""
+    small = Scope(limits=replace(DOCUMENTED, rows_per_query_page=20, ids_per_query=4))
+    contact = min(org.active_ids() & org.rows("Contact").keys())
+    tasks = [org.log_task([contact]) for _ in range(50)]
+    org.advance(86_400)
+    org.log_task([contact])  # the others lie before the lag
+    synced.ok(small)
+    for task in tasks:
+        org.delete_task(task)
+    for _ in range(12):
+        outcome = synced.run(small, calls_per_run=12, api="collections")
+        if outcome.error is None:
+            break
+
+    removed = synced.rows("sf_taskwhorelations", where="removed_at IS NOT NULL").values()
+    assert 50 == len([row for row in removed if row["removed_reason"] == "task_deleted"])
+    assert outcome.error is None

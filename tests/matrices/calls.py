@@ -40,12 +40,12 @@ class Kind:
 
     @property
     def scope(self) -> Scope:
-        """What the runs look at: everything, within these limits."""
+        """Return what the runs look at: everything, within these limits."""
         return Scope(limits=replace(DOCUMENTED, **self.limits))
 
     @property
     def actions(self) -> list[str]:
-        """The misfortunes that can befall such a call."""
+        """List the misfortunes that can befall such a call."""
         return [
             name for name, action in ACTIONS.items()
             if {"*", self.call} & set(action.kinds) and name not in _LEFT_ALONE_BY.get(self.call, ())

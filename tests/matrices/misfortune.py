@@ -56,7 +56,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a trial ended.
+    """Name how a trial ended.
 
     Attributes:
         struck: How many calls the misfortune befell; 0 means that no such call was made.

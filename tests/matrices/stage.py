@@ -33,7 +33,7 @@ class StoppedError(Exception):
 
 @dataclass(frozen=True)
 class Ended:
-    """How a process ended."""
+    """Hold how a process ended."""
 
     code: int
     out: str

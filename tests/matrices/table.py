@@ -40,7 +40,7 @@ class Table:
 
 @dataclass
 class Findings:
-    """What one part of the command found.
+    """Hold what one part of the command found.
 
     Attributes:
         name: What the file of its report is called.

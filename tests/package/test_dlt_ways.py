@@ -190,6 +190,28 @@ def test_rows_that_a_function_doubles_are_refused(org: DemoOrg, synced: Synced) 
     assert [(12,)] == synced.sql("SELECT COUNT(*) FROM sf_contacts")
 
 
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("contact", "id"),
+        ("task_who_relation", "RelationId"),
+        ("rejected_record", "payload"),
+    ],
+)
+def test_columns_that_later_runs_read_back_are_not_taken_out(
+    org: DemoOrg, synced: Synced, name: str, column: str
+) -> None:
+    """The table would lack them, and no later run could read it: with add_map or without."""
+    error = refused(
+        synced,
+        lambda source: source.resources[name].add_map(lambda table: table.drop_columns([column])),
+    )
+    run(synced)
+
+    assert f"what add_map returned lacks {column}, by which later runs" in error
+    assert sorted(synced.rows("sf_contacts")) == org.active_ids()
+
+
 @pytest.mark.deep
 def test_frozen_columns_stop_the_run_until_they_are_released(org: DemoOrg, synced: Synced) -> None:
     """A new field raises dlt's own error, names the column, leaves nothing pending and no row."""

@@ -35,7 +35,7 @@ def queries() -> dict[int, str]:
 
 
 class Answers:
-    """What the tables must answer, worked out from the org itself."""
+    """Hold what the tables must show, worked out from the org itself."""
 
     def __init__(self, org: DemoOrg) -> None:
         self.contacts = org.rows("Contact", ids=org.active_ids())

@@ -9,9 +9,9 @@ import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.errors import QueryError, UnavailableError
+from salesforce_targeted.api.errors import QueryError, QueryTimeoutError, UnavailableError
 from salesforce_targeted.api.limits import DOCUMENTED
-from salesforce_targeted.demo_org import DemoOrg, serve
+from salesforce_targeted.demo_org import DemoOrg, Fault, serve
 from salesforce_targeted.relations import pages
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
@@ -163,6 +163,16 @@ def test_a_trial_of_a_few_relations_says_what_went_wrong(
     """With a limit nothing is searched for."""
     org.poisons.add("TaskWhoRelation", None, "Type", status=400, code="INVALID_FIELD")
     with pytest.raises(QueryError):
+        list(pages.read(client, SHARED_ACTIVITIES, columns_in(org), limit=3))
+
+
+def test_a_trial_that_the_org_does_not_sort_in_time_says_what_works(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """The oldest ones can't be known then; all of them, or those since a moment, can."""
+    org.faults.add(Fault("query", "query_timeout_400"))
+
+    with pytest.raises(QueryTimeoutError, match="use --since instead, or neither"):
         list(pages.read(client, SHARED_ACTIVITIES, columns_in(org), limit=3))
 
 

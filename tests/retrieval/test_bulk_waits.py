@@ -62,6 +62,25 @@ def test_a_job_that_never_ends_is_left_to_rest(
     assert "is InProgress after" in patience.news[0]
 
 
+@pytest.mark.parametrize("call", ["bulk_create", "bulk_poll", "bulk_results"])
+@pytest.mark.parametrize("outage", ["unavailable_503", "http_429", "not_found_404"])
+def test_an_outage_of_bulk_alone_is_left_to_rest(
+    call: str, outage: str, org: DemoOrg, client: SalesforceClient
+) -> None:
+    """Else no run could succeed until it ends, although REST serves every record."""
+    of, ids = columns_in(org), org.active_ids()
+    org.faults.add(Fault(call, outage, times=10**6))
+
+    def plan_without_bulk(api: Api, left: int, _error: Exception) -> Plan:
+        return cheapest("Contact", of.fields, left, exclude=[api])
+
+    plan = cheapest("Contact", of.fields, len(ids), force=Api.BULK)
+    asked = pa.array(ids, pa.string())
+    batches = list(retrieval.retrieve(client, plan, asked, of, plan_without_bulk))
+
+    assert sorted(ids) == sorted(ids_of(batches))
+
+
 def test_a_job_that_ends_soon_is_not_talked_about(
     org: DemoOrg, credentials: SessionCredentials
 ) -> None:

@@ -261,6 +261,21 @@ def test_calls_that_end_before_a_chain_does(org: DemoOrg, credentials: SessionCr
     assert isinstance(lessons.stopped, QuotaExceededError)
 
 
+def test_pages_that_came_before_the_calls_ended_count(
+    org: DemoOrg, credentials: SessionCredentials
+) -> None:
+    """The wide rows of an org come in small pages: what is on the first ones is told."""
+    ids, org.page_rows, lessons = org.active_ids()[:6], 2, Lessons()
+    for id_ in ids:
+        org.delete_contact(id_)
+    with client_of(credentials, DOCUMENTED) as client:
+        client.meter.calls_allowed = 2
+        answer = retrieval.follow_up(client, ids, columns_in(org), lessons)
+
+    assert [Gone(id_, DELETED) for id_ in ids[:4]] == answer.gone
+    assert isinstance(lessons.stopped, QuotaExceededError)
+
+
 @pytest.mark.parametrize("rows", [1, -1])
 def test_what_a_shift_of_pages_hides_is_not_called_gone(
     org: DemoOrg, credentials: SessionCredentials, rows: int

@@ -62,7 +62,7 @@ def test_a_scan_is_priced_by_the_rows_of_the_org() -> None:
 
 
 def bulk_of(plan: Plan) -> tuple[bool, int, int, int]:
-    """Whether Bulk would ask by ids; its calls, rows and bytes."""
+    """Return whether Bulk would ask by ids; its calls, rows and bytes."""
     price = plan.price[Api.BULK]
     return plan.bulk_by_ids, price.calls, price.rows, price.bytes
 

@@ -60,7 +60,7 @@ class Clock(Latency):
 
 
 class Platform:
-    """The definitions as loaded with this test's configuration, and a Dagster of its own."""
+    """Hold the definitions as loaded with this test's configuration, and a Dagster of its own."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
         self.set = monkeypatch.setenv
@@ -74,7 +74,7 @@ class Platform:
 
     @property
     def module(self) -> Any:
-        """The definitions, loaded again: they read the configuration then."""
+        """Load the definitions again: they read the configuration then."""
         return importlib.reload(importlib.import_module("pipelines.dagster_definitions"))
 
     def run(self, what: str, partition: str = "emea") -> Any:
@@ -140,7 +140,7 @@ def log_of(instance: dg.DagsterInstance, run_id: str) -> str:
 
 
 def attempts(instance: dg.DagsterInstance, run_id: str, step: str = "targeted_contacts") -> int:
-    """How often a step was begun."""
+    """Count how often a step was begun."""
     begun = {dg.DagsterEventType.STEP_START, dg.DagsterEventType.STEP_RESTARTED}
     return sum(
         entry.dagster_event is not None

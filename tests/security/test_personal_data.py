@@ -174,7 +174,7 @@ def test_records_are_written_for_their_owner_alone_if_asked_for(
 
 
 def is_private(path: Path, below: Path) -> bool:
-    """Whether only its owner gets at a file: by its own mode, or by a folder's."""
+    """Return whether only its owner gets at a file: by its own mode, or by a folder's."""
     modes = [
         part.stat().st_mode & 0o077 for part in (path, *path.parents) if part.is_relative_to(below)
     ]

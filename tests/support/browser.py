@@ -28,7 +28,7 @@ _SWITCHES = (
 
 @dataclass(frozen=True)
 class Screen:
-    """What a page is looked at on."""
+    """Describe what a page is looked at on."""
 
     width: int
     height: int

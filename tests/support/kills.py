@@ -79,7 +79,7 @@ Tables = dict[str, list[dict[str, Any]]]
 
 @dataclass(frozen=True)
 class Call:
-    """The n-th request to the org, from 1."""
+    """Name the n-th request to the org, from 1."""
 
     nth: int
 
@@ -89,7 +89,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Step:
-    """The n-th matching change of dlt's working folder, from 1."""
+    """Name the n-th matching change of dlt's working folder, from 1."""
 
     pattern: str
     nth: int = 1
@@ -114,7 +114,7 @@ Instant = Call | Step | Statement
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a run that was killed and of the next one.
+    """Hold what became of a run that was killed and of the next one.
 
     Attributes:
         calls: Calls of the killed run and of the next one.
@@ -141,7 +141,7 @@ class Outcome:
 
     @property
     def survived(self) -> bool:
-        """Whether the next run mended all, and asked for no more than a run does."""
+        """Return whether the next run mended all, and asked for no more than a run does."""
         # A relation that is seen again may cost the call that compares it.
         whole = self.code == 0 and not self.differences
         return whole and not self.litter and self.calls[1] <= self.undisturbed + 2

@@ -20,7 +20,7 @@ EVENTS = {"object": "Contact", "discovered_by": "EventWhoRelation", "table": "sf
 
 @dataclass
 class Recipe:
-    """What ``targeted`` is told, and what it lands in; by whom its records are named."""
+    """Hold what ``targeted`` is told, what it lands in, and by what its records are named."""
 
     given: dict[str, Any]
     table: str

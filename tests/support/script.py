@@ -38,7 +38,7 @@ WRONG_USER = {
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run of the script ended."""
+    """Hold how a run of the script ended."""
 
     code: int
     out: str
@@ -46,7 +46,7 @@ class Ended:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What ``--json`` printed: one object on one line, nothing else."""
+        """Return what ``--json`` printed: one object on one line, nothing else."""
         assert 1 == len(self.out.splitlines()), self.out + self.err
         facts: dict[str, Any] = json.loads(self.out)
         return facts

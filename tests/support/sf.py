@@ -30,7 +30,7 @@ sys.exit(answer["code"])
 
 
 class Sf:
-    """The program, alone on the PATH but for what it needs itself."""
+    """Stand for the program, alone on the PATH but for what it needs itself."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -61,12 +61,12 @@ class Sf:
 
     @property
     def calls(self) -> list[list[str]]:
-        """What it was called with, in order."""
+        """List what it was called with, in order."""
         return [call["argv"] for call in self._calls()]
 
     @property
     def environ(self) -> set[str]:
-        """The names of the variables that it was given."""
+        """List the names of the variables that it was given."""
         return {name for call in self._calls() for name in call["environ"]}
 
     def _calls(self) -> list[dict[str, Any]]:

@@ -50,13 +50,13 @@ class Story:
         return str(outcome.facts["error"])
 
     def must_stop(self, scope: Scope) -> bool:
-        """Whether a run may not go on, for the org shows hardly any active contact."""
+        """Return whether a run may not go on, for the org shows hardly any active contact."""
         if not scope.complete or scope.allow_shrink:
             return False
         return must_stop(HeldTables.read(self.synced.pipeline), Shown(self.org))
 
     def counts_hide(self) -> bool:
-        """Whether relations may have changed in a way that counting them does not tell."""
+        """Return whether relations may have changed in a way that counting them does not tell."""
         return counts_hide(HeldTables.read(self.synced.pipeline), Shown(self.org))
 
     def held(self, table: str) -> Rows:

@@ -18,7 +18,7 @@ def until(condition: Callable[[], bool]) -> bool:
 
 
 class Most:
-    """How many are inside at once, and the most that ever were."""
+    """Count how many are inside at once, and the most that ever were."""
 
     def __init__(self):
         self.now, self.most, self._lock = 0, 0, threading.Lock()

@@ -216,6 +216,24 @@ def test_an_org_without_composite_and_few_calls_gets_on(org: DemoOrg, synced: Sy
     assert "Fresh" == synced.rows("sf_contacts")[fresh]["last_name"]
 
 
+def test_what_an_outage_made_unreadable_is_read_by_the_next_run(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """It was searched for in vain, but no lack of calls ended the run: no reason to do without it."""
+    synced.begin()
+    fresh = org.add_contact(LastName="Fresh")
+    org.log_task([fresh])
+    org.faults.add(Fault("composite", "not_enabled_403", times=999))
+    org.faults.add(Fault("collections", "unknown_500", times=999))
+    cut = synced.run()
+    org.faults.clear()
+    synced.ok()
+
+    assert [fresh] == [rejected["record_id"] for rejected in cut.facts["rejected"]]
+    assert "Fresh" == synced.rows("sf_contacts")[fresh]["last_name"]
+    assert {} == synced.rows("sf_rejected_records", "record_id")
+
+
 @pytest.mark.parametrize("action", ["html_503", "daily_403"])
 def test_an_outage_keeps_nothing_of_the_next_run_back(
     org: DemoOrg, synced: Synced, action: str

@@ -29,7 +29,7 @@ from tests.support.story import Story
 
 
 class Gate(Latency):
-    """The response to the second composite call, of records, waits here until the test opens."""
+    """Keep the response to the second composite call, of records, until the test opens it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,7 +69,7 @@ def started(cwd: Path, environ: Mapping[str, str]) -> subprocess.Popen[str]:
 
 
 def ended(running: subprocess.Popen[str]) -> Ended:
-    """How such a run ended."""
+    """Hold how such a run ended."""
     out, err = running.communicate(timeout=120)
 
     assert "Traceback" not in err, err

@@ -10,7 +10,7 @@ import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.cli import verify as command
-from salesforce_targeted.demo_org import DemoOrg
+from salesforce_targeted.demo_org import DemoOrg, Fault
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings
@@ -135,6 +135,19 @@ def test_repair_loads_what_drifted(synced: Synced, org: DemoOrg) -> None:
     assert ("done", {}) == (facts["status"], causes(facts))
     assert before == synced.rows("sf_contacts")
     assert 3 == sum(facts["repaired"][cause] for cause in CAUSES)
+
+
+@pytest.mark.parametrize("refused", ["collections", "query_all"])
+def test_what_is_refused_one_way_is_compared_by_another(
+    synced: Synced, org: DemoOrg, refused: str
+) -> None:
+    """As a run reads it: a user who can sync can verify."""
+    synced.begin()
+    org.faults.add(Fault(refused, "no_access_403", times=999))
+    facts = look(synced)
+
+    assert {} == causes(facts)
+    assert len(org.active_ids()) == facts["compared"]["sf_contacts"]
 
 
 def test_the_command_finds_drift_and_mends_it_and_notes_both(

@@ -246,7 +246,7 @@ TABLE: tuple[Message, ...] = (
     Message(_BULK, UnsupportedObjectError, "airbyte PR 8206", "API_ERROR", kind="bulk_create"),
     Message(_BULK, UnsupportedObjectError, "Bulk API 2.0, Query Jobs; forceworkbench #465", "FUNCTIONALITY_NOT_ENABLED|FEATURENOTENABLED", kind="bulk_create"),
     Message(_BULK, BulkJobError, "Bulk API 2.0, Get Results for a Query Job", "INVALIDJOBSTATE"),
-    Message(_BULK, BulkJobError, "Bulk API 2.0, Get Results for a Query Job", status="409"),
+    Message(_BULK, BulkJobError, "Bulk API 2.0, Get Results for a Query Job", status="404|409"),
     # --- token endpoint
     Message(_TOKEN, AuthenticationError, "recorded: tests/samples/token_wrong_domain", "invalid_grant",
             words="not supported on this domain",

@@ -32,7 +32,7 @@ class Bystander:
         self.url = f"http://{self.host}"
 
     def connections(self) -> int:
-        """How many connections waited to be accepted."""
+        """Count the connections that waited to be accepted."""
         count = 0
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -103,7 +103,7 @@ def test_no_redirect_takes_the_password_along(way, status, server, answer, bysta
 
 
 def addresses(host):
-    """How an answer may name a page elsewhere, or make ours read as somewhere else."""
+    """List how a response may name a page elsewhere, or make ours read as somewhere else."""
     page = f"{DATA}/query/01gRO0000016PIAYA2-500"
     return [
         f"http://{host}{page}", f"//{host}{page}", f"@{host}{page}", f":80@{host}{page}", f".{host}{page}",

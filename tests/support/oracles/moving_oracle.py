@@ -34,7 +34,7 @@ RELATIONS, LIVES = "sf_taskwhorelations", "sf_active_contacts"
 
 
 class Reach(Enum):
-    """What a run reads."""
+    """Hold what a run reads."""
 
     ALL = "all that is held: every row is a version of the run's time"
     STAMPED = "what a stamp names as changed: a row may be old where no stamp has moved since"

@@ -92,7 +92,7 @@ _FITTINGS: dict[str, Any] = {
 
 
 def same_value(wanted: Any, got: Any) -> bool:
-    """Whether a cell holds a value, in whatever words where a text column holds another type."""
+    """Return whether a cell holds a value, in any words where a text column holds another type."""
     if wanted is None or got is None or isinstance(got, type(wanted)):
         return bool(wanted == got)
     if not isinstance(got, str):
@@ -111,7 +111,7 @@ def same_value(wanted: Any, got: Any) -> bool:
 
 @dataclass(frozen=True)
 class HeldTables:
-    """The destination's rows at one moment, and dlt's types of its columns."""
+    """Hold the destination's rows at one moment, and dlt's types of its columns."""
 
     tables: dict[str, Rows]
     types: dict[str, dict[str, str]]
@@ -147,7 +147,7 @@ class HeldTables:
 
 
 class Shown:
-    """What the org shows our user at one moment."""
+    """Hold what the org shows our user at one moment."""
 
     def __init__(self, org: DemoOrg) -> None:
         self.live = {name: org.rows(name) for name in ("Contact", "Task", "User")}
@@ -204,7 +204,7 @@ class Shown:
 
 
 class Comparison:
-    """The destination before and after a run against what the org shows."""
+    """Compare the destination before and after a run with what the org shows."""
 
     def __init__(self, pipeline: dlt.Pipeline, org: DemoOrg, before: HeldTables) -> None:
         self.shown = Shown(org)
@@ -221,7 +221,7 @@ class Comparison:
                 yield f"{table} {id_} is no longer held"
 
     def row(self, table: str, id_: str, record: Row | None) -> Iterator[str]:
-        """How a held row differs from a record, or, where the org shows none, from what it was."""
+        """Return how a held row differs from a record, or, where the org shows none, from what it was."""
         before, after = self.before[table].get(id_), self.after[table][id_]
         if record is None:
             yield from self._as_before(table, id_, before or {}, set(after))
@@ -256,7 +256,7 @@ class Comparison:
                 )
 
     def differs(self, table: str, id_: str) -> bool:
-        """Whether a row's content, our own bookkeeping apart, is another than before."""
+        """Return whether a row's content, our own bookkeeping apart, is another than before."""
         before, after = self.before[table][id_], self.after[table][id_]
         return any(before.get(name) != value for name, value in after.items() if name != "row_hash")
 

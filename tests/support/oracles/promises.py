@@ -24,7 +24,7 @@ from tests.support.oracles.oracle import (
 
 
 def must_stop(before: HeldTables, shown: Shown) -> bool:
-    """Whether the org shows so few active contacts that a run may not go on."""
+    """Return whether the org shows so few active contacts that a run may not go on."""
     active = sum(1 for row in before.tables["sf_active_contacts"].values() if row["is_active"])
     count = len(shown.active)
     few = count < active * SHRINK_SHARE and active - count > SHRINK_CONTACTS
@@ -32,7 +32,7 @@ def must_stop(before: HeldTables, shown: Shown) -> bool:
 
 
 def counts_hide(before: HeldTables, shown: Shown) -> bool:
-    """Whether relations of a contact vanished while others of theirs came back or came late.
+    """Return whether relations of a contact vanished while others of theirs came back or came late.
 
     Only ids tell that from nothing at all: as many may be shown as were.
     """
