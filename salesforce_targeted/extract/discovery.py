@@ -12,7 +12,7 @@ from collections.abc import Callable
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError, is_of_query
+from salesforce_targeted.api.errors import QuotaExceededError, SalesforceError
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.arrow.id_set import Texts, span, union
 from salesforce_targeted.destination.table_names import RELATIONS
@@ -20,7 +20,7 @@ from salesforce_targeted.extract.held_relations import SLOW_GROUPS
 from salesforce_targeted.extract.lessons import is_slow, note_slow
 from salesforce_targeted.extract.refresh_state import note_position, note_read, reached, was_read
 from salesforce_targeted.extract.run import ALL_IDS, Run
-from salesforce_targeted.relations.active_ids import active_ids, active_ids_after
+from salesforce_targeted.relations.active_ids import active_ids
 
 # A set that shrinks under this share of what was active, by more than this many, is more likely a
 # permission that was lost than a sales team that stopped working.
@@ -44,19 +44,29 @@ class ShrinkError(SalesforceError):
     )
 
 
-def discover(run: Run, each: Each = no_batch) -> IdCounts:
+def discover(
+    run: Run, each: Each = no_batch, *, after: str = "", in_part: bool = False
+) -> IdCounts:
     """Return the active records that the org shows, with how many relations each has; asked once.
 
     Args:
         each: Given each batch of them as it arrives, where the org groups them.
+        after: Only those after this id, as far as half of the calls go, where ``in_part``.
 
     Raises:
         ShrinkError: far fewer than were active; nothing has been marked or loaded.
     """
     if run.active is None:
-        counts = run.relations.counts
-        active = counts if counts is not None else _discover(run, each)
-        _check_discovered(run, active)
+        active, last = run.relations.counts, None
+        if active is None:
+            active, last = _discover(run, each, after, in_part=in_part)
+        if in_part:
+            run.within = after, ALL_IDS[1] if last is None else last
+        run.ledger.step(f"discovered {len(active):,} active {run.target.object_name.lower()}s")
+        if run.scope.complete and not run.scope.allow_shrink:
+            _check_shrink(run, len(active))
+        if last is not None:
+            _stop(run, "was asked for some of them")
         run.active = active
     return run.active
 
@@ -78,7 +88,7 @@ def discovered(run: Run, each: Each = no_batch) -> IdCounts | None:
         elif not run.scope.complete:
             _stop(run, "was not asked")
         elif not was_read(run, run.target.life_table):
-            run.active = _discover_next(run, after)
+            discover(run, after=after, in_part=True)
     return run.active
 
 
@@ -133,42 +143,6 @@ def _suffices(run: Run, *, begun: bool) -> bool:
     return calls <= left // 2
 
 
-def _discover_next(run: Run, after: str, *, groups: bool = True) -> IdCounts:
-    """Return the active records after an id, as far as half of the calls go."""
-    parts, org = list[pa.Table](), run.org
-    keep = (run.client.meter.left or 0) // 2
-    groups = groups and not is_slow(run, SLOW_GROUPS)
-    last: str | None = None
-    try:
-        for counts, last in active_ids_after(
-            run.client,
-            org.junction,
-            org.key_prefix,
-            after or run.target.first_id,
-            since=run.floor,
-            first=None if after else org.first_groups,
-            groups=groups,
-        ):
-            parts.append(counts)
-            if last is not None and (run.client.meter.left or 0) <= keep:
-                break
-    except SalesforceError as error:
-        if not is_of_query(error) or not groups:
-            raise
-        counted = _discover_next(run, after, groups=False)  # or the org serves nothing now
-        note_slow(run, SLOW_GROUPS)
-        run.ledger.warn(
-            f"{error.what} The relations are read and counted instead, as they will be for a day"
-        )
-        return counted
-    run.within = after, ALL_IDS[1] if last is None else last
-    active = IdCounts(pa.concat_tables(parts))
-    _check_discovered(run, active)
-    if last is not None:
-        _stop(run, "was asked for some of them")
-    return active
-
-
 def _stop(run: Run, asked: str) -> None:
     run.ledger.stop(
         QuotaExceededError(
@@ -179,33 +153,29 @@ def _stop(run: Run, asked: str) -> None:
     )
 
 
-def _discover(run: Run, each: Each) -> IdCounts:
-    since = run.scope.since or run.settings.since
-    org = run.org
-    first = org.first_groups
+def _discover(run: Run, each: Each, after: str, *, in_part: bool) -> tuple[IdCounts, str | None]:
+    """Ask which records are active; return them, and up to which id; None for all."""
+    org, keep = run.org, (run.client.meter.left or 0) // 2
+    first = None if after else org.first_groups
     begin = first[-1][org.junction.who] if first else run.target.first_id or ""
-    cuts = _cuts(run, begin)
 
     def could_not_group(sentence: str) -> None:
         note_slow(run, SLOW_GROUPS)
         run.ledger.warn(sentence)
 
-    batches = active_ids(
+    return active_ids(
         run.client,
         org.junction,
         org.key_prefix,
-        since=since if org.filters_by_stamp else None,
-        after=run.target.first_id,
+        after or run.target.first_id,
+        since=(run.scope.since or run.settings.since) if org.filters_by_stamp else None,
         first=first,
-        cuts=cuts,
+        cuts=() if in_part else _cuts(run, begin),
         groups=not is_slow(run, SLOW_GROUPS),
+        enough=(lambda: (run.client.meter.left or 0) <= keep) if in_part else None,
         warn=could_not_group,
         each=each,
     )
-    rows = pa.concat_tables(batches)
-    # An org that sorts ids in another order than ours may return one in two ranges.
-    once = rows.group_by("id").aggregate([("count", "max")]).rename_columns(["id", "count"])
-    return IdCounts(once)
 
 
 def _cuts(run: Run, begin: str) -> list[str]:
@@ -219,12 +189,6 @@ def _cuts(run: Run, begin: str) -> list[str]:
     if step < 1 or len(known) - start < 2 * step:
         return []
     return list(Texts(known)[start + step :: step])
-
-
-def _check_discovered(run: Run, active: IdCounts) -> None:
-    run.ledger.step(f"discovered {len(active):,} active {run.target.object_name.lower()}s")
-    if run.scope.complete and not run.scope.allow_shrink:
-        _check_shrink(run, len(active))
 
 
 def _check_shrink(run: Run, count: int) -> None:

@@ -32,8 +32,6 @@ class RelationFindings:
         read_settled: Those of them that are stamped before ``VisibleOrg.settled_before``.
         unread: Relations that the org shows and of which nothing can be read.
         removed_ids: Relations marked as removed.
-        unsettled: How many fewer of the relations held before are stamped before
-            ``VisibleOrg.settled_before`` than were: edited, removed, less those that came late.
     """
 
     contacts: IdSet = field(default_factory=IdSet)
@@ -51,7 +49,6 @@ class RelationFindings:
     unread: IdSet = field(default_factory=IdSet)
     read_settled: IdSet = field(default_factory=IdSet)
     removed_ids: IdSet = field(default_factory=IdSet)
-    unsettled: int = 0
 
 
 @dataclass(slots=True)

@@ -16,17 +16,10 @@ from salesforce_targeted.destination.comparison import compare
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.row_width import reject_wide_rows
-from salesforce_targeted.extract import lessons
+from salesforce_targeted.extract import lessons, refresh_state
 from salesforce_targeted.extract.discovery import SHRINK_CONTACTS, SHRINK_SHARE
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.id_selection import calls_of, named_users
-from salesforce_targeted.extract.refresh_state import (
-    note_end,
-    note_gone,
-    note_position,
-    unread_fields,
-    was_cut,
-)
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval import rebatch
 from salesforce_targeted.retrieval.planner import Latency, Plan, cheapest
@@ -52,14 +45,14 @@ def refresh(run: Run, table: str, selection: Selection) -> Iterator[pa.Table]:
         try:
             yield from _in_pieces(run, table, 0, selection.new)
         finally:  # else a run whose calls end here would ask for the same ones first
-            note_gone(run, table, whole=False)
+            refresh_state.note_gone(run, table, whole=False)
         return
     tally.asked += len(selection)
     ids = union(selection.known, selection.new)
     try:
         yield from _fetched(run, table, ids, selection.left_out)
     except ENDS_EARLY:  # it took more calls than planned: the next run begins with what is not held
-        note_gone(run, table, whole=False)
+        refresh_state.note_gone(run, table, whole=False)
         _note_cut(run, table, 0, selection.later[0])
         raise
     _note_whole(run, table, selection)
@@ -76,7 +69,7 @@ def refresh_held(run: Run, table: str, selection: Selection) -> Iterator[pa.Tabl
             _note_cut(run, table, part, ids)
             raise
         if run.scope.complete:
-            note_position(run, table, part, ids[-1].as_py())
+            refresh_state.note_position(run, table, part, ids[-1].as_py())
     _note_whole(run, table, selection)
 
 
@@ -112,7 +105,7 @@ def _suffices(run: Run, table: str, selection: Selection) -> bool:
     if left is None or not len(selection):
         return True
     plan = plan_of(run, table, len(selection.new) + len(selection.known))
-    if was_cut(run, table) and plan.api is not Api.BULK:
+    if refresh_state.was_cut(run, table) and plan.api is not Api.BULK:
         return False
     calls = plan.calls + calls_of(run, 0, len(selection.left_out))
     if table == run.target.table and run.holds_relations:
@@ -140,13 +133,13 @@ def _note_whole(run: Run, table: str, selection: Selection) -> None:
     findings.is_deferred = False
     if selection.whole:
         # One that a part of the pass was read without has not healed, though the last part has it.
-        for name, why in unread_fields(run, table).items():
+        for name, why in refresh_state.unread_fields(run, table).items():
             run.ledger.reject(Rejected(run.object_of(table), EVERY_RECORD, name, why, ""))
         answered = run.ledger.answered.setdefault(run.object_of(table), IdSet())
         answered.update([EVERY_RECORD])
     if run.scope.complete:
-        note_gone(run, table, whole=selection.whole)
-        note_end(run, table, selection, findings.newest)
+        refresh_state.note_gone(run, table, whole=selection.whole)
+        refresh_state.note_end(run, table, selection, findings.newest)
 
 
 def _fetched(run: Run, table: str, plain: pa.Array, left_out: pa.Array) -> Iterator[pa.Table]:
@@ -225,7 +218,9 @@ def _note_cut(run: Run, table: str, part: int, ids: pa.Array) -> None:
     open_ones = pc.indices_nonzero(pc.invert(pc.is_in(ids, value_set=answered.ids)))
     first_open = open_ones[0].as_py() if len(open_ones) else len(ids)
     if run.scope.complete:
-        note_position(run, table, part, ids[first_open - 1].as_py() if first_open else None)
+        refresh_state.note_position(
+            run, table, part, ids[first_open - 1].as_py() if first_open else None
+        )
 
 
 def _changed_rows(run: Run, table: str, retrieved: Iterator[Retrieved]) -> Iterator[pa.Table]:
@@ -243,7 +238,7 @@ def _changed_rows(run: Run, table: str, retrieved: Iterator[Retrieved]) -> Itera
         _note(run, table, part)
         if run.scope.complete:
             unread = [r for r in part.batch.rejected if r.record_id == EVERY_RECORD]
-            unread_fields(run, table).update({r.field: r.error for r in unread})
+            refresh_state.unread_fields(run, table).update({r.field: r.error for r in unread})
         if rejected:
             ids = part.batch.table.column(columns.key.name).to_pylist()
             answered.update(rejected & {*ids, *(gone.id for gone in part.gone)})

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import ENDS_EARLY
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
@@ -132,11 +133,12 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
     known = run.org.relation_count or run.held.count(RELATIONS)
     if findings.whole and since is None:
         ranges = pages.ranges(run.client, run.org.junction, known)
-    read = pages.read_ranges(
-        run.client, run.org.junction, columns, ranges, since=since, limit=run.scope.limit
-    )
-    # An org that sorts ids in an order of its own shows one in two ranges.
-    yield from _noted(run, columns, read, may_repeat=len(ranges) > 1)
+    limit = run.scope.limit
+    readings = [
+        pages.read(run.client, run.org.junction, columns, since=since, limit=limit, within=span)
+        for span in ranges
+    ]
+    yield from _noted(run, columns, merge_as_completed(readings, run.client.max_in_flight))
 
 
 def counted_since(run: Run) -> str:
@@ -185,17 +187,17 @@ def _next_pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[
     at_first = reading.get("at_first", run.client.limits.rows_per_query_page)
     begin = (reading.get("after"), at_first)
     read = pages.read(run.client, run.org.junction, columns, since=since, in_order=begin)
-    for batch in _noted(run, columns, read, may_repeat=False):
+    for batch in _noted(run, columns, read):
         yield batch
         if keep and (run.client.meter.left or 0) <= keep:
             findings.is_deferred = True
             return
 
 
-def _noted(
-    run: Run, columns: Columns, read: Iterator[Batch], *, may_repeat: bool
-) -> Iterator[Batch]:
+def _noted(run: Run, columns: Columns, read: Iterator[Batch]) -> Iterator[Batch]:
     """Yield pages, each row once, and keep which relations they show.
+
+    An org that sorts ids in an order of its own shows one in two ranges.
 
     How many relations those hold which others follow is kept for the next run.
     """
@@ -203,10 +205,9 @@ def _noted(
     for page in read:
         if most:
             run.state[PER_PAGE] = most
-        most, new = max(most, page.table.num_rows + len(page.rejected)), page
-        if may_repeat:
-            known = run.relations.read_ids.marks(page.table.column(columns.key.name))
-            new = page.of_rows(pc.invert(known), columns)
+        most = max(most, page.table.num_rows + len(page.rejected))
+        known = run.relations.read_ids.marks(page.table.column(columns.key.name))
+        new = page.of_rows(pc.invert(known), columns)
         _note_read(run.relations, new, columns)
         yield new
 
@@ -220,16 +221,9 @@ def _to_load(run: Run, columns: Columns, batch: Batch, rejected: pa.Array) -> It
     for value in batch.rejected:
         run.ledger.reject(value)
     run.ledger.nuls_removed += batch.nuls_removed
-    _note_names(run, columns, batch.table)
     comparison = compare(run.held, RELATIONS, columns, batch)
-    changed = comparison.rows
-    if ROW_HASH in run.held.column_hints(RELATIONS):
-        changed = comparison.rows.filter(_differs(run, columns, comparison))
-    else:
-        tally.new += comparison.rows.num_rows
-        if not run.relations.whole:
-            for entry in pc.value_counts(comparison.rows.column("RelationId")).to_pylist():
-                run.relations.changes[entry["values"]] += entry["counts"]
+    _note_names(run, columns, comparison.rows)
+    changed = comparison.rows.filter(_differs(run, columns, comparison))
     tally.read += comparison.rows.num_rows
     carries = bool(columns.added) and bool(run.held.column_hints(RELATIONS))
     if carries and not changed.num_rows and first:
@@ -241,39 +235,26 @@ def _to_load(run: Run, columns: Columns, batch: Batch, rejected: pa.Array) -> It
 def _differs(run: Run, columns: Columns, comparison: Comparison) -> pa.Array:
     """Mark the rows that differ from what is held, or are new, or were marked as removed."""
     findings, tally, rows = run.relations, run.ledger.relations, comparison.rows
-    ids = rows.column(columns.key.name).to_pylist()
-    who, stamp = run.held.name("RelationId"), run.held.name("SystemModstamp")
-    stored = ["removed_at", who, *([stamp] if columns.named("SystemModstamp") else [])]
-    held = {row[0]: row[1:] for row in run.held.by_ids(RELATIONS, columns.key.stored, ids, stored)}
-    settled_before = run.org.settled_before
-    stamps = rows.column("SystemModstamp").to_pylist() if len(stored) > 2 else [None] * len(ids)  # noqa: PLR2004
-    differs = []
-    for id_, now_who, now_stamp, same in zip(
-        ids, rows.column("RelationId").to_pylist(), stamps, comparison.is_same.to_pylist(),
-        strict=True,
-    ):  # fmt: skip
-        before = held.get(id_)
-        live = before if before is not None and before[0] is None else None
+    ids, live = rows.column(columns.key.name).to_pylist(), dict[str, str | None]()
+    is_first = ROW_HASH not in run.held.column_hints(RELATIONS)
+    if not is_first:
+        stored = ["removed_at", run.held.name("RelationId")]
+        held = run.held.by_ids(RELATIONS, columns.key.stored, ids, stored)
+        live = {id_: who for id_, removed_at, who in held if removed_at is None}
+    if not (is_first and findings.whole):
         # Most are where they were, and a number for each of a million contacts takes room.
-        if live is None or live[1] != now_who:
-            findings.changes[now_who] += 1
-            if live is not None:
-                findings.changes[live[1]] -= 1
-                if live[1]:  # a merge moved it, or the task's WhoId did
-                    findings.left_reasons[live[1]] = RELATION_REMOVED
-        if settled_before is not None and now_stamp is not None:
-            # Null in a column that was dropped and made again; SQL counts it as we do.
-            was_settled = live is not None and live[2] is not None and live[2] < settled_before
-            is_settled = now_stamp < settled_before
-            findings.unsettled += int(was_settled) - int(is_settled)
-            if is_settled:
-                findings.read_settled.update([id_])
-        unchanged = live is not None and same
-        differs.append(not unchanged)
-        tally.new += before is None
-        tally.unchanged += unchanged
-        tally.updated += before is not None and not unchanged
-    return pa.array(differs, pa.bool_())
+        for id_, who in zip(ids, rows.column("RelationId").to_pylist(), strict=True):
+            if id_ not in live or live[id_] != who:
+                findings.changes[who] += 1
+                if id_ in live:
+                    findings.changes[live[id_]] -= 1
+                if before := live.get(id_):  # a merge moved it, or the task's WhoId did
+                    findings.left_reasons[before] = RELATION_REMOVED
+    unchanged = pc.and_(comparison.is_same, pa.array([id_ in live for id_ in ids], pa.bool_()))
+    tally.new += comparison.new
+    tally.unchanged += unchanged.true_count
+    tally.updated += rows.num_rows - comparison.new - unchanged.true_count
+    return pc.invert(unchanged)
 
 
 def _note_names(run: Run, columns: Columns, rows: pa.Table) -> None:
@@ -285,5 +266,9 @@ def _note_names(run: Run, columns: Columns, rows: pa.Table) -> None:
     findings.tasks.add(rows.column("TaskId"))
     findings.users.update(named_users(rows, columns))
     if columns.named("SystemModstamp"):
-        newest = pc.max(rows.column("SystemModstamp")).as_py()
+        stamps = rows.column("SystemModstamp")
+        if run.org.settled_before is not None:
+            settled = pc.less(stamps, run.org.settled_before)
+            findings.read_settled.add(rows.column(columns.key.name).filter(settled))
+        newest = pc.max(stamps).as_py()
         findings.newest = max(filter(None, (findings.newest, newest)), default=None)

@@ -17,17 +17,11 @@ from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.arrow.id_set import minus, union
 from salesforce_targeted.destination.table_names import RELATIONS
+from salesforce_targeted.extract import relation_refresh
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.lessons import is_slow
 from salesforce_targeted.extract.refresh_state import was_read
-from salesforce_targeted.extract.relation_refresh import (
-    COMPARED_AT,
-    COMPARED_SINCE,
-    READ_FIELDS,
-    READING,
-    counted_since,
-)
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.relations.queries import Range
@@ -44,7 +38,7 @@ def relations_since(run: Run, modified: datetime | None) -> datetime | None:
     """
     floor = run.floor
     # A reading that takes several runs is gone on with by whichever may.
-    begun = run.state.get(READING, {}) if run.scope.complete else {}
+    begun = run.state.get(relation_refresh.READING, {}) if run.scope.complete else {}
     if run.org.filters_by_stamp and begun.get("since"):
         moment = datetime.fromisoformat(begun["since"])
         return moment if floor is None else max(moment, floor)
@@ -68,12 +62,12 @@ def comparison_is_due(run: Run) -> bool:
     a field is shown that was not; or the cursor tells nothing. It waits for a run that has calls
     enough to do so.
     """
-    if not (run.scope.complete and run.scope.discovers) or READING in run.state:
+    if not (run.scope.complete and run.scope.discovers) or relation_refresh.READING in run.state:
         return False
-    before, since = run.state.get(COMPARED_AT), counted_since(run)
-    fewer = since < run.state.get(COMPARED_SINCE, since)
+    before, since = run.state.get(relation_refresh.COMPARED_AT), relation_refresh.counted_since(run)
+    fewer = since < run.state.get(relation_refresh.COMPARED_SINCE, since)
     fields = run.columns(RELATIONS).fields
-    more = not {*fields} <= {*run.state.get(READ_FIELDS, fields)}
+    more = not {*fields} <= {*run.state.get(relation_refresh.READ_FIELDS, fields)}
     ahead = run.is_ahead(run.held_relations.cursor)
     due = before is None or fewer or more or ahead or run.is_due(before)
     return due and can_compare(run, run.held.count(RELATIONS, run.held_relations.counting))
@@ -125,11 +119,16 @@ def differing_ranges(run: Run, most: int) -> Iterator[Range]:
     before, shown = org.settled_before, org.settled_count
     if before is None or shown is None:
         return
+    key, stored = run.columns(RELATIONS).key.stored, ["removed_at", held.name("SystemModstamp")]
     where = run.held_relations.counting & run.held_relations.stamped("<", before)
-    if held.count(RELATIONS, where) - findings.unsettled in {shown, shown - unread_count(run)}:
+    # Edited or removed since, less those that are still that old or came late.
+    touched = union(findings.read_ids.ids, findings.removed_ids.ids)
+    were = held.by_ids(RELATIONS, key, touched.to_pylist(), stored)
+    settled = held.count(RELATIONS, where) + len(findings.read_settled)
+    settled -= sum(not removed_at and at is not None and at < before for _, removed_at, at in were)
+    if settled in {shown, shown - unread_count(run)}:
         return
-    known = held.id_array(RELATIONS, run.columns(RELATIONS).key.stored, where)
-    ids = minus(minus(known, findings.read_ids.ids), findings.removed_ids.ids)
+    ids = minus(held.id_array(RELATIONS, key, where), touched)
     ids = union(ids, findings.read_settled.ids)  # the org counts them, too
     size = run.held_relations.per_page
     parts = run.client.limits.composite_queries

@@ -34,19 +34,8 @@ from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, un
 from salesforce_targeted.destination.comparison import with_hidden_columns
 from salesforce_targeted.destination.stored_values import Where
 from salesforce_targeted.destination.table_names import RELATIONS
+from salesforce_targeted.extract import relation_refresh, relation_selection
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED, TASK_ARCHIVED, TASK_DELETED
-from salesforce_targeted.extract.relation_refresh import (
-    COMPARED_AT,
-    COMPARED_SINCE,
-    counted_since,
-    finished,
-    read_by_ids,
-)
-from salesforce_targeted.extract.relation_selection import (
-    can_compare,
-    differing_ranges,
-    unread_count,
-)
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
@@ -75,7 +64,7 @@ def mark_removed(run: Run, shown: IdCounts) -> Iterator[pa.Table]:
     live_count = held.count(RELATIONS, before.counting) + findings.changes.total()
     # Of a table that was emptied in the database the org shows many more.
     most = max(live_count, run.org.relation_count or 0)
-    if live_count <= before.per_page and can_compare(run, most):
+    if live_count <= before.per_page and relation_selection.can_compare(run, most):
         yield from _mark(run, (yield from _compare(run)))
         _note_compared(run)
         return
@@ -89,11 +78,11 @@ def mark_removed(run: Run, shown: IdCounts) -> Iterator[pa.Table]:
     }
     # Those that can't be read are not held; that so many are missing tells nothing new.
     explained = all(difference > 0 for difference in differences.values())
-    explained = explained and sum(differences.values()) <= unread_count(run)
+    explained = explained and sum(differences.values()) <= relation_selection.unread_count(run)
     # Those of fewest relations first: what is compared is loaded, whatever becomes of the others.
     suspects = [] if explained else sorted(differences, key=lambda who: (shown[who], who))
     if len(suspects) > _SUSPECTS:
-        if can_compare(run, most):
+        if relation_selection.can_compare(run, most):
             yield from _mark(run, (yield from _compare(run)))
         return
     if suspects:
@@ -128,8 +117,8 @@ def _compare_differing_ranges(run: Run, most: int) -> Iterator[pa.Table]:
     gone, pages_in_all = [_live(run, _key(run), ())], ceil(most / run.held_relations.per_page)
     left = run.client.meter.left
     are_few = left is not None and left <= max(CALLS_TO_SPARE, pages_in_all)
-    for within in differing_ranges(run, pages_in_all):
-        if within != (None, None) or can_compare(run, most):
+    for within in relation_selection.differing_ranges(run, pages_in_all):
+        if within != (None, None) or relation_selection.can_compare(run, most):
             vanished = yield from _compare(run, within=within)
             if are_few:  # else a run whose calls end would leave to the next one all that it found
                 yield from _mark(run, vanished)
@@ -177,7 +166,9 @@ def _compare(
     shown_who, held_who = (pc.fill_null(pairs.column(name), "") for name in ("who_max", "who"))
     unknown = pc.invert(pc.is_in(pairs.column("id"), value_set=live.column("id")))
     differ = union(pairs.column("id").filter(pc.or_(pc.not_equal(shown_who, held_who), unknown)))
-    yield from read_by_ids(run, union(minus(differ, findings.read_ids.ids), findings.unread.ids))
+    yield from relation_refresh.read_by_ids(
+        run, union(minus(differ, findings.read_ids.ids), findings.unread.ids)
+    )
     return _without(live, union(shown.column("id"), findings.read_ids.ids, findings.unread.ids))
 
 
@@ -202,7 +193,7 @@ def _mark(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
 def _mark_part(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
     still_there = _shown_by_id(run, union(vanished.column("id")).to_pylist())
     if len(still_there):
-        yield from read_by_ids(run, still_there)
+        yield from relation_refresh.read_by_ids(run, still_there)
         vanished = _without(vanished, still_there)
     columns, findings = run.columns(RELATIONS), run.relations
     reasons = why_removed(run, union(vanished.column("task")).to_pylist())
@@ -213,18 +204,14 @@ def _mark_part(run: Run, vanished: pa.Table) -> Iterator[pa.Table]:
         findings.changes[who] -= 1
         if who:
             findings.left_reasons[who] = reason
-    stamp, before = run.held.name("SystemModstamp"), run.org.settled_before
     for reason, ids in by_reason.items():
         run.ledger.relations.removed += len(ids)
         findings.removed_ids.update(ids)
-        if before is not None:
-            stamps = run.held.by_ids(RELATIONS, columns.key.stored, ids, [stamp])
-            findings.unsettled += sum(at is not None and at < before for _, at in stamps)
         run.ledger.step(f"relations: {len(ids):,} no longer shown ({reason})")
         for batch in in_batches(ids, ROWS_PER_LOAD_BATCH):
             rows = run.held.table_of(RELATIONS, columns, batch)
             rows = with_hidden_columns(run.held, RELATIONS, columns, rows)
-            yield finished(rows, run.ledger.started_at, reason)
+            yield relation_refresh.finished(rows, run.ledger.started_at, reason)
 
 
 def _shown_by_id(run: Run, ids: Sequence[str]) -> pa.Array:
@@ -274,8 +261,8 @@ def _unseen(run: Run, ids: pa.Array) -> pa.Array:
 
 
 def _note_compared(run: Run) -> None:
-    run.state[COMPARED_AT] = run.opened_at.isoformat()
-    run.state[COMPARED_SINCE] = counted_since(run)
+    run.state[relation_refresh.COMPARED_AT] = run.opened_at.isoformat()
+    run.state[relation_refresh.COMPARED_SINCE] = relation_refresh.counted_since(run)
 
 
 def _key(run: Run) -> str:

@@ -24,20 +24,10 @@ from salesforce_targeted.destination.load_options import LoadOptions, load_optio
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.destination.other_pipelines import adopt
 from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.extract import org_changes
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.held_relations import SLOW_GROUPS, SLOW_STAMPS, HeldRelations
 from salesforce_targeted.extract.org import VisibleOrg, open_org
-from salesforce_targeted.extract.org_changes import (
-    HELD_IN,
-    check_changes,
-    check_dataset,
-    check_identity,
-    check_key,
-    check_source,
-    expected_junction,
-    note_org,
-    note_others,
-)
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.relations import queries
 from salesforce_targeted.retrieval.parts import Lessons
@@ -124,10 +114,10 @@ class Run:
         else:
             pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema()
             if held_org(self.state) is None and not self.options.emptied:
-                note_others(adopt(pipeline, schema, self.target.table), self.state)
+                org_changes.note_others(adopt(pipeline, schema, self.target.table), self.state)
             held = HeldTables(pipeline, schema, emptied=self.options.emptied)
-        check_source(self.target, self.state)
-        check_key(self.target, held, self.settings.id_column)
+        org_changes.check_source(self.target, self.state)
+        org_changes.check_key(self.target, held, self.settings.id_column)
         return held
 
     @cached_property
@@ -169,7 +159,7 @@ class Run:
         if self._org is None:
             where = self.held.location  # refuses, before a call, a load that would lose rows
             if self._pipeline is None:
-                self.changes_dataset = check_dataset(self.held, self.state, self.target)
+                self.changes_dataset = org_changes.check_dataset(self.held, self.state, self.target)
             cursor = self.held_relations.cursor
             counted = cursor is not None and not (
                 self.scope.full or self.held_relations.fit_a_page or SLOW_STAMPS in self.state
@@ -178,7 +168,7 @@ class Run:
                 self.client,
                 self.target,
                 self.ledger.warn,
-                expected=expected_junction(self.target, self.state),
+                expected=org_changes.expected_junction(self.target, self.state),
                 discovery=self.scope.complete,
                 groups=SLOW_GROUPS not in self.state
                 and not (reads_relations and self.held_relations.fit_a_page),
@@ -186,11 +176,13 @@ class Run:
                 settled_before=cursor - LAG if counted and cursor is not None else None,
                 along=along,
             )
-            check_identity(self.client, self.state, looks_only=self._pipeline is not None)
+            org_changes.check_identity(
+                self.client, self.state, looks_only=self._pipeline is not None
+            )
             if not self.scope.allow_shrink:
-                check_changes(org, self.state, self.held, self.settings.id_column)
-            note_org(org, self.state)
-            self.state[HELD_IN] = where
+                org_changes.check_changes(org, self.state, self.held, self.settings.id_column)
+            org_changes.note_org(org, self.state)
+            self.state[org_changes.HELD_IN] = where
             if self.client.meter.usage is not None:
                 # Known from the first response on: so many of the org's calls are for others.
                 share = self.settings.daily_call_reserve

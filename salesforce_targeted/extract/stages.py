@@ -25,26 +25,13 @@ from salesforce_targeted.destination import rejected_records, sync_runs, table_c
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
-from salesforce_targeted.extract import record_log
+from salesforce_targeted.extract import id_selection, record_log, refresh_state
 from salesforce_targeted.extract.discovery import active, discovered, note_discovered
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
-from salesforce_targeted.extract.id_selection import (
-    archived_before,
-    select_ids,
-    tasks_of_held,
-    users_of_held,
-)
 from salesforce_targeted.extract.lessons import note_slow, open_run
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.refresh_state import (
-    REFRESHED,
-    forget_read,
-    gone_before,
-    last_pass,
-    note_untold,
-)
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     READING,
@@ -96,7 +83,7 @@ def stages(
     ahead = ask_for_held(run, [table for name, table in tables.items() if name in wanted])
     open_run(run, ahead, reads_relations=RELATION in wanted)
     if run.changes_dataset:
-        for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
+        for name in (refresh_state.REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)
     if TASK in wanted and RELATION not in wanted and not run.held.count(RELATIONS):
         run.ledger.warn(
@@ -115,7 +102,7 @@ def stages(
     if not isinstance(stopped, QuotaExceededError) or stopped.status is not None:
         tables[life] = run.target.life_table
         for table in [table for name, table in tables.items() if name in wanted]:
-            forget_read(run, table)
+            refresh_state.forget_read(run, table)
 
 
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
@@ -182,7 +169,7 @@ def _selection(run: Run, wanted: Collection[str]) -> Iterator[Selection]:
     each = ask_for_discovered(run, reads_relations=RELATION in wanted)
     named = union(run.relations.contacts.ids, active(run, each))
     run.ledger.tally(run.target.object_name).discovered = len(named)
-    yield select_ids(run, run.target.table, named)
+    yield id_selection.select_ids(run, run.target.table, named)
 
 
 def _tasks(run: Run) -> Iterator[pa.Table]:
@@ -190,7 +177,7 @@ def _tasks(run: Run) -> Iterator[pa.Table]:
     if run.org.shows("Task"):
         named = _named_tasks(run)
         run.relations.tasks.clear()  # a million of them take room
-        run.tasks.selection = select_ids(run, TASKS, named)
+        run.tasks.selection = id_selection.select_ids(run, TASKS, named)
         yield from refresh(run, TASKS, run.tasks.selection)
 
 
@@ -205,15 +192,15 @@ def _named_by_relations(run: Run, wanted: Collection[str]) -> dict[str, pa.Array
 
 
 def _named_tasks(run: Run) -> pa.Array:
-    return union(run.relations.tasks.ids, tasks_of_held(run))
+    return union(run.relations.tasks.ids, id_selection.tasks_of_held(run))
 
 
 def _users(run: Run) -> Iterator[pa.Table]:
     """Yield the users who own, made or last modified held rows."""
     if run.org.shows("User"):
         users = run.relations.users | run.records.users | run.tasks.users
-        named = union(id_array(users), users_of_held(run))
-        run.users.selection = select_ids(run, USERS, named)
+        named = union(id_array(users), id_selection.users_of_held(run))
+        run.users.selection = id_selection.select_ids(run, USERS, named)
         yield from refresh(run, USERS, run.users.selection)
 
 
@@ -225,7 +212,9 @@ def _deferred(run: Run) -> Iterator[Item]:
     if run.relations.is_deferred:
         yield from _of(RELATION, run, RELATIONS, _relations(run, None))
     put_off = [stage for stage in _tables(run).items() if run.findings(stage[1]).is_deferred]
-    for resource, table in sorted(put_off, key=lambda stage: last_pass(run, stage[1]).ended_at):
+    for resource, table in sorted(
+        put_off, key=lambda stage: refresh_state.last_pass(run, stage[1]).ended_at
+    ):
         if (selection := run.findings(table).selection) is not None:
             yield from _of(resource, run, table, refresh_held(run, table, selection))
 
@@ -236,8 +225,10 @@ def _explain(run: Run) -> None:
     archived, reasons = {*run.tasks.archived}, dict[str, str]()
     if run.scope.complete and run.tasks.selection is not None:
         # Those that were not read again are what they were.
-        archived.update(minus(archived_before(run, TASKS), run.tasks.answered.ids).to_pylist())
-        reasons.update(gone_before(run, TASKS))
+        archived.update(
+            minus(id_selection.archived_before(run, TASKS), run.tasks.answered.ids).to_pylist()
+        )
+        reasons.update(refresh_state.gone_before(run, TASKS))
     reasons |= {id_: gone.reason for id_, gone in run.tasks.gone.items()}
     run.ledger.explain_tasks(archived, reasons)
 
@@ -248,7 +239,7 @@ def _note_untold(run: Run, wanted: Collection[str]) -> None:
     for resource, table in _tables(run).items():
         if resource in wanted:
             tells = REJECTED in wanted and (table != run.target.table or life in wanted)
-            note_untold(run, table, tells=tells)
+            refresh_state.note_untold(run, table, tells=tells)
 
 
 def _tables(run: Run) -> dict[str, str]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
@@ -30,27 +31,31 @@ from salesforce_targeted.api.errors import (
     is_of_query,
 )
 from salesforce_targeted.api.models import JsonRows, Record
+from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.relations.queries import groups_statement, where
 from salesforce_targeted.target import Junction
 
 _log = logging.getLogger(__name__)
 _PAIR = pa.schema([("relation", pa.string()), ("who", pa.string())])
+# A table with the columns ``id`` and ``count``, and up to which id all are known by then.
+_Batch = tuple[pa.Table, str | None]
 
 
 def active_ids(
     client: SalesforceClient,
     junction: Junction,
     key_prefix: str,
+    after: str | None = None,
     *,
     since: datetime | None = None,
-    after: str | None = None,
     first: list[Record] | None = None,
     cuts: Sequence[str] = (),
     groups: bool = True,
+    enough: Callable[[], bool] | None = None,
     warn: Callable[[str], None] = _log.warning,
     each: Callable[[pa.Table], object] = lambda _batch: None,
-) -> Iterator[pa.Table]:
-    """Yield the ids that relations point at, with how many do, a batch at a time (discovery).
+) -> tuple[IdCounts, str | None]:
+    """Find the ids that relations point at, with how many do, a batch at a time (discovery).
 
     Args:
         key_prefix: Three characters that the ids of the wanted object start with. Ids come in
@@ -58,110 +63,47 @@ def active_ids(
         after: Only ids after this one.
         first: The first batch, where it is known already.
         cuts: Ids beyond the first batch that part the rest into ranges, read side by side.
-        groups: Whether the org is asked to group them, where its first batch has not come.
+        groups: Whether the org is asked to group them; else the relations are read and counted.
+        enough: Tells after each batch whether to end with it; None: all are read.
         warn: Told where the org could not group them, and what that costs.
-        each: Given each batch as it arrives: none is yielded before all have come.
+        each: Given each batch as it arrives: a table with the columns ``id`` and ``count``.
 
-    Yields:
-        Tables with the columns ``id`` and ``count``. An id comes twice only where the org sorts
-        ids in an order of its own.
+    Returns:
+        How many relations each id has, and up to which id all are known; None for all there are.
 
     Raises:
         SalesforceError: the relations can't be read either.
     """
-    per_call = client.limits.groups_per_query
-
-    def of(low: str | None, high: str | None) -> Iterator[list[Record]]:
-        return _groups(client, junction, key_prefix, since, low, high)
-
-    def as_table(rows: list[Record]) -> pa.Table:
-        table = _as_table(rows, junction, key_prefix)
-        each(table)
-        return table
-
-    if first is None and not groups:
-        yield _counted(client, junction, key_prefix, since)
-        return
-    batches = [] if first is None else [as_table(first)]
-    begin = first[-1][junction.who] if first else after
+    reader, parts, last = _Reader(client, junction, key_prefix, since), list[pa.Table](), None
     try:
-        if first is None or not is_last(first, junction, key_prefix, per_call):
-            ranges = [of(low, high) for low, high in pairwise([begin, *cuts, None])]
-            batches += map(as_table, merge_as_completed(ranges, client.max_in_flight))
+        if groups:
+            batches = reader.grouped(after, first, cuts)
+        else:
+            batches = reader.counted() if enough is None else reader.counted_after(after)
+        for counts, last in batches:
+            each(counts)
+            parts.append(counts)
+            if last is not None and enough is not None and enough():
+                break
     except SalesforceError as error:
-        if not is_of_query(error):
+        if not groups or not is_of_query(error):
             raise
         instead = (
             f"{error.what} The relations were read and counted instead, in a call for each"
             f" {client.limits.rows_per_query_page:,} of them, as they will be for a day."
         )
         try:
-            counted = _counted(client, junction, key_prefix, since)  # or the org serves nothing now
+            counted = active_ids(  # or the org serves nothing now
+                client, junction, key_prefix, after, since=since, groups=False, enough=enough
+            )
         except QuotaExceededError:
             warn(instead)  # the next run begins with them, and goes on
             raise
         warn(instead)
-        yield counted
-        return
-    yield from batches
-
-
-def active_ids_after(
-    client: SalesforceClient,
-    junction: Junction,
-    key_prefix: str,
-    after: str | None,
-    *,
-    since: datetime | None = None,
-    first: list[Record] | None = None,
-    groups: bool = True,
-) -> Iterator[tuple[pa.Table, str | None]]:
-    """Yield the ids after one that relations point at, a call's worth at a time, in their order.
-
-    Args:
-        first: The first batch, where it is known already.
-        groups: Whether the org is asked to group them; else the relations are read and counted.
-
-    Yields:
-        Tables as of :func:`active_ids`, and up to which id all are known by then; None for all.
-
-    Raises:
-        SalesforceError: they can't be grouped, or read.
-    """
-    if first is None and not groups:
-        yield from _counted_after(client, junction, key_prefix, after, since)
-        return
-    for rows in _groups(client, junction, key_prefix, since, after, None, first):
-        ended = is_last(rows, junction, key_prefix, client.limits.groups_per_query)
-        reached = None if ended else rows[-1][junction.who]
-        yield _as_table(rows, junction, key_prefix), reached
-
-
-def _groups(
-    client: SalesforceClient,
-    junction: Junction,
-    key_prefix: str,
-    since: datetime | None,
-    low: str | None,
-    high: str | None,
-    rows: list[Record] | None = None,
-) -> Iterator[list[Record]]:
-    """Yield the ids after one and up to another as the org groups them, a call at a time."""
-    per_call = client.limits.groups_per_query
-    while True:
-        if rows is None:
-            rows = client.records(groups_statement(junction, per_call, low, since, high))
-        yield rows
-        if is_last(rows, junction, key_prefix, per_call):
-            return
-        low, rows = rows[-1][junction.who], None
-
-
-def _as_table(rows: list[Record], junction: Junction, key_prefix: str) -> pa.Table:
-    wanted = [row for row in rows if sf_ids.key_prefix(row[junction.who]) == key_prefix]
-    ids = pa.array([row[junction.who] for row in wanted], pa.string())
-    counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
-    return pa.table({"id": ids, "count": counts})
+        return counted
+    # An org that sorts ids in another order than ours may return one in two ranges.
+    once = pa.concat_tables(parts).group_by("id").aggregate([("count", "max")])
+    return IdCounts(once.rename_columns(["id", "count"])), last
 
 
 def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_call: int) -> bool:
@@ -170,63 +112,97 @@ def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_cal
     return beyond or len(rows) < per_call
 
 
-def _counted(
-    client: SalesforceClient, junction: Junction, key_prefix: str, since: datetime | None
-) -> pa.Table:
-    """Count the relations of each id, of the rows."""
-    who = junction.who
-    condition = soql.and_(where(junction, since), soql.ne(who, None))
-    statement = soql.select(["Id", who], junction.object_name, condition)
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Read whom relations point at, a batch a call."""
 
-    def pairs(rows: JsonRows) -> pa.Table:
-        relations = [{"relation": row["Id"], "who": row[who]} for row in rows.records()]
-        return pa.Table.from_pylist(relations, _PAIR)
+    client: SalesforceClient
+    junction: Junction
+    key_prefix: str
+    since: datetime | None
 
-    def read() -> pa.Table:
-        pages = client.iter_pages(statement, pairs)
-        rows = pa.concat_tables([_PAIR.empty_table(), *pages])
-        if pc.count_distinct(rows.column("relation")).as_py() < len(rows):
-            raise TruncatedResponseError("rows moved between pages while they were read")
-        return rows
+    def grouped(
+        self, after: str | None, first: list[Record] | None, cuts: Sequence[str]
+    ) -> Iterator[_Batch]:
+        """Yield the ids as the org groups them: in their order, or as the ranges arrive."""
+        if not cuts or (first is not None and self._is_last(first)):
+            return self._range(after, None, first)
+        starts = [first, *[None] * len(cuts)]
+        ends = pairwise([after, *cuts, None])
+        ranges = [self._range(*bounds, rows) for bounds, rows in zip(ends, starts, strict=True)]
+        return merge_as_completed(ranges, self.client.max_in_flight)
 
-    return _counts(client.read_twice(read).column("who"), key_prefix).sort_by("id")
+    def _range(
+        self, low: str | None, high: str | None, rows: list[Record] | None
+    ) -> Iterator[_Batch]:
+        """Yield the ids after one and up to another, a call at a time; ``rows`` came already."""
+        who = self.junction.who
+        while True:
+            if rows is None:
+                per_call = self.client.limits.groups_per_query
+                statement = groups_statement(self.junction, per_call, low, self.since, high)
+                rows = self.client.records(statement)
+            wanted = [row for row in rows if sf_ids.key_prefix(row[who]) == self.key_prefix]
+            ids = pa.array([row[who] for row in wanted], pa.string())
+            counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
+            low = None if self._is_last(rows) else rows[-1][who]
+            yield pa.table({"id": ids, "count": counts}), low
+            if low is None:
+                return
+            rows = None
 
+    def _is_last(self, rows: list[Record]) -> bool:
+        per_call = self.client.limits.groups_per_query
+        return is_last(rows, self.junction, self.key_prefix, per_call)
 
-def _counted_after(
-    client: SalesforceClient,
-    junction: Junction,
-    key_prefix: str,
-    after: str | None,
-    since: datetime | None,
-) -> Iterator[tuple[pa.Table, str | None]]:
-    """Count the relations of the ids after one, a page at a time, as for ``active_ids_after``.
+    def counted(self) -> Iterator[_Batch]:
+        """Count the relations of each id, of the rows in whatever order they come."""
+        who = self.junction.who
+        condition = soql.and_(where(self.junction, self.since), soql.ne(who, None))
+        statement = soql.select(["Id", who], self.junction.object_name, condition)
 
-    A query of its own for each page: of rows that move between the pages of one query some would be
-    on two, and the only one of a contact on none.
-    """
-    who, most = junction.who, client.limits.rows_per_query_page
-    while True:
-        beyond = soql.bound(who, ">", after) or soql.ne(who, None)
-        condition = soql.and_(where(junction, since), beyond)
-        statement = soql.select(["Id", who], junction.object_name, condition, (), [who], most)
-        page = client.send(endpoints.query(client.version, statement), readers.page)
-        ids = [row[who] for row in page.records]
-        ended = page.next is None and page.total < most
-        if ended or not ids or sf_ids.key_prefix(ids[-1]) > key_prefix:
-            yield _counts(pa.array(ids, pa.string()), key_prefix), None
-            return
-        # The next page may have more of the last one, or all of this one is its.
-        whole = pa.array([id_ for id_ in ids if id_ != ids[-1]], pa.string())
-        if len(whole):
-            after = whole[-1].as_py()
-            yield _counts(whole, key_prefix), after
-            continue
-        after = ids[-1]
-        of_it = soql.and_(where(junction, since), soql.eq(who, after))
-        count = soql.select([soql.aggregate("COUNT")], junction.object_name, of_it)
-        yield pa.table({"id": [after], "count": [client.count(count)]}), after
+        def pairs(rows: JsonRows) -> pa.Table:
+            relations = [{"relation": row["Id"], "who": row[who]} for row in rows.records()]
+            return pa.Table.from_pylist(relations, _PAIR)
 
+        def read() -> pa.Table:
+            pages = self.client.iter_pages(statement, pairs)
+            rows = pa.concat_tables([_PAIR.empty_table(), *pages])
+            if pc.count_distinct(rows.column("relation")).as_py() < len(rows):
+                raise TruncatedResponseError("rows moved between pages while they were read")
+            return rows
 
-def _counts(ids: pa.Array | pa.ChunkedArray, key_prefix: str) -> pa.Table:
-    counts = ids.filter(pc.starts_with(ids, key_prefix)).value_counts()
-    return pa.table({"id": counts.field("values"), "count": counts.field("counts")})
+        yield self._counts(self.client.read_twice(read).column("who")), None
+
+    def counted_after(self, after: str | None) -> Iterator[_Batch]:
+        """Count the relations of the ids after one, a page at a time, in the order of ids.
+
+        A query of its own for each page: of rows that move between the pages of one query some
+        would be on two, and the only one of a contact on none.
+        """
+        who, most = self.junction.who, self.client.limits.rows_per_query_page
+        of_all, name = where(self.junction, self.since), self.junction.object_name
+        while True:
+            beyond = soql.bound(who, ">", after) or soql.ne(who, None)
+            condition = soql.and_(of_all, beyond)
+            statement = soql.select(["Id", who], name, condition, (), [who], most)
+            page = self.client.send(endpoints.query(self.client.version, statement), readers.page)
+            ids = [row[who] for row in page.records]
+            ended = page.next is None and page.total < most
+            if ended or not ids or sf_ids.key_prefix(ids[-1]) > self.key_prefix:
+                yield self._counts(pa.array(ids, pa.string())), None
+                return
+            # The next page may have more of the last one, or all of this one is its.
+            whole = pa.array([id_ for id_ in ids if id_ != ids[-1]], pa.string())
+            if len(whole):
+                after = whole[-1].as_py()
+                yield self._counts(whole), after
+                continue
+            after = ids[-1]
+            of_it = soql.and_(of_all, soql.eq(who, after))
+            count = self.client.count(soql.select([soql.aggregate("COUNT")], name, of_it))
+            yield pa.table({"id": [after], "count": [count]}), after
+
+    def _counts(self, ids: pa.Array | pa.ChunkedArray) -> pa.Table:
+        counts = ids.filter(pc.starts_with(ids, self.key_prefix)).value_counts()
+        return pa.table({"id": counts.field("values"), "count": counts.field("counts")})

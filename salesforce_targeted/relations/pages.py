@@ -11,6 +11,7 @@ SOSL Reference, "GROUP BY".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, pairwise
 
@@ -19,7 +20,6 @@ import pyarrow.compute as pc
 from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import (
     LocatorExpiredError,
     QueryTimeoutError,
@@ -33,15 +33,9 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_records, from_response
 from salesforce_targeted.arrow.id_set import IdSet, first_of_each, in_batches
-from salesforce_targeted.relations.queries import (
-    Range,
-    as_relation,
-    as_task_fields,
-    rows_statement,
-    where,
-)
+from salesforce_targeted.relations.queries import Range, as_relation, rows_statement, where
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate
-from salesforce_targeted.retrieval.parts import Lessons, Part, Readable, note_unreadable
+from salesforce_targeted.retrieval.parts import Lessons, Part, note_unreadable
 from salesforce_targeted.retrieval.query import query_reader
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
@@ -137,21 +131,15 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         )
 
 
+@dataclass(frozen=True, slots=True)
 class RelationReader:
     """Read the relations that fulfil a condition; what can't be read is left out and rejected."""
 
-    def __init__(
-        self,
-        client: SalesforceClient,
-        junction: Junction,
-        columns: Columns,
-        condition: soql.Condition | None = None,
-    ) -> None:
-        self.client, self.junction, self.columns = client, junction, columns
-        self.condition = condition
-        self.lessons = Lessons()
-        self._shared = junction is SHARED_ACTIVITIES
-        self.fields = columns.fields if self._shared else as_task_fields(columns.fields)
+    client: SalesforceClient
+    junction: Junction
+    columns: Columns
+    condition: soql.Condition | None = None
+    lessons: Lessons = field(default_factory=Lessons)
 
     def statement(
         self,
@@ -163,7 +151,7 @@ class RelationReader:
         group_by: Sequence[str] = (),
     ) -> soql.Soql:
         """Write the query for a part of them (all), of those whose ids come after one."""
-        ids, fields = part or Part((), self.lessons.readable(self.fields))
+        ids, fields = part or Part((), self.lessons.readable(self.columns.fields))
         named = soql.id_in(ids) if ids else None
         condition = soql.and_(self.condition, named, soql.bound("Id", ">", after))
         return rows_statement(
@@ -172,11 +160,11 @@ class RelationReader:
 
     def batch(self, rows: JsonRows) -> Batch:
         """Make a batch of a response's records."""
-        if self._shared:
+        if self.junction is SHARED_ACTIVITIES:
             batch = from_response(rows, self.columns)
         else:
             batch = from_records([as_relation(task) for task in rows.records()], self.columns)
-        return note_unreadable(batch, self._unreadable(), self.columns)
+        return note_unreadable(batch, self.lessons.unreadable, self.columns)
 
     def isolated(self, ids: Sequence[str], error: SalesforceError) -> Batch:
         """Read what can be read of some relations that can't be read together.
@@ -186,15 +174,13 @@ class RelationReader:
             QuotaExceededError: the calls end before all is read.
         """
         read = query_reader(self.client, self.statement)
-        readable = isolate(read, ids, self.fields, self.lessons, error)
+        readable = isolate(read, ids, self.columns.fields, self.lessons, error)
         if readable.stopped is not None:
             raise readable.stopped
-        if not self._shared:
-            readable = Readable(
-                {id_: as_relation(task) for id_, task in readable.records.items()},
-                {(id_, _of_relation(name)): why for (id_, name), why in readable.rejected.items()},
-            )
-        return readable.batch(ids, self.columns, self._unreadable())
+        if self.junction is not SHARED_ACTIVITIES:
+            tasks = readable.records.items()
+            readable.records = {id_: as_relation(task) for id_, task in tasks}
+        return readable.batch(ids, self.columns, self.lessons.unreadable)
 
     def in_order_of_ids(self, after: str | None = None, size: int = 0) -> Iterator[Batch]:
         """Yield the rows in the order of their ids, a query of its own for each page.
@@ -251,14 +237,6 @@ class RelationReader:
                 return [record["Id"] for record in records]
         raise error
 
-    def _unreadable(self) -> dict[str, SalesforceError]:
-        return {_of_relation(name): why for name, why in self.lessons.unreadable.items()}
-
-
-def _of_relation(field: str) -> str:
-    """Name a relation's field that is made of a task's."""
-    return "RelationId" if field == "WhoId" else field
-
 
 def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[Range]:
     """Return ranges of ids, to be read side by side; a single one where that gains nothing.
@@ -285,33 +263,16 @@ def pieces_of(expected: int, limits: Limits) -> int:
     return max(1, min(_MOST_RANGES, expected // limits.rows_per_query_page // _PAGES_PER_RANGE))
 
 
-def read_ranges(
-    client: SalesforceClient,
-    junction: Junction,
-    columns: Columns,
-    spans: Sequence[Range],
-    *,
-    since: datetime | None = None,
-    limit: int | None = None,
-) -> Iterator[Batch]:
-    """Yield the rows of several ranges, as they come."""
-    readings = [
-        read(client, junction, columns, since=since, limit=limit, within=span) for span in spans
-    ]
-    return merge_as_completed(readings, client.max_in_flight)
-
-
 def read_by_ids(
     client: SalesforceClient, junction: Junction, columns: Columns, ids: Sequence[str]
 ) -> Iterator[Batch]:
     """Yield the rows of these relations that the org shows, a page at a time."""
-    fields = RelationReader(client, junction, columns).fields
-    per_call = soql.ids_that_fit([*fields, junction.who], junction.object_name)
+    per_call = soql.ids_that_fit([*columns.fields, junction.who], junction.object_name)
 
     def rows_of(part: Sequence[str]) -> list[Batch]:
         return list(read(client, junction, columns, ids=part))
 
-    yield from chain.from_iterable(client.side_by_side(rows_of, in_batches(ids, per_call)))
+    return chain.from_iterable(client.side_by_side(rows_of, in_batches(ids, per_call)))
 
 
 def targets(

@@ -22,10 +22,8 @@ from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_csv import csv_texts, from_csv
-from salesforce_targeted.arrow.from_json import from_records
 from salesforce_targeted.arrow.id_set import Texts, first_of_each, in_batches, minus, union
 from salesforce_targeted.retrieval.planner import Plan, ids_per_bulk_job
-from salesforce_targeted.retrieval.results import Fetched
 
 # Result pages in memory at once: each holds tens of thousands of whole records.
 _PAGES_AT_ONCE = 3
@@ -37,7 +35,7 @@ def by_bulk(
     ids: pa.Array,
     columns: Columns,
     tell: Callable[[str], None],
-) -> Iterator[Fetched]:
+) -> Iterator[Batch]:
     """Run one job after the other; the rows of a whole object are chosen here.
 
     Raises:
@@ -72,5 +70,4 @@ def by_bulk(
             wanted = pc.is_in(came, value_set=unseen)
             batch = page.of_rows(first_of_each(came, wanted), columns)
             unseen = minus(unseen, union(batch.table.column(key)))
-            yield batch, []
-    yield from_records([], columns), unseen.to_pylist()
+            yield batch

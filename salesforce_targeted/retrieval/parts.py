@@ -67,6 +67,11 @@ class Lessons:
     learning: threading.RLock = field(default_factory=threading.RLock, repr=False)
     warn: Callable[[str], None] = field(default=lambda _sentence: None, repr=False)
 
+    def check(self) -> None:
+        """Raise what the calls ended with, if they did."""
+        if self.stopped is not None:
+            raise self.stopped
+
     def readable(self, fields: Sequence[str]) -> list[str]:
         """Return those of some fields that may be asked for."""
         return [name for name in fields if name not in self.unreadable]

@@ -6,6 +6,7 @@ Sources: REST API Developer Guide, "Query", "QueryAll", "Composite".
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from itertools import chain
 from typing import TypeVar
 
 import pyarrow as pa
@@ -23,11 +24,10 @@ from salesforce_targeted.api.errors import (
 from salesforce_targeted.api.models import JsonRows, Record, Request, Response
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.from_json import from_records, from_response
+from salesforce_targeted.arrow.from_json import from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
 from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, note_unreadable
-from salesforce_targeted.retrieval.results import Fetched
 from salesforce_targeted.retrieval.sobject_collections import CollectionsReader, parts_reader
 
 S = TypeVar("S")
@@ -35,11 +35,11 @@ S = TypeVar("S")
 
 def by_query(
     client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
-) -> Iterator[Fetched]:
+) -> Iterator[Batch]:
     """Send several statements in flight; one that fails for good is left to Collections."""
     collections = CollectionsReader(client, columns, lessons)
 
-    def read(call_ids: Sequence[str]) -> list[Fetched]:
+    def read(call_ids: Sequence[str]) -> list[Batch]:
         attempts = ATTEMPTS
         if not lessons.apart(columns.fields):
             try:
@@ -53,13 +53,12 @@ def by_query(
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
     per_call = min(per_call, lessons.ids_at_once or per_call)
-    for fetched in client.side_by_side(read, in_batches(Texts(ids), per_call)):
-        yield from fetched
+    return chain.from_iterable(client.side_by_side(read, in_batches(Texts(ids), per_call)))
 
 
 def _queried(
     client: SalesforceClient, columns: Columns, lessons: Lessons, ids: Sequence[str]
-) -> list[Fetched]:
+) -> list[Batch]:
     unreadable = lessons.unreadable
     fields = [name for name in columns.fields if name not in unreadable]
 
@@ -73,10 +72,9 @@ def _queried(
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.
     pages = client.iter_pages(statement, read, attempts_at_500=1)
-    came, seen, stopped = _until_calls_end(pages, ids_on, ids)
+    came, _, stopped = _until_calls_end(pages, ids_on, ids)
     lessons.stopped = lessons.stopped or stopped
-    absent = [] if stopped else [id_ for id_ in ids if id_ not in seen]
-    return [*((page, []) for page in came), (from_records([], columns), absent)]
+    return came
 
 
 def _until_calls_end(

@@ -16,8 +16,8 @@ P = TypeVar("P", bound=Sized)
 
 
 def pages(parts: Iterator[Batch]) -> Iterator[Batch]:
-    """Put batches of one schema together."""
-    return _gathered(parts, together, lambda _first, _next: True)
+    """Put batches of one schema together that were read with the same fields."""
+    return _gathered(parts, together, lambda first, other: _unread(first) == _unread(other))
 
 
 def retrieved(parts: Iterator[Retrieved]) -> Iterator[Retrieved]:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from salesforce_targeted.arrow.batch import Batch
 
 DELETED, MERGED, HIDDEN = "deleted", "merged", "hidden"
-# Rows, and the ids that a plain read does not show.
-Fetched = tuple[Batch, list[str]]
 
 
 @dataclass(frozen=True, slots=True)

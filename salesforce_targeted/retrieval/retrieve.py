@@ -25,14 +25,14 @@ from salesforce_targeted.api.errors import (
     is_refused,
 )
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus
+from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk import by_bulk
 from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
-from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Fetched, Gone, Retrieved
-from salesforce_targeted.retrieval.sobject_collections import by_collections, by_composite
+from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone, Retrieved
+from salesforce_targeted.retrieval.sobject_collections import by_collections
 from salesforce_targeted.settings import Api
 
 _log = logging.getLogger(__name__)
@@ -69,60 +69,54 @@ def retrieve(
         Batches in the order in which they arrive, then what became of those that a plain read did
         not return.
     """
-    absent: list[str] = []
-    shown, lessons = IdSet(), lessons or Lessons()
-    for batch, missed in _fetched(client, plan, ids, columns, replan, lessons, tell, apart):
-        absent.extend(missed)
-        shown.add(batch.table.column(columns.key.name))
-        if batch.table.num_rows or batch.rejected:
-            yield Retrieved(batch)
-    if lessons.stopped is not None:  # what came is loaded, with it or after it
-        raise lessons.stopped
-    for missing in ([] if left_out is None else Texts(left_out), absent):
-        for batch_ids in in_batches(missing, FOLLOWED_UP):
+    shown, rejected, lessons = IdSet(), IdSet(), lessons or Lessons()
+    left = ids
+    while True:
+        if plan.api is Api.BULK:
+            fetched = by_bulk(client, plan, left, columns, tell)
+        elif plan.api is Api.QUERY:
+            fetched = by_query(client, left, columns, lessons)
+        else:
+            composite = plan.api is Api.COMPOSITE
+            fetched = by_collections(client, left, columns, lessons, apart, composite=composite)
+        try:
+            for batch in fetched:
+                shown.add(batch.table.column(columns.key.name))
+                rejected.update(row.record_id for row in batch.rejected if not row.field)
+                if batch.table.num_rows or batch.rejected:
+                    yield Retrieved(batch)
+            break
+        except SalesforceError as error:
+            if replan is None or not _may_serve_otherwise(plan.api, error):
+                raise
+            _check_shown(client, columns.object_name, error)
+            left, apart = minus(ids, union(shown.ids, rejected.ids)), ()
+            plan = replan(plan.api, len(left), error)
+    lessons.check()  # what came is loaded, with it or after it
+    absent = minus(ids, union(shown.ids, rejected.ids))
+    for missing in (ids[:0] if left_out is None else left_out, absent):
+        for batch_ids in in_batches(Texts(missing), FOLLOWED_UP):
             yield follow_up(client, batch_ids, columns, lessons, shown)
-            if lessons.stopped is not None:
-                raise lessons.stopped
+            lessons.check()
 
 
-def _fetched(
-    client: SalesforceClient,
-    plan: Plan,
-    ids: pa.Array,
-    columns: Columns,
-    replan: Replan | None,
-    lessons: Lessons,
-    tell: Callable[[str], None],
-    apart: Sequence[pa.Array] = (),
-) -> Iterator[Fetched]:
-    if plan.api is Api.BULK:
-        fetched = by_bulk(client, plan, ids, columns, tell)
-    elif plan.api is Api.QUERY:
-        fetched = by_query(client, ids, columns, lessons)
-    else:
-        by = {Api.COLLECTIONS: by_collections, Api.COMPOSITE: by_composite}
-        fetched = by[plan.api](client, ids, columns, lessons, apart)
-    came = IdSet()
-    try:
-        for batch, missed in fetched:
-            came.add(batch.table.column(columns.key.name))
-            came.update([*missed, *(row.record_id for row in batch.rejected if not row.field)])
-            yield batch, missed
-    except SalesforceError as error:
-        # What refuses one way may serve another: a gateway that lets no POST through, a right that
-        # is Bulk's alone. Bulk refuses, too, what REST is asked for in portions.
-        of_bulk = isinstance(error, BulkJobError | UnavailableError) or is_of_records(error)
-        # An org or a proxy that writes Collections responses of its own may write queries' rightly.
-        contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
-        refused = is_refused(error) or isinstance(error, QueryError) or contradicts
-        refused = refused or (plan.api is Api.BULK and of_bulk)
-        if replan is None or not refused:
-            raise
-        if is_refused(error):  # an object that is no longer shown is not tried by each way
-            client.describe(columns.object_name)
-        left = minus(ids, came.ids)
-        other = replan(plan.api, len(left), error)
-        yield from _fetched(client, other, left, columns, replan, lessons, tell)
+def _may_serve_otherwise(api: Api, error: SalesforceError) -> bool:
+    """Return whether another way may serve what one refuses.
+
+    A gateway may let no POST through, a right may be Bulk's alone. Bulk refuses, too, what REST is
+    asked for in portions.
+    """
+    # An org or a proxy that writes Collections responses of its own may write queries' rightly.
+    contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
+    of_bulk = isinstance(error, BulkJobError | UnavailableError) or is_of_records(error)
+    refused = is_refused(error) or isinstance(error, QueryError) or contradicts
+    return refused or (api is Api.BULK and of_bulk)
+
+
+def _check_shown(client: SalesforceClient, object_name: str, error: SalesforceError) -> None:
+    """Raise where the org no longer shows an object, which is then not tried by each way."""
+    if is_refused(error):
+        client.describe(object_name)
 
 
 def follow_up(

@@ -23,7 +23,7 @@ from salesforce_targeted.api.errors import (
     is_of_records,
 )
 from salesforce_targeted.api.models import Record, Request, Response
-from salesforce_targeted.arrow.batch import together
+from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches, minus, union
@@ -36,7 +36,6 @@ from salesforce_targeted.retrieval.parts import (
     pieces_of,
     sample_ids,
 )
-from salesforce_targeted.retrieval.results import Fetched
 
 T = TypeVar("T")
 
@@ -47,39 +46,23 @@ def by_collections(
     columns: Columns,
     lessons: Lessons,
     apart: Sequence[pa.Array] = (),
-) -> Iterator[Fetched]:
+    *,
+    composite: bool = False,
+) -> Iterator[Batch]:
     """Send a call for each 2,000 ids, several in flight.
 
     Args:
         apart: Those that were asked for ahead, as each request has them; they come first.
+        composite: Whether five travel in a billed call; one does where the org refuses that.
     """
     collections = CollectionsReader(client, columns, lessons)
     size = lessons.ids_at_once or client.limits.ids_per_collection
-    yield from client.side_by_side(collections.read, _batches(ids, apart, size))
-
-
-def by_composite(
-    client: SalesforceClient,
-    ids: pa.Array,
-    columns: Columns,
-    lessons: Lessons,
-    apart: Sequence[pa.Array] = (),
-) -> Iterator[Fetched]:
-    """Send five to a billed call; one to a call where the org refuses ``composite``.
-
-    Args:
-        apart: As for :func:`by_collections`.
-    """
-    size = client.limits.ids_per_collection * client.limits.composite_queries
-    collections = CollectionsReader(client, columns, lessons)
-    batches = _batches(ids, apart, size)
-    for fetched in client.side_by_side(collections.read_five, batches):
-        yield from fetched
-
-
-def _batches(ids: pa.Array, apart: Sequence[pa.Array], size: int) -> Iterator[Sequence[str]]:
-    rest = minus(ids, union(*apart)) if apart else ids
-    return chain.from_iterable(in_batches(Texts(part), size) for part in (*apart, rest))
+    if composite:
+        size = client.limits.ids_per_collection * client.limits.composite_queries
+    parts = (*apart, minus(ids, union(*apart)) if apart else ids)
+    batches = chain.from_iterable(in_batches(Texts(part), size) for part in parts)
+    read = collections.read_five if composite else collections.read
+    return chain.from_iterable(client.side_by_side(read, batches))
 
 
 class CollectionsReader:
@@ -88,7 +71,7 @@ class CollectionsReader:
     def __init__(self, client: SalesforceClient, columns: Columns, lessons: Lessons) -> None:
         self.client, self.columns, self.lessons = client, columns, lessons
 
-    def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> Fetched:
+    def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Batch]:
         """Read the records of as many ids as one call may ask for.
 
         Args:
@@ -100,16 +83,14 @@ class CollectionsReader:
         lessons, at_once = self.lessons, self.lessons.ids_at_once
         unreadable, portion = lessons.unreadable, lessons.portion
         if at_once is not None and len(ids) > at_once:
-            parts = self.read_each(in_batches(ids, at_once), attempts)
-            absent = [id_ for _, missed in parts for id_ in missed]
-            return together([batch for batch, _ in parts]), absent
+            return self.read_each(in_batches(ids, at_once), attempts)
         fields = [name for name in self.columns.fields if name not in unreadable]
         asked = list(ids)
         try:
             if lessons.apart(fields):
                 readable = read_in_portions(self._read_parts, Part(asked, fields), lessons)
-                return self._as_fetched(asked, readable)
-            batch, absent = self.client.send(
+                return [self._batch(asked, readable)]
+            batch = self.client.send(
                 self._request(Part(asked, fields)),
                 lambda response: read_rows(response, asked, self.columns),
                 attempts_at_500=attempts,
@@ -125,22 +106,22 @@ class CollectionsReader:
                 readable = isolate(self._read_parts, asked, fields, lessons, error)
                 lessons.stopped = lessons.stopped or readable.stopped
                 self._learn_size(asked, readable, error)
-            return self._as_fetched(asked, readable)
+            return [self._batch(asked, readable)]
         self.client.meter.add_rows("collections", len(batch))
-        return note_unreadable(batch, unreadable, self.columns), absent
+        return [note_unreadable(batch, unreadable, self.columns)]
 
     def read_each(
-        self, parts: Iterable[Sequence[str] | Fetched], attempts: int = ATTEMPTS
-    ) -> list[Fetched]:
+        self, parts: Iterable[Sequence[str] | Batch], attempts: int = ATTEMPTS
+    ) -> list[Batch]:
         """Read parts one by one, but for those that came; where the calls end, what came before.
 
         Raises:
             QuotaExceededError: they end before anything came.
         """
-        came: list[Fetched] = []
+        came: list[Batch] = []
         for part in parts:
             try:
-                came.append(part if isinstance(part, tuple) else self.read(part, attempts))
+                came += [part] if isinstance(part, Batch) else self.read(part, attempts)
             except QuotaExceededError as error:
                 if not came:
                     raise
@@ -148,17 +129,17 @@ class CollectionsReader:
                 break
         return came
 
-    def read_five(self, ids: Sequence[str]) -> list[Fetched]:
+    def read_five(self, ids: Sequence[str]) -> list[Batch]:
         """Read five times as many."""
         parts = list(in_batches(ids, self.client.limits.ids_per_collection))
         if self.lessons.apart(self.columns.fields) or self.lessons.ids_at_once is not None:
             return self.read_each(parts)
         unreadable = self.lessons.unreadable
 
-        def fetched(part: Part, _: Request, response: Response) -> Fetched:
-            batch, absent = read_rows(response, list(part.ids), self.columns)
+        def fetched(part: Part, _: Request, response: Response) -> Batch:
+            batch = read_rows(response, list(part.ids), self.columns)
             self.client.meter.add_rows("composite", len(batch))
-            return note_unreadable(batch, unreadable, self.columns), absent
+            return note_unreadable(batch, unreadable, self.columns)
 
         fields = [name for name in self.columns.fields if name not in unreadable]
         read = parts_reader(self.client, self._request, fetched)
@@ -198,15 +179,12 @@ class CollectionsReader:
                 self.lessons.portion = 2 + max(len(part.fields) for part in parts)
         self.lessons.unreadable = still
 
-    def _as_fetched(self, ids: list[str], readable: Readable) -> Fetched:
-        """Return what came; a record whose key is refused, which a query may read, as absent."""
+    def _batch(self, ids: list[str], readable: Readable) -> Batch:
+        """Return what came, without a record whose key is refused, which a query may read."""
         for (id_, name), why in [*readable.rejected.items()]:
             if not name and isinstance(why, QueryError):
                 del readable.rejected[id_, name]
-        rejected = {id_ for id_, name in readable.rejected if not name}
-        known = {*readable.records, *rejected, *readable.unread}
-        absent = [id_ for id_ in ids if id_ not in known]
-        return readable.batch(ids, self.columns, self.lessons.unreadable), absent
+        return readable.batch(ids, self.columns, self.lessons.unreadable)
 
     def _read_parts(self, parts: Sequence[Part]) -> list[dict[str, Record] | SalesforceError]:
         def records(part: Part, _: Request, response: Response) -> dict[str, Record]:
@@ -220,20 +198,18 @@ class CollectionsReader:
         return self.client.collection_request(self.columns.object_name, *part)
 
 
-def read_rows(response: Response, asked: list[str], columns: Columns) -> Fetched:
-    """Read a Collections response.
+def read_rows(response: Response, asked: list[str], columns: Columns) -> Batch:
+    """Read a Collections response; a record that it does not show has no row.
 
     Raises:
         TruncatedResponseError: not as many entries as ids, or records that were not asked for.
     """
     batch = from_response(json_lines.raw_collection(response, len(asked)), columns)
     came = batch.table.column(columns.key.name).to_pylist()
-    if came == asked:
-        return batch, []
     distinct = set(came)
     if len(distinct) < len(came) or not distinct <= set(asked):
         raise TruncatedResponseError("a Collections response with records that weren't asked for")
-    return batch, [id_ for id_ in asked if id_ not in distinct]
+    return batch
 
 
 def parts_reader(

@@ -56,13 +56,13 @@ LINES = [
     ),
     BrokenLine(
         "3 conserved", "retrieval/retrieve.py",
-        "        absent.extend(missed)\n", "",
+        "    absent = minus(ids, union(shown.ids, rejected.ids))\n", "    absent = ids[:0]\n",
         "tests/histories/test_contact_histories.py",
     ),
     BrokenLine(
         "4 closed", "extract/stages.py",
-        "return union(run.relations.tasks.ids, tasks_of_held(run))",
-        "return tasks_of_held(run)",
+        "return union(run.relations.tasks.ids, id_selection.tasks_of_held(run))",
+        "return id_selection.tasks_of_held(run)",
         TRUE_ORG,
     ),
     BrokenLine(

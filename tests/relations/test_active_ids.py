@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from math import ceil
 
+import pyarrow as pa
 import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
@@ -23,11 +24,13 @@ def test_every_active_contact_is_discovered(
 ) -> None:
     """With its number of relations, once, in the order of ids, whatever a batch holds."""
     org.shared_activities = junction is SHARED_ACTIVITIES
-    batches = list(active_ids(groups_of(client, per_call), junction, "003"))
+    batches = list[pa.Table]()
+    found = active_ids(groups_of(client, per_call), junction, "003", each=batches.append)
     expected = Counter(row["RelationId"] for row in shown(org, junction).values())
 
-    assert [(who, expected[who]) for who in org.active_ids()] == counts_in(batches)
+    assert [(who, expected[who]) for who in org.active_ids()] == counts_in(found)
     assert all(batch.num_rows <= per_call for batch in batches)
+    assert len(org.active_ids()) == sum(batch.num_rows for batch in batches)
 
 
 def test_ten_thousand_active_contacts_are_discovered() -> None:
@@ -53,7 +56,7 @@ def test_discovery_stops_at_the_leads(org: DemoOrg, client: SalesforceClient) ->
         org.relate(task, org.tables["Lead"].numbering.id_of(1))
     org.reset_calls()
     contacts = len(org.active_ids())
-    list(active_ids(groups_of(client, 1), SHARED_ACTIVITIES, "003"))
+    active_ids(groups_of(client, 1), SHARED_ACTIVITIES, "003")
 
     assert contacts + 1 == org.billed
 
@@ -112,7 +115,7 @@ def test_calls_of_discovery(org: DemoOrg, client: SalesforceClient) -> None:
     contacts = len(org.active_ids())
     for per_call in range(2, groups + 2):
         org.reset_calls()
-        list(active_ids(groups_of(client, per_call), SHARED_ACTIVITIES, "003"))
+        active_ids(groups_of(client, per_call), SHARED_ACTIVITIES, "003")
 
         # The first batch that reaches past the contacts, or is short, is the last.
         assert ceil((contacts + 1) / per_call) == org.billed
@@ -182,6 +185,6 @@ def test_calls_of_discovery_in_ranges(org: DemoOrg, client: SalesforceClient) ->
     active = org.active_ids()
     org.reset_calls()
     cuts = [active[3], active[7]]  # four, four and four of twelve
-    list(active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts))
+    active_ids(groups_of(client, 3), SHARED_ACTIVITIES, "003", cuts=cuts)
 
     assert 3 * (4 // 3 + 1) == org.billed

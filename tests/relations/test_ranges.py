@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
+from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import LocatorExpiredError
+from salesforce_targeted.arrow.batch import Batch
+from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.relations import pages
+from salesforce_targeted.relations.queries import Range
 from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 from tests.support.relation_rows import (
     JUNCTIONS,
@@ -21,6 +27,14 @@ from tests.support.relation_rows import (
     shown,
     stamps,
 )
+
+
+def read_ranges(
+    client: SalesforceClient, junction: Junction, of: Columns, spans: Sequence[Range], **how: Any
+) -> Iterator[Batch]:
+    """Read ranges side by side, as a run does."""
+    readings = [pages.read(client, junction, of, within=span, **how) for span in spans]
+    return merge_as_completed(readings, client.max_in_flight)
 
 
 @JUNCTIONS
@@ -69,13 +83,13 @@ def test_ranges_together_hold_every_relation_once(
     rows = shown(org, junction)
     spans = pages.ranges(pages_of(client, page_rows), junction, 30)
     of = columns_in(org, junction)
-    relations = rows_in(pages.read_ranges(client, junction, of, spans))
+    relations = rows_in(read_ranges(client, junction, of, spans))
 
     assert sorted(rows) == sorted(row["Id"] for row in relations)
     assert [] == [
         (span, row["Id"])
         for span in spans
-        for row in rows_in(pages.read_ranges(client, junction, of, [span]))
+        for row in rows_in(read_ranges(client, junction, of, [span]))
         if not (span[0] or "") <= row["Id"] < (span[1] or "z")
     ]
 
@@ -89,12 +103,12 @@ def test_the_ids_that_exist_may_be_the_bounds(org: DemoOrg, client: SalesforceCl
     numbers = {
         row["Id"]: number
         for number, span in enumerate(spans)
-        for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, [span]))
+        for row in rows_in(read_ranges(client, SHARED_ACTIVITIES, of, [span]))
     }
 
     assert ids == sorted(numbers)
     assert ids == sorted(
-        row["Id"] for row in rows_in(pages.read_ranges(client, SHARED_ACTIVITIES, of, spans))
+        row["Id"] for row in rows_in(read_ranges(client, SHARED_ACTIVITIES, of, spans))
     )
     assert [1, 2, 3, 4] == [numbers[ids[n]] for n in (0, 1, 7, -1)]
 
@@ -103,7 +117,7 @@ def test_ranges_keep_to_what_was_modified_since(org: DemoOrg, client: Salesforce
     """A range is one more condition, not another one."""
     rows = shown(org, SHARED_ACTIVITIES)
     since, middle = stamps(rows)[len(rows) // 2], sorted(rows)[len(rows) // 2]
-    batches = pages.read_ranges(
+    batches = read_ranges(
         client, SHARED_ACTIVITIES, columns_in(org), [(None, middle), (middle, None)],
         since=moment(since),
     )  # fmt: skip
@@ -121,7 +135,7 @@ def test_no_range_loses_a_relation_to_a_transport_fault(
     org.page_rows = 2
     spans = pages.ranges(pages_of(client, 2), SHARED_ACTIVITIES, 30)
     fault = org.faults.add(Fault("query_more", action, nth=3))
-    batches = pages.read_ranges(client, SHARED_ACTIVITIES, columns_in(org), spans)
+    batches = read_ranges(client, SHARED_ACTIVITIES, columns_in(org), spans)
 
     assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(batches))
     assert 1 == fault.done
@@ -135,7 +149,7 @@ def test_a_range_that_falls_apart_every_time_is_read_in_the_order_of_its_ids(
     spans = pages.ranges(small, SHARED_ACTIVITIES, 30)
     org.page_rows = 2
     org.faults.add(Fault("query_more", "bad_locator_400", nth=4, times=1_000))
-    batches = pages.read_ranges(small, SHARED_ACTIVITIES, columns_in(org), spans)
+    batches = read_ranges(small, SHARED_ACTIVITIES, columns_in(org), spans)
 
     assert sorted(shown(org, SHARED_ACTIVITIES)) == sorted(row["Id"] for row in rows_in(batches))
 

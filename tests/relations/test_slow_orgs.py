@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from salesforce_targeted.api import endpoints, readers
@@ -21,7 +22,7 @@ from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
 from salesforce_targeted.extract.org import open_org
 from salesforce_targeted.relations import queries
-from salesforce_targeted.relations.active_ids import active_ids, active_ids_after
+from salesforce_targeted.relations.active_ids import active_ids
 from salesforce_targeted.settings import Scope
 from salesforce_targeted.target import CONTACT, SHARED_ACTIVITIES, Junction
 from tests.conftest import BOTH, Synced
@@ -38,10 +39,10 @@ def test_who_is_active_is_counted_of_the_rows(
     org.page_rows = 4
     org.traits.aggregates_left = in_time
     warnings: list[str] = []
-    batches = active_ids(groups_of(client, 2), junction, "003", warn=warnings.append)
+    found = active_ids(groups_of(client, 2), junction, "003", warn=warnings.append)
     expected = Counter(row["RelationId"] for row in shown(org, junction).values())
 
-    assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(list(batches)))
+    assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(found))
     assert ["QUERY_TIMEOUT"] == ["QUERY_TIMEOUT" for text in warnings if "QUERY_TIMEOUT" in text]
 
 
@@ -53,13 +54,13 @@ def test_pages_that_shift_while_rows_are_counted_are_read_again(
     org.page_rows = 4
     org.traits.aggregates_left = 0
     org.moves.shift_pages("TaskWhoRelation", 1, times)
-    batches = active_ids(client, SHARED_ACTIVITIES, "003", warn=lambda _sentence: None)
-
     if times == 1:
-        assert set(org.active_ids()) == set(dict(counts_in(list(batches))))
+        found = active_ids(client, SHARED_ACTIVITIES, "003")
+
+        assert set(org.active_ids()) == set(dict(counts_in(found)))
     else:
         with pytest.raises(TruncatedResponseError, match="moved between pages"):
-            list(batches)
+            active_ids(client, SHARED_ACTIVITIES, "003")
 
 
 @JUNCTIONS
@@ -73,10 +74,13 @@ def test_rows_that_shift_while_they_are_counted_in_parts_hide_no_contact(
     org.page_rows = 4
     org.moves.shift_pages(junction.object_name, at, 1)
     client.limits = replace(DOCUMENTED, rows_per_query_page=per_page)
-    parts = [part for part, _ in active_ids_after(client, junction, "003", None, groups=False)]
+    parts = list[pa.Table]()
+    found = active_ids(
+        client, junction, "003", groups=False, enough=lambda: False, each=parts.append
+    )
     expected = Counter(row["RelationId"] for row in shown(org, junction).values())
 
-    assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(parts))
+    assert {who: expected[who] for who in org.active_ids()} == dict(counts_in(found))
     assert len(org.active_ids()) == sum(part.num_rows for part in parts)
 
 
@@ -87,7 +91,7 @@ def test_who_is_active_since_a_second_is_counted_of_the_rows(
     rows = shown(org, SHARED_ACTIVITIES)
     since = stamps(rows)[len(rows) // 2]
     org.traits.aggregates_left = 0
-    batches = active_ids(
+    found = active_ids(
         client, SHARED_ACTIVITIES, "003", since=moment(since), warn=lambda _sentence: None
     )
     expected = Counter(
@@ -96,7 +100,7 @@ def test_who_is_active_since_a_second_is_counted_of_the_rows(
         if str(row["SystemModstamp"]) >= since and str(row["RelationId"]).startswith("003")
     )
 
-    assert dict(expected) == dict(counts_in(list(batches)))
+    assert dict(expected) == dict(counts_in(found))
 
 
 def test_relations_that_cant_be_read_at_all_are_an_error(
@@ -106,7 +110,7 @@ def test_relations_that_cant_be_read_at_all_are_an_error(
     org.traits.view_all_data = False
 
     with pytest.raises(TooLargeError, match="View All Data"):
-        list(active_ids(client, SHARED_ACTIVITIES, "003", warn=lambda _sentence: None))
+        active_ids(client, SHARED_ACTIVITIES, "003", warn=lambda _sentence: None)
 
 
 def test_relations_are_counted_of_the_rows(org: DemoOrg, client: SalesforceClient) -> None:
@@ -246,10 +250,10 @@ def test_what_a_gateway_gives_up_on_is_no_outage(
     seen = open_org(
         client, CONTACT, warnings.append, expected=CONTACT.discovered_by, discovery=True
     )
-    batches = active_ids(groups_of(client, 2), SHARED_ACTIVITIES, "003", warn=warnings.append)
+    found = active_ids(groups_of(client, 2), SHARED_ACTIVITIES, "003", warn=warnings.append)
 
     assert (len(shown(org, SHARED_ACTIVITIES)), None) == (seen.relation_count, seen.first_groups)
-    assert org.active_ids() == sorted(dict(counts_in(list(batches))))
+    assert org.active_ids() == sorted(dict(counts_in(found)))
     assert 2 == len([text for text in warnings if f"(HTTP {status})" in text])
 
 
@@ -264,7 +268,7 @@ def test_an_org_that_serves_nothing_is_an_outage(
     client.warn = warnings.append
     for ask in (
         lambda: queries.count(client, SHARED_ACTIVITIES),
-        lambda: list(active_ids(client, SHARED_ACTIVITIES, "003", warn=warnings.append)),
+        lambda: active_ids(client, SHARED_ACTIVITIES, "003", warn=warnings.append),
     ):
         with pytest.raises(UnavailableError):
             ask()

@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns, columns
+from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.relations import queries
 from salesforce_targeted.target import SHARED_ACTIVITIES, TASK_WHO_ID, Junction
@@ -61,9 +61,11 @@ def _as_salesforce(stamp: datetime) -> str:
     return f"{stamp:%Y-%m-%dT%H:%M:%S}.{stamp.microsecond // 1000:03}+0000"
 
 
-def counts_in(tables: Iterable[pa.Table]) -> list[tuple[str, int]]:
-    """Ids and numbers of discovery, in the order in which they came."""
-    return [(row["id"], row["count"]) for table in tables for row in table.to_pylist()]
+def counts_in(discovered: tuple[IdCounts, str | None]) -> list[tuple[str, int]]:
+    """Ids and numbers of discovery that came to its end, in the order of ids."""
+    counts, last = discovered
+    assert last is None
+    return [(row["id"], row["count"]) for row in counts.table().to_pylist()]
 
 
 def moment(text: str) -> datetime:
