@@ -148,7 +148,7 @@ def target_of(
     if not f"sf_{many}".isidentifier() or len(many) > _LONGEST:
         raise ConfigurationError(
             f"{table!r} can't be a table of a source, which dlt names after it: letters, digits and"
-            f" underscores, {_LONGEST} of them beside sf_",
+            f" underscores, {_LONGEST} of them after sf_",
             remedy="Give another one as table.",
         )
     return Target(object_name, junction, table, f"sf_active_{many}", f"{singular}_id")

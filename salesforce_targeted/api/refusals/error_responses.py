@@ -99,8 +99,8 @@ def token_refusal(response: Response, grant: str) -> Refusal | None:
         payload = {}
     if response.is_success and payload and not payload.get("error"):
         return None
-    code = code_word(payload.get("error"))
-    text = str(payload.get("error_description") or "") if code else ""
+    code, text, _ = _first_error(response)
+    code, text = code_word(code), text if code_word(code) else ""
     row = message(Where.TOKEN, response.status, code, text, grant)
     default = f"the token endpoint sent HTTP {response.status} and gave no reason"
     return Refusal(response.status, row, default, code, text)

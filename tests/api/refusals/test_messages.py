@@ -8,7 +8,9 @@ import pytest
 
 from salesforce_targeted.api import endpoints, errors
 from salesforce_targeted.api.credentials import oauth, soap
+from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.refusals import messages
+from salesforce_targeted.api.refusals.error_responses import token_refusal
 from salesforce_targeted.api.refusals.messages import _JWT, PAGE, TABLE, Where, message
 
 JOB = {"bulk_create": endpoints.bulk_create("64.0", "SELECT Id FROM Contact"),
@@ -222,3 +224,20 @@ def test_a_part_that_is_not_available_says_why(status, code, client, server, ans
     assert "status.salesforce.com" in str(caught.value)
     assert "proxy" not in str(caught.value)
     assert 5 == len(server.heard)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"errorCode": "OAUTH_APP_BLOCKED", "message": "blocked by admin"}]',
+        b"<e><errorCode>OAUTH_APP_BLOCKED</errorCode><message>blocked by admin</message></e>",
+    ],
+    ids=["list", "XML"],
+)
+def test_a_token_endpoint_may_refuse_as_rest_does(body: bytes) -> None:
+    """What Salesforce says is told then, too, and not that it gave no reason."""
+    refused = token_refusal(Response(400, {}, body), "refresh_token")
+
+    assert refused is not None
+    assert "blocked by admin" in str(refused.error("POST"))
+    assert "unblock it" in str(refused.error("POST"))
