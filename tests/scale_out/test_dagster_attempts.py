@@ -77,6 +77,7 @@ def test_what_people_must_mend_is_not_tried_again(emea: Platform, org: DemoOrg, 
 def test_what_passes_is_tried_again(emea: Platform, org: DemoOrg) -> None:
     """An org that is away for longer than a run's own patience is asked by the next attempt."""
     org.faults.add(Fault("composite", "no_route_420", times=8))
+    org.faults.add(Fault("describe", "no_route_420", times=5))  # what is sent alone then
     ran = emea.run("sync")
 
     assert ran.success
