@@ -130,8 +130,11 @@ def _bundle(
                 " together took longer than we wait: each is sent alone, in more calls."
             )
         except (PermissionDeniedError, NotFoundError, UnavailableError) as error:
-            # Where the org is down that is raised: the first of them fails alone, too.
-            responses = _one_by_one(session, requests, attempts)
+            is_out = isinstance(error, UnavailableError)
+            responses = _one_by_one(session, requests[:1], {"attempts": 1} if is_out else attempts)
+            if is_out and isinstance(responses[0], UnavailableError):
+                raise  # the org is down: the first of them fails alone, too, at once
+            responses += _one_by_one(session, requests[1:], attempts, served=responses)
             session.composes = False
             session.warn(
                 f"{error.what} The org does not accept composite requests: each is a call."
