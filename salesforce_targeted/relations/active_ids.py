@@ -24,6 +24,7 @@ from salesforce_targeted.api import endpoints, readers, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import (
+    LocatorExpiredError,
     QuotaExceededError,
     SalesforceError,
     TruncatedResponseError,
@@ -155,7 +156,10 @@ class _Reader:
         return is_last(rows, self.junction, self.key_prefix, per_call)
 
     def counted(self) -> Iterator[_Batch]:
-        """Count the relations of each id, of the rows in whatever order they come."""
+        """Count the relations of each id, of the rows in whatever order they come.
+
+        Where that takes too long, or rows shift whenever they are read, a page at a time.
+        """
         who = self.junction.who
         condition = soql.and_(where(self.junction, self.since), soql.ne(who, None))
         statement = soql.select(["Id", who], self.junction.object_name, condition)
@@ -171,7 +175,15 @@ class _Reader:
                 raise TruncatedResponseError("rows moved between pages while they were read")
             return rows
 
-        yield self._counts(self.client.read_twice(read).column("who")), None
+        try:
+            counts = self._counts(self.client.read_twice(read).column("who"))
+        except SalesforceError as error:
+            fell_apart = isinstance(error, LocatorExpiredError | TruncatedResponseError)
+            if not (fell_apart or is_of_query(error)):
+                raise
+            yield from self.counted_after(None)
+        else:
+            yield counts, None
 
     def counted_after(self, after: str | None) -> Iterator[_Batch]:
         """Count the relations of the ids after one, a page at a time, in the order of ids.
