@@ -19,7 +19,6 @@ from salesforce_targeted.api.errors import (
     BulkJobError,
     QueryError,
     SalesforceError,
-    TruncatedResponseError,
     UnavailableError,
     is_of_records,
     is_refused,
@@ -101,21 +100,24 @@ def retrieve(
 
 
 def _may_serve_otherwise(api: Api, error: SalesforceError) -> bool:
-    """Return whether another way may serve what one refuses.
+    """Return whether another way may serve what one refuses, if the org is not down.
 
-    A gateway may let no POST through, a right may be Bulk's alone. Bulk refuses, too, what REST is
-    asked for in portions.
+    A gateway may let no POST through or answer for one address itself; a right may be Bulk's alone.
+    Bulk refuses, too, what REST is asked for in portions.
     """
-    # An org or a proxy that writes Collections responses of its own may write queries' rightly.
-    contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
-    of_bulk = isinstance(error, BulkJobError | UnavailableError) or is_of_records(error)
-    refused = is_refused(error) or isinstance(error, QueryError) or contradicts
+    of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
+    refused = is_refused(error) or isinstance(error, QueryError | UnavailableError)
     return refused or (api is Api.BULK and of_bulk)
 
 
 def _check_shown(client: SalesforceClient, object_name: str, error: SalesforceError) -> None:
-    """Raise where the org no longer shows an object, which is then not tried by each way."""
-    if is_refused(error):
+    """Raise where the org no longer shows an object, or is down: each way is not tried then."""
+    if isinstance(error, UnavailableError):
+        try:
+            client.describe(object_name, attempts=1)
+        except UnavailableError:
+            raise error from None
+    elif is_refused(error):
         client.describe(object_name)
 
 
