@@ -26,7 +26,7 @@ from salesforce_targeted.extract.held_relations import SLOW_COUNTS
 from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval.parts import Lessons
-from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
+from salesforce_targeted.retrieval.sobject_collections import RecordReader
 from salesforce_targeted.settings import Api
 
 # In the source's state: object name to each API that refused it, and when that may be tried again.
@@ -52,7 +52,7 @@ def recall(table: RecordTable, ids: pa.Array) -> Lessons:
     if lessons.from_earlier_run and len(ids):
         lessons.from_earlier_run = False
         if lessons.unreadable:
-            reader = CollectionsReader(table.run.client, table.columns, lessons)
+            reader = RecordReader(table.run.client, table.columns, lessons)
             reader.retry_unreadable(Texts(ids))
     return lessons
 
