@@ -42,11 +42,7 @@ def to_18(record_id: str) -> str:  # the word that Salesforce and its users have
 
 
 def key_prefix(record_id: str) -> str:  # see to_18
-    """Return the three characters that name the object: "003" a Contact, "00Q" a Lead.
-
-    Raises:
-        ValueError: it is no id.
-    """
+    """Return the three characters that name the object: "003" a Contact, "00Q" a Lead."""
     return to_18(record_id)[:3]
 
 
