@@ -142,11 +142,7 @@ def ne(field: str, value: Value) -> Condition:
 
 
 def bound(field: str, operator: str, value: Value) -> Condition | None:
-    """``field >= value``, or with another of ``>``, ``<`` and ``<=``; None where there is no value.
-
-    Raises:
-        ConfigurationError: another operator.
-    """
+    """``field >= value``, or with ``>``, ``<`` or ``<=``; None where there is no value."""
     if operator not in _ORDERING:
         raise ConfigurationError("that is no comparison of SOQL")
     return None if value is None else Condition(f"{name(field)} {operator} {literal(value)}")
@@ -166,11 +162,7 @@ def is_in(field: str, values: Iterable[Value]) -> Condition:
 
 
 def id_in(ids: Iterable[str], field: str = "Id") -> Condition:
-    """``Id IN (…)`` for ids in either form, each one checked.
-
-    Raises:
-        ValueError: no ids, or one that is none.
-    """
+    """``Id IN (…)`` for ids in either form, each one checked."""
     return is_in(field, [to_18(id_) for id_ in ids])
 
 
