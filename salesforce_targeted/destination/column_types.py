@@ -61,7 +61,11 @@ class ColumnTypes:
         self._loaded: dict[tuple[str, str], str] = {}
 
     def check(self, table: str, schema: pa.Schema) -> None:
-        """Refuse rows of a table whose types are not those of its columns."""
+        """Check the rows of a table.
+
+        Raises:
+            ConfigurationError: names the column, its type and the one that was asked for.
+        """
         stored = self._held.stored_table(table)
         asked, hints = self._options.types.get(stored, {}), self._held.column_hints(table)
         # A quiet run, whose own row is all that it loads, asks for nothing.

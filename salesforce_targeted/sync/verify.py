@@ -121,6 +121,9 @@ class Drift:
 def verify(run: Run) -> VerifyFacts:
     """Compare all tables with the org; nothing is written anywhere.
 
+    Returns:
+        The report of mode ``verify``; ``status`` is ``drift`` where anything differs.
+
     Raises:
         ConfigurationError: there was no run yet.
     """
