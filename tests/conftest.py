@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -102,6 +103,13 @@ def client(credentials: SessionCredentials) -> Iterator[SalesforceClient]:
     client = SalesforceClient(credentials, sleep=lambda _seconds: None)
     yield client
     client.close()
+
+
+@pytest.fixture
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs of this process wait a moment between attempts, instead of seconds."""
+    sleep = time.sleep
+    monkeypatch.setattr("time.sleep", lambda seconds: sleep(min(seconds, 0.01)))
 
 
 @pytest.fixture(scope="session")

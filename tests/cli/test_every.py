@@ -68,6 +68,7 @@ def test_each_pass_is_a_whole_run(org: DemoOrg, synced: Synced) -> None:
     assert 3 == len(synced.rows("sf_sync_runs", "run_id"))
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_a_pass_that_fails_is_told_and_the_next_one_tried(org: DemoOrg, synced: Synced) -> None:
     """An org that is away for a while is met again."""
     away = Fault("*", "unknown_500", times=999)

@@ -281,6 +281,7 @@ def test_a_token_never_travels_in_the_clear(
     assert "must begin with https://" in ended.out
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_an_org_that_does_not_answer_is_a_failure_said_plainly(
     server: DemoServer, script: Script
 ) -> None:

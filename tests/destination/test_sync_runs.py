@@ -28,6 +28,7 @@ def test_a_column_of_an_older_version_stays(synced: Synced) -> None:
     assert "done" == held[facts["run_id"]]["status"]
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize("synced", ["duckdb", pytest.param("postgres", marks=pytest.mark.postgres)],
                          indirect=True)  # fmt: skip
 def test_columns_that_dlt_is_told_to_add(

@@ -17,6 +17,7 @@ from tests.support.scripted_server import Bytes, Heard, answer, handed_on, scrip
 PAGE = answer(200, "<html><title>Request Rejected</title></html>", {"Content-Type": "text/html"})
 
 
+@pytest.mark.usefixtures("short_pauses")
 @pytest.mark.parametrize(
     ("path", "response"),
     [
@@ -39,9 +40,8 @@ def test_a_gateway_that_spoils_what_is_sent_together(
         bad = heard.method == path or heard.path.endswith(path)
         return response if bad else handed_on(server.url, heard)
 
-    with scripted_server() as gateway, pytest.MonkeyPatch.context() as patch:
+    with scripted_server() as gateway:
         gateway.fallback = spoilt
-        patch.setattr("time.sleep", lambda _seconds: None)
         synced.credentials = SessionCredentials(gateway.url, server.token)
         facts = synced.ok()
 

@@ -317,6 +317,7 @@ def test_how_large_the_org_is_takes_one_call(org: DemoOrg, synced: Synced) -> No
     assert 1 == facts["calls"]["by_kind"]["record_count"]
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_an_outage_in_mid_run_keeps_what_came(org: DemoOrg, synced: Synced) -> None:
     """The org is down from some call on: the run fails, what came is held, the next one goes on."""
     few = Scope(limits=SMALL)

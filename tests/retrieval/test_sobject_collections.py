@@ -40,6 +40,7 @@ def test_a_record_that_they_refuse_is_read_by_a_query(
     assert [] == [rejected for part in parts for rejected in part.batch.rejected]
 
 
+@pytest.mark.usefixtures("short_pauses")
 def test_records_that_nobody_asked_for_are_no_rows(
     org: DemoOrg, server: DemoServer, synced: Synced
 ) -> None:
@@ -49,9 +50,8 @@ def test_records_that_nobody_asked_for_are_no_rows(
         response = handed_on(server.url, heard)
         return Bytes(re.sub(rb'"Id":( ?)"(003\w{12})\w{3}"', rb'"Id":\1"\2   "', response.data))
 
-    with scripted_server() as gateway, pytest.MonkeyPatch.context() as patch:
+    with scripted_server() as gateway:
         gateway.fallback = shortened
-        patch.setattr("time.sleep", lambda _seconds: None)
         synced.credentials = SessionCredentials(gateway.url, server.token)
         facts = synced.run().facts
     lives = synced.rows("sf_active_contacts", "contact_id").values()
