@@ -42,8 +42,8 @@ from salesforce_targeted.extract.run import (
     Run,
 )
 from salesforce_targeted.relations import pages, queries
+from salesforce_targeted.retrieval.planner import Wanted, shared
 from salesforce_targeted.retrieval.query import query_all_requests
-from salesforce_targeted.retrieval.shared_calls import Wanted, shared
 from salesforce_targeted.settings import Api
 
 # Calls that may be on the way at once, and whose responses may wait in memory.

@@ -4,13 +4,15 @@ Rules. Every id asked for comes out exactly once: as a row, as rejected or as go
 read does not return is asked for again through ``queryAll``, which shows deleted, merged and
 archived records, before it is called gone. The way that fetched a row can't be seen in it.
 
-Sources: REST API Developer Guide, "QueryAll"; see also the three ways, ``by_…``.
+Sources: REST API Developer Guide, "QueryAll"; SOAP API Developer Guide, "merge()"; see also the
+three ways, ``by_…``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
@@ -24,10 +26,10 @@ from salesforce_targeted.api.errors import (
     is_of_records,
     is_refused,
 )
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
+from salesforce_targeted.arrow.id_set import IdSet, Texts, among, id_array, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk import by_bulk
-from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
@@ -140,7 +142,51 @@ def follow_up(
             live.append(id_)
     archived = [id_ for id_ in live if shown.records[id_].get("IsArchived")]
     last = [entry.id for entry in gone if entry.reason != HIDDEN]
-    gone = last_winners(reader, gone, shown.records, plainly_shown or IdSet())
+    gone = _last_winners(reader, gone, shown.records, plainly_shown or IdSet())
     unreadable = reader.lessons.unreadable
     last_rows = shown.batch(last, columns, unreadable) if last else None
     return Retrieved(shown.batch(live, columns, unreadable), last_rows, gone, archived)
+
+
+def _last_winners(
+    reader: RecordReader, gone: list[Gone], records: dict[str, Record], shown: IdSet
+) -> list[Gone]:
+    """Follow chains of merges to the record that was never merged away itself.
+
+    A loser names the winner in ``MasterRecordId``, and the winner may have lost another since.
+    Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
+    Where the calls end first the chain is followed as far as it is known, and the reader's lessons
+    say so.
+    """
+    winners = {loser.id: loser.merged_into for loser in gone if loser.merged_into}
+    seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
+    unknown = set(winners.values()) - seen
+    merges, asked = reader.columns.only(["MasterRecordId"]), set[str]()
+    while unknown and merges.fields[1:]:
+        asked |= unknown
+        # A winner that can't be read costs its own trail, not the run.
+        of_winners = replace(reader, columns=merges, lessons=Lessons())
+        readable = shown_by_query_all(of_winners, sorted(unknown))
+        reader.lessons.stopped = reader.lessons.stopped or of_winners.lessons.stopped
+        seen |= readable.records.keys()
+        winners |= {
+            id_: record["MasterRecordId"]
+            for id_, record in readable.records.items()
+            if record.get("MasterRecordId")
+        }
+        unknown = set(winners.values()) - seen - asked
+
+    def last(id_: str) -> str:
+        passed = {id_}
+        while (winner := winners.get(id_)) and winner not in passed:
+            passed.add(winner)
+            id_ = winner
+        return id_
+
+    ends = {loser.id: last(loser.merged_into) for loser in gone if loser.merged_into}
+    return [
+        replace(entry, merged_into=ends[entry.id], trail_ends=ends[entry.id] not in seen)
+        if entry.id in ends
+        else entry
+        for entry in gone
+    ]
