@@ -13,15 +13,8 @@ from dlt.sources import DltResource
 
 from salesforce_targeted.api.credentials import SalesforceCredentials
 from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.extract import resources
 from salesforce_targeted.extract.resource_feed import Extractions
-from salesforce_targeted.extract.resources import (
-    completed,
-    run_resources,
-    table_hints,
-    table_resource,
-    target_resources,
-    task_who_relation,
-)
 from salesforce_targeted.extract.stages import TASK, USER
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.settings import Scope, Settings
@@ -74,19 +67,19 @@ def salesforce_targeted(
     to_tasks = _reference("TaskId", TASKS, id_column)
     to_contacts = _reference("RelationId", CONTACTS, id_column)
     relation = dlt.resource(
-        task_who_relation,
+        resources.task_who_relation,
         references=[to_tasks, to_contacts],
-        **table_hints(RELATIONS, id_column),
+        **resources.table_hints(RELATIONS, id_column),
     )
-    contact, contact_life = target_resources(extractions, id_column)
-    return completed(
+    contact, contact_life = resources.target_resources(extractions, id_column)
+    return resources.completed(
         extractions,
         relation(extractions),
         contact,
-        table_resource(extractions, TASK, table_hints(TASKS, id_column)),
-        table_resource(extractions, USER, table_hints(USERS, id_column)),
+        resources.table_resource(extractions, TASK, resources.table_hints(TASKS, id_column)),
+        resources.table_resource(extractions, USER, resources.table_hints(USERS, id_column)),
         contact_life,
-        *run_resources(extractions),
+        *resources.run_resources(extractions),
     )
 
 

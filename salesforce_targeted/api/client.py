@@ -8,22 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import TypeVar, Unpack
 
-from . import endpoints, queries, readers
+from . import endpoints, errors, queries, readers
 from . import ids as record_ids
 from . import soql as soql_text
 from .authorized_session import AuthorizedSession
 from .concurrency import map_as_completed
-from .errors import (
-    API_OFF,
-    AuthenticationError,
-    ConfigurationError,
-    LocatorExpiredError,
-    QuotaExceededError,
-    ReadOnlyError,
-    SalesforceError,
-    TruncatedResponseError,
-    is_of_query,
-)
 from .models import JsonRows, Record, Request, Response
 from .refusals.retries import Attempts
 
@@ -63,7 +52,7 @@ class SalesforceClient(AuthorizedSession):
             rows = [row for page in pages for row in page]
             ids = [row["Id"] for row in rows if "Id" in row]
             if len(set(ids)) < len(ids):
-                raise TruncatedResponseError("rows moved between pages while they were read")
+                raise errors.TruncatedResponseError("rows moved between pages while they were read")
             return rows
 
         return self.read_twice(read)
@@ -76,7 +65,7 @@ class SalesforceClient(AuthorizedSession):
         """Return what a reading of whole queries gives; of a second one if rows moved."""
         try:
             return read()
-        except (LocatorExpiredError, TruncatedResponseError):
+        except (errors.LocatorExpiredError, errors.TruncatedResponseError):
             _log.debug("a query's rows moved between pages: reading it once more")
             return read()
 
@@ -86,15 +75,15 @@ class SalesforceClient(AuthorizedSession):
         Where the org does not count in time, the size of a result of ids says it.
         """
         if not soql.upper().startswith(_COUNT):
-            raise ConfigurationError("count() takes SELECT COUNT() only")
+            raise errors.ConfigurationError("count() takes SELECT COUNT() only")
         try:
             return self.send(endpoints.query(self.version, self.counting(soql)), readers.page).total
-        except SalesforceError as error:
-            if not self.counts or not is_of_query(error):
+        except errors.SalesforceError as error:
+            if not self.counts or not errors.is_of_query(error):
                 raise
             return self.count_rows(soql, error)
 
-    def count_rows(self, soql: str, error: SalesforceError) -> int:
+    def count_rows(self, soql: str, error: errors.SalesforceError) -> int:
         """Return what a ``SELECT COUNT()`` would give that was refused with an error.
 
         Later counts don't try it, once the org has served this one.
@@ -112,15 +101,14 @@ class SalesforceClient(AuthorizedSession):
 
     # --- metadata and records by id ---------------------------------------------------------------
 
-    def describe(self, name: str) -> Record:
+    def describe(self, name: str, **attempts: Unpack[Attempts]) -> Record:
         """Return Salesforce's describe of an object. Source: "sObject Describe".
 
         Raises:
             NotFoundError: no such object, or not visible to this user.
         """
-        return self.send(
-            endpoints.describe(self.version, soql_text.name(name)), readers.description
-        )
+        request = endpoints.describe(self.version, soql_text.name(name))
+        return self.send(request, readers.description, **attempts)
 
     def collection_request(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str]
@@ -174,16 +162,19 @@ class SalesforceClient(AuthorizedSession):
         """Read what is only nice to know: None where it is refused; what ends every call raises."""
         try:
             return self.send(request, read)
-        except SalesforceError as error:
-            if isinstance(error, ConfigurationError):
+        except errors.SalesforceError as error:
+            if isinstance(error, errors.ConfigurationError):
                 # What a proxy redirects is one page; a version that isn't served, or a setting, is
                 # not.
                 final = error.status is None or error.status >= HTTPStatus.BAD_REQUEST
             else:
-                final = isinstance(error, AuthenticationError | QuotaExceededError | ReadOnlyError)
+                final = isinstance(
+                    error,
+                    errors.AuthenticationError | errors.QuotaExceededError | errors.ReadOnlyError,
+                )
             # The list of versions needs no session: a gateway's 401 says nothing of ours.
             final = final and request.kind != "versions"
-            if final or error.error_code in API_OFF:
+            if final or error.error_code in errors.API_OFF:
                 raise
             return None
 

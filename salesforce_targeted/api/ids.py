@@ -41,15 +41,6 @@ def to_18(record_id: str) -> str:  # the word that Salesforce and its users have
     raise ValueError("not a Salesforce id: 15 letters and digits, or 18 with a fitting checksum")
 
 
-def key_prefix(record_id: str) -> str:  # see to_18
-    """Return the three characters that name the object: "003" a Contact, "00Q" a Lead.
-
-    Raises:
-        ValueError: it is no id.
-    """
-    return to_18(record_id)[:3]
-
-
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 

@@ -58,7 +58,7 @@ def json_lines(array: bytes) -> tuple[bytes, int] | None:
         return None
     inner = array[first.end() : last.start() + 1]
     nulls = (first[1] + last[1]).count(b"null")
-    if b"},null," not in inner:
+    if b',null,{"attributes":' not in inner:
         return inner.replace(b'},{"attributes":', b'}\n{"attributes":'), nulls
     nulls += sum(gap.count(b"null") for gap in _NEXT_RECORD.findall(inner))
     return _NEXT_RECORD.sub(b"}\n", inner), nulls

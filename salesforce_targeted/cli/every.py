@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -23,7 +24,6 @@ from typing import TYPE_CHECKING
 
 from salesforce_targeted.api import errors
 from salesforce_targeted.cli import exit_codes
-from salesforce_targeted.cli.interrupts import Ending
 from salesforce_targeted.extract.org_changes import ChangedOrgError
 from salesforce_targeted.run_facts import RunFacts
 from salesforce_targeted.sync.runner import Outcome
@@ -48,7 +48,7 @@ def repeat(
     one_pass: Callable[[], Outcome],
     show: Callable[[RunFacts], None],
     seconds: float,
-    ending: Ending,
+    ending: threading.Event,
     *,
     reserve: float = 0.0,
     clock: Callable[[], float] = time.monotonic,

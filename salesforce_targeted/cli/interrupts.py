@@ -11,7 +11,6 @@ import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -27,114 +26,92 @@ _ENDING = b"\nending after this pass, or in ten seconds (again: at once)\n"
 _MESSAGE = f"\n{INTERRUPTED} (Ctrl-C again ends at once)\n".encode()
 
 
+Handler = Callable[[int, FrameType | None], None]
+
+
 @contextmanager
 def ended_soon(tell: Callable[[], None]) -> Iterator[None]:
     """Raise ``KeyboardInterrupt`` in the block on a signal, and end the process so long after it.
 
-    Nothing changes where Ctrl-C is ignored, or where the block does not run in the main thread,
-    which alone gets signals.
+    Nothing changes where Ctrl-C is ignored, or where the block does not run in the main thread.
 
     Args:
         tell: Called before the process is ended.
     """
-    interrupted = threading.Event()
+    came = threading.Event()
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        interrupted.wait(_NAP_SECONDS)
+        came.wait(_NAP_SECONDS)
         raise KeyboardInterrupt
 
-    def heed() -> None:
-        # The main thread may wait in a driver's C, say for a server that says nothing.
-        while number := heard.recv(1):
-            if signal.getsignal(number[0]) is not interrupt:
-                continue  # the block has another handler now
-            if interrupted.is_set():
-                os._exit(exit_codes.FAILED)
-            _write(_MESSAGE)
-            _end_after(SECONDS_TO_END, exit_codes.FAILED, tell)
-            interrupted.set()
+    def end() -> None:
+        try:
+            tell()
+        finally:
+            os._exit(exit_codes.FAILED)
 
-    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    if threading.current_thread() is not threading.main_thread() or ignored:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         yield
         return
-    heard, sent = socket.socketpair()
-    sent.settimeout(0)
-    before = {number: signal.signal(number, interrupt) for number in _SIGNALS}
-    wakes = signal.set_wakeup_fd(sent.fileno())
-    threading.Thread(target=heed, name="signals", daemon=True).start()
-    try:
+    timer = threading.Timer(SECONDS_TO_END, end)
+    with _heard(came, interrupt, timer, _MESSAGE, exit_codes.FAILED):
         yield
-    finally:
-        if not interrupted.is_set():
-            signal.set_wakeup_fd(wakes)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            sent.close()
-
-
-class Ending:
-    """Tell whether the process shall end.
-
-    Not an Event: a signal may come while the main thread holds its lock.
-    """
-
-    asked = False
-
-    def wait(self, seconds: float) -> bool:
-        """Sleep so long, or until it shall end; return whether it shall."""
-        end = time.monotonic() + seconds
-        while not self.asked and (left := end - time.monotonic()) > 0:
-            time.sleep(min(left, _NAP_SECONDS))
-        return self.asked
 
 
 @contextmanager
-def asked_to_end() -> Iterator[Ending]:
+def asked_to_end() -> Iterator[threading.Event]:
     """Let Ctrl-C and SIGTERM ask the block to end, and give it ``SECONDS_OF_A_PASS`` to do so.
 
     The process ends with 0 after it, or at once on a second signal: a run that is cut off there is
     completed by the next one. Outside the main thread nothing is asked.
     """
-    ending = Ending()
-    timers: list[threading.Timer] = []
+    asked, timer = (
+        threading.Event(),
+        threading.Timer(SECONDS_OF_A_PASS, os._exit, [exit_codes.DONE]),
+    )
+    try:
+        with _heard(asked, lambda _signal, _frame: None, timer, _ENDING, exit_codes.DONE):
+            yield asked
+    finally:
+        timer.cancel()
 
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        if ending.asked:
-            os._exit(exit_codes.DONE)
-        ending.asked = True
-        _write(_ENDING)
-        timers.append(_end_after(SECONDS_OF_A_PASS, exit_codes.DONE))
+
+@contextmanager
+def _heard(
+    came: threading.Event, handler: Handler, timer: threading.Timer, message: bytes, code: int
+) -> Iterator[None]:
+    """Note a signal in the block, tell it, and start the timer; a second one ends the process.
+
+    It is heard in a thread: the main one, which alone gets signals, may wait in a driver's C, say
+    for a server that says nothing.
+    """
+
+    def heed() -> None:
+        while number := heard.recv(1):
+            if signal.getsignal(number[0]) is not handler:
+                continue  # the block has another handler now
+            if came.is_set():
+                os._exit(code)
+            with suppress(OSError, ValueError):  # a stderr that is closed, or no file
+                # Not print: the signal may have come in the middle of one.
+                os.write(sys.stderr.fileno(), message)
+            timer.start()
+            came.set()
 
     if threading.current_thread() is not threading.main_thread():
-        yield ending
+        yield
         return
-    before = {number: signal.signal(number, end) for number in _SIGNALS}
-    try:
-        yield ending
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        for timer in timers:
-            timer.cancel()
-
-
-def _write(message: bytes) -> None:
-    with suppress(OSError, ValueError):  # a stderr that is closed, or no file
-        # Not print: the signal may have come in the middle of one.
-        os.write(sys.stderr.fileno(), message)
-
-
-def _end_after(
-    seconds: float, code: int, tell: Callable[[], None] = lambda: None
-) -> threading.Timer:
-    def end() -> None:
-        try:
-            tell()
-        finally:
-            os._exit(code)
-
-    timer = threading.Timer(seconds, end)
+    heard, sent = socket.socketpair()
+    sent.settimeout(0)
     timer.daemon = True
-    timer.start()
-    return timer
+    before = {number: signal.signal(number, handler) for number in _SIGNALS}
+    wakes = signal.set_wakeup_fd(sent.fileno())
+    threading.Thread(target=heed, name="signals", daemon=True).start()
+    try:
+        yield
+    finally:
+        if not came.is_set():
+            signal.set_wakeup_fd(wakes)
+            for number, old in before.items():
+                signal.signal(number, old)
+            sent.close()

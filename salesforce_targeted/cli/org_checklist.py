@@ -7,42 +7,26 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any
 
-from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api import endpoints, errors, readers, soql
 from salesforce_targeted.api.credentials import RefreshTokenCredentials
 from salesforce_targeted.api.credentials.base import SignInCredentials
-from salesforce_targeted.api.errors import (
-    API_OFF,
-    AuthenticationError,
-    ConfigurationError,
-    NotFoundError,
-    PermissionDeniedError,
-    QuotaExceededError,
-    SalesforceError,
-    UnavailableError,
-)
 from salesforce_targeted.api.limits import not_served
 from salesforce_targeted.arrow.columns import columns
-from salesforce_targeted.cli import sign_in
+from salesforce_targeted.cli import permissions, sign_in
 from salesforce_targeted.cli.destination_checklist import Finding, Look
-from salesforce_targeted.cli.permissions import (
-    ACCESS_ACTIVITIES,
-    API_ENABLED,
-    READ_CONTACT,
-    READ_FIELDS,
-    VIEW_ALL_DATA,
-    VIEW_ALL_USERS,
-    VIEW_SETUP,
-    Permission,
-)
 from salesforce_targeted.destination.org_identity import Org, org_of
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import queries
 from salesforce_targeted.target import SHARED_ACTIVITIES
 
 # Object -> the permission that shows it.
-OBJECTS = {"Contact": READ_CONTACT, "Task": ACCESS_ACTIVITIES, "User": VIEW_ALL_USERS}
+OBJECTS = {
+    "Contact": permissions.READ_CONTACT,
+    "Task": permissions.ACCESS_ACTIVITIES,
+    "User": permissions.VIEW_ALL_USERS,
+}
 # Whatever is asked for next gets the same.
-_OF_ALL_CALLS = (AuthenticationError, UnavailableError)
+_OF_ALL_CALLS = (errors.AuthenticationError, errors.UnavailableError)
 _READ_OBJECT = (
     "Ask a Salesforce admin to let this user read {name} and its fields (profile or permission set,"
     " Object Settings)."
@@ -67,7 +51,7 @@ class OrgChecklist:
         self.run = run
         self.credentials = credentials
         self.org: Org | None = None
-        self.granted: dict[Permission, bool] = {}
+        self.granted: dict[permissions.Permission, bool] = {}
         self._responds = True
         self._served: list[str] = []
         self._limits: Mapping[str, Any] = {}
@@ -106,10 +90,12 @@ class OrgChecklist:
         """Make a check; after what any call would get, as before there is an org, make no more."""
         try:
             return look()
-        except SalesforceError as error:
+        except errors.SalesforceError as error:
             responded = error.status is not None
-            of_all = isinstance(error, _OF_ALL_CALLS) or error.error_code in API_OFF
-            of_all |= responded and isinstance(error, ConfigurationError | QuotaExceededError)
+            of_all = isinstance(error, _OF_ALL_CALLS) or error.error_code in errors.API_OFF
+            of_all |= responded and isinstance(
+                error, errors.ConfigurationError | errors.QuotaExceededError
+            )
             self._responds &= self.org is not None and not of_all
             raise
 
@@ -128,7 +114,7 @@ class OrgChecklist:
         url = self.run.client.instance_url
         try:
             user = sign_in.user_info(self.run.client)["user"]
-        except PermissionDeniedError:
+        except errors.PermissionDeniedError:
             user = None  # signed in, and the next check says what is not allowed
         self.org = org_of(self.run.client)
         return f"{url} as {user}" if user else url
@@ -137,29 +123,29 @@ class OrgChecklist:
         yes = "yes, the REST API responds"
         try:
             self._limits = self.run.client.org_limits()
-        except (AuthenticationError, QuotaExceededError):
+        except (errors.AuthenticationError, errors.QuotaExceededError):
             raise
-        except SalesforceError as error:
+        except errors.SalesforceError as error:
             if error.status != HTTPStatus.FORBIDDEN:
                 return Finding(
                     f"not known: {error.what} The next lines show whether the API responds"
                 )
-            is_off = error.error_code in API_OFF
+            is_off = error.error_code in errors.API_OFF
             self._responds = not is_off and self._is_anything_shown()
             if self._responds or is_off:
-                self.granted |= {API_ENABLED: not is_off, VIEW_SETUP: False}
+                self.granted |= {permissions.API_ENABLED: not is_off, permissions.VIEW_SETUP: False}
             if not self._responds:
                 if error.remedy == error.default_remedy:
                     error.remedy = _LET_IN
                 raise
             return yes
-        self.granted |= {API_ENABLED: True, VIEW_SETUP: True}
+        self.granted |= {permissions.API_ENABLED: True, permissions.VIEW_SETUP: True}
         return yes
 
     def _is_anything_shown(self) -> bool:
         """Tell whether a policy or a firewall leaves more than refusals, or only this one is."""
         describes = self.run.org.describes.values()
-        return not all(isinstance(each, PermissionDeniedError) for each in describes)
+        return not all(isinstance(each, errors.PermissionDeniedError) for each in describes)
 
     def _version(self) -> str | Finding:
         self._served = self.run.client.versions()
@@ -170,10 +156,10 @@ class OrgChecklist:
             raise not_served(version, self._served, self.run.client.limits, HTTPStatus.NOT_FOUND)
         return f"{version} (the org serves up to {self._served[-1]})"
 
-    def _object(self, name: str, permission: Permission) -> str | Finding:
+    def _object(self, name: str, permission: permissions.Permission) -> str | Finding:
         try:
             visible = len(self.run.org.describe(name)["fields"])
-        except (NotFoundError, PermissionDeniedError) as error:
+        except (errors.NotFoundError, errors.PermissionDeniedError) as error:
             self.granted[permission] = False
             error.remedy = _ACCESS_ACTIVITIES if name == "Task" else _READ_OBJECT.format(name=name)
             if name == self.run.target.object_name or self._nothing_relates(name):
@@ -187,7 +173,9 @@ class OrgChecklist:
     def _nothing_relates(self, name: str) -> bool:
         """Tell whether without this object no record is known to be active."""
         org = self.run.org
-        return name == "Task" and isinstance(org.describes["TaskWhoRelation"], SalesforceError)
+        return name == "Task" and isinstance(
+            org.describes["TaskWhoRelation"], errors.SalesforceError
+        )
 
     def _newer_fields(self) -> list[str]:
         """List the fields of the records that only the org's newest version shows."""
@@ -196,7 +184,7 @@ class OrgChecklist:
             return []
         try:
             newest = client.send(endpoints.describe(self._served[-1], name), readers.description)
-        except SalesforceError:
+        except errors.SalesforceError:
             return []  # which ones there are is nice to know
         known = {field["name"] for field in self.run.org.describe(name)["fields"]}
         return [field["name"] for field in newest["fields"] if field["name"] not in known]
@@ -204,17 +192,17 @@ class OrgChecklist:
     def _fields(self) -> str:
         """Check the names in the setting ``fields``."""
         wanted = self.run.settings.fields or ()
-        self.granted[READ_FIELDS] = False
+        self.granted[permissions.READ_FIELDS] = False
         try:
             describe = self.run.org.describe(self.run.target.object_name)
             columns(describe, normalize=str, only=wanted)
-        except ConfigurationError as error:
+        except errors.ConfigurationError as error:
             error.remedy += (
-                f" If it is there, ask a Salesforce admin for {READ_FIELDS.name} (Field-Level"
-                " Security)."
+                f" If it is there, ask a Salesforce admin for {permissions.READ_FIELDS.name}"
+                " (Field-Level Security)."
             )
             raise
-        self.granted[READ_FIELDS] = True
+        self.granted[permissions.READ_FIELDS] = True
         return f"all {len(wanted)} can be read"
 
     def _junction(self) -> str | Finding:
@@ -239,16 +227,16 @@ class OrgChecklist:
         field = "PermissionsViewAllData"
         try:
             rows = self.run.client.records(soql.select([field], "UserPermissionAccess"))
-        except (AuthenticationError, ConfigurationError, QuotaExceededError):
+        except (errors.AuthenticationError, errors.ConfigurationError, errors.QuotaExceededError):
             raise
-        except SalesforceError as error:
+        except errors.SalesforceError as error:
             return Finding(
                 f"not known: the org does not tell this user ({error.error_code or error.what})",
                 "What sharing keeps from this user is not synced: ask an admin, or compare --count"
                 " with a report in Salesforce.",
             )
-        self.granted[VIEW_ALL_DATA] = bool(rows and rows[0].get(field))
-        if self.granted[VIEW_ALL_DATA]:
+        self.granted[permissions.VIEW_ALL_DATA] = bool(rows and rows[0].get(field))
+        if self.granted[permissions.VIEW_ALL_DATA]:
             return "yes: sharing hides no task and no contact"
         return Finding(
             "no: sharing decides which tasks and contacts are seen",
@@ -267,7 +255,7 @@ class OrgChecklist:
             return Finding("not known: the org does not say")
         left_of_day = f"{left:,}" + (f" of {most:,} in 24 hours" if isinstance(most, int) else "")
         if left <= self.run.client.meter.reserve_calls:
-            raise QuotaExceededError(
+            raise errors.QuotaExceededError(
                 f"{left_of_day}, and {self.run.client.meter.reserve_calls:,} are kept for others"
                 " (daily_call_reserve)"
             )

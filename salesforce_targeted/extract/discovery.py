@@ -39,8 +39,9 @@ class ShrinkError(SalesforceError):
     """Say that discovery returned far fewer active contacts than are held as active."""
 
     default_remedy = (
-        "Check that the user still sees what points at them (View All Data, sharing). If they"
-        " really left, run again with --allow-shrink (Scope(allow_shrink=True))."
+        "Check that the user still sees what points at them (View All Data, sharing), and that"
+        " `since`, if it is set, names no later day than is meant. If they really left, run again"
+        " with --allow-shrink (Scope(allow_shrink=True))."
     )
 
 

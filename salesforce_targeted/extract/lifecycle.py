@@ -104,8 +104,7 @@ def changed(
         before = known.get(record_id)
         if before is None and not seen.complete and record_id not in seen.counts:
             continue  # held by a run that kept no lives: a run over less can't say if it is active
-        begun = RecordLifecycle(record_id, False, 0, None, None, seen.now, seen.now)  # noqa: FBT003
-        after = _lived(_whole(before, seen) if before else begun, seen)
+        after = _lived(_whole(before, seen) if before else _begun(record_id, seen), seen)
         if after != before:
             lives.append(after)
     return lives
@@ -119,6 +118,11 @@ def to_table(lives: Iterable[RecordLifecycle], key: str) -> pa.Table:
         for place, column in enumerate(columns)
     ]
     return pa.Table.from_arrays(arrays, schema=columns)
+
+
+def _begun(record_id: str, seen: Observation) -> RecordLifecycle:
+    count = seen.counts.get(record_id, 0)
+    return RecordLifecycle(record_id, count > 0, count, None, None, seen.now, seen.now)
 
 
 def _whole(life: RecordLifecycle, seen: Observation) -> RecordLifecycle:

@@ -21,10 +21,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api import endpoints, readers, soql
-from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import (
+    LocatorExpiredError,
     QuotaExceededError,
     SalesforceError,
     TruncatedResponseError,
@@ -108,7 +108,7 @@ def active_ids(
 
 def is_last(rows: Sequence[Record], junction: Junction, key_prefix: str, per_call: int) -> bool:
     """Return whether no batch of discovery after this one holds ids of the wanted object."""
-    beyond = any(sf_ids.key_prefix(row[junction.who]) > key_prefix for row in rows)
+    beyond = any(row[junction.who][:3] > key_prefix for row in rows)
     return beyond or len(rows) < per_call
 
 
@@ -142,7 +142,7 @@ class _Reader:
                 per_call = self.client.limits.groups_per_query
                 statement = groups_statement(self.junction, per_call, low, self.since, high)
                 rows = self.client.records(statement)
-            wanted = [row for row in rows if sf_ids.key_prefix(row[who]) == self.key_prefix]
+            wanted = [row for row in rows if row[who].startswith(self.key_prefix)]
             ids = pa.array([row[who] for row in wanted], pa.string())
             counts = pa.array([int(row["relations"]) for row in wanted], pa.int64())
             low = None if self._is_last(rows) else rows[-1][who]
@@ -156,7 +156,10 @@ class _Reader:
         return is_last(rows, self.junction, self.key_prefix, per_call)
 
     def counted(self) -> Iterator[_Batch]:
-        """Count the relations of each id, of the rows in whatever order they come."""
+        """Count the relations of each id, of the rows in whatever order they come.
+
+        Where that takes too long, or rows shift whenever they are read, a page at a time.
+        """
         who = self.junction.who
         condition = soql.and_(where(self.junction, self.since), soql.ne(who, None))
         statement = soql.select(["Id", who], self.junction.object_name, condition)
@@ -172,7 +175,15 @@ class _Reader:
                 raise TruncatedResponseError("rows moved between pages while they were read")
             return rows
 
-        yield self._counts(self.client.read_twice(read).column("who")), None
+        try:
+            counts = self._counts(self.client.read_twice(read).column("who"))
+        except SalesforceError as error:
+            fell_apart = isinstance(error, LocatorExpiredError | TruncatedResponseError)
+            if not (fell_apart or is_of_query(error)):
+                raise
+            yield from self.counted_after(None)
+        else:
+            yield counts, None
 
     def counted_after(self, after: str | None) -> Iterator[_Batch]:
         """Count the relations of the ids after one, a page at a time, in the order of ids.
@@ -189,7 +200,7 @@ class _Reader:
             page = self.client.send(endpoints.query(self.client.version, statement), readers.page)
             ids = [row[who] for row in page.records]
             ended = page.next is None and page.total < most
-            if ended or not ids or sf_ids.key_prefix(ids[-1]) > self.key_prefix:
+            if ended or not ids or ids[-1][:3] > self.key_prefix:
                 yield self._counts(pa.array(ids, pa.string())), None
                 return
             # The next page may have more of the last one, or all of this one is its.

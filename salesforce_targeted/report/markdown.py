@@ -6,14 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from salesforce_targeted.destination.sync_runs import as_json
+from salesforce_targeted.report import text
 from salesforce_targeted.report.private_file import write_private
 from salesforce_targeted.report.rich_text import calls_left
-from salesforce_targeted.report.text import (
-    NOT_CHECKED,
-    conservation,
-    nuls_removed,
-    rejected_by_reason,
-)
 from salesforce_targeted.run_facts import ClosureFacts, RunFacts
 
 _IDS_SHOWN = 200
@@ -56,9 +51,9 @@ def _summary(facts: RunFacts) -> str:
         ("Duration", f"{facts['seconds']:.1f} s"),
         ("Relations read", f"{relations['read']:,}"),
         ("Relations held", _number(relations["held"])),
-        ("Relations explained", NOT_CHECKED if share is None else f"{share:.2f} %"),
+        ("Relations explained", text.NOT_CHECKED if share is None else f"{share:.2f} %"),
         ("Contacts discovered", f"{contacts['discovered']:,}"),
-        ("Contacts", conservation(contacts)),
+        ("Contacts", text.conservation(contacts)),
         ("New / updated / unchanged",
          f"{contacts['new']:,} / {contacts['updated']:,} / {contacts['unchanged']:,}"),
         ("Contacts per second", f"{rate:,.0f}"),
@@ -67,7 +62,7 @@ def _summary(facts: RunFacts) -> str:
         *((f"Contacts: {name}", f"{n:,}") for name, n in facts["statistics"].items()),
     ]  # fmt: skip
     if facts["nuls_removed"]:
-        rows.append(("Removed", nuls_removed(facts)))
+        rows.append(("Removed", text.nuls_removed(facts)))
     if facts["error"]:
         rows.append(("Error", facts["error"]))
     return "## Summary\n" + "\n".join(f"- **{name}**: {value}" for name, value in rows)
@@ -80,7 +75,7 @@ def _failed(facts: RunFacts) -> str:
     records = "\n".join(as_json(record) for record in rejected[:_IDS_SHOWN])
     errors = [
         f"{name}.{field or '*'}: {error}: {len(ids)} ({_ids(ids)})"
-        for (name, field, error), ids in rejected_by_reason(rejected).items()
+        for (name, field, error), ids in text.rejected_by_reason(rejected).items()
     ]
     return (
         f"## Failed records\n```json\n{records}\n```\n\n"

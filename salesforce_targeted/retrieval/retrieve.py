@@ -21,7 +21,6 @@ from salesforce_targeted.api.errors import (
     BulkJobError,
     QueryError,
     SalesforceError,
-    TruncatedResponseError,
     UnavailableError,
     is_of_records,
     is_refused,
@@ -103,18 +102,22 @@ def retrieve(
 def _may_serve_otherwise(reader: RecordReader, api: Api, error: SalesforceError) -> bool:
     """Return whether another way may serve what one refuses.
 
-    A gateway may let no POST through, a right may be Bulk's alone. Bulk refuses, too, what REST is
-    asked for in portions.
+    A gateway may let no POST through or answer for one address itself; a right may be Bulk's alone.
+    Bulk refuses, too, what REST is asked for in portions.
 
     Raises:
-        SalesforceError: the org no longer shows the object, which is then not tried by each way.
+        SalesforceError: the org is down, or no longer shows the object, which is then not tried by
+            each way.
     """
-    if is_refused(error):
+    if isinstance(error, UnavailableError):
+        try:
+            reader.client.describe(reader.columns.object_name, attempts=1)
+        except UnavailableError:
+            raise error from None
+    elif is_refused(error):
         reader.client.describe(reader.columns.object_name)
-    # An org or a proxy that writes Collections responses of its own may write queries' rightly.
-    contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
-    of_bulk = isinstance(error, BulkJobError | UnavailableError) or is_of_records(error)
-    refused = is_refused(error) or isinstance(error, QueryError) or contradicts
+    of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
+    refused = is_refused(error) or isinstance(error, QueryError | UnavailableError)
     return refused or (api is Api.BULK and of_bulk)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salesforce_targeted.api.ids import key_prefix, to_18
+from salesforce_targeted.api.ids import to_18
 
 FIFTEEN = st.text(
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz", min_size=15, max_size=15
@@ -58,12 +58,6 @@ def test_a_lowered_id_is_refused(fifteen):
     ],
 )
 def test_what_is_no_id(text):
-    """Other lengths, characters and checksums: no 18 characters and no prefix."""
-    for read in (to_18, key_prefix):
-        with pytest.raises(ValueError, match="not a Salesforce id"):
-            read(text)
-
-
-def test_the_prefix_names_the_object():
-    """003 is a Contact."""
-    assert "003" == key_prefix("003D000000QOMyq")
+    """Other lengths, characters and checksums: no 18 characters."""
+    with pytest.raises(ValueError, match="not a Salesforce id"):
+        to_18(text)

@@ -7,13 +7,13 @@ import signal
 import time
 from collections import deque
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
 
 from salesforce_targeted.api import errors
 from salesforce_targeted.cli import every
-from salesforce_targeted.cli.interrupts import Ending
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
 from salesforce_targeted.demo_org.http.server import DemoServer
@@ -30,7 +30,7 @@ class Passes:
 
     def __init__(self, synced: Synced, *before: Any) -> None:
         self.reports: list[dict[str, Any]] = []
-        self._synced, self._before, self._ending = synced, deque(before), Ending()
+        self._synced, self._before, self._ending = synced, deque(before), Event()
 
     def __call__(self, **more: Any) -> int:
         return every.repeat(self._one, self.reports.append, 0.01, self._ending, **more)
@@ -38,7 +38,7 @@ class Passes:
     def _one(self) -> Outcome:
         self._before.popleft()()
         if not self._before:
-            self._ending.asked = True
+            self._ending.set()
         return self._synced.run()
 
     @property
@@ -111,12 +111,12 @@ def test_what_people_must_mend_ends_it(
 )
 def test_which_errors_end_it(error: Exception, ends: bool, code: int) -> None:
     """What passes is tried again; the exit code is that of the error, or of an end that was asked for."""
-    ending, passes = Ending(), list[int]()
+    ending, passes = Event(), list[int]()
 
     def run() -> Outcome:
         passes.append(1)
         if len(passes) == 3:
-            ending.asked = True
+            ending.set()
         return Outcome(Ledger().facts("failed"), error)
 
     assert code == every.repeat(run, lambda _facts: None, 0.0, ending)
@@ -170,8 +170,8 @@ def test_a_pass_is_followed_at_once_by_the_next_where_it_took_too_long() -> None
     waits: list[float] = []
     times = iter([0.0, 5.0, 5.0, 9.0, 10.0, 12.0])
 
-    class Recording(Ending):
-        def wait(self, seconds: float) -> bool:
+    class Recording(Event):
+        def wait(self, seconds: float | None = None) -> bool:
             waits.append(seconds)
             return len(waits) == 3
 

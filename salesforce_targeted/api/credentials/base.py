@@ -223,3 +223,9 @@ class LoginHostCredentials(SignInCredentials):
 
     def _origin(self) -> str:
         return login_origin(self.login_url, self.domain)
+
+    def _ask(self, endpoint: LoginEndpoint, grant_type: str, **more: str) -> dict[str, object]:
+        """Ask the token endpoint for a session, by the app's id and the secret that is set."""
+        form = {n: getattr(self, n) for n in self.given if n in ("client_id", "client_secret")}
+        form |= {"grant_type": grant_type, **more}
+        return endpoint.token(self._origin(), form, self._secrets(*more.values()))

@@ -130,21 +130,13 @@ class RefreshTokenCredentials(LoginHostCredentials):
     method: ClassVar[str] = "OAuth refresh token"
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
-        base = self._origin()
         file = self.token_file()
         if self.store_refresh_token is None:
             file.warn_if_unwritable()
         with file.exclusive():
             # What the file holds is newest, unless what we hold could not be written to it.
             current: str = self.__dict__.get("unwritten") or file.newest(self.refresh_token)
-            form = {
-                "grant_type": "refresh_token",
-                "client_id": self.client_id,
-                "refresh_token": current,
-            }
-            if self.client_secret:
-                form["client_secret"] = self.client_secret
-            response = endpoint.token(base, form, self._secrets(current))
+            response = self._ask(endpoint, "refresh_token", refresh_token=current)
             fresh = response.get("refresh_token")
             if isinstance(fresh, str) and fresh and fresh != current:
                 written = file.keep(self.refresh_token, fresh)
@@ -158,14 +150,12 @@ class RefreshTokenCredentials(LoginHostCredentials):
         """Return the file for a rotated token of this app at this origin."""
         if self.refresh_token_file:
             return TokenFile(path_in("refresh_token_file", self.refresh_token_file))
-        return TokenFile(self._default_file(self._origin()))
-
-    def _default_file(self, base: str) -> Path:
         from dlt.common.runtime.run_context import active  # slow; seldom needed
 
-        name = hashlib.sha256(f"{base}\n{self.client_id}".encode()).hexdigest()[:16]
+        name = hashlib.sha256(f"{self._origin()}\n{self.client_id}".encode()).hexdigest()[:16]
         # Where DLT_DATA_DIR points: in a container ~/.dlt is gone with the next start.
-        return Path(active().data_dir) / "salesforce_targeted" / f"refresh_token_{name}.json"
+        folder = Path(active().data_dir) / "salesforce_targeted"
+        return TokenFile(folder / f"refresh_token_{name}.json")
 
 
 @configspec
@@ -184,15 +174,10 @@ class PasswordCredentials(LoginHostCredentials):
     method: ClassVar[str] = "OAuth username-password"
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
-        form = {
-            "grant_type": "password",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-            "username": self.username,
-            # There is no field for the security token: it follows the password.
-            "password": self.password + (self.security_token or ""),
-        }
-        return session_of(endpoint.token(self._origin(), form, self._secrets()))
+        # There is no field for the security token: it follows the password.
+        password = self.password + (self.security_token or "")
+        granted = self._ask(endpoint, "password", username=self.username, password=password)
+        return session_of(granted)
 
 
 @configspec
@@ -208,19 +193,13 @@ class ClientCredentials(LoginHostCredentials):
     method: ClassVar[str] = "OAuth client credentials"
 
     def _sign_in(self, endpoint: LoginEndpoint) -> Session:
-        base = self._origin()
-        if base in ("https://login.salesforce.com", "https://test.salesforce.com"):
+        if self._origin() in ("https://login.salesforce.com", "https://test.salesforce.com"):
             raise ConfigurationError(
                 "client credentials are refused at login and test.salesforce.com",
                 remedy="Set SALESFORCE_DOMAIN to the org's My Domain (acme.my), or "
                 "SALESFORCE_LOGIN_URL to its origin.",
             )
-        form = {
-            "grant_type": "client_credentials",
-            "client_id": self.client_id,
-            "client_secret": self.client_secret,
-        }
-        return session_of(endpoint.token(base, form, self._secrets()))
+        return session_of(self._ask(endpoint, "client_credentials"))
 
 
 def _pem(text: str) -> str:

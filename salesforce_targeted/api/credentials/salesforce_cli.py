@@ -24,14 +24,9 @@ from typing import Any, ClassVar
 
 from dlt.common.configuration.specs import configspec
 
+from salesforce_targeted.api import errors
 from salesforce_targeted.api.addresses import origin
 from salesforce_targeted.api.credentials.base import SignInCredentials
-from salesforce_targeted.api.errors import (
-    AuthenticationError,
-    ConfigurationError,
-    SalesforceError,
-    UnavailableError,
-)
 from salesforce_targeted.api.login import LoginEndpoint, Session
 
 _log = logging.getLogger(__name__)
@@ -43,12 +38,12 @@ _NAME = re.compile(r"[\w.@+][\w.@+ -]*\Z")
 # One word of ASCII; "[REDACTED] Use 'sf org auth …" is none.
 _TOKEN = re.compile(r"[!-Z\\^-~]+")
 # The CLI's error name -> what to do; the first that occurs in it wins.
-_REMEDIES: tuple[tuple[str, type[SalesforceError], str], ...] = (
-    ("NamedOrgNotFound", ConfigurationError,
+_REMEDIES: tuple[tuple[str, type[errors.SalesforceError], str], ...] = (
+    ("NamedOrgNotFound", errors.ConfigurationError,
      "sf org list shows the names it knows; sf org login web --alias {name} adds one."),
-    ("NoDefaultEnv", ConfigurationError,
+    ("NoDefaultEnv", errors.ConfigurationError,
      "Choose one: sf config set target-org <alias>, or name it here."),
-    ("CommandNotFound", ConfigurationError, "Update the Salesforce CLI: sf update."),
+    ("CommandNotFound", errors.ConfigurationError, "Update the Salesforce CLI: sf update."),
 )  # fmt: skip
 
 
@@ -71,14 +66,14 @@ class SfOrgCredentials(SignInCredentials):
         del endpoint  # the CLI talks to Salesforce itself
         name = self.sf_org.strip()
         if not _NAME.match(name):
-            raise ConfigurationError(
+            raise errors.ConfigurationError(
                 "the name of the Salesforce CLI's org has characters that no alias has",
                 remedy="sf org list shows the names it knows.",
             )
         shown = _result(["org", "display"], name, self.timeout_seconds)
         connected = shown.get("connectedStatus")
         if isinstance(connected, str) and connected not in ("", "Connected", "Unknown"):
-            raise AuthenticationError(
+            raise errors.AuthenticationError(
                 f"the Salesforce CLI is not connected to {name}: {connected}",
                 remedy=_log_in_again(name),
             )
@@ -86,7 +81,7 @@ class SfOrgCredentials(SignInCredentials):
             _result(["org", "auth", "show-access-token"], name, self.timeout_seconds)
         )
         if not token or not isinstance(shown.get("instanceUrl"), str):
-            raise AuthenticationError(
+            raise errors.AuthenticationError(
                 f"the Salesforce CLI gives no session of {name}",
                 remedy=_log_in_again(name),
             )
@@ -120,7 +115,7 @@ def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, 
     try:
         output = json.JSONDecoder().raw_decode(out, out.index("{"))[0]
     except (ValueError, RecursionError):
-        raise UnavailableError(
+        raise errors.UnavailableError(
             f"{words} ended with exit code {code} and wrote nothing that is JSON",
             remedy=f"Run {words} by hand, and fix what it reports.",
         ) from None
@@ -131,7 +126,7 @@ def _result(command: list[str], name: str, timeout_seconds: float) -> dict[str, 
     for part, error, remedy in _REMEDIES:
         if part.lower() in kind.lower():
             raise error(f"the Salesforce CLI refuses: {message}", remedy=remedy.format(name=name))
-    raise AuthenticationError(
+    raise errors.AuthenticationError(
         f"the Salesforce CLI refuses ({words}): {message}",
         remedy=_log_in_again(name),
     )
@@ -141,7 +136,7 @@ def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]
     """Run ``sf``; return its exit code and what it wrote on stdout."""
     program = shutil.which("sf")
     if program is None:
-        raise ConfigurationError(
+        raise errors.ConfigurationError(
             "an org of the Salesforce CLI is wanted, and there is no sf on the PATH",
             remedy="Install it (npm install --global @salesforce/cli) and log in with"
             " sf org login web, or sign in another way.",
@@ -162,7 +157,7 @@ def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]
             start_new_session=sys.platform != "win32",
         )
     except OSError as error:
-        raise ConfigurationError(
+        raise errors.ConfigurationError(
             f"the Salesforce CLI can't be run: {error.strerror}", remedy="Is sf a program?"
         ) from None
     with process:
@@ -171,7 +166,7 @@ def _run(argv: list[str], words: str, timeout_seconds: float) -> tuple[int, str]
         except BaseException as error:
             _kill(process)
             if isinstance(error, subprocess.TimeoutExpired):
-                raise UnavailableError(
+                raise errors.UnavailableError(
                     f"{words} did not end within {timeout_seconds:g} seconds",
                     remedy=f"Run {words} by hand: it may wait for the network.",
                 ) from None

@@ -14,11 +14,7 @@ import time
 from http import HTTPStatus
 from typing import TypedDict
 
-from salesforce_targeted.api.errors import (
-    SalesforceError,
-    SlowResponseError,
-    TruncatedResponseError,
-)
+from salesforce_targeted.api import errors
 from salesforce_targeted.api.models import Response
 from salesforce_targeted.api.org_clock import http_date
 
@@ -46,14 +42,14 @@ class Attempts(TypedDict, total=False):
     attempts_when_slow: int | None
 
 
-def most_attempts(failure: SalesforceError, most: int, attempts: Attempts) -> int:
+def most_attempts(failure: errors.SalesforceError, most: int, attempts: Attempts) -> int:
     """Return how often a request that failed so is tried in all; ``most`` where nothing is said."""
     most = attempts.get("attempts", most)
-    if isinstance(failure, SlowResponseError):
+    if isinstance(failure, errors.SlowResponseError):
         # What a gateway says in a moment may pass in one, and is worth a second attempt.
         when_slow = attempts.get("attempts_when_slow") or most
         return min(most, when_slow + (failure.status is not None))
-    if isinstance(failure, TruncatedResponseError) and failure.status is None:
+    if isinstance(failure, errors.TruncatedResponseError) and failure.status is None:
         return min(most, _ATTEMPTS_AT_CONTRADICTION)
     if failure.status == HTTPStatus.INTERNAL_SERVER_ERROR:
         return min(most, attempts.get("attempts_at_500") or most)

@@ -9,15 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from salesforce_targeted.destination.held_tables import HeldTables
+from salesforce_targeted.report import text
 from salesforce_targeted.report.html.dataset_facts import DatasetFacts, read_dataset
 from salesforce_targeted.report.html.markup import templates
 from salesforce_targeted.report.private_file import write_private
-from salesforce_targeted.report.text import (
-    NOT_CHECKED,
-    conservation,
-    nuls_removed,
-    rejected_by_reason,
-)
 from salesforce_targeted.run_facts import RunFacts
 
 _MONTHS_ON_A_PHONE = 5
@@ -68,15 +63,15 @@ def page(facts: RunFacts, dataset: DatasetFacts) -> str:
             "rejected": "Rejected rows",
             "runs": "Last runs",
         },
-        conservation=conservation(facts["contacts"]),
-        nuls_removed=nuls_removed(facts),
-        not_checked=NOT_CHECKED,
+        conservation=text.conservation(facts["contacts"]),
+        nuls_removed=text.nuls_removed(facts),
+        not_checked=text.NOT_CHECKED,
         counted=counted,
         missing={
             **{f"tasks {why}": n for why, n in closure["tasks_missing"].items()},
             **{f"{records.lower()} {why}": n for why, n in closure["contacts_missing"].items()},
         },
-        rejections=[*rejected_by_reason(facts["rejected"]).items()],
+        rejections=[*text.rejected_by_reason(facts["rejected"]).items()],
         months=months([day for day, _ in dataset.weeks or ()]),
         outcomes=Counter(run["status"] for run in reversed(dataset.runs or ())),
         versions=", ".join(f"{name} {n}" for name, n in facts["versions"].items() if n),

@@ -94,8 +94,11 @@ def test_the_default_file_is_one_per_app_and_org(tmp_path, monkeypatch):
     monkeypatch.setenv("DLT_DATA_DIR", str(tmp_path))
     spec = credentials(
         {n: EVERYTHING[n] for n in ("SALESFORCE_CLIENT_ID", "SALESFORCE_REFRESH_TOKEN")}
-    )
-    first, second = spec._default_file("https://a"), spec._default_file("https://b")
+    ).resolved
+    files = []
+    for spec.login_url in ("https://a", "https://b"):
+        files.append(spec.token_file().path)
+    first, second = files
 
     assert first.parent == second.parent
     assert "salesforce_targeted" == first.parent.name
