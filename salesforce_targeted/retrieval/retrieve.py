@@ -16,15 +16,8 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import (
-    BulkJobError,
-    QueryError,
-    SalesforceError,
-    UnavailableError,
-    is_of_records,
-    is_refused,
-)
 from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, Texts, among, id_array, in_batches, minus, union
@@ -39,7 +32,7 @@ from salesforce_targeted.settings import Api
 _log = logging.getLogger(__name__)
 
 # Told which API failed, how many ids it left, and why; gives the plan for those, or raises that.
-Replan = Callable[[Api, int, SalesforceError], Plan]
+Replan = Callable[[Api, int, errors.SalesforceError], Plan]
 # Ids that a plain read left out, asked about together: their rows are in memory as Python values.
 FOLLOWED_UP = 20_000
 
@@ -86,7 +79,7 @@ def retrieve(
                 if batch.table.num_rows or batch.rejected:
                     yield Retrieved(batch)
             break
-        except SalesforceError as error:
+        except errors.SalesforceError as error:
             if replan is None or not _may_serve_otherwise(reader, plan.api, error):
                 raise
             left, apart = minus(ids, union(shown.ids, rejected.ids)), ()
@@ -99,7 +92,7 @@ def retrieve(
             lessons.check()
 
 
-def _may_serve_otherwise(reader: RecordReader, api: Api, error: SalesforceError) -> bool:
+def _may_serve_otherwise(reader: RecordReader, api: Api, error: errors.SalesforceError) -> bool:
     """Return whether another way may serve what one refuses.
 
     A gateway may let no POST through or answer for one address itself; a right may be Bulk's alone.
@@ -109,16 +102,17 @@ def _may_serve_otherwise(reader: RecordReader, api: Api, error: SalesforceError)
         SalesforceError: the org is down, or no longer shows the object, which is then not tried by
             each way.
     """
-    if isinstance(error, UnavailableError):
+    if isinstance(error, errors.UnavailableError):
         try:
             reader.client.describe(reader.columns.object_name, attempts=1)
-        except UnavailableError:
+        except errors.UnavailableError:
             raise error from None
-    elif is_refused(error):
+    elif errors.is_refused(error):
         reader.client.describe(reader.columns.object_name)
-    of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
-    refused = is_refused(error) or isinstance(error, QueryError | UnavailableError)
-    return refused or (api is Api.BULK and of_bulk)
+    if errors.is_refused(error) or isinstance(error, errors.QueryError | errors.UnavailableError):
+        return True
+    of_bulk = isinstance(error, errors.BulkJobError) or errors.is_of_records(error)
+    return api is Api.BULK and of_bulk
 
 
 def follow_up(
