@@ -65,7 +65,7 @@ class SalesforceClient(AuthorizedSession):
         """Return what a reading of whole queries gives; of a second one if rows moved."""
         try:
             return read()
-        except (errors.LocatorExpiredError, errors.TruncatedResponseError):
+        except errors.FELL_APART:
             _log.debug("a query's rows moved between pages: reading it once more")
             return read()
 

@@ -236,6 +236,8 @@ API_OFF = ("API_DISABLED_FOR_ORG", "API_CURRENTLY_DISABLED")
 
 # What ends a run where it is, and has no bearing on what came before: that is loaded.
 ENDS_EARLY = (QuotaExceededError, UnavailableError)
+# What a result ends with whose rows moved between pages while they were read: it is read again.
+FELL_APART = (LocatorExpiredError, TruncatedResponseError)
 
 
 def is_refused(error: SalesforceError) -> bool:

@@ -18,14 +18,7 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api import endpoints, readers, soql
-from salesforce_targeted.api.errors import (
-    LocatorExpiredError,
-    SalesforceError,
-    TruncatedResponseError,
-    is_of_records,
-    is_refused,
-)
+from salesforce_targeted.api import endpoints, errors, readers, soql
 from salesforce_targeted.api.models import JsonRows
 from salesforce_targeted.arrow.batch import EVERY_RECORD
 from salesforce_targeted.arrow.columns import ROW_HASH, Columns
@@ -40,7 +33,6 @@ from salesforce_targeted.retrieval.bisection import ATTEMPTS
 
 # Fields that name a user who must be held with the row.
 _USER_FIELDS = ("OwnerId", "CreatedById", "LastModifiedById")
-_FELL_APART = (LocatorExpiredError, TruncatedResponseError)
 
 
 def named_users(rows: pa.Table, columns: Columns) -> set[str]:
@@ -228,13 +220,14 @@ def _modified(table: RecordTable, since: datetime, ids: pa.Array) -> pa.Array | 
             modified.update(record["Id"] for record in records)
             rows += len(records)
         if len(modified.ids) < rows:
-            raise TruncatedResponseError("rows moved between pages while they were read")
+            raise errors.TruncatedResponseError("rows moved between pages while they were read")
         return among(ids, modified.ids)
 
     try:
         return client.read_twice(read)
-    except SalesforceError as error:
-        if not (is_of_records(error) or is_refused(error) or isinstance(error, _FELL_APART)):
+    except errors.SalesforceError as error:
+        of_object = errors.is_of_records(error) or errors.is_refused(error)
+        if not (of_object or isinstance(error, errors.FELL_APART)):
             raise
         sentence = f"{error} What was modified is not known, so all {object_name}s were read"
         table.run.ledger.warn(sentence)

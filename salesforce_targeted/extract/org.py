@@ -15,18 +15,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from salesforce_targeted.api import endpoints, readers
+from salesforce_targeted.api import endpoints, errors, readers
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import (
-    ConfigurationError,
-    NotFoundError,
-    QueryError,
-    SalesforceError,
-    TooLargeError,
-    UnavailableError,
-    is_of_query,
-    is_of_records,
-)
 from salesforce_targeted.api.models import Page, Record, Request, Response
 from salesforce_targeted.extract.name_checks import check_names
 from salesforce_targeted.relations import queries
@@ -48,7 +38,7 @@ class VisibleOrg:
     """
 
     target: Target
-    describes: Mapping[str, dict[str, Any] | SalesforceError]
+    describes: Mapping[str, dict[str, Any] | errors.SalesforceError]
     opened_at: datetime
     warn: Callable[[str], None]
     first_groups: list[Record] | None = None
@@ -65,9 +55,9 @@ class VisibleOrg:
         """
         wanted = self.target.discovered_by
         describe = self.describes[wanted.object_name]
-        if not isinstance(describe, SalesforceError):
+        if not isinstance(describe, errors.SalesforceError):
             return wanted
-        if not isinstance(describe, NotFoundError) or wanted.fallback is None:
+        if not isinstance(describe, errors.NotFoundError) or wanted.fallback is None:
             raise describe
         self.warn(
             f"Shared Activities is off, or {wanted.object_name} is hidden from our user: the own"
@@ -81,7 +71,7 @@ class VisibleOrg:
         known = self.target.key_prefix
         prefix = known or self.describe(self.target.object_name).get("keyPrefix")
         if not prefix:
-            raise ConfigurationError(
+            raise errors.ConfigurationError(
                 f"the records of {self.target.object_name} have no ids of a kind of their own",
                 remedy="Choose an object whose describe has a keyPrefix.",
             )
@@ -96,14 +86,14 @@ class VisibleOrg:
         if object_name == "TaskWhoRelation" and self.junction is TASK_WHO_ID:
             return queries.describe_of_task_relations(self.describe("Task"))
         describe = self.describes[object_name]
-        if isinstance(describe, SalesforceError):
+        if isinstance(describe, errors.SalesforceError):
             raise describe
         return describe
 
     def shows(self, object_name: str) -> bool:
         """Return whether the org shows an object to our user; the run goes on without it."""
         describe = self.describes[object_name]
-        if isinstance(describe, SalesforceError):
+        if isinstance(describe, errors.SalesforceError):
             self.warn(f"{object_name} was left out: {describe}")
             return False
         return True
@@ -172,13 +162,13 @@ def open_org(
         for name, response in zip(names, responses[: len(names)], strict=True)
     }
     shown: Any = describes[junction.object_name]
-    if isinstance(shown, NotFoundError) and junction.fallback is not None:
+    if isinstance(shown, errors.NotFoundError) and junction.fallback is not None:
         junction = junction.fallback
         shown = describes[junction.object_name]
-    if not isinstance(shown, SalesforceError):
+    if not isinstance(shown, errors.SalesforceError):
         check_names(shown, junction, target)  # before what it was refused for is sent again
     org = VisibleOrg(target, describes, client.org_clock.first or client.org_clock.now(), warn)
-    if not discovery or expected is not junction or isinstance(shown, SalesforceError):
+    if not discovery or expected is not junction or isinstance(shown, errors.SalesforceError):
         return org
     *grouped, counted = responses[len(names) : len(requests)]
     for page in map(_page, grouped):
@@ -186,7 +176,7 @@ def open_org(
             org.first_groups = page.records
     shown_count = _page(counted)
     total = shown_count.total if shown_count is not None else None
-    if isinstance(counted, SalesforceError) and is_of_query(counted):
+    if isinstance(counted, errors.SalesforceError) and errors.is_of_query(counted):
         total = _counted(client, count, counted)
     if settled_before is None:
         org.relation_count = total
@@ -196,31 +186,33 @@ def open_org(
 
 
 def _described(
-    client: SalesforceClient, name: str, response: Response | SalesforceError
-) -> dict[str, Any] | SalesforceError:
+    client: SalesforceClient, name: str, response: Response | errors.SalesforceError
+) -> dict[str, Any] | errors.SalesforceError:
     """Return a describe, or why the org does not show the object.
 
     What may pass, or may be of the call that it was a part of, is asked for on its own.
     """
     describe = readers.described(response)
-    if isinstance(describe, UnavailableError | QueryError | TooLargeError):
+    if isinstance(describe, errors.UnavailableError | errors.QueryError | errors.TooLargeError):
         describe = client.describe(name)
-    if isinstance(describe, SalesforceError):
+    if isinstance(describe, errors.SalesforceError):
         return describe
     return {**describe, "name": name}  # as it was asked for: to Salesforce case makes no difference
 
 
-def _counted(client: SalesforceClient, statement: str, refused: SalesforceError) -> int | None:
+def _counted(
+    client: SalesforceClient, statement: str, refused: errors.SalesforceError
+) -> int | None:
     """Count rows where the org counts none in time; None where they can't be read either."""
     try:
         return client.count_rows(statement, refused)
-    except SalesforceError as error:
-        if not is_of_records(error):
+    except errors.SalesforceError as error:
+        if not errors.is_of_records(error):
             raise
         return None
 
 
-def _page(response: Response | SalesforceError) -> Page[list[Record]] | None:
-    with suppress(SalesforceError):
-        return None if isinstance(response, SalesforceError) else readers.page(response)
+def _page(response: Response | errors.SalesforceError) -> Page[list[Record]] | None:
+    with suppress(errors.SalesforceError):
+        return None if isinstance(response, errors.SalesforceError) else readers.page(response)
     return None

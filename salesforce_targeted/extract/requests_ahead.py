@@ -25,26 +25,21 @@ from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus, union
 from salesforce_targeted.destination.table_names import RELATIONS
-from salesforce_targeted.extract.discovery import Each, no_batch
-from salesforce_targeted.extract.findings import Selection
-from salesforce_targeted.extract.held_relations import SLOW_STAMPS
-from salesforce_targeted.extract.id_selection import calls_of, held_now
-from salesforce_targeted.extract.lessons import limits, readable_before, refused_apis
-from salesforce_targeted.extract.org_changes import expected_junction
-from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.record_table import RecordTable
-from salesforce_targeted.extract.relation_refresh import READING
-from salesforce_targeted.extract.run import (
-    ASKED_FIELDS,
-    CALLS_LEFT,
-    CALLS_WORTH_A_COUNT,
-    LAG,
-    Run,
-)
 from salesforce_targeted.relations import pages, queries
+from salesforce_targeted.retrieval.planner import Wanted, shared
 from salesforce_targeted.retrieval.query import query_all_requests
-from salesforce_targeted.retrieval.shared_calls import Wanted, shared
 from salesforce_targeted.settings import Api
+
+from .discovery import Each, no_batch
+from .findings import Selection
+from .held_relations import SLOW_STAMPS
+from .id_selection import calls_of, held_now
+from .lessons import limits, readable_before, refused_apis
+from .org_changes import expected_junction
+from .record_refresh import plan_of
+from .record_table import RecordTable
+from .relation_refresh import READING
+from .run import ASKED_FIELDS, CALLS_LEFT, CALLS_WORTH_A_COUNT, LAG, Run
 
 # Calls that may be on the way at once, and whose responses may wait in memory.
 MOST_CALLS = 8

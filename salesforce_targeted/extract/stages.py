@@ -13,38 +13,28 @@ import dlt
 import pyarrow as pa
 from dlt.sources import incremental
 
-from salesforce_targeted.api.errors import (
-    ENDS_EARLY,
-    QuotaExceededError,
-    SalesforceError,
-    is_of_records,
-)
+from salesforce_targeted.api import errors
 from salesforce_targeted.arrow.deduplication import once_in_a_load
 from salesforce_targeted.arrow.id_set import id_array, minus, union
 from salesforce_targeted.destination import rejected_records, sync_runs, table_comments
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
-from salesforce_targeted.extract import id_selection, record_log
-from salesforce_targeted.extract.discovery import active, discovered, note_discovered
-from salesforce_targeted.extract.findings import Selection
-from salesforce_targeted.extract.held_relations import SLOW_STAMPS
-from salesforce_targeted.extract.lessons import note_slow, open_run
-from salesforce_targeted.extract.lifecycle_rows import changed_lives
-from salesforce_targeted.extract.record_refresh import refresh, refresh_held
-from salesforce_targeted.extract.record_table import REFRESHED, RecordTable
-from salesforce_targeted.extract.relation_refresh import (
-    COMPARED_AT,
-    READING,
-    begin_again,
-    read_by_ids,
-    read_relations,
-)
-from salesforce_targeted.extract.relation_selection import relations_since
-from salesforce_targeted.extract.removed_relations import mark_removed
-from salesforce_targeted.extract.requests_ahead import ask_for_discovered, ask_for_held, ask_for_new
-from salesforce_targeted.extract.run import Run
 from salesforce_targeted.target import Target
+
+from . import id_selection, record_log
+from .discovery import active, discovered, note_discovered
+from .findings import Selection
+from .held_relations import SLOW_STAMPS
+from .lessons import note_slow, open_run
+from .lifecycle_rows import changed_lives
+from .record_refresh import refresh, refresh_held
+from .record_table import REFRESHED, RecordTable
+from .relation_refresh import COMPARED_AT, READING, begin_again, read_by_ids, read_relations
+from .relation_selection import relations_since
+from .removed_relations import mark_removed
+from .requests_ahead import ask_for_discovered, ask_for_held, ask_for_new
+from .run import Run
 
 RELATION, TASK, USER = "task_who_relation", "task", "user"
 REJECTED, SYNC_RUN = "rejected_record", "sync_run"
@@ -102,7 +92,7 @@ def stages(
                 _note_untold(run, wanted)
     stopped = run.ledger.stopped
     # What the org cut short, and not an allowance, finds all its calls again.
-    if not isinstance(stopped, QuotaExceededError) or stopped.status is not None:
+    if not isinstance(stopped, errors.QuotaExceededError) or stopped.status is not None:
         for table in loaded:
             table.forget_read()
 
@@ -117,10 +107,10 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
     since = relations_since(run, modified.start_value if modified is not None else None)
     try:
         yield from read_relations(run, since)
-    except SalesforceError as error:
+    except errors.SalesforceError as error:
         # Without a stamp it may begin again, if it failed before its first row.
         may_read_whole = since is not None and run.settings.since is None and run.scope.complete
-        if not may_read_whole or len(run.relations.read_ids) or not is_of_records(error):
+        if not may_read_whole or len(run.relations.read_ids) or not errors.is_of_records(error):
             raise
         run.ledger.warn(
             f"{error.what} The relations that were modified could not be asked for, so all of them"
@@ -129,9 +119,8 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
         note_slow(run, SLOW_STAMPS)
         yield from read_relations(run, None)
     if run.relations.is_deferred:
-        run.ledger.stop(
-            QuotaExceededError("the relations to read take more calls than this run may spend")
-        )
+        spent = "the relations to read take more calls than this run may spend"
+        run.ledger.stop(errors.QuotaExceededError(spent))
         return
     newest = run.relations.newest
     if newest is not None and run.scope.since is None:
@@ -288,7 +277,7 @@ def _until_calls_end(run: Run, rows: Iterator[Any]) -> Iterator[Any]:
     """
     try:
         yield from rows
-    except ENDS_EARLY as error:
+    except errors.ENDS_EARLY as error:
         if not run.ledger.is_read:
             raise
         # The org may have refused it: what comes after is refused here, without a call.

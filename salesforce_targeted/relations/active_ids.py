@@ -20,16 +20,9 @@ from itertools import pairwise
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api import endpoints, errors, readers, soql
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.concurrency import merge_as_completed
-from salesforce_targeted.api.errors import (
-    LocatorExpiredError,
-    QuotaExceededError,
-    SalesforceError,
-    TruncatedResponseError,
-    is_of_query,
-)
 from salesforce_targeted.api.models import JsonRows, Record
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.relations.queries import groups_statement, where
@@ -85,8 +78,8 @@ def active_ids(
             parts.append(counts)
             if last is not None and enough is not None and enough():
                 break
-    except SalesforceError as error:
-        if not groups or not is_of_query(error):
+    except errors.SalesforceError as error:
+        if not groups or not errors.is_of_query(error):
             raise
         instead = (
             f"{error.what} The relations were read and counted instead, in a call for each"
@@ -96,7 +89,7 @@ def active_ids(
             counted = active_ids(  # or the org serves nothing now
                 client, junction, key_prefix, after, since=since, groups=False, enough=enough
             )
-        except QuotaExceededError:
+        except errors.QuotaExceededError:
             warn(instead)  # the next run begins with them, and goes on
             raise
         warn(instead)
@@ -172,14 +165,13 @@ class _Reader:
             pages = self.client.iter_pages(statement, pairs)
             rows = pa.concat_tables([_PAIR.empty_table(), *pages])
             if pc.count_distinct(rows.column("relation")).as_py() < len(rows):
-                raise TruncatedResponseError("rows moved between pages while they were read")
+                raise errors.TruncatedResponseError("rows moved between pages while they were read")
             return rows
 
         try:
             counts = self._counts(self.client.read_twice(read).column("who"))
-        except SalesforceError as error:
-            fell_apart = isinstance(error, LocatorExpiredError | TruncatedResponseError)
-            if not (fell_apart or is_of_query(error)):
+        except errors.SalesforceError as error:
+            if not (isinstance(error, errors.FELL_APART) or errors.is_of_query(error)):
                 raise
             yield from self.counted_after(None)
         else:

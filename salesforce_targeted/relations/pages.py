@@ -17,16 +17,9 @@ from itertools import chain, pairwise
 
 import pyarrow.compute as pc
 
-from salesforce_targeted.api import endpoints, readers, soql
+from salesforce_targeted.api import endpoints, errors, readers, soql
 from salesforce_targeted.api import ids as sf_ids
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import (
-    LocatorExpiredError,
-    QueryTimeoutError,
-    SalesforceError,
-    TruncatedResponseError,
-    is_of_records,
-)
 from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.api.models import JsonRows
 from salesforce_targeted.arrow.batch import Batch
@@ -91,14 +84,14 @@ def read(
             pages = reader.in_order_of_ids(*in_order or ())
         try:
             yield from _rows_once(pages, came, columns)
-        except SalesforceError as error:
+        except errors.SalesforceError as error:
             # A locator expires, rows move from page to page while they are read, and rows that are
             # deleted meanwhile drop out, which can't be told from a response that was cut.
-            fell_apart = isinstance(error, LocatorExpiredError | TruncatedResponseError)
+            fell_apart = isinstance(error, errors.FELL_APART)
             if fell_apart and attempt < _READINGS:
                 continue
-            if limit is not None or not (fell_apart or is_of_records(error)):
-                if limit is not None and isinstance(error, QueryTimeoutError):
+            if limit is not None or not (fell_apart or errors.is_of_records(error)):
+                if limit is not None and isinstance(error, errors.QueryTimeoutError):
                     error.remedy = _WITHOUT_LIMIT
                 raise
             pages = reader.in_order_of_ids() if ids is None else iter([reader.isolated(ids, error)])
@@ -126,7 +119,7 @@ def _rows_once(pages: Iterator[Batch], came: IdSet, columns: Columns) -> Iterato
         if page.rejected or pc.any(new, min_count=0).as_py():
             yield page.of_rows(new, columns)
     if len(reading) < rows:
-        raise TruncatedResponseError(
+        raise errors.TruncatedResponseError(
             f"rows moved between pages while they were read: {rows - len(reading):,} came twice"
         )
 
@@ -166,7 +159,7 @@ class RelationReader:
             batch = from_records([as_relation(task) for task in rows.records()], self.columns)
         return note_unreadable(batch, self.lessons.unreadable, self.columns)
 
-    def isolated(self, ids: Sequence[str], error: SalesforceError) -> Batch:
+    def isolated(self, ids: Sequence[str], error: errors.SalesforceError) -> Batch:
         """Read what can be read of some relations that can't be read together.
 
         Raises:
@@ -207,8 +200,8 @@ class RelationReader:
                 yield page
                 if is_last:
                     return
-            except SalesforceError as error:
-                if not is_of_records(error):
+            except errors.SalesforceError as error:
+                if not errors.is_of_records(error):
                     raise
                 ids = self.next_ids(after, size, error)
                 if ids:
@@ -217,7 +210,7 @@ class RelationReader:
                     return
                 after, size = ids[-1], most
 
-    def next_ids(self, after: str | None, most: int, error: SalesforceError) -> list[str]:
+    def next_ids(self, after: str | None, most: int, error: errors.SalesforceError) -> list[str]:
         """List the ids of the relations that follow one, in their order.
 
         Raises:
@@ -230,8 +223,8 @@ class RelationReader:
             )
             try:
                 records = self.client.records(statement, attempts_at_500=1)
-            except SalesforceError as why:
-                if not is_of_records(why):
+            except errors.SalesforceError as why:
+                if not errors.is_of_records(why):
                     raise
             else:
                 return [record["Id"] for record in records]
@@ -251,7 +244,7 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
         for order in ("Id", soql.descending("Id"))
     ]
     for response in client.composite([endpoints.query(client.version, q) for q in queries]):
-        if isinstance(response, SalesforceError):
+        if isinstance(response, errors.SalesforceError):
             return [(None, None)]
         ends += [row["Id"] for row in readers.page(response).records]
     bounds = sf_ids.evenly_between(ends[0], ends[-1], pieces) if len(ends) > 1 else []

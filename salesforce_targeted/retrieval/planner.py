@@ -1,11 +1,12 @@
-"""Price each API for a set of ids and choose one: arithmetic on sizes, no I/O.
+"""Price each API for a set of ids and choose one; share calls: arithmetic on sizes, no I/O.
 
 Rule. The quickest way whose calls the run may still spend is taken; of ways that are about as
-quick, the one with the fewest calls, for calls are what the org shares with others.
+quick, the one with the fewest calls, for calls are what the org shares with others. Records of
+several tables travel in calls that they share.
 
 Sources: REST API Developer Guide, "Get Multiple Records with sObject Collections" (2,000 ids a
-call), "Composite" (five of them in one billed call), "Query" (URI length); Bulk API 2.0 Developer
-Guide, "Limits", "Get Results" and "Get Parallel Results".
+call), "Composite" (25 subrequests in a billed call, 5 of them queries or Collections), "Query" (URI
+length); Bulk API 2.0 Developer Guide, "Limits", "Get Results" and "Get Parallel Results".
 """
 
 from __future__ import annotations
@@ -29,6 +30,18 @@ _SAME_SECONDS = 1.0
 # passing over it in a CSV file. Seconds, measured on one slow core with 105 fields.
 _READ_JSON, _UNPACK, _SCAN_CSV = 0.000_03, 0.000_06, 0.000_015
 _REST = ("query", "query_more", "query_all", "collections")
+# Records of a hundred fields in one composite call: as many as a Collections call brings. The parts
+# of a composite are worked on one after the other: more of them would be waited for alone.
+ROWS_TOGETHER = 2_000
+_USUAL_FIELDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Hold how many records are asked for of one table, and how many fields of each."""
+
+    ids: int
+    fields: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,34 @@ def cheapest(
         job_seconds=_job_seconds(min(ids, per_job) if bulk_by_ids else scanned, latency),
         other_bulk=scan if bulk_by_ids else by_ids,
     )
+
+
+def shared(limits: Limits, wanted: Mapping[str, Wanted]) -> list[list[tuple[str, slice]]]:
+    """Cut what is wanted into as few calls as can bring it, about as long as one another.
+
+    Returns:
+        Of each call its parts: a table, and which of the ids that are wanted of it.
+    """
+    weights = dict[str, float]()
+    for table, want in wanted.items():
+        # A batch of very wide records is a call, not several.
+        most = ROWS_TOGETHER / max(1, min(want.ids, limits.ids_per_collection))
+        weights[table] = min(max(1.0, want.fields / _USUAL_FIELDS), most)
+    whole = sum(want.ids * weights[table] for table, want in wanted.items())
+    share = room = whole / max(1, ceil(whole / ROWS_TOGETHER))
+    calls: list[list[tuple[str, slice]]] = []
+    for table, want in wanted.items():
+        start = 0
+        while start < want.ids:
+            if not calls or room < weights[table] / 2 or len(calls[-1]) == limits.composite_queries:
+                calls.append([])
+                room = share
+            end = start + min(limits.ids_per_collection, ceil(room / weights[table]))
+            end = min(end, want.ids)
+            calls[-1].append((table, slice(start, end)))
+            room -= (end - start) * weights[table]
+            start = end
+    return calls
 
 
 def _quickest(price: Mapping[Api, Price], budget: int | None) -> Api:

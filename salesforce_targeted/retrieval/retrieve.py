@@ -4,29 +4,24 @@ Rules. Every id asked for comes out exactly once: as a row, as rejected or as go
 read does not return is asked for again through ``queryAll``, which shows deleted, merged and
 archived records, before it is called gone. The way that fetched a row can't be seen in it.
 
-Sources: REST API Developer Guide, "QueryAll"; see also the three ways, ``by_…``.
+Sources: REST API Developer Guide, "QueryAll"; SOAP API Developer Guide, "merge()"; see also the
+three ways, ``by_…``.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
+from salesforce_targeted.api import errors
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.errors import (
-    BulkJobError,
-    QueryError,
-    SalesforceError,
-    UnavailableError,
-    is_of_records,
-    is_refused,
-)
+from salesforce_targeted.api.models import Record
 from salesforce_targeted.arrow.columns import Columns
-from salesforce_targeted.arrow.id_set import IdSet, Texts, in_batches, minus, union
+from salesforce_targeted.arrow.id_set import IdSet, Texts, among, id_array, in_batches, minus, union
 from salesforce_targeted.retrieval.bulk import by_bulk
-from salesforce_targeted.retrieval.gone_records import last_winners
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
@@ -37,7 +32,7 @@ from salesforce_targeted.settings import Api
 _log = logging.getLogger(__name__)
 
 # Told which API failed, how many ids it left, and why; gives the plan for those, or raises that.
-Replan = Callable[[Api, int, SalesforceError], Plan]
+Replan = Callable[[Api, int, errors.SalesforceError], Plan]
 # Ids that a plain read left out, asked about together: their rows are in memory as Python values.
 FOLLOWED_UP = 20_000
 
@@ -84,7 +79,7 @@ def retrieve(
                 if batch.table.num_rows or batch.rejected:
                     yield Retrieved(batch)
             break
-        except SalesforceError as error:
+        except errors.SalesforceError as error:
             if replan is None or not _may_serve_otherwise(reader, plan.api, error):
                 raise
             left, apart = minus(ids, union(shown.ids, rejected.ids)), ()
@@ -97,7 +92,7 @@ def retrieve(
             lessons.check()
 
 
-def _may_serve_otherwise(reader: RecordReader, api: Api, error: SalesforceError) -> bool:
+def _may_serve_otherwise(reader: RecordReader, api: Api, error: errors.SalesforceError) -> bool:
     """Return whether another way may serve what one refuses.
 
     A gateway may let no POST through or answer for one address itself; a right may be Bulk's alone.
@@ -107,16 +102,17 @@ def _may_serve_otherwise(reader: RecordReader, api: Api, error: SalesforceError)
         SalesforceError: the org is down, or no longer shows the object, which is then not tried by
             each way.
     """
-    if isinstance(error, UnavailableError):
+    if isinstance(error, errors.UnavailableError):
         try:
             reader.client.describe(reader.columns.object_name, attempts=1)
-        except UnavailableError:
+        except errors.UnavailableError:
             raise error from None
-    elif is_refused(error):
+    elif errors.is_refused(error):
         reader.client.describe(reader.columns.object_name)
-    of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
-    refused = is_refused(error) or isinstance(error, QueryError | UnavailableError)
-    return refused or (api is Api.BULK and of_bulk)
+    if errors.is_refused(error) or isinstance(error, errors.QueryError | errors.UnavailableError):
+        return True
+    of_bulk = isinstance(error, errors.BulkJobError) or errors.is_of_records(error)
+    return api is Api.BULK and of_bulk
 
 
 def follow_up(
@@ -143,7 +139,51 @@ def follow_up(
             live.append(id_)
     archived = [id_ for id_ in live if shown.records[id_].get("IsArchived")]
     last = [entry.id for entry in gone if entry.reason != HIDDEN]
-    gone = last_winners(reader, gone, shown.records, plainly_shown or IdSet())
+    gone = _last_winners(reader, gone, shown.records, plainly_shown or IdSet())
     unreadable = reader.lessons.unreadable
     last_rows = shown.batch(last, columns, unreadable) if last else None
     return Retrieved(shown.batch(live, columns, unreadable), last_rows, gone, archived)
+
+
+def _last_winners(
+    reader: RecordReader, gone: list[Gone], records: dict[str, Record], shown: IdSet
+) -> list[Gone]:
+    """Follow chains of merges to the record that was never merged away itself.
+
+    A loser names the winner in ``MasterRecordId``, and the winner may have lost another since.
+    Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
+    Where the calls end first the chain is followed as far as it is known, and the reader's lessons
+    say so.
+    """
+    winners = {loser.id: loser.merged_into for loser in gone if loser.merged_into}
+    seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
+    unknown = set(winners.values()) - seen
+    merges, asked = reader.columns.only(["MasterRecordId"]), set[str]()
+    while unknown and merges.fields[1:]:
+        asked |= unknown
+        # A winner that can't be read costs its own trail, not the run.
+        of_winners = replace(reader, columns=merges, lessons=Lessons())
+        readable = shown_by_query_all(of_winners, sorted(unknown))
+        reader.lessons.stopped = reader.lessons.stopped or of_winners.lessons.stopped
+        seen |= readable.records.keys()
+        winners |= {
+            id_: record["MasterRecordId"]
+            for id_, record in readable.records.items()
+            if record.get("MasterRecordId")
+        }
+        unknown = set(winners.values()) - seen - asked
+
+    def last(id_: str) -> str:
+        passed = {id_}
+        while (winner := winners.get(id_)) and winner not in passed:
+            passed.add(winner)
+            id_ = winner
+        return id_
+
+    ends = {loser.id: last(loser.merged_into) for loser in gone if loser.merged_into}
+    return [
+        replace(entry, merged_into=ends[entry.id], trail_ends=ends[entry.id] not in seen)
+        if entry.id in ends
+        else entry
+        for entry in gone
+    ]

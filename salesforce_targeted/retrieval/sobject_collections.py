@@ -28,15 +28,9 @@ from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches, minus, union
-from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
-from salesforce_targeted.retrieval.parts import (
-    Lessons,
-    Part,
-    Readable,
-    note_unreadable,
-    pieces_of,
-    sample_ids,
-)
+
+from .bisection import ATTEMPTS, isolate, read_in_portions
+from .parts import Lessons, Part, Readable, note_unreadable, pieces_of, sample_ids
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ from salesforce_targeted.extract.relation_selection import comparison_calls, rel
 from salesforce_targeted.extract.requests_ahead import Ahead, held_ahead, is_shared
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.relations import pages, queries
-from salesforce_targeted.retrieval.shared_calls import Wanted, shared
+from salesforce_targeted.retrieval.planner import Wanted, shared
 from salesforce_targeted.run_facts import CallFacts, call_facts
 
 
