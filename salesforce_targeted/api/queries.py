@@ -45,7 +45,10 @@ Result = Response | SalesforceError
 class _PartUnavailableError(TruncatedResponseError):
     """Report a part that may pass: the whole is asked for again, as the part would be if alone."""
 
-    responses: Sequence[Result] = ()  # all parts of the last attempt
+    def __init__(self, part: SalesforceError, responses: Sequence[Result]) -> None:
+        super().__init__(part.message, remedy=part.remedy, call=part.call, status=part.status)
+        self.error_code = part.error_code
+        self.responses = responses  # all parts of the last attempt
 
 
 def composite(
@@ -173,7 +176,7 @@ def _is_any_served(responses: Sequence[Result]) -> bool:
 def _parts(response: Response, requests: Sequence[Request]) -> list[Result]:
     parts = readers.composite_results(response, len(requests))
     responses: list[Result] = []
-    unavailable: _PartUnavailableError | None = None
+    unavailable: SalesforceError | None = None
     for part, request in zip(parts, requests, strict=True):
         part_response = readers.part(*part)
         if part_response.is_success:
@@ -182,11 +185,10 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Result]:
         refused = error_responses.refusal(part_response, request.kind)
         error = refused.error(request.call)
         if refused.retried and part_response.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            unavailable = error.told_as(_PartUnavailableError, remedy=error.remedy)
+            unavailable = error
         responses.append(error)
     if unavailable is not None:
-        unavailable.responses = responses
-        raise unavailable
+        raise _PartUnavailableError(unavailable, responses)
     return responses
 
 
