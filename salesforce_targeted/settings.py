@@ -111,7 +111,11 @@ class Settings:
 
     @classmethod
     def of(cls, arguments: Mapping[str, Any]) -> Self:
-        """Make settings of a source's arguments, by their names; others may be among them."""
+        """Make settings of a source's arguments, by their names; others may be among them.
+
+        Raises:
+            ConfigurationError: a value that can't be meant.
+        """
         return cls.parse(**{setting.name: arguments[setting.name] for setting in fields(cls)})
 
     @classmethod
@@ -124,7 +128,11 @@ class Settings:
         api_version: str | float | None = None,
         **numbers_and_names: Any,
     ) -> Self:
-        """Make settings of what people write: a date as text, an API by its name, a version."""
+        """Make settings of what people write: a date as text, an API by its name, a version.
+
+        Raises:
+            ConfigurationError: a value that can't be meant.
+        """
         names = isinstance(fields, list | tuple) and all(isinstance(name, str) for name in fields)
         if fields and not names:
             raise ConfigurationError(

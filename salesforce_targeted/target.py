@@ -122,7 +122,11 @@ CONTACT = Target("Contact", SHARED_ACTIVITIES, "sf_contacts", "sf_active_contact
 def target_of(
     object_name: str, discovered_by: str, where: Where | None = None, table: str | None = None
 ) -> Target:
-    """Make a target as a user names it; see :func:`salesforce_targeted.any_object.targeted`."""
+    """Make a target as a user names it; see :func:`salesforce_targeted.any_object.targeted`.
+
+    Raises:
+        ConfigurationError: a name that can't be one.
+    """
     name, _, field = discovered_by.partition(".")
     junction = None if field else _OF_ACTIVITIES.get(name.casefold())
     if junction is None:

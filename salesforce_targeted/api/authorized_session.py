@@ -46,7 +46,7 @@ class AuthorizedSession:
         credentials: A spec of ``api.credentials``, or what has ``sign_in(endpoint)``.
         timeout_seconds: How long to wait for a connection or the next bytes of a response.
         attempts: How often one request is tried in all.
-        sleep: Called with the seconds to pause between attempts.
+        sleep: Called with the seconds to pause between attempts; by default it sleeps.
         max_in_flight: How many requests may be in flight at once; more wait.
         api_version: As "64.0"; by default that of ``limits``.
 
@@ -69,7 +69,7 @@ class AuthorizedSession:
         limits: Limits = DOCUMENTED,
         timeout_seconds: float = 150.0,
         attempts: int = 5,
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], None] | None = None,
         max_in_flight: int = 4,
         api_version: str | None = None,
     ) -> None:
@@ -81,7 +81,7 @@ class AuthorizedSession:
         self.limits = limits
         self.version = limits.api_version
         self._max_in_flight = max(1, max_in_flight)
-        self.sleep = sleep
+        self.sleep = sleep or time.sleep
         self.meter = CallMeter(self._max_in_flight)
         self.ahead = SentAhead()
         self.warn: Callable[[str], None] = _log.warning
@@ -95,7 +95,7 @@ class AuthorizedSession:
             read_seconds=timeout_seconds,
             total_seconds=max(limits.call_seconds, timeout_seconds),
         )
-        login = LoginEndpoint(self._transport, limits=limits, sleep=sleep)
+        login = LoginEndpoint(self._transport, limits=limits, sleep=self.sleep)
         self._sessions = SharedSession(credentials, login)
         self._version_served = False
 

@@ -101,15 +101,14 @@ class SalesforceClient(AuthorizedSession):
 
     # --- metadata and records by id ---------------------------------------------------------------
 
-    def describe(self, name: str) -> Record:
+    def describe(self, name: str, **attempts: Unpack[Attempts]) -> Record:
         """Return Salesforce's describe of an object. Source: "sObject Describe".
 
         Raises:
             NotFoundError: no such object, or not visible to this user.
         """
-        return self.send(
-            endpoints.describe(self.version, soql_text.name(name)), readers.description
-        )
+        request = endpoints.describe(self.version, soql_text.name(name))
+        return self.send(request, readers.description, **attempts)
 
     def collection_request(
         self, object_name: str, ids: Sequence[str], fields: Sequence[str]

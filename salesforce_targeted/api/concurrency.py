@@ -47,6 +47,9 @@ def map_as_completed(
 
     Args:
         when_idle: Called, once the last request was sent, as each further call could be in flight.
+
+    Raises:
+        BaseException: the first error, after the results of what was in flight with it.
     """
     coming, pending, idle = iter(requests), list[Future[T]](), 0
     error: BaseException | None = None

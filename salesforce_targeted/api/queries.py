@@ -54,7 +54,7 @@ class _PartUnavailableError(TruncatedResponseError):
 def composite(
     session: AuthorizedSession, requests: Sequence[Request], **attempts: Unpack[Attempts]
 ) -> list[Result]:
-    """Send several reading requests, 25 a billed call; each has its own response, or error.
+    """Send several reading requests, 25 for one billed call; each has a response of its own.
 
     An org that refuses ``composite`` gets them one by one, a call each. What was sent ahead is not
     sent again.
@@ -62,6 +62,9 @@ def composite(
     Args:
         requests: At most five of each 25 may be queries or Collections.
         attempts: As for ``send``, where they are sent one by one.
+
+    Returns:
+        A response for each request, or why it was refused or failed.
     """
     ahead = {n: sent for n, request in enumerate(requests) if (sent := session.ahead.take(request))}
     left = [request for n, request in enumerate(requests) if n not in ahead]

@@ -142,7 +142,11 @@ def ne(field: str, value: Value) -> Condition:
 
 
 def bound(field: str, operator: str, value: Value) -> Condition | None:
-    """``field >= value``, or with ``>``, ``<`` or ``<=``; None where there is no value."""
+    """``field >= value``, or with another of ``>``, ``<`` and ``<=``; None where there is no value.
+
+    Raises:
+        ConfigurationError: another operator.
+    """
     if operator not in _ORDERING:
         raise ConfigurationError("that is no comparison of SOQL")
     return None if value is None else Condition(f"{name(field)} {operator} {literal(value)}")
@@ -162,7 +166,11 @@ def is_in(field: str, values: Iterable[Value]) -> Condition:
 
 
 def id_in(ids: Iterable[str], field: str = "Id") -> Condition:
-    """``Id IN (…)`` for ids in either form, each one checked."""
+    """``Id IN (…)`` for ids in either form, each one checked.
+
+    Raises:
+        ValueError: no ids, or one that is none.
+    """
     return is_in(field, [to_18(id_) for id_ in ids])
 
 

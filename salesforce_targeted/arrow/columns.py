@@ -176,67 +176,62 @@ def columns(
     Raises:
         ConfigurationError: ``only`` has a name that is no field; the remedy names the nearest one.
     """
-    stored, asked = stored or {}, asked or {}
+    stored, asked, object_name = stored or {}, asked or {}, str(describe["name"])
     loadable = {str(entry["name"]) for entry in describe["fields"] if not _left_out(entry)}
-    _check_known(only or (), loadable, stored, str(describe["name"]))
-    wanted = None if only is None else {name.lower() for name in (*STRUCTURAL_FIELDS, *only)}
-    warnings: list[str] = []
-    taken = {normalize(name) for name in (ROW_HASH, *own, *_SYSTEM_COLUMNS)}
-    items: list[Column] = []
-    unloadable: list[str] = []
-    shut_out: list[str] = []
+    _check_known(only or (), loadable, stored, object_name)
+    wanted = loadable if only is None else {*STRUCTURAL_FIELDS, *only}
+    wanted = {name.lower() for name in wanted}
+    ours = {normalize(name) for name in (ROW_HASH, *own)}
+    taken = ours | {normalize(name) for name in _SYSTEM_COLUMNS}
+    items, warnings = list[Column](), list[str]()
+    unloadable, shut_out = list[str](), list[str]()
     for entry in sorted(describe["fields"], key=lambda entry: str(entry["name"]) != "Id"):
-        if _left_out(entry) or (wanted is not None and entry["name"].lower() not in wanted):
+        field, label = str(entry["name"]), f"{object_name}.{entry['name']}"
+        if _left_out(entry) or field.lower() not in wanted:
             continue
-        name = id_column if entry["name"] == "Id" else str(entry["name"])
-        owner = str(stored.get(normalize(name), {}).get(FIELD_HINT, entry["name"]))
+        name = id_column if field == "Id" else field
+        owner = str(stored.get(normalize(name), {}).get(FIELD_HINT, field))
         # An API name may be spelt in other letters since: their case does not count.
-        if normalize(name) in taken or owner.lower() != entry["name"].lower():
-            name = _suffixed(name)
-            warnings.append(
-                f"{describe['name']}.{entry['name']}: its column name is taken; it"
-                f" lands in {normalize(name)}"
-            )
-        taken.add(normalize(name))
-        if closed and stored and normalize(name) not in stored:
-            shut_out.append(str(entry["name"]))
+        if normalize(name) in taken or owner.lower() != field.lower():
+            # The same one in every run.
+            name = f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
+            warnings.append(f"{label}: its column name is taken; it lands in {normalize(name)}")
+        taken.add(column := normalize(name))
+        if closed and stored and column not in stored:
+            shut_out.append(field)
             continue
-        held_as = stored.get(normalize(name), {}).get("data_type")
+        held_as = stored.get(column, {}).get("data_type")
         if held_as is not None and held_as not in STORED_TYPES:
-            unloadable.append(normalize(name))
+            unloadable.append(column)
             warnings.append(
-                f"{describe['name']}.{entry['name']}: column {normalize(name)} holds {held_as},"
-                " which nothing that Salesforce sends can be loaded into unchanged; the column"
-                " keeps its last values. To load the field: rename or drop the column, run"
-                " `dlt pipeline` … `sync`, then --full"
+                f"{label}: column {column} holds {held_as}, which nothing that Salesforce sends can"
+                " be loaded into unchanged; the column keeps its last values. To load the field:"
+                " rename or drop the column, run `dlt pipeline` … `sync`, then --full"
             )
             continue
-        wished = asked.get(normalize(name))
+        wished = asked.get(column)
         known_type = str(held_as or wished) if held_as or wished else None
         noted = [] if wished and known_type == wished else warnings  # who asked for it knows it
-        items.append(_column(entry, name, normalize(name), known_type, describe["name"], noted))
+        items.append(_column(entry, name, column, known_type, label, noted))
     if shut_out:
-        warnings.append(
-            f"{describe['name']}: the schema contract keeps {', '.join(shut_out)} out of the table"
-        )
-    known = {column.stored for column in items} | {normalize(name) for name in (ROW_HASH, *own)}
+        contract = f"the schema contract keeps {', '.join(shut_out)} out of the table"
+        warnings.append(f"{object_name}: {contract}")
+    known = {column.stored for column in items} | ours
     kept = tuple(name for name in stored if name not in known and not name.startswith("_dlt"))
     unread = [name for name in kept if name not in unloadable]
     # A column without a field is another's: of a user, who adds it in the database or by add_map.
     fields = {name: stored[name][FIELD_HINT] for name in unread if FIELD_HINT in stored[name]}
     hidden = tuple(name for name, field in fields.items() if field not in loadable)
     warnings.extend(
-        f"{describe['name']}: Salesforce no longer shows the field of column {name} to our"
-        " user (hidden or deleted); the column keeps its last values"
+        f"{object_name}: Salesforce no longer shows the field of column {name} to our user (hidden"
+        " or deleted); the column keeps its last values"
         for name in hidden
     )
     if narrowed := [name for name in fields if name not in hidden]:
-        warnings.append(
-            f"{describe['name']}: the setting fields leaves out {', '.join(narrowed)}, which"
-            " earlier runs read; these columns keep their last values"
-        )
+        leaves = f"the setting fields leaves out {', '.join(narrowed)}, which earlier runs read"
+        warnings.append(f"{object_name}: {leaves}; these columns keep their last values")
     added = tuple(c.stored for c in items if c.stored not in stored)
-    return Columns(str(describe["name"]), tuple(items), kept, hidden, added, tuple(warnings))
+    return Columns(object_name, tuple(items), kept, hidden, added, tuple(warnings))
 
 
 def _check_known(
@@ -270,38 +265,30 @@ def _left_out(entry: Mapping[str, Any]) -> bool:
     return kinds[0] in LEFT_OUT_TYPES or junction or bool(entry.get("deprecatedAndHidden"))
 
 
-def _suffixed(name: str) -> str:
-    """Return another name for a field whose column name is taken; the same one in every run."""
-    return f"{name}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-
-
 def _column(
     entry: Mapping[str, Any],
     name: str,
-    stored_name: str,
-    known_type: str | None,
-    object_name: str,
+    stored: str,
+    known: str | None,
+    label: str,
     warnings: list[str],
 ) -> Column:
-    wire_type = ARROW_TYPES.get(str(entry.get("type")))
+    kind = entry.get("type")
+    wire_type = ARROW_TYPES.get(str(kind))
     if wire_type is None:
         wire_type = pa.string()
-        warnings.append(
-            f"{object_name}.{entry['name']}: field type {entry.get('type')!r} is unknown;"
-            " its values land as text"
-        )
-    held_type = STORED_TYPES.get(known_type or "", wire_type)
+        warnings.append(f"{label}: field type {kind!r} is unknown; its values land as text")
+    held_type = STORED_TYPES.get(known or "", wire_type)
     if held_type != wire_type:
         warnings.append(
-            f"{object_name}.{entry['name']}: Salesforce's type is now {entry['type']}, column"
-            f" {stored_name} holds {known_type}; values that do not fit are null and"
-            f" listed as rejected. To migrate: rename or drop the column, run `dlt pipeline`"
-            " … `sync`, then --full"
+            f"{label}: Salesforce's type is now {kind}, column {stored} holds {known}; values that"
+            " do not fit are null and listed as rejected. To migrate: rename or drop the column,"
+            " run `dlt pipeline` … `sync`, then --full"
         )
     return Column(
         field=str(entry["name"]),
         name=name,
-        stored=stored_name,
+        stored=stored,
         wire_type=wire_type,
         type=held_type,
         description=": ".join(

@@ -70,8 +70,8 @@ def distinct(ids: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def of_records(ids: pa.Array) -> pa.Array:
-    """Return those that are ids of Salesforce's; the others are of rows that a user wrote."""
-    return ids.filter(pc.match_substring_regex(ids, "^[0-9A-Za-z]{15}([0-5A-Z]{3})?$"))
+    """Return those that are ids as the API sends them; the others are of rows that a user wrote."""
+    return ids.filter(pc.match_substring_regex(ids, "^[0-9A-Za-z]{15}[0-5A-Z]{3}$"))
 
 
 def _in_order(ids: pa.Array | pa.ChunkedArray) -> bool:

@@ -52,7 +52,11 @@ def scope(args: argparse.Namespace) -> Scope:
 
 
 def _check_combinations(args: argparse.Namespace) -> None:
-    """Refuse options that would be ignored together with others, or without them."""
+    """Refuse options that would be ignored together with others, or without them.
+
+    Raises:
+        ConfigurationError: says which.
+    """
     if args.repair and args.look != "verify":
         raise ConfigurationError("--repair goes with --verify", remedy="Give both.")
     for name, mode in (("days", "recent"), ("start_date", "custom")):

@@ -78,7 +78,11 @@ def update(
 
 
 def missing_rights(pipeline: dlt.Pipeline) -> str:
-    """Say in a sentence what keeps the role from making what :func:`update` would, or ""."""
+    """Say which right the role lacks to make what :func:`update` would; empty if none.
+
+    Returns:
+        A sentence with its remedy.
+    """
     with sql_client_of(pipeline) as client:
         catalog = stored_catalog.read_postgres(client)
         changes = _changes(client, pipeline.default_schema, catalog, CONTACT, indexed=True)

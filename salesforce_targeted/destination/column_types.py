@@ -37,8 +37,10 @@ _CHANGED_BY = {
     },
     pa.string(): {"character": "it pads what comes with blanks"},
 }
-# Those of them that are timestamps, texts or decimals to dlt, as any other.
-_OF_POSTGRES = ("real", "numeric", "timestamp without time zone", "character")
+# Those of them that are timestamps, texts or decimals to dlt, as any other, by what DuckDB calls
+# them, too.
+_EXACT = {name: name for name in ("real", "numeric", "timestamp without time zone", "character")}
+_EXACT |= {"float": "real", "decimal": "numeric", "timestamp": "timestamp without time zone"}
 
 # dlt makes columns of 64 bits for them.
 _NARROW = (pa.float16(), pa.float32())
@@ -59,7 +61,11 @@ class ColumnTypes:
         self._loaded: dict[tuple[str, str], str] = {}
 
     def check(self, table: str, schema: pa.Schema) -> None:
-        """Refuse rows of a table whose types are not those of its columns."""
+        """Check the rows of a table.
+
+        Raises:
+            ConfigurationError: names the column, its type and the one that was asked for.
+        """
         stored = self._held.stored_table(table)
         asked, hints = self._options.types.get(stored, {}), self._held.column_hints(table)
         # A quiet run, whose own row is all that it loads, asks for nothing.
@@ -118,17 +124,16 @@ class ColumnTypes:
             with client.with_staging_dataset():
                 staged = dict(client.get_storage_tables(tables))
             exact: dict[str, dict[str, str]] = defaultdict(dict)
-            if is_postgres(pipeline):
-                for table, column, kind in client.sql_client.execute_sql(
-                    "SELECT table_name, column_name, data_type FROM information_schema.columns"
-                    " WHERE table_schema = %s AND data_type IN %s"
-                    # What an id fills, and a number of any digits, change nothing.
-                    " AND character_maximum_length IS DISTINCT FROM 18"
-                    " AND (data_type <> 'numeric' OR numeric_scale IS NOT NULL)",
-                    client.sql_client.dataset_name,
-                    _OF_POSTGRES,
-                ):
-                    exact[table][column] = kind
+            for table, column, kind in client.sql_client.execute_sql(
+                "SELECT table_name, column_name, lower(split_part(data_type, '(', 1))"
+                " FROM information_schema.columns WHERE table_schema = %s"
+                # What an id fills, and a number of any digits, change nothing.
+                " AND character_maximum_length IS DISTINCT FROM 18"
+                " AND (data_type <> 'numeric' OR numeric_scale IS NOT NULL)",
+                client.sql_client.dataset_name,
+            ):
+                if kind in _EXACT:
+                    exact[table][column] = _EXACT[kind]
         return {
             name: (_types(staged[name] or stored[name]), _types(stored[name]) | exact[name])
             for name in stored

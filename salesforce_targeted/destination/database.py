@@ -93,6 +93,9 @@ def check_server(connection: Any) -> None:
 
     Args:
         connection: psycopg2's; nothing is sent through it.
+
+    Raises:
+        ConfigurationError: the server is too old, or its encoding or the session's is not UTF-8.
     """
     version = connection.server_version
     if version < OLDEST_POSTGRES:

@@ -33,6 +33,9 @@ def check(
     Args:
         dropped: Tables that the load drops, by stored name, as dlt made them.
         emptied: Those that it empties and leaves in place, as stored.
+
+    Raises:
+        ConfigurationError: names what is in the way.
     """
     columns = [f"{name}.{column}" for name, of in dropped.items() for column in of["columns"]]
     again = "(and make it again after the run)."

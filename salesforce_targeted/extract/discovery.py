@@ -18,7 +18,7 @@ from salesforce_targeted.arrow.id_set import Texts, span, union
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.held_relations import SLOW_GROUPS
 from salesforce_targeted.extract.lessons import is_slow, note_slow
-from salesforce_targeted.extract.refresh_state import note_position, note_read, reached, was_read
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.run import ALL_IDS, Run
 from salesforce_targeted.relations.active_ids import active_ids
 
@@ -39,8 +39,9 @@ class ShrinkError(SalesforceError):
     """Say that discovery returned far fewer active contacts than are held as active."""
 
     default_remedy = (
-        "Check that the user still sees what points at them (View All Data, sharing). If they"
-        " really left, run again with --allow-shrink (Scope(allow_shrink=True))."
+        "Check that the user still sees what points at them (View All Data, sharing), and that"
+        " `since`, if it is set, names no later day than is meant. If they really left, run again"
+        " with --allow-shrink (Scope(allow_shrink=True))."
     )
 
 
@@ -80,14 +81,15 @@ def discovered(run: Run, each: Each = no_batch) -> IdCounts | None:
         ShrinkError: far fewer than were active.
     """
     if run.active is None and run.scope.discovers and run.ledger.stopped is None:
-        after = reached(run, run.target.life_table, 0)
+        lives = RecordTable(run, run.target.life_table)
+        after = lives.reached(0)
         if run.relations.is_deferred:
             _stop(run, "was not asked: the relations are read first")
         elif _suffices(run, begun=bool(after)):
             discover(run, each)
         elif not run.scope.complete:
             _stop(run, "was not asked")
-        elif not was_read(run, run.target.life_table):
+        elif not lives.was_read():
             discover(run, after=after, in_part=True)
     return run.active
 
@@ -95,11 +97,11 @@ def discovered(run: Run, each: Each = no_batch) -> IdCounts | None:
 def note_discovered(run: Run) -> None:
     """Keep, with the load, up to which id a run discovered that also did what follows from it."""
     if run.scope.complete and run.active is not None:
-        table, (_, last) = run.target.life_table, run.within
+        lives, (_, last) = RecordTable(run, run.target.life_table), run.within
         if last < ALL_IDS[1]:
-            note_position(run, table, 0, last)
-        elif run.within != ALL_IDS or reached(run, table, 0):
-            note_read(run, table, whole=True)
+            lives.note_position(0, last)
+        elif run.within != ALL_IDS or lives.reached(0):
+            lives.note_read(whole=True)
 
 
 def active(run: Run, each: Each = no_batch) -> pa.Array:
@@ -129,7 +131,7 @@ def _suffices(run: Run, *, begun: bool) -> bool:
     left = run.client.meter.left
     if left is None or run.relations.counts is not None:
         return True
-    if begun or was_read(run, run.target.life_table):
+    if begun or RecordTable(run, run.target.life_table).was_read():
         return False
     # The number of relations is known where it is needed, before all were discovered.
     known = run.org.relation_count or max(

@@ -34,15 +34,7 @@ from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.stored_values import Where
 from salesforce_targeted.destination.table_names import CONTACTS, RELATIONS, TASKS
 from salesforce_targeted.extract.findings import Selection
-from salesforce_targeted.extract.refresh_state import (
-    go_on,
-    gone_before,
-    lacked_calls,
-    last_pass,
-    rest,
-    untold_before,
-    was_read,
-)
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.run import LAG, Run
 from salesforce_targeted.retrieval.bisection import ATTEMPTS
 
@@ -82,35 +74,39 @@ def users_of_held(run: Run) -> pa.Array:
     return run.held.ids_like("005", [(table, name) for table in tables for name in names])
 
 
-def held_now(run: Run, table: str, key: str) -> tuple[pa.Array, pa.Array]:
+def held_now(table: RecordTable) -> tuple[pa.Array, pa.Array]:
     """Return the held ids that a plain read showed, and those that it left out, before this run."""
-    left_out = left_out_before(run, table)
-    return minus(run.held.id_array(table, key), left_out), left_out
+    run, left_out = table.run, left_out_before(table)
+    key = run.held.name(run.settings.id_column)  # known before the columns are
+    return minus(run.held.id_array(table.name, key), left_out), left_out
 
 
-def left_out_before(run: Run, table: str) -> pa.Array:
+def left_out_before(table: RecordTable) -> pa.Array:
     """Return the ids that a plain read left out when they were last asked for."""
-    if table == run.target.table:
+    run = table.run
+    if table.is_target:
         where = run.held.gone & Where(f"{run.held.sql('gone_reason')} <> 'rejected'")
         return run.held.id_array(run.target.life_table, run.target.life_key, where)
-    flagged = (_flagged(run, table, field) for field in ("IsDeleted", "IsArchived"))
-    return union(id_array(gone_before(run, table)), *flagged)
+    flagged = (_flagged(table, field) for field in ("IsDeleted", "IsArchived"))
+    return union(id_array(table.gone_before()), *flagged)
 
 
-def archived_before(run: Run, table: str) -> pa.Array:
+def archived_before(table: RecordTable) -> pa.Array:
     """Return the held ids of archived records that were neither deleted nor hidden since."""
-    if table == run.target.table or run.held.name("IsDeleted") not in run.held.column_hints(table):
+    held = table.run.held
+    if table.is_target or held.name("IsDeleted") not in held.column_hints(table.name):
         return id_array(())
-    gone = union(_flagged(run, table, "IsDeleted"), id_array(gone_before(run, table)))
-    return minus(_flagged(run, table, "IsArchived"), gone)
+    gone = union(_flagged(table, "IsDeleted"), id_array(table.gone_before()))
+    return minus(_flagged(table, "IsArchived"), gone)
 
 
-def _flagged(run: Run, table: str, field: str) -> pa.Array:
+def _flagged(table: RecordTable, field: str) -> pa.Array:
     """Return the held ids of records whose flag is set; none where it is no column."""
+    run = table.run
     flag, key = run.held.name(field), run.held.name(run.settings.id_column)
-    if flag not in run.held.column_hints(table):
+    if flag not in run.held.column_hints(table.name):
         return id_array(())
-    return run.held.id_array(table, key, Where(f"{run.held.sql(flag)} = %s", (True,)))
+    return run.held.id_array(table.name, key, Where(f"{run.held.sql(flag)} = %s", (True,)))
 
 
 def calls_of(run: Run, plain: int, left_out: int) -> int:
@@ -119,30 +115,28 @@ def calls_of(run: Run, plain: int, left_out: int) -> int:
     return ceil(plain / run.client.limits.ids_per_collection) + ceil(left_out / per_query)
 
 
-def select_ids(run: Run, table: str, named: pa.Array) -> Selection:
+def select_ids(table: RecordTable, named: pa.Array) -> Selection:
     """Choose which ids of a table to ask for, so that those named are held after the run."""
-    cursor = last_pass(run, table).cursor
-    if not (run.scope.complete and cursor and was_read(run, table)):
-        return _selected(run, table, named)
+    run, cursor = table.run, table.cursor
+    if not (run.scope.complete and cursor and table.was_read()):
+        return _selected(table, named)
     run.ledger.warn(
-        f"{run.object_of(table)}: an earlier run, whose calls ended, has read those that are held;"
+        f"{table.object_name}: an earlier run, whose calls ended, has read those that are held;"
         " what was edited since comes with the next run"
     )
-    held = run.held.id_array(table, run.columns(table).key.stored)
-    rejected = rejected_ids(run.held, run.rejected_as(table))[0]
-    others = union(held, left_out_before(run, table), rejected, id_array(untold_before(run, table)))
+    held = run.held.id_array(table.name, table.columns.key.stored)
+    rejected = rejected_ids(run.held, table.rejected_as)[0]
+    others = union(held, left_out_before(table), rejected, id_array(table.untold_before()))
     none = held[:0]
     return Selection(minus(named, others), none, none, (none, none), whole=False, began_at=cursor)
 
 
-def _selected(run: Run, table: str, named: pa.Array) -> Selection:
-    object_name, key = run.object_of(table), run.columns(table).key.stored
-    last = last_pass(run, table)
-    rejected, rejects_a_field = rejected_ids(run.held, run.rejected_as(table))
-    untold = untold_before(run, table)
+def _selected(table: RecordTable, named: pa.Array) -> Selection:
+    run, key, untold = table.run, table.columns.key.stored, table.untold_before()
+    rejected, rejects_a_field = rejected_ids(run.held, table.rejected_as)
     rejects_a_field |= EVERY_RECORD in untold
     rejected = union(rejected, id_array(untold - {EVERY_RECORD}))
-    held, left_out = run.held.id_array(table, key), left_out_before(run, table)
+    held, left_out = run.held.id_array(table.name, key), left_out_before(table)
 
     def selection(ids: pa.Array, *, whole: bool) -> Selection:
         absent = among(ids, left_out)
@@ -151,10 +145,10 @@ def _selected(run: Run, table: str, named: pa.Array) -> Selection:
         new = minus(minus(ids, absent), known)
         later = (known, absent)
         if run.scope.complete:
-            go_on(run, table, whole=whole)
+            table.go_on(whole=whole)
             # What the pass could not read before its calls ended is not searched for by each run.
-            tried = id_array(untold if lacked_calls(run, table) else ())
-            later = rest(run, table, 0, minus(known, tried)), rest(run, table, 1, absent)
+            tried = id_array(untold if table.lacked_calls() else ())
+            later = table.rest(0, minus(known, tried)), table.rest(1, absent)
         return Selection(new, known, absent, later, whole, run.opened_at)
 
     if run.scope.retry_rejected and not rejects_a_field:
@@ -163,24 +157,24 @@ def _selected(run: Run, table: str, named: pa.Array) -> Selection:
         return selection(named, whole=False)
     if run.scope.retry_rejected:
         return selection(union(held, rejected), whole=True)
-    if table == run.target.table and run.scope.complete:
+    if table.is_target and run.scope.complete:
         # A record that was gone when it was active is held as soon as the org shows it.
         named = union(named, run.held.id_array(run.target.life_table, run.target.life_key))
     everything = union(held, named, rejected)
     if run.scope.since is not None:
-        modified = _modified(run, object_name, run.scope.since, everything)
+        modified = _modified(table, run.scope.since, everything)
         return selection(everything if modified is None else union(named, modified), whole=False)
     calls = calls_of(run, len(minus(everything, left_out)), len(among(everything, left_out)))
     within = calls <= run.settings.refresh_call_budget
-    is_due = within or run.scope.full or rejects_a_field or last.is_due
-    cursor = None if is_due else last.cursor
-    since = cursor and _held_until(run, table, cursor) - LAG
-    modified = since and _modified(run, object_name, since, held)
+    is_due = within or run.scope.full or rejects_a_field or table.is_due()
+    cursor = None if is_due else table.cursor
+    since = cursor and _held_until(table, cursor) - LAG
+    modified = since and _modified(table, since, held)
     if since is None or modified is None:
         return selection(everything, whole=True)
-    due = datetime.fromisoformat(last.ended_at) + timedelta(run.settings.full_refresh_days)
+    due = datetime.fromisoformat(table.passed_at) + timedelta(run.settings.full_refresh_days)
     run.ledger.warn(
-        f"{object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
+        f"{table.object_name}: {calls:,} calls for a whole refresh exceed refresh_call_budget ="
         f" {run.settings.refresh_call_budget}; only new records and those modified since"
         f" {since:%Y-%m-%d %H:%M} were read. Formula fields and fields that are new or shown again"
         f" stay as they are in the others, and what was hidden from our user stays unnoticed,"
@@ -188,34 +182,35 @@ def _selected(run: Run, table: str, named: pa.Array) -> Selection:
     )
     # Being shown again moves no stamp. What is archived stays so: most tasks of an old org are, and
     # what is edited of them is among what was modified.
-    back = minus(among(named, left_out), archived_before(run, table))
-    hashed = ROW_HASH in run.held.column_hints(table)
-    unhashed = run.held.id_array(table, key, run.held.unhashed) if hashed else rejected[:0]
+    back = minus(among(named, left_out), archived_before(table))
+    hashed = ROW_HASH in run.held.column_hints(table.name)
+    unhashed = run.held.id_array(table.name, key, run.held.unhashed) if hashed else rejected[:0]
     asked = union(minus(named, held), modified, back, rejected, unhashed)
-    if table == run.target.table and run.held.column_hints(run.target.life_table):
+    if table.is_target and run.held.column_hints(run.target.life_table):
         # Of one whose life was deleted nothing says why the org does not return it.
         lives = run.held.id_array(run.target.life_table, run.target.life_key)
         asked = union(asked, minus(held, lives))
     return selection(asked, whole=False)
 
 
-def _held_until(run: Run, table: str, cursor: datetime) -> datetime:
+def _held_until(table: RecordTable, cursor: datetime) -> datetime:
     """Return up to when all is held: not to the cursor where the table alone is of a backup."""
-    stamp = run.held.name("SystemModstamp")
-    if stamp not in run.held.column_hints(table):
+    tables = table.run.held
+    stamp = tables.name("SystemModstamp")
+    if stamp not in tables.column_hints(table.name):
         return cursor
-    held = run.held.rows(table, [f"MAX({run.held.sql(stamp)})"])  # none of a table to be emptied
+    held = tables.rows(table.name, [f"MAX({tables.sql(stamp)})"])  # none of a table to be emptied
     newest = held[0][0] if held and held[0][0] else cursor
     return min(cursor, newest if newest.tzinfo else newest.replace(tzinfo=UTC))
 
 
-def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.Array | None:
+def _modified(table: RecordTable, since: datetime, ids: pa.Array) -> pa.Array | None:
     """Return those ids whose records were modified since; None where asking is not worth its calls.
 
     A system job that bumps the stamps of a whole org must not cost a call for every 2,000 of them,
     nor a third of the calls that are left: it has no position, so that each run would begin again.
     """
-    client = run.client
+    client, object_name = table.run.client, table.object_name
     statement = soql.select(["Id"], object_name, soql.bound("SystemModstamp", ">=", since))
     request = endpoints.query(client.version, statement, all_rows=True)
     enough = ceil(len(ids) / client.limits.ids_per_collection)
@@ -241,5 +236,6 @@ def _modified(run: Run, object_name: str, since: datetime, ids: pa.Array) -> pa.
     except SalesforceError as error:
         if not (is_of_records(error) or is_refused(error) or isinstance(error, _FELL_APART)):
             raise
-        run.ledger.warn(f"{error} What was modified is not known, so all {object_name}s were read")
+        sentence = f"{error} What was modified is not known, so all {object_name}s were read"
+        table.run.ledger.warn(sentence)
         return None

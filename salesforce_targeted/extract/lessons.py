@@ -21,12 +21,12 @@ import pyarrow as pa
 from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.limits import Limits
 from salesforce_targeted.api.models import Request
-from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import Texts
 from salesforce_targeted.extract.held_relations import SLOW_COUNTS
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.retrieval.parts import Lessons
-from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
+from salesforce_targeted.retrieval.sobject_collections import RecordReader
 from salesforce_targeted.settings import Api
 
 # In the source's state: object name to each API that refused it, and when that may be tried again.
@@ -41,25 +41,25 @@ _DAY = timedelta(days=1)
 _BY_COLLECTIONS = {Api.COLLECTIONS, Api.COMPOSITE}
 
 
-def recall(run: Run, columns: Columns, ids: pa.Array) -> Lessons:
+def recall(table: RecordTable, ids: pa.Array) -> Lessons:
     """Return what this run and those before it learnt of reading an object.
 
     Args:
         ids: Some of its records; fields that an earlier run could not read are tried on three.
     """
-    name = columns.object_name
-    if name not in run.lessons:
-        run.lessons[name] = _of_earlier_runs(run, columns)
-    lessons = run.lessons[name]
+    lessons = table.run.lessons.get(table.object_name) or _of_earlier_runs(table)
+    table.run.lessons[table.object_name] = lessons
     if lessons.from_earlier_run and len(ids):
         lessons.from_earlier_run = False
         if lessons.unreadable:
-            CollectionsReader(run.client, columns, lessons).retry_unreadable(Texts(ids))
+            reader = RecordReader(table.run.client, table.columns, lessons)
+            reader.retry_unreadable(Texts(ids))
     return lessons
 
 
-def note(run: Run, object_name: str) -> None:
+def note(table: RecordTable) -> None:
     """Keep what the run learnt of reading an object, with the load."""
+    run, object_name = table.run, table.object_name
     lessons, kept = run.lessons[object_name], run.state.setdefault(_LESSONS, {})
     if not lessons.unreadable and lessons.portion is lessons.ids_at_once is None:
         kept.pop(object_name, None)
@@ -70,10 +70,10 @@ def note(run: Run, object_name: str) -> None:
     of_object[_IDS_AT_ONCE] = lessons.ids_at_once
 
 
-def limits(run: Run, object_name: str) -> Limits:
+def limits(table: RecordTable) -> Limits:
     """Return the limits that calls for an object's records keep, as far as this is known."""
-    documented, lessons = run.client.limits, run.lessons.get(object_name)
-    at_once = lessons.ids_at_once if lessons else _kept(run, object_name).get(_IDS_AT_ONCE)
+    documented, lessons = table.run.client.limits, table.run.lessons.get(table.object_name)
+    at_once = lessons.ids_at_once if lessons else _kept(table).get(_IDS_AT_ONCE)
     if at_once is None:
         return documented
     # A query of as many would take as long.
@@ -87,25 +87,26 @@ def limits(run: Run, object_name: str) -> Limits:
     )
 
 
-def retry_calls(run: Run, object_name: str) -> int:
+def retry_calls(table: RecordTable) -> int:
     """Count the calls in which :func:`recall` tries fields again."""
-    return 1 if _kept(run, object_name).get(_UNREADABLE) else 0
+    return 1 if _kept(table).get(_UNREADABLE) else 0
 
 
-def readable_before(run: Run, object_name: str, fields: list[str]) -> list[str]:
+def readable_before(table: RecordTable, fields: list[str]) -> list[str]:
     """Return the fields that a run will ask for together, as far as earlier ones know; or none."""
-    refused = {Api(api) for api in run.state.get(_AGAIN_AT, {}).get(object_name, {})}
-    if refused & _BY_COLLECTIONS:
+    state, name = table.run.state, table.object_name
+    if {Api(api) for api in state.get(_AGAIN_AT, {}).get(name, {})} & _BY_COLLECTIONS:
         return []
-    kept = run.state.get(_LESSONS, {}).get(object_name, {})
+    kept = state.get(_LESSONS, {}).get(name, {})
     if kept.get(_IDS_AT_ONCE):
         return []
     readable = [name for name in fields if name not in kept.get(_UNREADABLE, {})]
     return [] if len(readable) > (kept.get(_PORTION) or len(readable)) else readable
 
 
-def refused_apis(run: Run, object_name: str) -> set[Api]:
+def refused_apis(table: RecordTable) -> set[Api]:
     """Return the APIs that refused an object lately, and are not tried again yet."""
+    run, object_name = table.run, table.object_name
     again_at = run.state.get(_AGAIN_AT, {}).get(object_name, {})
     for api in [api for api, moment in again_at.items() if not _is_ahead(run, moment)]:
         del again_at[api]
@@ -115,8 +116,9 @@ def refused_apis(run: Run, object_name: str) -> set[Api]:
     return refused | _BY_COLLECTIONS if refused & _BY_COLLECTIONS else refused
 
 
-def note_refused(run: Run, object_name: str, api: Api, *, for_a_day: bool) -> None:
+def note_refused(table: RecordTable, api: Api, *, for_a_day: bool) -> None:
     """Keep, for this run or for the runs of a day, that an API did not serve an object."""
+    run, object_name = table.run, table.object_name
     run.lessons[object_name].refused.add(api)
     if not for_a_day:
         return
@@ -124,9 +126,9 @@ def note_refused(run: Run, object_name: str, api: Api, *, for_a_day: bool) -> No
     again_at[api.value] = (run.opened_at + _DAY).isoformat()
 
 
-def forget_refused(run: Run, object_name: str) -> None:
+def forget_refused(table: RecordTable) -> None:
     """Forget what refused an object where all did: it is no way of asking that is refused."""
-    run.state.get(_AGAIN_AT, {}).pop(object_name, None)
+    table.run.state.get(_AGAIN_AT, {}).pop(table.object_name, None)
 
 
 def note_slow(run: Run, what: str) -> None:
@@ -153,15 +155,14 @@ def is_slow(run: Run, what: str) -> bool:
     return False
 
 
-def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:
-    name = columns.object_name
-    kept = _kept(run, name)
-    if not kept:
+def _of_earlier_runs(table: RecordTable) -> Lessons:
+    run, name, fields = table.run, table.object_name, table.columns.fields
+    if not (kept := _kept(table)):
         run.state.get(_LESSONS, {}).pop(name, None)
         return Lessons(warn=run.ledger.warn)
     why_not = kept[_UNREADABLE].items()
     lessons = Lessons(
-        {field: SalesforceError(why) for field, why in why_not if field in columns.fields},
+        {field: SalesforceError(why) for field, why in why_not if field in fields},
         kept[_PORTION],
         kept.get(_IDS_AT_ONCE),
         from_earlier_run=True,
@@ -180,10 +181,10 @@ def _of_earlier_runs(run: Run, columns: Columns) -> Lessons:
     return lessons
 
 
-def _kept(run: Run, object_name: str) -> dict[str, Any]:
+def _kept(table: RecordTable) -> dict[str, Any]:
     """Return what earlier runs learnt of an object, as long as that counts."""
-    kept: dict[str, Any] = run.state.get(_LESSONS, {}).get(object_name, {})
-    return kept if _is_ahead(run, kept.get(_UNTIL)) else {}
+    kept: dict[str, Any] = table.run.state.get(_LESSONS, {}).get(table.object_name, {})
+    return kept if _is_ahead(table.run, kept.get(_UNTIL)) else {}
 
 
 def _is_ahead(run: Run, moment: str | None) -> bool:

@@ -31,7 +31,7 @@ from salesforce_targeted.extract.findings import RelationFindings
 from salesforce_targeted.extract.held_relations import PER_PAGE
 from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.lifecycle import RELATION_REMOVED
-from salesforce_targeted.extract.refresh_state import note_read
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.relations.queries import Range
@@ -95,7 +95,7 @@ def _note_end(run: Run) -> None:
             run.state[COMPARED_AT] = run.opened_at.isoformat()
             run.state[COMPARED_SINCE] = reading.get("counted_since", "")
     if run.scope.full and (findings.whole or (reading and not reading["since"])):
-        note_read(run, RELATIONS, whole=True)
+        RecordTable(run, RELATIONS).note_read(whole=True)
 
 
 def read_by_ids(run: Run, ids: pa.Array) -> Iterator[pa.Table]:

@@ -21,7 +21,7 @@ from salesforce_targeted.extract import relation_refresh
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.lessons import is_slow
-from salesforce_targeted.extract.refresh_state import was_read
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.relations.queries import Range
@@ -46,7 +46,7 @@ def relations_since(run: Run, modified: datetime | None) -> datetime | None:
     refills = run.held_relations.wait_to_be_read or not run.held.count(RELATIONS)
     whole = begun or (run.scope.complete and refills)
     # One that a run which was cut has read waits for the records, or none of them would ever come.
-    restarts = run.scope.full and not was_read(run, RELATIONS)
+    restarts = run.scope.full and not RecordTable(run, RELATIONS).was_read()
     if not run.org.filters_by_stamp or restarts or run.fits_one_page or whole:
         return floor
     if comparison_is_due(run) or is_slow(run, SLOW_STAMPS):

@@ -26,12 +26,13 @@ from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus, union
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.extract.discovery import Each, no_batch
+from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.id_selection import calls_of, held_now
 from salesforce_targeted.extract.lessons import limits, readable_before, refused_apis
 from salesforce_targeted.extract.org_changes import expected_junction
 from salesforce_targeted.extract.record_refresh import plan_of
-from salesforce_targeted.extract.refresh_state import was_cut, was_read
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.relation_refresh import READING
 from salesforce_targeted.extract.run import (
     ASKED_FIELDS,
@@ -82,19 +83,20 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
     room = run.client.limits.composite_queries - _OPENING_QUERIES - len(along)
     if room < 0:
         return Ahead([], [], {})
-    fields = {table: _fields_before(run, table) for table in tables} if may_share(run) else {}
-    known, size = [t for t in tables if fields.get(t)], run.client.limits.ids_per_collection
-    numbers = {table: ceil(run.held.count(table) / size) for table in known}
+    each = [RecordTable(run, name) for name in tables if may_share(run)]
+    fields = {table.name: readable for table in each if (readable := _fields_before(table))}
+    known, size = [t for t in each if t.name in fields], run.client.limits.ids_per_collection
+    numbers = {name: ceil(run.held.count(name) / size) for name in fields}
     are_few = all(number <= MOST_CALLS for number in numbers.values())
     ids, queries, alone = dict[str, pa.Array](), list[Request](), list[list[Request]]()
     for table in known if are_few else known[:1]:
-        if not are_few and not _suffice(run, table, numbers):
+        if not are_few and not _suffice(table, numbers):
             continue
-        held, left_out = held_now(run, table, run.held.name(run.settings.id_column))
+        held, left_out = held_now(table)
         if calls_of(run, len(held), len(left_out)) > run.settings.refresh_call_budget:
             continue
-        ids[table], name = held, run.object_of(table)
-        queried = query_all_requests(run.client, name, fields[table], Texts(left_out))
+        ids[table.name], name = held, table.object_name
+        queried = query_all_requests(run.client, name, fields[table.name], Texts(left_out))
         if len(queries) + len(queried) <= room:
             queries += queried
         else:
@@ -102,34 +104,34 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
     calls, asked = _cut(run, ids, fields)
     if are_few and len(calls) + len(alone) <= MOST_CALLS:
         return Ahead([*along, *queries], [*calls, *alone], asked)
-    first, held = next(iter(ids.items()), ("", pa.array([], pa.string())))
-    if not len(held) or not _suffice(run, first, numbers):
+    first = next((table for table in known if table.name in ids), None)
+    if first is None or not len(ids[first.name]) or not _suffice(first, numbers):
         return Ahead(along, [], {})
-    calls, parts = _first_calls(run, first, held, fields[first], size)
-    return Ahead(along, calls, {first: parts}, is_all=False)
+    calls, parts = _first_calls(first, ids[first.name], fields[first.name], size)
+    return Ahead(along, calls, {first.name: parts}, is_all=False)
 
 
-def _fields_before(run: Run, table: str) -> list[str]:
+def _fields_before(table: RecordTable) -> list[str]:
     """Return the fields that held records were asked for last; none to ask for nothing ahead."""
+    run, name = table.run, table.name
     key = run.held.name(run.settings.id_column)
-    if table == RELATIONS or key not in run.held.column_hints(table) or was_read(run, table):
+    if name == RELATIONS or key not in run.held.column_hints(name) or table.was_read():
         return []
-    asked = run.state.get(ASKED_FIELDS, {}).get(table, [])
-    return readable_before(run, run.object_of(table), asked)
+    return readable_before(table, run.state.get(ASKED_FIELDS, {}).get(name, []))
 
 
-def _suffice(run: Run, table: str, numbers: Mapping[str, int]) -> bool:
+def _suffice(table: RecordTable, numbers: Mapping[str, int]) -> bool:
     """Return whether all of a table will be read in the order of ids, with calls of Collections.
 
     Args:
         numbers: Table to the calls that what is held of it takes.
     """
-    bounds = run.client.meter.left, run.state.get(CALLS_LEFT)
+    bounds = table.run.client.meter.left, table.run.state.get(CALLS_LEFT)
     left = all(bound is None or bound >= 2 * sum(numbers.values()) for bound in bounds)
-    return left and numbers[table] <= CALLS_WORTH_A_COUNT and not was_cut(run, table)
+    return left and numbers[table.name] <= CALLS_WORTH_A_COUNT and not table.was_cut()
 
 
-def ask_for_discovered(run: Run, *, reads_relations: bool) -> Each:
+def ask_for_discovered(table: RecordTable, *, reads_relations: bool) -> Each:
     """Return what asks for active records as they are discovered, where none is held yet.
 
     Only where they are few enough that Collections are quickest, if each has two relations.
@@ -137,48 +139,50 @@ def ask_for_discovered(run: Run, *, reads_relations: bool) -> Each:
     Args:
         reads_relations: Whether those name the records, all of which are read first.
     """
-    table, size = run.target.table, run.client.limits.ids_per_collection
-    name, most = run.object_of(table), run.org.relation_count
-    fields = readable_before(run, name, run.columns(table).fields)
-    is_first = not reads_relations and may_share(run) and not run.held.count(table)
+    run, size = table.run, table.run.client.limits.ids_per_collection
+    fields, most = readable_before(table, table.columns.fields), run.org.relation_count
+    is_first = not reads_relations and may_share(run) and not run.held.count(table.name)
     if not (is_first and fields) or most is None or most > 2 * CALLS_WORTH_A_COUNT * size:
         return no_batch
-    parts = run.asked.setdefault(table, [])
+    parts = run.asked.setdefault(table.name, [])
 
     def ask(batch: pa.Table) -> None:
         ids = union(batch.column("id"))
         if 0 < len(ids) <= size and len(parts) < MOST_CALLS:
-            request = run.client.collection_request(name, ids.to_pylist(), fields)
-            run.client.send_ahead([[request]])
+            run.client.send_ahead([[_request(table, ids, fields)]])
             parts.append(ids)
 
     return ask
 
 
-def ask_for_new(run: Run, named: Mapping[str, pa.Array]) -> None:
-    """Send what asks for records that are named and not held, of several tables together."""
-    new, fields = dict[str, pa.Array](), dict[str, list[str]]()
-    for table, ids in named.items():
-        columns = run.columns(table)
-        held, left_out = held_now(run, table, columns.key.stored)
-        name = run.object_of(table)
-        if Api.COLLECTIONS in refused_apis(run, name):
+def ask_for_new(first: RecordTable, chosen: Selection, later: Mapping[str, pa.Array]) -> None:
+    """Send what asks for records that are named and not held, of several tables together.
+
+    Args:
+        chosen: Of the first table.
+        later: Others to the ids that are named of them.
+    """
+    run, new, fields = first.run, dict[str, pa.Array](), dict[str, list[str]]()
+    for name, ids in {first.name: chosen.new, **later}.items():
+        table = RecordTable(run, name)
+        held, left_out = held_now(table)
+        if Api.COLLECTIONS in refused_apis(table):
             continue
-        if table in run.asked or not len(held):
-            new[table] = minus(ids, union(held, left_out, *run.asked.get(table, ())))
-            fields[table] = readable_before(run, name, columns.fields) or columns.fields
+        if name in run.asked or not len(held):
+            new[name] = minus(ids, union(held, left_out, *run.asked.get(name, ())))
+            fields[name] = readable_before(table, table.columns.fields) or table.columns.fields
     if is_shared(run, {table: Wanted(len(ids), len(fields[table])) for table, ids in new.items()}):
         calls, asked = _cut(run, new, fields)
         run.client.send_ahead(calls)
-        for table, parts in asked.items():
-            run.asked.setdefault(table, []).extend(parts)
-    elif (later := named.keys() - {run.target.table}) and may_share(run) and run.records.selection:
-        before = plan_of(run, run.target.table, len(run.records.selection)).calls
-        for table in (table for table in named if table in later):
-            before += _send_when_idle(run, table, named[table], before)
+        for name, parts in asked.items():
+            run.asked.setdefault(name, []).extend(parts)
+    elif later and may_share(run) and len(chosen):
+        before = plan_of(first, len(chosen)).calls
+        for name, ids in later.items():
+            before += _send_when_idle(RecordTable(run, name), ids, before)
 
 
-def _send_when_idle(run: Run, table: str, named: pa.Array, before: int) -> int:
+def _send_when_idle(table: RecordTable, named: pa.Array, before: int) -> int:
     """Send the first requests for a later table as those for the tables before it come to an end.
 
     Args:
@@ -187,34 +191,34 @@ def _send_when_idle(run: Run, table: str, named: pa.Array, before: int) -> int:
     Returns:
         The calls of this one; 0 where nothing is sent.
     """
-    name = run.object_of(table)
-    fields = readable_before(run, name, run.columns(table).fields)
-    if not fields or table in run.asked or was_read(run, table):
+    run, fields = table.run, readable_before(table, table.columns.fields)
+    if not fields or table.name in run.asked or table.was_read():
         return 0
-    held, left_out = held_now(run, table, run.columns(table).key.stored)
+    held, left_out = held_now(table)
     new = minus(minus(named, held), left_out)
     whole = union(new, held)
     within = calls_of(run, len(whole), len(left_out)) <= run.settings.refresh_call_budget
     ids = whole if within or run.scope.full else new
-    plan, left = plan_of(run, table, len(ids)), run.client.meter.left
+    plan, left = plan_of(table, len(ids)), run.client.meter.left
     is_scarce = left is not None and left < 2 * (before + plan.calls)
     if is_scarce or plan.api is not Api.COLLECTIONS:
         return 0
-    size = limits(run, name).ids_per_collection
-    calls, run.asked[table] = _first_calls(run, table, ids, fields, size)
+    size = limits(table).ids_per_collection
+    calls, run.asked[table.name] = _first_calls(table, ids, fields, size)
     run.client.send_ahead(calls, when_idle=True)
     return plan.calls
 
 
 def _first_calls(
-    run: Run, table: str, ids: pa.Array, fields: Sequence[str], size: int
+    table: RecordTable, ids: pa.Array, fields: Sequence[str], size: int
 ) -> tuple[list[list[Request]], list[pa.Array]]:
     """Return the first requests for a table's ids, as its stage sends them, and the ids of each."""
-    name = run.object_of(table)
     parts = [ids[start : start + size] for start in range(0, len(ids), size)][:MOST_CALLS]
-    return [
-        [run.client.collection_request(name, part.to_pylist(), fields)] for part in parts
-    ], parts
+    return [[_request(table, part, fields)] for part in parts], parts
+
+
+def _request(table: RecordTable, ids: pa.Array, fields: Sequence[str]) -> Request:
+    return table.run.client.collection_request(table.object_name, ids.to_pylist(), fields)
 
 
 def is_shared(run: Run, wanted: Mapping[str, Wanted]) -> bool:
@@ -233,12 +237,10 @@ def _cut(
     calls: list[list[Request]] = []
     for call in shared(run.client.limits, wanted):
         calls.append([])
-        for table, which in call:
-            part = ids[table][which]
-            asked[table].append(part)
-            name = run.object_of(table)
-            request = run.client.collection_request(name, part.to_pylist(), fields[table])
-            calls[-1].append(request)
+        for name, which in call:
+            part = ids[name][which]
+            asked[name].append(part)
+            calls[-1].append(_request(RecordTable(run, name), part, fields[name]))
     return calls, asked
 
 

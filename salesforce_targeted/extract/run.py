@@ -23,7 +23,7 @@ from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
 from salesforce_targeted.destination.org_identity import held_org
 from salesforce_targeted.destination.other_pipelines import adopt
-from salesforce_targeted.destination.table_names import CONTACTS, OBJECTS, RELATIONS, TASKS, USERS
+from salesforce_targeted.destination.table_names import OBJECTS, RELATIONS
 from salesforce_targeted.extract import org_changes
 from salesforce_targeted.extract.findings import RecordFindings, RelationFindings
 from salesforce_targeted.extract.held_relations import SLOW_GROUPS, SLOW_STAMPS, HeldRelations
@@ -246,18 +246,6 @@ class Run:
         """Return whether the relations themselves are held, not only the records they point at."""
         return self.target is CONTACT
 
-    def object_of(self, table: str) -> str:
-        """Return the object whose records a table of ours holds."""
-        return self.target.object_name if table == self.target.table else OBJECTS[table]
-
-    def rejected_as(self, table: str) -> str:
-        """Return what the records of a table are called in ``sf_rejected_records``."""
-        return self.target.rejected_as if table == self.target.table else OBJECTS[table]
-
-    def findings(self, table: str) -> RecordFindings:
-        """Return what the stage of a table's records found."""
-        return {TASKS: self.tasks, USERS: self.users}.get(table, self.records)
-
     def columns(self, table: str) -> Columns:
         """Return the columns of one of our tables, reconciled with what the destination has."""
         if table not in self._columns:
@@ -274,12 +262,13 @@ class Run:
         return self._columns[table]
 
     def _make_columns(self, table: str, taken: Iterable[str]) -> Columns:
+        is_target = table == self.target.table
         return columns(
-            self.org.describe(self.object_of(table)),
+            self.org.describe(self.target.object_name if is_target else OBJECTS[table]),
             normalize=self.held.name,
             id_column=self.settings.id_column,
             stored=self.held.column_hints(table),
-            only=self.settings.fields if table == self.target.table else None,
+            only=self.settings.fields if is_target else None,
             own=taken,
             asked=self.options.types.get(self.held.stored_table(table)),
             closed=self.held.stored_table(table) in self.options.closed,
@@ -290,17 +279,11 @@ class Run:
         """Return the types of the columns that rows are copied into."""
         return ColumnTypes(self.held, self.options, self.ledger.warn)
 
-    def in_org(self, object_name: str, ids: int) -> int:
-        """Count about how many records the org has; 0 where it doesn't matter or is not known."""
-        if ids <= CALLS_WORTH_A_COUNT * self.client.limits.ids_per_collection:
-            return 0
-        return self._records_in_org.get(object_name, 0)
-
     @cached_property
-    def _records_in_org(self) -> dict[str, int]:
+    def records_in_org(self) -> dict[str, int]:
         """Count about how many records each object has that is read; none where not known."""
-        tables = (CONTACTS, TASKS, USERS) if self.holds_relations else (self.target.table,)
-        return self.client.record_counts([self.object_of(table) for table in tables])
+        related = ("Task", "User") if self.holds_relations else ()
+        return self.client.record_counts([self.target.object_name, *related])
 
     def facts(self, status: Status) -> RunFacts:
         """Return the run's facts so far."""

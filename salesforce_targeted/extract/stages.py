@@ -25,13 +25,14 @@ from salesforce_targeted.destination import rejected_records, sync_runs, table_c
 from salesforce_targeted.destination.database import is_postgres
 from salesforce_targeted.destination.rejected_records import rejected_ids
 from salesforce_targeted.destination.table_names import REJECTED_RECORDS, RELATIONS, TASKS, USERS
-from salesforce_targeted.extract import id_selection, record_log, refresh_state
+from salesforce_targeted.extract import id_selection, record_log
 from salesforce_targeted.extract.discovery import active, discovered, note_discovered
 from salesforce_targeted.extract.findings import Selection
 from salesforce_targeted.extract.held_relations import SLOW_STAMPS
 from salesforce_targeted.extract.lessons import note_slow, open_run
 from salesforce_targeted.extract.lifecycle_rows import changed_lives
 from salesforce_targeted.extract.record_refresh import refresh, refresh_held
+from salesforce_targeted.extract.record_table import REFRESHED, RecordTable
 from salesforce_targeted.extract.relation_refresh import (
     COMPARED_AT,
     READING,
@@ -66,12 +67,15 @@ def stages(
         modified: Gives dlt's incremental once the relations' resource was polled; None before.
     """
     record, life = run.target.resource, f"{run.target.resource}_life"
+    of_relations, lives = RecordTable(run, RELATIONS), RecordTable(run, run.target.life_table)
+    tables = {**_tables(run), RELATION: of_relations, life: lives}
+    loaded = [table for name, table in tables.items() if name in wanted]
     last_read = next((name for name in (USER, TASK, record) if name in wanted), RELATION)
     order: dict[str, Callable[[], Iterator[Item]]] = {
-        RELATION: lambda: _of(RELATION, run, RELATIONS, _relations(run, modified())),
-        record: lambda: _record_items(run, wanted),
-        TASK: lambda: _of(TASK, run, TASKS, _tasks(run)),
-        USER: lambda: _of(USER, run, USERS, _users(run)),
+        RELATION: lambda: _of(RELATION, of_relations, _relations(run, modified())),
+        record: lambda: _record_items(tables[record], wanted),
+        TASK: lambda: _of(TASK, tables[TASK], _tasks(tables[TASK])),
+        USER: lambda: _of(USER, tables[USER], _users(tables[USER])),
         life: lambda: ((life, rows) for rows in _until_calls_end(run, changed_lives(run))),
         REJECTED: lambda: ((REJECTED, rows) for rows in _rejected(run)),
         SYNC_RUN: lambda: iter([(SYNC_RUN, sync_runs.to_table(run.facts("loaded")))]),
@@ -79,11 +83,10 @@ def stages(
     # Known once dlt polls the relations: a range that is not read is refused before any call.
     while RELATION in wanted and modified() is None:
         yield RELATION, None
-    tables = {**_tables(run), RELATION: RELATIONS}
-    ahead = ask_for_held(run, [table for name, table in tables.items() if name in wanted])
+    ahead = ask_for_held(run, [table.name for table in loaded])
     open_run(run, ahead, reads_relations=RELATION in wanted)
     if run.changes_dataset:
-        for name in (refresh_state.REFRESHED, COMPARED_AT, READING):  # all is read again
+        for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)
     if TASK in wanted and RELATION not in wanted and not run.held.count(RELATIONS):
         run.ledger.warn(
@@ -100,9 +103,8 @@ def stages(
     stopped = run.ledger.stopped
     # What the org cut short, and not an allowance, finds all its calls again.
     if not isinstance(stopped, QuotaExceededError) or stopped.status is not None:
-        tables[life] = run.target.life_table
-        for table in [table for name, table in tables.items() if name in wanted]:
-            refresh_state.forget_read(run, table)
+        for table in loaded:
+            table.forget_read()
 
 
 def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.Table]:
@@ -147,38 +149,39 @@ def _relations(run: Run, modified: incremental[datetime] | None) -> Iterator[pa.
     run.relations.read_ids.clear()  # a million of them take room, too
 
 
-def _record_items(run: Run, wanted: Collection[str]) -> Iterator[Item]:
+def _record_items(table: RecordTable, wanted: Collection[str]) -> Iterator[Item]:
     """Yield the ids of the records to hold true, one complete set, then their rows."""
-    for selection in _until_calls_end(run, _selection(run, wanted)):
+    run = table.run
+    for selection in _until_calls_end(run, _selection(table, wanted)):
         yield ids_resource(run.target), selection
-        run.records.selection = selection
         if RELATION not in wanted:
             note_discovered(run)
-        rows = _records(run, wanted, selection)
-        yield from _of(run.target.resource, run, run.target.table, rows)
+        yield from _of(run.target.resource, table, _records(table, wanted, selection))
 
 
-def _records(run: Run, wanted: Collection[str], selection: Selection) -> Iterator[pa.Table]:
+def _records(
+    table: RecordTable, wanted: Collection[str], selection: Selection
+) -> Iterator[pa.Table]:
     """Yield the records; what else is named is asked for at once, by calls that may end, too."""
-    ask_for_new(run, {run.target.table: selection.new, **_named_by_relations(run, wanted)})
-    yield from refresh(run, run.target.table, selection)
+    ask_for_new(table, selection, _named_by_relations(table.run, wanted))
+    yield from refresh(table, selection)
 
 
-def _selection(run: Run, wanted: Collection[str]) -> Iterator[Selection]:
+def _selection(table: RecordTable, wanted: Collection[str]) -> Iterator[Selection]:
     """Yield the ids of the records to hold true: one complete set."""
-    each = ask_for_discovered(run, reads_relations=RELATION in wanted)
+    run, each = table.run, ask_for_discovered(table, reads_relations=RELATION in wanted)
     named = union(run.relations.contacts.ids, active(run, each))
-    run.ledger.tally(run.target.object_name).discovered = len(named)
-    yield id_selection.select_ids(run, run.target.table, named)
+    table.tally.discovered = len(named)
+    yield id_selection.select_ids(table, named)
 
 
-def _tasks(run: Run) -> Iterator[pa.Table]:
+def _tasks(table: RecordTable) -> Iterator[pa.Table]:
     """Yield the tasks that held relations name, archived ones too."""
+    run = table.run
     if run.org.shows("Task"):
         named = _named_tasks(run)
         run.relations.tasks.clear()  # a million of them take room
-        run.tasks.selection = id_selection.select_ids(run, TASKS, named)
-        yield from refresh(run, TASKS, run.tasks.selection)
+        yield from refresh(table, id_selection.select_ids(table, named))
 
 
 def _named_by_relations(run: Run, wanted: Collection[str]) -> dict[str, pa.Array]:
@@ -195,13 +198,13 @@ def _named_tasks(run: Run) -> pa.Array:
     return union(run.relations.tasks.ids, id_selection.tasks_of_held(run))
 
 
-def _users(run: Run) -> Iterator[pa.Table]:
+def _users(table: RecordTable) -> Iterator[pa.Table]:
     """Yield the users who own, made or last modified held rows."""
+    run = table.run
     if run.org.shows("User"):
         users = run.relations.users | run.records.users | run.tasks.users
         named = union(id_array(users), id_selection.users_of_held(run))
-        run.users.selection = id_selection.select_ids(run, USERS, named)
-        yield from refresh(run, USERS, run.users.selection)
+        yield from refresh(table, id_selection.select_ids(table, named))
 
 
 def _deferred(run: Run) -> Iterator[Item]:
@@ -210,13 +213,11 @@ def _deferred(run: Run) -> Iterator[Item]:
     Before them the rest of the relations: the next run asks for what those name.
     """
     if run.relations.is_deferred:
-        yield from _of(RELATION, run, RELATIONS, _relations(run, None))
-    put_off = [stage for stage in _tables(run).items() if run.findings(stage[1]).is_deferred]
-    for resource, table in sorted(
-        put_off, key=lambda stage: refresh_state.last_pass(run, stage[1]).ended_at
-    ):
-        if (selection := run.findings(table).selection) is not None:
-            yield from _of(resource, run, table, refresh_held(run, table, selection))
+        yield from _of(RELATION, RecordTable(run, RELATIONS), _relations(run, None))
+    put_off = [stage for stage in _tables(run).items() if stage[1].findings.is_deferred]
+    for resource, table in sorted(put_off, key=lambda stage: stage[1].passed_at):
+        if (selection := table.findings.selection) is not None:
+            yield from _of(resource, table, refresh_held(table, selection))
 
 
 def _explain(run: Run) -> None:
@@ -225,10 +226,10 @@ def _explain(run: Run) -> None:
     archived, reasons = {*run.tasks.archived}, dict[str, str]()
     if run.scope.complete and run.tasks.selection is not None:
         # Those that were not read again are what they were.
-        archived.update(
-            minus(id_selection.archived_before(run, TASKS), run.tasks.answered.ids).to_pylist()
-        )
-        reasons.update(refresh_state.gone_before(run, TASKS))
+        tasks = RecordTable(run, TASKS)
+        before = minus(id_selection.archived_before(tasks), run.tasks.answered.ids)
+        archived.update(before.to_pylist())
+        reasons.update(tasks.gone_before())
     reasons |= {id_: gone.reason for id_, gone in run.tasks.gone.items()}
     run.ledger.explain_tasks(archived, reasons)
 
@@ -238,13 +239,14 @@ def _note_untold(run: Run, wanted: Collection[str]) -> None:
     life = f"{run.target.resource}_life"
     for resource, table in _tables(run).items():
         if resource in wanted:
-            tells = REJECTED in wanted and (table != run.target.table or life in wanted)
-            refresh_state.note_untold(run, table, tells=tells)
+            tells = REJECTED in wanted and (not table.is_target or life in wanted)
+            table.note_untold(tells=tells)
 
 
-def _tables(run: Run) -> dict[str, str]:
+def _tables(run: Run) -> dict[str, RecordTable]:
     """Return the table of each resource of records."""
-    return {run.target.resource: run.target.table, TASK: TASKS, USER: USERS}
+    names = {run.target.resource: run.target.table, TASK: TASKS, USER: USERS}
+    return {resource: RecordTable(run, name) for resource, name in names.items()}
 
 
 def _rejected(run: Run) -> Iterator[pa.Table]:
@@ -262,14 +264,14 @@ def _rejected(run: Run) -> Iterator[pa.Table]:
         yield dlt.mark.with_hints(rows, dlt.mark.make_hints(file_format=kind))
 
 
-def _of(resource: str, run: Run, table: str, rows: Iterator[pa.Table]) -> Iterator[Item]:
+def _of(resource: str, table: RecordTable, rows: Iterator[pa.Table]) -> Iterator[Item]:
     """Yield a stage's tables, each id once; the first one brings the columns' descriptions."""
-    first = True
-    for batch in once_in_a_load(_until_calls_end(run, rows), lambda: run.columns(table).key.name):
+    run, first = table.run, True
+    for batch in once_in_a_load(_until_calls_end(run, rows), lambda: table.columns.key.name):
         if run.scope.record_log is not None:
-            record_log.append(run.scope.record_log, table, batch)
+            record_log.append(run.scope.record_log, table.name, batch)
         if first:
-            hints: Any = table_comments.hints(run.columns(table), batch.column_names)
+            hints: Any = table_comments.hints(table.columns, batch.column_names)
             batch = dlt.mark.with_hints(batch, dlt.mark.make_hints(columns=hints))  # noqa: PLW2901
         yield resource, batch
         first = False

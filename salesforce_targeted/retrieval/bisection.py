@@ -127,8 +127,11 @@ def isolate(
     too_many = error.error_code == _TOO_MANY_FIELDS
     if too_many and (rows := _learn_portion(read, whole, lessons, error)):
         return rows
-    if len(ids) == 1:
-        return _of_one(read, whole, lessons, error)
+    if len(ids) == 1:  # what can't be read is its own, not every record's
+        rows = _search(read, whole.with_key()) or Readable()
+        if rows.records and not rows.rejected:
+            _learn_portion(read, whole, lessons, error)
+        return rows
     if (rows := _search(read, whole.split(), gives_up=True)) is not None:
         return rows
     present = _some_present(read, ids, error)
@@ -156,14 +159,6 @@ def _some_present(read: Read, ids: Sequence[str], error: SalesforceError) -> lis
         if not responded and (calls == _HOPELESS_CALLS or not waiting):
             raise error
     return [id_ for id_ in ids if id_ in present]
-
-
-def _of_one(read: Read, whole: Part, lessons: Lessons, error: SalesforceError) -> Readable:
-    """Read what can be read of a single record; what can't is its own, not every record's."""
-    rows = _search(read, whole.with_key()) or Readable()
-    if rows.records and not rows.rejected:
-        _learn_portion(read, whole, lessons, error)
-    return rows
 
 
 def _named(error: SalesforceError, fields: Sequence[str]) -> list[str]:

@@ -17,30 +17,26 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from salesforce_targeted.api import bulk_job, soql
-from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.errors import TruncatedResponseError
 from salesforce_targeted.arrow.batch import Batch
-from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_csv import csv_texts, from_csv
 from salesforce_targeted.arrow.id_set import Texts, first_of_each, in_batches, minus, union
 from salesforce_targeted.retrieval.planner import Plan, ids_per_bulk_job
+from salesforce_targeted.retrieval.sobject_collections import RecordReader
 
 # Result pages in memory at once: each holds tens of thousands of whole records.
 _PAGES_AT_ONCE = 3
 
 
 def by_bulk(
-    client: SalesforceClient,
-    plan: Plan,
-    ids: pa.Array,
-    columns: Columns,
-    tell: Callable[[str], None],
+    reader: RecordReader, plan: Plan, ids: pa.Array, tell: Callable[[str], None]
 ) -> Iterator[Batch]:
     """Run one job after the other; the rows of a whole object are chosen here.
 
     Raises:
         BulkJobError: Salesforce failed a job, or did not end it in time. What came before stands.
     """
+    client, columns = reader.client, reader.columns
     wheres: list[soql.Condition | None] = [None]
     if plan.bulk_by_ids:
         per_job = ids_per_bulk_job(columns.fields, client.limits)

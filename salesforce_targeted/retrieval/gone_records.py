@@ -8,37 +8,33 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Record
-from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.id_set import IdSet, among, id_array
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.query import shown_by_query_all
 from salesforce_targeted.retrieval.results import Gone
+from salesforce_targeted.retrieval.sobject_collections import RecordReader
 
 
 def last_winners(
-    client: SalesforceClient,
-    gone: list[Gone],
-    records: dict[str, Record],
-    columns: Columns,
-    shown: IdSet,
-    lessons: Lessons,
+    reader: RecordReader, gone: list[Gone], records: dict[str, Record], shown: IdSet
 ) -> list[Gone]:
     """Follow chains of merges to the record that was never merged away itself.
 
     Asked for is what neither ``queryAll`` (``records``) nor a plain read (``shown``) has shown.
-    Where the calls end first the chain is followed as far as it is known, and ``lessons`` say so.
+    Where the calls end first the chain is followed as far as it is known, and the reader's lessons
+    say so.
     """
     winners = {loser.id: loser.merged_into for loser in gone if loser.merged_into}
     seen = {*records, *among(id_array(winners.values()), shown.ids).to_pylist()}
     unknown = set(winners.values()) - seen
-    merges, asked = columns.only(["MasterRecordId"]), set[str]()
+    merges, asked = reader.columns.only(["MasterRecordId"]), set[str]()
     while unknown and merges.fields[1:]:
         asked |= unknown
         # A winner that can't be read costs its own trail, not the run.
-        readable = shown_by_query_all(client, sorted(unknown), merges, of_winners := Lessons())
-        lessons.stopped = lessons.stopped or of_winners.stopped
+        of_winners = replace(reader, columns=merges, lessons=Lessons())
+        readable = shown_by_query_all(of_winners, sorted(unknown))
+        reader.lessons.stopped = reader.lessons.stopped or of_winners.lessons.stopped
         seen |= readable.records.keys()
         winners |= {
             id_: record["MasterRecordId"]

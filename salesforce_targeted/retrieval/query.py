@@ -5,7 +5,7 @@ Sources: REST API Developer Guide, "Query", "QueryAll", "Composite".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
@@ -23,43 +23,38 @@ from salesforce_targeted.api.errors import (
 )
 from salesforce_targeted.api.models import JsonRows, Record, Request, Response
 from salesforce_targeted.arrow.batch import Batch
-from salesforce_targeted.arrow.columns import Columns
 from salesforce_targeted.arrow.from_json import from_response
 from salesforce_targeted.arrow.id_set import Texts, in_batches
 from salesforce_targeted.retrieval.bisection import ATTEMPTS, isolate, read_in_portions
-from salesforce_targeted.retrieval.parts import Lessons, Part, Read, Readable, note_unreadable
-from salesforce_targeted.retrieval.sobject_collections import CollectionsReader, parts_reader
+from salesforce_targeted.retrieval.parts import Part, Read, Readable, note_unreadable
+from salesforce_targeted.retrieval.sobject_collections import RecordReader, parts_reader
 
 S = TypeVar("S")
 
 
-def by_query(
-    client: SalesforceClient, ids: pa.Array, columns: Columns, lessons: Lessons
-) -> Iterator[Batch]:
+def by_query(reader: RecordReader, ids: pa.Array) -> Iterator[Batch]:
     """Send several statements in flight; one that fails for good is left to Collections."""
-    collections = CollectionsReader(client, columns, lessons)
+    client, columns, lessons = reader.client, reader.columns, reader.lessons
 
     def read(call_ids: Sequence[str]) -> list[Batch]:
         attempts = ATTEMPTS
         if not lessons.apart(columns.fields):
             try:
-                return client.read_twice(lambda: _queried(client, columns, lessons, call_ids))
+                return client.read_twice(lambda: _queried(reader, call_ids))
             except SalesforceError as error:
                 if not (is_of_records(error) or isinstance(error, SlowResponseError)):
                     raise
                 attempts = 1
         parts = in_batches(call_ids, client.limits.ids_per_collection)
-        return collections.read_each(parts, attempts)
+        return reader.read_each(parts, attempts)
 
     per_call = soql.ids_that_fit(columns.fields, columns.object_name, client.limits)
     per_call = min(per_call, lessons.ids_at_once or per_call)
     return chain.from_iterable(client.side_by_side(read, in_batches(Texts(ids), per_call)))
 
 
-def _queried(
-    client: SalesforceClient, columns: Columns, lessons: Lessons, ids: Sequence[str]
-) -> list[Batch]:
-    unreadable = lessons.unreadable
+def _queried(reader: RecordReader, ids: Sequence[str]) -> list[Batch]:
+    columns, lessons, unreadable = reader.columns, reader.lessons, reader.lessons.unreadable
     fields = [name for name in columns.fields if name not in unreadable]
 
     def read(rows: JsonRows) -> Batch:
@@ -71,7 +66,7 @@ def _queried(
 
     statement = soql.select(fields, columns.object_name, soql.id_in(ids))
     # After a 500 Collections are asked, which find the record of whose making it is.
-    pages = client.iter_pages(statement, read, attempts_at_500=1)
+    pages = reader.client.iter_pages(statement, read, attempts_at_500=1)
     came, _, stopped = _until_calls_end(pages, ids_on, ids)
     lessons.stopped = lessons.stopped or stopped
     return came
@@ -93,17 +88,14 @@ def _until_calls_end(
             ids += ids_on(page)
     except QuotaExceededError as error:  # what came before is not lost
         stopped = error
-    _check_asked(ids, asked)
-    if len(seen := {*ids}) < len(ids):
+    seen = {*ids}
+    if not seen <= {*asked}:
+        raise TruncatedResponseError("a query's response with records that weren't asked for")
+    if len(seen) < len(ids):
         raise stopped or TruncatedResponseError("rows moved between pages while they were read")
     if stopped is not None and not came:
         raise stopped
     return came, seen, stopped
-
-
-def _check_asked(came: Collection[str], ids: Sequence[str]) -> None:
-    if not {*came} <= {*ids}:
-        raise TruncatedResponseError("a query's response with records that weren't asked for")
 
 
 def query_all_requests(
@@ -119,10 +111,9 @@ def query_all_requests(
     ]
 
 
-def shown_by_query_all(
-    client: SalesforceClient, ids: Sequence[str], columns: Columns, lessons: Lessons
-) -> Readable:
+def shown_by_query_all(reader: RecordReader, ids: Sequence[str]) -> Readable:
     """Read records by id as ``queryAll`` shows them: live, archived, in the recycle bin, merged."""
+    client, columns, lessons = reader.client, reader.columns, reader.lessons
 
     def statement(part: Part) -> soql.Soql:
         fields = dict.fromkeys(["Id", *part.fields])

@@ -19,7 +19,6 @@ from salesforce_targeted.api.errors import (
     BulkJobError,
     QueryError,
     SalesforceError,
-    TruncatedResponseError,
     UnavailableError,
     is_of_records,
     is_refused,
@@ -32,7 +31,7 @@ from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.planner import Plan
 from salesforce_targeted.retrieval.query import by_query, shown_by_query_all
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone, Retrieved
-from salesforce_targeted.retrieval.sobject_collections import by_collections
+from salesforce_targeted.retrieval.sobject_collections import RecordReader
 from salesforce_targeted.settings import Api
 
 _log = logging.getLogger(__name__)
@@ -70,15 +69,14 @@ def retrieve(
         not return.
     """
     shown, rejected, lessons = IdSet(), IdSet(), lessons or Lessons()
-    left = ids
+    reader, left = RecordReader(client, columns, lessons), ids
     while True:
         if plan.api is Api.BULK:
-            fetched = by_bulk(client, plan, left, columns, tell)
+            fetched = by_bulk(reader, plan, left, tell)
         elif plan.api is Api.QUERY:
-            fetched = by_query(client, left, columns, lessons)
+            fetched = by_query(reader, left)
         else:
-            composite = plan.api is Api.COMPOSITE
-            fetched = by_collections(client, left, columns, lessons, apart, composite=composite)
+            fetched = reader.by_collections(left, apart, composite=plan.api is Api.COMPOSITE)
         try:
             for batch in fetched:
                 shown.add(batch.table.column(columns.key.name))
@@ -87,51 +85,49 @@ def retrieve(
                     yield Retrieved(batch)
             break
         except SalesforceError as error:
-            if replan is None or not _may_serve_otherwise(plan.api, error):
+            if replan is None or not _may_serve_otherwise(reader, plan.api, error):
                 raise
-            _check_shown(client, columns.object_name, error)
             left, apart = minus(ids, union(shown.ids, rejected.ids)), ()
             plan = replan(plan.api, len(left), error)
     lessons.check()  # what came is loaded, with it or after it
     absent = minus(ids, union(shown.ids, rejected.ids))
     for missing in (ids[:0] if left_out is None else left_out, absent):
         for batch_ids in in_batches(Texts(missing), FOLLOWED_UP):
-            yield follow_up(client, batch_ids, columns, lessons, shown)
+            yield follow_up(reader, batch_ids, shown)
             lessons.check()
 
 
-def _may_serve_otherwise(api: Api, error: SalesforceError) -> bool:
+def _may_serve_otherwise(reader: RecordReader, api: Api, error: SalesforceError) -> bool:
     """Return whether another way may serve what one refuses.
 
-    A gateway may let no POST through, a right may be Bulk's alone. Bulk refuses, too, what REST is
-    asked for in portions.
+    A gateway may let no POST through or answer for one address itself; a right may be Bulk's alone.
+    Bulk refuses, too, what REST is asked for in portions.
+
+    Raises:
+        SalesforceError: the org is down, or no longer shows the object, which is then not tried by
+            each way.
     """
-    # An org or a proxy that writes Collections responses of its own may write queries' rightly.
-    contradicts = isinstance(error, TruncatedResponseError) and error.status in (None, 200)
-    of_bulk = isinstance(error, BulkJobError | UnavailableError) or is_of_records(error)
-    refused = is_refused(error) or isinstance(error, QueryError) or contradicts
+    if isinstance(error, UnavailableError):
+        try:
+            reader.client.describe(reader.columns.object_name, attempts=1)
+        except UnavailableError:
+            raise error from None
+    elif is_refused(error):
+        reader.client.describe(reader.columns.object_name)
+    of_bulk = isinstance(error, BulkJobError) or is_of_records(error)
+    refused = is_refused(error) or isinstance(error, QueryError | UnavailableError)
     return refused or (api is Api.BULK and of_bulk)
 
 
-def _check_shown(client: SalesforceClient, object_name: str, error: SalesforceError) -> None:
-    """Raise where the org no longer shows an object, which is then not tried by each way."""
-    if is_refused(error):
-        client.describe(object_name)
-
-
 def follow_up(
-    client: SalesforceClient,
-    ids: Sequence[str],
-    columns: Columns,
-    lessons: Lessons,
-    plainly_shown: IdSet | None = None,
+    reader: RecordReader, ids: Sequence[str], plainly_shown: IdSet | None = None
 ) -> Retrieved:
     """Ask ``queryAll`` about ids that a plain read left out, and say what became of each.
 
     Args:
         plainly_shown: Ids of the object that a plain read showed: such a one was never merged away.
     """
-    shown = shown_by_query_all(client, ids, columns, lessons)
+    shown, columns = shown_by_query_all(reader, ids), reader.columns
     live, gone = list[str](), list[Gone]()
     for id_ in ids:
         record = shown.records.get(id_)
@@ -147,6 +143,7 @@ def follow_up(
             live.append(id_)
     archived = [id_ for id_ in live if shown.records[id_].get("IsArchived")]
     last = [entry.id for entry in gone if entry.reason != HIDDEN]
-    gone = last_winners(client, gone, shown.records, columns, plainly_shown or IdSet(), lessons)
-    last_rows = shown.batch(last, columns, lessons.unreadable) if last else None
-    return Retrieved(shown.batch(live, columns, lessons.unreadable), last_rows, gone, archived)
+    gone = last_winners(reader, gone, shown.records, plainly_shown or IdSet())
+    unreadable = reader.lessons.unreadable
+    last_rows = shown.batch(last, columns, unreadable) if last else None
+    return Retrieved(shown.batch(live, columns, unreadable), last_rows, gone, archived)

@@ -6,6 +6,7 @@ Source: REST API Developer Guide, "Get Multiple Records with sObject Collections
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
 
@@ -40,36 +41,31 @@ from salesforce_targeted.retrieval.parts import (
 T = TypeVar("T")
 
 
-def by_collections(
-    client: SalesforceClient,
-    ids: pa.Array,
-    columns: Columns,
-    lessons: Lessons,
-    apart: Sequence[pa.Array] = (),
-    *,
-    composite: bool = False,
-) -> Iterator[Batch]:
-    """Send a call for each 2,000 ids, several in flight.
-
-    Args:
-        apart: Those that were asked for ahead, as each request has them; they come first.
-        composite: Whether five travel in a billed call; one does where the org refuses that.
-    """
-    collections = CollectionsReader(client, columns, lessons)
-    size = lessons.ids_at_once or client.limits.ids_per_collection
-    if composite:
-        size = client.limits.ids_per_collection * client.limits.composite_queries
-    parts = (*apart, minus(ids, union(*apart)) if apart else ids)
-    batches = chain.from_iterable(in_batches(Texts(part), size) for part in parts)
-    read = collections.read_five if composite else collections.read
-    return chain.from_iterable(client.side_by_side(read, batches))
-
-
-class CollectionsReader:
+@dataclass(frozen=True, slots=True)
+class RecordReader:
     """Read records of one object; what makes a call fail is isolated, and the rest comes."""
 
-    def __init__(self, client: SalesforceClient, columns: Columns, lessons: Lessons) -> None:
-        self.client, self.columns, self.lessons = client, columns, lessons
+    client: SalesforceClient
+    columns: Columns
+    lessons: Lessons
+
+    def by_collections(
+        self, ids: pa.Array, apart: Sequence[pa.Array] = (), *, composite: bool = False
+    ) -> Iterator[Batch]:
+        """Send a call for each 2,000 ids, several in flight.
+
+        Args:
+            apart: Those that were asked for ahead, as each request has them; they come first.
+            composite: Whether five travel in a billed call; one does where the org refuses that.
+        """
+        limits = self.client.limits
+        size = self.lessons.ids_at_once or limits.ids_per_collection
+        if composite:
+            size = limits.ids_per_collection * limits.composite_queries
+        parts = (*apart, minus(ids, union(*apart)) if apart else ids)
+        batches = chain.from_iterable(in_batches(Texts(part), size) for part in parts)
+        read = self.read_five if composite else self.read
+        return chain.from_iterable(self.client.side_by_side(read, batches))
 
     def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Batch]:
         """Read the records of as many ids as one call may ask for.

@@ -78,7 +78,11 @@ def _fault_of(file: bytes) -> tuple[str, str] | None:
 
 
 def check_credentials() -> None:
-    """Refuse credentials that are no table of texts; none of their values is repeated."""
+    """Refuse credentials that are no table of texts; none of their values is repeated.
+
+    Raises:
+        ConfigurationError: says where which kind of value stands, and how to write it.
+    """
     for place, value in (*raw(CREDENTIALS), *raw("credentials")):
         if not isinstance(value, dict) and str(value).strip():
             raise ConfigurationError(
@@ -98,7 +102,11 @@ def check_credentials() -> None:
 
 
 def check_names(known: Collection[str]) -> None:
-    """Refuse a setting whose name is nearly one of ours: dlt would ignore it."""
+    """Refuse a setting whose name is nearly one of ours: dlt would ignore it.
+
+    Raises:
+        ConfigurationError: names the setting that may be meant.
+    """
     tables = [table for _, table in raw(SECTION) if isinstance(table, dict)]
     # Tables in it are those of dlt and of single resources; other names may be a user's own.
     set_here = {name for of in tables for name, value in of.items() if not isinstance(value, dict)}
@@ -124,7 +132,11 @@ _AT_LEAST_ONE = ("workers", "max_parallel_items")
 
 
 def check_dlt_settings() -> None:
-    """Refuse settings of dlt's steps that can't be meant: it finds out after all calls, if ever."""
+    """Refuse settings of dlt's steps that can't be meant: it finds out after all calls, or never.
+
+    Raises:
+        ConfigurationError: names the setting, and where it stands.
+    """
     for spec, section in _STEPS:
         place = ".".join(dict.fromkeys(filter(None, (section, spec.__section__))))
         try:

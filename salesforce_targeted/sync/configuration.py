@@ -238,6 +238,9 @@ def load_settings(pipeline_name: str) -> None:
     Compressing what is read again at once costs more than the load itself; a file that is loaded
     through ADBC is in memory as a whole until it is; and two pipelines that share a staging dataset
     truncate each other's rows.
+
+    Raises:
+        ConfigurationError: a setting of dlt's own is none.
     """
     config_values.check_dlt_settings()
     defaults: dict[str, Any] = {

@@ -24,6 +24,7 @@ from salesforce_targeted.extract.id_selection import (
 )
 from salesforce_targeted.extract.lessons import retry_calls
 from salesforce_targeted.extract.record_refresh import plan_of
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.relation_selection import comparison_calls, relations_since
 from salesforce_targeted.extract.requests_ahead import Ahead, held_ahead, is_shared
 from salesforce_targeted.extract.run import LAG, Run
@@ -65,10 +66,11 @@ def forecast(run: Run) -> PlanFacts:
     since = relations_since(run, cursor - LAG if cursor else None)
     relations = queries.count(run.client, run.org.junction, since)
     named = {record: active.ids, TASKS: tasks_of_held(run), USERS: users_of_held(run)}
+    each = {name: RecordTable(run, name) for name in named}
     selections = {
-        table: select_ids(run, table, ids)
-        for table, ids in named.items()
-        if table == record or run.org.shows(run.object_of(table))  # a run goes on without
+        name: select_ids(table, named[name])
+        for name, table in each.items()
+        if table.is_target or run.org.shows(table.object_name)  # a run goes on without
     }
     new = {table: len(chosen.new) for table, chosen in selections.items()}
     if first_run:
@@ -82,25 +84,25 @@ def forecast(run: Run) -> PlanFacts:
         if since == run.settings.since or run.fits_one_page
         else len(active) // run.client.limits.groups_per_query,
     }
-    step_of = {table: run.object_of(table).lower() for table in selections}
+    step_of = {name: each[name].object_name.lower() for name in selections}
     tables, wanted = {}, {}
-    for table, chosen in selections.items():
-        asked = sum(map(len, ahead.held.get(table, ())))
-        plain = new[table] if asked and ahead.is_all else new[table] + len(chosen.known) - asked
-        step = step_of[table]
-        steps[step] = plan_of(run, table, plain).calls if plain else 0
-        if table not in ahead.held or not ahead.is_all:
+    for name, chosen in selections.items():
+        table, asked = each[name], sum(map(len, ahead.held.get(name, ())))
+        plain = new[name] if asked and ahead.is_all else new[name] + len(chosen.known) - asked
+        step = step_of[name]
+        steps[step] = plan_of(table, plain).calls if plain else 0
+        if name not in ahead.held or not ahead.is_all:
             steps[step] += calls_of(run, 0, len(chosen.left_out))
-        ids = new[table] + len(chosen.known) + len(chosen.left_out)
-        fields = len(run.columns(table).items)
-        wanted[table] = Wanted(new[table], fields)
+        ids = new[name] + len(chosen.known) + len(chosen.left_out)
+        fields = len(table.columns.items)
+        wanted[name] = Wanted(new[name], fields)
         of_ids = {"ids": ids, "whole": chosen.whole, "fields": fields}
-        tables[run.object_of(table)] = of_ids | plan_of(run, table, ids).facts()
+        tables[table.object_name] = of_ids | plan_of(table, ids).facts()
     if (first_run or wanted.keys() <= ahead.held.keys()) and is_shared(run, wanted):
         steps |= dict.fromkeys(step_of.values(), 0)
         steps[step_of[record]] = len(shared(run.client.limits, wanted))
-    for table, step in step_of.items():
-        steps[step] += retry_calls(run, run.object_of(table))
+    for name, step in step_of.items():
+        steps[step] += retry_calls(each[name])
     steps[step_of[record]] += _merge_calls(run, selections[record])
     calls, allowed = sum(steps.values()), run.settings.calls_per_run
     if allowed is not None and calls > allowed:

@@ -27,6 +27,7 @@ from salesforce_targeted.extract import lessons
 from salesforce_targeted.extract.discovery import discover
 from salesforce_targeted.extract.id_selection import named_users
 from salesforce_targeted.extract.record_refresh import plan_of, replan
+from salesforce_targeted.extract.record_table import RecordTable
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.relations import pages
 from salesforce_targeted.retrieval.results import HIDDEN
@@ -120,6 +121,9 @@ class Drift:
 def verify(run: Run) -> VerifyFacts:
     """Compare all tables with the org; nothing is written anywhere.
 
+    Returns:
+        The report of mode ``verify``; ``status`` is ``drift`` where anything differs.
+
     Raises:
         ConfigurationError: there was no run yet.
     """
@@ -193,25 +197,25 @@ def _relations(run: Run, drift: Drift) -> tuple[IdCounts, pa.Array, set[str]]:
 
 def _objects(run: Run, drift: Drift, table: str, named: pa.Array) -> set[str]:
     """Compare the records of one table; returns the users that they name."""
-    target, users = run.target, set[str]()
-    if not run.org.shows(run.object_of(table)):
+    target, users, records = run.target, set[str](), RecordTable(run, table)
+    if not run.org.shows(records.object_name):
         return users
-    columns = run.columns(table)
+    columns = records.columns
     held = run.held.id_array(table, columns.key.stored)
     ids = union(held, named)
     if not len(ids):
         return users
-    plan = plan_of(run, table, len(ids))
+    plan = plan_of(records, len(ids))
     reasons = dict[str, str]()
     if table == target.table:
         stored = [target.life_key, "gone_reason"]
         reasons = dict(run.held.rows(target.life_table, stored, run.held.gone))
     stores_in_pages = is_postgres(run.held.pipeline)
-    learnt, other_way = lessons.recall(run, columns, ids), replan(run, table, plan)
+    learnt, other_way = lessons.recall(records, ids), replan(records, plan)
     for part in retrieve(run.client, plan, ids, columns, other_way, lessons=learnt):
         batch = part.batch
         if stores_in_pages:
-            batch = reject_wide_rows(batch, columns, run.object_of(table))
+            batch = reject_wide_rows(batch, columns, records.object_name)
         rows = completed(run.held, table, columns, batch)
         _compare(run, drift, table, rows)
         users.update(named_users(batch.table, columns))

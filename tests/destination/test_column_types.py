@@ -157,3 +157,17 @@ def test_rows_that_are_made_dictionaries_are_dlts_to_type(org: DemoOrg, synced: 
     run(synced, lambda source: source.contact.add_yield_map(lambda rows: rows.to_pylist()))
 
     assert org.active_ids() == sorted(synced.rows("sf_contacts"))
+
+
+def test_a_column_that_was_altered_in_duckdb_is_told(org: DemoOrg, synced: Synced) -> None:
+    """A number is rounded, and a moment loses its zone, without an error."""
+    synced.begin()
+    types = {"visits__c": "FLOAT", "score__c": "DECIMAL(18, 1)", "created_date": "TIMESTAMP"}
+    for column, kind in types.items():
+        synced.sql(f"ALTER TABLE sf_contacts ALTER {column} TYPE {kind}")
+    org.edit("Contact", org.active_ids()[0], LastName="Edited")
+    text = " ".join(synced.ok()["warnings"])
+
+    assert "visits__c was altered and is real now: the database rounds" in text
+    assert "score__c was altered and is numeric now: the database rounds" in text
+    assert "created_date was altered and is timestamp without time zone now: it holds" in text

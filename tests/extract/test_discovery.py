@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,13 @@ def test_records_that_no_held_relation_names_are_discovered_by_several_runs(
 
     assert 1 < runs < 8
     assert sorted(org.active_ids()) == sorted(Synced(pipeline, credentials).rows("sf_people"))
+
+
+def test_a_later_since_that_leaves_few_active_is_named(synced: Synced) -> None:
+    """No permission is missing then: the setting says that most relations don't count."""
+    synced.begin()
+    newest = max(row["system_modstamp"] for row in synced.rows("sf_taskwhorelations").values())
+    error = synced.run(since=(newest + timedelta(seconds=1)).isoformat()).facts["error"]
+
+    assert "the org shows 0 active contacts where 12 were active" in error
+    assert "`since`" in error

@@ -25,9 +25,10 @@ PAGE = answer(200, "<html><title>Request Rejected</title></html>", {"Content-Typ
         pytest.param("/composite", answer(500), marks=pytest.mark.deep),
         ("/composite", answer(body=[])),
         ("/composite", PAGE),
-        ("POST", PAGE),
+        pytest.param("POST", PAGE, marks=pytest.mark.deep),
+        ("POST", answer(503)),
     ],
-    ids=["504", "503", "500", "list", "page", "every POST"],
+    ids=["504", "503", "500", "list", "page", "a page for every POST", "503 for every POST"],
 )
 def test_a_gateway_that_spoils_what_is_sent_together(
     org: DemoOrg, server: DemoServer, synced: Synced, path: str, response: Bytes

@@ -85,11 +85,13 @@ def test_a_schedulers_interval_is_no_window(
 
 
 def test_rows_of_ones_own_are_left_alone(org: DemoOrg, synced: Synced) -> None:
-    """A row whose id is none of Salesforce's, or a cell that was overwritten, ends no run."""
+    """Its id is none of Salesforce's or shortened, or a cell was overwritten: that ends no run."""
     synced.begin()
-    synced.sql("INSERT INTO sf_contacts (id, last_name) VALUES ('local-1', 'Mine')")
+    own = ("local-1", org.active_ids()[0][:15])
+    for id_ in own:
+        synced.sql(f"INSERT INTO sf_contacts (id, last_name) VALUES ('{id_}', 'Mine')")
     synced.sql("UPDATE sf_activities SET owner_id = '005-nobody'")
     facts = synced.ok()
 
-    assert "Mine" == synced.rows("sf_contacts")["local-1"]["last_name"]
+    assert ["Mine", "Mine"] == [synced.rows("sf_contacts")[id_]["last_name"] for id_ in own]
     assert len(org.active_ids()) == facts["contacts"]["asked"]

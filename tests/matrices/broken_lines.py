@@ -91,8 +91,8 @@ LINES = [
         "tests/destination",
     ),
     BrokenLine(
-        "10 moving org: cursors", "extract/refresh_state.py",
-        "text = min(newest, limit).astimezone(UTC)", "text = newest.astimezone(UTC)",
+        "10 moving org: cursors", "extract/record_table.py",
+        "text = min(self.findings.newest, limit)", "text = self.findings.newest",
         MOVING + "what_is_edited_while_a_run_reads_arrives_with_the_next_one",
     ),
     BrokenLine(
@@ -101,8 +101,8 @@ LINES = [
         MOVING + "a_relation_that_is_back_when_it_is_asked_for_is_not_marked_as_removed",
     ),
     BrokenLine(
-        "11 small allowances arrive", "extract/refresh_state.py",
-        '    return ids[span(ids, "", reached(run, table, part))[1] :]\n', "    return ids\n",
+        "11 small allowances arrive", "extract/record_table.py",
+        '    return ids[span(ids, "", self.reached(part))[1] :]\n', "    return ids\n",
         MOVING + "a_pass_of_few_calls_goes_on_where_the_last_one_ended",
     ),
     BrokenLine(

@@ -15,6 +15,7 @@ from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.retrieval import retrieve as retrieval
 from salesforce_targeted.retrieval.parts import Lessons
 from salesforce_targeted.retrieval.results import DELETED, HIDDEN, MERGED, Gone
+from salesforce_targeted.retrieval.sobject_collections import RecordReader
 from salesforce_targeted.settings import Api
 from tests.support.retrieval import (
     BOTH_LIMITS,
@@ -105,7 +106,7 @@ def test_a_contact_that_is_back_before_the_second_question(
     """Undeleted between the two reads: it is there, and neither gone nor archived."""
     id_ = org.active_ids()[0]
     with client_of(credentials, TINY) as client:
-        answer = retrieval.follow_up(client, [id_], columns_in(org), Lessons())
+        answer = retrieval.follow_up(RecordReader(client, columns_in(org), Lessons()), [id_])
 
     assert ([id_], [], []) == (ids_of([answer]), answer.gone, answer.archived)
 
@@ -241,7 +242,9 @@ def test_a_winner_that_can_not_be_read(
     org.merge(winner, losers)
     org.poisons.add("Contact", winner, status=status, code=code)
     with client_of(credentials, DOCUMENTED) as client:
-        answer = retrieval.follow_up(client, [*losers, other], columns_in(org), Lessons())
+        answer = retrieval.follow_up(
+            RecordReader(client, columns_in(org), Lessons()), [*losers, other]
+        )
 
     assert [Gone(id_, MERGED, winner, trail_ends=True) for id_ in losers] == answer.gone
     assert [other] == ids_of([answer])
@@ -254,7 +257,9 @@ def test_calls_that_end_before_a_chain_does(org: DemoOrg, credentials: SessionCr
     lessons = Lessons()
     with client_of(credentials, DOCUMENTED) as client:
         client.meter.calls_allowed = 1
-        answer = retrieval.follow_up(client, [*losers, other], columns_in(org), lessons)
+        answer = retrieval.follow_up(
+            RecordReader(client, columns_in(org), lessons), [*losers, other]
+        )
 
     assert [Gone(id_, MERGED, winner, trail_ends=True) for id_ in losers] == answer.gone
     assert [other] == ids_of([answer])
@@ -270,7 +275,7 @@ def test_pages_that_came_before_the_calls_ended_count(
         org.delete_contact(id_)
     with client_of(credentials, DOCUMENTED) as client:
         client.meter.calls_allowed = 2
-        answer = retrieval.follow_up(client, ids, columns_in(org), lessons)
+        answer = retrieval.follow_up(RecordReader(client, columns_in(org), lessons), ids)
 
     assert [Gone(id_, DELETED) for id_ in ids[:4]] == answer.gone
     assert isinstance(lessons.stopped, QuotaExceededError)

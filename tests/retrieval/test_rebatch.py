@@ -11,7 +11,7 @@ from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.retrieval import rebatch
 from salesforce_targeted.retrieval.parts import Lessons, note_unreadable
 from salesforce_targeted.retrieval.results import Retrieved
-from salesforce_targeted.retrieval.sobject_collections import CollectionsReader
+from salesforce_targeted.retrieval.sobject_collections import RecordReader
 from tests.support.fields import normalize
 
 TASKS = columns(
@@ -49,7 +49,7 @@ def test_what_is_read_in_several_calls_is_apart_too(org: DemoOrg, client: Salesf
     contacts = columns(described, normalize=normalize).only(["LastName", "SystemModstamp"])
     for id_ in ids[2:]:
         org.poisons.add("Contact", id_, "LastName")
-    parts = CollectionsReader(client, contacts, Lessons(ids_at_once=2)).read(ids)
+    parts = RecordReader(client, contacts, Lessons(ids_at_once=2)).read(ids)
     came = [(len(batch), {r.record_id for r in batch.rejected}) for batch in parts]
 
     assert [(2, set()), (2, {EVERY_RECORD})] == came

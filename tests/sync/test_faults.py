@@ -229,7 +229,7 @@ def test_what_an_outage_made_unreadable_is_read_by_the_next_run(
     org.faults.clear()
     synced.ok()
 
-    assert [fresh] == [rejected["record_id"] for rejected in cut.facts["rejected"]]
+    assert fresh in {rejected["record_id"] for rejected in cut.facts["rejected"]}
     assert "Fresh" == synced.rows("sf_contacts")[fresh]["last_name"]
     assert {} == synced.rows("sf_rejected_records", "record_id")
 
