@@ -248,7 +248,7 @@ def iter_pages(
         TruncatedResponseError: fewer or more rows came than Salesforce promised.
     """
     first = endpoints.query(session.version, soql, all_rows)
-    read_first = partial(_read_first, read=read)
+    read_first = partial(_read_page, read=read, first=True)
     fits = len(first.path) <= session.longest_path
     if fits:
         try:
@@ -266,21 +266,15 @@ def pages_after(
     session: AuthorizedSession, first: Request, response: Response, read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
     """Yield the rows of a query, as :func:`iter_pages`, of which the first page has come."""
-    yield from _from(session, first, _read_first(response, read), read)
+    yield from _from(session, first, _read_page(response, read, first=True), read)
 
 
-def _read_page(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
+def _read_page(response: Response, read: Callable[[JsonRows], S], first: bool = False) -> Page[S]:
     page = json_lines.raw_page(response)
-    return Page(read(page.records), page.next, page.total)
-
-
-def _read_first(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
-    page = _read_page(response, read)
-    if page.next is None and len(page.records) != page.total:
-        raise TruncatedResponseError(
-            f"a query promised {page.total} rows and gave {len(page.records)}"
-        )
-    return page
+    rows = read(page.records)
+    if first and page.next is None and len(rows) != page.total:
+        raise TruncatedResponseError(f"a query promised {page.total} rows and gave {len(rows)}")
+    return Page(rows, page.next, page.total)
 
 
 def _from(
