@@ -19,14 +19,7 @@ from typing import Any, TypeVar, Unpack, overload
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.call_meter import CallMeter
 from salesforce_targeted.api.concurrency import SentAhead
-from salesforce_targeted.api.errors import (
-    LocatorExpiredError,
-    QuotaExceededError,
-    ReadOnlyError,
-    SalesforceError,
-    TruncatedResponseError,
-    UnavailableError,
-)
+from salesforce_targeted.api.errors import ReadOnlyError, SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.limits import DOCUMENTED, Limits, not_served, version_of
 from salesforce_targeted.api.login import Credentials, LoginEndpoint, Session, SharedSession
 from salesforce_targeted.api.models import Request, Response
@@ -42,10 +35,6 @@ _T = TypeVar("_T")
 # What a version that is too new gets (404), as well as an object that is not there; a retired one
 # gets 410. Source: "SOAP API End-of-Life Policy".
 _NO_RESOURCE = "requested resource does not exist"
-# What orgs have sent for a place in a result that is gone, besides INVALID_QUERY_LOCATOR.
-_LOCATOR_IS_GONE = (
-    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.GONE,
-)  # fmt: skip
 # Fewer calls than these are spent one by one, in the order of what matters.
 CALLS_TO_SPARE = 20
 
@@ -186,8 +175,7 @@ class AuthorizedSession:
                     except readers.UnauthorizedPartError as part:
                         response = part.response
                 refused = error_responses.refusal(response, request.kind)
-                renews = refused.message.renews and request.kind != "query_more"
-                if session is not None and may_renew and renews:
+                if session is not None and may_renew and refused.message.renews:
                     session, may_renew = self._sessions.renewed(session, request.call), False
                     continue
                 failure, retry = self._refused(refused, request)
@@ -206,17 +194,11 @@ class AuthorizedSession:
 
     def _refused(self, refused: Refusal, request: Request) -> tuple[SalesforceError, bool]:
         """Make the error of a refusal; tell whether sending the same again may help."""
-        gone = refused.message.renews or refused.status in _LOCATOR_IS_GONE
-        of_locator = request.kind == "query_more" and gone
         if refused.status == HTTPStatus.GONE or _NO_RESOURCE in refused.text.lower():
             self._check_version(request, refused.status)
         if refused.message.throttles:
             self.meter.throttle()
-        error = refused.error(request.call)
-        if of_locator and not isinstance(error, QuotaExceededError | UnavailableError):
-            # The page before was served. A locator is its session's, and refused with any other.
-            error = LocatorExpiredError(error.message, call=request.call, status=refused.status)
-        return error, refused.retried
+        return refused.error(request.call), refused.retried
 
     def _check_version(self, request: Request, status: int) -> None:
         """Find out whether the org serves our version, unless it has served something before.

@@ -102,7 +102,6 @@ def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator
 # --- requests that leave before the stage that needs them -----------------------------------------
 
 Responses = Sequence[Response | SalesforceError]
-_Key = tuple[str, str, bytes | None]
 
 
 class SentAhead:
@@ -115,7 +114,7 @@ class SentAhead:
     """
 
     def __init__(self) -> None:
-        self._kept: dict[_Key, tuple[Future[Responses], int]] = {}
+        self._kept: dict[Request, tuple[Future[Responses], int]] = {}
         self._put_off = deque[tuple[Sequence[Request], Callable[[], Responses]]]()
 
     def begin(self, requests: Sequence[Request], send: Callable[[], Responses]) -> None:
@@ -152,7 +151,7 @@ class SentAhead:
 
         A refusal is none: the stage sends the request itself and treats what it gets as ever.
         """
-        arriving, place = self._kept.pop(_key(request), (None, 0))
+        arriving, place = self._kept.pop(request, (None, 0))
         if arriving is None or arriving.exception() is not None:
             return None
         response = arriving.result()[place]
@@ -172,8 +171,4 @@ class SentAhead:
             return None
 
     def _keep(self, requests: Sequence[Request], arriving: Future[Responses]) -> None:
-        self._kept.update({_key(request): (arriving, n) for n, request in enumerate(requests)})
-
-
-def _key(request: Request) -> _Key:
-    return request.method, request.path, request.body
+        self._kept.update({request: (arriving, n) for n, request in enumerate(requests)})

@@ -26,7 +26,7 @@ paragraph: what happened, Salesforce's code and words, the remedy.
 import re
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Self, TypeVar
+from typing import Self
 
 # Session ids ("00D<org>!<opaque>") and JWTs are recognisable wherever they turn up. A proxy's error
 # page or an echo of our own header must not carry one into a log.
@@ -34,7 +34,6 @@ _TOKEN = re.compile(r"00D[0-9A-Za-z]{9,15}![^\s\"'<>]+|\beyJ[\w-]{8,}\.[\w-]+(?:
 # A locator and an error text are short; a page of HTML or an echoed query is not worth reading.
 _LONGEST_TEXT = 400
 _SHORTEST_SECRET = 4
-_Kind = TypeVar("_Kind", bound="SalesforceError")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,80}\Z", re.ASCII)
 
 
@@ -95,16 +94,6 @@ class SalesforceError(Exception):
         self.fields = tuple(scrub(field, secrets) for field in self.fields)
         self.args = (self.message,)
         return self
-
-    def told_as(self, kind: type[_Kind], message: str = "", remedy: str = "") -> _Kind:
-        """Make an error of another class of this one, for which there is something else to do."""
-        return kind(
-            message or self.message,
-            remedy=remedy,
-            call=self.call,
-            error_code=self.error_code,
-            status=self.status,
-        )
 
     @property
     def what(self) -> str:

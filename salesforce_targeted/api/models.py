@@ -21,7 +21,7 @@ class Request:
     method: str
     path: str
     body: bytes | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
     kind: str = "other"
 
     @property

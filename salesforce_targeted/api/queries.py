@@ -45,7 +45,10 @@ Result = Response | SalesforceError
 class _PartUnavailableError(TruncatedResponseError):
     """Report a part that may pass: the whole is asked for again, as the part would be if alone."""
 
-    responses: Sequence[Result] = ()  # all parts of the last attempt
+    def __init__(self, part: SalesforceError, responses: Sequence[Result]) -> None:
+        super().__init__(part.message, remedy=part.remedy, call=part.call, status=part.status)
+        self.error_code = part.error_code
+        self.responses = responses  # all parts of the last attempt
 
 
 def composite(
@@ -176,7 +179,7 @@ def _is_any_served(responses: Sequence[Result]) -> bool:
 def _parts(response: Response, requests: Sequence[Request]) -> list[Result]:
     parts = readers.composite_results(response, len(requests))
     responses: list[Result] = []
-    unavailable: _PartUnavailableError | None = None
+    unavailable: SalesforceError | None = None
     for part, request in zip(parts, requests, strict=True):
         part_response = readers.part(*part)
         if part_response.is_success:
@@ -185,11 +188,10 @@ def _parts(response: Response, requests: Sequence[Request]) -> list[Result]:
         refused = error_responses.refusal(part_response, request.kind)
         error = refused.error(request.call)
         if refused.retried and part_response.status != HTTPStatus.INTERNAL_SERVER_ERROR:
-            unavailable = error.told_as(_PartUnavailableError, remedy=error.remedy)
+            unavailable = error
         responses.append(error)
     if unavailable is not None:
-        unavailable.responses = responses
-        raise unavailable
+        raise _PartUnavailableError(unavailable, responses)
     return responses
 
 
@@ -246,7 +248,7 @@ def iter_pages(
         TruncatedResponseError: fewer or more rows came than Salesforce promised.
     """
     first = endpoints.query(session.version, soql, all_rows)
-    read_first = partial(_read_first, read=read)
+    read_first = partial(_read_page, read=read, first=True)
     fits = len(first.path) <= session.longest_path
     if fits:
         try:
@@ -264,21 +266,15 @@ def pages_after(
     session: AuthorizedSession, first: Request, response: Response, read: Callable[[JsonRows], S]
 ) -> Iterator[S]:
     """Yield the rows of a query, as :func:`iter_pages`, of which the first page has come."""
-    yield from _from(session, first, _read_first(response, read), read)
+    yield from _from(session, first, _read_page(response, read, first=True), read)
 
 
-def _read_page(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
+def _read_page(response: Response, read: Callable[[JsonRows], S], first: bool = False) -> Page[S]:
     page = json_lines.raw_page(response)
-    return Page(read(page.records), page.next, page.total)
-
-
-def _read_first(response: Response, read: Callable[[JsonRows], S]) -> Page[S]:
-    page = _read_page(response, read)
-    if page.next is None and len(page.records) != page.total:
-        raise TruncatedResponseError(
-            f"a query promised {page.total} rows and gave {len(page.records)}"
-        )
-    return page
+    rows = read(page.records)
+    if first and page.next is None and len(rows) != page.total:
+        raise TruncatedResponseError(f"a query promised {page.total} rows and gave {len(rows)}")
+    return Page(rows, page.next, page.total)
 
 
 def _from(

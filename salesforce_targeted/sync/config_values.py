@@ -1,4 +1,4 @@
-"""Look up single keys of dlt's configuration, and refuse those that it would misread.
+"""Refuse keys of dlt's configuration that it would misread.
 
 dlt makes a text of whatever stands where a text is expected (``true`` becomes the password "True")
 and ignores a name that it does not know. Keys count for all pipelines and for the one at work.
@@ -9,53 +9,26 @@ from __future__ import annotations
 import codecs
 import os
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import dlt
 from dlt.common.configuration import resolve_configuration
-from dlt.common.configuration.container import Container
 from dlt.common.configuration.exceptions import ConfigValueCannotBeCoercedException
 from dlt.common.configuration.providers.toml import TomlProviderReadException
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.data_writers.buffered import BufferedDataWriter
 from dlt.common.exceptions import DltException
 from dlt.extract.pipe_iterator import PipeIterator
 from dlt.load.configuration import LoaderConfiguration
 from dlt.normalize.configuration import NormalizeConfiguration
 
-from salesforce_targeted.api.credentials.base import ENVIRONMENT
+from salesforce_targeted.api.credentials.base import CREDENTIALS, ENVIRONMENT, SECTION, raw
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.errors import first_line
-from salesforce_targeted.destination.table_names import SCHEMA_NAME
 
-SECTION = f"sources.{SCHEMA_NAME}"
-CREDENTIALS = f"{SECTION}.credentials"
 _KINDS = {bool: "true or false", list: "a list", dict: "a table", str: "a text"}
-
-
-def pipeline_name() -> str | None:
-    """Return the pipeline whose section counts first, if there is one."""
-    return Container()[ConfigSectionContext].pipeline_name
-
-
-def has(key: str) -> bool:
-    """Tell whether a key or anything below it is set, for all pipelines or for this one."""
-    below = f"{key}.".upper().replace(".", "__")
-    ours = f"{pipeline_name()}__".upper() + below
-    return any(variable.startswith((below, ours)) for variable in os.environ) or any(raw(key))
-
-
-def raw(key: str) -> Iterator[tuple[str, Any]]:
-    """Yield what each place says of a key, and its name there; dlt makes no other type of it."""
-    *sections, name = key.split(".")
-    for scope in dict.fromkeys([pipeline_name() or "", ""]):
-        for provider in dlt.config.config_providers:
-            value, place = provider.get_value(name, str, scope, *sections)
-            if value is not None:
-                yield place, value
 
 
 def check_files() -> None:

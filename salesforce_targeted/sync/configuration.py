@@ -21,7 +21,7 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
-from salesforce_targeted.api.credentials.base import ENVIRONMENT
+from salesforce_targeted.api.credentials.base import CREDENTIALS, ENVIRONMENT, SECTION, has, raw
 from salesforce_targeted.api.credentials.resolution import (
     IncompleteCredentialsError,
     SalesforceCredentials,
@@ -32,16 +32,7 @@ from salesforce_targeted.destination.database import PERCENT_ENCODING
 from salesforce_targeted.destination.errors import first_line, original_error
 from salesforce_targeted.destination.table_names import SCHEMA_NAME
 from salesforce_targeted.settings import Settings
-from salesforce_targeted.sync.config_values import (
-    CREDENTIALS,
-    SECTION,
-    check_credentials,
-    check_dlt_settings,
-    check_files,
-    check_names,
-    has,
-    raw,
-)
+from salesforce_targeted.sync import config_values
 
 # About 60 MB of contacts, and four are loaded at once.
 ROWS_PER_FILE = 20_000
@@ -59,7 +50,7 @@ def credentials() -> SalesforceCredentials:
         ConfigurationError: none are complete, or one is of another type; says what to set and
             where, and where some stand that dlt does not look at.
     """
-    check_credentials()
+    config_values.check_credentials()
     try:
         return _credentials()
     except (ConfigurationException, IncompleteCredentialsError) as error:
@@ -135,7 +126,7 @@ _SettingsSpec: Any = configspec(
 
 def settings(**given: Any) -> Settings:
     """Resolve the source's settings as dlt does for the source; those given here count first."""
-    check_names([*get_type_hints(Settings), "credentials", "statistics"])
+    config_values.check_names([*get_type_hints(Settings), "credentials", "statistics"])
     with _explained_types():
         values = resolve_configuration(_SettingsSpec(), sections=_SECTIONS, explicit_value=given)
     return Settings.parse(**values)
@@ -192,7 +183,7 @@ def section_of(pipeline_name: str) -> AbstractContextManager[Any]:
     Raises:
         ConfigurationError: a file of dlt's configuration can't be read.
     """
-    check_files()
+    config_values.check_files()
     return inject_section(ConfigSectionContext(pipeline_name=pipeline_name))
 
 
@@ -251,7 +242,7 @@ def load_settings(pipeline_name: str) -> None:
     Raises:
         ConfigurationError: a setting of dlt's own is none.
     """
-    check_dlt_settings()
+    config_values.check_dlt_settings()
     defaults: dict[str, Any] = {
         "normalize.data_writer.disable_compression": True,
         "sources.data_writer.disable_compression": True,

@@ -15,8 +15,8 @@ from typing import Any, Optional
 import dlt
 from dlt.common.configuration import with_config
 
+from salesforce_targeted.api.credentials.base import has, pipeline_name
 from salesforce_targeted.api.errors import ConfigurationError
-from salesforce_targeted.sync.config_values import has, pipeline_name
 
 DUCKDB_FILE = "targeted_contacts.duckdb"
 _TABLES = ("destination", "destinations", "postgres", "postgresql")

@@ -9,7 +9,7 @@ Rules:
 
 import os
 import string
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import field
 from inspect import get_annotations
 from pathlib import Path
@@ -25,6 +25,8 @@ from salesforce_targeted.api.addresses import login_origin
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.api.login import STALE_REMEDY, LoginEndpoint, Session
 
+SECTION = "sources.salesforce_targeted"
+CREDENTIALS = f"{SECTION}.credentials"
 # setting -> environment name
 ENVIRONMENT = {
     setting: f"SALESFORCE_{setting.upper()}"
@@ -73,15 +75,26 @@ def path_in(setting: str, value: str) -> Path:
         ) from None
 
 
-def _below_a_blank(setting: str) -> str | None:
-    """Return what the files of dlt hold: it takes a blank variable, and looks no further."""
-    path = ("sources", "salesforce_targeted", "credentials")
-    for scope in (Container()[ConfigSectionContext].pipeline_name, None):
+def pipeline_name() -> str | None:
+    """Return the pipeline whose section of dlt's configuration counts first, if there is one."""
+    return Container()[ConfigSectionContext].pipeline_name
+
+
+def has(key: str) -> bool:
+    """Tell whether a key or anything below it is set, for all pipelines or for this one."""
+    below = f"{key}.".upper().replace(".", "__")
+    ours = f"{pipeline_name()}__".upper() + below
+    return any(variable.startswith((below, ours)) for variable in os.environ) or any(raw(key))
+
+
+def raw(key: str) -> Iterator[tuple[str, Any]]:
+    """Yield what each place says of a key, and its name there; dlt makes no other type of it."""
+    *sections, name = key.split(".")
+    for scope in dict.fromkeys([pipeline_name() or "", ""]):
         for provider in Container()[PluggableRunContext].providers.providers:
-            value, _ = provider.get_value(setting, str, scope, *path)
-            if isinstance(value, str) and value.strip():
-                return value
-    return None
+            value, place = provider.get_value(name, str, scope, *sections)
+            if value is not None:
+                yield place, value
 
 
 class SignInCredentials(CredentialsConfiguration):
@@ -109,7 +122,10 @@ class SignInCredentials(CredentialsConfiguration):
         """Take what isn't set, or is blank, from below it in dlt or from the environment."""
         for setting in settings:
             if getattr(self, setting, None) is not None and setting not in self.given:
-                setattr(self, setting, _below_a_blank(setting))
+                # dlt takes a blank variable, and looks no further.
+                below = (value for _, value in raw(f"{CREDENTIALS}.{setting}"))
+                texts = (value for value in below if isinstance(value, str) and value.strip())
+                setattr(self, setting, next(texts, None))
         held = {n for pair in _SAME if any(p in self.given for p in pair) for n in pair}
         for setting in settings:
             value = cleaned(setting, os.environ.get(ENVIRONMENT[setting], ""))

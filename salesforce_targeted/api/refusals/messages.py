@@ -176,13 +176,23 @@ _SHUT_OUT = {
 _PASSING = "406|408|420|423|425|429"
 
 _REST, _BULK, _TOKEN, _SOAP, _NETWORK = Where
+_NO_SESSION = "INVALID_SESSION_ID|INVALID_AUTH_HEADER|INVALIDSESSIONID"
 _JWT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 TABLE: tuple[Message, ...] = (
     # --- REST, by code
+    Message(_REST, UnavailableError, "API Request Limits and Allocations", "REQUEST_LIMIT_EXCEEDED",
+            words="concurrent", retried=True, throttles=True,
+            remedy="Other programs keep the org busy with long calls; try again in some minutes."),
+    Message(_REST, QuotaExceededError, "API Request Limits and Allocations; SOAP", "REQUEST_LIMIT_EXCEEDED|LIMIT_EXCEEDED"),
+    Message(_REST, UnavailableError, "REST; SOAP; public reports", "SERVER_UNAVAILABLE|UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION|ORG_ADMIN_LOCKED", retried=True),
+    Message(_REST, LocatorExpiredError, "help article 000004410", "INVALID_QUERY_LOCATOR"),
+    # The page before was served: a locator is its session's, and refused with any other.
+    Message(_REST, LocatorExpiredError, "ours", _NO_SESSION, kind="query_more"),
+    Message(_REST, LocatorExpiredError, "what orgs have sent", status="401|403|404|410", kind="query_more"),
     Message(_REST, AuthenticationError, "jsforce PR 1301, simple-salesforce #422", "INVALID_SESSION_ID",
             words="not valid for use with the", remedy=_SCOPE),
-    Message(_REST, AuthenticationError, "REST; airbyte #71024; simple-salesforce #619", "INVALID_SESSION_ID|INVALID_AUTH_HEADER|INVALIDSESSIONID", renews=True),
+    Message(_REST, AuthenticationError, "REST; airbyte #71024; simple-salesforce #619", _NO_SESSION, renews=True),
     Message(_REST, AuthenticationError, "restforce #607, jsforce #1308", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD", remedy=_EXPIRED),
     Message(_REST, AuthenticationError, "SOAP", "INVALID_LOGIN"),
     *(Message(_REST, AuthenticationError, "SOAP", code, remedy=remedy) for code, remedy in _SHUT_OUT.items()),
@@ -195,14 +205,9 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, PermissionDeniedError, "SOAP", "TXN_SECURITY_METERING_ERROR|TXN_SECURITY_NO_ACCESS|TXN_SECURITY_END_A_SESSION|TXN_SECURITY_TWO_FA_REQUIRED",
             remedy="A transaction security policy of the org blocks this, or takes too long: ask a Salesforce"
             " admin for the permission Exempt from Transaction Security."),
-    Message(_REST, UnavailableError, "API Request Limits and Allocations", "REQUEST_LIMIT_EXCEEDED",
-            words="concurrent", retried=True, throttles=True,
-            remedy="Other programs keep the org busy with long calls; try again in some minutes."),
-    Message(_REST, QuotaExceededError, "API Request Limits and Allocations; SOAP", "REQUEST_LIMIT_EXCEEDED|LIMIT_EXCEEDED"),
     Message(_REST, NotFoundError, "Object Reference, TaskWhoRelation", "INVALID_TYPE", words="taskwhorelation",
             remedy="Ask an admin whether Shared Activities are enabled and the user may see tasks."),
     Message(_REST, NotFoundError, "REST; SOAP", "NOT_FOUND|INVALID_TYPE"),
-    Message(_REST, LocatorExpiredError, "help article 000004410", "INVALID_QUERY_LOCATOR"),
     Message(_REST, QueryTimeoutError, "airbyte #17503, #19947; API Request Limits and Allocations", "QUERY_TIMEOUT|REQUEST_RUNNING_TOO_LONG"),
     Message(_REST, TooLargeError, "estuary PR 2519, sfdx-hardis #1743", "QUERY_TOO_COMPLICATED",
             remedy="The object has very many (formula) fields: name the ones to read in fields."),
@@ -215,7 +220,6 @@ TABLE: tuple[Message, ...] = (
     Message(_REST, QueryError, "REST; SOAP", "MALFORMED_QUERY|MALFORMED_ID|INVALID_QUERY_FILTER_OPERATOR"
             "|NUMBER_OUTSIDE_VALID_RANGE|JSON_PARSER_ERROR", remedy=_OUR_SOQL),
     Message(_REST, ConfigurationError, "SOAP API End-of-Life Policy", "UNSUPPORTED_API_VERSION|INVALIDVERSION", remedy=_VERSION),
-    Message(_REST, UnavailableError, "REST; SOAP; public reports", "SERVER_UNAVAILABLE|UNABLE_TO_LOCK_ROW|UNKNOWN_EXCEPTION|ORG_ADMIN_LOCKED", retried=True),
     # --- REST, by status
     Message(_REST, ConfigurationError, "ours: the next host would get the token", status="3xx",
             remedy="Set SALESFORCE_INSTANCE_URL or SALESFORCE_LOGIN_URL to the org's My Domain."),
@@ -283,8 +287,7 @@ TABLE: tuple[Message, ...] = (
     Message(_TOKEN, AuthenticationError, "OAuth", "invalid_client_id",
             remedy="The app: SALESFORCE_CLIENT_ID isn't known here (a new app takes ten minutes)."),
     Message(_TOKEN, AuthenticationError, "OAuth", "invalid_client",
-            remedy="SALESFORCE_CLIENT_ID and _SECRET don't fit, or the secret has expired: copy it"
-            " again."),
+            remedy="SALESFORCE_CLIENT_ID and _SECRET don't fit, or the secret has expired: copy it again."),
     Message(_TOKEN, AuthenticationError, "OAuth", "invalid_client_credentials",
             remedy="SALESFORCE_CLIENT_SECRET isn't the app's: copy it again."),
     Message(_TOKEN, AuthenticationError, "RFC 6749, 5.2", "unauthorized_client",
@@ -306,8 +309,7 @@ TABLE: tuple[Message, ...] = (
             remedy=f"{_USER}; or the org blocks this flow."),
     Message(_TOKEN, AuthenticationError, "OAuth 2.0 Refresh Token Flow", "*", kind="refresh_token",
             remedy=f"The refresh token: {_REFRESH}"),
-    Message(_TOKEN, AuthenticationError, "OAuth 2.0 Client Credentials Flow", "*",
-            kind="client_credentials",
+    Message(_TOKEN, AuthenticationError, "OAuth 2.0 Client Credentials Flow", "*", kind="client_credentials",
             remedy="The app: its Client Credentials Flow and Run As user, or the domain."),
     Message(_TOKEN, AuthenticationError, "OAuth 2.0 JWT Bearer Flow", "*", kind=_JWT,
             remedy="The user name, the key or the app's approval."),
@@ -319,8 +321,7 @@ TABLE: tuple[Message, ...] = (
     Message(_SOAP, AuthenticationError, "SOAP", "INVALID_LOGIN",
             remedy=f"{_USER}; or the user is locked out."),
     Message(_SOAP, AuthenticationError, "SOAP", "LOGIN_MUST_USE_SECURITY_TOKEN",
-            remedy="The security token: set SALESFORCE_SECURITY_TOKEN (Salesforce mails it on a"
-            " reset)."),
+            remedy="The security token: set SALESFORCE_SECURITY_TOKEN (Salesforce mails it on a reset)."),
     Message(_SOAP, AuthenticationError, "SOAP; LoginResult", "INVALID_OPERATION_WITH_EXPIRED_PASSWORD|PASSWORDEXPIRED", remedy=_EXPIRED),
     Message(_SOAP, AuthenticationError, "SOAP; its meaning here is from memory", "INVALID_OPERATION",
             remedy="This org has SOAP login switched off: use OAuth (client credentials or JWT)."),
@@ -339,8 +340,7 @@ TABLE: tuple[Message, ...] = (
     Message(_SOAP, AuthenticationError, "ours", remedy=_ADDRESS),
     # --- network
     Message(_NETWORK, ConfigurationError, "ssl.SSLCertVerificationError", "the host's certificate isn't trusted",
-            remedy="Check the address; behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its"
-            " certificate."),
+            remedy="Check the address; behind a proxy that opens TLS, set REQUESTS_CA_BUNDLE to its certificate."),
     Message(_NETWORK, ConfigurationError, "requests.adapters", "the file with trusted certificates is missing",
             remedy="Correct the path in REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE."),
     Message(_NETWORK, ConfigurationError, "ssl: X509, PEM", "the file with trusted certificates can't be read",

@@ -13,6 +13,8 @@ from salesforce_targeted.api.refusals import messages
 from salesforce_targeted.api.refusals.error_responses import token_refusal
 from salesforce_targeted.api.refusals.messages import _JWT, PAGE, TABLE, Where, message
 
+REST = {"query_more": endpoints.query_more("/services/data/v64.0/query/01gRO0000016PIAYA2-500"),
+        "": endpoints.limits("64.0")}  # fmt: skip
 JOB = {"bulk_create": endpoints.bulk_create("64.0", "SELECT Id FROM Contact"),
        "": endpoints.bulk_status("64.0", "750R0000000zlh9IAA")}  # fmt: skip
 
@@ -54,7 +56,7 @@ def test_a_refusal_of_the_api(row, client, server, answer):
     )  # fmt: skip
     server.fallback = lambda _: answer(status, body)
     room = client.meter.concurrency
-    request = JOB[row.kind] if row.where is Where.BULK else endpoints.limits("64.0")
+    request = (JOB if row.where is Where.BULK else REST)[row.kind]
 
     with pytest.raises(errors.SalesforceError) as caught:
         client.send(request)
