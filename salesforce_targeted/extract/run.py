@@ -18,7 +18,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
-from salesforce_targeted.destination import dropped_tables
+from salesforce_targeted.destination import copied_rows, dropped_tables
 from salesforce_targeted.destination.column_types import ColumnTypes, columns_of_others
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
@@ -119,6 +119,8 @@ class Run:
             emptied = self.options.emptied  # refuses what would lose rows, before anything is made
             dropped_tables.restore(pipeline, schema.name, self.ledger)
             held = HeldTables(pipeline, schema, emptied=emptied)
+            tables = dict.fromkeys([self.target.table, self.target.life_table, *OBJECTS])
+            copied_rows.remove(held, tables, self.ledger.warn)
         org_changes.check_source(self.target, self.state)
         org_changes.check_key(self.target, held, self.settings.id_column)
         return held
