@@ -18,6 +18,7 @@ from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.columns import Columns, columns
 from salesforce_targeted.arrow.id_counts import IdCounts
+from salesforce_targeted.destination import copied_rows, dropped_tables
 from salesforce_targeted.destination.column_types import ColumnTypes, columns_of_others
 from salesforce_targeted.destination.held_tables import HeldTables
 from salesforce_targeted.destination.load_options import LoadOptions, load_options
@@ -115,7 +116,11 @@ class Run:
             pipeline, schema = dlt.current.pipeline(), dlt.current.source_schema()
             if held_org(self.state) is None and not self.options.emptied:
                 org_changes.note_others(adopt(pipeline, schema, self.target.table), self.state)
-            held = HeldTables(pipeline, schema, emptied=self.options.emptied)
+            emptied = self.options.emptied  # refuses what would lose rows, before anything is made
+            dropped_tables.restore(pipeline, schema.name, self.ledger)
+            held = HeldTables(pipeline, schema, emptied=emptied)
+            tables = dict.fromkeys([self.target.table, self.target.life_table, *OBJECTS])
+            copied_rows.remove(held, tables, self.ledger.warn)
         org_changes.check_source(self.target, self.state)
         org_changes.check_key(self.target, held, self.settings.id_column)
         return held

@@ -27,7 +27,7 @@ from salesforce_targeted.extract.org_changes import OtherOrgError
 from salesforce_targeted.extract.run import Run
 from salesforce_targeted.ledger import Ledger
 from salesforce_targeted.run_facts import RunFacts
-from salesforce_targeted.sync import dropped_tables, reconciliation, run_lock, verify
+from salesforce_targeted.sync import reconciliation, run_lock, verify
 from salesforce_targeted.sync.lock_monitor import PATIENCE_SECONDS, LockMonitor
 from salesforce_targeted.sync.pending_packages import (
     finish_leftovers,
@@ -111,7 +111,6 @@ def _sync_alone(
             # Removed between two runs of one process; dlt restores it from the destination.
             reset_working_folder(pipeline)
         forget_other_datasets(pipeline, ledger)
-        dropped_tables.restore(pipeline, ledger)
         finish_leftovers(pipeline, ledger)
         forget_later_states(pipeline, ledger)
         load_info = _run(pipeline, source, ledger)

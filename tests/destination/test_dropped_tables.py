@@ -155,3 +155,17 @@ def test_a_working_folder_that_vanishes_between_two_runs_of_a_process(synced: Sy
     facts = synced.ok()
 
     assert 0 == facts["contacts"]["new"]
+
+
+@pytest.mark.parametrize(
+    "statement", ["DROP TABLE sf_users", "ALTER TABLE sf_contacts DROP COLUMN last_name"]
+)
+def test_what_was_dropped_comes_back_in_a_plain_run(synced: Synced, statement: str) -> None:
+    """With dlt's own run, too: a merge would fail for ever, or a column be missing without a word."""
+    synced.begin()
+    synced.sql(statement)
+    with synced.opened():
+        synced.pipeline.run(salesforce_targeted(synced.credentials))
+
+    assert synced.rows("sf_users")
+    assert filled(synced, "sf_contacts", "last_name") == (12, 12)

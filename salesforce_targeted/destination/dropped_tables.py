@@ -4,8 +4,8 @@ dlt looks at a table when its schema changes, and at no other time: after a ``DR
 every merge would fail, or, while nothing changes in the org, every run would say that all is well.
 
 Rules:
-- What dlt believes to have made is compared with what is there before each run; one query to the
-  destination, two with the staging dataset.
+- What dlt believes to have made is compared with what is there as each run begins to read, however
+  it was started; one query to the destination, two with the staging dataset.
 - Rows of a table that got a column back lose their hash, so that they are loaded again as they are
   read.
 - Types that were altered are left alone: the database itself says whether values still fit.
@@ -22,25 +22,21 @@ from dlt.common.schema.utils import has_table_seen_data
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.arrow.columns import ROW_HASH
 from salesforce_targeted.destination.clients import client_of
-from salesforce_targeted.destination.table_names import SYNC_RUNS
 from salesforce_targeted.ledger import Ledger
 
 Lost = dict[str, list[str]]
 
 
-def restore(pipeline: dlt.Pipeline, ledger: Ledger) -> None:
+def restore(pipeline: dlt.Pipeline, schema_name: str, ledger: Ledger) -> None:
     """Make again the tables and columns that are gone from the dataset, and warn of each.
 
-    A working folder that knows no schema yet can't tell what is gone; the run brings the schema.
+    A pipeline that has not loaded the schema yet can't tell what is gone.
 
     Raises:
         ConfigurationError: a table has lost its key, by which alone its rows can be found.
     """
-    for name in pipeline.schema_names:
-        schema = pipeline.schemas[name]
-        # A source of the user's may load through the same pipeline.
-        if schema.naming.normalize_table_identifier(SYNC_RUNS) in schema.tables:
-            _restore(client_of(pipeline, name), ledger)
+    if schema_name in pipeline.schema_names:
+        _restore(client_of(pipeline, schema_name), ledger)
 
 
 def _restore(client: Any, ledger: Ledger) -> None:
