@@ -24,7 +24,8 @@ from dlt.extract.pipe_iterator import PipeIterator
 from dlt.load.configuration import LoaderConfiguration
 from dlt.normalize.configuration import NormalizeConfiguration
 
-from salesforce_targeted.api.credentials.base import CREDENTIALS, ENVIRONMENT, SECTION, raw
+from salesforce_targeted.api.credentials.base import ENVIRONMENT
+from salesforce_targeted.api.credentials.config_keys import CREDENTIALS, SECTION, raw
 from salesforce_targeted.api.errors import ConfigurationError
 from salesforce_targeted.destination.errors import first_line
 

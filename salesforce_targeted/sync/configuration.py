@@ -21,7 +21,8 @@ from dlt.common.configuration.specs import BaseConfiguration
 from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
 from dlt.common.destination.exceptions import DestinationException, UnknownDestinationModule
 
-from salesforce_targeted.api.credentials.base import CREDENTIALS, ENVIRONMENT, SECTION, has, raw
+from salesforce_targeted.api.credentials.base import ENVIRONMENT
+from salesforce_targeted.api.credentials.config_keys import CREDENTIALS, SECTION, has, raw
 from salesforce_targeted.api.credentials.resolution import (
     IncompleteCredentialsError,
     SalesforceCredentials,

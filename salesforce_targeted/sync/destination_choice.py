@@ -15,7 +15,7 @@ from typing import Any, Optional
 import dlt
 from dlt.common.configuration import with_config
 
-from salesforce_targeted.api.credentials.base import has, pipeline_name
+from salesforce_targeted.api.credentials.config_keys import has, pipeline_name
 from salesforce_targeted.api.errors import ConfigurationError
 
 DUCKDB_FILE = "targeted_contacts.duckdb"

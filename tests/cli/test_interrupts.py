@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from salesforce_targeted.cli.interrupts import SECONDS_TO_END
+from salesforce_targeted.cli.interrupts import SECONDS_OF_A_PASS, SECONDS_TO_END
 from salesforce_targeted.cli.screen import INTERRUPTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.faults.faults import Fault
@@ -111,6 +111,27 @@ def test_ctrl_c_ends_a_run_whose_database_does_not_respond(
     assert time.monotonic() - began < (SECONDS_TO_END + ROOM_SECONDS if presses == 1 else 2)
     assert 1 == run.returncode
     assert "interrupted; the next run goes on from here" in err
+
+
+@pytest.mark.deep
+def test_a_pass_whose_database_does_not_respond_is_cut_off(
+    server: DemoServer, tmp_path: Path
+) -> None:
+    """It is given its ten seconds; the run that follows completes it, so that all is well."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(60)
+        address = f"postgresql://loader:s3same@127.0.0.1:{silent.getsockname()[1]}/db"
+        more = {"DESTINATION__POSTGRES__CREDENTIALS": f"{address}?connect_timeout=60"}
+        run = started(server, tmp_path, "--every", "1h", **more)
+        with silent.accept()[0]:
+            time.sleep(0.5)
+            run.send_signal(signal.SIGTERM)
+            began = time.monotonic()
+            _, err = run.communicate(timeout=60)
+
+    assert time.monotonic() - began < SECONDS_OF_A_PASS + ROOM_SECONDS
+    assert 0 == run.returncode, err
+    assert "ending after this pass, or in ten seconds" in err
 
 
 def test_a_second_ctrl_c_ends_at_once(org: DemoOrg, server: DemoServer, tmp_path: Path) -> None:

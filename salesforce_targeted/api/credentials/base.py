@@ -9,24 +9,20 @@ Rules:
 
 import os
 import string
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import field
 from inspect import get_annotations
 from pathlib import Path
 from typing import Any, ClassVar, Optional
 
-from dlt.common.configuration.container import Container
 from dlt.common.configuration.specs import CredentialsConfiguration, configspec
-from dlt.common.configuration.specs.config_section_context import ConfigSectionContext
-from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
 from dlt.common.typing import is_optional_type
 
 from salesforce_targeted.api.addresses import login_origin
+from salesforce_targeted.api.credentials.config_keys import CREDENTIALS, raw
 from salesforce_targeted.api.errors import ConfigurationError, SalesforceError
 from salesforce_targeted.api.login import STALE_REMEDY, LoginEndpoint, Session
 
-SECTION = "sources.salesforce_targeted"
-CREDENTIALS = f"{SECTION}.credentials"
 # setting -> environment name
 ENVIRONMENT = {
     setting: f"SALESFORCE_{setting.upper()}"
@@ -73,28 +69,6 @@ def path_in(setting: str, value: str) -> Path:
             f"{ENVIRONMENT[setting]} begins with a ~, and there is no such home folder",
             remedy="Write the whole path.",
         ) from None
-
-
-def pipeline_name() -> str | None:
-    """Return the pipeline whose section of dlt's configuration counts first, if there is one."""
-    return Container()[ConfigSectionContext].pipeline_name
-
-
-def has(key: str) -> bool:
-    """Tell whether a key or anything below it is set, for all pipelines or for this one."""
-    below = f"{key}.".upper().replace(".", "__")
-    ours = f"{pipeline_name()}__".upper() + below
-    return any(variable.startswith((below, ours)) for variable in os.environ) or any(raw(key))
-
-
-def raw(key: str) -> Iterator[tuple[str, Any]]:
-    """Yield what each place says of a key, and its name there; dlt makes no other type of it."""
-    *sections, name = key.split(".")
-    for scope in dict.fromkeys([pipeline_name() or "", ""]):
-        for provider in Container()[PluggableRunContext].providers.providers:
-            value, place = provider.get_value(name, str, scope, *sections)
-            if value is not None:
-                yield place, value
 
 
 class SignInCredentials(CredentialsConfiguration):
