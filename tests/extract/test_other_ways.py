@@ -6,12 +6,13 @@ import pytest
 
 from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.errors import WebPageError
+from salesforce_targeted.api.errors import UnavailableError, WebPageError
 from salesforce_targeted.api.limits import DOCUMENTED
 from salesforce_targeted.demo_org import DemoOrg
 from salesforce_targeted.demo_org.http.server import DemoServer
+from salesforce_targeted.settings import Api
 from tests.conftest import Synced
-from tests.support.retrieval import client_of
+from tests.support.retrieval import client_of, columns_in, retrieve
 from tests.support.scripted_server import Bytes, Heard, answer, handed_on, scripted_server
 
 PAGE = answer(200, "<html><title>Request Rejected</title></html>", {"Content-Type": "text/html"})
@@ -59,3 +60,18 @@ def test_pages_everywhere_are_an_outage(server: DemoServer) -> None:
                 [endpoints.describe("64.0", name) for name in ("Contact", "Task", "User")]
             )
         assert 5 + 1 == len(gateway.heard)
+
+
+def test_an_org_that_is_down_is_not_tried_by_each_way(org: DemoOrg, server: DemoServer) -> None:
+    """One describe, once, tells it from a gateway that answers for one address."""
+    with scripted_server() as gateway:
+        # Else a run that tries the same way again would do so for ever.
+        gateway.fallback = lambda _: answer(503 if len(gateway.heard) < 20 else 401)
+        session = SessionCredentials(gateway.url, server.token)
+        with pytest.raises(UnavailableError, match="composite/sobjects/Contact"):
+            retrieve(
+                session, DOCUMENTED, Api.COLLECTIONS, org.active_ids(), columns_in(org),
+                fallback=True,
+            )  # fmt: skip
+
+    assert 5 + 1 == len(gateway.heard)
