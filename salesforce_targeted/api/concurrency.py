@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from salesforce_targeted.api.errors import SalesforceError, TruncatedResponseError
 from salesforce_targeted.api.models import Request, Response
@@ -101,7 +103,21 @@ def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator
 
 # --- requests that leave before the stage that needs them -----------------------------------------
 
-Responses = Sequence[Response | SalesforceError]
+# Makes a value of a response; raises TruncatedResponseError where it isn't whole.
+Reader = Callable[[Response], Any]
+Readers = Mapping[Request, Reader]
+_NO_READERS: Readers = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadEarly:
+    """Hold what a reader made of a response when it came."""
+
+    read: Reader
+    value: Any
+
+
+Responses = Sequence[Response | SalesforceError | _ReadEarly]
 
 
 class SentAhead:
@@ -111,14 +127,28 @@ class SentAhead:
     the run's first call, and a stage that sends the very same request later takes the response that
     came. One that differs in anything (another field, another id, another cursor) is sent as if
     nothing had been sent ahead: a response never counts for another request than its own.
+
+    While the run waits for the org its processor is idle. So a response whose reader is known is
+    read as it comes, one at a time, and what was made of it is kept in its place. It counts for a
+    stage whose own reader is equal to that one, and is smaller than the response.
     """
 
     def __init__(self) -> None:
         self._kept: dict[Request, tuple[Future[Responses], int]] = {}
-        self._put_off = deque[tuple[Sequence[Request], Callable[[], Responses]]]()
+        self._put_off = deque[tuple[Sequence[Request], Callable[[], Responses], Readers]]()
+        self._reading = threading.Lock()
 
-    def begin(self, requests: Sequence[Request], send: Callable[[], Responses]) -> None:
-        """Send some requests in a thread of their own; ``take`` waits for the responses."""
+    def begin(
+        self,
+        requests: Sequence[Request],
+        send: Callable[[], Responses],
+        early: Readers = _NO_READERS,
+    ) -> None:
+        """Send some requests in a thread of their own; ``take`` waits for the responses.
+
+        Args:
+            early: Of some of them what reads the response as it comes.
+        """
         arriving: Future[Responses] = Future()
 
         def run() -> None:
@@ -128,12 +158,41 @@ class SentAhead:
                 arriving.set_exception(error)
 
         self._keep(requests, arriving)
+        for request, read in early.items():
+            self.read_early(request, read)
         # A daemon: an interrupted run does not wait for what was sent on a guess.
         threading.Thread(target=run, name="sent-ahead", daemon=True).start()
 
-    def put_off(self, requests: Sequence[Request], send: Callable[[], Responses]) -> None:
+    def put_off(
+        self,
+        requests: Sequence[Request],
+        send: Callable[[], Responses],
+        early: Readers = _NO_READERS,
+    ) -> None:
         """Let :meth:`begin_next` send some requests, after those that were put off before."""
-        self._put_off.append((requests, send))
+        self._put_off.append((requests, send, early))
+
+    def read_early(self, request: Request, read: Reader) -> None:
+        """Read the response to a request as it comes; one that was not sent ahead is left alone."""
+        if request not in self._kept:
+            return
+        (arriving, place), early = self._kept[request], Future[Responses]()
+        self._kept[request] = early, 0
+
+        def run() -> None:
+            try:
+                response = arriving.result()[place]
+                if isinstance(response, Response):
+                    with self._reading:
+                        response = _ReadEarly(read, read(response))
+                early.set_result([response])
+            except BaseException as error:  # noqa: BLE001  # read() leaves it to the stage's own
+                early.set_exception(error)
+
+        def begin(_: object) -> None:
+            threading.Thread(target=run, name="read-early", daemon=True).start()
+
+        arriving.add_done_callback(begin)
 
     def begin_next(self) -> None:
         """Send what was put off first, if anything is left."""
@@ -149,26 +208,33 @@ class SentAhead:
     def take(self, request: Request) -> Response | None:
         """Return the response to a request that was sent ahead, once; None where there is none.
 
-        A refusal is none: the stage sends the request itself and treats what it gets as ever.
+        A refusal is none: the stage sends the request itself and treats what it gets as ever. One
+        that was read early is none, either.
         """
-        arriving, place = self._kept.pop(request, (None, 0))
-        if arriving is None or arriving.exception() is not None:
-            return None
-        response = arriving.result()[place]
+        response = self._taken(request)
         return response if isinstance(response, Response) else None
 
     def read(self, request: Request, read: Callable[[Response], T]) -> tuple[T] | None:
-        """Return what a reader makes of the response that :meth:`take` returns, in a tuple of one.
+        """Return what a reader makes of the response to a request, once, in a tuple of one.
 
-        None, too, where the reader finds the response cut: the stage sends the request itself.
+        None where :meth:`take` returns None, and where the reader finds the response cut: the stage
+        sends the request itself.
         """
-        response = self.take(request)
-        if response is None:
+        response = self._taken(request)
+        if isinstance(response, _ReadEarly):
+            return (response.value,) if response.read == read else None
+        if not isinstance(response, Response):
             return None
         try:
             return (read(response),)
         except TruncatedResponseError:
             return None
+
+    def _taken(self, request: Request) -> Response | SalesforceError | _ReadEarly | None:
+        arriving, place = self._kept.pop(request, (None, 0))
+        if arriving is None or arriving.exception() is not None:
+            return None
+        return arriving.result()[place]
 
     def _keep(self, requests: Sequence[Request], arriving: Future[Responses]) -> None:
         self._kept.update({request: (arriving, n) for n, request in enumerate(requests)})

@@ -7,10 +7,11 @@ Rules:
 Source: REST API Developer Guide, "Composite", "Query", "Query More Results".
 """
 
-from collections.abc import Callable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
+from types import MappingProxyType
 from typing import TypeVar, Unpack
 
 from salesforce_targeted.api import endpoints, json_lines, readers
@@ -77,7 +78,11 @@ def composite(
 
 
 def send_ahead(
-    session: AuthorizedSession, groups: Sequence[Sequence[Request]], *, when_idle: bool = False
+    session: AuthorizedSession,
+    groups: Sequence[Sequence[Request]],
+    *,
+    early: Mapping[Request, Callable[[Response], object]] = MappingProxyType({}),
+    when_idle: bool = False,
 ) -> None:
     """Send reading requests that will be needed, a billed call for each group; don't wait.
 
@@ -86,11 +91,13 @@ def send_ahead(
 
     Args:
         groups: One request, sent as it is, or several for a ``composite`` (five slow ones at most).
+        early: What reads the responses to some of them as they come; see ``SentAhead``.
         when_idle: Each leaves as soon as the stage that runs has no further one to send.
     """
     begin = session.ahead.put_off if when_idle else session.ahead.begin
     for requests in groups:
-        begin(requests, partial(_send_once, session, requests))
+        readers_of = {request: early[request] for request in requests if request in early}
+        begin(requests, partial(_send_once, session, requests), readers_of)
 
 
 def _send_once(session: AuthorizedSession, requests: Sequence[Request]) -> list[Result]:

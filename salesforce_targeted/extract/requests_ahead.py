@@ -22,12 +22,14 @@ import pyarrow as pa
 
 from salesforce_targeted.api import endpoints
 from salesforce_targeted.api.authorized_session import CALLS_TO_SPARE
+from salesforce_targeted.api.errors import SalesforceError
 from salesforce_targeted.api.models import Request
 from salesforce_targeted.arrow.id_set import Texts, minus, union
 from salesforce_targeted.destination.table_names import RELATIONS
 from salesforce_targeted.relations import pages, queries
 from salesforce_targeted.retrieval.planner import Wanted, shared
 from salesforce_targeted.retrieval.query import query_all_requests
+from salesforce_targeted.retrieval.sobject_collections import RowReader
 from salesforce_targeted.settings import Api
 
 from .discovery import Each, no_batch
@@ -64,12 +66,27 @@ class Ahead:
     is_all: bool = True
 
 
-def ask_for_held(run: Run, tables: Collection[str]) -> list[Request]:
-    """Send what asks for held records of the loaded tables; return queries for the first call."""
+def ask_for_held(run: Run, tables: Collection[str]) -> Ahead:
+    """Send what asks for held records of the loaded tables; return what was chosen."""
     ahead = held_ahead(run, tables)
     run.asked.update(ahead.held)
     run.client.send_ahead(ahead.calls)
-    return ahead.along
+    return ahead
+
+
+def read_early(run: Run, ahead: Ahead) -> None:
+    """Have what was asked for be read as it comes, now that the first call told the columns.
+
+    All that is held is little, and its stages wait for it anyway.
+    """
+    for name, parts in ahead.held.items():
+        table = RecordTable(run, name)
+        if ahead.is_all or isinstance(run.org.describes[table.object_name], SalesforceError):
+            continue  # its stage tells what the org does not show
+        fields = readable_before(table, table.columns.fields)
+        calls = [[_request(table, ids, fields)] for ids in parts]
+        for request, read in _readers(table, calls, parts).items():
+            run.client.ahead.read_early(request, read)
 
 
 def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
@@ -144,7 +161,8 @@ def ask_for_discovered(table: RecordTable, *, reads_relations: bool) -> Each:
     def ask(batch: pa.Table) -> None:
         ids = union(batch.column("id"))
         if 0 < len(ids) <= size and len(parts) < MOST_CALLS:
-            run.client.send_ahead([[_request(table, ids, fields)]])
+            calls = [[_request(table, ids, fields)]]
+            run.client.send_ahead(calls, early=_readers(table, calls, [ids]))
             parts.append(ids)
 
     return ask
@@ -199,8 +217,9 @@ def _send_when_idle(table: RecordTable, named: pa.Array, before: int) -> int:
     if is_scarce or plan.api is not Api.COLLECTIONS:
         return 0
     size = limits(table).ids_per_collection
-    calls, run.asked[table.name] = _first_calls(table, ids, fields, size)
-    run.client.send_ahead(calls, when_idle=True)
+    calls, parts = _first_calls(table, ids, fields, size)
+    run.asked[table.name] = parts
+    run.client.send_ahead(calls, early=_readers(table, calls, parts), when_idle=True)
     return plan.calls
 
 
@@ -210,6 +229,16 @@ def _first_calls(
     """Return the first requests for a table's ids, as its stage sends them, and the ids of each."""
     parts = [ids[start : start + size] for start in range(0, len(ids), size)][:MOST_CALLS]
     return [[_request(table, part, fields)] for part in parts], parts
+
+
+def _readers(
+    table: RecordTable, calls: Sequence[Sequence[Request]], parts: Sequence[pa.Array]
+) -> dict[Request, RowReader]:
+    """Return what reads the response to each call of one request as the table's stage reads it."""
+    return {
+        request: RowReader(tuple(ids.to_pylist()), table.columns)
+        for (request,), ids in zip(calls, parts, strict=True)
+    }
 
 
 def _request(table: RecordTable, ids: pa.Array, fields: Sequence[str]) -> Request:

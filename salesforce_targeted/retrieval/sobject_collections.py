@@ -56,10 +56,13 @@ class RecordReader:
         size = self.lessons.ids_at_once or limits.ids_per_collection
         if composite:
             size = limits.ids_per_collection * limits.composite_queries
-        parts = (*apart, minus(ids, union(*apart)) if apart else ids)
-        batches = chain.from_iterable(in_batches(Texts(part), size) for part in parts)
+        rest = minus(ids, union(*apart)) if apart else ids
         read = self.read_five if composite else self.read
-        return chain.from_iterable(self.client.side_by_side(read, batches))
+        asked = ((self.read, part) for each in apart for part in in_batches(Texts(each), size))
+        others = ((read, part) for part in in_batches(Texts(rest), size))
+        return chain.from_iterable(
+            self.client.side_by_side(lambda part: part[0](part[1]), chain(asked, others))
+        )
 
     def read(self, ids: Sequence[str], attempts: int = ATTEMPTS) -> list[Batch]:
         """Read the records of as many ids as one call may ask for.
@@ -82,7 +85,7 @@ class RecordReader:
                 return [self._batch(asked, readable)]
             batch = self.client.send(
                 self._request(Part(asked, fields)),
-                lambda response: read_rows(response, asked, self.columns),
+                RowReader(tuple(asked), self.columns),
                 attempts_at_500=attempts,
                 attempts_when_slow=attempts,
             )
@@ -127,7 +130,7 @@ class RecordReader:
         unreadable = self.lessons.unreadable
 
         def fetched(part: Part, _: Request, response: Response) -> Batch:
-            batch = read_rows(response, list(part.ids), self.columns)
+            batch = RowReader(tuple(part.ids), self.columns)(response)
             self.client.meter.add_rows("composite", len(batch))
             return note_unreadable(batch, unreadable, self.columns)
 
@@ -188,18 +191,34 @@ class RecordReader:
         return self.client.collection_request(self.columns.object_name, *part)
 
 
-def read_rows(response: Response, asked: list[str], columns: Columns) -> Batch:
+@dataclass(frozen=True, slots=True)
+class RowReader:
     """Read a Collections response; a record that it does not show has no row.
 
-    Raises:
-        TruncatedResponseError: not as many entries as ids, or records that were not asked for.
+    One is equal to another that makes the same of a response, so that what was read early counts.
+
+    Attributes:
+        asked: The ids that were asked for.
+        columns: Those of the rows.
     """
-    batch = from_response(json_lines.raw_collection(response, len(asked)), columns)
-    came = batch.table.column(columns.key.name).to_pylist()
-    distinct = set(came)
-    if len(distinct) < len(came) or not distinct <= set(asked):
-        raise TruncatedResponseError("a Collections response with records that weren't asked for")
-    return batch
+
+    asked: tuple[str, ...]
+    columns: Columns
+
+    def __call__(self, response: Response) -> Batch:
+        """Return the rows.
+
+        Raises:
+            TruncatedResponseError: not as many entries as ids, or records that were not asked for.
+        """
+        batch = from_response(json_lines.raw_collection(response, len(self.asked)), self.columns)
+        came = batch.table.column(self.columns.key.name).to_pylist()
+        distinct = set(came)
+        if len(distinct) < len(came) or not distinct.issubset(self.asked):
+            raise TruncatedResponseError(
+                "a Collections response with records that weren't asked for"
+            )
+        return batch
 
 
 def parts_reader(

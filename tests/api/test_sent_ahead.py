@@ -10,6 +10,7 @@ import pytest
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
+from salesforce_targeted.api.models import Record, Response
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
 from tests.support.responses import collections
@@ -133,3 +134,75 @@ def test_a_response_that_reads_as_cut_is_requested_again(
     rows = client.send(whole, lambda response: readers.records_by_id(response, ids))
 
     assert set(ids) == set(rows)
+
+
+class Counting:
+    """Read records by id, count how often, and tell when; each is equal to itself alone."""
+
+    def __init__(self, ids: list[str]) -> None:
+        self.ids, self.times, self.is_read = ids, 0, threading.Event()
+
+    def __call__(self, response: Response) -> dict[str, Record]:
+        """Return the records by id."""
+        self.times += 1
+        self.is_read.set()
+        return readers.records_by_id(response, self.ids)
+
+
+def test_a_response_is_read_as_it_comes(org: DemoOrg, client: SalesforceClient) -> None:
+    """Not only once it is needed: until then the processor would be idle."""
+    ids = org.active_ids()[:3]
+    request, read = client.collection_request("Contact", ids, FIELDS), Counting(ids)
+    client.send_ahead([[request]], early={request: read})
+    is_read = read.is_read.wait(20)
+    rows = client.send(request, read)
+
+    assert is_read
+    assert set(ids) == rows.keys()
+    assert (1, {"collections": 1}) == (read.times, dict(org.calls))
+
+
+def test_what_was_put_off_is_read_as_it_comes(org: DemoOrg, client: SalesforceClient) -> None:
+    """It leaves as a stage comes to its end, and its response has as long as any to be read."""
+    ids = org.active_ids()[:3]
+    request, read = client.collection_request("Contact", ids, FIELDS), Counting(ids)
+    client.send_ahead([[request]], early={request: read}, when_idle=True)
+    calls = org.billed
+    list(client.side_by_side(lambda part: part, [1]))
+
+    assert 0 == calls
+    assert read.is_read.wait(20)
+    assert set(ids) == client.send(request, read).keys()
+    assert 1 == org.billed
+
+
+def test_what_another_reader_made_of_a_response_does_not_count(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """With other columns, the rows would be others: the request is sent again."""
+    ids = org.active_ids()[:3]
+    request, read = client.collection_request("Contact", ids, FIELDS), Counting(ids)
+    client.send_ahead([[request]])
+    client.ahead.read_early(request, read)
+    is_read, other = read.is_read.wait(20), Counting(ids)
+    rows = client.send(request, other)
+
+    assert is_read
+    assert set(ids) == rows.keys()
+    assert (1, 2) == (other.times, org.calls["collections"])
+
+
+def test_a_response_that_reads_as_cut_early_is_requested_again(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """What the reader refuses as it comes is no response: the stage sends the request itself."""
+    ids = org.active_ids()[:3]
+    whole = client.collection_request("Contact", ids, FIELDS)
+    short = client.collection_request("Contact", ids[:2], FIELDS)
+    read = Counting(ids)
+    client.ahead.keep([whole], [client.send(short)])
+    client.ahead.read_early(whole, read)
+    rows = client.send(whole, read)
+
+    assert set(ids) == rows.keys()
+    assert (2, 2) == (read.times, org.calls["collections"])
