@@ -12,7 +12,7 @@ from . import endpoints, errors, queries, readers
 from . import ids as record_ids
 from . import soql as soql_text
 from .authorized_session import AuthorizedSession
-from .concurrency import map_as_completed
+from .concurrency import map_as_completed, merge_as_completed
 from .models import JsonRows, Record, Request, Response
 from .refusals.retries import Attempts
 
@@ -60,6 +60,10 @@ class SalesforceClient(AuthorizedSession):
     def side_by_side(self, read: Callable[[_Q], _T], parts: Iterable[_Q]) -> Iterator[_T]:
         """Read parts, several in flight, as they arrive; then what was put off leaves meanwhile."""
         return map_as_completed(read, parts, self.max_in_flight, self.ahead.begin_next)
+
+    def merged(self, sources: Sequence[Iterator[_T]]) -> Iterator[_T]:
+        """Read iterators side by side; then what was put off leaves meanwhile."""
+        return merge_as_completed(sources, self.max_in_flight, self.ahead.begin_next)
 
     def read_twice(self, read: Callable[[], _T]) -> _T:
         """Return what a reading of whole queries gives; of a second one if rows moved."""

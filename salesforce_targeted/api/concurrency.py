@@ -79,12 +79,20 @@ def map_as_completed(
         raise error
 
 
-def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator[T]:
+def merge_as_completed(
+    sources: Sequence[Iterator[T]],
+    at_once: int,
+    when_idle: Callable[[], object] = lambda: None,
+) -> Iterator[T]:
     """Read iterators in threads, so many at once, and yield what they yield (not None).
 
     The order is that of arrival. The next item of a source is fetched while one is used.
+
+    Args:
+        when_idle: Called, once the last source is read from, as each further one could be.
     """
     waiting, reading = deque(sources), dict[Future[T | None], Iterator[T]]()
+    idle = 0
     with _threads(at_once) as pool:
 
         def read_on(source: Iterator[T]) -> None:
@@ -93,6 +101,9 @@ def merge_as_completed(sources: Sequence[Iterator[T]], at_once: int) -> Iterator
         while waiting or reading:
             while waiting and len(reading) < at_once:
                 read_on(waiting.popleft())
+            while idle < at_once - len(reading):
+                idle += 1
+                when_idle()
             arrived, _ = wait(reading, return_when=FIRST_COMPLETED)
             # All of them first: an error among them is raised before anything further is begun.
             for item, source in [(future.result(), reading.pop(future)) for future in arrived]:

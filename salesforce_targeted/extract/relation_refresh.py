@@ -18,7 +18,6 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.errors import ENDS_EARLY
 from salesforce_targeted.arrow.batch import Batch
 from salesforce_targeted.arrow.columns import ROW_HASH, TIMESTAMP, Columns
@@ -138,7 +137,7 @@ def _pages(run: Run, columns: Columns, since: datetime | None) -> Iterator[Batch
         pages.read(run.client, run.org.junction, columns, since=since, limit=limit, within=span)
         for span in ranges
     ]
-    yield from _noted(run, columns, merge_as_completed(readings, run.client.max_in_flight))
+    yield from _noted(run, columns, run.client.merged(readings))
 
 
 def counted_since(run: Run) -> str:

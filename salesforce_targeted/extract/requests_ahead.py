@@ -43,7 +43,8 @@ from .record_table import RecordTable
 from .relation_refresh import READING
 from .run import ASKED_FIELDS, CALLS_LEFT, CALLS_WORTH_A_COUNT, LAG, Run
 
-# Calls that may be on the way at once, and whose responses may wait in memory.
+# Calls that may be on the way at once, and whose responses may wait in memory. With a run's first
+# call it is one less: everything else waits for what that one tells.
 MOST_CALLS = 8
 # Queries of the first call itself: the first batch of discovery, and a count.
 _OPENING_QUERIES = 2
@@ -74,19 +75,22 @@ def ask_for_held(run: Run, tables: Collection[str]) -> Ahead:
     return ahead
 
 
-def read_early(run: Run, ahead: Ahead) -> None:
-    """Have what was asked for be read as it comes, now that the first call told the columns.
+def ask_for_rest(run: Run, ahead: Ahead) -> None:
+    """Put off the next calls for what is held, and read early what comes, once columns are known.
 
-    All that is held is little, and its stages wait for it anyway.
+    Where all that is held was asked for there is nothing more, and its stages wait for it anyway.
     """
-    for name, parts in ahead.held.items():
-        table = RecordTable(run, name)
+    for name, asked in ahead.held.items():
+        table, size = RecordTable(run, name), run.client.limits.ids_per_collection
         if ahead.is_all or isinstance(run.org.describes[table.object_name], SalesforceError):
             continue  # its stage tells what the org does not show
-        fields = readable_before(table, table.columns.fields)
-        calls = [[_request(table, ids, fields)] for ids in parts]
-        for request, read in _readers(table, calls, parts).items():
+        fields, rest = readable_before(table, table.columns.fields), held_now(table)[0]
+        calls = [[_request(table, ids, fields)] for ids in asked]
+        for request, read in _readers(table, calls, asked).items():
             run.client.ahead.read_early(request, read)
+        calls, parts = _first_calls(table, rest[sum(map(len, asked)) :], fields, size)
+        run.client.send_ahead(calls, early=_readers(table, calls, parts), when_idle=True)
+        run.asked[name] = [*asked, *parts]
 
 
 def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
@@ -114,12 +118,13 @@ def held_ahead(run: Run, tables: Collection[str]) -> Ahead:
         else:
             alone += [[query] for query in queried]
     calls, asked = _cut(run, ids, fields)
-    if are_few and len(calls) + len(alone) <= MOST_CALLS:
+    if are_few and len(calls) + len(alone) < MOST_CALLS:
         return Ahead([*along, *queries], [*calls, *alone], asked)
     first = next((table for table in known if table.name in ids), None)
     if first is None or not len(ids[first.name]) or not _suffice(first, numbers):
         return Ahead(along, [], {})
-    calls, parts = _first_calls(first, ids[first.name], fields[first.name], size)
+    some = ids[first.name][: size * (MOST_CALLS - 1)]
+    calls, parts = _first_calls(first, some, fields[first.name], size)
     return Ahead(along, calls, {first.name: parts}, is_all=False)
 
 

@@ -33,7 +33,7 @@ from .record_table import REFRESHED, RecordTable
 from .relation_refresh import COMPARED_AT, READING, begin_again, read_by_ids, read_relations
 from .relation_selection import relations_since
 from .removed_relations import mark_removed
-from .requests_ahead import ask_for_discovered, ask_for_held, ask_for_new, read_early
+from .requests_ahead import ask_for_discovered, ask_for_held, ask_for_new, ask_for_rest
 from .run import Run
 
 RELATION, TASK, USER = "task_who_relation", "task", "user"
@@ -75,7 +75,7 @@ def stages(
         yield RELATION, None
     ahead = ask_for_held(run, [table.name for table in loaded])
     open_run(run, ahead.along, reads_relations=RELATION in wanted)
-    read_early(run, ahead)
+    ask_for_rest(run, ahead)
     if run.changes_dataset:
         for name in (REFRESHED, COMPARED_AT, READING):  # all is read again
             run.state.pop(name, None)

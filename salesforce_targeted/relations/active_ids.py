@@ -22,7 +22,6 @@ import pyarrow.compute as pc
 
 from salesforce_targeted.api import endpoints, errors, readers, soql
 from salesforce_targeted.api.client import SalesforceClient
-from salesforce_targeted.api.concurrency import merge_as_completed
 from salesforce_targeted.api.models import JsonRows, Record
 from salesforce_targeted.arrow.id_counts import IdCounts
 from salesforce_targeted.relations.queries import groups_statement, where
@@ -123,7 +122,7 @@ class _Reader:
         starts = [first, *[None] * len(cuts)]
         ends = pairwise([after, *cuts, None])
         ranges = [self._range(*bounds, rows) for bounds, rows in zip(ends, starts, strict=True)]
-        return merge_as_completed(ranges, self.client.max_in_flight)
+        return self.client.merged(ranges)
 
     def _range(
         self, low: str | None, high: str | None, rows: list[Record] | None
