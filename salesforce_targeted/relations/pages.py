@@ -34,8 +34,9 @@ from salesforce_targeted.target import SHARED_ACTIVITIES, Junction
 
 # How often a result that falls apart is read from its start.
 _READINGS = 3
-# Calls that a range should be worth at least: each range may end in a page that is not full.
-_PAGES_PER_RANGE = 5
+# Pages that a range should have at least, for each may end in one that is not full: few, as long as
+# there are fewer ranges than calls that may be in flight. Fewer than _WORTH_RANGES are one range.
+_PAGES_PER_RANGE, _FEWEST_PER_RANGE, _AT_ONCE, _WORTH_RANGES = 5, 3, 8, 10
 _MOST_RANGES = 24
 _WITHOUT_LIMIT = "The org can't sort in time what --limit needs: use --since instead, or neither."
 
@@ -253,7 +254,12 @@ def ranges(client: SalesforceClient, junction: Junction, expected: int) -> list[
 
 def pieces_of(expected: int, limits: Limits) -> int:
     """Count the ranges in which so many rows are read."""
-    return max(1, min(_MOST_RANGES, expected // limits.rows_per_query_page // _PAGES_PER_RANGE))
+    count = expected // limits.rows_per_query_page
+    if count < _WORTH_RANGES:
+        return 1
+    return min(
+        _MOST_RANGES, max(count // _PAGES_PER_RANGE, min(_AT_ONCE, count // _FEWEST_PER_RANGE))
+    )
 
 
 def read_by_ids(

@@ -38,7 +38,7 @@ def read_ranges(
 
 
 @JUNCTIONS
-@pytest.mark.parametrize(("page_rows", "pieces"), [(1, 6), (2, 3), (3, 2), (4, 1), (2_000, 1)])
+@pytest.mark.parametrize(("page_rows", "pieces"), [(1, 8), (2, 5), (3, 3), (4, 1), (2_000, 1)])
 def test_ranges_part_all_ids(
     org: DemoOrg, client: SalesforceClient, junction: Junction, page_rows: int, pieces: int
 ) -> None:
