@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -201,7 +201,10 @@ class SentAhead:
                 early.set_exception(error)
 
         def begin(_: object) -> None:
-            threading.Thread(target=run, name="read-early", daemon=True).start()
+            # No daemon: Python does not end the C++ of a reader safely. It takes no tenth of a
+            # second, and none begins in an interpreter that ends.
+            with suppress(RuntimeError):
+                threading.Thread(target=run, name="read-early", daemon=False).start()
 
         arriving.add_done_callback(begin)
 
