@@ -117,7 +117,7 @@ def merge_as_completed(
 # Makes a value of a response; raises TruncatedResponseError where it isn't whole.
 Reader = Callable[[Response], Any]
 Readers = Mapping[Request, Reader]
-_NO_READERS: Readers = MappingProxyType({})
+NO_READERS: Readers = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,18 +147,18 @@ class SentAhead:
     def __init__(self) -> None:
         self._kept: dict[Request, tuple[Future[Responses], int]] = {}
         self._put_off = deque[tuple[Sequence[Request], Callable[[], Responses], Readers]]()
-        self._reading = threading.Lock()
+        self._choosing, self._reading = threading.Lock(), threading.Lock()
 
     def begin(
         self,
         requests: Sequence[Request],
         send: Callable[[], Responses],
-        early: Readers = _NO_READERS,
+        early: Readers = NO_READERS,
     ) -> None:
         """Send some requests in a thread of their own; ``take`` waits for the responses.
 
         Args:
-            early: Of some of them what reads the response as it comes.
+            early: What reads the responses to some of them as they come.
         """
         arriving: Future[Responses] = Future()
 
@@ -169,8 +169,9 @@ class SentAhead:
                 arriving.set_exception(error)
 
         self._keep(requests, arriving)
-        for request, read in early.items():
-            self.read_early(request, read)
+        for request in requests:
+            if request in early:
+                self.read_early(request, early[request])
         # A daemon: an interrupted run does not wait for what was sent on a guess.
         threading.Thread(target=run, name="sent-ahead", daemon=True).start()
 
@@ -178,9 +179,12 @@ class SentAhead:
         self,
         requests: Sequence[Request],
         send: Callable[[], Responses],
-        early: Readers = _NO_READERS,
+        early: Readers = NO_READERS,
     ) -> None:
-        """Let :meth:`begin_next` send some requests, after those that were put off before."""
+        """Let :meth:`begin_next` send some requests, after those that were put off before.
+
+        None of them is sent once a stage has sent one of them itself.
+        """
         self._put_off.append((requests, send, early))
 
     def read_early(self, request: Request, read: Reader) -> None:
@@ -210,8 +214,9 @@ class SentAhead:
 
     def begin_next(self) -> None:
         """Send what was put off first, if anything is left."""
-        if self._put_off:
-            self.begin(*self._put_off.popleft())
+        with self._choosing:
+            if self._put_off:
+                self.begin(*self._put_off.popleft())
 
     def keep(self, requests: Sequence[Request], responses: Responses) -> None:
         """Keep responses that came with others, in a composite call."""
@@ -245,7 +250,11 @@ class SentAhead:
             return None
 
     def _taken(self, request: Request) -> Response | SalesforceError | _ReadEarly | None:
-        arriving, place = self._kept.pop(request, (None, 0))
+        with self._choosing:
+            arriving, place = self._kept.pop(request, (None, 0))
+            if arriving is None:
+                left = (group for group in self._put_off if request not in group[0])
+                self._put_off = deque(left)
         if arriving is None or arriving.exception() is not None:
             return None
         return arriving.result()[place]

@@ -7,15 +7,15 @@ Rules:
 Source: REST API Developer Guide, "Composite", "Query", "Query More Results".
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Sequence, Sized
 from functools import partial
 from http import HTTPStatus
 from itertools import chain
-from types import MappingProxyType
 from typing import TypeVar, Unpack
 
 from salesforce_targeted.api import endpoints, json_lines, readers
 from salesforce_targeted.api.authorized_session import AuthorizedSession
+from salesforce_targeted.api.concurrency import NO_READERS, Readers
 from salesforce_targeted.api.errors import (
     NotFoundError,
     PermissionDeniedError,
@@ -81,7 +81,7 @@ def send_ahead(
     session: AuthorizedSession,
     groups: Sequence[Sequence[Request]],
     *,
-    early: Mapping[Request, Callable[[Response], object]] = MappingProxyType({}),
+    early: Readers = NO_READERS,
     when_idle: bool = False,
 ) -> None:
     """Send reading requests that will be needed, a billed call for each group; don't wait.
@@ -96,8 +96,7 @@ def send_ahead(
     """
     begin = session.ahead.put_off if when_idle else session.ahead.begin
     for requests in groups:
-        readers_of = {request: early[request] for request in requests if request in early}
-        begin(requests, partial(_send_once, session, requests), readers_of)
+        begin(requests, partial(_send_once, session, requests), early)
 
 
 def _send_once(session: AuthorizedSession, requests: Sequence[Request]) -> list[Result]:

@@ -5,9 +5,10 @@ But what is held was named before. So the requests for held records, with the fi
 run, leave at once; see ``SentAhead`` in ``api.concurrency`` for when their responses count. What
 turns out new is asked for in a second wave, of records and tasks together.
 
-Of more than a few calls' worth the first ones leave so; as one table's calls come to their end the
-next one's begin. Records of which none is held are asked for as they are discovered, where nothing
-else is read before. A run over less than everything asks stage by stage.
+Of more than a few calls' worth the first ones leave so, and the next ones as discovery leaves
+places free; as one table's calls come to their end the next one's begin. Records of which none is
+held are asked for as they are discovered, where nothing else is read before. What comes is read
+while the run waits for others. A run over less than everything asks stage by stage.
 
 Source: REST API Developer Guide, "Composite" (25 subrequests, 5 of them queries or Collections).
 """
@@ -85,6 +86,8 @@ def ask_for_rest(run: Run, ahead: Ahead) -> None:
         if ahead.is_all or isinstance(run.org.describes[table.object_name], SalesforceError):
             continue  # its stage tells what the org does not show
         fields, rest = readable_before(table, table.columns.fields), held_now(table)[0]
+        if not fields:
+            continue
         calls = [[_request(table, ids, fields)] for ids in asked]
         for request, read in _readers(table, calls, asked).items():
             run.client.ahead.read_early(request, read)

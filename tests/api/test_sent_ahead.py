@@ -176,6 +176,21 @@ def test_what_was_put_off_is_read_as_it_comes(org: DemoOrg, client: SalesforceCl
     assert 1 == org.billed
 
 
+def test_what_was_put_off_and_sent_by_its_stage_is_not_sent_again(
+    org: DemoOrg, client: SalesforceClient
+) -> None:
+    """No place was free until the stage came to it: each call would be spent twice."""
+    first, second = (
+        client.collection_request("Contact", [id_], FIELDS) for id_ in org.active_ids()[:2]
+    )
+    client.send_ahead([[first], [second]], when_idle=True)
+    client.send(first)
+    list(client.side_by_side(lambda part: part, [1]))
+    client.send(second)
+
+    assert {"collections": 2} == dict(org.calls)
+
+
 def test_what_another_reader_made_of_a_response_does_not_count(
     org: DemoOrg, client: SalesforceClient
 ) -> None:

@@ -198,6 +198,28 @@ def test_the_calls_of_one_table_begin_as_those_of_another_end(org: DemoOrg, sync
     assert began[7] < min(ended)
 
 
+def test_a_repeat_over_many_leaves_no_place_free(org: DemoOrg, synced: Synced) -> None:
+    """The first call, for which everything waits, does not wait for those that were sent ahead.
+
+    And while the last ranges are discovered, more of what is held is asked for.
+    """
+    small = Scope(limits=replace(DOCUMENTED, ids_per_collection=60, groups_per_query=150))
+    resources = ("contact", "contact_life")
+    assert synced.run(small, resources, api="collections").error is None
+    org.reset_calls()
+    org.arrived.clear()
+    org.latency = SLOW
+    outcome = synced.run(small, resources, api="collections")
+    targets = [target.partition("?")[0].rpartition("/")[2] for _, target in org.requests]
+    began, ended = zip(*sorted(org.spans)[8:16], strict=True)
+
+    assert outcome.error is None, outcome.facts["error"]
+    assert ceil(len(org.active_ids()) / 60) == targets.count("Contact") == 14
+    assert ["Contact"] * 7 + ["composite"] == sorted(targets[:8])
+    assert 5 == targets.count("query")
+    assert began[7] < min(ended)  # of discovery, and of what is held beside it
+
+
 @pytest.mark.parametrize("forced", [{"api": "collections"}, {}], ids=["collections", "composite"])
 def test_contacts_alone_are_asked_for_as_they_are_discovered(
     org: DemoOrg, synced: Synced, forced: dict[str, str]
