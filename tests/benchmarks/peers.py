@@ -54,7 +54,7 @@ def run(bench: Workbench) -> None:
         with bench.org(contacts, active) as org, bench.room() as room:
             rows += _of_size(bench, org, room, pythons, bench.rounds(rounds))
     bench.show(
-        "contacts with all fields out of one org, zero latency",
+        "contacts with all fields out of one org, at zero latency but where it says realistic",
         ("active of contacts, tool → where to", "s", "contacts moved", "moved/s", "wanted/s",
          "calls", "CPU s", "RSS MB", "s ÷ our four tables"),
         rows,
@@ -71,11 +71,17 @@ def _of_size(
     contenders: dict[str, Contender] = {
         "ours, four tables → PostgreSQL": lambda: _ours(bench, org),
         "ours, --only contact → PostgreSQL": lambda: _ours(bench, org, "--only", "contact"),
+        "ours, --only contact, realistic → PostgreSQL": lambda: _ours(
+            bench, org, "--only", "contact", latency="realistic"
+        ),
     }
     if python := pythons["simple"]:
         ids = room / "ids.json"
         ids.write_text(json.dumps(org.ids()))
         contenders["simple-salesforce, all → PostgreSQL"] = _simple(bench, org, python)
+        contenders["simple-salesforce, all, realistic → PostgreSQL"] = _simple(
+            bench, org, python, latency="realistic"
+        )
         contenders["simple-salesforce, IN × 400 → PostgreSQL"] = _simple(bench, org, python, ids)
     for name, make in (("airbyte", _airbyte), ("singer", _singer)):
         if python := pythons[name]:
@@ -104,15 +110,22 @@ def _python(bench: Workbench, name: str) -> Path | None:
     return python_of(bench.say, name, REQUIREMENTS[name])
 
 
-def _ours(bench: Workbench, org: ServedOrg, *argv: str) -> Moved:
+def _ours(bench: Workbench, org: ServedOrg, *argv: str, latency: str = "none") -> Moved:
     with bench.database() as database, bench.room() as folder:
-        done = sync(org, database, folder, *argv)
+        done = sync(org, database, folder, *argv, latency=latency)
         return Moved(done.ran, done.facts["contacts"]["retrieved"], done.counted)
 
 
-def _simple(bench: Workbench, org: ServedOrg, python: Path, ids: Path | None = None) -> Contender:
+def _simple(
+    bench: Workbench,
+    org: ServedOrg,
+    python: Path,
+    ids: Path | None = None,
+    *,
+    latency: str = "none",
+) -> Contender:
     def moved() -> Moved:
-        org.reset()
+        org.reset(latency)
         with ExitStack() as stack:
             database = stack.enter_context(bench.database())
             folder = stack.enter_context(bench.room())
