@@ -9,7 +9,6 @@ Rules:
 5. An informational response (1xx) comes before the response and isn't taken for it.
 """
 
-import gzip
 import logging
 import os
 import re
@@ -37,6 +36,7 @@ from requests.exceptions import (
     Timeout,
 )
 from urllib3.exceptions import LocationParseError, NewConnectionError, ProxySchemeUnknown
+from zlib_ng import gzip_ng, zlib_ng
 
 from salesforce_targeted.api.addresses import is_loopback
 from salesforce_targeted.api.models import Response
@@ -227,6 +227,13 @@ def _in_handshake(chain: list[BaseException]) -> bool:
     )
 
 
+# What a body raises that is not whole.
+_CUT: tuple[type[Exception], ...] = (
+    urllib3.exceptions.HTTPError, OSError, zlib.error, ValueError,
+    zlib_ng.error,  # type: ignore[assignment]  # its stub has an instance
+)  # fmt: skip
+
+
 def _body(raw: Any, encoding: str, deadline: float) -> bytes:
     pieces: list[bytes] = []
     try:
@@ -242,7 +249,7 @@ def _body(raw: Any, encoding: str, deadline: float) -> bytes:
         raise TransportError("the packed response was cut short", sent=True) from None
     except urllib3.exceptions.ReadTimeoutError:
         raise TransportError("the response stopped half-way", sent=True) from None
-    except (urllib3.exceptions.HTTPError, OSError, zlib.error, ValueError):
+    except _CUT:
         raise TransportError("the response was cut short", sent=True) from None
     return body
 
@@ -252,7 +259,8 @@ def _unpacked(body: bytes, coding: str) -> bytes:
     if coding in ("", "identity") or not body:
         return body
     if coding in ("gzip", "x-gzip"):
-        return gzip.decompress(body)
+        unpacked: bytes = gzip_ng.decompress(body)  # type: ignore[no-untyped-call]
+        return unpacked
     if coding == "deflate":
         try:
             return zlib.decompress(body)

@@ -261,6 +261,7 @@ def test_every_legal_packing_is_unpacked(coding, body, drip, client, server, ans
     [
         ("gzip", PACKED[:-3]), ("gzip", PACKED[: len(PACKED) // 2 + 3]), ("deflate", DEFLATED[:-2]),
         ("deflate", b"x"), ("deflate", zlib.compress(PLAIN)[:-2]), ("deflate, gzip", gzip.compress(zlib.compress(PLAIN)[:-2], mtime=0)), ("br", b"x"), ("gzip", PACKED + b"x"),
+        ("gzip", PACKED[:15] + b"\xff\xff\xff" + PACKED[18:]), ("gzip", PACKED[:-8] + bytes(4) + PACKED[-4:]),
     ],
 )  # fmt: skip
 def test_what_is_cut_or_unknown_is_tried_again(coding, body, client, server, answer):
