@@ -194,9 +194,9 @@ class SentAhead:
         (arriving, place), early = self._kept[request], Future[Responses]()
         self._kept[request] = early, 0
 
-        def run() -> None:
+        def run(arrived: Future[Responses]) -> None:
             try:
-                response = arriving.result()[place]
+                response = arrived.result()[place]
                 if isinstance(response, Response):
                     with self._reading:
                         response = _ReadEarly(read, read(response))
@@ -204,11 +204,14 @@ class SentAhead:
             except BaseException as error:  # noqa: BLE001  # read() leaves it to the stage's own
                 early.set_exception(error)
 
-        def begin(_: object) -> None:
+        # Neither names what arrived, which holds them: the response goes as soon as it is read.
+        def begin(arrived: Future[Responses]) -> None:
             # No daemon: Python does not end the C++ of a reader safely. It takes no tenth of a
             # second, and none begins in an interpreter that ends.
             with suppress(RuntimeError):
-                threading.Thread(target=run, name="read-early", daemon=False).start()
+                threading.Thread(
+                    target=run, args=(arrived,), name="read-early", daemon=False
+                ).start()
 
         arriving.add_done_callback(begin)
 

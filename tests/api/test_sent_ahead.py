@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -221,3 +223,31 @@ def test_a_response_that_reads_as_cut_early_is_requested_again(
 
     assert set(ids) == rows.keys()
     assert (2, 2) == (read.times, org.calls["collections"])
+
+
+class Held(Response):
+    """A response of which it can be told whether anything holds it still."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_a_response_goes_as_soon_as_it_is_read(client: SalesforceClient) -> None:
+    """What was made of it is smaller; held in a circle it would wait for the garbage collector."""
+    request, is_read = endpoints.versions(), threading.Event()
+    held: list[weakref.ref[Held]] = []
+
+    def send() -> list[Response]:
+        response = Held(200, {}, b"{}")
+        held.append(weakref.ref(response))
+        return [response]
+
+    gc.disable()
+    try:
+        client.ahead.begin([request], send, {request: lambda _response: is_read.set()})
+        came = is_read.wait(20)
+        went = until(lambda: held[0]() is None)
+    finally:
+        gc.enable()
+
+    assert came
+    assert went
