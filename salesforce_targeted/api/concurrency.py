@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -208,10 +208,15 @@ class SentAhead:
         def begin(arrived: Future[Responses]) -> None:
             # No daemon: Python does not end the C++ of a reader safely. It takes no tenth of a
             # second, and none begins in an interpreter that ends.
-            with suppress(RuntimeError):
+            try:
                 threading.Thread(
                     target=run, args=(arrived,), name="read-early", daemon=False
                 ).start()
+            except RuntimeError:  # no thread is left for it: the stage, which waits, reads it
+                if (failed := arrived.exception()) is None:
+                    early.set_result([arrived.result()[place]])
+                else:
+                    early.set_exception(failed)
 
         arriving.add_done_callback(begin)
 

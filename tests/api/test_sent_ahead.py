@@ -251,3 +251,27 @@ def test_a_response_goes_as_soon_as_it_is_read(client: SalesforceClient) -> None
 
     assert came
     assert went
+
+
+def test_a_response_that_no_thread_is_left_for_is_read_by_its_stage(
+    org: DemoOrg, client: SalesforceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is out of threads refuses one: the stage would wait for it for ever."""
+    ids, start = org.active_ids()[:3], threading.Thread.start
+    request, read = client.collection_request("Contact", ids, FIELDS), Counting(ids)
+    rows: list[dict[str, Record]] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "read-early":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    client.send_ahead([[request]], early={request: read})
+    needs = threading.Thread(target=lambda: rows.append(client.send(request, read)), daemon=True)
+    needs.start()
+    needs.join(20)
+
+    assert not needs.is_alive()
+    assert set(ids) == rows[0].keys()
+    assert {"collections": 1} == dict(org.calls)
