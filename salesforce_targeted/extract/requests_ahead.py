@@ -94,7 +94,8 @@ def ask_for_rest(run: Run, ahead: Ahead) -> None:
         if plan_of(table, len(held)).api is not Api.COLLECTIONS:
             continue  # what is left is asked for in fewer calls
         rest = held[sum(map(len, asked)) :]
-        calls, parts = _first_calls(table, rest, fields, size)
+        whole = rest[: len(rest) // size * size]  # new ones have room in the last call
+        calls, parts = _first_calls(table, whole, fields, size)
         run.client.send_ahead(calls, early=_readers(table, calls, parts), when_idle=True)
         run.asked[name] = [*asked, *parts]
 
