@@ -185,7 +185,8 @@ class SentAhead:
 
         None of them is sent once a stage has sent one of them itself.
         """
-        self._put_off.append((requests, send, early))
+        with self._choosing:
+            self._put_off.append((requests, send, early))
 
     def read_early(self, request: Request, read: Reader) -> None:
         """Read the response to a request as it comes; one that was not sent ahead is left alone."""

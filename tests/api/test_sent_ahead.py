@@ -12,7 +12,7 @@ import pytest
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.models import Record, Response
+from salesforce_targeted.api.models import Record, Request, Response
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
 from tests.support.responses import collections
@@ -275,3 +275,30 @@ def test_a_response_that_no_thread_is_left_for_is_read_by_its_stage(
     assert not needs.is_alive()
     assert set(ids) == rows[0].keys()
     assert {"collections": 1} == dict(org.calls)
+
+
+def test_what_is_put_off_while_another_thread_takes_is_kept(client: SalesforceClient) -> None:
+    """One looks through what was put off, to drop what it sends itself, as another one adds to it."""
+    first, second, sent = endpoints.versions(), endpoints.limits(client.version), threading.Event()
+
+    class Looked(list[Request]):
+        def __contains__(self, request: object) -> bool:
+            adds.start()
+            adds.join(0.2)
+            return False
+
+    def send() -> list[Response]:
+        sent.set()
+        return [Response(200, {}, b"{}")]
+
+    adds = threading.Thread(target=lambda: client.ahead.put_off([second], send), daemon=True)
+    client.ahead.put_off(Looked([first]), send)
+    taken = client.ahead.take(endpoints.versions())
+    adds.join(20)
+    client.ahead.begin_next()
+    sent.wait(20)
+    sent.clear()
+    client.ahead.begin_next()
+
+    assert taken is None
+    assert sent.wait(5)
