@@ -235,9 +235,7 @@ def test_a_repeat_over_many_puts_off_nothing_that_five_to_a_call_bring(
     assert {"collections": 7, "composite": 1 + 2, "query": 5, "query_all": 1} == dict(org.calls)
 
 
-def test_new_records_travel_in_the_last_call_for_what_is_held(
-    org: DemoOrg, synced: Synced
-) -> None:
+def test_new_records_travel_in_the_last_call_for_what_is_held(org: DemoOrg, synced: Synced) -> None:
     """It has room for them: put off as it is, it would leave them a call of their own."""
     small = Scope(limits=replace(DOCUMENTED, ids_per_collection=60, groups_per_query=150))
     resources = ("contact", "contact_life")
