@@ -13,7 +13,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -185,7 +185,8 @@ class SentAhead:
 
         None of them is sent once a stage has sent one of them itself.
         """
-        self._put_off.append((requests, send, early))
+        with self._choosing:
+            self._put_off.append((requests, send, early))
 
     def read_early(self, request: Request, read: Reader) -> None:
         """Read the response to a request as it comes; one that was not sent ahead is left alone."""
@@ -194,9 +195,9 @@ class SentAhead:
         (arriving, place), early = self._kept[request], Future[Responses]()
         self._kept[request] = early, 0
 
-        def run() -> None:
+        def run(arrived: Future[Responses]) -> None:
             try:
-                response = arriving.result()[place]
+                response = arrived.result()[place]
                 if isinstance(response, Response):
                     with self._reading:
                         response = _ReadEarly(read, read(response))
@@ -204,11 +205,19 @@ class SentAhead:
             except BaseException as error:  # noqa: BLE001  # read() leaves it to the stage's own
                 early.set_exception(error)
 
-        def begin(_: object) -> None:
+        # Neither names what arrived, which holds them: the response goes as soon as it is read.
+        def begin(arrived: Future[Responses]) -> None:
             # No daemon: Python does not end the C++ of a reader safely. It takes no tenth of a
             # second, and none begins in an interpreter that ends.
-            with suppress(RuntimeError):
-                threading.Thread(target=run, name="read-early", daemon=False).start()
+            try:
+                threading.Thread(
+                    target=run, args=(arrived,), name="read-early", daemon=False
+                ).start()
+            except RuntimeError:  # no thread is left for it: the stage, which waits, reads it
+                if (failed := arrived.exception()) is None:
+                    early.set_result([arrived.result()[place]])
+                else:
+                    early.set_exception(failed)
 
         arriving.add_done_callback(begin)
 

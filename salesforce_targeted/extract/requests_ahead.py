@@ -85,13 +85,17 @@ def ask_for_rest(run: Run, ahead: Ahead) -> None:
         table, size = RecordTable(run, name), run.client.limits.ids_per_collection
         if ahead.is_all or isinstance(run.org.describes[table.object_name], SalesforceError):
             continue  # its stage tells what the org does not show
-        fields, rest = readable_before(table, table.columns.fields), held_now(table)[0]
+        fields, held = readable_before(table, table.columns.fields), held_now(table)[0]
         if not fields:
             continue
         calls = [[_request(table, ids, fields)] for ids in asked]
         for request, read in _readers(table, calls, asked).items():
             run.client.ahead.read_early(request, read)
-        calls, parts = _first_calls(table, rest[sum(map(len, asked)) :], fields, size)
+        if plan_of(table, len(held)).api is not Api.COLLECTIONS:
+            continue  # what is left is asked for in fewer calls
+        rest = held[sum(map(len, asked)) :]
+        whole = rest[: len(rest) // size * size]  # new ones have room in the last call
+        calls, parts = _first_calls(table, whole, fields, size)
         run.client.send_ahead(calls, early=_readers(table, calls, parts), when_idle=True)
         run.asked[name] = [*asked, *parts]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from salesforce_targeted.api import endpoints, readers
 from salesforce_targeted.api.client import SalesforceClient
 from salesforce_targeted.api.credentials import SessionCredentials
-from salesforce_targeted.api.models import Record, Response
+from salesforce_targeted.api.models import Record, Request, Response
 from salesforce_targeted.demo_org import DemoOrg, serve
 from salesforce_targeted.demo_org.faults.faults import Fault
 from tests.support.responses import collections
@@ -221,3 +223,82 @@ def test_a_response_that_reads_as_cut_early_is_requested_again(
 
     assert set(ids) == rows.keys()
     assert (2, 2) == (read.times, org.calls["collections"])
+
+
+class Held(Response):
+    """A response of which it can be told whether anything holds it still."""
+
+    __slots__ = ("__weakref__",)
+
+
+def test_a_response_goes_as_soon_as_it_is_read(client: SalesforceClient) -> None:
+    """What was made of it is smaller; held in a circle it would wait for the garbage collector."""
+    request, is_read = endpoints.versions(), threading.Event()
+    held: list[weakref.ref[Held]] = []
+
+    def send() -> list[Response]:
+        response = Held(200, {}, b"{}")
+        held.append(weakref.ref(response))
+        return [response]
+
+    gc.disable()
+    try:
+        client.ahead.begin([request], send, {request: lambda _response: is_read.set()})
+        came = is_read.wait(20)
+        went = until(lambda: held[0]() is None)
+    finally:
+        gc.enable()
+
+    assert came
+    assert went
+
+
+def test_a_response_that_no_thread_is_left_for_is_read_by_its_stage(
+    org: DemoOrg, client: SalesforceClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is out of threads refuses one: the stage would wait for it for ever."""
+    ids, start = org.active_ids()[:3], threading.Thread.start
+    request, read = client.collection_request("Contact", ids, FIELDS), Counting(ids)
+    rows: list[dict[str, Record]] = []
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "read-early":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    client.send_ahead([[request]], early={request: read})
+    needs = threading.Thread(target=lambda: rows.append(client.send(request, read)), daemon=True)
+    needs.start()
+    needs.join(20)
+
+    assert not needs.is_alive()
+    assert set(ids) == rows[0].keys()
+    assert {"collections": 1} == dict(org.calls)
+
+
+def test_what_is_put_off_while_another_thread_takes_is_kept(client: SalesforceClient) -> None:
+    """One looks through what was put off, to drop what it sends itself, as another one adds to it."""
+    first, second, sent = endpoints.versions(), endpoints.limits(client.version), threading.Event()
+
+    class Looked(list[Request]):
+        def __contains__(self, request: object) -> bool:
+            adds.start()
+            adds.join(0.2)
+            return False
+
+    def send() -> list[Response]:
+        sent.set()
+        return [Response(200, {}, b"{}")]
+
+    adds = threading.Thread(target=lambda: client.ahead.put_off([second], send), daemon=True)
+    client.ahead.put_off(Looked([first]), send)
+    taken = client.ahead.take(endpoints.versions())
+    adds.join(20)
+    client.ahead.begin_next()
+    sent.wait(20)
+    sent.clear()
+    client.ahead.begin_next()
+
+    assert taken is None
+    assert sent.wait(5)

@@ -220,6 +220,35 @@ def test_a_repeat_over_many_leaves_no_place_free(org: DemoOrg, synced: Synced) -
     assert began[7] < min(ended)  # of discovery, and of what is held beside it
 
 
+def test_a_repeat_over_many_puts_off_nothing_that_five_to_a_call_bring(
+    org: DemoOrg, synced: Synced
+) -> None:
+    """Left to itself the plan is five to a call: what leaves alone is a call each."""
+    limits = replace(DOCUMENTED, ids_per_collection=60, ids_per_query=60, groups_per_query=150)
+    small, resources = Scope(limits=limits), ("contact", "contact_life")
+    assert synced.run(small, resources).error is None
+    org.reset_calls()
+    assert synced.run(small, resources).error is None
+
+    assert 14 == ceil(len(org.active_ids()) / 60)
+    # Seven leave with the first call, and the other seven are two calls.
+    assert {"collections": 7, "composite": 1 + 2, "query": 5, "query_all": 1} == dict(org.calls)
+
+
+def test_new_records_travel_in_the_last_call_for_what_is_held(org: DemoOrg, synced: Synced) -> None:
+    """It has room for them: put off as it is, it would leave them a call of their own."""
+    small = Scope(limits=replace(DOCUMENTED, ids_per_collection=60, groups_per_query=150))
+    resources = ("contact", "contact_life")
+    assert synced.run(small, resources, api="collections").error is None
+    for number in range(5):
+        org.log_task([org.add_contact(LastName=f"New {number}")])
+    org.reset_calls()
+    assert synced.run(small, resources, api="collections").error is None
+
+    assert 14 == ceil(len(org.active_ids()) / 60) == org.calls["collections"]
+    assert [(5,)] == synced.sql("SELECT count(*) FROM sf_contacts WHERE last_name LIKE 'New _'")
+
+
 @pytest.mark.parametrize("forced", [{"api": "collections"}, {}], ids=["collections", "composite"])
 def test_contacts_alone_are_asked_for_as_they_are_discovered(
     org: DemoOrg, synced: Synced, forced: dict[str, str]
