@@ -207,17 +207,12 @@ class SentAhead:
 
         # Neither names what arrived, which holds them: the response goes as soon as it is read.
         def begin(arrived: Future[Responses]) -> None:
-            # No daemon: Python does not end the C++ of a reader safely. It takes no tenth of a
-            # second, and none begins in an interpreter that ends.
+            # No daemon, for Python does not end the C++ of a reader safely: a tenth of a second.
+            thread = threading.Thread(target=run, args=(arrived,), name="read-early", daemon=False)
             try:
-                threading.Thread(
-                    target=run, args=(arrived,), name="read-early", daemon=False
-                ).start()
-            except RuntimeError:  # no thread is left for it: the stage, which waits, reads it
-                if (failed := arrived.exception()) is None:
-                    early.set_result([arrived.result()[place]])
-                else:
-                    early.set_exception(failed)
+                thread.start()
+            except RuntimeError:  # none is left for it
+                run(arrived)
 
         arriving.add_done_callback(begin)
 
