@@ -6,8 +6,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from math import ceil
+from typing import Any
 from urllib.parse import unquote
 
+import pyarrow as pa
+import pyarrow.json as pa_json
 import pytest
 
 from salesforce_targeted.api.limits import DOCUMENTED
@@ -34,6 +37,19 @@ def org() -> Iterator[DemoOrg]:
 
     assert [] == org.unexpected
     assert [] == org.writes_attempted
+
+
+@pytest.fixture
+def read_at(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Tell when Arrow's own reader of JSON was given records; it does its work as ever."""
+    moments, read_json = list[float](), pa_json.read_json
+
+    def noting(*args: Any, **options: Any) -> pa.Table:
+        moments.append(time.monotonic())
+        return read_json(*args, **options)
+
+    monkeypatch.setattr(pa_json, "read_json", noting)
+    return moments
 
 
 def billed(org: DemoOrg, synced: Synced, scope: Scope | None = None) -> tuple[int, int]:
@@ -198,16 +214,20 @@ def test_the_calls_of_one_table_begin_as_those_of_another_end(org: DemoOrg, sync
     assert began[7] < min(ended)
 
 
-def test_a_repeat_over_many_leaves_no_place_free(org: DemoOrg, synced: Synced) -> None:
+def test_a_repeat_over_many_leaves_no_place_free(
+    org: DemoOrg, synced: Synced, read_at: list[float]
+) -> None:
     """The first call, for which everything waits, does not wait for those that were sent ahead.
 
-    And while the last ranges are discovered, more of what is held is asked for.
+    And while the last ranges are discovered, more of what is held is asked for, and what came is
+    read.
     """
     small = Scope(limits=replace(DOCUMENTED, ids_per_collection=60, groups_per_query=150))
     resources = ("contact", "contact_life")
     assert synced.run(small, resources, api="collections").error is None
     org.reset_calls()
     org.arrived.clear()
+    read_at.clear()
     org.latency = SLOW
     outcome = synced.run(small, resources, api="collections")
     targets = [target.partition("?")[0].rpartition("/")[2] for _, target in org.requests]
@@ -218,6 +238,7 @@ def test_a_repeat_over_many_leaves_no_place_free(org: DemoOrg, synced: Synced) -
     assert ["Contact"] * 7 + ["composite"] == sorted(targets[:8])
     assert 5 == targets.count("query")
     assert began[7] < min(ended)  # of discovery, and of what is held beside it
+    assert min(read_at) < min(ended)
 
 
 def test_a_repeat_over_many_puts_off_nothing_that_five_to_a_call_bring(
@@ -249,13 +270,29 @@ def test_new_records_travel_in_the_last_call_for_what_is_held(org: DemoOrg, sync
     assert [(5,)] == synced.sql("SELECT count(*) FROM sf_contacts WHERE last_name LIKE 'New _'")
 
 
+def test_records_that_are_refused_alone_come_five_to_a_call(org: DemoOrg, synced: Synced) -> None:
+    """A gateway that lets ``composite`` pass, and not Collections: what was sent ahead is lost, no more."""
+    limits = replace(DOCUMENTED, ids_per_collection=60, ids_per_query=60, groups_per_query=150)
+    small, resources = Scope(limits=limits), ("contact", "contact_life")
+    assert synced.run(small, resources).error is None
+    org.reset_calls()
+    refused = org.faults.add(Fault("collections", "not_enabled_403", times=99))
+    outcome = synced.run(small, resources)
+
+    assert outcome.error is None, outcome.facts["error"]
+    assert 7 == refused.done
+    # The first call, one for each of the seven, and two for the other seven.
+    assert {"composite": 1 + 7 + 2, "collections": 7, "query": 5, "query_all": 1} == dict(org.calls)
+
+
 @pytest.mark.parametrize("forced", [{"api": "collections"}, {}], ids=["collections", "composite"])
 def test_contacts_alone_are_asked_for_as_they_are_discovered(
-    org: DemoOrg, synced: Synced, forced: dict[str, str]
+    org: DemoOrg, synced: Synced, forced: dict[str, str], read_at: list[float]
 ) -> None:
     """A first run of many: the calls for them don't wait for the last of those that find them.
 
-    Nor does the plan matter: left to itself it is five to a call here, and none is sent twice.
+    Nor does what they bring wait to be read. The plan does not matter: left to itself it is five to a
+    call here, and none is sent twice.
     """
     org.latency = SLOW
     limits = replace(DOCUMENTED, ids_per_collection=90, groups_per_query=90, soql_chars=4_000)
@@ -266,4 +303,5 @@ def test_contacts_alone_are_asked_for_as_they_are_discovered(
     assert 10 == ceil(active / 90)
     # Eight of the batches are asked for as they come, and the other two together.
     assert {"composite": 1 + 1, "collections": 8, "query": 9, "query_all": 1} == dict(org.calls)
+    assert sum(began > min(read_at) for began, _ in org.spans) > 5
     assert org.waits <= 1 + 9 + 1 + 1  # it was 14: two waves after the last query
